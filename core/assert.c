@@ -1,0 +1,12 @@
+/*
+ * How a broken invariant ends the process: the only place in core/ that touches standard error.
+ */
+#include "core/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void ord_assert_fail(const char *expression, const char *file, int line) {
+    fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, expression);
+    abort();
+}

@@ -1,0 +1,194 @@
+/*
+ * The consensus seam: one verb. A core is a state machine; an event goes in, effects come out, and the node carries them out
+ * in order. The same config, seed and events give the same effects, byte for byte.
+ *
+ * Caveats first:
+ * - A *turn* is what the node does between two commits: any number of steps, last a FLUSH, then one durable commit of all
+ *   PERSIST and FORGET effects together with what the DELIVERs made of the ledger, then the SENDs. Effects of one turn
+ *   become durable together or not at all; hence a core may count its own vote within the turn that makes it.
+ * - A SEND with `after_persist` waits for that commit. One without may go at once (a Raft leader's entries).
+ * - Effects, and every span in them, belong to the core until its next step, unless the effect says otherwise.
+ * - A step that fails changes nothing.
+ * - A core never asserts on what came from outside.
+ */
+#ifndef ORDAIN_CORE_PROTOCOL_H
+#define ORDAIN_CORE_PROTOCOL_H
+
+#include "core/crypto_ops.h"
+#include "core/err.h"
+#include "core/types.h"
+
+struct ord_core; /* each protocol has its own */
+
+struct ord_core_config {
+    ord_node_id self;
+    uint32_t replica_count; /* 1 .. ORD_REPLICA_MAX */
+    uint64_t epoch;
+    struct ord_hash genesis_hash;
+    uint32_t window;              /* L: instances in flight, (stable, stable + L] */
+    uint32_t checkpoint_interval; /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
+    uint32_t batch_bytes_max;     /* a batch's bytes, at most */
+    uint64_t body_bytes_max;      /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
+    uint32_t retransmit_ms;       /* ask for what is missing when nothing moved for so long */
+    const struct ord_crypto_ops *crypto;
+};
+
+/* A record that the core asked to keep. Keys sort as (table, key). Tables are the protocol's own numbering from 1. */
+struct ord_record {
+    uint8_t table;
+    uint64_t key;
+    struct ord_span bytes;
+};
+
+/*
+ * A message whose every signature was checked. Made by `authenticate` only; `bytes` must stay valid until the step that
+ * gets it returns.
+ */
+struct ord_verified {
+    ord_node_id from;       /* owner of the link that it came by, and its sender */
+    struct ord_span bytes;  /* the message */
+    struct ord_hash digest; /* protocol's own: digest of the body that it carries, else zeros */
+    uint8_t type;           /* protocol's own */
+};
+
+enum ord_event_type {
+    ORD_EVENT_START,     /* once, first: what was recovered from disk */
+    ORD_EVENT_TICK,      /* time passed (a WAKE_AT is due) */
+    ORD_EVENT_MESSAGE,   /* a verified message of another replica */
+    ORD_EVENT_PROPOSE,   /* this replica leads and has a batch */
+    ORD_EVENT_JUDGED,    /* answer to a JUDGE effect */
+    ORD_EVENT_FLUSH,     /* the turn ends: sign and send what gathered */
+    ORD_EVENT_PERSISTED, /* the turn's commit is durable */
+    ORD_EVENT_APPLIED,   /* a delivered batch was executed */
+    ORD_EVENT_ATTESTED,  /* a certificate of 2f + 1 (Raft: a majority of) matching attestations exists */
+    ORD_EVENT_SYNCED,    /* state transfer brought the channel to this seq */
+};
+
+struct ord_event {
+    enum ord_event_type type;
+    uint64_t now_ms; /* monotonic clock of this process, any origin */
+    union {
+        struct {
+            const struct ord_record *records; /* sorted by (table, key); all that PERSIST kept and FORGET left */
+            size_t record_count;
+            uint64_t applied_seq; /* highest executed seq on disk; 0: none */
+            uint64_t stable_seq;  /* highest seq with a certificate of 2f + 1 on disk; <= applied_seq */
+        } start;
+        const struct ord_verified *message;
+        struct {
+            struct ord_span batch; /* 1 .. batch_bytes_max bytes; copied */
+        } propose;
+        struct {
+            uint64_t view;
+            uint64_t seq;
+            struct ord_hash digest;
+            bool admissible;
+        } judged;
+        struct {
+            uint64_t seq;
+        } applied, synced;
+        struct {
+            uint64_t seq;
+        } attested;
+    };
+};
+
+enum ord_effect_type {
+    ORD_EFFECT_PERSIST, /* keep a record (replaces one of the same table and key) */
+    ORD_EFFECT_FORGET,  /* drop the records of `table` with key <= `key` */
+    ORD_EFFECT_SEND,    /* bytes to each replica of the set; a link may lose them */
+    ORD_EFFECT_JUDGE,   /* is every envelope of this batch admissible? Answer with JUDGED, in any later turn */
+    ORD_EFFECT_DELIVER, /* seq is decided: execute it. Given in order, each seq once, null batches included */
+    ORD_EFFECT_WAKE_AT, /* TICK at this time or a little later; replaces an earlier WAKE_AT */
+    ORD_EFFECT_SYNC,    /* we are behind: bring the channel to the newest certified point at or above `seq` */
+    ORD_EFFECT_LEADER,  /* who leads now */
+    ORD_EFFECT_REJECT, /* a proposal was not taken, and why: NO_SPACE (window full), FORBIDDEN (not leading), INVALID */
+    ORD_EFFECT_EVIDENCE, /* two signed statements that no honest replica makes */
+};
+
+struct ord_effect {
+    enum ord_effect_type type;
+    union {
+        struct ord_record persist;
+        struct {
+            uint8_t table;
+            uint64_t key;
+        } forget;
+        struct {
+            ord_replica_set to; /* never contains self */
+            struct ord_span bytes;
+            bool after_persist;
+        } send;
+        struct {
+            uint64_t view;
+            uint64_t seq;
+            struct ord_hash digest;
+            struct ord_span batch; /* valid until the step that gets its JUDGED, or until SYNCED passes seq */
+        } judge;
+        struct {
+            uint64_t seq;
+            struct ord_span batch; /* empty: a null batch */
+        } deliver;
+        struct {
+            uint64_t at_ms;
+        } wake;
+        struct {
+            uint64_t seq;
+        } sync;
+        struct {
+            ord_node_id leader; /* ORD_NO_NODE: none known */
+            uint64_t view;
+        } leader;
+        struct {
+            enum ord_err err;
+        } reject;
+        struct {
+            ord_node_id culprit;
+            struct ord_span first;
+            struct ord_span second;
+        } evidence;
+    };
+};
+
+struct ord_effects {
+    const struct ord_effect *items;
+    size_t count;
+};
+
+struct ord_status {
+    uint64_t view;
+    ord_node_id leader;
+    bool leading;     /* this replica proposes */
+    bool can_propose; /* a PROPOSE of batch_bytes_max would be taken now */
+    uint64_t delivered_seq;
+    uint64_t stable_seq;
+    uint64_t proposed_seq;     /* highest seq seen in a pre-prepare or entry */
+    uint32_t in_flight;        /* proposed_seq - delivered_seq */
+    uint64_t body_bytes;       /* batch bodies in memory */
+    uint64_t messages_dropped; /* valid but useless: old, out of the window, no room */
+    uint64_t messages_refused; /* such as no honest replica sends */
+    uint64_t retransmissions;
+};
+
+struct ord_protocol {
+    const char *name; /* "pbft", "raft", "solo" */
+    /* All memory the core will ever use, for this config. 0: the config is not valid for this protocol. */
+    size_t (*memory_size)(const struct ord_core_config *config);
+    /* Builds a core in the caller's memory (max_align_t aligned). The config is copied; `crypto` must outlive the core. */
+    enum ord_err (*init)(struct ord_core **out, void *memory, size_t memory_size, const struct ord_core_config *config,
+                         const struct ord_signer *signer, uint64_t seed);
+    /*
+     * Thread-safe, stateless: parses wire bytes, checks that their sender is `from` and checks every signature in them. The
+     * only maker of ord_verified. INVALID: malformed. FORBIDDEN: sender is not `from`. BAD_SIGNATURE. MISMATCH: another
+     * network or epoch, or a digest that is not its body's.
+     */
+    enum ord_err (*authenticate)(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
+                                 struct ord_span bytes);
+    enum ord_err (*step)(struct ord_core *core, struct ord_effects *out, const struct ord_event *event);
+    void (*status)(const struct ord_core *core, struct ord_status *out);
+    /* The table whose records hold decided bodies by seq, and how to get the batch out of such a record. */
+    uint8_t body_table;
+    enum ord_err (*body_of_record)(struct ord_span *batch, struct ord_span record);
+};
+
+#endif
