@@ -47,7 +47,9 @@ uint8_t ord_read_u8(struct ord_reader *reader) {
 
 uint16_t ord_read_u16(struct ord_reader *reader) {
     const uint8_t *data = take(reader, 2);
-    return data == NULL ? 0 : (uint16_t) (data[0] << 8 | data[1]);
+    if (data == NULL)
+        return 0;
+    return (uint16_t) ((uint32_t) data[0] << 8 | (uint32_t) data[1]);
 }
 
 uint32_t ord_read_u32(struct ord_reader *reader) {

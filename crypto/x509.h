@@ -1,0 +1,67 @@
+/*
+ * X.509 (OpenSSL): organisation CAs (P-256), TLS certificates (P-256) and identity certificates (secp256k1). What an
+ * identity may be stands in the subject: O = organisation, OU = role, CN = name.
+ *
+ * Certificates and keys travel as DER in agreed state and as PEM in files. Output buffers are the caller's.
+ */
+#ifndef ORDAIN_CRYPTO_X509_H
+#define ORDAIN_CRYPTO_X509_H
+
+#include "crypto/sign.h"
+
+#define CRYPTO_CERT_DER_MAX 2048
+#define CRYPTO_PEM_MAX      4096
+#define CRYPTO_NAME_MAX     64 /* bytes of O, OU or CN, without the terminator */
+
+enum crypto_role { CRYPTO_ROLE_NONE, CRYPTO_ROLE_CLIENT, CRYPTO_ROLE_REPLICA, CRYPTO_ROLE_ADMIN };
+
+/* An identity certificate's content. */
+struct crypto_identity {
+    struct ord_public_key key;
+    enum crypto_role role; /* from OU: "client", "replica", "admin" */
+    char organisation[CRYPTO_NAME_MAX + 1];
+    char name[CRYPTO_NAME_MAX + 1];
+    int64_t not_before_s; /* seconds since 1970, UTC */
+    int64_t not_after_s;
+};
+
+/* A generated or loaded key pair with its certificate, as PEM text (NUL-terminated). Wipe after use. */
+struct crypto_pem {
+    char key[CRYPTO_PEM_MAX]; /* PKCS#8 */
+    char cert[CRYPTO_PEM_MAX];
+};
+
+/* Self-signed CA of an organisation, P-256, valid `days` from now. */
+ORD_MUST_USE enum ord_err crypto_ca_create(struct crypto_pem *out, const char *organisation, uint32_t days);
+/* TLS certificate (P-256; server and client authentication; SAN DNS:localhost, IP:127.0.0.1 and `host` if not NULL). */
+ORD_MUST_USE enum ord_err crypto_tls_create(struct crypto_pem *out, const struct crypto_pem *ca,
+                                            const char *organisation, const char *name, const char *host,
+                                            uint32_t days);
+/* Identity certificate (secp256k1, named curve). `days` may be negative to make one that has expired, for tests. */
+ORD_MUST_USE enum ord_err crypto_identity_create(struct crypto_pem *out, const struct crypto_pem *ca,
+                                                 const char *organisation, enum crypto_role role, const char *name,
+                                                 int32_t days);
+
+/* PEM certificate to DER: *size is in: capacity, out: bytes. INVALID, NO_SPACE. */
+ORD_MUST_USE enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem);
+/* DER certificate to PEM text, NUL-terminated. */
+ORD_MUST_USE enum ord_err crypto_cert_pem(char *out, size_t *size, struct ord_span der);
+/* PEM private key on secp256k1. INVALID: not PEM, or another curve. */
+ORD_MUST_USE enum ord_err crypto_private_key_load(struct crypto_private_key *out, const char *pem);
+
+/* SHA-256 of the DER: a client's fingerprint. */
+void crypto_cert_fingerprint(struct ord_hash *out, struct ord_span der);
+
+/*
+ * Parses an identity certificate and checks that `ca_der` issued it: signature, issuer name, CA flag of the issuer,
+ * secp256k1 key, a known role, the organisation of issuer and subject equal, no trailing bytes after the DER. Does not look
+ * at a clock: the result depends on the bytes alone, for agreed state depends on it. INVALID, BAD_SIGNATURE, FORBIDDEN.
+ */
+ORD_MUST_USE enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span cert_der,
+                                                 struct ord_span ca_der);
+/* Parses only. */
+ORD_MUST_USE enum ord_err crypto_identity_parse(struct crypto_identity *out, struct ord_span cert_der);
+/* Is it a CA certificate that Ordain can use (CA flag, key usage, O = organisation)? Gives its organisation. */
+ORD_MUST_USE enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_span ca_der);
+
+#endif
