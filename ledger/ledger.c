@@ -1,0 +1,291 @@
+/*
+ * Opening and closing a ledger, and its counters. Durability is LMDB's default: data pages synced, then the meta page; no
+ * flag that weakens it is ever set.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/codec.h"
+#include "ledger/ledger_internal.h"
+
+enum { READERS_MAX = 256 };
+
+void ledger_options_defaults(struct ledger_options *out) {
+    *out = (struct ledger_options) {
+        .map_bytes_initial = (uint64_t) 64 << 20,
+        .map_bytes_max = (uint64_t) 1 << 40,
+        .turn_bytes_max = (uint64_t) 64 << 20,
+        .disk_reserve_bytes = (uint64_t) 256 << 20,
+    };
+}
+
+uint64_t ledger_now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+enum ord_err ledger_fail(struct ledger *ledger, enum ord_err err) {
+    atomic_store(&ledger->failed, true);
+    return err;
+}
+
+enum ord_err ledger_writable(const struct ledger *ledger) {
+    if (atomic_load(&ledger->failed))
+        return ORD_ERR_WRONG_STATE;
+    return ledger->options.read_only ? ORD_ERR_FORBIDDEN : ORD_OK;
+}
+
+/* A directory entry is durable only when its directory was synced; LMDB does not do it. */
+static enum ord_err sync_directory(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ledger_err_of(errno);
+    int rc = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    return ledger_err_of(rc);
+}
+
+static enum ord_err make_directory(const char *directory) {
+    if (mkdir(directory, 0700) != 0)
+        return errno == EEXIST ? ORD_OK : ledger_err_of(errno);
+    char *parent = NULL;
+    if (asprintf(&parent, "%s/..", directory) < 0)
+        return ORD_ERR_NO_MEMORY;
+    enum ord_err err = sync_directory(parent);
+    free(parent);
+    return err;
+}
+
+/* flock belongs to the open file, so it also holds against a second ledger_open in this process, and dies with it. */
+static enum ord_err take_writer_lock(struct ledger *ledger, const char *directory) {
+    char *path = NULL;
+    if (asprintf(&path, "%s/writer.lock", directory) < 0)
+        return ORD_ERR_NO_MEMORY;
+    ledger->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int rc = ledger->lock_fd >= 0 ? 0 : errno;
+    free(path);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    while (flock(ledger->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        if (errno != EINTR)
+            return errno == EWOULDBLOCK ? ORD_ERR_BUSY : ledger_err_of(errno);
+    return ORD_OK;
+}
+
+static int env_open(struct ledger *ledger, const char *directory, unsigned flags) {
+    int rc = mdb_env_create(&ledger->env);
+    if (rc != 0)
+        return rc;
+    if ((rc = mdb_env_set_maxdbs(ledger->env, LEDGER_TABLE_END)) != 0 ||
+        (rc = mdb_env_set_maxreaders(ledger->env, READERS_MAX)) != 0 ||
+        /* NOTLS: a read transaction belongs to its caller, not to its thread, so that the writer may read as well. */
+        (rc = mdb_env_open(ledger->env, directory, MDB_NOTLS | flags, 0600)) != 0) {
+        mdb_env_close(ledger->env);
+        ledger->env = NULL;
+    }
+    return rc;
+}
+
+static enum ord_err open_environment(struct ledger *ledger, const char *directory) {
+    if (!ledger->options.read_only)
+        return ledger_err_of(env_open(ledger, directory, 0));
+    int rc = env_open(ledger, directory, MDB_RDONLY);
+    /* LMDB's lock file cannot be written: read without a place in the reader table. Beside a writer, such a reader may see
+     * pages change under it; its checksums then say CORRUPT, and it may try again. */
+    if (rc == EACCES || rc == EROFS || rc == EPERM)
+        rc = env_open(ledger, directory, MDB_RDONLY | MDB_NOLOCK);
+    return ledger_err_of(rc);
+}
+
+/* A file that was cut short would be a signal (SIGBUS) at the first read behind its end. */
+static enum ord_err check_file_size(const struct ledger *ledger) {
+    MDB_envinfo info;
+    struct stat status;
+    int fd = -1;
+    int rc = mdb_env_info(ledger->env, &info);
+    if (rc != 0 || (rc = mdb_env_get_fd(ledger->env, &fd)) != 0)
+        return ledger_err_of(rc);
+    if (fstat(fd, &status) != 0)
+        return ledger_err_of(errno);
+    return (uint64_t) status.st_size / ledger->page_size > info.me_last_pgno ? ORD_OK : ORD_ERR_CORRUPT;
+}
+
+/* Opens the tables in `txn`. NOT_FOUND: this environment is empty. */
+static enum ord_err open_tables(struct ledger *ledger, MDB_txn *txn) {
+    MDB_dbi main_dbi;
+    MDB_stat stat;
+    int rc = mdb_dbi_open(txn, NULL, 0, &main_dbi);
+    if (rc == 0)
+        rc = mdb_stat(txn, main_dbi, &stat);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    if (stat.ms_entries == 0)
+        return ORD_ERR_NOT_FOUND;
+    for (enum ledger_table table = LEDGER_META; table < LEDGER_TABLE_END; table++) {
+        rc = mdb_dbi_open(txn, ledger_table_name(table), 0, &ledger->dbis[table]);
+        if (rc != 0)
+            return rc == MDB_NOTFOUND ? ORD_ERR_CORRUPT : ledger_err_of(rc); /* some other program's environment */
+    }
+    struct ledger_key key;
+    struct ord_span version;
+    enum ord_err err = ledger_key_meta(&key, LEDGER_FORMAT_NAME);
+    if (err == ORD_OK)
+        err = ledger_find(ledger, txn, &version, LEDGER_META, &key);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
+    return version.size == 4 && ord_load_u32(version.data) == LEDGER_FORMAT_VERSION ? ORD_OK : ORD_ERR_CORRUPT;
+}
+
+static enum ord_err create_tables(struct ledger *ledger) {
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(ledger->env, NULL, 0, &txn);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    for (enum ledger_table table = LEDGER_META; table < LEDGER_TABLE_END && rc == 0; table++)
+        rc = mdb_dbi_open(txn, ledger_table_name(table), MDB_CREATE, &ledger->dbis[table]);
+    struct ledger_key key;
+    if (rc == 0 && ledger_key_meta(&key, LEDGER_FORMAT_NAME) == ORD_OK) {
+        uint8_t version[4 + LEDGER_CHECKSUM_SIZE];
+        MDB_val key_val = ledger_val(&key);
+        MDB_val value = {sizeof(version), version};
+        ord_store_u32(version, LEDGER_FORMAT_VERSION);
+        ord_store_u64(version + 4, ledger_checksum(LEDGER_META, key_val, version, 4));
+        rc = mdb_put(txn, ledger->dbis[LEDGER_META], &key_val, &value, 0);
+    }
+    if (rc != 0)
+        mdb_txn_abort(txn);
+    else
+        rc = mdb_txn_commit(txn);
+    return ledger_err_of(rc);
+}
+
+static enum ord_err open_layout(struct ledger *ledger) {
+    MDB_txn *txn = NULL;
+    MDB_stat stat;
+    int rc = mdb_env_stat(ledger->env, &stat);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    ledger->page_size = stat.ms_psize;
+    enum ord_err err = check_file_size(ledger);
+    if (err != ORD_OK)
+        return err;
+    if ((rc = mdb_txn_begin(ledger->env, NULL, MDB_RDONLY, &txn)) != 0)
+        return ledger_err_of(rc);
+    err = open_tables(ledger, txn);
+    if (err == ORD_OK)
+        err = ledger_err_of(mdb_txn_commit(txn)); /* an abort would close the tables again */
+    else
+        mdb_txn_abort(txn);
+    if (ledger->options.read_only || (err != ORD_OK && err != ORD_ERR_NOT_FOUND))
+        return err;
+    bool fresh = err == ORD_ERR_NOT_FOUND;
+    err = ledger_map_grow(ledger, ledger->options.map_bytes_initial);
+    if (err == ORD_OK && fresh)
+        err = create_tables(ledger);
+    return err;
+}
+
+static enum ord_err read_next_height(struct ledger *ledger) {
+    uint64_t newest = 0;
+    enum ord_err err = ledger_height(ledger, &newest);
+    if (err == ORD_ERR_NOT_FOUND) {
+        ledger->next_height = 0;
+        return ORD_OK;
+    }
+    ledger->next_height = newest + 1;
+    return err;
+}
+
+static enum ord_err init_map_lock(struct ledger *ledger) {
+    pthread_rwlockattr_t attributes;
+    if (pthread_rwlockattr_init(&attributes) != 0)
+        return ORD_ERR_NO_MEMORY;
+    /* The default lets a steady stream of readers starve the writer's loop. No reader takes the lock twice. */
+    int rc = pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    if (rc == 0)
+        rc = pthread_rwlock_init(&ledger->map_lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    return ledger_err_of(rc);
+}
+
+static bool options_valid(const struct ledger_options *options) {
+    return options->read_only || (options->map_bytes_initial <= options->map_bytes_max &&
+                                  options->map_bytes_max <= INT64_MAX && options->turn_bytes_max <= INT64_MAX / 4);
+}
+
+enum ord_err ledger_open(struct ledger **out, const char *directory, const struct ledger_options *options) {
+    *out = NULL;
+    if (!options_valid(options))
+        return ORD_ERR_INVALID;
+    struct ledger *ledger = calloc(1, sizeof(*ledger));
+    if (ledger == NULL)
+        return ORD_ERR_NO_MEMORY;
+    ledger->options = *options;
+    ledger->lock_fd = -1;
+    enum ord_err err = init_map_lock(ledger);
+    if (err != ORD_OK) {
+        free(ledger);
+        return err;
+    }
+    if (!options->read_only) {
+        if ((err = make_directory(directory)) != ORD_OK || (err = take_writer_lock(ledger, directory)) != ORD_OK)
+            goto out;
+    }
+    if ((err = open_environment(ledger, directory)) != ORD_OK || (err = open_layout(ledger)) != ORD_OK)
+        goto out;
+    if (!options->read_only) {
+        int dead = 0;
+        if ((err = sync_directory(directory)) != ORD_OK)
+            goto out;
+        /* A reader that was killed pins the pages of its time; a failure here costs space, nothing else. */
+        (void) mdb_reader_check(ledger->env, &dead);
+    }
+    err = read_next_height(ledger);
+out:
+    if (err != ORD_OK) {
+        ledger_close(ledger);
+        return err;
+    }
+    *out = ledger;
+    return ORD_OK;
+}
+
+void ledger_close(struct ledger *ledger) {
+    if (ledger == NULL)
+        return;
+    if (ledger->turn != NULL)
+        mdb_txn_abort(ledger->turn);
+    if (ledger->env != NULL)
+        mdb_env_close(ledger->env);
+    if (ledger->lock_fd >= 0)
+        close(ledger->lock_fd);
+    pthread_rwlock_destroy(&ledger->map_lock);
+    free(ledger);
+}
+
+void ledger_counters(struct ledger *ledger, struct ledger_counters *out) {
+    MDB_envinfo info = {0};
+    *out = (struct ledger_counters) {
+        .commits = atomic_load(&ledger->counters.commits),
+        .puts = atomic_load(&ledger->counters.puts),
+        .bytes_put = atomic_load(&ledger->counters.bytes_put),
+        .map_growths = atomic_load(&ledger->counters.map_growths),
+        .commit_us_total = atomic_load(&ledger->counters.commit_us_total),
+        .commit_us_max = atomic_load(&ledger->counters.commit_us_max),
+    };
+    /* The figures lie in the map itself, so they are read under its lock. */
+    pthread_rwlock_rdlock(&ledger->map_lock);
+    if (!atomic_load(&ledger->failed) && mdb_env_info(ledger->env, &info) == 0) {
+        out->map_bytes = info.me_mapsize;
+        out->map_bytes_used = (info.me_last_pgno + 1) * ledger->page_size;
+    }
+    pthread_rwlock_unlock(&ledger->map_lock);
+}

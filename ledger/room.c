@@ -1,0 +1,304 @@
+/*
+ * Is there room for the next turn? The map grows here, between turns and ahead of need, so that MDB_MAP_FULL never meets a
+ * turn that is half written; and here intake is stopped while the file system or the largest map is full.
+ *
+ * The file is always as long as the map (sparse: it takes no more disk than what was written), so that no read of the
+ * map, whatever a damaged page says, can fall behind the end of the file.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/assert.h"
+#include "core/codec.h"
+#include "ledger/ledger_internal.h"
+
+/* What a turn needs besides its records: branch pages of the trees, and LMDB's own lists. */
+static const uint64_t tree_bytes = (uint64_t) 1 << 20;
+/* And what of that it is taken to have used afterwards: some four levels of six tables and of the free list. */
+static const uint64_t tree_pages_per_turn = 32;
+static const uint64_t growth_bytes_max = (uint64_t) 1 << 30;
+/* A look at the file system after so long, or so much written. */
+static const uint64_t disk_interval_us = 20000;
+static const uint64_t disk_interval_bytes = (uint64_t) 4 << 20;
+/* A look at the free list after so long, or a turn's worth of bytes. */
+static const uint64_t scan_interval_us = 100000;
+/* Free pages that one look at the free list takes in: 32 MiB of page numbers. */
+static const size_t scan_pages_max = (size_t) 1 << 22;
+
+static uint64_t minus(uint64_t a, uint64_t b) {
+    return a > b ? a - b : 0;
+}
+
+static uint64_t at_most(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+void ledger_room_spent(struct ledger *ledger, uint64_t bytes) {
+    bytes += tree_pages_per_turn * ledger->page_size;
+    ledger->room.disk_bytes += bytes;
+    ledger->room.scan_bytes += bytes;
+    ledger->room.run_bytes = minus(ledger->room.run_bytes, bytes);
+}
+
+/* Room for the turn that comes, with one to spare. */
+static uint64_t turn_need(const struct ledger *ledger) {
+    return 2 * ledger->options.turn_bytes_max + tree_bytes;
+}
+
+static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
+    struct stat status;
+    int fd = -1;
+    int rc = mdb_env_get_fd(ledger->env, &fd);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    if (fstat(fd, &status) != 0)
+        return ledger_err_of(errno);
+    /* Never shorter: another process may have the longer map. */
+    if ((uint64_t) status.st_size < bytes && ftruncate(fd, (off_t) bytes) != 0)
+        return ledger_err_of(errno);
+    return ORD_OK;
+}
+
+enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
+    ORD_ASSERT(ledger->turn == NULL);
+    MDB_envinfo info;
+    int rc = mdb_env_info(ledger->env, &info);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    uint64_t page = ledger->page_size;
+    uint64_t size = at_most((map_bytes + page - 1) / page * page, ledger->options.map_bytes_max / page * page);
+    if (size < info.me_mapsize)
+        size = info.me_mapsize;
+    enum ord_err err = extend_file(ledger, size);
+    if (err != ORD_OK || size == info.me_mapsize)
+        return err;
+    pthread_rwlock_wrlock(&ledger->map_lock);
+    rc = mdb_env_set_mapsize(ledger->env, size);
+    if (rc != 0) /* the old map is gone already */
+        err = ledger_fail(ledger, ledger_err_of(rc));
+    else
+        atomic_fetch_add(&ledger->counters.map_growths, 1);
+    pthread_rwlock_unlock(&ledger->map_lock);
+    return err;
+}
+
+enum ord_err ledger_map_adopt(struct ledger *ledger) {
+    enum ord_err err = ORD_OK;
+    pthread_rwlock_wrlock(&ledger->map_lock);
+    int rc = mdb_env_set_mapsize(ledger->env, 0);
+    if (rc != 0)
+        err = ledger_fail(ledger, ledger_err_of(rc));
+    pthread_rwlock_unlock(&ledger->map_lock);
+    return err;
+}
+
+/* Asked thousands of times a second; the file system is asked now and then, and what was written since is taken off. */
+static enum ord_err disk_room(struct ledger *ledger) {
+    uint64_t now = ledger_now_us();
+    if (ledger->room.disk_checked_us == 0 || now - ledger->room.disk_checked_us >= disk_interval_us ||
+        ledger->room.disk_bytes >= disk_interval_bytes) {
+        struct statvfs status;
+        int fd = -1;
+        int rc = mdb_env_get_fd(ledger->env, &fd);
+        if (rc != 0)
+            return ledger_err_of(rc);
+        if (fstatvfs(fd, &status) != 0)
+            return ledger_err_of(errno);
+        ledger->room.disk_checked_us = now;
+        ledger->room.disk_free = (uint64_t) status.f_bavail * status.f_frsize;
+        ledger->room.disk_bytes = 0;
+    }
+    uint64_t reserve = ledger->options.disk_reserve_bytes;
+    if (reserve < turn_need(ledger))
+        reserve = turn_need(ledger);
+    uint64_t left = minus(ledger->room.disk_free, ledger->room.disk_bytes + ledger->turn_bytes);
+    return left >= reserve ? ORD_OK : ORD_ERR_NO_SPACE;
+}
+
+static int compare_pages(const void *a, const void *b) {
+    size_t x = *(const size_t *) a;
+    size_t y = *(const size_t *) b;
+    return (x > y) - (x < y);
+}
+
+/* The free pages that LMDB noted in transactions before `before`, and the pages behind the last used one up to `limit`. */
+static enum ord_err free_pages(struct ledger *ledger, size_t **pages, size_t *count, uint64_t before) {
+    enum { FREE_DBI = 0 };
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    size_t capacity = 0;
+    size_t *list = NULL;
+    *count = 0;
+    enum ord_err err = ORD_OK;
+    int rc = mdb_txn_begin(ledger->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        rc = mdb_cursor_open(txn, FREE_DBI, &cursor);
+    MDB_val key;
+    MDB_val value;
+    while (rc == 0 && *count < scan_pages_max && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        size_t id = 0;
+        size_t noted = 0;
+        if (key.mv_size != sizeof(id) || value.mv_size < sizeof(noted)) {
+            err = ORD_ERR_CORRUPT;
+            goto out;
+        }
+        memcpy(&id, key.mv_data, sizeof(id));
+        memcpy(&noted, value.mv_data, sizeof(noted));
+        noted = at_most(noted, value.mv_size / sizeof(noted) - 1);
+        if (id >= before)
+            break;
+        if (*count + noted > capacity) {
+            capacity = 2 * (*count + noted);
+            size_t *longer = realloc(list, capacity * sizeof(*list));
+            if (longer == NULL) {
+                err = ORD_ERR_NO_MEMORY;
+                goto out;
+            }
+            list = longer;
+        }
+        if (noted > 0)
+            memcpy(list + *count, (const uint8_t *) value.mv_data + sizeof(noted), noted * sizeof(noted));
+        *count += noted;
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        err = ledger_err_of(rc);
+out:
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    if (txn != NULL)
+        mdb_txn_abort(txn);
+    if (err == ORD_OK) {
+        *pages = list;
+        return ORD_OK;
+    }
+    free(list);
+    return err;
+}
+
+/*
+ * The longest run of pages that the next turn may use, in bytes. A turn fits for sure into a run as long as itself, for
+ * LMDB gives a long value consecutive pages only.
+ */
+static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t before) {
+    MDB_envinfo info;
+    size_t *pages = NULL;
+    size_t count = 0;
+    int rc = mdb_env_info(ledger->env, &info);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    enum ord_err err = free_pages(ledger, &pages, &count, before);
+    if (err != ORD_OK)
+        return err;
+    if (count > 0)
+        qsort(pages, count, sizeof(*pages), compare_pages);
+    uint64_t limit = at_most(info.me_mapsize, ledger->options.map_bytes_max) / ledger->page_size;
+    uint64_t longest = minus(limit, info.me_last_pgno + 1);
+    uint64_t run = 0;
+    for (size_t i = 0; i < count; i++) {
+        run = i > 0 && pages[i] == pages[i - 1] + 1 ? run + 1 : 1;
+        if (run > longest)
+            longest = run;
+    }
+    free(pages);
+    *bytes = longest * ledger->page_size;
+    return ORD_OK;
+}
+
+/* Pages that a commit frees can be used by the next turn but one: let an empty turn pass. */
+static enum ord_err advance_turn(struct ledger *ledger) {
+    struct ledger_key key;
+    enum ord_err err = ledger_key_meta(&key, LEDGER_TURN_NAME);
+    if (err != ORD_OK)
+        return err;
+    uint8_t value[8 + LEDGER_CHECKSUM_SIZE];
+    MDB_val key_val = ledger_val(&key);
+    MDB_val val = {sizeof(value), value};
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(ledger->env, NULL, 0, &txn);
+    if (rc != 0)
+        return ledger_fail(ledger, ledger_err_of(rc));
+    ord_store_u64(value, mdb_txn_id(txn));
+    ord_store_u64(value + 8, ledger_checksum(LEDGER_META, key_val, value, 8));
+    rc = mdb_put(txn, ledger->dbis[LEDGER_META], &key_val, &val, 0);
+    if (rc != 0)
+        mdb_txn_abort(txn);
+    else
+        rc = mdb_txn_commit(txn);
+    if (rc != 0)
+        return ledger_fail(ledger, ledger_err_of(rc));
+    ledger_room_spent(ledger, 0);
+    return ORD_OK;
+}
+
+/* The map is as large as it may be: look whether turns of the past left free pages, at a bounded rate. */
+static enum ord_err free_list_room(struct ledger *ledger) {
+    uint64_t need = ledger->options.turn_bytes_max + tree_bytes;
+    uint64_t now = ledger_now_us();
+    if (ledger->room.scanned_us == 0 || now - ledger->room.scanned_us >= scan_interval_us ||
+        (ledger->room.run_bytes < need && ledger->room.scan_bytes >= ledger->options.turn_bytes_max)) {
+        MDB_envinfo info;
+        int dead = 0;
+        ledger->room.scanned_us = now;
+        ledger->room.run_bytes = 0;
+        ledger->room.scan_bytes = 0;
+        (void) mdb_reader_check(ledger->env, &dead); /* the pages of a killed reader's time come free */
+        int rc = mdb_env_info(ledger->env, &info);
+        if (rc != 0)
+            return ledger_err_of(rc);
+        /* Under the lock no reader of this process is left whose snapshot would keep these pages from the next turn. */
+        uint64_t run_then = 0;
+        pthread_rwlock_wrlock(&ledger->map_lock);
+        enum ord_err err = longest_run(ledger, &ledger->room.run_bytes, info.me_last_txnid);
+        if (err == ORD_OK && ledger->room.run_bytes < need)
+            err = longest_run(ledger, &run_then, UINT64_MAX);
+        pthread_rwlock_unlock(&ledger->map_lock);
+        if (err != ORD_OK)
+            return err;
+        if (run_then >= need && (err = advance_turn(ledger)) != ORD_OK)
+            return err; /* the pages count when the free list is read next */
+    }
+    return ledger->room.run_bytes >= need ? ORD_OK : ORD_ERR_NO_SPACE;
+}
+
+static enum ord_err tail_bytes(const struct ledger *ledger, uint64_t *tail, uint64_t *used, uint64_t *map) {
+    MDB_envinfo info;
+    int rc = mdb_env_info(ledger->env, &info);
+    if (rc != 0)
+        return ledger_err_of(rc);
+    *map = at_most(info.me_mapsize, ledger->options.map_bytes_max);
+    *used = (info.me_last_pgno + 1) * ledger->page_size;
+    *tail = minus(*map, *used + ledger->turn_bytes);
+    return ORD_OK;
+}
+
+enum ord_err ledger_room(struct ledger *ledger) {
+    uint64_t tail = 0;
+    uint64_t used = 0;
+    uint64_t map = 0;
+    uint64_t need = turn_need(ledger);
+    enum ord_err err = ledger_writable(ledger);
+    if (err != ORD_OK || (err = disk_room(ledger)) != ORD_OK ||
+        (err = tail_bytes(ledger, &tail, &used, &map)) != ORD_OK)
+        return err;
+    if (tail >= need)
+        return ORD_OK;
+    if (ledger->turn != NULL) { /* no growth in the middle of a turn */
+        uint64_t run = minus(ledger->room.run_bytes, ledger->turn_bytes);
+        return (tail > run ? tail : run) >= ledger->options.turn_bytes_max + tree_bytes ? ORD_OK : ORD_ERR_NO_SPACE;
+    }
+    if (map + ledger->page_size <= ledger->options.map_bytes_max) {
+        int dead = 0;
+        uint64_t size = map + at_most(map, growth_bytes_max);
+        (void) mdb_reader_check(ledger->env, &dead);
+        err = ledger_map_grow(ledger, size < used + need ? used + need : size);
+        if (err != ORD_OK || (err = tail_bytes(ledger, &tail, &used, &map)) != ORD_OK)
+            return err;
+        if (tail >= need)
+            return ORD_OK;
+    }
+    return free_list_room(ledger);
+}
