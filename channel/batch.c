@@ -1,0 +1,63 @@
+/*
+ * The batch's encoding, and the walk over length-prefixed items that batches, blocks and envelopes share.
+ */
+#include "channel/config.h"
+#include "channel/envelope.h"
+
+#define BATCH_VERSION      1
+#define BATCH_COUNT_OFFSET (1 + 8)
+
+void channel_batch_begin(struct ord_writer *writer, uint64_t cut_height) {
+    ord_write_u8(writer, BATCH_VERSION);
+    ord_write_u64(writer, cut_height);
+    ord_write_u32(writer, 0);
+}
+
+void channel_batch_add(struct ord_writer *writer, struct ord_span envelope) {
+    ord_write_string(writer, envelope);
+}
+
+enum ord_err channel_batch_end(struct ord_writer *writer, uint32_t envelope_count) {
+    if (envelope_count > CHANNEL_BATCH_ENVELOPES_MAX)
+        return ORD_ERR_TOO_LARGE;
+    enum ord_err err = ord_writer_finish(writer);
+    if (err == ORD_OK)
+        ord_store_u32(writer->data + BATCH_COUNT_OFFSET, envelope_count);
+    return err;
+}
+
+enum ord_err channel_batch_decode(struct channel_batch *out, struct ord_span bytes) {
+    *out = (struct channel_batch) {0};
+    if (bytes.size == 0)
+        return ORD_OK;
+    struct ord_reader reader = ord_reader_of(bytes);
+    if (ord_read_u8(&reader) != BATCH_VERSION)
+        return ORD_ERR_INVALID;
+    uint64_t cut_height = ord_read_u64(&reader);
+    uint32_t count = ord_read_u32(&reader);
+    if (count > CHANNEL_BATCH_ENVELOPES_MAX)
+        return ORD_ERR_INVALID;
+    struct ord_span envelopes = ord_read_span(&reader, ord_reader_left(&reader));
+    if (ord_reader_finish(&reader) != ORD_OK)
+        return ORD_ERR_INVALID;
+    reader = ord_reader_of(envelopes);
+    for (uint32_t i = 0; i < count && !reader.failed; i++)
+        (void) ord_read_string(&reader, UINT32_MAX);
+    if (ord_reader_finish(&reader) != ORD_OK)
+        return ORD_ERR_INVALID;
+    *out = (struct channel_batch) {.cut_height = cut_height, .envelope_count = count, .envelopes = envelopes};
+    return ORD_OK;
+}
+
+enum ord_err channel_batch_next(struct ord_span *envelope, struct ord_span *envelopes) {
+    *envelope = ord_span_of(NULL, 0);
+    if (envelopes->size == 0)
+        return ORD_ERR_NOT_FOUND;
+    struct ord_reader reader = ord_reader_of(*envelopes);
+    *envelope = ord_read_string(&reader, UINT32_MAX);
+    if (reader.failed)
+        return ORD_ERR_INVALID;
+    size_t left = ord_reader_left(&reader);
+    *envelopes = ord_span_of(envelopes->data + (envelopes->size - left), left);
+    return ORD_OK;
+}

@@ -1,0 +1,83 @@
+/*
+ * A channel's configuration: the authority for who may write and who the replicas are. It lives in the genesis block (and
+ * later in config blocks); everything else about a channel follows from it. Encoding: docs/formats.md.
+ */
+#ifndef ORDAIN_CHANNEL_CONFIG_H
+#define ORDAIN_CHANNEL_CONFIG_H
+
+#include "core/codec.h"
+#include "core/protocol.h"
+#include "core/types.h"
+#include "crypto/x509.h"
+
+#define CHANNEL_NAME_MAX         64
+#define CHANNEL_HOST_MAX         255
+#define CHANNEL_ORG_MAX          64
+#define CHANNEL_CONFIG_BYTES_MAX (CHANNEL_ORG_MAX * (CRYPTO_CERT_DER_MAX + 128) + ORD_REPLICA_MAX * 512 + 1024)
+
+/* Hard limits; a config outside of them is refused. */
+#define CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT (64u << 20)
+#define CHANNEL_MESSAGE_COUNT_LIMIT      65536u
+#define CHANNEL_BATCH_ENVELOPES_MAX      4096u /* envelopes in a batch */
+#define CHANNEL_CLIENTS_LIMIT            65536u
+
+enum channel_consensus { CHANNEL_SOLO = 1, CHANNEL_PBFT = 2, CHANNEL_RAFT = 3 };
+
+struct channel_org {
+    char name[CRYPTO_NAME_MAX + 1];
+    uint8_t ca_der[CRYPTO_CERT_DER_MAX];
+    uint32_t ca_der_size;
+};
+
+struct channel_replica {
+    uint32_t org_index;
+    struct ord_public_key key;       /* identity key */
+    char host[CHANNEL_HOST_MAX + 1]; /* name or address, as dialled */
+    uint16_t replica_port;           /* other replicas dial this */
+    uint16_t client_port;            /* clients and peers dial this */
+};
+
+struct channel_config {
+    char name[CHANNEL_NAME_MAX + 1]; /* [a-z0-9._-], not empty */
+    enum channel_consensus consensus;
+    uint64_t epoch;           /* counts replica sets and protocols; 1 at genesis */
+    uint64_t config_sequence; /* counts configurations; 0 at genesis */
+    /* the block cutter's knobs: docs/protocol.md */
+    uint32_t absolute_max_bytes;  /* an envelope's bytes */
+    uint32_t preferred_max_bytes; /* a block's envelope bytes; <= absolute_max_bytes is not required */
+    uint32_t max_message_count;   /* a block's transactions */
+    uint32_t batch_timeout_ms;    /* 0: close at the end of every batch */
+    /* consensus */
+    uint32_t window;
+    uint32_t checkpoint_interval;
+    uint32_t batch_bytes_max; /* >= absolute_max_bytes + CHANNEL_BATCH_OVERHEAD */
+    uint64_t body_bytes_max;
+    uint32_t retransmit_ms;
+    uint32_t request_timeout_ms; /* how long an admitted envelope may wait before the primary is suspected */
+    /* clients */
+    uint32_t clients_max;
+    uint32_t org_count;
+    struct channel_org orgs[CHANNEL_ORG_MAX];
+    uint32_t replica_count;
+    struct channel_replica replicas[ORD_REPLICA_MAX];
+};
+
+/* Sensible defaults for every number; name, organisations and replicas stay empty. */
+void channel_config_defaults(struct channel_config *out);
+/* Is it a configuration that a channel can run with? `why` (may be NULL) gets a static sentence when it is not. */
+ORD_MUST_USE enum ord_err channel_config_check(const struct channel_config *config, const char **why);
+ORD_MUST_USE enum ord_err channel_config_encode(const struct channel_config *config, struct ord_writer *writer);
+/* Decodes and checks. */
+ORD_MUST_USE enum ord_err channel_config_decode(struct channel_config *out, struct ord_span bytes);
+const char *channel_consensus_name(enum channel_consensus consensus); /* "solo", "pbft", "raft"; "?" otherwise */
+ORD_MUST_USE enum ord_err channel_consensus_parse(enum channel_consensus *out, const char *name);
+/* Signatures that prove a block to outsiders (f + 1; solo 1), and that make a checkpoint stable (2f + 1; solo 1). */
+uint32_t channel_weak_quorum(const struct channel_config *config);
+uint32_t channel_strong_quorum(const struct channel_config *config);
+/* The core's view of it. `crypto` must outlive what is made of it. */
+void channel_core_config(struct ord_core_config *out, const struct channel_config *config,
+                         const struct ord_hash *genesis_hash, ord_node_id self, const struct ord_crypto_ops *crypto);
+/* Parses every replica's key. */
+ORD_MUST_USE enum ord_err channel_replica_keys(struct crypto_replica_keys *out, const struct channel_config *config);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * Execution of ordered batches: judge each envelope against the state as it is by then, mark it in the client table, and feed
+ * it to the cutter. What is not acceptable is dropped alike on every replica.
+ */
+#include "channel/state.h"
+#include "channel/state_internal.h"
+#include "core/assert.h"
+
+enum ord_err channel_ordered_judge(const struct channel *channel, struct channel_ordered *out, struct ord_span bytes) {
+    out->fate = CHANNEL_FATE_REFUSE;
+    if (channel_envelope_decode(&out->envelope, bytes) != ORD_OK)
+        return ORD_OK;
+    enum ord_err err = channel_consider(channel, &out->verdict, &out->envelope);
+    if (err == ORD_ERR_NO_MEMORY)
+        return err;
+    if (err != ORD_OK)
+        return ORD_OK;
+    if (out->verdict.client_index == UINT32_MAX) {
+        uint32_t known;
+        bool again = channel_table_find(&channel->table, &known, &out->envelope.client) != NULL;
+        out->fate = again ? CHANNEL_FATE_DUPLICATE : CHANNEL_FATE_ACCEPT;
+        return ORD_OK;
+    }
+    const struct channel_client *client = &channel->table.clients[out->verdict.client_index];
+    switch (channel_sequence_check(client, out->envelope.sequence)) {
+    case CHANNEL_SEQUENCE_FRESH:
+        out->fate = CHANNEL_FATE_ACCEPT;
+        break;
+    case CHANNEL_SEQUENCE_SEEN:
+    case CHANNEL_SEQUENCE_OLD: /* as good as seen: nobody knows any more */
+        out->fate = CHANNEL_FATE_DUPLICATE;
+        break;
+    case CHANNEL_SEQUENCE_AHEAD:
+        break;
+    }
+    return ORD_OK;
+}
+
+void channel_ordered_commit(struct channel *channel, struct channel_entry *entry, const struct channel_ordered *ordered,
+                            uint64_t seq) {
+    ORD_ASSERT(ordered->fate == CHANNEL_FATE_ACCEPT);
+    entry->client_index = ordered->verdict.client_index;
+    entry->sequence = ordered->envelope.sequence;
+    if (ordered->verdict.client_index != UINT32_MAX) {
+        channel_table_mark(&channel->table, entry->client_index, entry->sequence);
+        return;
+    }
+    struct channel_client newcomer = ordered->verdict.newcomer;
+    newcomer.registered_seq = seq;
+    enum ord_err err = channel_table_add(&channel->table, &entry->client_index, &newcomer);
+    ORD_ASSERT(err == ORD_OK);
+}
+
+static enum ord_err close_block(struct channel *channel, struct channel_applied *applied, uint64_t seq,
+                                const struct channel_sink *sink) {
+    struct channel_cutter *cutter = &channel->cutter;
+    struct channel_block block = {
+        .header =
+            {
+                .genesis_hash = channel->genesis_hash,
+                .height = channel->head_height + 1,
+                .previous_hash = channel->head_hash,
+                .epoch = channel->config.epoch,
+                .config_height = channel->config_height,
+                .last_seq = seq,
+            },
+        .data = ord_span_of(cutter->data, cutter->data_size),
+        .entries = cutter->entries,
+    };
+    channel_cutter_close(cutter, &block.header);
+    channel_header_hash(&block.header_hash, &block.header);
+    channel->head_height = block.header.height;
+    channel->head_hash = block.header_hash;
+    channel->head_last_seq = seq;
+    applied->blocks++;
+    enum ord_err err = sink->block(sink->context, &block);
+    channel_cutter_reset(cutter);
+    return err;
+}
+
+static enum ord_err apply_envelope(struct channel *channel, struct channel_applied *applied, struct ord_span bytes,
+                                   uint64_t seq, uint32_t batch_index, const struct channel_sink *sink) {
+    struct channel_ordered ordered;
+    enum ord_err err = channel_ordered_judge(channel, &ordered, bytes);
+    if (err != ORD_OK)
+        return err;
+    if (ordered.fate != CHANNEL_FATE_ACCEPT) {
+        if (ordered.fate == CHANNEL_FATE_DUPLICATE)
+            applied->duplicates++;
+        else
+            applied->refused++;
+        return ORD_OK;
+    }
+    uint32_t count = ordered.envelope.transaction_count;
+    if (channel_cutter_before(&channel->cutter, bytes.size, count)) {
+        err = close_block(channel, applied, seq, sink);
+        if (err != ORD_OK)
+            return err;
+    }
+    struct channel_entry entry = {.batch_index = batch_index, .seq = seq};
+    channel_ordered_commit(channel, &entry, &ordered, seq);
+    channel_cutter_add(&channel->cutter, bytes, count, &entry);
+    applied->accepted++;
+    return channel_cutter_after(&channel->cutter) ? close_block(channel, applied, seq, sink) : ORD_OK;
+}
+
+static enum ord_err apply_batch(struct channel *channel, struct channel_applied *applied, uint64_t seq,
+                                struct ord_span bytes, const struct channel_sink *sink) {
+    struct channel_batch batch;
+    if (channel_batch_decode(&batch, bytes) != ORD_OK)
+        applied->refused++; /* `batch` is the null batch now */
+    if (batch.cut_height != 0) {
+        applied->cut_void = batch.cut_height != channel->head_height + 1 || channel->cutter.envelope_count == 0;
+        enum ord_err err = applied->cut_void ? ORD_OK : close_block(channel, applied, seq, sink);
+        if (err != ORD_OK)
+            return err;
+    }
+    struct ord_span envelope;
+    for (uint32_t i = 0; channel_batch_next(&envelope, &batch.envelopes) == ORD_OK; i++) {
+        enum ord_err err = apply_envelope(channel, applied, envelope, seq, i, sink);
+        if (err != ORD_OK)
+            return err;
+    }
+    if (channel->config.batch_timeout_ms == 0 && channel->cutter.envelope_count > 0)
+        return close_block(channel, applied, seq, sink);
+    return ORD_OK;
+}
+
+enum ord_err channel_apply(struct channel *channel, struct channel_applied *out, uint64_t seq, struct ord_span batch,
+                           const struct channel_sink *sink) {
+    *out = (struct channel_applied) {0};
+    bool in_transfer = channel->applied_seq < channel->head_last_seq;
+    if (channel->broken || in_transfer || seq != channel->applied_seq + 1)
+        return ORD_ERR_WRONG_STATE;
+    enum ord_err err = apply_batch(channel, out, seq, batch, sink);
+    if (err != ORD_OK) {
+        channel->broken = true;
+        return err;
+    }
+    channel->applied_seq = seq;
+    out->attest = out->blocks > 0 || seq % channel->config.checkpoint_interval == 0;
+    return ORD_OK;
+}
