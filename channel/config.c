@@ -105,6 +105,9 @@ static enum ord_err check_numbers(const struct channel_config *config, const cha
     REQUIRE(config->batch_bytes_max <= BATCH_BYTES_LIMIT, "batch_bytes_max must be at most 128 MiB");
     REQUIRE(within(config->body_bytes_max, (uint64_t) config->batch_bytes_max * BODY_BATCHES_MIN, BODY_BYTES_LIMIT),
             "body_bytes_max must hold 4 batches, and be at most 64 GiB");
+    /* Only points of attestation free bodies: what is ordered up to a block's close must fit into the primary's half. */
+    REQUIRE((uint64_t) config->preferred_max_bytes + config->batch_bytes_max <= config->body_bytes_max / 2,
+            "half of body_bytes_max must hold a block of preferred_max_bytes and a batch");
     REQUIRE(within(config->retransmit_ms, 1, TIMEOUT_MS_MAX), "retransmit_ms must be between 1 ms and an hour");
     REQUIRE(within(config->request_timeout_ms, 1, TIMEOUT_MS_MAX),
             "request_timeout_ms must be between 1 ms and an hour");

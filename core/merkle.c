@@ -4,6 +4,8 @@
  */
 #include "core/merkle.h"
 
+#include <string.h>
+
 #include "core/assert.h"
 
 void ord_merkle_leaf(const struct ord_crypto_ops *crypto, struct ord_hash *out, struct ord_span data) {
@@ -16,10 +18,8 @@ static void node(const struct ord_crypto_ops *crypto, struct ord_hash *out, cons
                  const struct ord_hash *right) {
     uint8_t buffer[1 + 2 * ORD_HASH_SIZE];
     buffer[0] = 0x01;
-    for (size_t i = 0; i < ORD_HASH_SIZE; i++) {
-        buffer[1 + i] = left->bytes[i];
-        buffer[1 + ORD_HASH_SIZE + i] = right->bytes[i];
-    }
+    memcpy(buffer + 1, left->bytes, ORD_HASH_SIZE);
+    memcpy(buffer + 1 + ORD_HASH_SIZE, right->bytes, ORD_HASH_SIZE);
     const struct ord_span part = {buffer, sizeof(buffer)};
     crypto->hash(out, &part, 1);
 }
@@ -53,6 +53,30 @@ void ord_merkle_path(const struct ord_crypto_ops *crypto, struct ord_hash *path,
         if (sibling < leaf_count)
             path[size++] = leaves[sibling];
         leaf_count = level_up(crypto, leaves, leaf_count);
+    }
+    *path_size = size;
+}
+
+void ord_merkle_tree_build(const struct ord_crypto_ops *crypto, struct ord_hash *tree, size_t leaf_count) {
+    for (size_t count = leaf_count; count > 1; count = (count + 1) / 2) {
+        struct ord_hash *above = tree + count;
+        for (size_t i = 0; i + 1 < count; i += 2)
+            node(crypto, &above[i / 2], &tree[i], &tree[i + 1]);
+        if (count % 2 == 1)
+            above[count / 2] = tree[count - 1];
+        tree = above;
+    }
+}
+
+void ord_merkle_tree_path(struct ord_hash *path, size_t *path_size, const struct ord_hash *tree, size_t leaf_count,
+                          size_t index) {
+    ORD_ASSERT(index < leaf_count && leaf_count <= UINT32_MAX);
+    size_t size = 0;
+    for (size_t count = leaf_count; count > 1; index /= 2, count = (count + 1) / 2) {
+        size_t sibling = index ^ 1;
+        if (sibling < count)
+            path[size++] = tree[sibling];
+        tree += count;
     }
     *path_size = size;
 }

@@ -26,6 +26,15 @@ void ord_merkle_root(const struct ord_crypto_ops *crypto, struct ord_hash *out, 
 void ord_merkle_path(const struct ord_crypto_ops *crypto, struct ord_hash *path, size_t *path_size,
                      struct ord_hash *leaves, size_t leaf_count, size_t index);
 
+/*
+ * A whole tree, for many paths: leaf hashes first, then level above level. `tree` has ORD_MERKLE_TREE_SIZE(leaf_count) hashes, of
+ * which the caller fills the first leaf_count. Then every path is a look-up.
+ */
+#define ORD_MERKLE_TREE_SIZE(leaf_count) (2 * (size_t) (leaf_count) + ORD_MERKLE_PATH_MAX)
+void ord_merkle_tree_build(const struct ord_crypto_ops *crypto, struct ord_hash *tree, size_t leaf_count);
+void ord_merkle_tree_path(struct ord_hash *path, size_t *path_size, const struct ord_hash *tree, size_t leaf_count,
+                          size_t index);
+
 /* Does `leaf` stand at `index` of a tree of `leaf_count` leaves with this root? False for a path of the wrong length. */
 bool ord_merkle_verify(const struct ord_crypto_ops *crypto, const struct ord_hash *root, const struct ord_hash *leaf,
                        size_t index, size_t leaf_count, const struct ord_hash *path, size_t path_size);

@@ -106,6 +106,11 @@ static void config__batch_holds_the_largest_envelope(void **state) {
     assert_ok(channel_config_check(config, NULL));
     config->body_bytes_max = (uint64_t) config->batch_bytes_max * 4 - 1;
     expect_refused(config, "body_bytes_max");
+    config->body_bytes_max = (uint64_t) config->batch_bytes_max * 4;
+    config->preferred_max_bytes = config->batch_bytes_max;
+    assert_ok(channel_config_check(config, NULL));
+    config->preferred_max_bytes++;
+    expect_refused(config, "half of body_bytes_max");
 }
 
 static void config__limits_of_the_knobs(void **state) {

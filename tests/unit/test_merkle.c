@@ -68,6 +68,14 @@ static void merkle__every_path_verifies_and_no_other(void **state) {
             memcpy(work, original, sizeof(work));
             ord_merkle_path(&plain_crypto, path, &path_size, work, count, index);
             const struct ord_hash *leaf = &original[index];
+            struct ord_hash tree[ORD_MERKLE_TREE_SIZE(LEAVES_MAX)];
+            struct ord_hash tree_path[ORD_MERKLE_PATH_MAX];
+            size_t tree_path_size;
+            memcpy(tree, original, sizeof(original));
+            ord_merkle_tree_build(&plain_crypto, tree, count);
+            ord_merkle_tree_path(tree_path, &tree_path_size, tree, count, index);
+            assert_int_equal(tree_path_size, path_size);
+            assert_memory_equal(tree_path, path, path_size * sizeof(path[0]));
             assert_true(ord_merkle_verify(&plain_crypto, &root, leaf, index, count, path, path_size));
             assert_false(ord_merkle_verify(&plain_crypto, &root, leaf, count, count, path, path_size));
             if (count > 1) {

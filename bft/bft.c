@@ -1,0 +1,224 @@
+/*
+ * The seam of PBFT: memory, dispatch of events, status. All memory is laid out once, from the config.
+ */
+#include "bft/bft.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+#include "bft/bft_internal.h"
+#include "core/assert.h"
+#include "core/quorum.h"
+
+static bool config_valid(const struct ord_core_config *config) {
+    return config->replica_count >= 4 && config->replica_count <= ORD_REPLICA_MAX &&
+           config->self < config->replica_count && config->window >= 2 && config->window <= BFT_WINDOW_MAX &&
+           config->checkpoint_interval >= 1 && config->checkpoint_interval <= config->window / 2 &&
+           config->batch_bytes_max >= 1 && config->batch_bytes_max <= UINT32_MAX / 4 &&
+           config->body_bytes_max >= 4 * (uint64_t) config->batch_bytes_max && config->body_bytes_max <= SIZE_MAX / 4 &&
+           config->retransmit_ms >= 1 && config->crypto != NULL;
+}
+
+/* Hands out parts of one block of memory; without a base it only measures. */
+struct layout {
+    uint8_t *base;
+    size_t used;
+};
+
+static void *take(struct layout *layout, size_t count, size_t size) {
+    size_t align = alignof(max_align_t);
+    size_t offset = layout->used;
+    layout->used += (count * size + align - 1) / align * align;
+    return layout->base == NULL ? NULL : layout->base + offset;
+}
+
+/*
+ * Bodies, what leads each in its message, and once more the largest message: bodies that are lent out cannot be moved
+ * together, and this takes up what is lost between them in all but contrived cases.
+ */
+static size_t store_capacity(const struct ord_core_config *config) {
+    return (size_t) config->body_bytes_max + (size_t) config->window * BFT_PRE_PREPARE_SIZE + config->batch_bytes_max +
+           BFT_PRE_PREPARE_SIZE;
+}
+
+static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core_config *config) {
+    struct layout layout = {.base = memory};
+    size_t window = config->window;
+    size_t count = config->replica_count;
+    size_t certificate_size = BFT_CERTIFICATE_SIZE_MAX(ord_bft_quorum(config->replica_count));
+    struct ord_core *core = take(&layout, 1, sizeof(*core));
+    struct bft_slot *slots = take(&layout, window, sizeof(*slots));
+    struct bft_prepare_vote *prepare_votes = take(&layout, window * count, sizeof(*prepare_votes));
+    struct ord_hash *commit_digests = take(&layout, window * count, sizeof(*commit_digests));
+    uint8_t *certificates = take(&layout, window, certificate_size);
+    struct bft_peer *peers = take(&layout, count, sizeof(*peers));
+    struct ord_effect *effects = take(&layout, bft_effect_max(config), sizeof(*effects));
+    uint8_t *outbox = take(&layout, 1, bft_outbox_size(config));
+    struct bft_body *bodies = take(&layout, window, sizeof(*bodies));
+    uint8_t *store = take(&layout, 1, store_capacity(config));
+    if (memory == NULL)
+        return layout.used;
+    memset(core, 0, sizeof(*core));
+    memset(peers, 0, count * sizeof(*peers));
+    for (size_t i = 0; i < window; i++)
+        slots[i] = (struct bft_slot) {.prepare_votes = prepare_votes + i * count,
+                                      .commit_digests = commit_digests + i * count,
+                                      .certificate = certificates + i * certificate_size};
+    core->slots = slots;
+    core->peers = peers;
+    core->effects = effects;
+    core->effect_max = bft_effect_max(config);
+    core->outbox = ord_writer_of(outbox, bft_outbox_size(config));
+    core->certificate_size_max = certificate_size;
+    bft_bodies_init(&core->bodies, store, store_capacity(config), bodies, window);
+    *out = core;
+    return layout.used;
+}
+
+static size_t bft_memory_size(const struct ord_core_config *config) {
+    return config_valid(config) ? lay_out(NULL, NULL, config) : 0;
+}
+
+static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_size,
+                             const struct ord_core_config *config, const struct ord_signer *signer, uint64_t seed) {
+    (void) seed; /* nothing here is random */
+    size_t size = bft_memory_size(config);
+    if (size == 0 || signer == NULL)
+        return ORD_ERR_INVALID;
+    if (memory_size < size)
+        return ORD_ERR_NO_SPACE;
+    (void) lay_out(out, memory, config);
+    struct ord_core *core = *out;
+    core->config = *config;
+    core->signer = *signer;
+    core->quorum = ord_bft_quorum(config->replica_count);
+    ord_replica_set all = config->replica_count == 64 ? UINT64_MAX : ord_replica_bit(config->replica_count) - 1;
+    core->others = all & ~ord_replica_bit(config->self);
+    return ORD_OK;
+}
+
+static enum ord_err on_message(struct ord_core *core, const struct ord_verified *message) {
+    enum ord_err err;
+    struct bft_status status;
+    if (message == NULL || message->from >= core->config.replica_count || message->from == core->config.self)
+        return ORD_ERR_INVALID;
+    switch (message->type) {
+    case BFT_PRE_PREPARE:
+        return bft_on_pre_prepare(core, message);
+    case BFT_PREPARE:
+    case BFT_COMMIT:
+        err = bft_vote_list_decode(&core->list, &core->config, message->bytes);
+        if (err != ORD_OK)
+            return err;
+        if (core->list.sender != message->from || core->list.type != (enum bft_type) message->type)
+            return ORD_ERR_INVALID;
+        if (core->list.type == BFT_PREPARE)
+            bft_on_prepare(core, &core->list);
+        else
+            bft_on_commit(core, &core->list);
+        return ORD_OK;
+    case BFT_STATUS:
+        err = bft_status_decode(&status, &core->config, message->bytes);
+        if (err != ORD_OK)
+            return err;
+        return status.sender == message->from ? bft_on_status(core, &status) : ORD_ERR_INVALID;
+    default:
+        return ORD_ERR_INVALID;
+    }
+}
+
+/* The turn ends. Own prepares may complete certificates, so commits come after them. */
+static enum ord_err on_flush(struct ord_core *core) {
+    enum ord_err err = bft_flush_prepares(core);
+    if (err != ORD_OK)
+        return err;
+    bft_flush_commits(core);
+    bft_wake(core);
+    return ORD_OK;
+}
+
+static enum ord_err dispatch(struct ord_core *core, const struct ord_event *event) {
+    switch (event->type) {
+    case ORD_EVENT_START:
+        return bft_on_start(core, event);
+    case ORD_EVENT_TICK:
+        bft_on_tick(core);
+        return ORD_OK;
+    case ORD_EVENT_MESSAGE:
+        return on_message(core, event->message);
+    case ORD_EVENT_PROPOSE:
+        return bft_on_propose(core, event->propose.batch);
+    case ORD_EVENT_JUDGED:
+        bft_on_judged(core, event->judged.view, event->judged.seq, &event->judged.digest, event->judged.admissible);
+        return ORD_OK;
+    case ORD_EVENT_FLUSH:
+        return on_flush(core);
+    case ORD_EVENT_ATTESTED:
+        return bft_on_attested(core, event->attested.seq);
+    case ORD_EVENT_SYNCED:
+        return bft_on_synced(core, event->synced.seq);
+    case ORD_EVENT_PERSISTED: /* sends carry their own condition */
+    case ORD_EVENT_APPLIED:   /* what was executed is told again by ATTESTED, once it is proven */
+        return ORD_OK;
+    }
+    return ORD_ERR_INVALID;
+}
+
+static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
+    *out = (struct ord_effects) {.items = core->effects, .count = 0};
+    if (!core->started && event->type != ORD_EVENT_START)
+        return ORD_ERR_WRONG_STATE;
+    uint64_t before_ms = core->now_ms;
+    if (event->now_ms > core->now_ms)
+        core->now_ms = event->now_ms;
+    bft_effects_reset(core);
+    enum ord_err err = dispatch(core, event);
+    if (err != ORD_OK) {
+        core->now_ms = before_ms;
+        return err;
+    }
+    ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
+    ORD_ASSERT(core->body_bytes <= core->config.body_bytes_max);
+    out->count = core->effect_count;
+    return ORD_OK;
+}
+
+static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
+    ord_node_id leader = bft_primary(&core->config, core->view);
+    bool leading = core->started && leader == core->config.self;
+    size_t batch_size = core->config.batch_bytes_max;
+    *out = (struct ord_status) {
+        .view = core->view,
+        .leader = leader,
+        .leading = leading,
+        .can_propose = leading && bft_in_window(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
+                       core->body_bytes + batch_size <= bft_propose_bytes_max(core),
+        .delivered_seq = core->delivered_seq,
+        .stable_seq = core->stable_seq,
+        .proposed_seq = core->proposed_seq,
+        .in_flight = (uint32_t) (core->proposed_seq - core->delivered_seq),
+        .body_bytes = core->body_bytes,
+        .messages_dropped = core->messages_dropped,
+        .messages_refused = core->messages_refused,
+        .retransmissions = core->retransmissions,
+    };
+}
+
+static enum ord_err bft_body_of_record(struct ord_span *batch, struct ord_span record) {
+    if (record.size <= BFT_PRE_PREPARE_SIZE || record.data[0] != BFT_PRE_PREPARE ||
+        ord_load_u32(record.data + BFT_SIGNED_SIZE) != record.size - BFT_PRE_PREPARE_SIZE)
+        return ORD_ERR_CORRUPT;
+    *batch = ord_span_of(record.data + BFT_PRE_PREPARE_SIZE, record.size - BFT_PRE_PREPARE_SIZE);
+    return ORD_OK;
+}
+
+const struct ord_protocol bft_pbft = {
+    .name = "pbft",
+    .memory_size = bft_memory_size,
+    .init = bft_init,
+    .authenticate = bft_authenticate,
+    .step = bft_step,
+    .status = bft_status_of,
+    .body_table = BFT_TABLE_LOG,
+    .body_of_record = bft_body_of_record,
+};

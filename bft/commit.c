@@ -1,0 +1,54 @@
+/*
+ * COMMIT: OSDI'99, section 4.2. Not signed: it convinces only who got it over an authenticated link, and needs to convince
+ * nobody else, for a view change rests on prepared certificates. A commit never makes a slot prepared.
+ */
+#include "bft/bft_internal.h"
+
+void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
+    slot->commits |= ord_replica_bit(core->config.self);
+    slot->commit_digests[core->config.self] = slot->digest;
+    slot->commit_due = true;
+}
+
+void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
+    bool useful = false;
+    bool contradicts = false;
+    ord_replica_set sender = ord_replica_bit(list->sender);
+    for (uint32_t i = 0; list->view == core->view && i < list->count; i++) {
+        const struct bft_vote *vote = &list->votes[i];
+        if (!bft_in_window(core, vote->seq))
+            continue;
+        struct bft_slot *slot = bft_slot_open(core, vote->seq);
+        if ((slot->commits & sender) != 0) {
+            contradicts = contradicts || !ord_hash_equal(&slot->commit_digests[list->sender], &vote->digest);
+            continue;
+        }
+        useful = true;
+        slot->commits |= sender;
+        slot->commit_digests[list->sender] = vote->digest;
+        if (vote->seq > core->voted_seq)
+            core->voted_seq = vote->seq;
+        bft_slot_advance(core, slot);
+    }
+    if (contradicts)
+        core->messages_refused++;
+    else if (!useful)
+        core->messages_dropped++;
+}
+
+void bft_flush_commits(struct ord_core *core) {
+    struct bft_vote_list *list = &core->list;
+    for (uint64_t seq = core->stable_seq; seq < core->proposed_seq;) {
+        *list = (struct bft_vote_list) {.type = BFT_COMMIT, .view = core->view, .sender = core->config.self};
+        while (seq < core->proposed_seq && list->count < BFT_LIST_MAX) {
+            struct bft_slot *slot = bft_slot_find(core, ++seq);
+            if (slot != NULL && slot->commit_due) {
+                slot->commit_due = false;
+                slot->sent_ms = core->now_ms;
+                list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->digest};
+            }
+        }
+        if (list->count > 0)
+            bft_send(core, core->others, bft_outbox_list(core, list), true);
+    }
+}

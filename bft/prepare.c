@@ -1,0 +1,129 @@
+/*
+ * PREPARE: OSDI'99, section 4.2. Votes gather during a turn and go out under one signature over the Merkle root of their
+ * statements; every vote is kept with its path, so that it convinces a third party without the rest of its list.
+ */
+#include "bft/bft_internal.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+
+enum use {
+    USELESS,      /* known, or out of the window */
+    NEW,          /* its sender's first for this (view, seq) */
+    CONTRADICTION /* another digest than its sender's first */
+};
+
+static enum use use_of(const struct ord_core *core, ord_node_id sender, const struct bft_vote *vote) {
+    if (!bft_in_window(core, vote->seq))
+        return USELESS;
+    const struct bft_slot *slot = bft_slot_find(core, vote->seq);
+    if (slot == NULL || (slot->prepares & ord_replica_bit(sender)) == 0)
+        return NEW;
+    return ord_hash_equal(&slot->prepare_votes[sender].digest, &vote->digest) ? USELESS : CONTRADICTION;
+}
+
+static void contradiction(struct ord_core *core, struct bft_slot *slot, const struct bft_vote_list *list,
+                          uint32_t index) {
+    if ((slot->contradicted & ord_replica_bit(list->sender)) != 0 || core->evidence_given)
+        return;
+    slot->contradicted |= ord_replica_bit(list->sender);
+    const struct bft_prepare_vote *vote = &slot->prepare_votes[list->sender];
+    struct bft_statement statement = {
+        .type = BFT_PREPARE, .view = list->view, .seq = slot->seq, .digest = vote->digest, .sender = list->sender};
+    struct bft_proof proof;
+    uint8_t first[BFT_SIGNED_VOTE_SIZE_MAX];
+    uint8_t second[BFT_SIGNED_VOTE_SIZE_MAX];
+    size_t first_size = bft_signed_vote_encode(first, &core->config, &statement, &vote->proof);
+    statement.digest = list->votes[index].digest;
+    bft_vote_tree_proof(&proof, &core->tree, index, &list->signature);
+    size_t second_size = bft_signed_vote_encode(second, &core->config, &statement, &proof);
+    bft_evidence(core, list->sender, ord_span_of(first, first_size), ord_span_of(second, second_size));
+}
+
+static void count_vote(struct ord_core *core, const struct bft_vote_list *list, uint32_t index) {
+    struct bft_slot *slot = bft_slot_open(core, list->votes[index].seq);
+    struct bft_prepare_vote *vote = &slot->prepare_votes[list->sender];
+    slot->prepares |= ord_replica_bit(list->sender);
+    vote->digest = list->votes[index].digest;
+    bft_vote_tree_proof(&vote->proof, &core->tree, index, &list->signature);
+    if (slot->seq > core->voted_seq)
+        core->voted_seq = slot->seq;
+    bft_slot_advance(core, slot);
+}
+
+/* Of another replica, verified, or our own, just signed. */
+void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
+    if (list->sender == bft_primary(&core->config, list->view)) {
+        core->messages_refused++; /* its pre-prepare is its vote */
+        return;
+    }
+    uint32_t new_count = 0;
+    uint32_t contradiction_count = 0;
+    for (uint32_t i = 0; list->view == core->view && i < list->count; i++) {
+        enum use use = use_of(core, list->sender, &list->votes[i]);
+        new_count += use == NEW;
+        contradiction_count += use == CONTRADICTION;
+    }
+    if (contradiction_count > 0)
+        core->messages_refused++;
+    else if (new_count == 0)
+        core->messages_dropped++;
+    if (new_count + contradiction_count == 0)
+        return;
+    bft_vote_tree_build(&core->tree, &core->config, list);
+    for (uint32_t i = 0; i < list->count; i++) {
+        /* Asked again: a vote before this one may have moved the window. */
+        enum use use = use_of(core, list->sender, &list->votes[i]);
+        if (use == NEW)
+            count_vote(core, list, i);
+        else if (use == CONTRADICTION)
+            contradiction(core, bft_slot_find(core, list->votes[i].seq), list, i);
+    }
+}
+
+enum ord_err bft_sign_list(struct ord_core *core, struct bft_vote_list *list) {
+    struct ord_hash hash;
+    bft_vote_tree_build(&core->tree, &core->config, list);
+    bft_vote_tree_signed_hash(&hash, &core->tree, &core->config);
+    return core->signer.sign(core->signer.context, &list->signature, &hash);
+}
+
+/* The next votes that are due, after `seq`; gives the last seq looked at. */
+static uint64_t gather(struct ord_core *core, struct bft_vote_list *list, uint64_t seq) {
+    *list = (struct bft_vote_list) {.type = BFT_PREPARE, .view = core->view, .sender = core->config.self};
+    while (seq < core->proposed_seq && list->count < BFT_LIST_MAX) {
+        const struct bft_slot *slot = bft_slot_find(core, ++seq);
+        if (slot != NULL && slot->prepare_due)
+            list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->digest};
+    }
+    return seq;
+}
+
+enum ord_err bft_flush_prepares(struct ord_core *core) {
+    struct bft_vote_list *list = &core->list;
+    size_t begin = core->effect_count;
+    /* Sign all before anything is counted: a signer that fails leaves all as it was. */
+    for (uint64_t seq = core->stable_seq; seq < core->proposed_seq;) {
+        seq = gather(core, list, seq);
+        if (list->count == 0)
+            break;
+        enum ord_err err = bft_sign_list(core, list);
+        if (err != ORD_OK)
+            return err;
+        bft_send(core, core->others, bft_outbox_list(core, list), true);
+    }
+    size_t end = core->effect_count;
+    for (size_t i = begin; i < end; i++) {
+        ORD_ASSERT(bft_vote_list_decode(list, &core->config, core->effects[i].send.bytes) == ORD_OK);
+        for (uint32_t v = 0; v < list->count; v++) {
+            struct bft_slot *slot = bft_slot_find(core, list->votes[v].seq);
+            if (slot != NULL) {
+                slot->prepare_due = false;
+                slot->sent_ms = core->now_ms;
+            }
+        }
+        bft_on_prepare(core, list);
+    }
+    return ORD_OK;
+}

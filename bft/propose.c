@@ -1,0 +1,129 @@
+/*
+ * PRE-PREPARE: OSDI'99, section 4.2. The primary binds a batch to the next seq of its view; a backup accepts at most one
+ * digest per (view, seq), has the node judge its envelopes, and then stands by it with a PREPARE.
+ */
+#include "bft/bft_internal.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+
+/* Half of what there is room for: a backup whose stable checkpoint lags must still have room for what the primary has in flight. */
+uint64_t bft_propose_bytes_max(const struct ord_core *core) {
+    return core->config.body_bytes_max / 2;
+}
+
+static void reject(struct ord_core *core, enum ord_err err) {
+    bft_effect(core, ORD_EFFECT_REJECT)->reject.err = err;
+}
+
+enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
+    const struct ord_core_config *config = &core->config;
+    enum ord_err why = ORD_OK;
+    if (batch.size == 0 || batch.size > config->batch_bytes_max)
+        why = ORD_ERR_INVALID;
+    else if (bft_primary(config, core->view) != config->self)
+        why = ORD_ERR_FORBIDDEN;
+    else if (!bft_in_window(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX)
+        why = ORD_ERR_NO_SPACE;
+    else if (core->body_bytes + batch.size > bft_propose_bytes_max(core))
+        why = ORD_ERR_NO_SPACE;
+    if (why != ORD_OK) {
+        reject(core, why);
+        return ORD_OK;
+    }
+
+    struct bft_pre_prepare message = {.view = core->view, .seq = core->next_seq, .sender = config->self, .body = batch};
+    bft_body_digest(&message.digest, config->crypto, batch);
+    struct bft_statement statement = {.type = BFT_PRE_PREPARE,
+                                      .view = message.view,
+                                      .seq = message.seq,
+                                      .digest = message.digest,
+                                      .sender = message.sender};
+    struct ord_hash hash;
+    bft_statement_hash(&hash, config, &statement);
+    enum ord_err err = core->signer.sign(core->signer.context, &message.signature, &hash);
+    if (err != ORD_OK)
+        return err;
+
+    struct bft_slot *slot = bft_slot_open(core, message.seq);
+    if (!bft_slot_alloc(core, slot, batch.size, bft_propose_bytes_max(core))) {
+        reject(core, ORD_ERR_NO_SPACE);
+        return ORD_OK;
+    }
+    bft_pre_prepare_encode(slot->message, config, &message);
+    memcpy(slot->message + BFT_PRE_PREPARE_SIZE, batch.data, batch.size);
+    bft_slot_fill(core, slot, BFT_SLOT_ACCEPTED, &message, BFT_PRE_PREPARE_SIZE + batch.size);
+    slot->sent_ms = core->now_ms;
+    core->next_seq++;
+    bft_slot_log(core, slot);
+    bft_send(core, core->others, ord_span_of(slot->message, slot->message_size), true);
+    bft_slot_advance(core, slot);
+    return ORD_OK;
+}
+
+/* A second digest of the primary for one (view, seq): what is signed opens the message, so both prefixes are the proof. */
+static void contradiction(struct ord_core *core, struct bft_slot *slot, const struct ord_verified *verified) {
+    core->messages_refused++;
+    if (slot->primary_contradicted)
+        return;
+    slot->primary_contradicted = true;
+    bft_evidence(core, verified->from, ord_span_of(slot->message, BFT_SIGNED_SIZE),
+                 ord_span_of(verified->bytes.data, BFT_SIGNED_SIZE));
+}
+
+enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified *verified) {
+    struct bft_pre_prepare message;
+    enum ord_err err = bft_pre_prepare_decode(&message, &core->config, verified->bytes);
+    if (err != ORD_OK)
+        return err;
+    if (message.sender != verified->from || !ord_hash_equal(&message.digest, &verified->digest))
+        return ORD_ERR_INVALID;
+    if (message.sender != bft_primary(&core->config, message.view)) {
+        core->messages_refused++;
+        return ORD_OK;
+    }
+    if (message.view != core->view || !bft_in_window(core, message.seq)) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    struct bft_slot *slot = bft_slot_find(core, message.seq);
+    if (slot != NULL && slot->state != BFT_SLOT_EMPTY) {
+        if (ord_hash_equal(&slot->digest, &message.digest))
+            core->messages_dropped++;
+        else
+            contradiction(core, slot, verified);
+        return ORD_OK;
+    }
+    slot = bft_slot_open(core, message.seq);
+    if (!bft_slot_alloc(core, slot, message.body.size, core->config.body_bytes_max)) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    memcpy(slot->message, verified->bytes.data, verified->bytes.size);
+    bft_slot_fill(core, slot, BFT_SLOT_JUDGING, &message, verified->bytes.size);
+    bft_bodies_lend(&core->bodies, slot->message, true);
+    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_JUDGE);
+    effect->judge.view = message.view;
+    effect->judge.seq = message.seq;
+    effect->judge.digest = message.digest;
+    effect->judge.batch = bft_slot_body(slot);
+    return ORD_OK;
+}
+
+void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible) {
+    struct bft_slot *slot = bft_slot_find(core, seq);
+    if (slot == NULL || slot->state != BFT_SLOT_JUDGING || slot->view != view || !ord_hash_equal(&slot->digest, digest))
+        return; /* state transfer has passed it since */
+    bft_bodies_lend(&core->bodies, slot->message, false);
+    if (admissible) {
+        slot->state = BFT_SLOT_ACCEPTED;
+        slot->own_prepare = true;
+        slot->prepare_due = true;
+        bft_slot_log(core, slot);
+    } else {
+        slot->state = BFT_SLOT_REFUSED;
+        core->messages_refused++;
+    }
+    bft_slot_advance(core, slot);
+}

@@ -1,0 +1,157 @@
+/*
+ * STATUS and what it makes others send again: TOCS'02, section 5.2 (receivers say what they lack; senders do not guess).
+ * Answers are bounded and at most two per retransmission interval and peer, so that a flood of STATUS costs little.
+ */
+#include "bft/bft_internal.h"
+
+static bool somebody_is_ahead(const struct ord_core *core) {
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if (core->peers[node].shown_seq > core->delivered_seq)
+            return true;
+    return false;
+}
+
+/* Is something in flight, or does anybody know of something that we have not delivered? */
+static void look(struct ord_core *core) {
+    bool outstanding = core->proposed_seq > core->delivered_seq || core->voted_seq > core->delivered_seq ||
+                       core->attested_seq > core->delivered_seq || somebody_is_ahead(core);
+    if (outstanding && !core->outstanding)
+        core->moved_ms = core->now_ms;
+    core->outstanding = outstanding;
+}
+
+static uint64_t status_deadline(const struct ord_core *core) {
+    uint64_t retransmit_ms = core->config.retransmit_ms;
+    uint64_t heartbeat_ms = retransmit_ms > BFT_HEARTBEAT_MS ? retransmit_ms : BFT_HEARTBEAT_MS;
+    uint64_t heartbeat = core->status_ms + heartbeat_ms;
+    if (!core->outstanding)
+        return heartbeat;
+    uint64_t since = core->moved_ms > core->status_ms ? core->moved_ms : core->status_ms;
+    return since + retransmit_ms < heartbeat ? since + retransmit_ms : heartbeat;
+}
+
+void bft_send_status(struct ord_core *core) {
+    struct bft_status status = {.view = core->view,
+                                .sender = core->config.self,
+                                .delivered_seq = core->delivered_seq,
+                                .stable_seq = core->stable_seq};
+    for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
+        const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);
+        if (slot != NULL && slot->state != BFT_SLOT_EMPTY)
+            status.held[i / 8] |= (uint8_t) (1u << (i % 8));
+    }
+    uint8_t bytes[BFT_STATUS_SIZE];
+    bft_status_encode(bytes, &core->config, &status);
+    size_t begin = core->outbox.size;
+    ord_write_bytes(&core->outbox, bytes, sizeof(bytes));
+    bft_send(core, core->others, ord_span_of(core->outbox.data + begin, sizeof(bytes)), false);
+    core->status_ms = core->now_ms;
+}
+
+static bool holds(const struct bft_status *status, uint64_t seq) {
+    uint64_t i = seq - status->delivered_seq - 1;
+    return seq <= status->delivered_seq || (i < BFT_HELD_COUNT && (status->held[i / 8] >> (i % 8) & 1) != 0);
+}
+
+static uint64_t shown_by(const struct bft_status *status) {
+    for (uint32_t i = BFT_HELD_COUNT; i > 0; i--)
+        if (holds(status, status->delivered_seq + i))
+            return status->delivered_seq + i;
+    return status->delivered_seq;
+}
+
+/* What we sent to all a moment ago is on its way. */
+static bool in_flight(const struct ord_core *core, const struct bft_slot *slot) {
+    return slot->sent_ms != 0 && core->now_ms - slot->sent_ms < core->config.retransmit_ms / 2;
+}
+
+struct answer {
+    uint32_t pre_prepare_count;
+    size_t pre_prepare_bytes;
+    struct bft_vote_list prepares;
+    struct bft_vote_list commits;
+};
+
+/* Adds what we have of this slot. False: the answer is full. */
+static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
+                       const struct bft_slot *slot) {
+    bool ours = slot->state == BFT_SLOT_ACCEPTED && bft_primary(&core->config, slot->view) == core->config.self;
+    if (ours && !holds(status, slot->seq)) {
+        if (answer->pre_prepare_count > 0 && answer->pre_prepare_bytes + slot->message_size > BFT_ANSWER_BYTES_MAX)
+            return false;
+        answer->pre_prepare_count++;
+        answer->pre_prepare_bytes += slot->message_size;
+        bft_send(core, ord_replica_bit(status->sender), ord_span_of(slot->message, slot->message_size), true);
+    }
+    struct bft_vote vote = {.seq = slot->seq, .digest = slot->digest};
+    if (slot->own_prepare && !slot->prepare_due)
+        answer->prepares.votes[answer->prepares.count++] = vote;
+    if (slot->prepared && !slot->commit_due)
+        answer->commits.votes[answer->commits.count++] = vote;
+    return true;
+}
+
+enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
+    if (status->view != core->view) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    uint64_t shown_seq = shown_by(status);
+    if (peer->answered && core->now_ms - peer->answered_ms < core->config.retransmit_ms / 2) {
+        peer->shown_seq = shown_seq;
+        return ORD_OK;
+    }
+    const struct bft_vote_list prepares = {.type = BFT_PREPARE, .view = core->view, .sender = core->config.self};
+    const struct bft_vote_list commits = {.type = BFT_COMMIT, .view = core->view, .sender = core->config.self};
+    struct answer answer = {.prepares = prepares, .commits = commits};
+    uint64_t seq = status->delivered_seq > core->stable_seq ? status->delivered_seq : core->stable_seq;
+    uint64_t last = status->stable_seq + core->config.window; /* it takes nothing beyond its window */
+    uint64_t seqs = 0;
+    for (seq++; seq <= last && seq <= core->proposed_seq && seqs < BFT_ANSWER_SEQS_MAX; seq++) {
+        const struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot == NULL || slot->state == BFT_SLOT_EMPTY || in_flight(core, slot))
+            continue;
+        seqs++;
+        if (!answer_add(core, &answer, status, slot))
+            break;
+    }
+    uint64_t sent = answer.pre_prepare_count;
+    if (answer.prepares.count > 0) {
+        enum ord_err err = bft_sign_list(core, &answer.prepares);
+        if (err != ORD_OK)
+            return err;
+        bft_send(core, ord_replica_bit(status->sender), bft_outbox_list(core, &answer.prepares), true);
+        sent++;
+    }
+    if (answer.commits.count > 0) {
+        bft_send(core, ord_replica_bit(status->sender), bft_outbox_list(core, &answer.commits), true);
+        sent++;
+    }
+    peer->shown_seq = shown_seq;
+    if (sent > 0) {
+        peer->answered = true;
+        peer->answered_ms = core->now_ms;
+        core->retransmissions += sent;
+    }
+    return ORD_OK;
+}
+
+void bft_on_tick(struct ord_core *core) {
+    look(core);
+    bft_sync_check(core);
+    if (core->now_ms >= status_deadline(core))
+        bft_send_status(core);
+}
+
+void bft_wake(struct ord_core *core) {
+    look(core);
+    uint64_t deadline = status_deadline(core);
+    uint64_t sync = bft_sync_deadline(core);
+    if (sync < deadline)
+        deadline = sync;
+    if (core->wake_ms != 0 && core->wake_ms > core->now_ms && core->wake_ms <= deadline)
+        return; /* an early TICK asks again */
+    core->wake_ms = deadline;
+    bft_effect(core, ORD_EFFECT_WAKE_AT)->wake.at_ms = deadline;
+}

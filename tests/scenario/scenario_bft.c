@@ -1,0 +1,525 @@
+/*
+ * Golden traces of PBFT: runs a script of events against a cluster of cores and compares every effect with what the script
+ * says. Usage: scenario_bft [--rewrite] FILE. With --rewrite the expectations in FILE become what happens now; read the
+ * difference before you keep it.
+ *
+ * A script is blocks of commands, a line `----`, the expected lines, and an empty line; `#` opens a comment between blocks.
+ * Replica 0 leads view 0. Commands:
+ *   cluster [replicas=4] [window=8] [interval=4] [retransmit=100] [batch=64] [bodies=1024]   starts all replicas
+ *   time MS                       sets the clock of all
+ *   propose N TEXT                replica N proposes a batch
+ *   judge N yes|no [seq=S]        answers what replica N asked its node to judge
+ *   turn N                        ends N's turn: FLUSH, commit, sends
+ *   deliver|drop [from=N] [to=N] [type=NAME]   what is in flight, in order of sending
+ *   settle                        all of the above (judging yes) until nothing is in flight; tells decisions only
+ *   tick N | attest N S | sync N S from=M | crash N | start N
+ *   status N | disk N             shows counters, or the durable records
+ *   forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]   a signed message that no core sent
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tests/unit/bft_support.h"
+
+#define LINE_MAX_SIZE 512
+#define WORD_MAX      16
+#define REPLICA_MAX   16
+#define FLYING_MAX    512
+
+struct flying {
+    ord_node_id from;
+    ord_node_id to;
+    uint8_t *data;
+    size_t size;
+};
+
+struct world {
+    struct host hosts[REPLICA_MAX];
+    uint32_t count; /* 0: no cluster yet */
+    uint64_t now_ms;
+    struct flying flying[FLYING_MAX];
+    size_t flying_count;
+    bool decisions_only;
+    FILE *out;
+};
+
+static struct world world;
+
+/* Words of a command: first the plain ones, in order; `key=value` are found by key. */
+struct command {
+    char *plain[WORD_MAX];
+    size_t plain_count;
+    char *options[WORD_MAX];
+    size_t option_count;
+};
+
+_Noreturn static void fail(const char *why, const char *what) {
+    fprintf(stderr, "%s: %s\n", why, what);
+    exit(2);
+}
+
+static const char *option(const struct command *command, const char *key) {
+    size_t size = strlen(key);
+    for (size_t i = 0; i < command->option_count; i++)
+        if (strncmp(command->options[i], key, size) == 0 && command->options[i][size] == '=')
+            return command->options[i] + size + 1;
+    return NULL;
+}
+
+static uint64_t number(const char *text) {
+    char *end;
+    uint64_t value = strtoull(text, &end, 10);
+    if (end == text || *end != '\0')
+        fail("not a number", text);
+    return value;
+}
+
+static uint64_t number_option(const struct command *command, const char *key, uint64_t otherwise) {
+    const char *text = option(command, key);
+    return text == NULL ? otherwise : number(text);
+}
+
+static const char *plain(const struct command *command, size_t index) {
+    if (index >= command->plain_count)
+        fail("a word is missing", command->plain[0]);
+    return command->plain[index];
+}
+
+static struct host *host_of(const char *text) {
+    uint64_t node = number(text);
+    if (node >= world.count)
+        fail("no such replica", text);
+    return &world.hosts[node];
+}
+
+static const char *type_name(uint8_t type) {
+    static const char *const names[] = {"?", "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS"};
+    return type < 5 ? names[type] : names[0];
+}
+
+static void print_digest(const struct ord_hash *digest) {
+    for (size_t i = 0; i < 4; i++)
+        fprintf(world.out, "%02x", digest->bytes[i]);
+}
+
+static void print_set(ord_replica_set set) {
+    for (ord_node_id node = 0; node < ORD_REPLICA_MAX; node++)
+        if ((set & ord_replica_bit(node)) != 0)
+            fprintf(world.out, "%s%u", (set & (ord_replica_bit(node) - 1)) != 0 ? "," : "", node);
+}
+
+static void print_text(struct ord_span text) {
+    fprintf(world.out, "\"%.*s\"", (int) text.size, (const char *) text.data);
+}
+
+static void print_message(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_pre_prepare pre_prepare;
+    struct bft_vote_list list;
+    struct bft_status status;
+    fprintf(world.out, "%s", type_name(bytes.data[0]));
+    switch (bytes.data[0]) {
+    case BFT_PRE_PREPARE:
+        ORD_ASSERT(bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK);
+        fprintf(world.out, " view=%" PRIu64 " %" PRIu64 ":", pre_prepare.view, pre_prepare.seq);
+        print_digest(&pre_prepare.digest);
+        fputc(' ', world.out);
+        print_text(pre_prepare.body);
+        break;
+    case BFT_PREPARE:
+    case BFT_COMMIT:
+        ORD_ASSERT(bft_vote_list_decode(&list, config, bytes) == ORD_OK);
+        fprintf(world.out, " view=%" PRIu64, list.view);
+        for (uint32_t i = 0; i < list.count; i++) {
+            fprintf(world.out, " %" PRIu64 ":", list.votes[i].seq);
+            print_digest(&list.votes[i].digest);
+        }
+        break;
+    default:
+        ORD_ASSERT(bft_status_decode(&status, config, bytes) == ORD_OK);
+        fprintf(world.out, " view=%" PRIu64 " delivered=%" PRIu64 " stable=%" PRIu64 " held=", status.view,
+                status.delivered_seq, status.stable_seq);
+        for (uint32_t i = 0; i < config->window; i++)
+            fputc('0' + (status.held[i / 8] >> i % 8 & 1), world.out);
+    }
+}
+
+static const char *table_name(uint8_t table) {
+    return table == 1 ? "log" : "certificate";
+}
+
+static void print_effect(struct host *host, const struct ord_effect *effect) {
+    struct bft_statement statement;
+    if (world.decisions_only && effect->type != ORD_EFFECT_DELIVER)
+        return;
+    fprintf(world.out, "%u: ", host->config.self);
+    switch (effect->type) {
+    case ORD_EFFECT_PERSIST:
+        fprintf(world.out, "PERSIST %s %" PRIu64 " (%zu bytes)", table_name(effect->persist.table), effect->persist.key,
+                effect->persist.bytes.size);
+        break;
+    case ORD_EFFECT_FORGET:
+        fprintf(world.out, "FORGET %s up to %" PRIu64, table_name(effect->forget.table), effect->forget.key);
+        break;
+    case ORD_EFFECT_SEND:
+        fprintf(world.out, "SEND to ");
+        print_set(effect->send.to);
+        fprintf(world.out, "%s: ", effect->send.after_persist ? " once durable" : "");
+        print_message(&host->config, effect->send.bytes);
+        break;
+    case ORD_EFFECT_JUDGE:
+        fprintf(world.out, "JUDGE view=%" PRIu64 " %" PRIu64 ":", effect->judge.view, effect->judge.seq);
+        print_digest(&effect->judge.digest);
+        fputc(' ', world.out);
+        print_text(effect->judge.batch);
+        break;
+    case ORD_EFFECT_DELIVER:
+        fprintf(world.out, "DELIVER %" PRIu64 " ", effect->deliver.seq);
+        print_text(effect->deliver.batch);
+        break;
+    case ORD_EFFECT_WAKE_AT:
+        fprintf(world.out, "WAKE_AT %" PRIu64, effect->wake.at_ms);
+        break;
+    case ORD_EFFECT_SYNC:
+        fprintf(world.out, "SYNC to %" PRIu64, effect->sync.seq);
+        break;
+    case ORD_EFFECT_LEADER:
+        fprintf(world.out, "LEADER %u view=%" PRIu64, effect->leader.leader, effect->leader.view);
+        break;
+    case ORD_EFFECT_REJECT:
+        fprintf(world.out, "REJECT %s", ord_err_name(effect->reject.err));
+        break;
+    case ORD_EFFECT_EVIDENCE:
+        fprintf(world.out, "EVIDENCE against %u:", effect->evidence.culprit);
+        for (size_t i = 0; i < 2; i++) {
+            struct ord_span signed_bytes = i == 0 ? effect->evidence.first : effect->evidence.second;
+            ORD_ASSERT(bft_signed_verify(&statement, &host->config, signed_bytes) == ORD_OK);
+            fprintf(world.out, "%s %s view=%" PRIu64 " %" PRIu64 ":", i == 0 ? "" : " and",
+                    type_name((uint8_t) statement.type), statement.view, statement.seq);
+            print_digest(&statement.digest);
+        }
+        break;
+    }
+    fputc('\n', world.out);
+}
+
+static void world_clear(void) {
+    for (size_t i = 0; i < world.flying_count; i++)
+        free(world.flying[i].data);
+    world.flying_count = 0;
+    for (uint32_t node = 0; node < world.count; node++)
+        host_deinit(&world.hosts[node]);
+    world.count = 0;
+}
+
+static void run_cluster(const struct command *command) {
+    world_clear();
+    struct ord_core_config config = test_config(0);
+    config.replica_count = (uint32_t) number_option(command, "replicas", 4);
+    config.window = (uint32_t) number_option(command, "window", 8);
+    config.checkpoint_interval = (uint32_t) number_option(command, "interval", 4);
+    config.retransmit_ms = (uint32_t) number_option(command, "retransmit", 100);
+    config.batch_bytes_max = (uint32_t) number_option(command, "batch", 64);
+    config.body_bytes_max = number_option(command, "bodies", 1024);
+    if (config.replica_count > REPLICA_MAX || bft_pbft.memory_size(&config) == 0)
+        fail("no such cluster", command->plain[0]);
+    world.count = config.replica_count;
+    for (uint32_t node = 0; node < world.count; node++) {
+        config.self = node;
+        host_init(&world.hosts[node], &config);
+        ORD_ASSERT(host_start(&world.hosts[node], world.now_ms) == ORD_OK);
+        host_flush(&world.hosts[node], world.now_ms);
+        host_commit(&world.hosts[node]);
+        host_sends_clear(&world.hosts[node]); /* the first STATUS of all says nothing */
+        world.hosts[node].on_effect = print_effect;
+    }
+}
+
+static void run_turn(struct host *host) {
+    host_flush(host, world.now_ms);
+    host_commit(host);
+    for (size_t i = 0; i < host->send_count; i++)
+        for (ord_node_id to = 0; to < world.count; to++) {
+            const struct host_message *message = &host->sends[i];
+            if ((message->to & ord_replica_bit(to)) == 0)
+                continue;
+            if (world.flying_count == FLYING_MAX)
+                fail("too many messages in flight", "use drop");
+            uint8_t *data = malloc(message->size);
+            ORD_ASSERT(data != NULL);
+            memcpy(data, message->data, message->size);
+            world.flying[world.flying_count++] =
+                (struct flying) {.from = host->config.self, .to = to, .data = data, .size = message->size};
+        }
+    host_sends_clear(host);
+}
+
+static void receive(struct host *host, ord_node_id from, struct ord_span bytes) {
+    enum ord_err err = host_receive(host, from, bytes, world.now_ms);
+    if (err != ORD_OK)
+        fprintf(world.out, "%u: not taken from %u: %s\n", host->config.self, from, ord_err_name(err));
+}
+
+static bool selected(const struct command *command, const struct flying *message) {
+    const char *type = option(command, "type");
+    return number_option(command, "from", message->from) == message->from &&
+           number_option(command, "to", message->to) == message->to &&
+           (type == NULL || strcasecmp(type, type_name(message->data[0])) == 0);
+}
+
+/* Delivers or drops what is in flight now and fits; what that makes replicas send waits for their turns. */
+static size_t run_deliver(const struct command *command, bool drop) {
+    size_t done = 0;
+    size_t kept = 0;
+    size_t count = world.flying_count;
+    for (size_t i = 0; i < count; i++) {
+        struct flying message = world.flying[i];
+        if (!selected(command, &message)) {
+            world.flying[kept++] = message;
+            continue;
+        }
+        done++;
+        struct host *host = &world.hosts[message.to];
+        if (!world.decisions_only) {
+            fprintf(world.out, "%u %s %u ", message.from, drop || host->core == NULL ? "-x" : "->", message.to);
+            print_message(&host->config, ord_span_of(message.data, message.size));
+            fputc('\n', world.out);
+        }
+        if (!drop && host->core != NULL)
+            receive(host, message.from, ord_span_of(message.data, message.size));
+        free(message.data);
+    }
+    world.flying_count = kept;
+    return done;
+}
+
+static size_t run_judge(struct host *host, bool admissible, uint64_t seq) {
+    size_t done = 0;
+    for (size_t i = 0; i < host->judge_count;)
+        if (seq == 0 || host->judges[i].seq == seq) {
+            host_judge(host, i, admissible, world.now_ms);
+            done++;
+        } else {
+            i++;
+        }
+    return done;
+}
+
+static void run_settle(void) {
+    const struct command all = {.plain_count = 0};
+    world.decisions_only = true;
+    size_t done = 1;
+    while (done > 0) {
+        done = run_deliver(&all, false);
+        for (uint32_t node = 0; node < world.count; node++)
+            if (world.hosts[node].core != NULL) {
+                done += run_judge(&world.hosts[node], true, 0);
+                run_turn(&world.hosts[node]);
+            }
+        done += world.flying_count;
+    }
+    world.decisions_only = false;
+}
+
+static void run_forge(const struct command *command) {
+    struct host *host = host_of(option(command, "to") != NULL ? option(command, "to") : "none");
+    const struct ord_core_config *config = &host->config;
+    const char *type = plain(command, 1);
+    const char *text = command->plain_count > 2 ? command->plain[2] : "";
+    ord_node_id from = (ord_node_id) number_option(command, "from", 0);
+    uint64_t view = number_option(command, "view", 0);
+    uint64_t seq = number_option(command, "seq", 0);
+    if (strcmp(type, "pre-prepare") == 0) {
+        receive(host, from, make_pre_prepare(config, from, view, seq, text));
+    } else if (strcmp(type, "status") == 0) {
+        const char *bits = option(command, "held");
+        uint8_t held = 0;
+        for (size_t i = 0; bits != NULL && bits[i] != '\0' && i < 8; i++)
+            held |= (uint8_t) ((bits[i] == '1') << i);
+        receive(host, from,
+                make_status(config, from, number_option(command, "delivered", 0), number_option(command, "stable", 0),
+                            held));
+    } else {
+        receive(host, from,
+                make_vote(config, strcmp(type, "prepare") == 0 ? BFT_PREPARE : BFT_COMMIT, from, seq, text));
+    }
+}
+
+static void run_status(struct host *host) {
+    struct ord_status status;
+    bft_pbft.status(host->core, &status);
+    fprintf(world.out,
+            "%u: delivered=%" PRIu64 " stable=%" PRIu64 " proposed=%" PRIu64 " in flight=%u bodies=%" PRIu64
+            " can propose=%s dropped=%" PRIu64 " refused=%" PRIu64 " sent again=%" PRIu64 "\n",
+            host->config.self, status.delivered_seq, status.stable_seq, status.proposed_seq, status.in_flight,
+            status.body_bytes, status.can_propose ? "yes" : "no", status.messages_dropped, status.messages_refused,
+            status.retransmissions);
+}
+
+static void run_disk(const struct host *host) {
+    fprintf(world.out, "%u: applied=%" PRIu64 " stable=%" PRIu64, host->config.self, host->durable_applied,
+            host->durable_stable);
+    for (size_t i = 0; i < host->disk.count; i++)
+        fprintf(world.out, " %s:%" PRIu64, table_name(host->disk.items[i].table), host->disk.items[i].key);
+    fputc('\n', world.out);
+}
+
+/* Commands about one replica. */
+static void run_of_replica(const struct command *command) {
+    const char *name = plain(command, 0);
+    struct host *host = host_of(plain(command, 1));
+    if (strcmp(name, "start") == 0) {
+        if (host_start(host, world.now_ms) != ORD_OK)
+            fail("does not start", plain(command, 1));
+        return;
+    }
+    if (strcmp(name, "disk") == 0) {
+        run_disk(host);
+        return;
+    }
+    if (host->core == NULL)
+        fail("is down", plain(command, 1));
+    if (strcmp(name, "propose") == 0) {
+        host_propose(host, ord_span_of(plain(command, 2), strlen(plain(command, 2))), world.now_ms);
+    } else if (strcmp(name, "judge") == 0) {
+        if (run_judge(host, strcmp(plain(command, 2), "yes") == 0, number_option(command, "seq", 0)) == 0)
+            fprintf(world.out, "%u: nothing to judge\n", host->config.self);
+    } else if (strcmp(name, "turn") == 0) {
+        run_turn(host);
+    } else if (strcmp(name, "tick") == 0) {
+        struct ord_event event = {.type = ORD_EVENT_TICK, .now_ms = world.now_ms};
+        ORD_ASSERT(host_step(host, &event) == ORD_OK);
+    } else if (strcmp(name, "attest") == 0) {
+        host_attested(host, number(plain(command, 2)), world.now_ms);
+    } else if (strcmp(name, "sync") == 0) {
+        const char *from = option(command, "from");
+        host_sync_from(host, host_of(from != NULL ? from : "none"), number(plain(command, 2)), world.now_ms);
+    } else if (strcmp(name, "crash") == 0) {
+        host_crash(host);
+    } else if (strcmp(name, "status") == 0) {
+        run_status(host);
+    } else {
+        fail("no such command", name);
+    }
+}
+
+/* Takes `line` to pieces. */
+static void run_command(char *line) {
+    struct command command = {.plain_count = 0};
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " \n", &rest); word != NULL; word = strtok_r(NULL, " \n", &rest)) {
+        if (command.plain_count == WORD_MAX || command.option_count == WORD_MAX)
+            fail("too many words", line);
+        if (strchr(word, '=') != NULL)
+            command.options[command.option_count++] = word;
+        else
+            command.plain[command.plain_count++] = word;
+    }
+    if (command.plain_count == 0)
+        fail("no command", line);
+    const char *name = command.plain[0];
+    if (strcmp(name, "cluster") == 0)
+        run_cluster(&command);
+    else if (world.count == 0)
+        fail("no cluster yet", line);
+    else if (strcmp(name, "time") == 0)
+        world.now_ms = number(plain(&command, 1));
+    else if (strcmp(name, "deliver") == 0 || strcmp(name, "drop") == 0)
+        (void) run_deliver(&command, name[1] == 'r');
+    else if (strcmp(name, "settle") == 0)
+        run_settle();
+    else if (strcmp(name, "forge") == 0)
+        run_forge(&command);
+    else
+        run_of_replica(&command);
+}
+
+/* Runs a script; gives what it would read like with the expectations of now. */
+static char *run_script(FILE *script, size_t *size) {
+    char *text = NULL;
+    char line[LINE_MAX_SIZE];
+    bool expecting = false;
+    world.now_ms = 1000;
+    world.out = open_memstream(&text, size);
+    ORD_ASSERT(world.out != NULL);
+    while (fgets(line, sizeof(line), script) != NULL) {
+        if (expecting && line[0] != '\n')
+            continue; /* what was expected until now */
+        if (expecting) {
+            expecting = false;
+            fputc('\n', world.out);
+            continue;
+        }
+        fputs(line, world.out);
+        if (line[0] == '\n' || line[0] == '#')
+            continue;
+        char commands[WORD_MAX][LINE_MAX_SIZE];
+        size_t count = 0;
+        for (; strcmp(line, "----\n") != 0; count++) {
+            if (count == WORD_MAX)
+                fail("too many commands in a block", line);
+            memcpy(commands[count], line, sizeof(line));
+            if (fgets(line, sizeof(line), script) == NULL)
+                fail("a block without ----", commands[count]);
+            fputs(line, world.out);
+        }
+        for (size_t i = 0; i < count; i++)
+            run_command(commands[i]);
+        expecting = true;
+    }
+    world_clear();
+    fclose(world.out);
+    return text;
+}
+
+/* Shows the first line that differs. */
+static void show_difference(const char *path, const char *expected, const char *actual) {
+    size_t line = 1;
+    while (*expected != '\0' && *expected == *actual) {
+        line += *expected == '\n';
+        expected++;
+        actual++;
+    }
+    while (line > 1 && expected[-1] != '\n') {
+        expected--;
+        actual--;
+    }
+    fprintf(stderr, "%s:%zu:\n  expected: %.*s\n  happened: %.*s\n", path, line, (int) strcspn(expected, "\n"),
+            expected, (int) strcspn(actual, "\n"), actual);
+}
+
+int main(int argc, char **argv) {
+    bool rewrite = argc == 3 && strcmp(argv[1], "--rewrite") == 0;
+    if (argc != 2 + rewrite) {
+        fprintf(stderr, "usage: scenario_bft [--rewrite] FILE\n");
+        return 2;
+    }
+    const char *path = argv[argc - 1];
+    FILE *script = fopen(path, "r");
+    if (script == NULL)
+        fail("cannot open", path);
+    size_t size = 0;
+    char *actual = run_script(script, &size);
+    if (fseek(script, 0, SEEK_END) != 0)
+        fail("cannot read", path);
+    size_t expected_size = (size_t) ftell(script);
+    rewind(script);
+    char *expected = calloc(1, expected_size + 1);
+    if (expected == NULL || fread(expected, 1, expected_size, script) != expected_size)
+        fail("cannot read", path);
+    fclose(script);
+    int result = expected_size == size && memcmp(expected, actual, size) == 0 ? 0 : 1;
+    if (result != 0 && rewrite) {
+        script = fopen(path, "w");
+        if (script == NULL || fwrite(actual, 1, size, script) != size || fclose(script) != 0)
+            fail("cannot write", path);
+        result = 0;
+    } else if (result != 0) {
+        show_difference(path, expected, actual);
+    }
+    free(expected);
+    free(actual);
+    return result;
+}

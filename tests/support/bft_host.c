@@ -1,0 +1,329 @@
+/*
+ * The small node of tests/support/bft_host.h.
+ */
+#include "tests/support/bft_host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/message.h"
+#include "bft/proof.h"
+
+static void *grow(void *items, size_t *capacity, size_t count, size_t size) {
+    if (count < *capacity)
+        return items;
+    *capacity = *capacity == 0 ? 16 : *capacity * 2;
+    items = realloc(items, *capacity * size);
+    ORD_ASSERT(items != NULL);
+    return items;
+}
+
+static uint8_t *copy(struct ord_span bytes) {
+    uint8_t *data = malloc(bytes.size + 1);
+    ORD_ASSERT(data != NULL);
+    if (bytes.size > 0)
+        memcpy(data, bytes.data, bytes.size);
+    return data;
+}
+
+static void records_clear(struct host_records *records) {
+    for (size_t i = 0; i < records->count; i++)
+        free(records->items[i].data);
+    records->count = 0;
+}
+
+static void records_add(struct host_records *records, size_t at, struct host_record record) {
+    records->items = grow(records->items, &records->capacity, records->count, sizeof(*records->items));
+    memmove(records->items + at + 1, records->items + at, (records->count - at) * sizeof(*records->items));
+    records->items[at] = record;
+    records->count++;
+}
+
+void host_init(struct host *host, const struct ord_core_config *config) {
+    memset(host, 0, sizeof(*host));
+    host->config = *config;
+    host->keys = (struct stand_in_signer) {.crypto = config->crypto, .self = config->self};
+}
+
+void host_deinit(struct host *host) {
+    host_crash(host);
+    records_clear(&host->disk);
+    free(host->disk.items);
+    free(host->turn.items);
+    free(host->sends);
+    free(host->judges);
+}
+
+void host_crash(struct host *host) {
+    records_clear(&host->turn);
+    host_sends_clear(host);
+    host->judge_count = 0;
+    host->wake_ms = 0;
+    host->sync_seq = 0;
+    host->applied = host->durable_applied;
+    host->stable = host->durable_stable;
+    free(host->memory);
+    host->memory = NULL;
+    host->core = NULL;
+}
+
+enum ord_err host_start(struct host *host, uint64_t now_ms) {
+    ORD_ASSERT(host->core == NULL);
+    size_t size = bft_pbft.memory_size(&host->config);
+    ORD_ASSERT(size > 0);
+    host->memory = malloc(size);
+    ORD_ASSERT(host->memory != NULL);
+    memset(host->memory, 0xa5, size); /* the core must not count on zeros */
+    const struct ord_signer signer = {.context = &host->keys, .sign = stand_in_signer_sign};
+    ORD_ASSERT(bft_pbft.init(&host->core, host->memory, size, &host->config, &signer, 1) == ORD_OK);
+    struct ord_record *records = calloc(host->disk.count + 1, sizeof(*records));
+    ORD_ASSERT(records != NULL);
+    for (size_t i = 0; i < host->disk.count; i++) {
+        const struct host_record *record = &host->disk.items[i];
+        records[i] = (struct ord_record) {record->table, record->key, ord_span_of(record->data, record->size)};
+    }
+    struct ord_event event = {.type = ORD_EVENT_START,
+                              .now_ms = now_ms,
+                              .start = {.records = records,
+                                        .record_count = host->disk.count,
+                                        .applied_seq = host->durable_applied,
+                                        .stable_seq = host->durable_stable}};
+    enum ord_err err = host_step(host, &event);
+    free(records);
+    return err;
+}
+
+static void deliver(struct host *host, const struct ord_effect *effect) {
+    uint64_t seq = effect->deliver.seq;
+    ORD_ASSERT(seq == host->applied + 1 && seq < HOST_SEQ_MAX); /* in order, each seq once */
+    const struct ord_span part = effect->deliver.batch;
+    host->config.crypto->hash(&host->batches[seq], &part, 1);
+    const struct ord_span parts[] = {ord_span_of(host->chain[seq - 1].bytes, ORD_HASH_SIZE),
+                                     ord_span_of(host->batches[seq].bytes, ORD_HASH_SIZE)};
+    host->config.crypto->hash(&host->chain[seq], parts, 2);
+    host->sizes[seq] = effect->deliver.batch.size;
+    uint64_t bytes = host->sizes[seq];
+    for (uint64_t s = seq - 1; s > 0 && !host->is_point[s]; s--)
+        bytes += host->sizes[s];
+    host->is_point[seq] = seq % host->config.checkpoint_interval == 0 || bytes >= host->config.body_bytes_max / 4;
+    host->applied = seq;
+}
+
+static void keep_send(struct host *host, const struct ord_effect *effect) {
+    ORD_ASSERT((effect->send.to & ord_replica_bit(host->config.self)) == 0 && effect->send.to != 0);
+    host->sends = grow(host->sends, &host->send_capacity, host->send_count, sizeof(*host->sends));
+    host->sends[host->send_count++] = (struct host_message) {.to = effect->send.to,
+                                                             .data = copy(effect->send.bytes),
+                                                             .size = effect->send.bytes.size,
+                                                             .after_persist = effect->send.after_persist};
+}
+
+static void keep_judge(struct host *host, const struct ord_effect *effect) {
+    host->judges = grow(host->judges, &host->judge_capacity, host->judge_count, sizeof(*host->judges));
+    struct host_judge *judge = &host->judges[host->judge_count++];
+    *judge = (struct host_judge) {.view = effect->judge.view,
+                                  .seq = effect->judge.seq,
+                                  .digest = effect->judge.digest,
+                                  .batch = effect->judge.batch};
+    host->config.crypto->hash(&judge->check, &judge->batch, 1);
+}
+
+static void evidence(struct host *host, const struct ord_effect *effect) {
+    ord_node_id culprit;
+    ORD_ASSERT(bft_evidence_verify(&culprit, &host->config, effect->evidence.first, effect->evidence.second) == ORD_OK);
+    ORD_ASSERT(culprit == effect->evidence.culprit && culprit != host->config.self);
+    host->culprits |= ord_replica_bit(culprit);
+    host->evidence_count++;
+}
+
+static void carry_out(struct host *host, const struct ord_effect *effect) {
+    switch (effect->type) {
+    case ORD_EFFECT_PERSIST:
+        records_add(&host->turn, host->turn.count,
+                    (struct host_record) {effect->persist.table, effect->persist.key, copy(effect->persist.bytes),
+                                          effect->persist.bytes.size});
+        break;
+    case ORD_EFFECT_FORGET:
+        records_add(&host->turn, host->turn.count,
+                    (struct host_record) {effect->forget.table, effect->forget.key, NULL, 0});
+        break;
+    case ORD_EFFECT_SEND:
+        keep_send(host, effect);
+        break;
+    case ORD_EFFECT_JUDGE:
+        keep_judge(host, effect);
+        break;
+    case ORD_EFFECT_DELIVER:
+        deliver(host, effect);
+        break;
+    case ORD_EFFECT_WAKE_AT:
+        host->wake_ms = effect->wake.at_ms;
+        break;
+    case ORD_EFFECT_SYNC:
+        host->sync_seq = effect->sync.seq;
+        break;
+    case ORD_EFFECT_REJECT:
+        host->reject_count++;
+        break;
+    case ORD_EFFECT_EVIDENCE:
+        evidence(host, effect);
+        break;
+    case ORD_EFFECT_LEADER:
+        break;
+    }
+}
+
+enum ord_err host_step(struct host *host, const struct ord_event *event) {
+    struct ord_effects effects;
+    enum ord_err err = bft_pbft.step(host->core, &effects, event);
+    ORD_ASSERT(err == ORD_OK || effects.count == 0);
+    for (size_t i = 0; i < effects.count; i++) {
+        if (host->on_effect != NULL)
+            host->on_effect(host, &effects.items[i]);
+        carry_out(host, &effects.items[i]);
+    }
+    return err;
+}
+
+enum ord_err host_receive(struct host *host, ord_node_id from, struct ord_span bytes, uint64_t now_ms) {
+    struct ord_verified verified;
+    enum ord_err err = bft_pbft.authenticate(&verified, &host->config, from, bytes);
+    if (err != ORD_OK)
+        return err;
+    struct ord_event event = {.type = ORD_EVENT_MESSAGE, .now_ms = now_ms, .message = &verified};
+    return host_step(host, &event);
+}
+
+void host_judge(struct host *host, size_t index, bool admissible, uint64_t now_ms) {
+    ORD_ASSERT(index < host->judge_count);
+    struct host_judge judge = host->judges[index];
+    host->judge_count--;
+    memmove(host->judges + index, host->judges + index + 1, (host->judge_count - index) * sizeof(*host->judges));
+    struct ord_status status;
+    bft_pbft.status(host->core, &status);
+    if (judge.seq > status.stable_seq) { /* else SYNCED has passed it, and the bytes are gone */
+        struct ord_hash check;
+        host->config.crypto->hash(&check, &judge.batch, 1);
+        ORD_ASSERT(ord_hash_equal(&check, &judge.check));
+    }
+    struct ord_event event = {
+        .type = ORD_EVENT_JUDGED,
+        .now_ms = now_ms,
+        .judged = {.view = judge.view, .seq = judge.seq, .digest = judge.digest, .admissible = admissible}};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+void host_propose(struct host *host, struct ord_span batch, uint64_t now_ms) {
+    struct ord_event event = {.type = ORD_EVENT_PROPOSE, .now_ms = now_ms, .propose = {.batch = batch}};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+void host_attested(struct host *host, uint64_t seq, uint64_t now_ms) {
+    if (seq <= host->applied && seq > host->stable)
+        host->stable = seq;
+    struct ord_event event = {.type = ORD_EVENT_ATTESTED, .now_ms = now_ms, .attested = {.seq = seq}};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+void host_sync_from(struct host *host, const struct host *source, uint64_t seq, uint64_t now_ms) {
+    ORD_ASSERT(source->durable_applied >= seq);
+    host->sync_seq = 0;
+    if (seq > host->applied) {
+        for (uint64_t s = host->applied + 1; s <= seq; s++) {
+            host->chain[s] = source->chain[s];
+            host->batches[s] = source->batches[s];
+            host->sizes[s] = source->sizes[s];
+            host->is_point[s] = source->is_point[s];
+        }
+        host->applied = seq;
+        host->stable = seq;
+    }
+    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = now_ms, .synced = {.seq = seq}};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+void host_flush(struct host *host, uint64_t now_ms) {
+    struct ord_event event = {.type = ORD_EVENT_FLUSH, .now_ms = now_ms};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+static void disk_put(struct host *host, struct host_record record) {
+    size_t at = 0;
+    while (at < host->disk.count &&
+           (host->disk.items[at].table < record.table ||
+            (host->disk.items[at].table == record.table && host->disk.items[at].key < record.key)))
+        at++;
+    if (at < host->disk.count && host->disk.items[at].table == record.table && host->disk.items[at].key == record.key) {
+        free(host->disk.items[at].data);
+        host->disk.items[at] = record;
+        return;
+    }
+    records_add(&host->disk, at, record);
+}
+
+static void disk_forget(struct host *host, uint8_t table, uint64_t key) {
+    size_t kept = 0;
+    size_t forgotten = 0;
+    for (size_t i = 0; i < host->disk.count; i++) {
+        if (host->disk.items[i].table == table && host->disk.items[i].key <= key) {
+            free(host->disk.items[i].data);
+            forgotten++;
+        } else {
+            host->disk.items[kept++] = host->disk.items[i];
+        }
+    }
+    host->disk.count = kept;
+    ORD_ASSERT(forgotten > 0); /* a FORGET that cannot forget anything is a write for nothing */
+}
+
+/* Notes a signed statement that leaves this replica; a second one that contradicts it is the end. */
+static void say(struct host *host, enum bft_type type, uint64_t seq, const struct ord_hash *digest) {
+    size_t kind = type == BFT_PREPARE ? 1 : 0;
+    ORD_ASSERT(seq < HOST_SEQ_MAX);
+    ORD_ASSERT(!host->has_said[kind][seq] || ord_hash_equal(&host->said[kind][seq], digest));
+    host->has_said[kind][seq] = true;
+    host->said[kind][seq] = *digest;
+}
+
+static void note_statements(struct host *host, struct ord_span bytes) {
+    struct bft_pre_prepare pre_prepare;
+    struct bft_vote_list list;
+    if (bytes.data[0] == BFT_PRE_PREPARE) {
+        ORD_ASSERT(bft_pre_prepare_decode(&pre_prepare, &host->config, bytes) == ORD_OK);
+        say(host, BFT_PRE_PREPARE, pre_prepare.seq, &pre_prepare.digest);
+    } else if (bytes.data[0] == BFT_PREPARE) {
+        ORD_ASSERT(bft_vote_list_decode(&list, &host->config, bytes) == ORD_OK);
+        for (uint32_t i = 0; i < list.count; i++)
+            say(host, BFT_PREPARE, list.votes[i].seq, &list.votes[i].digest);
+    }
+}
+
+void host_commit(struct host *host) {
+    for (size_t i = 0; i < host->turn.count; i++) {
+        struct host_record *record = &host->turn.items[i];
+        if (record->data == NULL)
+            disk_forget(host, record->table, record->key);
+        else
+            disk_put(host, *record);
+        record->data = NULL; /* the disk's now */
+    }
+    host->turn.count = 0;
+    host->durable_applied = host->applied;
+    /* What the core holds as stable is certified: the certificate is written no later than what rests on it. */
+    struct ord_status status;
+    bft_pbft.status(host->core, &status);
+    ORD_ASSERT(status.delivered_seq == host->applied);
+    if (status.stable_seq > host->stable)
+        host->stable = status.stable_seq;
+    host->durable_stable = host->stable;
+    for (size_t i = 0; i < host->send_count; i++)
+        note_statements(host, ord_span_of(host->sends[i].data, host->sends[i].size));
+    struct ord_event event = {.type = ORD_EVENT_PERSISTED};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+void host_sends_clear(struct host *host) {
+    for (size_t i = 0; i < host->send_count; i++)
+        free(host->sends[i].data);
+    host->send_count = 0;
+}

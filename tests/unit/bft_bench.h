@@ -1,0 +1,100 @@
+/*
+ * One PBFT core on a small node, and the words for what happens to it: the unit tests of single rules are written in these.
+ */
+#ifndef ORDAIN_TESTS_BFT_BENCH_H
+#define ORDAIN_TESTS_BFT_BENCH_H
+
+#include "tests/support/test_main.h"
+#include "tests/unit/bft_support.h"
+
+struct bench {
+    struct host host;
+    struct ord_core_config config;
+    uint64_t now_ms;
+};
+
+/* A started core of replica `self`; the turn of its START is over. */
+static inline void bench_open(struct bench *bench, ord_node_id self) {
+    memset(bench, 0, sizeof(*bench));
+    bench->config = test_config(self);
+    bench->now_ms = 1000;
+    host_init(&bench->host, &bench->config);
+    assert_ok(host_start(&bench->host, bench->now_ms));
+    host_flush(&bench->host, bench->now_ms);
+    host_commit(&bench->host);
+    host_sends_clear(&bench->host);
+}
+
+static inline void bench_close(struct bench *bench) {
+    host_deinit(&bench->host);
+}
+
+static inline enum ord_err receive(struct bench *bench, ord_node_id from, struct ord_span bytes) {
+    return host_receive(&bench->host, from, bytes, bench->now_ms);
+}
+
+static inline void turn_ends(struct bench *bench) {
+    host_sends_clear(&bench->host);
+    host_flush(&bench->host, bench->now_ms);
+    host_commit(&bench->host);
+}
+
+static inline void pre_prepare(struct bench *bench, uint64_t seq, const char *batch) {
+    assert_ok(receive(bench, 0, make_pre_prepare(&bench->config, 0, 0, seq, batch)));
+}
+
+static inline void accept(struct bench *bench, uint64_t seq, const char *batch) {
+    pre_prepare(bench, seq, batch);
+    assert_true(bench->host.judge_count > 0);
+    host_judge(&bench->host, bench->host.judge_count - 1, true, bench->now_ms);
+}
+
+static inline void vote(struct bench *bench, enum bft_type type, ord_node_id from, uint64_t seq, const char *batch) {
+    assert_ok(receive(bench, from, make_vote(&bench->config, type, from, seq, batch)));
+}
+
+/* Decides seq at a backup 1, with the votes of replicas 2 and 0. */
+static inline void decide(struct bench *bench, uint64_t seq, const char *batch) {
+    accept(bench, seq, batch);
+    turn_ends(bench);
+    vote(bench, BFT_PREPARE, 2, seq, batch);
+    vote(bench, BFT_COMMIT, 2, seq, batch);
+    vote(bench, BFT_COMMIT, 0, seq, batch);
+    turn_ends(bench);
+    assert_int_equal(bench->host.applied, seq);
+}
+
+static inline struct ord_status status_of(const struct bench *bench) {
+    struct ord_status status;
+    bft_pbft.status(bench->host.core, &status);
+    return status;
+}
+
+/* How many messages of a type the last turn sent; votes of the last such list in `list`. */
+static inline size_t sent(struct bench *bench, enum bft_type type, struct bft_vote_list *list) {
+    size_t count = 0;
+    for (size_t i = 0; i < bench->host.send_count; i++) {
+        struct ord_span bytes = ord_span_of(bench->host.sends[i].data, bench->host.sends[i].size);
+        if (bytes.data[0] != type)
+            continue;
+        count++;
+        if (list != NULL)
+            assert_ok(bft_vote_list_decode(list, &bench->config, bytes));
+    }
+    return count;
+}
+
+static inline size_t on_disk(const struct bench *bench, uint8_t table) {
+    size_t count = 0;
+    for (size_t i = 0; i < bench->host.disk.count; i++)
+        count += bench->host.disk.items[i].table == table;
+    return count;
+}
+
+static inline void tick(struct bench *bench, uint64_t now_ms) {
+    bench->now_ms = now_ms;
+    struct ord_event event = {.type = ORD_EVENT_TICK, .now_ms = now_ms};
+    assert_ok(host_step(&bench->host, &event));
+}
+
+#endif
