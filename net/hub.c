@@ -1,0 +1,193 @@
+/*
+ * The hub: what the four public objects have in common. Its thread looks after the connections; it sleeps until something
+ * closes, fails, or is due.
+ */
+#include <string.h>
+
+#include "core/assert.h"
+#include "net/net_internal.h"
+
+enum { LOOK_AGAIN_MS = 1000 };
+
+void net_hub_kick(struct net_hub *hub) {
+    hub->kicked = true;
+    pthread_cond_signal(&hub->cond);
+}
+
+void net_hub_wake_by(struct net_hub *hub, uint64_t ms) {
+    if (ms < hub->wake_ms)
+        net_hub_kick(hub);
+}
+
+/* Tells the owner of the end of a connection and of what it had still to send, and frees it. Without the lock. */
+static void bury(struct net_hub *hub, struct net_conn *conn) {
+    if (conn->told)
+        hub->owner.on_down(hub->context, conn);
+    struct net_message *message = conn->tx_first;
+    conn->tx_first = NULL;
+    while (message != NULL) {
+        struct net_message *next = message->next;
+        hub->owner.on_sent(hub->context, message, ORD_ERR_CLOSED);
+        net_message_destroy(message);
+        message = next;
+    }
+    net_conn_destroy(conn);
+}
+
+/* With the lock: frees every connection that is closed and idle. Lets go of the lock meanwhile. */
+static void reap(struct net_hub *hub) {
+    struct net_conn **link = &hub->conns;
+    while (*link != NULL) {
+        struct net_conn *conn = *link;
+        if (!conn->closed || !net_conn_idle(conn)) {
+            link = &conn->next;
+            continue;
+        }
+        *link = conn->next;
+        if (conn->probe) {
+            hub->probe_conn = NULL;
+        } else if (hub->accept_aio != NULL) {
+            if (conn->up)
+                hub->counters.pipes_now--;
+            else
+                hub->half_open_count--;
+        } else {
+            hub->connected = false;
+            net_hub_dialer_lost(hub, conn->up);
+        }
+        pthread_mutex_unlock(&hub->lock);
+        bury(hub, conn);
+        pthread_mutex_lock(&hub->lock);
+        link = &hub->conns; /* the list may have changed */
+    }
+}
+
+/* Closes the connections that are too late, and the oldest half-open ones when there are too many. */
+static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
+    uint64_t next_ms = UINT64_MAX;
+    uint32_t half_open_count = 0;
+    for (struct net_conn *conn = hub->conns; conn != NULL; conn = conn->next) {
+        if (conn->closed)
+            continue;
+        uint64_t deadline_ms = UINT64_MAX;
+        if (!conn->up)
+            deadline_ms = conn->deadline_ms;
+        else if (conn->tx_first != NULL && conn->tx_first->deadline_ms != 0)
+            deadline_ms = conn->tx_first->deadline_ms;
+        /* New connections are at the head of the list: who comes after so many is older than they. */
+        bool crowd = !conn->up && !conn->probe && ++half_open_count > NET_HALF_OPEN_MAX;
+        if (deadline_ms <= now_ms || crowd)
+            net_conn_close(conn);
+        else if (deadline_ms < next_ms)
+            next_ms = deadline_ms;
+    }
+    return next_ms;
+}
+
+static bool finished(const struct net_hub *hub) {
+    return hub->stopping && hub->conns == NULL && !hub->dial.busy && !hub->probe.busy && !hub->accept_busy;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static void *hub_run(void *context) {
+    struct net_hub *hub = context;
+    pthread_mutex_lock(&hub->lock);
+    for (;;) {
+        hub->kicked = false;
+        reap(hub);
+        uint64_t now_ms = net_now_ms();
+        uint64_t next_ms = earlier(now_ms + LOOK_AGAIN_MS, enforce_deadlines(hub, now_ms));
+        if (!hub->stopping) {
+            if (hub->dial.dialer != NULL)
+                next_ms = earlier(next_ms, net_hub_dialer_tick(hub, now_ms));
+            if (hub->accept_aio != NULL)
+                next_ms = earlier(next_ms, net_hub_listener_tick(hub, now_ms));
+            if (hub->probe.dialer != NULL)
+                next_ms = earlier(next_ms, net_hub_probe_tick(hub, now_ms));
+        }
+        if (hub->owner.on_tick != NULL)
+            next_ms = earlier(next_ms, hub->owner.on_tick(hub->context, now_ms));
+        if (finished(hub))
+            break;
+        hub->wake_ms = next_ms;
+        while (!hub->kicked && net_cond_wait_until(&hub->cond, &hub->lock, next_ms))
+            ;
+        hub->wake_ms = 0; /* awake: no need for a kick */
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return NULL;
+}
+
+static void hub_deinit(struct net_hub *hub) {
+    net_dial_deinit(&hub->dial);
+    net_dial_deinit(&hub->probe);
+    net_hub_listener_deinit(hub);
+    net_tls_config_destroy(hub->tls);
+    net_tls_config_destroy(hub->probe_tls);
+    pthread_cond_destroy(&hub->cond);
+    pthread_mutex_destroy(&hub->lock);
+}
+
+enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *options) {
+    char url[NET_URL_MAX];
+    enum ord_err err = net_url(url, options->host, options->port, options->tls != NULL);
+    if (err != ORD_OK)
+        return err;
+    if (options->message_bytes_max == 0 && options->listens)
+        return ORD_ERR_INVALID;
+    *hub = (struct net_hub) {
+        .owner = options->owner,
+        .context = options->context,
+        .self = options->self,
+        .peer = options->peer,
+        .message_bytes_max = options->message_bytes_max,
+        .port = options->port,
+        .reconnect_ms_min = options->reconnect_ms_min == 0 ? 1 : options->reconnect_ms_min,
+        .reconnect_ms_max = options->reconnect_ms_max,
+        .probe_interval_ms = options->probe_interval_ms,
+        .probes_missed_max = options->probes_missed_max == 0 ? 1 : options->probes_missed_max,
+    };
+    memcpy(hub->host, options->host, strlen(options->host) + 1);
+    pthread_mutex_init(&hub->lock, NULL);
+    net_cond_init(&hub->cond);
+    /* Certificates first: what is wrong with them is said before anything is open. */
+    err = net_tls_config_create(&hub->tls, options->tls, options->listens ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT);
+    bool probes = options->listens && options->probe_interval_ms != 0;
+    if (err == ORD_OK && probes)
+        err = net_tls_config_create(&hub->probe_tls, options->tls, NNG_TLS_MODE_CLIENT);
+    if (err == ORD_OK)
+        err = options->listens ? net_hub_listener_init(hub) : net_hub_dialer_init(hub);
+    if (err == ORD_OK && probes)
+        err = net_hub_probe_init(hub);
+    if (err == ORD_OK && pthread_create(&hub->thread, NULL, hub_run, hub) != 0)
+        err = ORD_ERR_NO_MEMORY;
+    if (err != ORD_OK)
+        hub_deinit(hub);
+    return err;
+}
+
+void net_hub_close(struct net_hub *hub) {
+    pthread_mutex_lock(&hub->lock);
+    hub->stopping = true;
+    if (hub->dial.busy)
+        nng_stream_dialer_close(hub->dial.dialer);
+    if (hub->probe.busy)
+        nng_stream_dialer_close(hub->probe.dialer);
+    if (hub->listener != NULL)
+        nng_stream_listener_close(hub->listener);
+    for (struct net_conn *conn = hub->conns; conn != NULL; conn = conn->next)
+        net_conn_close(conn);
+    net_hub_kick(hub);
+    pthread_mutex_unlock(&hub->lock);
+    pthread_join(hub->thread, NULL);
+    hub_deinit(hub);
+}
+
+void net_hub_read(struct net_hub *hub, struct net_listener_counters *out) {
+    pthread_mutex_lock(&hub->lock);
+    *out = hub->counters;
+    pthread_mutex_unlock(&hub->lock);
+}

@@ -1,0 +1,96 @@
+/*
+ * Listener health. A listener that has stopped to accept looks open (nng issue 1518 is one way to get there), so the
+ * listener looks at itself from outside: at each interval it dials its own port, TLS included, and waits for SP's hello.
+ * The probe does not say hello itself, so that the accepting end never takes it for a peer.
+ *
+ * A probe that does not get through is a miss only if the listener accepted nobody else in the meantime either, and only
+ * if this process can still open sockets: a crowd of strangers makes a listener slow, and closing it would be their work.
+ * After so many misses in a row the listener is opened anew on its port; the connections that it has stay.
+ */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/net_internal.h"
+
+/* The address to reach a listener at that is bound to all of them. */
+static const char *reachable(const char *host) {
+    if (strcmp(host, "0.0.0.0") == 0)
+        return "127.0.0.1";
+    return strcmp(host, "::") == 0 ? "::1" : host;
+}
+
+/* Can this process open the two sockets that a probe takes, its own and the accepted one? */
+static bool sockets_left(void) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    close(pair[0]);
+    close(pair[1]);
+    return true;
+}
+
+static void on_dialed(void *context) {
+    struct net_hub *hub = context;
+    pthread_mutex_lock(&hub->lock);
+    hub->probe.busy = false;
+    nng_stream *stream = nng_aio_result(hub->probe.aio) == 0 ? nng_aio_get_output(hub->probe.aio, 0) : NULL;
+    if (stream != NULL && (hub->stopping || !hub->probing))
+        nng_stream_free(stream);
+    else if (stream != NULL)
+        hub->probe_conn = net_conn_create(hub, stream, true);
+    net_hub_kick(hub);
+    pthread_mutex_unlock(&hub->lock);
+}
+
+enum ord_err net_hub_probe_init(struct net_hub *hub) {
+    hub->probe_ms = net_now_ms() + hub->probe_interval_ms;
+    return net_dial_init(&hub->probe, reachable(hub->host), hub->port, hub->probe_tls, on_dialed, hub);
+}
+
+static void probe_begin(struct net_hub *hub, uint64_t now_ms) {
+    hub->probe_ms = now_ms + NET_PROBE_DEADLINE_MS;
+    hub->probing = true;
+    hub->probe_up = false;
+    hub->probe_accepted = hub->accepted;
+    hub->probe.busy = true;
+    nng_stream_dialer_dial(hub->probe.dialer, hub->probe.aio);
+}
+
+static void probe_end(struct net_hub *hub, uint64_t now_ms) {
+    hub->probing = false;
+    hub->probe_ms = now_ms + hub->probe_interval_ms;
+    if (hub->probe.busy)
+        nng_aio_cancel(hub->probe.aio);
+    if (hub->probe_conn != NULL)
+        net_conn_close(hub->probe_conn);
+    bool alive = hub->probe_up || hub->accepted != hub->probe_accepted;
+    if (!alive && !sockets_left())
+        return; /* no verdict */
+    hub->counters.probes++;
+    if (alive) {
+        hub->probes_missed_row = 0;
+        return;
+    }
+    hub->counters.probes_missed++;
+    if (++hub->probes_missed_row >= hub->probes_missed_max) {
+        hub->probes_missed_row = 0;
+        net_hub_listener_reopen(hub);
+        net_hub_kick(hub); /* to accept */
+    }
+}
+
+uint64_t net_hub_probe_tick(struct net_hub *hub, uint64_t now_ms) {
+    if (hub->probing) {
+        if (hub->probe_up || now_ms >= hub->probe_ms)
+            probe_end(hub, now_ms);
+        return hub->probe_ms;
+    }
+    if (now_ms < hub->probe_ms)
+        return hub->probe_ms;
+    /* The last one must be gone: its connection is freed by this thread too. */
+    if (hub->listener == NULL || hub->probe.busy || hub->probe_conn != NULL)
+        return now_ms + hub->probe_interval_ms;
+    probe_begin(hub, now_ms);
+    return hub->probe_ms;
+}

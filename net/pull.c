@@ -1,0 +1,86 @@
+/*
+ * Incoming links: SP's PULL. Any number of connections, each read as fast as the owner takes its messages: they come one at
+ * a time, and a slow owner slows its peers down instead of filling memory.
+ */
+#include <stdlib.h>
+
+#include "net/net_internal.h"
+
+struct net_pull {
+    struct net_hub hub;
+    pthread_mutex_t delivery; /* held while on_message runs */
+    void (*on_message)(void *context, struct net_message *message);
+    void *context;
+};
+
+static void on_up(void *context, struct net_conn *conn) {
+    (void) context, (void) conn;
+}
+
+static void on_message(void *context, struct net_conn *conn, struct net_message *message) {
+    struct net_pull *pull = context;
+    (void) conn;
+    pthread_mutex_lock(&pull->delivery);
+    pull->on_message(pull->context, message);
+    pthread_mutex_unlock(&pull->delivery);
+}
+
+static void on_sent(void *context, struct net_message *message, enum ord_err result) {
+    (void) context, (void) message, (void) result; /* it sends nothing */
+}
+
+static void on_down(void *context, struct net_conn *conn) {
+    (void) context, (void) conn;
+}
+
+enum ord_err net_pull_open(struct net_pull **out, const struct net_pull_options *options) {
+    *out = NULL;
+    struct net_pull *pull = calloc(1, sizeof(*pull));
+    if (pull == NULL)
+        return ORD_ERR_NO_MEMORY;
+    pthread_mutex_init(&pull->delivery, NULL);
+    pull->on_message = options->on_message;
+    pull->context = options->context;
+    struct net_hub_options hub = {
+        .self = NET_PULL,
+        .peer = NET_PUSH,
+        .tls = options->tls,
+        .host = options->host,
+        .port = options->port,
+        .message_bytes_max = options->message_bytes_max,
+        .listens = true,
+        .probe_interval_ms = options->probe_interval_ms,
+        .probes_missed_max = options->probes_missed_max,
+        .owner = {on_up, on_message, on_sent, on_down, NULL},
+        .context = pull,
+    };
+    enum ord_err err = net_hub_open(&pull->hub, &hub);
+    if (err != ORD_OK) {
+        pthread_mutex_destroy(&pull->delivery);
+        free(pull);
+        return err;
+    }
+    *out = pull;
+    return ORD_OK;
+}
+
+uint16_t net_pull_port(const struct net_pull *pull) {
+    return pull->hub.port;
+}
+
+void net_pull_counters(const struct net_pull *pull, struct net_listener_counters *out) {
+    /* Reading takes the lock; the object is the caller's to read, not to change. */
+    net_hub_read(net_pull_hub((struct net_pull *) (uintptr_t) pull), out);
+}
+
+void net_pull_close(struct net_pull *pull) {
+    if (pull == NULL)
+        return;
+    net_hub_close(&pull->hub);
+    pthread_mutex_destroy(&pull->delivery);
+    free(pull);
+}
+
+struct net_hub *net_pull_hub(struct net_pull *pull) {
+    return &pull->hub;
+}

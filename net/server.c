@@ -1,0 +1,259 @@
+/*
+ * The public endpoint: SP's REP, with a fixed number of requests at a time. Who comes when all are out waits in line with
+ * one request per connection, and is read no further until its turn; so one busy client cannot push the others aside,
+ * and memory is bounded.
+ *
+ * A request is out until its answer has left, or could not leave in time: then the connection of the reader that does not
+ * read is closed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/codec.h"
+#include "net/net_internal.h"
+
+struct net_request {
+    struct net_server *server;
+    struct net_request *next;                    /* in the list of free ones */
+    struct net_conn *conn;                       /* held until the answer is given */
+    struct net_message *message;                 /* until the answer is given */
+    uint8_t trace[NET_HOPS_MAX * NET_WORD_SIZE]; /* SP's backtrace, to be sent back in front of the answer */
+    size_t trace_size;
+};
+
+struct net_server {
+    struct net_hub hub; /* its lock guards all that follows */
+    struct net_request *requests;
+    struct net_request *free_first;
+    uint32_t out_count; /* requests that are not in the list of free ones */
+    struct net_conn *waiting_first;
+    struct net_conn *waiting_last;
+    bool draining; /* the server closes: no more requests */
+    pthread_cond_t drained;
+    uint32_t send_timeout_ms;
+    size_t request_bytes_max;
+    void (*on_request)(void *context, struct net_request *request);
+    void *context;
+};
+
+/* Size of the backtrace in front of a request: words up to and including the first with its high bit set. 0: malformed. */
+static size_t trace_size(const struct net_message *message) {
+    struct ord_span bytes = net_message_bytes(message);
+    for (size_t hops = 1; hops <= NET_HOPS_MAX && hops * NET_WORD_SIZE <= bytes.size; hops++)
+        if ((bytes.data[(hops - 1) * NET_WORD_SIZE] & 0x80) != 0)
+            return hops * NET_WORD_SIZE;
+    return 0;
+}
+
+/* With the lock: the first free request takes the message. */
+static struct net_request *assign(struct net_server *server, struct net_conn *conn, struct net_message *message) {
+    struct net_request *request = server->free_first;
+    server->free_first = request->next;
+    server->out_count++;
+    conn->holds++;
+    request->conn = conn;
+    request->message = message;
+    request->trace_size = trace_size(message);
+    memcpy(request->trace, net_message_bytes(message).data, request->trace_size);
+    net_message_trim(message, request->trace_size);
+    return request;
+}
+
+/* With the lock: a hold on a connection ends. */
+static void let_go(struct net_conn *conn) {
+    ORD_ASSERT(conn->holds > 0);
+    conn->holds--;
+    if (conn->closed)
+        net_hub_kick(conn->hub);
+}
+
+/* With the lock: the request is over. */
+static void release(struct net_request *request) {
+    struct net_server *server = request->server;
+    request->next = server->free_first;
+    server->free_first = request;
+    server->out_count--;
+    if (server->draining && server->out_count == 0)
+        pthread_cond_broadcast(&server->drained);
+    if (server->waiting_first != NULL)
+        net_hub_kick(&server->hub);
+}
+
+static void wait_in_line(struct net_server *server, struct net_conn *conn, struct net_message *message) {
+    conn->waiting = message;
+    conn->waiting_next = NULL;
+    conn->paused = true;
+    conn->holds++;
+    if (server->waiting_last == NULL)
+        server->waiting_first = conn;
+    else
+        server->waiting_last->waiting_next = conn;
+    server->waiting_last = conn;
+}
+
+static void on_up(void *context, struct net_conn *conn) {
+    (void) context, (void) conn;
+}
+
+static void on_message(void *context, struct net_conn *conn, struct net_message *message) {
+    struct net_server *server = context;
+    struct net_request *request = NULL;
+    size_t trace = trace_size(message);
+    bool malformed = trace == 0 || message->size - trace > server->request_bytes_max;
+    pthread_mutex_lock(&server->hub.lock);
+    if (malformed)
+        net_conn_close(conn);
+    if (malformed || server->draining) {
+        net_message_destroy(message);
+    } else if (server->free_first == NULL || server->waiting_first != NULL) {
+        wait_in_line(server, conn, message);
+        if (server->free_first != NULL)
+            net_hub_kick(&server->hub);
+    } else {
+        request = assign(server, conn, message);
+    }
+    pthread_mutex_unlock(&server->hub.lock);
+    if (request != NULL)
+        server->on_request(server->context, request);
+}
+
+static void on_sent(void *context, struct net_message *message, enum ord_err result) {
+    struct net_server *server = context;
+    (void) result; /* who lost its connection asks again */
+    pthread_mutex_lock(&server->hub.lock);
+    release(message->tag);
+    pthread_mutex_unlock(&server->hub.lock);
+}
+
+static void on_down(void *context, struct net_conn *conn) {
+    (void) context, (void) conn;
+}
+
+/* Serves those in line as requests become free. Lets go of the lock for each. */
+static uint64_t on_tick(void *context, uint64_t now_ms) {
+    struct net_server *server = context;
+    (void) now_ms;
+    while (server->waiting_first != NULL && (server->free_first != NULL || server->draining)) {
+        struct net_conn *conn = server->waiting_first;
+        server->waiting_first = conn->waiting_next;
+        if (server->waiting_first == NULL)
+            server->waiting_last = NULL;
+        struct net_message *message = conn->waiting;
+        conn->waiting = NULL;
+        if (conn->closed || server->draining) {
+            net_message_destroy(message);
+        } else {
+            struct net_request *request = assign(server, conn, message);
+            pthread_mutex_unlock(&server->hub.lock);
+            server->on_request(server->context, request);
+            pthread_mutex_lock(&server->hub.lock);
+            net_conn_resume(conn);
+        }
+        let_go(conn);
+    }
+    return UINT64_MAX;
+}
+
+enum ord_err net_server_open(struct net_server **out, const struct net_server_options *options) {
+    *out = NULL;
+    if (options->context_count == 0 || options->request_bytes_max == 0)
+        return ORD_ERR_INVALID;
+    struct net_server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        return ORD_ERR_NO_MEMORY;
+    enum ord_err err = ORD_ERR_NO_MEMORY;
+    server->requests = calloc(options->context_count, sizeof(*server->requests));
+    if (server->requests == NULL)
+        goto out_free;
+    for (uint32_t i = 0; i < options->context_count; i++) {
+        server->requests[i].server = server;
+        server->requests[i].next = server->free_first;
+        server->free_first = &server->requests[i];
+    }
+    server->send_timeout_ms = options->send_timeout_ms;
+    server->request_bytes_max = options->request_bytes_max;
+    server->on_request = options->on_request;
+    server->context = options->context;
+    pthread_cond_init(&server->drained, NULL);
+    struct net_hub_options hub = {
+        .self = NET_REP,
+        .peer = NET_REQ,
+        .tls = options->tls,
+        .host = options->host,
+        .port = options->port,
+        .message_bytes_max = options->request_bytes_max + NET_HOPS_MAX * NET_WORD_SIZE,
+        .listens = true,
+        .probe_interval_ms = options->probe_interval_ms,
+        .probes_missed_max = options->probes_missed_max,
+        .owner = {on_up, on_message, on_sent, on_down, on_tick},
+        .context = server,
+    };
+    err = net_hub_open(&server->hub, &hub);
+    if (err != ORD_OK)
+        goto out_cond;
+    *out = server;
+    return ORD_OK;
+
+out_cond:
+    pthread_cond_destroy(&server->drained);
+out_free:
+    free(server->requests);
+    free(server);
+    return err;
+}
+
+uint16_t net_server_port(const struct net_server *server) {
+    return server->hub.port;
+}
+
+void net_server_counters(const struct net_server *server, struct net_listener_counters *out) {
+    /* Reading takes the lock; the object is the caller's to read, not to change. */
+    net_hub_read(net_server_hub((struct net_server *) (uintptr_t) server), out);
+}
+
+void net_server_close(struct net_server *server) {
+    if (server == NULL)
+        return;
+    /* Requests that are out get their answers, and the answers leave or time out. */
+    pthread_mutex_lock(&server->hub.lock);
+    server->draining = true;
+    net_hub_kick(&server->hub);
+    while (server->out_count > 0)
+        pthread_cond_wait(&server->drained, &server->hub.lock);
+    pthread_mutex_unlock(&server->hub.lock);
+    net_hub_close(&server->hub);
+    pthread_cond_destroy(&server->drained);
+    free(server->requests);
+    free(server);
+}
+
+struct ord_span net_request_bytes(const struct net_request *request) {
+    return net_message_bytes(request->message);
+}
+
+void net_request_reply(struct net_request *request, struct net_message *reply) {
+    struct net_server *server = request->server;
+    net_message_destroy(request->message);
+    request->message = NULL;
+    pthread_mutex_lock(&server->hub.lock);
+    struct net_conn *conn = request->conn;
+    ORD_ASSERT(conn != NULL); /* answered exactly once */
+    request->conn = NULL;
+    if (reply != NULL && !conn->closed) {
+        net_message_prepend(reply, request->trace, request->trace_size);
+        reply->tag = request;
+        reply->deadline_ms = net_now_ms() + server->send_timeout_ms;
+        net_conn_send(conn, reply);
+        reply = NULL;
+    } else {
+        release(request);
+    }
+    let_go(conn);
+    pthread_mutex_unlock(&server->hub.lock);
+    net_message_destroy(reply);
+}
+
+struct net_hub *net_server_hub(struct net_server *server) {
+    return &server->hub;
+}
