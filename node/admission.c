@@ -1,0 +1,374 @@
+/*
+ * Admission: what clients submit to this replica, and what backups forward to it. Size, channel, identity, clock, replay and
+ * quota are judged here at once; signatures in the client pool; then the envelope is in the pool and the client is told
+ * ACCEPTED, which promises no more than that. A backup forwards its pool's envelopes to the leader, again when they stay.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/codec.h"
+#include "node/log.h"
+#include "node/replica_internal.h"
+
+enum {
+    CHECKS_OPEN_MAX = 8192, /* envelopes in the client pool; more are refused BUSY */
+    REQUEST_ENVELOPES_MAX = 4096,
+    RETRY_AFTER_MS = 20,
+    POOL_AGE_MAX_MS = 120000, /* an envelope that stayed so long is dropped: its client submits again */
+};
+
+struct pool_key admission_key(uint32_t client_index, const struct ord_hash *client, uint64_t sequence) {
+    if (client_index == UINT32_MAX)
+        return (struct pool_key) {UINT32_MAX, ord_load_u64(client->bytes)};
+    return (struct pool_key) {client_index, sequence};
+}
+
+static void refuse(struct submit_result *result, Ordain__V1__Status status, const char *message) {
+    result->status = status;
+    result->message = message;
+}
+
+static void refuse_err(struct submit_result *result, enum ord_err err) {
+    switch ((int) err) {
+    case ORD_ERR_TOO_LARGE:
+        refuse(result, ORDAIN__V1__STATUS__TOO_LARGE, "envelope is over AbsoluteMaxBytes or MaxMessageCount");
+        break;
+    case ORD_ERR_UNKNOWN_CLIENT:
+        refuse(result, ORDAIN__V1__STATUS__UNKNOWN_CLIENT, "client is not registered in this channel");
+        break;
+    case ORD_ERR_MISMATCH:
+        refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "envelope is for another channel or network");
+        break;
+    case ORD_ERR_STALE:
+        refuse(result, ORDAIN__V1__STATUS__BAD_REQUEST, "config sequence is not the one in force");
+        break;
+    case ORD_ERR_BAD_SIGNATURE:
+        refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "signature does not verify");
+        break;
+    case ORD_ERR_FORBIDDEN:
+        refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "identity or kind of envelope is not allowed to write here");
+        break;
+    case ORD_ERR_NO_SPACE:
+    case ORD_ERR_NO_MEMORY:
+        refuse(result, ORDAIN__V1__STATUS__BUSY, "request pool or the client's share of it is full");
+        break;
+    default:
+        refuse(result, ORDAIN__V1__STATUS__BAD_REQUEST, "malformed envelope");
+        break;
+    }
+}
+
+/* A certificate's time of validity, by this replica's clock: a matter of admission, never of agreed execution. */
+static bool clock_allows(int64_t not_before_s, int64_t not_after_s) {
+    int64_t now_s = (int64_t) time(NULL);
+    return now_s >= not_before_s && now_s <= not_after_s;
+}
+
+static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope,
+                               struct submit_result *result) {
+    struct crypto_identity identity;
+    if (channel_client_find(replica->channel, &result->client_index, &envelope->client) != NULL) {
+        result->want_receipt = true;
+        refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "client is registered already");
+        return false;
+    }
+    enum ord_err err = channel_registration(replica->channel, &identity, envelope);
+    if (err != ORD_OK) {
+        refuse_err(result, err);
+        return false;
+    }
+    if (!clock_allows(identity.not_before_s, identity.not_after_s)) {
+        refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "certificate has expired or is not valid yet");
+        return false;
+    }
+    return true;
+}
+
+static bool admit_sequence(struct replica *replica, const struct channel_envelope *envelope, uint32_t client_index,
+                           struct submit_result *result) {
+    const struct channel_client *client = channel_client_get(replica->channel, client_index);
+    if (!clock_allows(client->not_before_s, client->not_after_s)) {
+        refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "certificate has expired or is not valid yet");
+        return false;
+    }
+    switch (channel_sequence_check(client, envelope->sequence)) {
+    case CHANNEL_SEQUENCE_FRESH:
+        return true;
+    case CHANNEL_SEQUENCE_SEEN:
+    case CHANNEL_SEQUENCE_OLD:
+        result->client_index = client_index;
+        result->want_receipt = true;
+        refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "sequence number was ordered before");
+        return false;
+    case CHANNEL_SEQUENCE_AHEAD:
+        refuse(result, ORDAIN__V1__STATUS__BAD_REQUEST, "sequence number is too far ahead of what is ordered");
+        return false;
+    }
+    return false;
+}
+
+/* Into the pool, to be checked. NULL: refused or here already, as `result` says. */
+static struct pool_entry *admit(struct replica *replica, struct check_chunk *chunk, struct submit_result *result,
+                                struct ord_span bytes) {
+    struct channel_envelope envelope;
+    struct crypto_verify_key key;
+    uint32_t client_index;
+    enum ord_err err = channel_envelope_decode(&envelope, bytes);
+    if (err == ORD_OK) {
+        result->sequence = envelope.sequence;
+        err = channel_judge(replica->channel, &key, &client_index, &envelope);
+    }
+    if (err == ORD_ERR_NO_SPACE) {
+        refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "the channel has as many clients as its configuration allows");
+        return NULL;
+    }
+    if (err != ORD_OK) {
+        refuse_err(result, err);
+        return NULL;
+    }
+    if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, result)
+                                   : !admit_sequence(replica, &envelope, client_index, result))
+        return NULL;
+    struct pool_entry *entry = NULL;
+    struct pool_key pool_key = admission_key(client_index, &envelope.client, envelope.sequence);
+    err = pool_add(&replica->pool, &entry, pool_key, bytes, replica->now_ms);
+    if (err == ORD_ERR_EXISTS) {
+        entry = pool_find(&replica->pool, pool_key);
+        if (ord_span_equal(ord_span_of(entry->bytes, entry->size), bytes))
+            result->status = ORDAIN__V1__STATUS__ACCEPTED; /* submitted again while it waits */
+        else
+            refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "another envelope with this sequence number waits here");
+        return NULL;
+    }
+    if (err != ORD_OK) {
+        refuse_err(result, err);
+        return NULL;
+    }
+    uint32_t i = chunk->count++;
+    chunk->items[i].key = key;
+    chunk->items[i].signature = envelope.signature;
+    channel_envelope_id(&chunk->items[i].hash, envelope.body);
+    return entry;
+}
+
+/* ---- answering ---- */
+
+static void answer(struct replica *replica, struct submission *submission) {
+    struct api_request *request = submission->request;
+    bool want_receipt = false;
+    for (uint32_t i = 0; i < submission->count; i++) {
+        want_receipt |= submission->results[i].want_receipt;
+        if (submission->results[i].status == ORDAIN__V1__STATUS__BUSY)
+            count_add(&replica->counters.envelopes_busy, 1);
+    }
+    if (request == NULL) {
+        submission_destroy(submission);
+        return;
+    }
+    submission->hint = replica->leader == ORD_NO_NODE ? 0 : replica->leader + 1;
+    request->submission = submission;
+    (void) want_receipt; /* the reader thread answers either way: it looks the receipts up and packs */
+    service_post(replica, request);
+}
+
+static void chunk_done(struct replica *replica, struct work *work) {
+    struct check_chunk *chunk = (struct check_chunk *) work;
+    struct submission *submission = chunk->owner;
+    count_add(&replica->counters.client_signatures_checked, chunk->count);
+    replica->checks_open -= chunk->count;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        uint32_t index = chunk->items[i].tag;
+        struct pool_entry *entry = submission->entries[index];
+        if (chunk->items[i].ok) {
+            pool_set_state(&replica->pool, entry, POOL_READY);
+            submission->results[index].status = ORDAIN__V1__STATUS__ACCEPTED;
+            if (replica->first_ready_ms == 0)
+                replica->first_ready_ms = replica->now_ms;
+        } else {
+            count_add(&replica->counters.client_signatures_bad, 1);
+            pool_remove(&replica->pool, entry);
+            refuse_err(&submission->results[index], ORD_ERR_BAD_SIGNATURE);
+        }
+    }
+    free(chunk);
+    if (--submission->jobs_open == 0)
+        answer(replica, submission);
+}
+
+static struct check_chunk *chunk_create(struct replica *replica, struct submission *submission) {
+    struct check_chunk *chunk = calloc(1, sizeof(*chunk));
+    if (chunk == NULL)
+        return NULL;
+    chunk->replica = replica;
+    chunk->owner = submission;
+    chunk->work.handle = chunk_done;
+    return chunk;
+}
+
+static struct submission *submission_create(struct replica *replica, struct api_request *request, uint32_t count) {
+    struct submission *submission = calloc(1, sizeof(*submission));
+    if (submission == NULL)
+        return NULL;
+    submission->replica = replica;
+    submission->request = request;
+    submission->count = count;
+    submission->results = calloc(count, sizeof(*submission->results));
+    submission->entries = calloc(count, sizeof(struct pool_entry *));
+    if (submission->results == NULL || submission->entries == NULL) {
+        submission_destroy(submission);
+        return NULL;
+    }
+    return submission;
+}
+
+/* `next` gives envelope after envelope. */
+static void admit_all(struct replica *replica, struct submission *submission,
+                      struct ord_span (*next)(void *context, uint32_t index), void *context) {
+    struct check_chunk *chunk = NULL;
+    submission->jobs_open = 1; /* held until all are handed out */
+    for (uint32_t i = 0; i < submission->count; i++) {
+        struct submit_result *result = &submission->results[i];
+        struct ord_span bytes = next(context, i);
+        if (!replica->intake_open) {
+            refuse(result, ORDAIN__V1__STATUS__BUSY, "no room on disk");
+            continue;
+        }
+        if (replica->checks_open + 1 > CHECKS_OPEN_MAX) {
+            refuse(result, ORDAIN__V1__STATUS__BUSY, "too many signatures to check");
+            continue;
+        }
+        if (chunk == NULL && (chunk = chunk_create(replica, submission)) == NULL) {
+            refuse_err(result, ORD_ERR_NO_MEMORY);
+            continue;
+        }
+        submission->entries[i] = admit(replica, chunk, result, bytes);
+        if (submission->entries[i] == NULL)
+            continue;
+        chunk->items[chunk->count - 1].tag = i;
+        replica->checks_open++;
+        if (chunk->count == CHECK_CHUNK) {
+            submission->jobs_open++;
+            replica_run_job(replica, replica->client_pool, check_chunk_run, chunk);
+            chunk = NULL;
+        }
+    }
+    if (chunk != NULL && chunk->count > 0) {
+        submission->jobs_open++;
+        replica_run_job(replica, replica->client_pool, check_chunk_run, chunk);
+    } else {
+        free(chunk);
+    }
+    if (--submission->jobs_open == 0)
+        answer(replica, submission);
+}
+
+static struct ord_span next_submitted(void *context, uint32_t index) {
+    const Ordain__V1__SubmitRequest *submit = context;
+    return ord_span_of(submit->envelopes[index].data, submit->envelopes[index].len);
+}
+
+void admission_submit(struct replica *replica, struct api_request *request) {
+    Ordain__V1__SubmitRequest *submit = request->message->submit;
+    count_add(&replica->counters.submissions, 1);
+    count_add(&replica->counters.envelopes_submitted, submit->n_envelopes);
+    if (submit->n_envelopes == 0 || submit->n_envelopes > REQUEST_ENVELOPES_MAX) {
+        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "a submission has 1 to 4096 envelopes");
+        return;
+    }
+    struct submission *submission = submission_create(replica, request, (uint32_t) submit->n_envelopes);
+    if (submission == NULL) {
+        api_reply_error(request, ORDAIN__V1__STATUS__BUSY, "out of memory");
+        return;
+    }
+    admit_all(replica, submission, next_submitted, submit);
+}
+
+/* ---- forwarding ---- */
+
+static struct ord_span next_forwarded(void *context, uint32_t index) {
+    (void) index;
+    struct channel_batch *batch = context;
+    struct ord_span envelope = ord_span_of(NULL, 0);
+    enum ord_err err = channel_batch_next(&envelope, &batch->envelopes);
+    return err == ORD_OK ? envelope : ord_span_of(NULL, 0);
+}
+
+void admission_forwarded(struct replica *replica, struct frame *frame, struct ord_span bytes) {
+    (void) frame;
+    struct channel_batch batch;
+    if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0) {
+        count_add(&replica->counters.messages_refused, 1);
+        return;
+    }
+    struct submission *submission = submission_create(replica, NULL, batch.envelope_count);
+    if (submission != NULL)
+        admit_all(replica, submission, next_forwarded, &batch);
+}
+
+static void send_forward(struct replica *replica, struct ord_writer *writer, uint32_t count) {
+    if (count == 0 || channel_batch_end(writer, count) != ORD_OK)
+        return;
+    struct ord_span bytes = ord_writer_span(writer);
+    links_send(replica, ord_replica_bit(replica->leader), LINK_FORWARD, &bytes, 1);
+    count_add(&replica->counters.envelopes_forwarded, count);
+}
+
+/*
+ * A backup sends what is ready to the leader. Forwarded entries go to the list's end, so the fresh ones and those that are due
+ * again are found at its head.
+ */
+void admission_forward(struct replica *replica) {
+    if (replica->leader == replica->config.replica || replica->leader == ORD_NO_NODE || replica->pool.ready.count == 0)
+        return;
+    uint64_t again_ms = replica->channel_config->request_timeout_ms;
+    struct ord_writer writer = ord_writer_of(replica->batch_buffer, replica->core_config.batch_bytes_max);
+    uint32_t count = 0;
+    channel_batch_begin(&writer, 0);
+    for (uint32_t left = replica->pool.ready.count; left > 0; left--) {
+        struct pool_entry *entry = replica->pool.ready.head;
+        if (entry->forwarded && replica->now_ms < entry->forwarded_ms + again_ms)
+            break;
+        if (writer.size + 4 + entry->size > writer.capacity || count == CHANNEL_BATCH_ENVELOPES_MAX) {
+            send_forward(replica, &writer, count);
+            writer = ord_writer_of(replica->batch_buffer, replica->core_config.batch_bytes_max);
+            channel_batch_begin(&writer, 0);
+            count = 0;
+        }
+        channel_batch_add(&writer, ord_span_of(entry->bytes, entry->size));
+        count++;
+        entry->forwarded = true;
+        entry->forwarded_ms = replica->now_ms;
+        pool_set_state(&replica->pool, entry, POOL_READY); /* to the end */
+    }
+    send_forward(replica, &writer, count);
+}
+
+/* ---- sweeping ---- */
+
+static bool is_over(struct replica *replica, const struct pool_entry *entry) {
+    if (replica->now_ms > entry->since_ms + POOL_AGE_MAX_MS)
+        return true;
+    struct channel_envelope envelope;
+    if (channel_envelope_decode(&envelope, ord_span_of(entry->bytes, entry->size)) != ORD_OK)
+        return true;
+    const struct channel_client *client = channel_client_find(replica->channel, &(uint32_t) {0}, &envelope.client);
+    if (entry->key.client_index == UINT32_MAX)
+        return client != NULL;
+    return client == NULL || channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_OLD ||
+           channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_SEEN;
+}
+
+/* Looks at the oldest of each list only: a fixed cost, and what is executed in order is over in order. */
+void admission_sweep(struct replica *replica) {
+    enum { LOOK_MAX = 4096 };
+    struct pool_entry *heads[] = {replica->pool.ready.head, replica->pool.proposed.head};
+    for (size_t i = 0; i < 2; i++)
+        for (uint32_t left = LOOK_MAX; heads[i] != NULL && left > 0; left--) {
+            struct pool_entry *next = heads[i]->next;
+            if (is_over(replica, heads[i]))
+                pool_remove(&replica->pool, heads[i]);
+            heads[i] = next;
+        }
+}

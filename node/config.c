@@ -1,0 +1,442 @@
+/*
+ * node.cfg: a flat libconfig file whose settings bear the names of struct node_config. One table says for each setting what
+ * it is, what it may be and where it goes; loading walks the file against the table, so that a setting that is misspelt is an
+ * error and not a default. And the reading of key files, which must be nobody else's to read.
+ */
+#include "node/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libconfig.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONFIG_FILE_BYTES_MAX (1u << 20)
+
+enum setting_kind { SETTING_PATH, SETTING_HOST, SETTING_LEVEL, SETTING_U16, SETTING_U32, SETTING_U64 };
+
+struct setting_rule {
+    const char *name;
+    enum setting_kind kind;
+    bool required;
+    size_t offset; /* into struct node_config */
+    uint64_t min;  /* numbers only; both ends included */
+    uint64_t max;
+    uint64_t fallback; /* numbers only; 0 for verify_threads: as many as the machine has */
+};
+
+#define TEXT(name, kind, required)                                                                                     \
+    { #name, kind, required, offsetof(struct node_config, name), 0, 0, 0 }
+#define NUMBER(name, kind, required, min, max, fallback)                                                               \
+    { #name, kind, required, offsetof(struct node_config, name), min, max, fallback }
+
+static const struct setting_rule rules[] = {
+    NUMBER(replica, SETTING_U32, true, 0, ORD_REPLICA_MAX - 1, 0),
+    TEXT(genesis_file, SETTING_PATH, true),
+    TEXT(data_dir, SETTING_PATH, true),
+    TEXT(identity_key_file, SETTING_PATH, true),
+    TEXT(tls_ca_file, SETTING_PATH, true),
+    TEXT(tls_cert_file, SETTING_PATH, true),
+    TEXT(tls_key_file, SETTING_PATH, true),
+    TEXT(replica_listen_host, SETTING_HOST, false),
+    NUMBER(replica_listen_port, SETTING_U16, false, 0, UINT16_MAX, 0),
+    TEXT(client_listen_host, SETTING_HOST, false),
+    NUMBER(client_listen_port, SETTING_U16, false, 0, UINT16_MAX, 0),
+    NUMBER(verify_threads, SETTING_U32, false, 1, 64, 0),
+    NUMBER(pool_envelopes_max, SETTING_U32, false, 16, 1u << 24, 65536),
+    NUMBER(pool_bytes_max, SETTING_U64, false, 1u << 20, 1ull << 40, 64ull << 20),
+    NUMBER(client_envelopes_max, SETTING_U32, false, 1, 1u << 24, 16384),
+    NUMBER(link_queue_bytes_max, SETTING_U64, false, 1u << 20, 1ull << 40, 32ull << 20),
+    NUMBER(client_contexts, SETTING_U32, false, 1, 65536, 256),
+    NUMBER(ledger_map_bytes_max, SETTING_U64, false, 16ull << 20, 1ull << 46, 1ull << 40),
+    NUMBER(disk_reserve_bytes, SETTING_U64, false, 0, 1ull << 50, 64ull << 20),
+    TEXT(log_level, SETTING_LEVEL, false),
+};
+#define RULE_COUNT (sizeof(rules) / sizeof(rules[0]))
+
+__attribute__((format(printf, 3, 4))) static void say(char *why, size_t why_size, const char *format, ...) {
+    if (why_size == 0)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, why_size, format, arguments);
+    va_end(arguments);
+}
+
+enum ord_err node_log_level_parse(enum node_log_level *out, const char *name) {
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum node_log_level) i;
+            return ORD_OK;
+        }
+    return ORD_ERR_INVALID;
+}
+
+static uint32_t processors(void) {
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count > 8 ? 8 : (uint32_t) count;
+}
+
+static void store_number(struct node_config *config, const struct setting_rule *rule, uint64_t value) {
+    uint8_t *field = (uint8_t *) config + rule->offset;
+    if (rule->kind == SETTING_U16)
+        *(uint16_t *) (void *) field = (uint16_t) value;
+    else if (rule->kind == SETTING_U32)
+        *(uint32_t *) (void *) field = (uint32_t) value;
+    else
+        *(uint64_t *) (void *) field = value;
+}
+
+static void set_defaults(struct node_config *config) {
+    memset(config, 0, sizeof(*config));
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        if (rules[i].kind == SETTING_U16 || rules[i].kind == SETTING_U32 || rules[i].kind == SETTING_U64)
+            store_number(config, &rules[i], rules[i].fallback);
+    config->verify_threads = processors();
+    memcpy(config->replica_listen_host, "0.0.0.0", sizeof("0.0.0.0"));
+    memcpy(config->client_listen_host, "0.0.0.0", sizeof("0.0.0.0"));
+    config->log_level = NODE_LOG_INFO;
+}
+
+static const char *type_name(const config_setting_t *setting) {
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_GROUP:
+        return "a group";
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        return "a whole number";
+    case CONFIG_TYPE_FLOAT:
+        return "a fraction";
+    case CONFIG_TYPE_STRING:
+        return "a string";
+    case CONFIG_TYPE_BOOL:
+        return "a truth value";
+    case CONFIG_TYPE_ARRAY:
+        return "an array";
+    case CONFIG_TYPE_LIST:
+        return "a list";
+    default:
+        return "nothing";
+    }
+}
+
+/* Where a setting stands. */
+struct place {
+    const char *file;
+    unsigned line;
+};
+
+static enum ord_err take_number(struct node_config *config, const struct setting_rule *rule,
+                                const config_setting_t *setting, struct place place, char *why, size_t why_size) {
+    int type = config_setting_type(setting);
+    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
+        say(why, why_size, "%s:%u: %s wants a whole number, found %s", place.file, place.line, rule->name,
+            type_name(setting));
+        return ORD_ERR_INVALID;
+    }
+    long long value = type == CONFIG_TYPE_INT ? config_setting_get_int(setting) : config_setting_get_int64(setting);
+    if (value < 0 || (uint64_t) value < rule->min || (uint64_t) value > rule->max) {
+        say(why, why_size, "%s:%u: %s is %lld, but must be %llu to %llu", place.file, place.line, rule->name, value,
+            (unsigned long long) rule->min, (unsigned long long) rule->max);
+        return ORD_ERR_INVALID;
+    }
+    store_number(config, rule, (uint64_t) value);
+    return ORD_OK;
+}
+
+static enum ord_err take_text(struct node_config *config, const struct setting_rule *rule,
+                              const config_setting_t *setting, const char *folder, struct place place, char *why,
+                              size_t why_size) {
+    if (config_setting_type(setting) != CONFIG_TYPE_STRING) {
+        say(why, why_size, "%s:%u: %s wants a string, found %s", place.file, place.line, rule->name,
+            type_name(setting));
+        return ORD_ERR_INVALID;
+    }
+    const char *text = config_setting_get_string(setting);
+    if (text[0] == '\0') {
+        say(why, why_size, "%s:%u: %s is empty", place.file, place.line, rule->name);
+        return ORD_ERR_INVALID;
+    }
+    char *field = (char *) config + rule->offset;
+    if (rule->kind == SETTING_LEVEL) {
+        if (node_log_level_parse(&config->log_level, text) == ORD_OK)
+            return ORD_OK;
+        say(why, why_size, "%s:%u: %s is \"%s\", but must be error, warn, info or debug", place.file, place.line,
+            rule->name, text);
+        return ORD_ERR_INVALID;
+    }
+    size_t capacity = rule->kind == SETTING_HOST ? sizeof(config->client_listen_host) : NODE_PATH_MAX;
+    bool relative = rule->kind == SETTING_PATH && text[0] != '/';
+    int length = snprintf(field, capacity, "%s%s%s", relative ? folder : "", relative ? "/" : "", text);
+    if (length < 0 || (size_t) length >= capacity) {
+        say(why, why_size, "%s:%u: %s is longer than %zu bytes", place.file, place.line, rule->name, capacity - 1);
+        return ORD_ERR_INVALID;
+    }
+    return ORD_OK;
+}
+
+/* The absolute folder of the file, for relative paths in it. */
+static enum ord_err folder_of(char folder[NODE_PATH_MAX], const char *path, char *why, size_t why_size) {
+    char *real = realpath(path, NULL);
+    if (real == NULL) {
+        say(why, why_size, "%s: %s", path, strerror(errno));
+        return errno == ENOENT ? ORD_ERR_NOT_FOUND : ORD_ERR_INVALID;
+    }
+    *strrchr(real, '/') = '\0'; /* realpath gives an absolute path */
+    size_t length = strlen(real);
+    if (length >= NODE_PATH_MAX) {
+        say(why, why_size, "%s: the path is too long", path);
+        free(real);
+        return ORD_ERR_INVALID;
+    }
+    memcpy(folder, real, length + 1);
+    free(real);
+    return ORD_OK;
+}
+
+static enum ord_err take_settings(struct node_config *config, const config_t *file, const char *path,
+                                  const char *folder, char *why, size_t why_size) {
+    bool seen[RULE_COUNT] = {false};
+    const config_setting_t *root = config_root_setting(file);
+    int count = config_setting_length(root);
+    for (int i = 0; i < count; i++) {
+        const config_setting_t *setting = config_setting_get_elem(root, (unsigned) i);
+        struct place place = {path, setting->line};
+        const char *name = config_setting_name(setting);
+        size_t rule = 0;
+        while (rule < RULE_COUNT && strcmp(rules[rule].name, name) != 0)
+            rule++;
+        if (rule == RULE_COUNT) {
+            say(why, why_size, "%s:%u: there is no setting %s", place.file, place.line, name);
+            return ORD_ERR_INVALID;
+        }
+        seen[rule] = true;
+        enum setting_kind kind = rules[rule].kind;
+        bool number = kind == SETTING_U16 || kind == SETTING_U32 || kind == SETTING_U64;
+        enum ord_err err = number ? take_number(config, &rules[rule], setting, place, why, why_size)
+                                  : take_text(config, &rules[rule], setting, folder, place, why, why_size);
+        if (err != ORD_OK)
+            return err;
+    }
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        if (rules[i].required && !seen[i]) {
+            say(why, why_size, "%s: the setting %s is missing", path, rules[i].name);
+            return ORD_ERR_INVALID;
+        }
+    return ORD_OK;
+}
+
+static bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-' || c == '*';
+}
+
+/* Is it a whole number as libconfig reads one, without the suffix? */
+static bool is_integer(const char *word, size_t length) {
+    size_t i = length > 0 && word[0] == '-' ? 1 : 0;
+    bool hex = length - i > 2 && word[i] == '0' && (word[i + 1] == 'x' || word[i + 1] == 'X');
+    if (hex)
+        return length - i <= 18 && strspn(word + i + 2, "0123456789abcdefABCDEF") == length - i - 2;
+    return length > i && strspn(word + i, "0123456789") == length - i;
+}
+
+/* The length of the comment or string at `text`; 0 when neither begins there. */
+static size_t skip_quiet(const char *text) {
+    if (text[0] == '#' || (text[0] == '/' && text[1] == '/'))
+        return strcspn(text, "\n");
+    if (text[0] == '/' && text[1] == '*') {
+        const char *end = strstr(text + 2, "*/");
+        return end == NULL ? strlen(text) : (size_t) (end + 2 - text);
+    }
+    if (text[0] != '"')
+        return 0;
+    size_t length = 1;
+    while (text[length] != '\0' && text[length] != '"')
+        length += text[length] == '\\' && text[length + 1] != '\0' ? 2 : 1;
+    return length + (text[length] == '"');
+}
+
+/*
+ * libconfig 1.5 reads 4294967297 as 1 without a word: whole numbers are 32 bits unless an L follows. So every number gets its
+ * L before libconfig sees it. Lines stay as they are. malloc'ed; NULL: no memory, or *include_line says where an @include is
+ * (its file would escape this treatment).
+ */
+static char *widen_integers(const char *text, unsigned *include_line) {
+    char *out = malloc(2 * strlen(text) + 1);
+    size_t size = 0;
+    unsigned line = 1;
+    *include_line = 0;
+    while (out != NULL && *text != '\0') {
+        size_t length = skip_quiet(text);
+        bool number = false;
+        if (length == 0 && is_word(*text)) {
+            while (is_word(text[length]))
+                length++;
+            number = is_integer(text, length);
+        } else if (length == 0) {
+            length = 1;
+        }
+        if (*text == '@') {
+            *include_line = line;
+            free(out);
+            return NULL;
+        }
+        for (size_t i = 0; i < length; i++)
+            line += text[i] == '\n';
+        memcpy(out + size, text, length);
+        size += length;
+        if (number)
+            out[size++] = 'L';
+        text += length;
+    }
+    if (out != NULL)
+        out[size] = '\0';
+    return out;
+}
+
+enum ord_err node_config_load(struct node_config *out, const char *path, char *why, size_t why_size) {
+    uint8_t *text = NULL;
+    char *wide = NULL;
+    size_t text_size = 0;
+    config_t file;
+    config_init(&file);
+    char folder[NODE_PATH_MAX];
+    enum ord_err err = folder_of(folder, path, why, why_size);
+    if (err != ORD_OK)
+        goto out;
+    err = node_read_file(&text, &text_size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
+    if (err != ORD_OK) {
+        err = err == ORD_ERR_NOT_FOUND ? err : ORD_ERR_INVALID;
+        goto out;
+    }
+    err = ORD_ERR_INVALID;
+    if (memchr(text, '\0', text_size) != NULL) {
+        say(why, why_size, "%s: not a text file", path);
+        goto out;
+    }
+    unsigned include_line;
+    wide = widen_integers((const char *) text, &include_line);
+    if (wide == NULL) {
+        if (include_line > 0)
+            say(why, why_size, "%s:%u: @include is not supported", path, include_line);
+        else
+            say(why, why_size, "%s: %s", path, ord_err_text(ORD_ERR_NO_MEMORY));
+        goto out;
+    }
+    if (config_read_string(&file, wide) != CONFIG_TRUE) {
+        say(why, why_size, "%s:%d: %s", path, config_error_line(&file), config_error_text(&file));
+        goto out;
+    }
+    set_defaults(out);
+    err = take_settings(out, &file, path, folder, why, why_size);
+out:
+    config_destroy(&file);
+    free(wide);
+    free(text);
+    return err;
+}
+
+/* Opens without waiting for anything (a FIFO would). */
+static enum ord_err open_regular(int *fd, struct stat *info, const char *path, char *why, size_t why_size) {
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0) {
+        int code = errno;
+        say(why, why_size, "%s: %s", path, strerror(code));
+        return code == ENOENT || code == ENOTDIR ? ORD_ERR_NOT_FOUND : code == EACCES ? ORD_ERR_FORBIDDEN : ORD_ERR_IO;
+    }
+    if (fstat(*fd, info) != 0) {
+        say(why, why_size, "%s: %s", path, strerror(errno));
+        close(*fd);
+        return ORD_ERR_IO;
+    }
+    if (!S_ISREG(info->st_mode)) {
+        say(why, why_size, "%s: not a regular file", path);
+        close(*fd);
+        return ORD_ERR_FORBIDDEN;
+    }
+    return ORD_OK;
+}
+
+/* Reads to the end of the file; TOO_LARGE when that is beyond `size_max`. */
+static enum ord_err read_to_end(uint8_t *out, size_t *size, int fd, size_t size_max) {
+    *size = 0;
+    for (;;) {
+        uint8_t beyond;
+        bool full = *size == size_max;
+        ssize_t got = full ? read(fd, &beyond, 1) : read(fd, out + *size, size_max - *size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return ORD_ERR_IO;
+        if (got == 0)
+            return ORD_OK;
+        if (full)
+            return ORD_ERR_TOO_LARGE;
+        *size += (size_t) got;
+    }
+}
+
+enum ord_err node_read_secret(char *out, size_t out_size, const char *path, char *why, size_t why_size) {
+    int fd;
+    struct stat info;
+    enum ord_err err = open_regular(&fd, &info, path, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        say(why, why_size, "%s: mode %04o lets others at this key; give it mode 0600 (chmod 600)", path,
+            (unsigned) (info.st_mode & 07777));
+        close(fd);
+        return ORD_ERR_FORBIDDEN;
+    }
+    size_t size;
+    err = read_to_end((uint8_t *) out, &size, fd, out_size - 1);
+    close(fd);
+    if (err == ORD_OK && memchr(out, '\0', size) != NULL)
+        err = ORD_ERR_INVALID;
+    if (err != ORD_OK) {
+        explicit_bzero(out, out_size);
+        say(why, why_size, "%s: %s", path, ord_err_text(err));
+        return err;
+    }
+    out[size] = '\0';
+    return ORD_OK;
+}
+
+enum ord_err node_read_file(uint8_t **out, size_t *size, const char *path, size_t size_max, char *why,
+                            size_t why_size) {
+    int fd;
+    struct stat info;
+    enum ord_err err = open_regular(&fd, &info, path, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    size_t expected = (size_t) info.st_size;
+    uint8_t *bytes = NULL;
+    if ((uint64_t) info.st_size > size_max) {
+        err = ORD_ERR_TOO_LARGE;
+        goto out;
+    }
+    bytes = malloc(expected + 1); /* a NUL behind it, for those who read text */
+    if (bytes == NULL) {
+        err = ORD_ERR_NO_MEMORY;
+        goto out;
+    }
+    err = read_to_end(bytes, size, fd, expected);
+    if (err == ORD_ERR_TOO_LARGE)
+        err = ORD_ERR_IO; /* it grew while it was read */
+    if (err == ORD_OK) {
+        bytes[*size] = '\0';
+        *out = bytes;
+        bytes = NULL;
+    }
+out:
+    if (err != ORD_OK)
+        say(why, why_size, "%s: %s", path, ord_err_text(err));
+    free(bytes);
+    close(fd);
+    return err;
+}

@@ -1,0 +1,139 @@
+/*
+ * The request pool: a hash table for "is it here already", and a list per state for the order of proposing.
+ */
+#include "node/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+
+/* splitmix64's finaliser: keys are small and regular. */
+static uint32_t bucket_of(const struct pool *pool, struct pool_key key) {
+    uint64_t x = key.sequence ^ ((uint64_t) key.client_index << 40 | key.client_index);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t) (x ^ (x >> 31)) & pool->bucket_mask;
+}
+
+enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes_max, uint32_t client_envelopes_max,
+                       uint32_t clients_max) {
+    memset(pool, 0, sizeof(*pool));
+    uint32_t buckets = 1024;
+    while (buckets < envelopes_max && buckets < 1u << 30)
+        buckets *= 2;
+    pool->bucket_mask = buckets - 1;
+    pool->envelopes_max = envelopes_max;
+    pool->bytes_max = bytes_max;
+    pool->client_envelopes_max = client_envelopes_max;
+    pool->clients_max = clients_max;
+    pool->buckets = calloc(buckets, sizeof(*pool->buckets));
+    pool->client_counts = calloc(clients_max, sizeof(*pool->client_counts));
+    if (pool->buckets == NULL || pool->client_counts == NULL) {
+        pool_deinit(pool);
+        return ORD_ERR_NO_MEMORY;
+    }
+    return ORD_OK;
+}
+
+void pool_deinit(struct pool *pool) {
+    for (size_t i = 0; pool->buckets != NULL && i <= pool->bucket_mask; i++)
+        while (pool->buckets[i] != NULL) {
+            struct pool_entry *entry = pool->buckets[i];
+            pool->buckets[i] = entry->bucket_next;
+            free(entry);
+        }
+    free(pool->buckets);
+    free(pool->client_counts);
+    memset(pool, 0, sizeof(*pool));
+}
+
+struct pool_entry *pool_find(const struct pool *pool, struct pool_key key) {
+    struct pool_entry *entry = pool->buckets[bucket_of(pool, key)];
+    while (entry != NULL && (entry->key.client_index != key.client_index || entry->key.sequence != key.sequence))
+        entry = entry->bucket_next;
+    return entry;
+}
+
+enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key, struct ord_span envelope,
+                      uint64_t now_ms) {
+    if (pool_find(pool, key) != NULL)
+        return ORD_ERR_EXISTS;
+    if (pool->envelopes >= pool->envelopes_max || envelope.size > pool->bytes_max - pool->bytes)
+        return ORD_ERR_NO_SPACE;
+    if (key.client_index < pool->clients_max && pool->client_counts[key.client_index] >= pool->client_envelopes_max)
+        return ORD_ERR_NO_SPACE;
+    struct pool_entry *entry = malloc(sizeof(*entry) + envelope.size);
+    if (entry == NULL)
+        return ORD_ERR_NO_MEMORY;
+    memset(entry, 0, sizeof(*entry));
+    entry->key = key;
+    entry->state = POOL_CHECKING;
+    entry->since_ms = now_ms;
+    entry->size = (uint32_t) envelope.size;
+    memcpy(entry->bytes, envelope.data, envelope.size);
+    uint32_t bucket = bucket_of(pool, key);
+    entry->bucket_next = pool->buckets[bucket];
+    pool->buckets[bucket] = entry;
+    pool->envelopes++;
+    pool->bytes += entry->size;
+    if (key.client_index < pool->clients_max)
+        pool->client_counts[key.client_index]++;
+    *out = entry;
+    return ORD_OK;
+}
+
+static struct pool_list *list_of(struct pool *pool, enum pool_state state) {
+    if (state == POOL_CHECKING)
+        return NULL;
+    return state == POOL_READY ? &pool->ready : &pool->proposed;
+}
+
+static void unlink_entry(struct pool *pool, struct pool_entry *entry) {
+    struct pool_list *list = list_of(pool, entry->state);
+    if (list == NULL)
+        return;
+    if (entry->previous == NULL)
+        list->head = entry->next;
+    else
+        entry->previous->next = entry->next;
+    if (entry->next == NULL)
+        list->tail = entry->previous;
+    else
+        entry->next->previous = entry->previous;
+    list->count--;
+    list->bytes -= entry->size;
+    entry->previous = NULL;
+    entry->next = NULL;
+}
+
+void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state) {
+    unlink_entry(pool, entry);
+    entry->state = state;
+    struct pool_list *list = list_of(pool, state);
+    if (list == NULL)
+        return;
+    entry->previous = list->tail;
+    if (list->tail == NULL)
+        list->head = entry;
+    else
+        list->tail->next = entry;
+    list->tail = entry;
+    list->count++;
+    list->bytes += entry->size;
+}
+
+void pool_remove(struct pool *pool, struct pool_entry *entry) {
+    unlink_entry(pool, entry);
+    struct pool_entry **slot = &pool->buckets[bucket_of(pool, entry->key)];
+    while (*slot != entry) {
+        ORD_ASSERT(*slot != NULL);
+        slot = &(*slot)->bucket_next;
+    }
+    *slot = entry->bucket_next;
+    pool->envelopes--;
+    pool->bytes -= entry->size;
+    if (entry->key.client_index < pool->clients_max)
+        pool->client_counts[entry->key.client_index]--;
+    free(entry);
+}

@@ -1,0 +1,67 @@
+/*
+ * The request pool: admitted envelopes that are not executed yet, in order of arrival. Loop thread only. Bounded in envelopes
+ * and bytes, in all and per client; what does not fit is refused with NO_SPACE and the client is told BUSY.
+ */
+#ifndef ORDAIN_NODE_POOL_H
+#define ORDAIN_NODE_POOL_H
+
+#include "core/err.h"
+#include "core/types.h"
+
+enum pool_state {
+    POOL_CHECKING, /* its signature is being checked */
+    POOL_READY,    /* may be proposed (or forwarded) */
+    POOL_PROPOSED, /* stands in a batch under way */
+};
+
+/* (client_index, sequence) of an envelope; a registration: (UINT32_MAX, first 8 bytes of the fingerprint). */
+struct pool_key {
+    uint32_t client_index;
+    uint64_t sequence;
+};
+
+struct pool_entry {
+    struct pool_key key;
+    enum pool_state state;
+    bool forwarded;
+    uint64_t since_ms;     /* admitted */
+    uint64_t forwarded_ms; /* last sent to the leader */
+    struct pool_entry *bucket_next;
+    struct pool_entry *previous; /* of the list of its state: checking ones are in none */
+    struct pool_entry *next;
+    uint32_t size;
+    uint8_t bytes[]; /* the envelope */
+};
+
+struct pool_list {
+    struct pool_entry *head;
+    struct pool_entry *tail;
+    uint32_t count;
+    uint64_t bytes;
+};
+
+struct pool {
+    struct pool_entry **buckets;
+    uint32_t bucket_mask;
+    uint32_t *client_counts; /* by client index */
+    uint32_t clients_max;
+    uint32_t envelopes_max;
+    uint32_t client_envelopes_max;
+    uint64_t bytes_max;
+    uint32_t envelopes; /* all states */
+    uint64_t bytes;
+    struct pool_list ready;
+    struct pool_list proposed;
+};
+
+ORD_MUST_USE enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes_max,
+                                    uint32_t client_envelopes_max, uint32_t clients_max);
+void pool_deinit(struct pool *pool);
+struct pool_entry *pool_find(const struct pool *pool, struct pool_key key);
+/* Copies the envelope in, in state CHECKING. NO_SPACE: a bound is reached. EXISTS: the key is taken. NO_MEMORY. */
+ORD_MUST_USE enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key,
+                                   struct ord_span envelope, uint64_t now_ms);
+void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state);
+void pool_remove(struct pool *pool, struct pool_entry *entry);
+
+#endif

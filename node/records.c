@@ -1,0 +1,83 @@
+/*
+ * Codecs of the replica's small records.
+ */
+#include "node/records.h"
+
+#include <string.h>
+
+#include "core/codec.h"
+
+void record_seq_encode(uint8_t out[RECORD_SEQ_SIZE], uint64_t seq) {
+    ord_store_u64(out, seq);
+}
+
+enum ord_err record_seq_decode(uint64_t *seq, struct ord_span bytes) {
+    if (bytes.size != RECORD_SEQ_SIZE)
+        return ORD_ERR_CORRUPT;
+    *seq = ord_load_u64(bytes.data);
+    return ORD_OK;
+}
+
+size_t record_open_encode(uint8_t *out, const struct channel_open_block *open) {
+    struct ord_writer writer = ord_writer_of(out, RECORD_OPEN_SIZE(open->envelope_count));
+    ord_write_u64(&writer, open->height);
+    ord_write_u32(&writer, open->envelope_count);
+    for (uint32_t i = 0; i < open->envelope_count; i++) {
+        ord_write_u32(&writer, open->entries[i].client_index);
+        ord_write_u32(&writer, open->entries[i].batch_index);
+        ord_write_u64(&writer, open->entries[i].sequence);
+        ord_write_u64(&writer, open->entries[i].seq);
+    }
+    return writer.size;
+}
+
+enum ord_err record_open_decode(struct record_open *out, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    out->height = ord_read_u64(&reader);
+    out->count = ord_read_u32(&reader);
+    out->entries = ord_read_span(&reader, ord_reader_left(&reader));
+    bool whole = out->entries.size == (size_t) out->count * RECORD_OPEN_ENTRY;
+    return ord_reader_finish(&reader) == ORD_OK && whole ? ORD_OK : ORD_ERR_CORRUPT;
+}
+
+void record_open_entry(const struct record_open *record, struct channel_entry *out, uint32_t index) {
+    const uint8_t *bytes = record->entries.data + (size_t) index * RECORD_OPEN_ENTRY;
+    out->client_index = ord_load_u32(bytes);
+    out->batch_index = ord_load_u32(bytes + 4);
+    out->sequence = ord_load_u64(bytes + 8);
+    out->seq = ord_load_u64(bytes + 16);
+}
+
+void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct ord_span data) {
+    ord_store_u64(out, height);
+    ord_store_u32(out + 8, count);
+    if (data.size > 0)
+        memcpy(out + RECORD_TAIL_HEADER, data.data, data.size);
+}
+
+enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    *height = ord_read_u64(&reader);
+    *count = ord_read_u32(&reader);
+    *data = ord_read_span(&reader, ord_reader_left(&reader));
+    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
+}
+
+void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement) {
+    struct ord_writer writer = ord_writer_of(out, RECORD_STATEMENT_SIZE);
+    ord_write_u64(&writer, statement->epoch);
+    ord_write_u64(&writer, statement->seq);
+    ord_write_u64(&writer, statement->height);
+    ord_write_hash(&writer, &statement->header_hash);
+    ord_write_hash(&writer, &statement->state_digest);
+}
+
+enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    out->epoch = ord_read_u64(&reader);
+    out->seq = ord_read_u64(&reader);
+    out->height = ord_read_u64(&reader);
+    ord_read_hash(&reader, &out->header_hash);
+    ord_read_hash(&reader, &out->state_digest);
+    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
+}

@@ -1,0 +1,48 @@
+/*
+ * The replica's own small records in the ledger (docs/formats.md, "Ledger").
+ */
+#ifndef ORDAIN_NODE_RECORDS_H
+#define ORDAIN_NODE_RECORDS_H
+
+#include "channel/attestation.h"
+#include "channel/state.h"
+
+#define RECORD_APPLIED   "applied"   /* seq that the channel state is at: u64 */
+#define RECORD_OPEN      "open"      /* the open block's entries: where each envelope stands in the consensus log */
+#define RECORD_TAIL      "tail"      /* envelopes of the open block that state transfer brought: they are in no log */
+#define RECORD_STABLE    "stable"    /* newest certificate with a strong quorum that is executed here */
+#define RECORD_LOW       "low"       /* where the core's log begins (its low watermark): u64 */
+#define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
+
+#define RECORD_SEQ_SIZE       8
+#define RECORD_STATEMENT_SIZE CHANNEL_STATEMENT_SIZE
+#define RECORD_OPEN_ENTRY     (4 + 4 + 8 + 8)
+/* height u64, count u32, entries: client_index u32, batch_index u32, sequence u64, seq u64 */
+#define RECORD_OPEN_SIZE(count) (12 + (size_t) (count) *RECORD_OPEN_ENTRY)
+
+/* "applied" and "low". */
+void record_seq_encode(uint8_t out[RECORD_SEQ_SIZE], uint64_t seq);
+ORD_MUST_USE enum ord_err record_seq_decode(uint64_t *seq, struct ord_span bytes);
+
+/* `out` has RECORD_OPEN_SIZE(open->envelope_count) bytes. */
+size_t record_open_encode(uint8_t *out, const struct channel_open_block *open);
+
+struct record_open {
+    uint64_t height;
+    uint32_t count;
+    struct ord_span entries;
+};
+ORD_MUST_USE enum ord_err record_open_decode(struct record_open *out, struct ord_span bytes);
+/* index < count. */
+void record_open_entry(const struct record_open *record, struct channel_entry *out, uint32_t index);
+
+/* Tail: height u64, count of entries u32, then as block data. */
+#define RECORD_TAIL_HEADER 12
+void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct ord_span data);
+ORD_MUST_USE enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data,
+                                             struct ord_span bytes);
+
+void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement);
+ORD_MUST_USE enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes);
+
+#endif

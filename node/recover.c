@@ -1,0 +1,279 @@
+/*
+ * State from disk: the ledger holds the chain, the client table as of the applied seq, where the open block's envelopes stand, and
+ * what the core asked to keep. All of it was written in whole turns, so any crash leaves one consistent point.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/log.h"
+#include "node/records.h"
+#include "node/replica_internal.h"
+
+static enum ord_err corrupt(char *why, size_t why_size, const char *what, enum ord_err err) {
+    snprintf(why, why_size, "ledger: %s: %s", what, ord_err_text(err));
+    return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
+}
+
+/* Writes the genesis block into a new ledger, or checks that the ledger is of this network. */
+static enum ord_err check_genesis(struct replica *replica, char *why, size_t why_size) {
+    uint8_t header[CHANNEL_HEADER_SIZE];
+    channel_header_encode(header, &replica->genesis_header);
+    struct ledger_bytes block;
+    enum ord_err err = ledger_get_block(replica->ledger, &block, 0);
+    if (err == ORD_ERR_NOT_FOUND) {
+        err = ledger_put_block(replica->ledger, 0, ord_span_of(header, sizeof(header)), replica->genesis_data);
+        if (err == ORD_OK)
+            err = ledger_commit(replica->ledger);
+        return err == ORD_OK ? ORD_OK : corrupt(why, why_size, "cannot write the genesis block", err);
+    }
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "genesis block", err);
+    bool same = block.size > sizeof(header) && memcmp(block.data, header, sizeof(header)) == 0;
+    free(block.data);
+    if (same)
+        return ORD_OK;
+    snprintf(why, why_size, "the ledger in %s is of another network than the genesis block %s",
+             replica->config.data_dir, replica->config.genesis_file);
+    return ORD_ERR_MISMATCH;
+}
+
+static enum ord_err restore_clients(struct replica *replica) {
+    for (uint32_t i = 0; i < replica->channel_config->clients_max; i++) {
+        struct ledger_bytes record;
+        enum ord_err err = ledger_get_client(replica->ledger, &record, i);
+        if (err == ORD_ERR_NOT_FOUND)
+            return ORD_OK;
+        if (err == ORD_OK) {
+            err = channel_restore_client(replica->channel, i, ord_span_of(record.data, record.size));
+            free(record.data);
+        }
+        if (err != ORD_OK)
+            return err;
+    }
+    return ORD_OK;
+}
+
+static enum ord_err restore_head(struct replica *replica) {
+    uint64_t height;
+    uint64_t applied_seq = 0;
+    struct ledger_bytes bytes;
+    struct channel_header header;
+    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_APPLIED);
+    if (err == ORD_ERR_NOT_FOUND)
+        return ORD_OK; /* nothing was executed yet */
+    if (err == ORD_OK) {
+        err = record_seq_decode(&applied_seq, ord_span_of(bytes.data, bytes.size));
+        free(bytes.data);
+    }
+    if (err == ORD_OK)
+        err = ledger_height(replica->ledger, &height);
+    if (err == ORD_OK)
+        err = ledger_get_block(replica->ledger, &bytes, height);
+    if (err != ORD_OK)
+        return err;
+    err = channel_header_decode(&header, ord_span_of(bytes.data, CHANNEL_HEADER_SIZE));
+    free(bytes.data);
+    /* A transfer was cut off behind a block: it has to go on before the core may deliver. */
+    replica->sync.between = applied_seq < header.last_seq;
+    return err == ORD_OK ? channel_restore_head(replica->channel, &header, applied_seq) : err;
+}
+
+/* An envelope of the consensus log; the record is kept in `record` from call to call. */
+static enum ord_err log_envelope(struct replica *replica, struct ord_span *out, struct ledger_bytes *record,
+                                 uint64_t *record_seq, const struct channel_entry *entry) {
+    struct ord_span body;
+    struct channel_batch batch;
+    enum ord_err err = ORD_OK;
+    if (record->data == NULL || *record_seq != entry->seq) {
+        free(record->data);
+        *record = (struct ledger_bytes) {0};
+        err = ledger_get_record(replica->ledger, record, replica->protocol->body_table, entry->seq);
+        *record_seq = entry->seq;
+    }
+    if (err == ORD_OK)
+        err = replica->protocol->body_of_record(&body, ord_span_of(record->data, record->size));
+    if (err == ORD_OK)
+        err = channel_batch_decode(&batch, body);
+    if (err == ORD_OK && entry->batch_index >= batch.envelope_count)
+        err = ORD_ERR_CORRUPT;
+    for (uint32_t i = 0; err == ORD_OK && i <= entry->batch_index; i++)
+        err = channel_batch_next(out, &batch.envelopes);
+    return err;
+}
+
+static enum ord_err restore_entries(struct replica *replica, const struct record_open *open, struct ord_span tail) {
+    struct ledger_bytes record = {0};
+    uint64_t record_seq = 0;
+    enum ord_err err = ORD_OK;
+    for (uint32_t i = 0; err == ORD_OK && i < open->count; i++) {
+        struct channel_entry entry;
+        struct ord_span envelope;
+        record_open_entry(open, &entry, i);
+        if (i < replica->tail_count)
+            err = channel_batch_next(&envelope, &tail);
+        else
+            err = log_envelope(replica, &envelope, &record, &record_seq, &entry);
+        if (err == ORD_OK)
+            err = channel_restore_open(replica->channel, envelope, &entry);
+    }
+    free(record.data);
+    return err;
+}
+
+static enum ord_err restore_open(struct replica *replica) {
+    struct ledger_bytes open_bytes;
+    struct ledger_bytes tail_bytes = {0};
+    struct record_open open;
+    struct ord_span tail = ord_span_of(NULL, 0);
+    uint64_t tail_height = 0;
+    uint32_t tail_count = 0;
+    enum ord_err err = ledger_get_meta(replica->ledger, &open_bytes, RECORD_OPEN);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
+    err = record_open_decode(&open, ord_span_of(open_bytes.data, open_bytes.size));
+    if (err == ORD_OK) {
+        err = ledger_get_meta(replica->ledger, &tail_bytes, RECORD_TAIL);
+        if (err == ORD_OK)
+            err = record_tail_decode(&tail_height, &tail_count, &tail, ord_span_of(tail_bytes.data, tail_bytes.size));
+        else if (err == ORD_ERR_NOT_FOUND)
+            err = ORD_OK;
+    }
+    if (err == ORD_OK && open.height == channel_height(replica->channel) + 1) {
+        bool has_tail = tail_count > 0 && tail_height == open.height;
+        replica->tail_height = has_tail ? tail_height : 0;
+        replica->tail_count = has_tail ? tail_count : 0;
+        err = restore_entries(replica, &open, tail);
+    }
+    free(open_bytes.data);
+    free(tail_bytes.data);
+    return err;
+}
+
+enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size) {
+    replica->tail_height = 0;
+    replica->tail_count = 0;
+    replica->sync.between = false;
+    enum ord_err err = channel_init(&replica->channel, replica->channel_memory, replica->channel_memory_size,
+                                    replica->channel_config, &replica->genesis_hash);
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "cannot set up the channel", err);
+    err = check_genesis(replica, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    err = restore_clients(replica);
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "client table", err);
+    err = restore_head(replica);
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "head of the chain", err);
+    err = restore_open(replica);
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "open block", err);
+    channel_clients_clean(replica->channel);
+    return ORD_OK;
+}
+
+/* The newest certificates and the own statement. */
+static enum ord_err recover_attest(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    struct ledger_bytes bytes;
+    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_STABLE);
+    if (err == ORD_OK) {
+        err = channel_certificate_decode(&attest->stable, ord_span_of(bytes.data, bytes.size));
+        attest->stable_settled = true;
+        attest->low_seq = attest->stable.statement.seq;
+        attest->weak_seq = attest->low_seq;
+        free(bytes.data);
+    } else if (err == ORD_ERR_NOT_FOUND) {
+        err = ORD_OK;
+    }
+    if (err != ORD_OK)
+        return err;
+    err = ledger_get_meta(replica->ledger, &bytes, RECORD_STATEMENT);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
+    err = record_statement_decode(&attest->pending[0], ord_span_of(bytes.data, bytes.size));
+    free(bytes.data);
+    if (err == ORD_OK) {
+        attest->pending_count = 1; /* signed again in the first turn: the same statement, the same signature */
+        /* How much of the open block there was then is forgotten: its tail is not served. */
+        attest->history[attest->history_count++] =
+            (struct attest_point) {.statement = attest->pending[0], .tail_size = SIZE_MAX};
+    }
+    return err;
+}
+
+static enum ord_err recover_low(struct replica *replica, uint64_t *seq) {
+    struct ledger_bytes bytes;
+    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_LOW);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
+    err = record_seq_decode(seq, ord_span_of(bytes.data, bytes.size));
+    free(bytes.data);
+    replica->core_stable_seq = *seq;
+    return err;
+}
+
+/* The newest height with a certificate, for what is served. */
+static uint64_t newest_certified(struct replica *replica) {
+    uint64_t low = 0;
+    uint64_t high = channel_height(replica->channel);
+    /* "There is a certificate at or above h" is true up to some height and false beyond. */
+    while (low < high) {
+        uint64_t middle = high - (high - low) / 2;
+        struct ledger_bytes bytes;
+        uint64_t at;
+        if (ledger_get_certificate(replica->ledger, &bytes, &at, middle) == ORD_OK) {
+            free(bytes.data);
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
+    struct ord_record *records = NULL;
+    size_t count = 0;
+    uint64_t stable_seq = 0;
+    enum ord_err err = recover_attest(replica);
+    if (err == ORD_OK)
+        err = recover_low(replica, &stable_seq);
+    if (err == ORD_OK)
+        err = ledger_get_records(replica->ledger, &records, &count);
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "consensus records", err);
+    struct ord_event event = {
+        .type = ORD_EVENT_START,
+        .now_ms = replica->now_ms,
+        .start = {.records = records,
+                  .record_count = count,
+                  .applied_seq = channel_applied_seq(replica->channel),
+                  .stable_seq = stable_seq},
+    };
+    struct ord_effects effects = {0};
+    err = replica->protocol->step(replica->core, &effects, &event);
+    if (err == ORD_OK)
+        for (size_t i = 0; i < effects.count && !replica->fatal; i++)
+            replica_carry_out(replica, &effects.items[i]);
+    free(records);
+    if (err != ORD_OK || replica->fatal)
+        return corrupt(why, why_size, "consensus records do not give a state",
+                       err == ORD_OK ? replica->fatal_err : err);
+    service_certified(replica, newest_certified(replica), NULL);
+    struct channel_open_block open;
+    channel_open(replica->channel, &open);
+    if (open.envelope_count > 0) {
+        replica->open_height = open.height;
+        replica->open_since_ms = replica->now_ms;
+    }
+    node_log(NODE_LOG_INFO, "recovered",
+             "height=%" PRIu64 " seq=%" PRIu64 " stable_seq=%" PRIu64 " open=%" PRIu32 " clients=%" PRIu32
+             " records=%zu",
+             channel_height(replica->channel), channel_applied_seq(replica->channel), stable_seq, open.envelope_count,
+             channel_client_count(replica->channel), count);
+    return ORD_OK;
+}

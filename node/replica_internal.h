@@ -1,0 +1,449 @@
+/*
+ * The replica's parts, for the files of node/ only. Unless a comment says otherwise, everything belongs to the loop thread.
+ *
+ *   loop.c       the turn: work, timers, proposals, flush, commit, attestations, frames
+ *   effects.c    what the core's effects do: persist, deliver, send, judge, sync
+ *   admission.c  submissions of clients and forwards of replicas
+ *   propose.c    batches out of the pool, cut markers
+ *   judge.c      batches of the primary: is every envelope admissible, each signature checked once
+ *   attest.c     attestations, certificates, stable checkpoints
+ *   links.c      frames to and from the other replicas
+ *   sync.c       state transfer
+ *   service.c    the reader thread: deliver, receipts, waits
+ *   status.c     status and client requests, counters
+ *   recover.c    state from disk
+ */
+#ifndef ORDAIN_NODE_REPLICA_INTERNAL_H
+#define ORDAIN_NODE_REPLICA_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "channel/attestation.h"
+#include "channel/state.h"
+#include "core/protocol.h"
+#include "crypto/hash.h"
+#include "crypto/link.h"
+#include "crypto/pool.h"
+#include "ledger/ledger.h"
+#include "net/net.h"
+#include "node/inbox.h"
+#include "node/pool.h"
+#include "node/replica.h"
+#include "proto/ordain.pb-c.h"
+
+typedef Ordain__V1__Request api_request_message;
+
+/* A counter: written by one thread or many, read by status. */
+typedef atomic_uint_fast64_t counter;
+
+#define NODE_COUNTERS(X)                                                                                               \
+    X(turns)                                                                                                           \
+    X(commits)                                                                                                         \
+    X(frames_sent)                                                                                                     \
+    X(frame_bytes_sent)                                                                                                \
+    X(frames_received)                                                                                                 \
+    X(frames_refused)                                                                                                  \
+    X(frames_over_quota)                                                                                               \
+    X(link_messages_dropped)                                                                                           \
+    X(peer_frames_per_turn_max)                                                                                        \
+    X(client_signatures_checked)                                                                                       \
+    X(client_signatures_bad)                                                                                           \
+    X(client_signatures_skipped)                                                                                       \
+    X(messages_authenticated)                                                                                          \
+    X(messages_refused)                                                                                                \
+    X(attestations_made)                                                                                               \
+    X(attestations_checked)                                                                                            \
+    X(attestations_skipped)                                                                                            \
+    X(attestations_bad)                                                                                                \
+    X(batches_proposed)                                                                                                \
+    X(batches_judged)                                                                                                  \
+    X(batches_refused)                                                                                                 \
+    X(cuts_proposed)                                                                                                   \
+    X(batches_executed)                                                                                                \
+    X(envelopes_accepted)                                                                                              \
+    X(envelopes_duplicate)                                                                                             \
+    X(envelopes_refused)                                                                                               \
+    X(blocks_closed)                                                                                                   \
+    X(submissions)                                                                                                     \
+    X(envelopes_submitted)                                                                                             \
+    X(envelopes_busy)                                                                                                  \
+    X(envelopes_forwarded)                                                                                             \
+    X(requests)                                                                                                        \
+    X(requests_malformed)                                                                                              \
+    X(syncs_started)                                                                                                   \
+    X(syncs_finished)                                                                                                  \
+    X(sync_blocks)                                                                                                     \
+    X(sync_refused)                                                                                                    \
+    X(evidence)                                                                                                        \
+    X(intake_stopped)
+
+struct node_counters {
+#define NODE_COUNTER_FIELD(name) counter name;
+    NODE_COUNTERS(NODE_COUNTER_FIELD)
+#undef NODE_COUNTER_FIELD
+};
+
+/* ---- links ---- */
+
+enum link_kind {
+    LINK_CORE = 1,         /* bytes of the consensus core */
+    LINK_ATTESTATION = 2,  /* one attestation */
+    LINK_CERTIFICATE = 3,  /* a certificate of a stable checkpoint, for one who is behind */
+    LINK_FORWARD = 4,      /* a batch of envelopes that clients gave to a backup */
+    LINK_SYNC_REQUEST = 5, /* state transfer: docs/protocol.md */
+    LINK_SYNC_BLOCKS = 6,
+    LINK_SYNC_TAIL = 7,
+};
+
+#define LINK_MESSAGE_HEADER 5          /* kind u8, size u32 */
+#define LINK_FRAME_SLACK    (2u << 20) /* frame_bytes_max = batch_bytes_max + this */
+#define LINK_FRAMES_MAX     64         /* frames that wait for one peer */
+
+struct link_frame {
+    struct net_message *message;
+    uint8_t *data;
+    size_t used; /* header room included */
+    size_t capacity;
+};
+
+struct peer {
+    struct replica *replica;
+    ord_node_id id;
+    pthread_mutex_t mutex;   /* guards `link` */
+    struct crypto_link link; /* loop thread seals, receiving thread opens */
+    struct net_push *push;
+    atomic_bool up;        /* transport is connected */
+    atomic_bool hello_due; /* send a hello at the next flush */
+    counter inbound_bytes; /* frames that the loop has not finished with */
+    bool under_way;        /* the transport has a message of ours */
+    uint64_t hello_sent_ms;
+    struct link_frame frames[LINK_FRAMES_MAX]; /* ring */
+    uint32_t frame_first;
+    uint32_t frame_count;
+    uint64_t queued_bytes;
+    uint64_t sent_turn; /* turn of the last frame, and how many frames it sent to this peer */
+    uint32_t sent_frames;
+    uint64_t attested_seq; /* newest seq that it attested: how far it is */
+};
+
+/* An opened frame; freed when its last message is done. */
+struct frame {
+    struct work work;
+    struct peer *peer;
+    struct net_message *message;
+    struct ord_span payload;
+    uint32_t references;
+};
+
+/* ---- requests of clients ---- */
+
+struct api_request {
+    struct work work;
+    struct api_request *next; /* service queue and parked list */
+    struct net_request *net;
+    api_request_message *message;
+    uint64_t received_ms;
+    uint64_t deadline_ms;
+    uint32_t client_index;         /* of WAIT and RECEIPT: looked up by the loop; UINT32_MAX unknown */
+    size_t first_open;             /* WAIT: sequences before it are final */
+    struct submission *submission; /* SUBMIT whose duplicates want receipts */
+};
+
+/* Per envelope of a SubmitRequest. */
+struct submit_result {
+    Ordain__V1__Status status;
+    const char *message; /* static */
+    uint32_t client_index;
+    uint64_t sequence;
+    struct ord_hash leaf;
+    bool want_receipt;
+};
+
+struct submission {
+    struct replica *replica;
+    struct api_request *request; /* NULL: a forward of another replica, nobody waits */
+    uint32_t count;
+    uint32_t jobs_open;
+    uint32_t hint; /* leader + 1 */
+    struct submit_result *results;
+    struct pool_entry **entries; /* NULL where refused at once */
+};
+
+/* A chunk of signature checks that runs in the client pool. */
+#define CHECK_CHUNK 32
+
+struct check_chunk {
+    struct work work;
+    struct replica *replica;
+    void *owner; /* submission or judgement */
+    uint32_t count;
+    bool bad; /* some signature did not verify */
+    struct {
+        struct crypto_verify_key key;
+        struct ord_hash hash;
+        struct ord_signature signature;
+        uint32_t tag; /* owner's own: index of the envelope */
+        bool ok;
+    } items[CHECK_CHUNK];
+};
+
+/* ---- judging ---- */
+
+struct judgement {
+    struct judgement *next;
+    uint64_t view;
+    uint64_t seq;
+    struct ord_hash digest;
+    struct ord_span batch; /* valid until the core gets the verdict */
+    uint32_t jobs_open;
+    bool waiting;  /* names a client that is not registered yet: look again when seq - 1 is executed */
+    bool checking; /* one of its envelopes is being checked for admission: look again */
+    bool bad;
+    bool done;
+    bool dropped; /* the core moved past it; free when its jobs are back */
+};
+
+/* ---- attestations ---- */
+
+#define ATTEST_HISTORY 256 /* own statements that are kept to compare with */
+
+/* An own statement, and how much of the open block there was at its seq: a prefix of the next block's data ever after. */
+struct attest_point {
+    struct channel_statement statement;
+    size_t tail_size;
+    struct ord_hash clients_root;
+};
+
+struct attest {
+    struct channel_collector *collector;
+    struct channel_statement pending[64]; /* of this turn, to be signed after the commit */
+    uint32_t pending_count;
+    struct channel_attestation newest; /* own; signer ORD_NO_NODE: none */
+    uint64_t newest_sent_ms;
+    struct attest_point history[ATTEST_HISTORY]; /* by count */
+    uint64_t history_count;
+    struct channel_certificate stable; /* newest with a strong quorum; count 0: none */
+    bool stable_settled;               /* executed here: blocks below it are certified */
+    uint64_t low_seq;                  /* the stable checkpoint where the core's log will be truncated next */
+    uint64_t weak_seq;                 /* newest seq with a weak quorum that we executed */
+};
+
+/* ---- state transfer ---- */
+
+struct sync {
+    bool active;
+    bool between; /* blocks were taken, the tail not yet: the core must not deliver now */
+    uint64_t wanted_seq;
+    struct channel_certificate target; /* where to; strong quorum */
+    ord_node_id source;
+    bool asked;
+    uint64_t asked_ms;
+    uint64_t started_ms;
+    struct ord_hash *leaves; /* work space for block checks */
+    size_t leaf_max;
+    uint64_t served_bytes[ORD_REPLICA_MAX]; /* quota of this second, by asker */
+    uint64_t served_ms;
+};
+
+/* ---- the reader thread ---- */
+
+#define SERVICE_CERTIFICATES 64
+
+struct service_block; /* the block that was looked at last, with its leaves */
+
+/* A certificate that may not be committed yet. */
+struct service_slot {
+    uint64_t height; /* 0: empty */
+    size_t size;
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+};
+
+struct service {
+    struct replica *replica;
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct api_request *head; /* guarded by mutex, as is everything down to here */
+    struct api_request *tail;
+    uint64_t certified_height;
+    struct service_slot *certificates; /* ring of SERVICE_CERTIFICATES */
+    uint32_t certificate_next;
+    bool stopping;
+    struct api_request *parked; /* service thread only, from here */
+    uint32_t parked_count;
+    struct service_block *block;
+};
+
+/* ---- the replica ---- */
+
+struct replica {
+    struct node_config config;
+    struct channel_config *channel_config;
+    struct ord_hash genesis_hash;
+    struct channel_header genesis_header;
+    struct ord_span genesis_data; /* in genesis_file */
+    uint8_t *genesis_file;
+    struct crypto_private_key key;
+    struct crypto_replica_keys keys;
+    struct ord_crypto_ops crypto;
+    struct ord_signer signer;
+    char *tls_ca;
+    char *tls_cert;
+    char *tls_key;
+
+    const struct ord_protocol *protocol;
+    struct ord_core_config core_config;
+    struct ord_core *core;
+    void *core_memory;
+    void *channel_memory;
+    size_t channel_memory_size;
+    struct channel *channel;
+    struct ledger *ledger;
+
+    struct inbox inbox;
+    struct crypto_pool *vote_pool;   /* consensus messages and attestations: never behind envelopes */
+    struct crypto_pool *judge_pool;  /* signatures of envelopes in proposed batches: never behind submissions */
+    struct crypto_pool *client_pool; /* signatures of submitted envelopes */
+    struct net_pull *pull;
+    struct net_server *server;
+    struct peer *peers; /* by id; the own one is unused */
+    uint32_t peer_count;
+    size_t frame_bytes_max;
+
+    struct pool pool;
+    uint32_t checks_open; /* envelopes in the client pool for admission */
+    struct judgement *judgements;
+    struct attest attest;
+    struct sync sync;
+    struct service service;
+    struct node_counters counters;
+
+    uint64_t now_ms;
+    uint64_t started_ms;
+    uint64_t wake_at_ms; /* the core's */
+    uint64_t housekeeping_ms;
+    ord_node_id leader;
+    uint64_t view;
+    enum ord_err rejected;    /* last proposal's */
+    uint64_t core_stable_seq; /* the low watermark of the core as it stands on disk */
+    bool state_changed;       /* channel state to be written in this turn */
+    bool commit_urgent;       /* the turn's commit cannot wait: something is sent or executed on the strength of it */
+    uint64_t commit_due_ms;   /* what can wait (certificates, forgetting) waits until then, or for an urgent one */
+    uint64_t tail_height;     /* open block's height when state transfer brought a tail for it; 0: none on disk */
+    uint32_t tail_count;
+    uint8_t *record_buffer; /* RECORD_OPEN_SIZE(max_message_count) */
+    bool intake_open;
+    uint64_t open_height; /* height of the open block that `open_since_ms` speaks of */
+    uint64_t open_since_ms;
+    uint64_t cut_height; /* highest height that we proposed a cut for */
+    uint64_t cut_ms;
+    uint64_t first_ready_ms;
+    uint8_t *batch_buffer; /* batch_bytes_max */
+    struct pool_entry **batch_entries;
+    uint64_t frames_mark;
+    bool fatal;
+    enum ord_err fatal_err;
+    atomic_bool stopping;
+};
+
+static inline void count_add(counter *c, uint64_t value) {
+    atomic_fetch_add_explicit(c, value, memory_order_relaxed);
+}
+static inline uint64_t count_get(counter *c) {
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+uint64_t node_clock_ms(void);
+/* The process must end: logs why once and stops the loop after this turn, without a commit. */
+void replica_fail(struct replica *replica, enum ord_err err, const char *what);
+
+/* effects.c */
+void replica_step(struct replica *replica, const struct ord_event *event);
+void replica_carry_out(struct replica *replica, const struct ord_effect *effect);
+void replica_write_state(struct replica *replica);
+/* The core's low watermark, with whatever moved it. */
+void replica_write_low(struct replica *replica);
+/* Gets each closed block while the channel executes. */
+enum ord_err replica_block_sink(void *context, const struct channel_block *block);
+
+/* loop.c: hands a job to a pool; runs it at once when the queue is full. */
+void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_job job, void *argument);
+
+/* admission.c */
+void admission_submit(struct replica *replica, struct api_request *request);
+void admission_forwarded(struct replica *replica, struct frame *frame, struct ord_span batch);
+void admission_forward(struct replica *replica);
+/* Removes what is executed or too old. */
+void admission_sweep(struct replica *replica);
+struct pool_key admission_key(uint32_t client_index, const struct ord_hash *client, uint64_t sequence);
+void check_chunk_run(void *argument);
+
+/* propose.c */
+void propose(struct replica *replica);
+/* When `propose` wants to run again although nothing came; UINT64_MAX: never. */
+uint64_t propose_due_ms(const struct replica *replica);
+
+/* judge.c */
+void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
+                 struct ord_span batch);
+void judge_drain(struct replica *replica);
+void judge_drop(struct replica *replica, uint64_t seq);
+void judge_deinit(struct replica *replica);
+
+/* attest.c */
+void attest_at(struct replica *replica, uint64_t seq);
+/* Own statement at `seq`; NULL: none that is remembered. */
+const struct attest_point *attest_find(const struct replica *replica, uint64_t seq);
+void attest_sign(struct replica *replica);
+/* When a stable checkpoint that was ahead of us has been executed meanwhile. */
+void attest_settle(struct replica *replica);
+void attest_resend(struct replica *replica);
+void attest_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
+void attest_certificate_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
+
+/* links.c */
+ORD_MUST_USE enum ord_err links_open(struct replica *replica, char *why, size_t why_size);
+void links_close(struct replica *replica);
+/* One message to each replica of the set; it leaves with the flush. Dropped where the link is down or its queue is full. */
+void links_send(struct replica *replica, ord_replica_set to, enum link_kind kind, const struct ord_span *parts,
+                size_t part_count);
+void links_flush(struct replica *replica);
+void frame_hold(struct frame *frame);
+void frame_release(struct frame *frame);
+ord_replica_set links_ready(struct replica *replica);
+
+/* sync.c */
+/* May the core get messages, verdicts and proposals now? */
+bool sync_core_may_run(const struct replica *replica);
+void sync_wanted(struct replica *replica, uint64_t seq);
+void sync_tick(struct replica *replica);
+void sync_request_received(struct replica *replica, struct peer *peer, struct ord_span bytes);
+void sync_blocks_received(struct replica *replica, struct peer *peer, struct ord_span bytes);
+void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_span bytes);
+
+/* service.c */
+ORD_MUST_USE enum ord_err service_start(struct replica *replica);
+void service_stop(struct replica *replica);
+void service_post(struct replica *replica, struct api_request *request);
+/* Blocks up to the certificate's are final: serve them. `certificate` NULL: as recovered from the ledger. */
+void service_certified(struct replica *replica, uint64_t height, const struct channel_certificate *certificate);
+/* The certificate at the lowest height >= `height`, whether it is committed yet or not. malloc'ed. Any thread. */
+ORD_MUST_USE enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at,
+                                              uint64_t height);
+void api_reply(struct api_request *request, const Ordain__V1__Response *response);
+void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message);
+/* Frees a submission and what its request needs no more. */
+void submission_destroy(struct submission *submission);
+
+/* status.c */
+void status_reply(struct replica *replica, struct api_request *request);
+void status_client_reply(struct replica *replica, struct api_request *request);
+
+/* recover.c */
+/* Rebuilds the channel from the ledger (also after a transfer that failed half-way). */
+ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size);
+ORD_MUST_USE enum ord_err recover_core(struct replica *replica, char *why, size_t why_size);
+
+#endif

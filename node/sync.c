@@ -1,0 +1,433 @@
+/*
+ * State transfer (DESIGN section 5): the target is the newest stable certificate, never a claim. Blocks are pulled in pieces from
+ * one source; a piece is its blocks, the headers up to a certified one, and that certificate, and is checked as a whole before
+ * any of it is kept. Then the open block's envelopes ("tail") as of the target, which the state digest in the certificate
+ * vouches for. A source that is slow or lies is replaced; what was kept stays, so an interrupted transfer goes on where
+ * it was.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel/receipt.h"
+#include "core/codec.h"
+#include "node/log.h"
+#include "node/records.h"
+#include "node/replica_internal.h"
+
+enum {
+    SYNC_BLOCKS = 1,
+    SYNC_TAIL = 2,
+    REQUEST_SIZE = 1 + 8 + 8 + 8,
+    PIECE_HEADER_SIZE = 8 + 4,
+    PIECE_BYTES_MAX = 1 << 20, /* of blocks in a piece, but always one block */
+    LATER_HEADERS_MAX = 4096,
+    ANSWER_MS_MAX = 500,
+    QUOTA_BYTES_PER_S = 64 << 20, /* that one asker gets */
+};
+
+bool sync_core_may_run(const struct replica *replica) {
+    return replica->intake_open && !replica->sync.between;
+}
+
+/* ---- asking ---- */
+
+/* Another replica that is there, after the present source. */
+static bool next_source(struct replica *replica) {
+    ord_replica_set ready = links_ready(replica);
+    for (uint32_t i = 1; i <= replica->peer_count; i++) {
+        ord_node_id candidate = (replica->sync.source + i) % replica->peer_count;
+        if ((ready & ord_replica_bit(candidate)) != 0) {
+            replica->sync.source = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void ask(struct replica *replica) {
+    struct sync *sync = &replica->sync;
+    if (replica->attest.stable.count > 0 && replica->attest.stable.statement.seq > sync->target.statement.seq)
+        sync->target = replica->attest.stable;
+    uint64_t height = channel_height(replica->channel);
+    uint8_t bytes[REQUEST_SIZE];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    ord_write_u8(&writer, height < sync->target.statement.height ? SYNC_BLOCKS : SYNC_TAIL);
+    ord_write_u64(&writer, height + 1);
+    ord_write_u64(&writer, sync->target.statement.height);
+    ord_write_u64(&writer, sync->target.statement.seq);
+    const struct ord_span part = ord_span_of(bytes, sizeof(bytes));
+    sync->asked = true;
+    sync->asked_ms = replica->now_ms;
+    links_send(replica, ord_replica_bit(sync->source), LINK_SYNC_REQUEST, &part, 1);
+}
+
+static void ask_another(struct replica *replica) {
+    replica->sync.asked = false;
+    if (next_source(replica))
+        ask(replica);
+}
+
+void sync_wanted(struct replica *replica, uint64_t seq) {
+    struct sync *sync = &replica->sync;
+    const struct channel_certificate *stable = &replica->attest.stable;
+    if (sync->active || stable->count == 0 || stable->statement.seq < seq ||
+        stable->statement.seq <= channel_applied_seq(replica->channel))
+        return;
+    sync->active = true;
+    sync->target = *stable;
+    sync->started_ms = replica->now_ms;
+    count_add(&replica->counters.syncs_started, 1);
+    node_log(NODE_LOG_INFO, "sync_started", "height=%" PRIu64 " target_height=%" PRIu64 " target_seq=%" PRIu64,
+             channel_height(replica->channel), stable->statement.height, stable->statement.seq);
+    ask_another(replica);
+}
+
+static void finished(struct replica *replica) {
+    replica->sync.active = false;
+    replica->sync.between = false;
+    replica->sync.asked = false;
+    count_add(&replica->counters.syncs_finished, 1);
+    node_log(NODE_LOG_INFO, "sync_finished", "height=%" PRIu64 " seq=%" PRIu64 " ms=%" PRIu64,
+             channel_height(replica->channel), channel_applied_seq(replica->channel),
+             replica->now_ms - replica->sync.started_ms);
+}
+
+void sync_tick(struct replica *replica) {
+    struct sync *sync = &replica->sync;
+    if (!sync->active)
+        return;
+    /* The log brought us there after all. */
+    if (!sync->between && channel_applied_seq(replica->channel) >= sync->target.statement.seq) {
+        finished(replica);
+        return;
+    }
+    if (!sync->asked || replica->now_ms >= sync->asked_ms + ANSWER_MS_MAX)
+        ask_another(replica);
+}
+
+static bool expected(const struct replica *replica, const struct peer *peer) {
+    const struct sync *sync = &replica->sync;
+    return sync->active && sync->asked && peer->id == sync->source && replica->intake_open;
+}
+
+/* The votes of this turn first: what they decide must not come between a check and what it is a check of. */
+static void flush_core(struct replica *replica) {
+    struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = replica->now_ms};
+    replica_step(replica, &flush);
+}
+
+static void refused(struct replica *replica, const struct peer *peer, const char *why) {
+    count_add(&replica->counters.sync_refused, 1);
+    node_log(NODE_LOG_WARN, "sync_refused", "source=%" PRIu32 " why=\"%s\"", peer->id, why);
+    ask_another(replica);
+}
+
+/* ---- blocks ---- */
+
+struct piece {
+    uint32_t block_count;
+    struct ord_span blocks; /* block_count x (u32 size, header, data) */
+    uint32_t header_count;
+    struct ord_span headers;
+    struct channel_certificate certificate;
+};
+
+static enum ord_err piece_decode(struct piece *out, uint64_t *from, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    *from = ord_read_u64(&reader);
+    out->block_count = ord_read_u32(&reader);
+    struct ord_span rest = ord_span_of(reader.data + reader.position, ord_reader_left(&reader));
+    for (uint32_t i = 0; i < out->block_count && !reader.failed; i++)
+        (void) ord_read_string(&reader, SIZE_MAX);
+    if (reader.failed || out->block_count == 0)
+        return ORD_ERR_INVALID;
+    out->blocks = ord_span_of(rest.data, rest.size - ord_reader_left(&reader));
+    out->header_count = ord_read_u32(&reader);
+    if (out->header_count > LATER_HEADERS_MAX)
+        return ORD_ERR_INVALID;
+    out->headers = ord_read_span(&reader, (size_t) out->header_count * CHANNEL_HEADER_SIZE);
+    struct ord_span certificate = ord_read_string(&reader, CHANNEL_CERTIFICATE_SIZE_MAX);
+    enum ord_err err = ord_reader_finish(&reader);
+    return err == ORD_OK ? channel_certificate_decode(&out->certificate, certificate) : err;
+}
+
+static enum ord_err split_block(struct channel_header *header, struct ord_span *data, struct ord_span block) {
+    if (block.size < CHANNEL_HEADER_SIZE)
+        return ORD_ERR_INVALID;
+    *data = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+    return channel_header_decode(header, ord_span_of(block.data, CHANNEL_HEADER_SIZE));
+}
+
+/* The whole piece, before any of it is kept (row C2). */
+static enum ord_err piece_check(struct replica *replica, const struct piece *piece, const char **why) {
+    struct channel_chain chain;
+    channel_chain_init(&chain, replica->channel_config, &replica->genesis_hash, &replica->crypto);
+    chain.height = channel_height(replica->channel);
+    chain.head_hash = *channel_head_hash(replica->channel);
+    struct ord_span left = piece->blocks;
+    struct ord_span block;
+    struct channel_header header;
+    struct ord_span data;
+    enum ord_err err = ORD_OK;
+    while (err == ORD_OK && channel_batch_next(&block, &left) == ORD_OK) {
+        *why = "malformed block";
+        err = split_block(&header, &data, block);
+        if (err == ORD_OK)
+            err = channel_chain_block(&chain, &header, data, replica->sync.leaves, replica->sync.leaf_max, why);
+    }
+    for (uint32_t i = 0; err == ORD_OK && i < piece->header_count; i++) {
+        err = channel_header_decode(
+            &header, ord_span_of(piece->headers.data + (size_t) i * CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE));
+        if (err == ORD_OK)
+            err = channel_chain_header(&chain, &header, why);
+    }
+    if (err == ORD_OK)
+        err = channel_chain_certificate(&chain, &piece->certificate, channel_weak_quorum(replica->channel_config), why);
+    return err;
+}
+
+static void piece_keep(struct replica *replica, const struct piece *piece) {
+    const struct channel_sink sink = {.context = replica, .block = replica_block_sink};
+    replica->sync.between = true; /* from here to the tail the core delivers nothing */
+    struct ord_span left = piece->blocks;
+    struct ord_span block;
+    while (!replica->fatal && channel_batch_next(&block, &left) == ORD_OK) {
+        struct channel_header header;
+        struct ord_span data;
+        enum ord_err err = split_block(&header, &data, block);
+        if (err == ORD_OK)
+            err = channel_apply_block(replica->channel, &header, data, &sink);
+        if (err != ORD_OK)
+            replica_fail(replica, err, "f + 1 replicas certified a block that cannot follow from ours");
+        count_add(&replica->counters.sync_blocks, 1);
+    }
+    replica->state_changed = true;
+    replica->commit_urgent = true;
+    if (replica->fatal || piece->header_count > 0)
+        return;
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t size = channel_certificate_encode(bytes, &piece->certificate);
+    enum ord_err err =
+        ledger_put_certificate(replica->ledger, piece->certificate.statement.height, ord_span_of(bytes, size));
+    if (err != ORD_OK)
+        replica_fail(replica, err, "writing a certificate");
+    else
+        service_certified(replica, piece->certificate.statement.height, &piece->certificate);
+}
+
+void sync_blocks_received(struct replica *replica, struct peer *peer, struct ord_span bytes) {
+    struct piece *piece;
+    uint64_t from;
+    if (!expected(replica, peer))
+        return;
+    flush_core(replica);
+    piece = malloc(sizeof(*piece));
+    if (piece == NULL)
+        return;
+    const char *why = "malformed piece, or the source has none";
+    enum ord_err err = piece_decode(piece, &from, bytes);
+    if (err == ORD_OK && from == channel_height(replica->channel) + 1) {
+        err = piece_check(replica, piece, &why);
+        if (err == ORD_OK) {
+            piece_keep(replica, piece);
+            ask(replica); /* leaves after this turn's commit */
+        }
+    }
+    free(piece);
+    if (err != ORD_OK)
+        refused(replica, peer, why);
+}
+
+/* ---- the tail ---- */
+
+/* The open block's bytes in a record of their own: they stand in no consensus log of ours. */
+static void keep_tail(struct replica *replica, struct ord_span data) {
+    struct channel_open_block open;
+    channel_open(replica->channel, &open);
+    replica->tail_height = 0;
+    replica->tail_count = 0;
+    struct ord_span value = ord_span_of(NULL, 0);
+    uint8_t *record = malloc(RECORD_TAIL_HEADER + data.size);
+    if (record == NULL) {
+        replica_fail(replica, ORD_ERR_NO_MEMORY, "keeping a tail");
+        return;
+    }
+    if (open.envelope_count > 0) {
+        record_tail_encode(record, open.height, open.envelope_count, data);
+        value = ord_span_of(record, RECORD_TAIL_HEADER + data.size);
+        replica->tail_height = open.height;
+        replica->tail_count = open.envelope_count;
+    }
+    enum ord_err err = ledger_put_meta(replica->ledger, RECORD_TAIL, value);
+    if (err != ORD_OK)
+        replica_fail(replica, err, "keeping a tail");
+    free(record);
+}
+
+void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_span bytes) {
+    struct sync *sync = &replica->sync;
+    const struct channel_statement *target = &sync->target.statement;
+    struct ord_reader reader = ord_reader_of(bytes);
+    uint64_t seq = ord_read_u64(&reader);
+    bool found = ord_read_u8(&reader) != 0;
+    struct ord_hash clients_root;
+    ord_read_hash(&reader, &clients_root);
+    struct ord_span data = ord_read_string(&reader, SIZE_MAX);
+    if (!expected(replica, peer))
+        return;
+    flush_core(replica);
+    if (seq != target->seq || channel_height(replica->channel) != target->height)
+        return;
+    if (channel_applied_seq(replica->channel) >= target->seq && !sync->between) {
+        finished(replica);
+        return;
+    }
+    if (ord_reader_finish(&reader) != ORD_OK || !found) {
+        refused(replica, peer, found ? "malformed tail" : "source does not have that tail");
+        return;
+    }
+    /* Row C5: checked against the certified digest before it is executed. */
+    if (channel_tail_check(replica->channel, data, &clients_root, &target->state_digest) != ORD_OK) {
+        refused(replica, peer, "tail does not give the certified state");
+        return;
+    }
+    struct ord_hash digest;
+    enum ord_err err = channel_apply_tail(replica->channel, seq, data);
+    channel_state_digest(replica->channel, &digest);
+    if (err != ORD_OK || !ord_hash_equal(&digest, &target->state_digest)) {
+        replica_fail(replica, err == ORD_OK ? ORD_ERR_MISMATCH : err, "the certified state does not follow from ours");
+        return;
+    }
+    keep_tail(replica, data);
+    replica->state_changed = true;
+    replica->commit_urgent = true;
+    finished(replica);
+    attest_at(replica, seq);
+    judge_drop(replica, seq);
+    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = replica->now_ms, .synced = {.seq = seq}};
+    replica_step(replica, &event);
+    attest_settle(replica);
+}
+
+/* ---- serving ---- */
+
+static bool within_quota(struct replica *replica, const struct peer *peer) {
+    struct sync *sync = &replica->sync;
+    if (replica->now_ms >= sync->served_ms + 1000) {
+        sync->served_ms = replica->now_ms;
+        memset(sync->served_bytes, 0, sizeof(sync->served_bytes));
+    }
+    return sync->served_bytes[peer->id] < QUOTA_BYTES_PER_S;
+}
+
+/* Fills a piece from block `from` on; gives the size, 0 when there is nothing that can be proved. */
+static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity, uint64_t from, uint64_t to) {
+    struct ord_writer writer = ord_writer_of(out, capacity);
+    struct ledger_bytes bytes;
+    uint64_t height = from;
+    uint64_t certified;
+    ord_write_u64(&writer, from);
+    ord_write_u32(&writer, 0);
+    for (; height <= to; height++) {
+        if (height > from && writer.size >= PIECE_BYTES_MAX)
+            break;
+        if (ledger_get_block(replica->ledger, &bytes, height) != ORD_OK)
+            break;
+        ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
+        free(bytes.data);
+    }
+    if (height == from || service_certificate(&replica->service, &bytes, &certified, height - 1) != ORD_OK)
+        return 0;
+    ord_store_u32(out + 8, (uint32_t) (height - from));
+    struct ledger_bytes headers = {0};
+    enum ord_err err = ORD_OK;
+    if (certified > height - 1)
+        err = ledger_get_headers(replica->ledger, &headers, height, certified, CHANNEL_HEADER_SIZE,
+                                 (size_t) LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
+    ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
+    ord_write_span(&writer, ord_span_of(headers.data, headers.size));
+    ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
+    free(headers.data);
+    free(bytes.data);
+    return err == ORD_OK && ord_writer_finish(&writer) == ORD_OK ? writer.size : 0;
+}
+
+static void serve_blocks(struct replica *replica, struct peer *peer, uint64_t from, uint64_t to) {
+    size_t capacity = replica->frame_bytes_max - CRYPTO_LINK_OVERHEAD - LINK_MESSAGE_HEADER;
+    uint8_t *out = malloc(capacity);
+    if (out == NULL)
+        return;
+    size_t size = fill_piece(replica, out, capacity, from, to);
+    if (size == 0) { /* say so, that the asker need not wait */
+        memset(out, 0, PIECE_HEADER_SIZE);
+        ord_store_u64(out, from);
+        size = PIECE_HEADER_SIZE;
+    }
+    const struct ord_span part = ord_span_of(out, size);
+    links_send(replica, ord_replica_bit(peer->id), LINK_SYNC_BLOCKS, &part, 1);
+    replica->sync.served_bytes[peer->id] += size;
+    free(out);
+}
+
+/*
+ * The open block as of a seq that we attested. It only grew since, until it was closed: so it is a prefix of what is open now, or
+ * of the block that came of it.
+ */
+static enum ord_err find_tail(struct replica *replica, struct ord_span *out, struct ledger_bytes *storage,
+                              const struct attest_point *point, uint64_t height) {
+    struct channel_open_block open;
+    channel_open(replica->channel, &open);
+    if (point == NULL || point->statement.height != height || replica->sync.between)
+        return ORD_ERR_NOT_FOUND;
+    *out = open.data;
+    if (channel_height(replica->channel) > height) {
+        enum ord_err err = ledger_get_block(replica->ledger, storage, height + 1);
+        if (err != ORD_OK)
+            return err;
+        *out = ord_span_of(storage->data + CHANNEL_HEADER_SIZE, storage->size - CHANNEL_HEADER_SIZE);
+    }
+    if (point->tail_size > out->size)
+        return ORD_ERR_NOT_FOUND;
+    out->size = point->tail_size;
+    return ORD_OK;
+}
+
+static void serve_tail(struct replica *replica, struct peer *peer, uint64_t height, uint64_t seq) {
+    struct ledger_bytes storage = {0};
+    struct ord_span tail;
+    const struct attest_point *point = attest_find(replica, seq);
+    bool found = find_tail(replica, &tail, &storage, point, height) == ORD_OK;
+    if (!found)
+        tail = ord_span_of(NULL, 0);
+    uint8_t header[8 + 1 + ORD_HASH_SIZE + 4];
+    struct ord_writer writer = ord_writer_of(header, sizeof(header));
+    ord_write_u64(&writer, seq);
+    ord_write_u8(&writer, found);
+    ord_write_hash(&writer, found ? &point->clients_root : &(struct ord_hash) {{0}});
+    ord_write_u32(&writer, (uint32_t) tail.size);
+    const struct ord_span parts[] = {ord_writer_span(&writer), tail};
+    links_send(replica, ord_replica_bit(peer->id), LINK_SYNC_TAIL, parts, 2);
+    replica->sync.served_bytes[peer->id] += tail.size;
+    free(storage.data);
+}
+
+void sync_request_received(struct replica *replica, struct peer *peer, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    uint8_t want = ord_read_u8(&reader);
+    uint64_t from = ord_read_u64(&reader);
+    uint64_t to = ord_read_u64(&reader);
+    uint64_t seq = ord_read_u64(&reader);
+    if (ord_reader_finish(&reader) != ORD_OK || from == 0) {
+        count_add(&replica->counters.messages_refused, 1);
+        return;
+    }
+    if (!within_quota(replica, peer))
+        return;
+    if (want == SYNC_BLOCKS)
+        serve_blocks(replica, peer, from, to);
+    else if (want == SYNC_TAIL)
+        serve_tail(replica, peer, to, seq);
+    else
+        count_add(&replica->counters.messages_refused, 1);
+}

@@ -1,0 +1,99 @@
+/*
+ * The request pool: order, states and bounds.
+ */
+#include "node/pool.h"
+
+#include <stdlib.h>
+
+#include "tests/support/test_main.h"
+
+static struct pool_entry *add(struct pool *pool, uint32_t client, uint64_t sequence, const char *text, size_t size) {
+    struct pool_entry *entry = NULL;
+    assert_ok(pool_add(pool, &entry, (struct pool_key) {client, sequence}, ord_span_of(text, size), 5));
+    return entry;
+}
+
+static void pool__keeps_order_within_a_state(void **state) {
+    (void) state;
+    struct pool pool;
+    assert_ok(pool_init(&pool, 100, 1000, 100, 4));
+    for (uint64_t i = 1; i <= 5; i++)
+        pool_set_state(&pool, add(&pool, 1, i, "abc", 3), POOL_READY);
+    assert_int_equal(pool.ready.count, 5);
+    assert_int_equal(pool.ready.bytes, 15);
+    struct pool_entry *third = pool_find(&pool, (struct pool_key) {1, 3});
+    assert_non_null(third);
+    pool_set_state(&pool, third, POOL_PROPOSED);
+    pool_set_state(&pool, third, POOL_READY); /* back, at the end */
+    static const uint64_t order[] = {1, 2, 4, 5, 3};
+    struct pool_entry *entry = pool.ready.head;
+    for (size_t i = 0; i < 5; i++, entry = entry->next)
+        assert_int_equal(entry->key.sequence, order[i]);
+    assert_null(entry);
+    pool_remove(&pool, third);
+    assert_null(pool_find(&pool, (struct pool_key) {1, 3}));
+    assert_int_equal(pool.envelopes, 4);
+    assert_int_equal(pool.ready.count, 4);
+    pool_deinit(&pool);
+}
+
+static void pool__refuses_at_each_bound_and_frees_room(void **state) {
+    (void) state;
+    struct pool pool;
+    struct pool_entry *entry;
+    assert_ok(pool_init(&pool, 3, 10, 2, 4));
+    add(&pool, 0, 1, "aaaa", 4);
+    add(&pool, 0, 2, "bbbb", 4);
+    const struct ord_span one = ord_span_of("c", 1);
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {0, 3}, one, 0), ORD_ERR_NO_SPACE); /* the client's share */
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {1, 1}, ord_span_of("ccc", 3), 0),
+               ORD_ERR_NO_SPACE); /* bytes */
+    add(&pool, 1, 1, "c", 1);
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 1}, one, 0), ORD_ERR_NO_SPACE); /* envelopes */
+    pool_remove(&pool, pool_find(&pool, (struct pool_key) {0, 1}));
+    add(&pool, 0, 3, "d", 1);
+    pool_deinit(&pool);
+}
+
+static void pool__one_entry_per_client_and_sequence(void **state) {
+    (void) state;
+    struct pool pool;
+    struct pool_entry *entry;
+    assert_ok(pool_init(&pool, 100, 1000, 100, 4));
+    add(&pool, 2, 7, "first", 5);
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 7}, ord_span_of("other", 5), 0), ORD_ERR_EXISTS);
+    add(&pool, 3, 7, "other client", 12);
+    add(&pool, UINT32_MAX, 7, "registration", 12); /* counts for no client */
+    pool_deinit(&pool);
+}
+
+static void pool__finds_many_after_random_changes(void **state) {
+    (void) state;
+    struct pool pool;
+    bool there[64][16] = {{false}};
+    uint64_t seed = 42;
+    assert_ok(pool_init(&pool, 100000, 1 << 20, 100000, 16));
+    for (int i = 0; i < 20000; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint32_t client = (uint32_t) (seed >> 60);
+        uint64_t sequence = (seed >> 40) % 64;
+        struct pool_key key = {client, sequence};
+        struct pool_entry *entry = pool_find(&pool, key);
+        assert_true((entry != NULL) == there[sequence][client]);
+        if (entry != NULL)
+            pool_remove(&pool, entry);
+        else
+            pool_set_state(&pool, add(&pool, client, sequence, "x", 1), seed & 256 ? POOL_READY : POOL_PROPOSED);
+        there[sequence][client] = !there[sequence][client];
+        assert_int_equal(pool.envelopes, pool.ready.count + pool.proposed.count);
+    }
+    pool_deinit(&pool);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(pool__keeps_order_within_a_state),
+    cmocka_unit_test(pool__refuses_at_each_bound_and_frees_room),
+    cmocka_unit_test(pool__one_entry_per_client_and_sequence),
+    cmocka_unit_test(pool__finds_many_after_random_changes),
+};
+TEST_CASES(cases);
