@@ -1,0 +1,26 @@
+/*
+ * The subcommands of `ordain`. Each parses its own arguments with getopt_long, answers --help with a text that teaches, and
+ * returns an exit code.
+ */
+#ifndef ORDAIN_CLI_COMMAND_H
+#define ORDAIN_CLI_COMMAND_H
+
+enum cli_exit {
+    CLI_EXIT_OK = 0,
+    CLI_EXIT_FAILED = 1,      /* it was tried and did not work: a check failed, a transaction was refused */
+    CLI_EXIT_USAGE = 2,       /* arguments or configuration are wrong; nothing was done */
+    CLI_EXIT_UNREACHABLE = 3, /* no replica (or not enough of them) answered in time */
+    CLI_EXIT_INTERNAL = 4,
+};
+
+/* argv[0] is the subcommand's name. */
+int cli_init(int argc, char **argv);
+int cli_start(int argc, char **argv);
+int cli_submit(int argc, char **argv);
+int cli_deliver(int argc, char **argv);
+int cli_receipt(int argc, char **argv);
+int cli_verify(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_ledger(int argc, char **argv);
+
+#endif

@@ -1,0 +1,396 @@
+/*
+ * `ordain deliver`: pulls blocks, has libordain prove them against the genesis block alone, and writes them out.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client_common.h"
+#include "cli/number.h"
+#include "cli/report.h"
+#include "core/codec.h"
+
+#define BYTES_MAX_MIN 4096u
+#define BYTES_MAX_MAX (60u << 20)
+
+enum deliver_format { DELIVER_TEXT, DELIVER_HEX, DELIVER_JSON, DELIVER_FILES };
+
+struct deliver_arguments {
+    struct cli_connection connection;
+    uint64_t from;
+    uint64_t to;
+    enum deliver_format format;
+    const char *raw_folder;
+    const char *chain_file;
+    uint32_t timeout_ms; /* 0: for ever */
+    uint32_t bytes_max;
+    bool quiet;
+};
+
+struct output {
+    const struct deliver_arguments *arguments;
+    struct ordain *client;
+    FILE *chain;
+    bool failed; /* to write */
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int number) {
+    (void) number;
+    stop_asked = 1;
+}
+
+static void print_help(void) {
+    printf(
+        "Usage: ordain deliver --config FILE [--from oldest|newest|H] [--to newest|H|forever] [OPTIONS]\n"
+        "\n"
+        "Pulls blocks from the channel's replicas and proves each before it is given out: the header links to the one\n"
+        "before it, data and counts match the header, and a certificate at or above it carries enough signatures.\n"
+        "Nothing is trusted but the genesis block. A replica that serves anything else is named, and the next one "
+        "goes\n"
+        "on from the same block. With --from oldest the chain hangs on the genesis block; from a later block on, the\n"
+        "first block's own link is taken as it is.\n"
+        "\n"
+        "Which blocks:\n"
+        "  --from oldest        from the genesis block on (block 0, which is at hand); the default\n"
+        "  --from newest|H      from the newest block, or from height H\n"
+        "  --to newest          up to what the replicas have now; the default\n"
+        "  --to H               up to height H; waits until it is there\n"
+        "  --to forever         until interrupted (Ctrl-C)\n"
+        "  --timeout SECONDS    give up when the next block has not come for so long\n"
+        "\n"
+        "Output:\n"
+        "  (default)            a line for each block\n"
+        "  --hex                a line for each transaction, in hex; registrations and configurations are left out\n"
+        "  --json               a JSON object for each block, one a line, with its envelopes and transactions\n"
+        "  --raw-dir DIR        a file for each transaction: DIR/BLOCK-ENVELOPE-TRANSACTION\n"
+        "  --chain FILE         also the chain itself: for each block its header and data, u32 length each; the same\n"
+        "                       bytes from every honest replica\n"
+        "\n"
+        "How:\n"
+        "  --config FILE        the client.cfg that `ordain init` made\n"
+        "  --channel NAME       must be the channel of the genesis block\n"
+        "  --replica N          pull from replica N only (from 0)\n"
+        "  --bytes-max BYTES    of one reply, roughly (default 8M)\n"
+        "  --quiet              no summary on standard error\n"
+        "\n"
+        "Examples:\n"
+        "  ordain deliver --config try/client/client.cfg\n"
+        "  ordain deliver --config try/client/client.cfg --hex | sort | sha256sum\n"
+        "  ordain deliver --config try/client/client.cfg --from newest --to forever --json\n"
+        "  for i in 0 1 2 3; do ordain deliver --config try/client/client.cfg --replica $i --chain $i.chain; done\n"
+        "  cmp 0.chain 1.chain\n"
+        "\n"
+        "Exit codes: 0 everything that was asked for verified; 1 something did not (it is named); 2 wrong arguments "
+        "or\n"
+        "configuration; 3 no replica answers.\n");
+}
+
+static const struct option options[] = {
+    {"help", no_argument, NULL, 'h'},          {"config", required_argument, NULL, 'c'},
+    {"channel", required_argument, NULL, 'C'}, {"replica", required_argument, NULL, 'r'},
+    {"from", required_argument, NULL, 'f'},    {"to", required_argument, NULL, 't'},
+    {"hex", no_argument, NULL, 'x'},           {"json", no_argument, NULL, 'j'},
+    {"raw-dir", required_argument, NULL, 'd'}, {"chain", required_argument, NULL, 'o'},
+    {"timeout", required_argument, NULL, 'w'}, {"bytes-max", required_argument, NULL, 'b'},
+    {"quiet", no_argument, NULL, 'q'},         {NULL, 0, NULL, 0},
+};
+
+static bool take_from(struct deliver_arguments *out, const char *text) {
+    if (strcmp(text, "oldest") == 0)
+        out->from = 0;
+    else if (strcmp(text, "newest") == 0)
+        out->from = ORDAIN_FROM_NEWEST;
+    else if (cli_number(&out->from, text, 0, ORDAIN_TO_FOREVER - 1) != ORD_OK) {
+        fprintf(stderr, "ordain deliver: --from wants oldest, newest or a height, found '%s'\n", text);
+        return false;
+    }
+    return true;
+}
+
+static bool take_to(struct deliver_arguments *out, const char *text) {
+    if (strcmp(text, "newest") == 0)
+        out->to = ORDAIN_TO_NEWEST;
+    else if (strcmp(text, "forever") == 0)
+        out->to = ORDAIN_TO_FOREVER;
+    else if (cli_number(&out->to, text, 0, ORDAIN_TO_FOREVER - 1) != ORD_OK) {
+        fprintf(stderr, "ordain deliver: --to wants newest, forever or a height, found '%s'\n", text);
+        return false;
+    }
+    return true;
+}
+
+static bool take_bytes_max(struct deliver_arguments *out, const char *text) {
+    uint64_t number = 0;
+    if (cli_size(&number, text, BYTES_MAX_MIN, BYTES_MAX_MAX) != ORD_OK) {
+        fprintf(stderr, "ordain deliver: --bytes-max wants 4K to 60M, found '%s'\n", text);
+        return false;
+    }
+    out->bytes_max = (uint32_t) number;
+    return true;
+}
+
+static bool take_option(struct deliver_arguments *out, int *formats, int code) {
+    switch (code) {
+    case 'c':
+        out->connection.config_file = optarg;
+        return true;
+    case 'C':
+        out->connection.channel = optarg;
+        return true;
+    case 'r':
+        return cli_connection_replica(&out->connection, "deliver", optarg);
+    case 'f':
+        return take_from(out, optarg);
+    case 't':
+        return take_to(out, optarg);
+    case 'x':
+    case 'j':
+    case 'd':
+        out->format = code == 'x' ? DELIVER_HEX : code == 'j' ? DELIVER_JSON : DELIVER_FILES;
+        out->raw_folder = code == 'd' ? optarg : out->raw_folder;
+        ++*formats;
+        return true;
+    case 'o':
+        out->chain_file = optarg;
+        return true;
+    case 'w':
+        return cli_seconds(&out->timeout_ms, "deliver", "--timeout", optarg);
+    case 'b':
+        return take_bytes_max(out, optarg);
+    case 'q':
+        out->quiet = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int parse_arguments(struct deliver_arguments *out, bool *help, int argc, char **argv) {
+    int formats = 0;
+    memset(out, 0, sizeof(*out));
+    cli_connection_init(&out->connection);
+    out->to = ORDAIN_TO_NEWEST;
+    *help = false;
+    optind = 1;
+    for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (code == 'h') {
+            print_help();
+            *help = true;
+            return CLI_EXIT_OK;
+        }
+        if (!take_option(out, &formats, code))
+            return CLI_EXIT_USAGE;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "ordain deliver: what is '%s'? See `ordain deliver --help`\n", argv[optind]);
+        return CLI_EXIT_USAGE;
+    }
+    if (formats > 1) {
+        fprintf(stderr, "ordain deliver: --hex, --json and --raw-dir exclude each other\n");
+        return CLI_EXIT_USAGE;
+    }
+    return CLI_EXIT_OK;
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+static void write_text(const struct ordain_block *block) {
+    printf("block %-8" PRIu64 " ", block->height);
+    cli_print_hex(stdout, block->hash, ORDAIN_HASH_SIZE);
+    printf("  %" PRIu32 " envelopes  %" PRIu32 " transactions  %" PRIu64 " bytes\n", block->envelope_count,
+           block->transaction_count, block->byte_count);
+}
+
+static void write_hex(const struct ordain_block *block) {
+    struct ordain_bytes data = block->data;
+    struct ordain_envelope envelope;
+    struct ordain_bytes transaction;
+    while (ordain_envelope_next(&envelope, &data)) {
+        if (envelope.kind != ORDAIN_ENVELOPE_TRANSACTIONS)
+            continue;
+        while (ordain_transaction_next(&transaction, &envelope.transactions)) {
+            cli_print_hex(stdout, transaction.data, transaction.size);
+            putchar('\n');
+        }
+    }
+}
+
+static const char *kind_name(enum ordain_envelope_kind kind) {
+    switch (kind) {
+    case ORDAIN_ENVELOPE_TRANSACTIONS:
+        return "transactions";
+    case ORDAIN_ENVELOPE_REGISTER:
+        return "registration";
+    case ORDAIN_ENVELOPE_CONFIG:
+        return "configuration";
+    }
+    return "unknown";
+}
+
+static void write_json(const struct ordain_block *block) {
+    struct ordain_bytes data = block->data;
+    struct ordain_envelope envelope;
+    struct ordain_bytes transaction;
+    printf("{\"height\":%" PRIu64 ",\"hash\":", block->height);
+    cli_json_hex(stdout, block->hash, ORDAIN_HASH_SIZE);
+    printf(",\"previous\":");
+    cli_json_hex(stdout, block->previous_hash, ORDAIN_HASH_SIZE);
+    printf(",\"data_root\":");
+    cli_json_hex(stdout, block->data_root, ORDAIN_HASH_SIZE);
+    printf(",\"seq\":%" PRIu64 ",\"transactions\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"envelopes\":[", block->last_seq,
+           block->transaction_count, block->byte_count);
+    for (bool first = true; ordain_envelope_next(&envelope, &data); first = false) {
+        printf("%s{\"kind\":\"%s\",\"id\":", first ? "" : ",", kind_name(envelope.kind));
+        cli_json_hex(stdout, envelope.id, ORDAIN_HASH_SIZE);
+        printf(",\"client\":");
+        cli_json_hex(stdout, envelope.client, ORDAIN_HASH_SIZE);
+        printf(",\"sequence\":%" PRIu64 ",\"transactions\":[", envelope.sequence);
+        for (bool first_of_all = true; ordain_transaction_next(&transaction, &envelope.transactions);
+             first_of_all = false) {
+            if (!first_of_all)
+                putchar(',');
+            cli_json_hex(stdout, transaction.data, transaction.size);
+        }
+        printf("]}");
+    }
+    printf("]}\n");
+}
+
+static bool write_files(const struct ordain_block *block, const char *folder) {
+    struct ordain_bytes data = block->data;
+    struct ordain_envelope envelope;
+    struct ordain_bytes transaction;
+    char path[4096];
+    for (unsigned e = 0; ordain_envelope_next(&envelope, &data); e++) {
+        if (envelope.kind != ORDAIN_ENVELOPE_TRANSACTIONS)
+            continue;
+        for (unsigned t = 0; ordain_transaction_next(&transaction, &envelope.transactions); t++) {
+            int size = snprintf(path, sizeof(path), "%s/%010" PRIu64 "-%05u-%05u", folder, block->height, e, t);
+            if (size < 0 || (size_t) size >= sizeof(path) ||
+                !cli_write_file("deliver", path, transaction.data, transaction.size))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool write_string(FILE *to, struct ordain_bytes bytes) {
+    uint8_t length[sizeof(uint32_t)];
+    ord_store_u32(length, (uint32_t) bytes.size);
+    return fwrite(length, 1, sizeof(length), to) == sizeof(length) &&
+           fwrite(bytes.data, 1, bytes.size, to) == bytes.size;
+}
+
+static bool on_block(void *context, const struct ordain_block *block) {
+    struct output *output = context;
+    bool ok = true;
+    switch (output->arguments->format) {
+    case DELIVER_TEXT:
+        write_text(block);
+        break;
+    case DELIVER_HEX:
+        write_hex(block);
+        break;
+    case DELIVER_JSON:
+        write_json(block);
+        break;
+    case DELIVER_FILES:
+        ok = write_files(block, output->arguments->raw_folder);
+        break;
+    }
+    if (output->chain != NULL)
+        ok = ok && write_string(output->chain, block->header) && write_string(output->chain, block->data);
+    if (output->arguments->to == ORDAIN_TO_FOREVER)
+        fflush(stdout);
+    if (!ok || ferror(stdout) != 0)
+        output->failed = true;
+    return !output->failed;
+}
+
+static void on_problem(void *context, uint32_t replica, const char *why) {
+    const struct output *output = context;
+    fprintf(stderr, "ordain deliver: replica %" PRIu32 " (%s) fails: %s\n", replica,
+            ordain_replica_address(output->client, replica), why);
+}
+
+static bool on_stop(void *context) {
+    (void) context;
+    return stop_asked != 0;
+}
+
+/* ---- The command ------------------------------------------------------------------------------------------------ */
+
+static int report(const struct deliver_arguments *arguments, const struct ordain_delivered *delivered,
+                  enum ordain_error error, const char *why, bool write_failed) {
+    bool stopped = error == ORDAIN_STOPPED && stop_asked != 0;
+    if (write_failed) {
+        fprintf(stderr, "ordain deliver: writing failed\n");
+        return CLI_EXIT_INTERNAL;
+    }
+    if (error != ORDAIN_OK && !stopped)
+        fprintf(stderr, "ordain deliver: %s: %s\n", ordain_error_name(error),
+                error == ORDAIN_TIMEOUT && why[0] == '\0' ? "the next block did not come in time" : why);
+    if (delivered->blocks > 0 && !arguments->quiet) {
+        fprintf(stderr,
+                "verified: blocks %" PRIu64 "..%" PRIu64 ", %" PRIu64 " transactions, %" PRIu64 " certificates, head ",
+                delivered->first, delivered->last, delivered->transactions, delivered->certificates);
+        cli_print_hex(stderr, delivered->head_hash, ORDAIN_HASH_SIZE);
+        fputc('\n', stderr);
+    }
+    if (error == ORDAIN_TIMEOUT || error == ORDAIN_NOT_READY)
+        return CLI_EXIT_FAILED; /* replicas answer, but what is wanted is not there */
+    return stopped ? CLI_EXIT_OK : error == ORDAIN_INVALID ? CLI_EXIT_USAGE : cli_exit_of(error);
+}
+
+static int run(const struct deliver_arguments *arguments) {
+    struct output output = {.arguments = arguments};
+    struct ordain_delivered delivered;
+    char why[ORDAIN_TEXT_SIZE] = "";
+    if (arguments->raw_folder != NULL && !cli_make_folder("deliver", arguments->raw_folder))
+        return CLI_EXIT_USAGE;
+    int code = cli_connect(&output.client, "deliver", &arguments->connection, false);
+    if (code != CLI_EXIT_OK)
+        return code;
+    if (arguments->chain_file != NULL) {
+        output.chain = fopen(arguments->chain_file, "wb");
+        if (output.chain == NULL) {
+            perror(arguments->chain_file);
+            ordain_close(output.client);
+            return CLI_EXIT_USAGE;
+        }
+    }
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    struct ordain_deliver deliver = {
+        .from = arguments->from,
+        .to = arguments->to,
+        .wait_ms = arguments->timeout_ms,
+        .poll_ms = 1000,
+        .bytes_max = arguments->bytes_max,
+        .on_block = on_block,
+        .on_problem = on_problem,
+        .stop = on_stop,
+        .context = &output,
+    };
+    enum ordain_error error = ordain_deliver(output.client, &deliver, &delivered, why, sizeof(why));
+    if (output.chain != NULL && fclose(output.chain) != 0)
+        output.failed = true;
+    if (fflush(stdout) != 0)
+        output.failed = true;
+    code = report(arguments, &delivered, error, why, output.failed);
+    ordain_close(output.client);
+    return code;
+}
+
+int cli_deliver(int argc, char **argv) {
+    struct deliver_arguments arguments;
+    bool help = false;
+    int code = parse_arguments(&arguments, &help, argc, argv);
+    return code != CLI_EXIT_OK || help ? code : run(&arguments);
+}

@@ -1,0 +1,187 @@
+/*
+ * `ordain start`: one replica as a process. Signals, readiness, exit codes; the replica itself is node/replica.h.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "node/replica.h"
+
+#define WHY_MAX 2048
+
+/* Set before the signals are let through, and not changed until they are blocked again. */
+static struct replica *running;
+
+static void on_stop_signal(int number) {
+    (void) number;
+    replica_stop(running);
+}
+
+static void print_help(void) {
+    printf(
+        "Usage: ordain start --config FILE [--log-level error|warn|info|debug]\n"
+        "\n"
+        "Runs a replica in the foreground. FILE is the node.cfg that `ordain init` made. When the replica listens it\n"
+        "prints one line on standard output,\n"
+        "  ready replica=0 port=7050 client_port=7051\n"
+        "and tells systemd (Type=notify). The log goes to standard error, one key=value line an event.\n"
+        "\n"
+        "SIGTERM or SIGINT stops it cleanly. It may be killed at any time all the same: what it promised is on disk\n"
+        "before it is promised.\n"
+        "\n"
+        "  --log-level LEVEL  instead of the file's\n"
+        "\n"
+        "Exit codes: 0 stopped as asked; 2 wrong configuration (files that do not belong together, a key that others\n"
+        "may read, a port or a ledger in use); 4 the disk failed or something inside broke.\n");
+}
+
+/*
+ * One datagram to systemd's socket, as sd_notify(3) sends it; without the library. Nobody waits for it: a failure is said and
+ * otherwise ignored.
+ */
+static void notify_systemd(const char *state) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    if (path == NULL || (path[0] != '/' && path[0] != '@'))
+        return;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length >= sizeof(address.sun_path))
+        return;
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0'; /* an abstract name */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length);
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *) &address, size) < 0)
+        fprintf(stderr, "ordain start: NOTIFY_SOCKET: %s\n", strerror(errno));
+    close(fd);
+}
+
+/* CLI_EXIT_OK with *path NULL: help was asked for and given. */
+static int parse_arguments(const char **path, const char **level, int argc, char **argv) {
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"log-level", required_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
+    };
+    *path = NULL;
+    *level = NULL;
+    optind = 1;
+    for (int code; (code = getopt_long(argc, argv, "hc:", options, NULL)) != -1;) {
+        switch (code) {
+        case 'h':
+            print_help();
+            *path = NULL;
+            return CLI_EXIT_OK;
+        case 'c':
+            *path = optarg;
+            break;
+        case 'l':
+            *level = optarg;
+            break;
+        default:
+            return CLI_EXIT_USAGE;
+        }
+    }
+    if (*path == NULL || optind != argc) {
+        fprintf(stderr, "ordain start: %s; see `ordain start --help`\n",
+                *path == NULL ? "--config FILE is missing" : "too many arguments");
+        return CLI_EXIT_USAGE;
+    }
+    return CLI_EXIT_OK;
+}
+
+static int load_config(struct node_config *config, const char *path, const char *level) {
+    char why[WHY_MAX] = "";
+    if (node_config_load(config, path, why, sizeof(why)) != ORD_OK) {
+        fprintf(stderr, "ordain start: %s\n", why);
+        return CLI_EXIT_USAGE;
+    }
+    if (level != NULL && node_log_level_parse(&config->log_level, level) != ORD_OK) {
+        fprintf(stderr, "ordain start: --log-level wants error, warn, info or debug, found '%s'\n", level);
+        return CLI_EXIT_USAGE;
+    }
+    return CLI_EXIT_OK;
+}
+
+/* Is it for whoever wrote the configuration to mend? All else is the machine's fault, or ours. */
+static bool configuration_fault(enum ord_err err) {
+    static const enum ord_err faults[] = {
+        ORD_ERR_INVALID,  ORD_ERR_TOO_LARGE, ORD_ERR_NOT_FOUND, ORD_ERR_FORBIDDEN,   ORD_ERR_BAD_SIGNATURE,
+        ORD_ERR_MISMATCH, ORD_ERR_IN_USE,    ORD_ERR_BUSY,      ORD_ERR_UNSUPPORTED,
+    };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (err == faults[i])
+            return true;
+    return false;
+}
+
+static int run(const struct node_config *config) {
+    char why[WHY_MAX] = "";
+    enum ord_err err = replica_create(&running, config, why, sizeof(why));
+    if (err != ORD_OK) {
+        fprintf(stderr, "ordain start: %s\n", why[0] != '\0' ? why : ord_err_text(err));
+        return configuration_fault(err) ? CLI_EXIT_USAGE : CLI_EXIT_INTERNAL;
+    }
+    printf("ready replica=%u port=%u client_port=%u\n", config->replica, (unsigned) replica_port(running),
+           (unsigned) replica_client_port(running));
+    fflush(stdout);
+    notify_systemd("READY=1\n");
+
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    err = replica_run(running);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+    notify_systemd("STOPPING=1\n");
+    if (err != ORD_OK)
+        fprintf(stderr, "ordain start: stopped: %s\n", ord_err_text(err));
+    replica_destroy(running);
+    running = NULL;
+    return err == ORD_OK ? CLI_EXIT_OK : CLI_EXIT_INTERNAL;
+}
+
+int cli_start(int argc, char **argv) {
+    const char *path;
+    const char *level;
+    int exit_code = parse_arguments(&path, &level, argc, argv);
+    if (exit_code != CLI_EXIT_OK || path == NULL)
+        return exit_code;
+
+    /* Blocked before any thread starts, so that every thread inherits it and the signal comes here, when there is what to stop. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    struct sigaction stop = {.sa_handler = on_stop_signal};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ||
+        sigaction(SIGPIPE, &ignore, NULL) != 0) {
+        perror("ordain start: sigaction");
+        return CLI_EXIT_INTERNAL;
+    }
+
+    struct node_config *config = calloc(1, sizeof(*config));
+    if (config == NULL)
+        return CLI_EXIT_INTERNAL;
+    exit_code = load_config(config, path, level);
+    if (exit_code == CLI_EXIT_OK)
+        exit_code = run(config);
+    free(config);
+    return exit_code;
+}

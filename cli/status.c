@@ -1,0 +1,230 @@
+/*
+ * `ordain status`: what every replica of the channel says of itself.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client_common.h"
+#include "cli/report.h"
+
+#define TIMEOUT_MS_DEFAULT 2000u
+
+struct status_arguments {
+    struct cli_connection connection;
+    bool json;
+    bool counters;
+    uint32_t timeout_ms;
+};
+
+static void print_help(void) {
+    printf("Usage: ordain status --config FILE [OPTIONS]\n"
+           "\n"
+           "Asks every replica of the channel how it is, and prints a table. What a replica says of itself is not\n"
+           "proved; compare the replicas, or use `ordain deliver`, which proves what it prints.\n"
+           "\n"
+           "  --config FILE        the client.cfg that `ordain init` made\n"
+           "  --channel NAME       must be the channel of the genesis block\n"
+           "  --replica N          only replica N (from 0)\n"
+           "  --timeout SECONDS    how long to wait for an answer (default 2)\n"
+           "  --counters           every counter of every replica, too\n"
+           "  --json               one JSON object with everything\n"
+           "\n"
+           "Columns: VIEW counts the primaries so far (Raft: term); HEIGHT is the newest block, CERTIFIED the newest\n"
+           "with enough signatures to prove it; SEQ the batches executed, STABLE those that the log no longer needs;\n"
+           "FLIGHT the batches under way; POOL the envelopes that wait; LINKS the other replicas that it is connected\n"
+           "to; STATE says \"ok\", or what is the matter.\n"
+           "\n"
+           "Examples:\n"
+           "  ordain status --config try/client/client.cfg\n"
+           "  ordain status --config try/client/client.cfg --json | python3 -m json.tool\n"
+           "\n"
+           "Exit codes: 0 at least one replica answers; 2 wrong arguments or configuration; 3 none answers.\n");
+}
+
+static const struct option options[] = {
+    {"help", no_argument, NULL, 'h'},          {"config", required_argument, NULL, 'c'},
+    {"channel", required_argument, NULL, 'C'}, {"replica", required_argument, NULL, 'r'},
+    {"timeout", required_argument, NULL, 't'}, {"counters", no_argument, NULL, 'k'},
+    {"json", no_argument, NULL, 'j'},          {NULL, 0, NULL, 0},
+};
+
+static int parse_arguments(struct status_arguments *out, bool *help, int argc, char **argv) {
+    memset(out, 0, sizeof(*out));
+    cli_connection_init(&out->connection);
+    out->timeout_ms = TIMEOUT_MS_DEFAULT;
+    *help = false;
+    optind = 1;
+    for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        bool ok = true;
+        switch (code) {
+        case 'h':
+            print_help();
+            *help = true;
+            return CLI_EXIT_OK;
+        case 'c':
+            out->connection.config_file = optarg;
+            break;
+        case 'C':
+            out->connection.channel = optarg;
+            break;
+        case 'r':
+            ok = cli_connection_replica(&out->connection, "status", optarg);
+            break;
+        case 't':
+            ok = cli_seconds(&out->timeout_ms, "status", "--timeout", optarg);
+            break;
+        case 'k':
+            out->counters = true;
+            break;
+        case 'j':
+            out->json = true;
+            break;
+        default:
+            ok = false;
+            break;
+        }
+        if (!ok)
+            return CLI_EXIT_USAGE;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "ordain status: what is '%s'? See `ordain status --help`\n", argv[optind]);
+        return CLI_EXIT_USAGE;
+    }
+    return CLI_EXIT_OK;
+}
+
+static const char *state_of(const struct ordain_status *status) {
+    if (status->why[0] != '\0')
+        return status->why;
+    if (status->syncing)
+        return "catching up";
+    return status->intake_open ? "ok" : "takes nothing in (disk)";
+}
+
+static void print_table(struct ordain *client, const struct ordain_status *list, uint32_t count) {
+    struct ordain_channel channel;
+    ordain_channel(client, &channel);
+    printf("channel %s, %s, %" PRIu32 " replicas, network ", channel.name, channel.consensus, channel.replica_count);
+    cli_print_hex(stdout, channel.genesis_hash, 8);
+    printf("\n\n%-8s%-23s%-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW", "PRIMARY",
+           "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ordain_status *status = &list[i];
+        char primary[24] = "-";
+        printf("%-8" PRIu32 "%-23s", status->replica, ordain_replica_address(client, status->replica));
+        if (!status->reachable) {
+            printf("%-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-",
+                   status->why[0] != '\0' ? status->why : "unreachable");
+            continue;
+        }
+        if (status->leader >= 0)
+            snprintf(primary, sizeof(primary), "%" PRId64, status->leader);
+        printf("%-10s%6" PRIu64 "%9s%9" PRIu64 "%10" PRIu64 "%9" PRIu64 "%9" PRIu64 "%7" PRIu32 "%8" PRIu64 "%6" PRIu32
+               "  %s\n",
+               status->consensus, status->view, primary, status->height, status->certified_height, status->seq,
+               status->stable_seq, status->in_flight, status->pool_envelopes, status->links_up, state_of(status));
+    }
+}
+
+static void print_counters(const struct ordain_status *list, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i].counter_count == 0)
+            continue;
+        printf("\nreplica %" PRIu32 "\n", list[i].replica);
+        for (uint32_t c = 0; c < list[i].counter_count; c++)
+            printf("  %-40s %" PRIu64 "\n", list[i].counters[c].name, list[i].counters[c].value);
+    }
+}
+
+static void print_json_replica(struct ordain *client, const struct ordain_status *status) {
+    printf("{\"replica\":%" PRIu32 ",\"address\":", status->replica);
+    cli_json_text(stdout, ordain_replica_address(client, status->replica));
+    printf(",\"reachable\":%s", status->reachable ? "true" : "false");
+    printf(",\"state\":");
+    cli_json_text(stdout, status->reachable || status->why[0] != '\0' ? state_of(status) : "unreachable");
+    if (!status->reachable) {
+        putchar('}');
+        return;
+    }
+    printf(",\"consensus\":");
+    cli_json_text(stdout, status->consensus);
+    printf(",\"version\":");
+    cli_json_text(stdout, status->version);
+    printf(",\"epoch\":%" PRIu64 ",\"view\":%" PRIu64, status->epoch, status->view);
+    if (status->leader >= 0)
+        printf(",\"primary\":%" PRId64, status->leader);
+    else
+        printf(",\"primary\":null");
+    printf(",\"height\":%" PRIu64 ",\"certified_height\":%" PRIu64 ",\"head\":", status->height,
+           status->certified_height);
+    cli_json_hex(stdout, status->head_hash, ORDAIN_HASH_SIZE);
+    printf(",\"state_digest\":");
+    cli_json_hex(stdout, status->state_digest, ORDAIN_HASH_SIZE);
+    printf(",\"seq\":%" PRIu64 ",\"stable_seq\":%" PRIu64 ",\"in_flight\":%" PRIu32 ",\"pool_envelopes\":%" PRIu64
+           ",\"pool_bytes\":%" PRIu64 ",\"uptime_ms\":%" PRIu64
+           ",\"syncing\":%s,\"intake_open\":%s,\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           status->seq, status->stable_seq, status->in_flight, status->pool_envelopes, status->pool_bytes,
+           status->uptime_ms, status->syncing ? "true" : "false", status->intake_open ? "true" : "false",
+           status->links_up);
+    for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
+        if ((status->peers_up >> i & 1u) != 0)
+            printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);
+    printf("],\"counters\":{");
+    for (uint32_t i = 0; i < status->counter_count; i++) {
+        if (i > 0)
+            putchar(',');
+        cli_json_text(stdout, status->counters[i].name);
+        printf(":%" PRIu64, status->counters[i].value);
+    }
+    printf("}}");
+}
+
+static void print_json(struct ordain *client, const struct ordain_status *list, uint32_t count) {
+    struct ordain_channel channel;
+    ordain_channel(client, &channel);
+    printf("{\"channel\":");
+    cli_json_text(stdout, channel.name);
+    printf(",\"consensus\":");
+    cli_json_text(stdout, channel.consensus);
+    printf(",\"genesis\":");
+    cli_json_hex(stdout, channel.genesis_hash, ORDAIN_HASH_SIZE);
+    printf(",\"replicas\":[");
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            putchar(',');
+        print_json_replica(client, &list[i]);
+    }
+    printf("]}\n");
+}
+
+int cli_status(int argc, char **argv) {
+    struct status_arguments arguments;
+    struct ordain *client = NULL;
+    uint32_t count = 0;
+    bool help = false;
+    int code = parse_arguments(&arguments, &help, argc, argv);
+    if (code != CLI_EXIT_OK || help)
+        return code;
+    struct ordain_status *list = calloc(ORDAIN_REPLICA_MAX, sizeof(*list));
+    if (list == NULL)
+        return CLI_EXIT_INTERNAL;
+    code = cli_connect(&client, "status", &arguments.connection, false);
+    if (code == CLI_EXIT_OK) {
+        enum ordain_error error = ordain_status(client, list, &count, arguments.timeout_ms);
+        if (arguments.json)
+            print_json(client, list, count);
+        else
+            print_table(client, list, count);
+        if (arguments.counters && !arguments.json)
+            print_counters(list, count);
+        if (error != ORDAIN_OK)
+            fprintf(stderr, "ordain status: no replica answers\n");
+        code = cli_exit_of(error);
+        ordain_close(client);
+    }
+    free(list);
+    return code;
+}

@@ -1,0 +1,28 @@
+/*
+ * The arguments of `ordain submit`.
+ */
+#ifndef ORDAIN_CLI_SUBMIT_H
+#define ORDAIN_CLI_SUBMIT_H
+
+#include "cli/client_common.h"
+#include "cli/input.h"
+
+struct submit_arguments {
+    struct cli_connection connection;
+    const char *path; /* NULL: generate */
+    enum cli_input_format format;
+    uint32_t per_envelope;
+    bool wait;
+    const char *receipts_folder; /* NULL: not wanted */
+    bool json;
+    bool quiet;
+    uint64_t rate;     /* transactions a second; 0: as fast as it goes */
+    uint64_t generate; /* transactions to make up; 0: read them */
+    size_t generate_size;
+    uint32_t timeout_ms; /* without any progress */
+};
+
+/* CLI_EXIT_OK with *help: help was asked for and given. */
+int submit_arguments_parse(struct submit_arguments *out, bool *help, int argc, char **argv);
+
+#endif

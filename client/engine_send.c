@@ -1,0 +1,335 @@
+/*
+ * What to send where. Submit requests follow the leader's hint, waits follow the submits; both move on when a replica
+ * is busy, silent, gone or lying. A request is sent at once while few are under way; under load, envelopes gather
+ * meanwhile and requests grow by themselves.
+ */
+#include <stdlib.h>
+
+#include "client/engine_internal.h"
+#include "core/assert.h"
+
+#define SUBMITS_EAGER      2u /* so many are sent however small they are */
+#define WAITS_EAGER        4u
+#define WAIT_GROUP_WORTH   64u /* beyond WAITS_EAGER, a wait is for at least so many */
+#define BUSY_IN_ROW_MAX    3u
+#define WAIT_CALL_EXTRA_MS 3000u
+#define STALL_US           2000000u
+#define OPINION_US         2000000u
+
+static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
+    struct engine_request *request = context;
+    struct client_engine *engine = request->engine;
+    request->result = result;
+    request->reply = result == ORD_OK ? reply : NULL;
+    request->next = NULL;
+    pthread_mutex_lock(&engine->lock);
+    *engine->replies_tail = request;
+    engine->replies_tail = &request->next;
+    if (engine->sleeping)
+        pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* ---- Which replica ---------------------------------------------------------------------------------------------- */
+
+static bool may_ask(const struct client_engine *engine, uint32_t replica, ord_replica_set except) {
+    return replica < engine->peer_count && (except & ord_replica_bit(replica)) == 0 &&
+           client_replica_up(&engine->client->replicas, replica);
+}
+
+static bool avoided(const struct client_engine *engine, uint32_t replica) {
+    return engine->peers[replica].avoid_until_us > engine->now_us;
+}
+
+/*
+ * The first from `start` on that may be asked, is not avoided, and is not busy; else, as a last resort, one that is
+ * avoided; a replica that is merely busy is not passed over for one that is avoided. ENGINE_NO_REPLICA: none now (the
+ * timer is set).
+ */
+static uint32_t choose(struct client_engine *engine, uint32_t start, ord_replica_set except, bool for_wait) {
+    uint32_t avoided_one = ENGINE_NO_REPLICA;
+    bool busy = false;
+    for (uint32_t i = 0; i < engine->peer_count; i++) {
+        uint32_t replica = (start + i) % engine->peer_count;
+        if (!may_ask(engine, replica, except))
+            continue;
+        const struct engine_peer *peer = &engine->peers[replica];
+        uint64_t not_before = for_wait ? peer->wait_after_us : peer->not_before_us;
+        if (avoided(engine, replica)) {
+            if (avoided_one == ENGINE_NO_REPLICA && not_before <= engine->now_us)
+                avoided_one = replica;
+            continue;
+        }
+        if (not_before <= engine->now_us)
+            return replica;
+        busy = true;
+        engine_timer(engine, not_before);
+        /* Give a busy leader its time; only when it stays busy the next is asked. */
+        if (!for_wait && replica == engine->target && peer->busy_in_row < BUSY_IN_ROW_MAX)
+            return ENGINE_NO_REPLICA;
+    }
+    if (!busy && avoided_one != ENGINE_NO_REPLICA)
+        return avoided_one;
+    engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+    return ENGINE_NO_REPLICA;
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------------------------- */
+
+static struct engine_request *request_create(struct client_engine *engine, enum engine_request_kind kind,
+                                             uint32_t replica, uint32_t capacity) {
+    struct engine_request *request = calloc(1, sizeof(*request) + (size_t) capacity * sizeof(struct client_entry *));
+    if (request == NULL)
+        return NULL;
+    request->engine = engine;
+    request->kind = kind;
+    request->replica = replica;
+    return request;
+}
+
+/* True when it is under way; then the reply will come. False: nothing happened, the request is the caller's. */
+static bool call(struct engine_request *request, const client_request *message, uint32_t timeout_ms) {
+    struct client_engine *engine = request->engine;
+    struct net_message *packed = NULL;
+    if (client_request_pack(&packed, message) == ORD_OK) {
+        enum ord_err err =
+            net_client_call(engine->client->replicas.list[request->replica].net, packed, timeout_ms, on_reply, request);
+        if (err == ORD_OK)
+            return true;
+        if (err != ORD_ERR_BUSY)
+            engine->peers[request->replica].avoid_until_us = engine->now_us + ENGINE_AVOID_DOWN_US;
+    }
+    engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+    return false;
+}
+
+/* Puts the entries of a request that was not sent back where they came from. */
+static void take_back(struct engine_request *request, struct client_entries *list) {
+    struct client_entries entries = {0};
+    for (uint32_t i = 0; i < request->count; i++)
+        client_entries_push(&entries, request->entries[i]);
+    client_entries_prepend(list, &entries);
+    engine_request_free(request);
+}
+
+static bool send_submit(struct engine_request *request, struct client_entries *list) {
+    struct client_engine *engine = request->engine;
+    ProtobufCBinaryData *envelopes = calloc(request->count, sizeof(*envelopes));
+    if (envelopes == NULL) {
+        engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+        take_back(request, list);
+        return false;
+    }
+    for (uint32_t i = 0; i < request->count; i++)
+        envelopes[i] = (ProtobufCBinaryData) {request->entries[i]->size, request->entries[i]->envelope};
+    client_request message;
+    client_request_init(&message, engine->client->config.channel);
+    Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
+    submit.n_envelopes = request->count;
+    submit.envelopes = envelopes;
+    message.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
+    message.submit = &submit;
+    bool sent = call(request, &message, engine->client->config.timeout_ms);
+    free(envelopes);
+    if (sent) {
+        engine->submits++;
+        engine->statistics.requests++;
+    } else {
+        take_back(request, list);
+    }
+    return sent;
+}
+
+static void pump_outbox(struct client_engine *engine) {
+    uint32_t per_request = engine->client->config.envelopes_per_request;
+    while (engine->outbox.head != NULL && engine->submits < engine->client->config.in_flight_max) {
+        if (engine->outbox.count < per_request && engine->submits >= SUBMITS_EAGER)
+            break;
+        uint32_t replica = choose(engine, engine->target, 0, false);
+        if (replica == ENGINE_NO_REPLICA)
+            break;
+        engine->target = replica;
+        struct engine_request *request = request_create(engine, ENGINE_REQUEST_SUBMIT, replica, per_request);
+        if (request == NULL) {
+            engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+            break;
+        }
+        size_t bytes = 0;
+        while (engine->outbox.head != NULL && request->count < per_request) {
+            const struct client_entry *next = engine->outbox.head;
+            if (request->count > 0 && (bytes + next->size > CLIENT_SUBMIT_BYTES_MAX || next->alone))
+                break;
+            bytes += next->size;
+            request->entries[request->count++] = client_entries_pop(&engine->outbox);
+            if (next->alone)
+                break;
+        }
+        if (!send_submit(request, &engine->outbox))
+            break;
+    }
+}
+
+/* What one replica refused is offered to the others, one by one, until enough of them agree. */
+static void pump_opinions(struct client_engine *engine) {
+    uint32_t count = engine->opinions.count;
+    while (count-- > 0 && engine->submits < engine->client->config.in_flight_max) {
+        struct client_entry *entry = client_entries_pop(&engine->opinions);
+        bool others = false;
+        for (uint32_t i = 0; i < engine->peer_count; i++)
+            others = others || may_ask(engine, i, entry->refused_by);
+        /* Everybody who can be asked has refused it, and the others had their time to come. */
+        if (!others && entry->submitted_us + OPINION_US <= engine->now_us) {
+            engine_fail(engine, entry, entry->refusal, entry->words);
+            continue;
+        }
+        uint32_t replica = choose(engine, engine->target, entry->refused_by, false);
+        struct engine_request *request =
+            replica == ENGINE_NO_REPLICA ? NULL : request_create(engine, ENGINE_REQUEST_SUBMIT, replica, 1);
+        if (request == NULL) {
+            client_entries_push(&engine->opinions, entry);
+            continue;
+        }
+        request->entries[request->count++] = entry;
+        if (!send_submit(request, &engine->opinions))
+            break;
+    }
+}
+
+static void pump_waits(struct client_engine *engine) {
+    while (engine->waiting.head != NULL && engine->waits < ENGINE_WAITS_MAX) {
+        if (engine->waits >= WAITS_EAGER && engine->waiting.count < WAIT_GROUP_WORTH)
+            break;
+        uint32_t replica = choose(engine, engine->wait_target, 0, true);
+        if (replica == ENGINE_NO_REPLICA)
+            break;
+        engine->wait_target = replica;
+        uint32_t count = engine->waiting.count < CLIENT_WAIT_GROUP_MAX ? engine->waiting.count : CLIENT_WAIT_GROUP_MAX;
+        struct engine_request *request = request_create(engine, ENGINE_REQUEST_WAIT, replica, count);
+        if (request == NULL) {
+            engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+            break;
+        }
+        uint64_t sequences[CLIENT_WAIT_GROUP_MAX];
+        while (request->count < count) {
+            struct client_entry *entry = client_entries_pop(&engine->waiting);
+            sequences[request->count] = entry->sequence;
+            request->entries[request->count++] = entry;
+        }
+        client_request message;
+        client_request_init(&message, engine->client->config.channel);
+        Ordain__V1__WaitRequest wait = ORDAIN__V1__WAIT_REQUEST__INIT;
+        wait.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
+        wait.n_sequences = request->count;
+        wait.sequences = sequences;
+        wait.timeout_ms = ENGINE_WAIT_MS;
+        message.kind_case = ORDAIN__V1__REQUEST__KIND_WAIT;
+        message.wait = &wait;
+        uint32_t timeout_ms = engine->client->config.timeout_ms;
+        uint32_t extra_ms = timeout_ms < WAIT_CALL_EXTRA_MS ? timeout_ms : WAIT_CALL_EXTRA_MS;
+        if (!call(request, &message, ENGINE_WAIT_MS + extra_ms)) {
+            take_back(request, &engine->waiting);
+            break;
+        }
+        engine->waits++;
+    }
+}
+
+static void pump_doubts(struct client_engine *engine) {
+    while (engine->doubts.head != NULL && engine->probes < ENGINE_PROBES_MAX) {
+        struct client_entry *entry = client_entries_pop(&engine->doubts);
+        uint32_t replica = choose(engine, engine->wait_target, entry->absent_by, true);
+        if (replica == ENGINE_NO_REPLICA && entry->absent_by != 0) {
+            entry->absent_by = 0; /* ask around once more */
+            replica = choose(engine, engine->wait_target, 0, true);
+        }
+        struct engine_request *request =
+            replica == ENGINE_NO_REPLICA ? NULL : request_create(engine, ENGINE_REQUEST_PROBE, replica, 1);
+        if (request == NULL) {
+            client_entries_push(&engine->doubts, entry);
+            engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+            break;
+        }
+        request->entries[request->count++] = entry;
+        client_request message;
+        client_request_init(&message, engine->client->config.channel);
+        Ordain__V1__ReceiptRequest ask = ORDAIN__V1__RECEIPT_REQUEST__INIT;
+        ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
+        ask.sequence = entry->sequence;
+        message.kind_case = ORDAIN__V1__REQUEST__KIND_RECEIPT;
+        message.receipt = &ask;
+        if (!call(request, &message, engine->client->config.timeout_ms)) {
+            take_back(request, &engine->doubts);
+            break;
+        }
+        engine->probes++;
+    }
+}
+
+void engine_want_number(struct client_engine *engine, struct client_entry *entry) {
+    if (engine->renumber.head == NULL) {
+        engine->positions_at_us = 0;
+        engine->positions_since = engine->now_us;
+        engine->renumber_at_us = engine->now_us + ENGINE_RENUMBER_US;
+        engine_ask_positions(engine);
+    }
+    client_entries_push(&engine->renumber, entry);
+}
+
+void engine_ask_positions(struct client_engine *engine) {
+    if (engine->now_us < engine->positions_at_us)
+        return;
+    engine->positions_at_us = engine->now_us + ENGINE_POSITION_US;
+    client_request message;
+    client_request_init(&message, engine->client->config.channel);
+    Ordain__V1__ClientRequest ask = ORDAIN__V1__CLIENT_REQUEST__INIT;
+    ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
+    message.kind_case = ORDAIN__V1__REQUEST__KIND_CLIENT;
+    message.client = &ask;
+    for (uint32_t i = 0; i < engine->peer_count; i++) {
+        if (!may_ask(engine, i, 0))
+            continue;
+        struct engine_request *request = request_create(engine, ENGINE_REQUEST_POSITION, i, 0);
+        if (request == NULL)
+            return;
+        if (call(request, &message, engine->client->config.timeout_ms))
+            engine->others++;
+        else
+            engine_request_free(request);
+    }
+}
+
+void engine_offer_registration(struct client_engine *engine, uint32_t replica) {
+    uint8_t *envelope = NULL;
+    size_t size = 0;
+    struct engine_request *request = request_create(engine, ENGINE_REQUEST_REGISTER, replica, 0);
+    if (request == NULL ||
+        client_registration(engine->client, engine->signing.config_sequence, &envelope, &size) != ORD_OK) {
+        free(request);
+        return;
+    }
+    ProtobufCBinaryData bytes = {size, envelope};
+    client_request message;
+    client_request_init(&message, engine->client->config.channel);
+    Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
+    submit.n_envelopes = 1;
+    submit.envelopes = &bytes;
+    message.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
+    message.submit = &submit;
+    if (call(request, &message, engine->client->config.timeout_ms))
+        engine->others++;
+    else
+        engine_request_free(request);
+    free(envelope);
+}
+
+void engine_pump(struct client_engine *engine) {
+    if (engine->renumber.head != NULL)
+        engine_renumber(engine);
+    /* Nothing becomes final: perhaps our idea of where we stand is wrong. */
+    if (engine->now_us > engine->progress_at_us + STALL_US)
+        engine_ask_positions(engine);
+    pump_outbox(engine);
+    pump_opinions(engine);
+    pump_waits(engine);
+    pump_doubts(engine);
+}

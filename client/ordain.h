@@ -1,0 +1,320 @@
+/*
+ * libordain: the client library of Ordain. Submits transactions to a channel and keeps them until there is a proof
+ * that they are final; fetches receipts and blocks and checks them against the genesis block alone. No single replica
+ * is trusted.
+ *
+ * Caveats first:
+ * - ACCEPTED says that one replica holds the envelope in memory. Only FINAL (a verified receipt) says that it is
+ *   ordered for good. Until then the library keeps the envelope and submits it again, here or elsewhere, by itself;
+ *   the channel's replay window makes that safe: an envelope is ordered at most once.
+ * - One process per client identity at a time. Two that share one work, but they compete for sequence numbers.
+ * - Functions marked "blocks" may take as long as their timeout. All others return at once.
+ * - Event callbacks run in a thread of the library: they must not block and must not call ordain_submit, ordain_drain
+ *   or ordain_close.
+ * - One client may be used from any number of threads; ordain_close must be the last call.
+ *
+ * This header needs nothing but the C standard library, and works in C99 and in C++.
+ */
+#ifndef ORDAIN_CLIENT_ORDAIN_H
+#define ORDAIN_CLIENT_ORDAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ORDAIN_HASH_SIZE   32
+#define ORDAIN_REPLICA_MAX 64
+#define ORDAIN_NAME_SIZE   65  /* a channel's name, with its terminator */
+#define ORDAIN_TEXT_SIZE   512 /* a sentence that says why */
+#define ORDAIN_ANY_REPLICA (-1)
+
+enum ordain_error {
+    ORDAIN_OK = 0,
+    ORDAIN_INVALID,     /* an argument, a file or a setting is wrong */
+    ORDAIN_TOO_LARGE,   /* larger than the channel allows */
+    ORDAIN_REFUSED,     /* the channel refuses it: malformed, or for another channel */
+    ORDAIN_FORBIDDEN,   /* this client may not do that, or a key file is readable by others */
+    ORDAIN_NOT_FOUND,   /* no such file, channel, client, block or receipt */
+    ORDAIN_NOT_READY,   /* not there yet; ask again */
+    ORDAIN_PRUNED,      /* was there once; the replica does not keep it any more */
+    ORDAIN_UNREACHABLE, /* no replica (or not enough of them) answered */
+    ORDAIN_TIMEOUT,     /* time is over; nothing is known about the outcome */
+    ORDAIN_UNVERIFIED,  /* what a replica gave, or a file holds, does not verify */
+    ORDAIN_STOPPED,     /* a callback said stop, or the client was closed */
+    ORDAIN_NO_MEMORY,
+    ORDAIN_INTERNAL, /* a system or library call failed */
+};
+
+/* "TOO_LARGE"; never NULL. */
+const char *ordain_error_name(enum ordain_error error);
+
+struct ordain; /* a client of one channel */
+
+struct ordain_bytes {
+    const void *data;
+    size_t size;
+};
+
+struct ordain_options {
+    const char *config_file; /* client.cfg */
+    const char *channel;     /* NULL: as client.cfg says; INVALID if it is not the genesis block's */
+    int replica;             /* talk to this replica only; ORDAIN_ANY_REPLICA: to whichever serves best */
+    bool receipts;           /* FINAL events carry the receipt (costs a copy of the envelope) */
+};
+
+void ordain_options_init(struct ordain_options *options);
+
+/*
+ * Opens a client: reads client.cfg, the genesis block and the keys, and starts to connect. Does not wait for a
+ * replica. On failure `why` (may be NULL) gets a sentence; a wrong setting is named with file and line. INVALID,
+ * NOT_FOUND, FORBIDDEN, NO_MEMORY, INTERNAL.
+ */
+enum ordain_error ordain_open(struct ordain **out, const struct ordain_options *options, char *why, size_t why_size);
+/* Blocks shortly. What is not final by now gets a FAILED event (it may be ordered all the same). NULL is fine. */
+void ordain_close(struct ordain *client);
+
+/* The channel, as the genesis block has it. */
+struct ordain_channel {
+    char name[ORDAIN_NAME_SIZE];
+    char consensus[16]; /* "solo", "pbft", "raft" */
+    uint8_t genesis_hash[ORDAIN_HASH_SIZE];
+    uint32_t replica_count;
+    uint32_t certificate_quorum; /* signatures that prove a block */
+    uint32_t envelope_bytes_max; /* AbsoluteMaxBytes */
+    uint32_t transactions_max;   /* in one envelope: MaxMessageCount */
+};
+void ordain_channel(const struct ordain *client, struct ordain_channel *out);
+/* SHA-256 of the client's identity certificate. */
+void ordain_fingerprint(const struct ordain *client, uint8_t out[ORDAIN_HASH_SIZE]);
+/* "host:port" of a replica as it is dialled; NULL when there is none of this index. Lives as long as the client. */
+const char *ordain_replica_address(const struct ordain *client, uint32_t replica);
+
+/* ---- Submitting ------------------------------------------------------------------------------------------------- */
+
+enum ordain_event_kind {
+    ORDAIN_EVENT_ACCEPTED, /* at most once, before FINAL or FAILED */
+    ORDAIN_EVENT_FINAL,    /* the last: a receipt was verified */
+    ORDAIN_EVENT_FAILED,   /* the last: refused, or the client was closed before it was final */
+};
+
+struct ordain_event {
+    enum ordain_event_kind kind;
+    uint64_t sequence;   /* the client's own number of the envelope (it may change until FINAL) */
+    uint64_t elapsed_us; /* since ordain_submit took it */
+    /* FINAL */
+    uint64_t height;
+    uint32_t index;              /* of the envelope in its block */
+    struct ordain_bytes receipt; /* with options.receipts; valid until the callback returns */
+    /* FAILED */
+    enum ordain_error error;
+    const char *message; /* never NULL */
+};
+
+typedef void (*ordain_event_fn)(void *context, const struct ordain_event *event);
+
+/*
+ * Finds out where this client stands on the channel: registers its certificate if need be and learns the sequence
+ * number to go on with. ordain_submit does it by itself at its first call. Blocks. UNREACHABLE, FORBIDDEN, REFUSED,
+ * TIMEOUT.
+ */
+enum ordain_error ordain_prepare(struct ordain *client, uint32_t timeout_ms, char *why, size_t why_size);
+
+/*
+ * Signs one envelope of `count` transactions (1 .. transactions_max) in the calling thread and hands it over.
+ * `on_event` (may be NULL) hears of it. The transactions are copied. Blocks only while too much is in flight
+ * (sequence numbers reach at most 4096 beyond the lowest that is not final; 16 MiB of envelopes). TIMEOUT: still no
+ * room, nothing was done. TOO_LARGE: the envelope would be over the channel's limits, nothing was done. INVALID, and
+ * what ordain_prepare gives.
+ */
+enum ordain_error ordain_submit(struct ordain *client, const struct ordain_bytes *transactions, uint32_t count,
+                                ordain_event_fn on_event, void *context, uint32_t timeout_ms);
+
+/*
+ * Submits one transaction and waits for its receipt. *receipt is malloc'ed, with the envelope (NULL: not wanted).
+ * Blocks. TIMEOUT: it may become final later. The client must have been opened with options.receipts if `receipt` is
+ * wanted.
+ */
+enum ordain_error ordain_order(struct ordain *client, struct ordain_bytes transaction, uint8_t **receipt,
+                               size_t *receipt_size, uint32_t timeout_ms, char *why, size_t why_size);
+
+/* Waits until everything submitted so far is accepted (or final, or failed). Blocks. TIMEOUT. */
+enum ordain_error ordain_drain_accepted(struct ordain *client, uint32_t timeout_ms);
+/* Waits until everything submitted so far is final (or failed). Blocks. TIMEOUT. */
+enum ordain_error ordain_drain_final(struct ordain *client, uint32_t timeout_ms);
+
+struct ordain_statistics {
+    uint64_t submitted;    /* envelopes */
+    uint64_t accepted;     /* at least once */
+    uint64_t final;        /* with a verified receipt */
+    uint64_t failed;       /* refused */
+    uint64_t requests;     /* submit requests sent */
+    uint64_t busy;         /* envelopes sent back by BUSY, to be sent again */
+    uint64_t resent;       /* envelopes sent again for other reasons */
+    uint64_t renumbered;   /* envelopes signed again under a fresh number */
+    uint64_t duplicates;   /* DUPLICATE answers */
+    uint64_t certificates; /* certificates whose signatures were checked */
+    uint64_t replies_bad;  /* replies that were malformed or did not verify */
+};
+void ordain_statistics(struct ordain *client, struct ordain_statistics *out);
+
+/* Why this replica is avoided: it gave something that does not verify. False when it did not. */
+bool ordain_replica_suspect(struct ordain *client, uint32_t replica, char *why, size_t why_size);
+
+/* ---- Receipts --------------------------------------------------------------------------------------------------- */
+
+/* What a verified receipt says. */
+struct ordain_receipt {
+    uint64_t height;
+    uint32_t index; /* of the envelope in its block */
+    uint8_t block_hash[ORDAIN_HASH_SIZE];
+    uint64_t certified_height; /* block that the signatures name; at or above `height` */
+    uint32_t signer_count;
+    uint32_t signers[ORDAIN_REPLICA_MAX];
+    bool has_envelope; /* what follows is known only then */
+    uint8_t envelope_id[ORDAIN_HASH_SIZE];
+    uint8_t client[ORDAIN_HASH_SIZE];
+    uint64_t sequence;
+    uint32_t transaction_count; /* 0: not an envelope of transactions (a registration or configuration) */
+};
+
+/* Fetches and verifies a receipt, with its envelope, from any replica that has it. *receipt is malloc'ed. Blocks. */
+enum ordain_error ordain_receipt_by_sequence(struct ordain *client, uint8_t **receipt, size_t *size,
+                                             const uint8_t fingerprint[ORDAIN_HASH_SIZE], uint64_t sequence,
+                                             uint32_t timeout_ms, char *why, size_t why_size);
+enum ordain_error ordain_receipt_by_place(struct ordain *client, uint8_t **receipt, size_t *size, uint64_t height,
+                                          uint32_t index, uint32_t timeout_ms, char *why, size_t why_size);
+
+/*
+ * Offline: needs the bytes of a genesis block file and of a receipt, and nobody. INVALID: the genesis block is not one.
+ * UNVERIFIED: `why` says what does not hold.
+ */
+enum ordain_error ordain_receipt_verify(struct ordain_receipt *out, struct ordain_bytes genesis,
+                                        struct ordain_bytes receipt, char *why, size_t why_size);
+/* The same against the genesis block that this client has. */
+enum ordain_error ordain_receipt_check(const struct ordain *client, struct ordain_receipt *out,
+                                       struct ordain_bytes receipt, char *why, size_t why_size);
+/* Is `transaction` in the envelope of this receipt? `*index` gets its place. NOT_FOUND; INVALID: no envelope in it. */
+enum ordain_error ordain_receipt_find(uint32_t *index, struct ordain_bytes receipt, struct ordain_bytes transaction);
+
+/* ---- Blocks ----------------------------------------------------------------------------------------------------- */
+
+/* A proved block. Everything in it is valid until the callback returns. */
+struct ordain_block {
+    uint64_t height;
+    uint8_t hash[ORDAIN_HASH_SIZE];
+    uint8_t previous_hash[ORDAIN_HASH_SIZE];
+    uint8_t data_root[ORDAIN_HASH_SIZE];
+    uint32_t envelope_count;
+    uint32_t transaction_count;
+    uint64_t byte_count;
+    uint64_t last_seq;
+    struct ordain_bytes header; /* as hashed */
+    struct ordain_bytes data;   /* the envelopes, u32 length each */
+};
+
+enum ordain_envelope_kind {
+    ORDAIN_ENVELOPE_TRANSACTIONS = 1,
+    ORDAIN_ENVELOPE_REGISTER = 2,
+    ORDAIN_ENVELOPE_CONFIG = 3
+};
+
+struct ordain_envelope {
+    enum ordain_envelope_kind kind;
+    uint8_t id[ORDAIN_HASH_SIZE];
+    uint8_t client[ORDAIN_HASH_SIZE];
+    uint64_t sequence;
+    uint32_t transaction_count;
+    struct ordain_bytes transactions; /* for ordain_transaction_next */
+};
+
+/* Takes the next envelope off `data` (a copy of block->data). False at the end. */
+bool ordain_envelope_next(struct ordain_envelope *out, struct ordain_bytes *data);
+/* Takes the next transaction off `transactions`. False at the end. */
+bool ordain_transaction_next(struct ordain_bytes *out, struct ordain_bytes *transactions);
+
+#define ORDAIN_FROM_NEWEST UINT64_MAX       /* deliver.from */
+#define ORDAIN_TO_NEWEST   UINT64_MAX       /* deliver.to */
+#define ORDAIN_TO_FOREVER  (UINT64_MAX - 1) /* deliver.to */
+
+struct ordain_deliver {
+    uint64_t from;      /* height (0: the genesis block), or ORDAIN_FROM_NEWEST */
+    uint64_t to;        /* height, ORDAIN_TO_NEWEST or ORDAIN_TO_FOREVER */
+    uint32_t wait_ms;   /* how long to wait for a block that is not there yet; 0: for ever */
+    uint32_t poll_ms;   /* longest long poll; 0: 5000 */
+    uint32_t bytes_max; /* of one reply, roughly; 0: 8 MiB */
+    bool (*on_block)(void *context, const struct ordain_block *block); /* false: stop */
+    /* A replica failed and the next is tried; may be NULL. */
+    void (*on_problem)(void *context, uint32_t replica, const char *why);
+    bool (*stop)(void *context); /* asked between replies; may be NULL */
+    void *context;
+};
+
+struct ordain_delivered {
+    uint64_t blocks; /* 0: the other fields mean nothing */
+    uint64_t first;
+    uint64_t last;
+    uint64_t transactions; /* of clients: registrations and configurations are not counted */
+    uint64_t certificates; /* checked */
+    uint8_t head_hash[ORDAIN_HASH_SIZE];
+    uint32_t replica; /* that served the last block */
+};
+
+/*
+ * Pulls blocks in order and gives out each once it is proved: header link, data root, counts, and a certificate at or
+ * above it. From height 0 the chain hangs on the genesis block; from a later height the first block's own link is
+ * taken as it is and the certificates carry the proof. A replica that serves anything else is named in on_problem,
+ * and the next goes on from the same place (unless options.replica pins one). Blocks. UNVERIFIED, UNREACHABLE,
+ * NOT_READY, PRUNED, STOPPED, TIMEOUT.
+ */
+enum ordain_error ordain_deliver(struct ordain *client, const struct ordain_deliver *deliver,
+                                 struct ordain_delivered *out, char *why, size_t why_size);
+
+/* ---- Status ----------------------------------------------------------------------------------------------------- */
+
+struct ordain_counter {
+    char name[64];
+    uint64_t value;
+};
+
+#define ORDAIN_COUNTER_MAX 256
+
+/* What a replica says of itself; nothing of it is proved. */
+struct ordain_status {
+    uint32_t replica;
+    bool reachable;
+    char why[128]; /* when it is not reachable, or what is wrong with its answer */
+    char consensus[16];
+    char version[32];
+    uint64_t epoch;
+    uint64_t view;
+    int64_t leader; /* -1: not known */
+    uint64_t height;
+    uint64_t certified_height;
+    uint8_t head_hash[ORDAIN_HASH_SIZE];
+    uint8_t state_digest[ORDAIN_HASH_SIZE];
+    uint64_t seq;
+    uint64_t stable_seq;
+    uint32_t in_flight;
+    uint64_t pool_envelopes;
+    uint64_t pool_bytes;
+    uint64_t uptime_ms;
+    bool syncing;
+    bool intake_open;
+    uint32_t links_up;
+    uint64_t peers_up; /* bit i: replica i */
+    uint32_t counter_count;
+    struct ordain_counter counters[ORDAIN_COUNTER_MAX];
+};
+
+/* Asks every replica at once (or the pinned one); `out` has room for all. *count gets how many were written. Blocks. */
+enum ordain_error ordain_status(struct ordain *client, struct ordain_status *out, uint32_t *count, uint32_t timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

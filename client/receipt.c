@@ -1,0 +1,233 @@
+/*
+ * Receipts for the public header: fetched from whichever replica has one, and checked offline.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/ordain.h"
+#include "client/text.h"
+#include "crypto/hash.h"
+
+/* What was asked for, to hold the answer against. */
+struct receipt_query {
+    bool by_place;
+    uint64_t height;
+    uint32_t index;
+    struct ord_hash fingerprint;
+    uint64_t sequence;
+};
+
+static const char *check_answer(const struct client_trust *trust, const struct receipt_query *query,
+                                struct ord_span bytes) {
+    struct channel_receipt receipt;
+    struct channel_envelope envelope;
+    const char *why = "";
+    if (client_trust_receipt(trust, NULL, &receipt, bytes, &why) != ORD_OK)
+        return why;
+    if (channel_envelope_decode(&envelope, receipt.envelope) != ORD_OK)
+        return "it has no envelope";
+    if (query->by_place
+            ? receipt.header.height != query->height || receipt.envelope_index != query->index
+            : envelope.sequence != query->sequence || !ord_hash_equal(&envelope.client, &query->fingerprint))
+        return "it is about another envelope than was asked for";
+    return NULL;
+}
+
+static enum ordain_error fetch_from(struct ordain *client, uint8_t **out, size_t *size, uint32_t replica,
+                                    const struct receipt_query *query, uint32_t timeout_ms, char *why,
+                                    size_t why_size) {
+    client_request request;
+    client_response *response = NULL;
+    client_request_init(&request, client->config.channel);
+    Ordain__V1__ReceiptRequest ask = ORDAIN__V1__RECEIPT_REQUEST__INIT;
+    struct ord_hash fingerprint = query->fingerprint;
+    ask.by_place = query->by_place;
+    ask.height = query->height;
+    ask.index = query->index;
+    if (!query->by_place)
+        ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, fingerprint.bytes};
+    ask.sequence = query->sequence;
+    request.kind_case = ORDAIN__V1__REQUEST__KIND_RECEIPT;
+    request.receipt = &ask;
+    enum ord_err err = client_ask(&client->replicas, &response, replica, &request, timeout_ms);
+    if (err != ORD_OK) {
+        client_say(why, why_size, "replica %u: %s", replica, ord_err_text(err));
+        return client_error(err);
+    }
+    enum ordain_error error = client_status_error(response->status);
+    if (error == ORDAIN_OK && response->status != ORDAIN__V1__STATUS__OK)
+        error = ORDAIN_UNVERIFIED;
+    if (error != ORDAIN_OK) {
+        char words[256];
+        client_status_say(words, sizeof(words), response->status, response->message);
+        client_say(why, why_size, "replica %u: %s", replica, words);
+        goto out;
+    }
+    const ProtobufCBinaryData *bytes = &response->receipt->receipt;
+    const char *wrong = check_answer(&client->trust, query, client_span(bytes));
+    if (wrong != NULL) {
+        char what[160];
+        client_say(what, sizeof(what), "it gave a receipt that does not verify: %s", wrong);
+        client_replica_accuse(&client->replicas, replica, what);
+        client_say(why, why_size, "replica %u: its receipt does not verify: %s", replica, wrong);
+        error = ORDAIN_UNVERIFIED;
+        goto out;
+    }
+    *out = malloc(bytes->len);
+    if (*out == NULL) {
+        error = ORDAIN_NO_MEMORY;
+        goto out;
+    }
+    memcpy(*out, bytes->data, bytes->len);
+    *size = bytes->len;
+out:
+    client_response_free(response);
+    return error;
+}
+
+/* How much an answer tells about why there is no receipt: the caller hears what the most telling replica said. */
+static int rank(enum ordain_error error) {
+    switch (error) {
+    case ORDAIN_UNVERIFIED:
+        return 4;
+    case ORDAIN_NOT_READY:
+        return 3;
+    case ORDAIN_PRUNED:
+        return 2;
+    case ORDAIN_NOT_FOUND:
+        return 1;
+    case ORDAIN_UNREACHABLE:
+    case ORDAIN_TIMEOUT:
+        return -1;
+    case ORDAIN_OK:
+    case ORDAIN_INVALID:
+    case ORDAIN_TOO_LARGE:
+    case ORDAIN_REFUSED:
+    case ORDAIN_FORBIDDEN:
+    case ORDAIN_STOPPED:
+    case ORDAIN_NO_MEMORY:
+    case ORDAIN_INTERNAL:
+        break;
+    }
+    return 0;
+}
+
+/*
+ * Asks one replica after the other: connected ones first, and those that are not get a share of the time that is left.
+ */
+static enum ordain_error fetch(struct ordain *client, uint8_t **out, size_t *size, const struct receipt_query *query,
+                               uint32_t timeout_ms, char *why, size_t why_size) {
+    uint64_t deadline = client_now_us() + (uint64_t) timeout_ms * 1000u;
+    bool asked[ORD_REPLICA_MAX] = {false};
+    uint32_t left = client_replicas_used(&client->replicas);
+    enum ordain_error worst = ORDAIN_UNREACHABLE;
+    client_say(why, why_size, "no replica answers");
+    while (left > 0 && client_now_us() < deadline) {
+        uint32_t replica = ORD_REPLICA_MAX;
+        for (uint32_t i = 0; i < client->replicas.count; i++)
+            if (!asked[i] && client_replica_used(&client->replicas, i) &&
+                (replica == ORD_REPLICA_MAX ||
+                 (client_replica_up(&client->replicas, i) && !client_replica_up(&client->replicas, replica))))
+                replica = i;
+        uint64_t now = client_now_us();
+        uint32_t left_ms = deadline > now ? (uint32_t) ((deadline - now) / 1000u) : 0;
+        uint32_t share_ms = client_replica_up(&client->replicas, replica) ? left_ms : left_ms / left;
+        char words[ORDAIN_TEXT_SIZE] = "";
+        enum ordain_error error = fetch_from(client, out, size, replica, query, share_ms + 1, words, sizeof(words));
+        if (error == ORDAIN_OK || error == ORDAIN_NO_MEMORY)
+            return error;
+        if (rank(error) > rank(worst)) {
+            worst = error;
+            client_say(why, why_size, "%s", words);
+        }
+        asked[replica] = true;
+        left--;
+    }
+    return worst;
+}
+
+enum ordain_error ordain_receipt_by_sequence(struct ordain *client, uint8_t **receipt, size_t *size,
+                                             const uint8_t fingerprint[ORDAIN_HASH_SIZE], uint64_t sequence,
+                                             uint32_t timeout_ms, char *why, size_t why_size) {
+    struct receipt_query query = {.sequence = sequence};
+    memcpy(query.fingerprint.bytes, fingerprint, ORD_HASH_SIZE);
+    return fetch(client, receipt, size, &query, timeout_ms, why, why_size);
+}
+
+enum ordain_error ordain_receipt_by_place(struct ordain *client, uint8_t **receipt, size_t *size, uint64_t height,
+                                          uint32_t index, uint32_t timeout_ms, char *why, size_t why_size) {
+    struct receipt_query query = {.by_place = true, .height = height, .index = index};
+    return fetch(client, receipt, size, &query, timeout_ms, why, why_size);
+}
+
+/* ---- Offline ---------------------------------------------------------------------------------------------------- */
+
+static void describe(struct ordain_receipt *out, const struct channel_receipt *receipt) {
+    struct ord_hash hash;
+    struct channel_envelope envelope;
+    memset(out, 0, sizeof(*out));
+    out->height = receipt->header.height;
+    out->index = receipt->envelope_index;
+    channel_header_hash(&hash, &receipt->header);
+    memcpy(out->block_hash, hash.bytes, ORDAIN_HASH_SIZE);
+    out->certified_height = receipt->certificate.statement.height;
+    out->signer_count = receipt->certificate.count;
+    for (uint32_t i = 0; i < receipt->certificate.count && i < ORDAIN_REPLICA_MAX; i++)
+        out->signers[i] = receipt->certificate.signers[i];
+    if (receipt->envelope.size == 0 || channel_envelope_decode(&envelope, receipt->envelope) != ORD_OK)
+        return;
+    out->has_envelope = true;
+    channel_envelope_id(&hash, envelope.body);
+    memcpy(out->envelope_id, hash.bytes, ORDAIN_HASH_SIZE);
+    memcpy(out->client, envelope.client.bytes, ORDAIN_HASH_SIZE);
+    out->sequence = envelope.sequence;
+    out->transaction_count = envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS ? envelope.transaction_count : 0;
+}
+
+static enum ordain_error check(const struct client_trust *trust, struct ordain_receipt *out,
+                               struct ordain_bytes receipt, char *why, size_t why_size) {
+    struct channel_receipt decoded;
+    const char *wrong = "";
+    if (client_trust_receipt(trust, NULL, &decoded, ord_span_of(receipt.data, receipt.size), &wrong) != ORD_OK) {
+        client_say(why, why_size, "%s", wrong);
+        return ORDAIN_UNVERIFIED;
+    }
+    describe(out, &decoded);
+    return ORDAIN_OK;
+}
+
+enum ordain_error ordain_receipt_check(const struct ordain *client, struct ordain_receipt *out,
+                                       struct ordain_bytes receipt, char *why, size_t why_size) {
+    return check(&client->trust, out, receipt, why, why_size);
+}
+
+enum ordain_error ordain_receipt_verify(struct ordain_receipt *out, struct ordain_bytes genesis,
+                                        struct ordain_bytes receipt, char *why, size_t why_size) {
+    struct client_trust *trust = calloc(1, sizeof(*trust));
+    if (trust == NULL)
+        return ORDAIN_NO_MEMORY;
+    enum ord_err err = crypto_init();
+    if (err == ORD_OK)
+        err = client_trust_init(trust, ord_span_of(genesis.data, genesis.size), why, why_size);
+    enum ordain_error error = client_error(err);
+    if (err == ORD_OK)
+        error = check(trust, out, receipt, why, why_size);
+    free(trust);
+    return error;
+}
+
+enum ordain_error ordain_receipt_find(uint32_t *index, struct ordain_bytes receipt, struct ordain_bytes transaction) {
+    struct channel_receipt decoded;
+    struct channel_envelope envelope;
+    if (channel_receipt_decode(&decoded, ord_span_of(receipt.data, receipt.size)) != ORD_OK ||
+        channel_envelope_decode(&envelope, decoded.envelope) != ORD_OK ||
+        envelope.kind != CHANNEL_ENVELOPE_TRANSACTIONS)
+        return ORDAIN_INVALID;
+    struct ord_span left = envelope.transactions;
+    struct ord_span next;
+    for (*index = 0; channel_envelope_next(&next, &left) == ORD_OK; ++*index)
+        if (ord_span_equal(next, ord_span_of(transaction.data, transaction.size)))
+            return ORDAIN_OK;
+    return ORDAIN_NOT_FOUND;
+}

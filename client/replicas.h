@@ -1,0 +1,74 @@
+/*
+ * The connections to a channel's replicas, and asking one or all of them. Which replica is worth asking is a hint
+ * everywhere: whatever a replica says is checked or outvoted by whoever asked.
+ */
+#ifndef ORDAIN_CLIENT_REPLICAS_H
+#define ORDAIN_CLIENT_REPLICAS_H
+
+#include <pthread.h>
+
+#include "client/config.h"
+#include "client/wire.h"
+
+struct client_replica {
+    char name[CHANNEL_HOST_MAX + 16]; /* "host:port" */
+    struct net_client *net;           /* NULL: not used (another one is pinned) */
+    bool suspect;                     /* under `lock` */
+    char suspicion[160];
+};
+
+struct client_replicas {
+    uint32_t count;
+    int pin; /* or ORDAIN_ANY_REPLICA */
+    pthread_mutex_t lock;
+    struct client_replica list[ORD_REPLICA_MAX];
+};
+
+/*
+ * Starts to connect to all (or to the pinned one). `addresses` has config->replica_count elements, or is NULL: as in
+ * the configuration. `reply_bytes_max` bounds every reply. On failure there is nothing to close.
+ */
+ORD_MUST_USE enum ord_err client_replicas_open(struct client_replicas *out, const struct channel_config *config,
+                                               const struct client_address *addresses, int pin,
+                                               const struct net_tls *tls, uint32_t call_max, char *why,
+                                               size_t why_size);
+/* Blocks until no callback runs any more. */
+void client_replicas_close(struct client_replicas *replicas);
+
+static inline bool client_replica_used(const struct client_replicas *replicas, uint32_t replica) {
+    return replica < replicas->count && replicas->list[replica].net != NULL;
+}
+bool client_replica_up(const struct client_replicas *replicas, uint32_t replica);
+/* How many may be asked at all: all, or 1 when one is pinned. */
+uint32_t client_replicas_used(const struct client_replicas *replicas);
+
+/* Notes that a replica gave what no honest one gives. The first reason stays. */
+void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why);
+
+/*
+ * Asks one replica; waits for the connection first. UNREACHABLE as CLOSED; TIMEOUT; INVALID: its answer is malformed
+ * (it is accused). Blocks.
+ */
+ORD_MUST_USE enum ord_err client_ask(struct client_replicas *replicas, client_response **out, uint32_t replica,
+                                     const client_request *request, uint32_t timeout_ms);
+
+/*
+ * Asks all at once, each as soon as it is connected. `on_answer` is called in this thread for each that answers
+ * (INVALID: malformed, then `response` is NULL); it says whether the answers so far are enough. Returns when all have
+ * answered; or `grace_ms` after they were enough; or at the timeout. Blocks.
+ */
+typedef bool (*client_answer_fn)(void *context, uint32_t replica, enum ord_err err, const client_response *response);
+ORD_MUST_USE enum ord_err client_gather(struct client_replicas *replicas, const client_request *request,
+                                        uint32_t timeout_ms, uint32_t grace_ms, client_answer_fn on_answer,
+                                        void *context);
+
+uint64_t client_now_us(void); /* monotonic */
+/* A condition variable on the monotonic clock. */
+ORD_MUST_USE enum ord_err client_cond_init(pthread_cond_t *cond);
+/* Waits on it until `at_us` of client_now_us at most; UINT64_MAX: for as long as it takes. */
+void client_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t at_us);
+
+/* Time between two looks. Blocks. */
+void client_pause_us(uint64_t us);
+
+#endif

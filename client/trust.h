@@ -1,0 +1,42 @@
+/*
+ * What a client trusts: the genesis block, and nothing else. It names the network, the replicas' keys and the quorum;
+ * every receipt, header and certificate is checked against it.
+ */
+#ifndef ORDAIN_CLIENT_TRUST_H
+#define ORDAIN_CLIENT_TRUST_H
+
+#include "channel/receipt.h"
+
+#define CLIENT_GENESIS_BYTES_MAX (CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 4096)
+#define CLIENT_PROOF_CACHE       256
+
+struct client_trust {
+    struct channel_config config;
+    struct ord_hash genesis_hash;
+    struct channel_header genesis_header;
+    struct ord_span genesis_data; /* borrowed from the file that client_trust_init got */
+    uint32_t quorum;              /* signatures that prove a block */
+    struct crypto_replica_keys keys;
+    struct ord_crypto_ops crypto; /* points to keys: do not move */
+};
+
+/* `file` is a genesis block file and must outlive it. `why` gets a sentence. INVALID. */
+ORD_MUST_USE enum ord_err client_trust_init(struct client_trust *out, struct ord_span file, char *why, size_t why_size);
+
+/*
+ * Headers that a certificate proved lately, by the hash of (header, later headers, certificate): a certificate's
+ * signatures are checked once and not per receipt. One owner at a time.
+ */
+struct client_proof_cache {
+    struct ord_hash proved[CLIENT_PROOF_CACHE]; /* zeros: empty */
+    uint64_t certificates;                      /* checked in full */
+};
+
+/*
+ * Decodes and checks a receipt. INVALID: malformed; MISMATCH, BAD_SIGNATURE: it proves nothing. `why` gets a static
+ * sentence. `cache` may be NULL.
+ */
+ORD_MUST_USE enum ord_err client_trust_receipt(const struct client_trust *trust, struct client_proof_cache *cache,
+                                               struct channel_receipt *out, struct ord_span bytes, const char **why);
+
+#endif

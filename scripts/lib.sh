@@ -1,0 +1,244 @@
+# Shell functions for the demo and the cluster tests: a temporary folder that goes away, replicas that are started, killed and
+# awaited, and a few checks. Source it; bash only. Needs ORDAIN_BIN, the `ordain` program.
+#
+# Only processes that were started here are ever killed. Every wait has a deadline.
+# shellcheck shell=bash
+
+POLL_S=0.05      # between two looks at a condition
+DEADLINE_S=${DEADLINE_S:-60} # how long conditions are waited for, unless said otherwise
+
+WORK=""                # the temporary folder
+NET=""                 # the channel's folder, made by make_network
+CLIENT=""              # its client.cfg
+REPLICA_COUNT=0
+declare -A REPLICA_PID # index -> pid while it runs
+BACKGROUND=()          # pids of other processes started here
+CLEANUPS=()            # commands to run at the end, last first
+
+say() { printf '%s\n' "$*"; }
+
+# What failed, and what the replicas said last.
+die() {
+    printf 'FAILED: %s\n' "$*" >&2
+    local index
+    for ((index = 0; index < REPLICA_COUNT; index++)); do
+        [ -s "$NET/replica$index/log" ] || continue
+        printf -- '--- replica %s, last lines of its log\n' "$index" >&2
+        tail -n "${LOG_LINES:-8}" "$NET/replica$index/log" >&2
+    done
+    exit 1
+}
+
+on_exit() { CLEANUPS+=("$*"); }
+
+clean_up() {
+    local status=$? pid i
+    trap - EXIT INT TERM
+    {
+        for pid in "${REPLICA_PID[@]}" "${BACKGROUND[@]}"; do
+            pkill -KILL --parent "$pid" || true # what a background function runs at the moment
+            kill -KILL "$pid" || true
+        done
+        for pid in "${REPLICA_PID[@]}" "${BACKGROUND[@]}"; do
+            wait "$pid" || true
+        done
+    } 2>/dev/null # bash tells of each that was killed
+    for ((i = ${#CLEANUPS[@]} - 1; i >= 0; i--)); do
+        ${CLEANUPS[i]} || true
+    done
+    [ -z "$WORK" ] || rm -rf "$WORK"
+    exit "$status"
+}
+
+# Makes $WORK and sees to it that it, and whatever runs, is gone at the end.
+begin() {
+    : "${ORDAIN_BIN:?the ordain program}"
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/ordain.XXXXXX")
+}
+
+ordain() { "$ORDAIN_BIN" "$@"; }
+
+# until_true SECONDS WHAT COMMAND...: polls the command until it succeeds; dies at the deadline.
+until_true() {
+    local seconds=$1 what=$2 end=$((SECONDS + $1 + 1))
+    shift 2
+    until "$@"; do
+        [ "$SECONDS" -lt "$end" ] || die "not within $seconds s: $what"
+        sleep "$POLL_S"
+    done
+}
+
+now_ms() { date +%s%3N; }
+
+# make_network FOLDER INIT_OPTIONS...: `ordain init`, and $NET, $CLIENT, $REPLICA_COUNT.
+make_network() {
+    NET=$1
+    shift
+    ordain init "$NET" "$@" >"$WORK/init.out" || die "ordain init"
+    CLIENT=$NET/client/client.cfg
+    local folders=("$NET"/replica*/)
+    REPLICA_COUNT=${#folders[@]}
+}
+
+# spawn_replica INDEX: starts it and does not wait.
+spawn_replica() {
+    local folder=$NET/replica$1
+    : >"$folder/out"
+    "$ORDAIN_BIN" start --config "$folder/node.cfg" >"$folder/out" 2>>"$folder/log" &
+    REPLICA_PID[$1]=$!
+}
+
+replica_ready_or_gone() {
+    grep -q '^ready ' "$NET/replica$1/out" || ! kill -0 "${REPLICA_PID[$1]}" 2>/dev/null
+}
+
+# wait_ready INDEX: until it printed its ready line.
+wait_ready() {
+    until_true "$DEADLINE_S" "replica $1 is ready" replica_ready_or_gone "$1"
+    grep -q '^ready ' "$NET/replica$1/out" || die "replica $1 ended before it was ready"
+}
+
+start_replica() {
+    spawn_replica "$1"
+    wait_ready "$1"
+}
+
+# start_replicas INDEX...: all at once, then waits for each.
+start_replicas() {
+    local index
+    for index in "$@"; do spawn_replica "$index"; done
+    for index in "$@"; do wait_ready "$index"; done
+}
+
+start_cluster() {
+    local indexes
+    mapfile -t indexes < <(seq 0 $((REPLICA_COUNT - 1)))
+    start_replicas "${indexes[@]}"
+}
+
+# kill_replica INDEX...: kill -9, all before any is waited for.
+kill_replica() {
+    local index
+    for index in "$@"; do kill -KILL "${REPLICA_PID[$index]}" || die "replica $index was not running"; done
+    for index in "$@"; do
+        wait "${REPLICA_PID[$index]}" || true
+        unset "REPLICA_PID[$index]"
+    done 2>/dev/null # bash tells of each that was killed
+}
+
+process_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# stop_replica INDEX...: SIGTERM; each must end with exit code 0.
+stop_replica() {
+    local index status
+    for index in "$@"; do kill -TERM "${REPLICA_PID[$index]}" || die "replica $index was not running"; done
+    for index in "$@"; do
+        until_true "$DEADLINE_S" "replica $index stops on SIGTERM" process_gone "${REPLICA_PID[$index]}"
+        status=0
+        wait "${REPLICA_PID[$index]}" || status=$?
+        unset "REPLICA_PID[$index]"
+        [ "$status" -eq 0 ] || die "replica $index ended with exit code $status on SIGTERM"
+    done
+}
+
+stop_cluster() { stop_replica "${!REPLICA_PID[@]}"; }
+
+# status_json: what `ordain status --json` says; replicas that do not answer are in it as unreachable.
+status_json() { ordain status --config "$CLIENT" --json 2>/dev/null || true; }
+
+# field INDEX NAME: one value of a replica's status (nothing when it is unreachable): height, seq, primary, counters.turns ...
+field() {
+    status_json | jq -r --argjson index "$1" ".replicas[] | select(.replica == \$index and .reachable) | .$2"
+}
+
+primary() {
+    local leader
+    leader=$(status_json | jq -r '[.replicas[] | select(.reachable) | .primary | select(. != null)] | first // empty')
+    [ -n "$leader" ] || die "no replica knows who leads"
+    say "$leader"
+}
+
+# a_backup: the index of a random replica that does not lead.
+a_backup() {
+    local leader index
+    leader=$(primary)
+    index=$((RANDOM % (REPLICA_COUNT - 1)))
+    [ "$index" -lt "$leader" ] || index=$((index + 1))
+    say "$index"
+}
+
+# heights: the certified height of every replica, one line, "-" for one that does not answer.
+heights() {
+    status_json | jq -r '[.replicas[] | if .reachable then .certified_height else "-" end] | join(" ")'
+}
+
+all_level() {
+    local all
+    all=$(heights)
+    # shellcheck disable=SC2086 # words are wanted
+    [ -n "$all" ] && [ "$(printf '%s\n' $all | sort -u | wc -l)" -eq 1 ] && [[ "$all" != *-* ]]
+}
+
+# wait_level [SECONDS]: every replica answers and all are certified to the same height.
+wait_level() { until_true "${1:-$DEADLINE_S}" "all replicas at one height" all_level; }
+
+height_at_least() {
+    local height
+    height=$(field "$1" certified_height)
+    [ -n "$height" ] && [ "$height" -ge "$2" ]
+}
+
+submit() { ordain submit --config "$CLIENT" "$@"; }
+
+# deliver_from INDEX OUT_PREFIX: the whole chain of one replica, verified: OUT_PREFIX.hex (transactions) and .chain (blocks).
+deliver_from() {
+    ordain deliver --config "$CLIENT" --replica "$1" --from oldest --to newest --hex --chain "$2.chain" \
+        >"$2.hex" 2>"$2.log" || {
+        cat "$2.log" >&2
+        die "deliver from replica $1"
+    }
+}
+
+# deliver_all OUT_PREFIX: from every replica into OUT_PREFIX0.hex ..., which must be byte-identical.
+deliver_all() {
+    local index
+    for ((index = 0; index < REPLICA_COUNT; index++)); do
+        deliver_from "$index" "$1$index"
+        cmp "${1}0.chain" "$1$index.chain" || die "the chains of replicas 0 and $index differ"
+        cmp "${1}0.hex" "$1$index.hex" || die "the transactions of replicas 0 and $index differ"
+    done
+}
+
+# sorted_digest HEX_FILE: SHA-256 over the transactions, sorted bytewise and put end to end.
+sorted_digest() {
+    LC_ALL=C sort "$1" | tr -d '\n' | tr a-f A-F | basenc --base16 --decode | sha256sum | cut -d' ' -f1
+}
+
+# same_transactions EXPECTED ACTUAL: each line of EXPECTED exactly so often in ACTUAL, and nothing else in it.
+same_transactions() {
+    LC_ALL=C sort "$1" >"$WORK/expected.sorted"
+    LC_ALL=C sort "$2" >"$WORK/actual.sorted"
+    cmp -s "$WORK/expected.sorted" "$WORK/actual.sorted" && return
+    say "missing from the chain: $(LC_ALL=C comm -23 "$WORK/expected.sorted" "$WORK/actual.sorted" | wc -l)" >&2
+    say "in the chain and not expected: $(LC_ALL=C comm -13 "$WORK/expected.sorted" "$WORK/actual.sorted" | wc -l)" >&2
+    return 1
+}
+
+# package_records OUT: real records that every Debian machine has: one package of dpkg's database a line, in hex.
+package_records() {
+    awk 'BEGIN { RS = ""; ORS = "\001" } { print }' /var/lib/dpkg/status |
+        od -An -v -tx1 -w1 |
+        awk '$1 == "01" { print line; line = ""; next } { line = line $1 }' >"$1"
+    [ -s "$1" ] || die "no records in /var/lib/dpkg/status"
+}
+
+# numbered_transactions OUT COUNT TAG: COUNT small transactions that are all different, in hex.
+numbered_transactions() {
+    awk -v count="$2" -v tag="$3" 'BEGIN {
+        for (i = 0; i < length(tag); i++) prefix = prefix sprintf("%02x", index("abcdefghijklmnopqrstuvwxyz0123456789", substr(tag, i + 1, 1)))
+        for (i = 1; i <= count; i++) printf "%s%016x\n", prefix, i
+    }' >"$1"
+}

@@ -1,0 +1,29 @@
+# Tests with the real program: each is a bash script that makes its own channel in a temporary folder, on free ports. They run one
+# at a time, for they measure times and load the machine. Those with the label long are left out under the sanitizers.
+function(ord_cluster_test name timeout)
+    add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
+    set_tests_properties(
+        cluster.${name} PROPERTIES LABELS "cluster;${ARGN}" TIMEOUT ${timeout} RUN_SERIAL ON
+                                   ENVIRONMENT "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain")
+endfunction()
+
+if(TARGET ordain)
+    ord_cluster_test(init 60)
+    ord_cluster_test(solo 120)
+    ord_cluster_test(normal 180)
+    ord_cluster_test(knobs 180 long)
+    ord_cluster_test(cost 120 long)
+    ord_cluster_test(bad_input 180)
+    ord_cluster_test(hostile 300)
+    ord_cluster_test(strangers 180)
+    ord_cluster_test(disk_full 180)
+    ord_cluster_test(memory 240 long)
+    ord_cluster_test(kill_backup 400 long)
+    ord_cluster_test(kill_all 300 long)
+
+    # A client that does what cannot be done from the shell; a program of the tests, not of the installation.
+    add_executable(hostile cluster/hostile.c cluster/hostile_envelopes.c cluster/hostile_identities.c
+                           cluster/hostile_links.c cluster/hostile_requests.c)
+    target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
+    set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
+endif()

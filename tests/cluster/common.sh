@@ -1,0 +1,103 @@
+# Shared by the cluster tests, on top of scripts/lib.sh.
+# shellcheck shell=bash
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=scripts/lib.sh
+. "$TOP/scripts/lib.sh"
+
+# A real Bitcoin block, where it lies beside the project: 2,500 transactions of 188 to 170,363 bytes.
+BITCOIN_BLOCK=$TOP/../shared/data/bitcoin-mainnet-block.hex
+
+ok() { say "ok: $*"; }
+
+# real_transactions OUT: the Bitcoin block, or else this machine's package records.
+real_transactions() {
+    if [ -r "$BITCOIN_BLOCK" ]; then
+        grep . "$BITCOIN_BLOCK" >"$1"
+    else
+        package_records "$1"
+    fi
+}
+
+# transaction_of_size BYTES: one transaction, in hex.
+transaction_of_size() { head -c "$1" /dev/zero | od -An -v -tx1 -w1 | awk '{ printf "%s", $1 } END { print "" }'; }
+
+# refused EXIT_CODE PATTERN COMMAND...: the command must end with this exit code and say something that matches.
+refused() {
+    local expected=$1 pattern=$2 status=0
+    shift 2
+    if [ "$1" = ordain ]; then set -- "$ORDAIN_BIN" "${@:2}"; fi # timeout runs programs, not functions
+    timeout "$DEADLINE_S" "$@" >"$WORK/refused.out" 2>&1 || status=$?
+    [ "$status" -eq "$expected" ] || {
+        cat "$WORK/refused.out" >&2
+        die "exit code $status instead of $expected: $*"
+    }
+    grep -Eqi -e "$pattern" "$WORK/refused.out" || {
+        cat "$WORK/refused.out" >&2
+        die "it does not say '$pattern': $*"
+    }
+}
+
+# A little while, at random, up to so many milliseconds: when a kill comes must not depend on what is being done.
+random_pause() {
+    local ms=$((RANDOM % ($1 + 1)))
+    sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
+}
+
+# check_chains EXPECTED_HEX: all replicas level, four byte-identical verified chains with these transactions and no others.
+check_chains() {
+    wait_level
+    deliver_all "$WORK/chain"
+    same_transactions "$1" "$WORK/chain0.hex" || die "not each transaction exactly once"
+    [ "$(sorted_digest "$1")" = "$(sorted_digest "$WORK/chain0.hex")" ] || die "digests differ"
+    ok "$(wc -l <"$1") transactions, each exactly once; $REPLICA_COUNT byte-identical verified chains"
+}
+
+# check_ledgers: every replica's ledger on disk verifies.
+check_ledgers() {
+    local index
+    for ((index = 0; index < REPLICA_COUNT; index++)); do
+        ordain ledger verify "$NET/replica$index/data" --genesis "$NET/genesis.block" >"$WORK/ledger.out" 2>&1 || {
+            cat "$WORK/ledger.out" >&2
+            die "the ledger of replica $index does not verify"
+        }
+    done
+    ok "$REPLICA_COUNT ledgers on disk verify"
+}
+
+# Load in the background: piece after piece of $LOAD_PIECE transactions, each waited for until its receipts are there, until
+# load_stop. $WORK/load.hex gets what was acknowledged. Any failure fails the test.
+LOAD_PIECE=${LOAD_PIECE:-300}
+load_run() {
+    local piece=0
+    while [ ! -e "$WORK/load.stop" ]; do
+        piece=$((piece + 1))
+        numbered_transactions "$WORK/load.piece" "$LOAD_PIECE" "load$piece"
+        submit --hex --wait "$@" "$WORK/load.piece" >"$WORK/load.out" 2>&1 || {
+            cat "$WORK/load.out" >&2
+            say "submit failed in piece $piece" >&2
+            return 1
+        }
+        cat "$WORK/load.piece" >>"$WORK/load.hex"
+    done
+}
+
+load_start() {
+    : >"$WORK/load.hex"
+    rm -f "$WORK/load.stop"
+    # A process of its own that ends its submission with itself.
+    (
+        trap - EXIT
+        load_run "$@"
+    ) &
+    LOAD_PID=$!
+    BACKGROUND+=("$LOAD_PID")
+}
+
+load_alive() { kill -0 "$LOAD_PID" 2>/dev/null || die "the load ended too early"; }
+
+load_stop() {
+    : >"$WORK/load.stop"
+    until_true "$DEADLINE_S" "the load ends" process_gone "$LOAD_PID"
+    wait "$LOAD_PID" || die "the load failed"
+    BACKGROUND=()
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# What an envelope costs, by the replicas' own counters: each client signature is checked once on each replica, one frame for
+# each peer and loop turn, one commit for each loop turn.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+begin
+
+envelopes=3000
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel cost
+start_cluster
+submit --generate $envelopes --size 256 --wait >/dev/null || die "submit"
+wait_level
+status_json >"$WORK/status.json"
+# counter INDEX NAME
+counter() {
+    jq -er --argjson index "$1" --arg name "$2" \
+        '.replicas[] | select(.replica == $index) | .counters[$name]' "$WORK/status.json" || die "no counter $2"
+}
+for index in 0 1 2 3; do
+    accepted=$(counter $index envelopes_accepted)
+    checked=$(counter $index client_signatures_checked)
+    turns=$(counter $index turns)
+    commits=$(counter $index commits)
+    frames=$(counter $index peer_frames_per_turn_max)
+    [ "$accepted" -eq $((envelopes + 1)) ] || die "replica $index executed $accepted envelopes"
+    [ "$checked" -ge "$envelopes" ] && [ "$checked" -le $((envelopes + 1)) ] ||
+        die "replica $index checked $checked signatures of $accepted envelopes (with the registration)"
+    [ "$commits" -gt 0 ] && [ "$commits" -le "$turns" ] || die "replica $index: $commits commits in $turns turns"
+    [ "$frames" -eq 1 ] || die "replica $index sent up to $frames frames to a peer in one turn"
+    ok "replica $index: $checked signatures checked for $accepted envelopes, $commits commits in $turns turns," \
+        "at most $frames frame for each peer and turn"
+done

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# A replica's memory stays under a bound that its configuration implies, also while one peer is away for the whole run and much
+# more is ordered than would fit.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+begin
+
+body_mib=16  # batches in memory
+pool_mib=16  # requests
+queue_mib=8  # for each of three peers
+# The rest: the program, nng's and protobuf's buffers, the client table, the open block, blocks on their way to readers.
+rest_mib=96
+bound_kib=$(((body_mib + pool_mib + 3 * queue_mib + rest_mib) * 1024))
+
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel bounded --body-bytes-max "${body_mib}M"
+for index in 0 1 2 3; do
+    printf 'pool_bytes_max = %s;\nlink_queue_bytes_max = %s;\n' $((pool_mib << 20)) $((queue_mib << 20)) \
+        >>"$NET/replica$index/node.cfg"
+done
+start_cluster
+away=$(a_backup)
+kill_replica "$away"
+count=40000
+submit --generate $count --size 8000 --per-envelope 10 --wait >"$WORK/submit.out" 2>&1 &
+submitting=$!
+BACKGROUND+=("$submitting")
+most=0
+while kill -0 "$submitting" 2>/dev/null; do
+    for index in "${!REPLICA_PID[@]}"; do
+        # Memory of its own; the ledger's mapped pages belong to the page cache.
+        now=$(awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$index]}/status")
+        [ "$now" -le "$most" ] || most=$now
+        [ "$now" -le "$bound_kib" ] || die "replica $index uses $now KiB; the bound is $bound_kib KiB"
+    done
+    sleep "$POLL_S"
+done
+wait "$submitting" || { cat "$WORK/submit.out" >&2; die "submit"; }
+BACKGROUND=()
+ok "$count transactions of 8,000 bytes with replica $away away: at most $most KiB; the bound is $bound_kib KiB"
+
+start_replica "$away"
+wait_level 120
+ok "replica $away caught up: heights $(heights)"

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Strangers at the doors (row T3 of the adversary's list): plain TCP and rubbish to TLS ports, and thousands of connections that
+# vanish in mid-handshake, on the clients' and the replicas' ports. Members are served all the same.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+begin
+trap '' PIPE # strangers are hung up on
+
+count=${STRANGERS:-10000}
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel doors --batch-timeout 20
+start_cluster
+numbered_transactions "$WORK/before.hex" 100 before
+submit --hex --wait "$WORK/before.hex" >/dev/null || die "submit"
+
+port=$(sed -n 's/.* port=\([0-9]*\) .*/\1/p' "$NET/replica0/out")
+client_port=$(sed -n 's/.* client_port=\([0-9]*\)$/\1/p' "$NET/replica0/out")
+
+# knock PORT BYTES: connects, sends the bytes (printf escapes; may be none) and is gone. A full backlog is no failure here.
+knock() {
+    { exec 9<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 0
+    # shellcheck disable=SC2059 # escapes are wanted
+    printf "$2" >&9 2>/dev/null || true
+    exec 9>&-
+}
+
+# The first half of a TLS client hello: the peer waits for the rest.
+hello='\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f'
+for target in "$client_port" "$port"; do
+    for ((i = 0; i < count; i++)); do knock "$target" ''; done
+    for ((i = 0; i < count; i++)); do knock "$target" "$hello"; done
+    for ((i = 0; i < 100; i++)); do knock "$target" 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'; done
+    for ((i = 0; i < 100; i++)); do knock "$target" '\x00SP\x00\x00\x31\x00\x00'; done
+    ok "$((2 * count + 200)) strangers at port $target"
+done
+
+# Some that stay, half open, while members work.
+held=()
+for ((i = 0; i < 200; i++)); do
+    fd=""
+    { exec {fd}<>"/dev/tcp/127.0.0.1/$client_port"; } 2>/dev/null || continue
+    held+=("$fd")
+    # shellcheck disable=SC2059
+    { printf "$hello" >&"$fd"; } 2>/dev/null || true
+done
+
+served() {
+    timeout 20 "$ORDAIN_BIN" submit --config "$CLIENT" --replica 0 --hex --wait "$WORK/after.hex" >/dev/null 2>&1
+}
+numbered_transactions "$WORK/after.hex" 100 after
+until_true "$DEADLINE_S" "a client is served by the replica that strangers knocked at, ${#held[@]} of them still there" served
+for fd in "${held[@]}"; do exec {fd}>&-; done
+
+# A fresh link from another replica comes in as well.
+victim=$(a_backup)
+[ "$victim" -ne 0 ] || victim=1
+kill_replica "$victim"
+start_replica "$victim"
+wait_level
+
+# What `served` tried more than once is in the chain as often as it was acknowledged, so only the first part is compared.
+deliver_all "$WORK/chain"
+grep -Fxf "$WORK/before.hex" "$WORK/chain0.hex" >"$WORK/found.hex" || die "transactions are missing"
+same_transactions "$WORK/before.hex" "$WORK/found.hex" || die "not each transaction exactly once"
+ok "members are served; four byte-identical chains"

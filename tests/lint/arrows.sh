@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Arrows point one way: each folder includes only the folders that it may know, and only the folder that owns a library
+# includes that library's headers.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/lint/files.sh
+
+declare -A knows=(
+    [core]=""
+    [bft]="core"
+    [channel]="core crypto"
+    [crypto]="core"
+    [ledger]="core"
+    [net]="core"
+    [client]="core crypto channel net proto"
+    [node]="core crypto bft channel ledger net proto"
+    [cli]="core crypto bft channel ledger net proto client node"
+)
+# Library headers, and the only folders that include them.
+declare -A owners=(
+    ["lmdb.h"]="ledger"
+    ["nng/"]="net"
+    ["openssl/"]="crypto"
+    ["secp256k1"]="crypto"
+    ["libconfig.h"]="node client"
+    ["protobuf-c/"]=""
+)
+# All that a pure folder may ask of the C library.
+pure_folders="core bft channel"
+pure_headers="stdbool.h stddef.h stdint.h string.h inttypes.h limits.h stdalign.h"
+
+failed=0
+checked=0
+report() {
+    printf '%s\n' "$*"
+    failed=1
+}
+
+has_word() { [[ " $2 " == *" $1 "* ]]; }
+
+for room in "${!knows[@]}"; do
+    [ -d "$room" ] || continue
+    while IFS= read -r file; do
+        checked=$((checked + 1))
+        while IFS= read -r include; do
+            folder=${include%%/*}
+            if [ "$folder" = "$include" ]; then
+                report "$file: #include \"$include\" does not say the folder"
+            elif [ "$folder" != "$room" ] && ! has_word "$folder" "${knows[$room]}"; then
+                report "$file: $room must not know $folder (#include \"$include\")"
+            fi
+        done < <(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$file")
+        while IFS= read -r include; do
+            for header in "${!owners[@]}"; do
+                if [[ "$include" == "$header"* ]] && ! has_word "$room" "${owners[$header]}"; then
+                    report "$file: #include <$include> belongs to ${owners[$header]:-generated code}"
+                fi
+            done
+            if has_word "$room" "$pure_folders" && ! has_word "$include" "$pure_headers" &&
+                [ "$file" != core/assert.c ]; then
+                report "$file: #include <$include> has no place in a pure folder"
+            fi
+        done < <(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\([^>]*\)>.*/\1/p' "$file")
+    done < <(tracked "$room/*.c" "$room/*.h")
+done
+
+# A check that finds no files proves nothing.
+[ "$checked" -gt 20 ] || report "only $checked files found"
+[ "$failed" -eq 0 ] && echo "arrows: $checked files, every include points the right way"
+exit "$failed"

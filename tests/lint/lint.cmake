@@ -1,0 +1,33 @@
+# Each check of the sources is a ctest with the label lint. Tools that are not installed leave their check out; scripts/setup
+# installs them all.
+set(lint ${CMAKE_CURRENT_SOURCE_DIR}/lint)
+find_program(BASH_PROGRAM bash REQUIRED)
+
+function(ord_lint name)
+    add_test(NAME lint.${name} COMMAND ${BASH_PROGRAM} ${lint}/${name}.sh ${ARGN})
+    set_tests_properties(lint.${name} PROPERTIES LABELS lint TIMEOUT 300)
+endfunction()
+
+ord_lint(arrows)
+ord_lint(words)
+if(TARGET ord_core AND TARGET ord_bft AND TARGET ord_channel)
+    ord_lint(purity ${PROJECT_BINARY_DIR})
+endif()
+find_program(CLANG_FORMAT clang-format)
+if(CLANG_FORMAT)
+    ord_lint(format)
+endif()
+find_program(SHELLCHECK shellcheck)
+if(SHELLCHECK)
+    ord_lint(shell)
+endif()
+# One test a folder, so that they run side by side.
+find_program(CLANG_TIDY clang-tidy)
+if(CLANG_TIDY)
+    foreach(room IN LISTS ORD_ROOMS)
+        if(NOT room STREQUAL "proto")
+            add_test(NAME lint.tidy.${room} COMMAND ${BASH_PROGRAM} ${lint}/tidy.sh ${PROJECT_BINARY_DIR} ${room})
+            set_tests_properties(lint.tidy.${room} PROPERTIES LABELS lint TIMEOUT 600)
+        endif()
+    endforeach()
+endif()

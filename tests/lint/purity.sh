@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The pure folders ask nothing of the world: what their libraries leave undefined must be their own kind, plain memory
+# functions, or what a sanitizer adds. No clock, socket, thread, heap, nng or LMDB.
+# Usage: purity.sh BUILD_DIR
+set -euo pipefail
+build=$1
+
+memory='memcpy|memmove|memset|memcmp|memchr|strlen|strnlen|strcmp|strncmp|strchr|strspn|explicit_bzero'
+compiler='__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__popcountdi2|__mem(cpy|move|set)_chk'
+sanitizer='__(asan|ubsan|tsan|msan|sanitizer|sancov|gcov|llvm)_.*|__start___.*|__stop___.*'
+
+failed=0
+# check FOLDER OWN_PREFIXES: OWN_PREFIXES is what else of this project the folder may call.
+check() {
+    local folder=$1 own=$2 library="$build/$1/libord_$1.a" allowed count
+    if [ ! -f "$library" ]; then
+        echo "$library is missing"
+        failed=1
+        return
+    fi
+    allowed="^($memory|$compiler|$sanitizer|$own)\$"
+    count=0
+    while read -r object symbol; do
+        count=$((count + 1))
+        [[ "$symbol" =~ $allowed ]] && continue
+        # The one place that talks: a broken invariant ends the process.
+        [[ "$folder/$object" =~ ^core/assert\.c\.o$ && "$symbol" =~ ^(abort|fprintf|stderr|__fprintf_chk)$ ]] && continue
+        echo "$folder/$object needs $symbol"
+        failed=1
+    done < <(nm --undefined-only --print-file-name "$library" | sed -n 's/^[^:]*:\([^:]*\): *[Uvw] \([^@ ]*\).*/\1 \2/p')
+    if [ "$count" -eq 0 ]; then
+        echo "$library: nm names no undefined symbol; that cannot be"
+        failed=1
+    fi
+    echo "$folder: $count undefined symbols looked at"
+}
+
+check core 'ord_.*'
+check bft 'ord_.*|bft_.*'
+check channel 'ord_.*|channel_.*|crypto_.*'
+exit "$failed"
