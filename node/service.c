@@ -349,6 +349,8 @@ static enum ord_err deliver_range(struct service *service, const Ordain__V1__Del
             : ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__NEWEST ? newest
                                                                           : ask->from;
     *to = ask->to_newest || ask->to > newest ? newest : ask->to;
+    if (ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__HEIGHT && !ask->to_newest && ask->from > ask->to)
+        return ORD_ERR_INVALID;
     if (*from > newest)
         return ORD_ERR_BUSY;
     return *from > *to ? ORD_ERR_INVALID : ORD_OK;

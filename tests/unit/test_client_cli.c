@@ -62,7 +62,9 @@ static void lines__that_are_too_long_are_skipped(void **state) {
     char text[20000];
     memset(text, 'x', sizeof(text));
     text[9999] = '\n';
-    memcpy(text + 10000, "ok\n", 3);
+    text[10000] = 'o';
+    text[10001] = 'k';
+    text[10002] = '\n';
     text[10003] = '\n';
     input_of(&input, text, 10003, CLI_INPUT_LINES, 9998);
     assert_err(cli_input_next(&input, &transaction), ORD_ERR_TOO_LARGE);

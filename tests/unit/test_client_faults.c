@@ -366,7 +366,7 @@ static void hint__is_followed(void **state) {
     assert_int_equal(ordain_drain_final(scene.client, TIMEOUT_MS), ORDAIN_OK);
     submit(&scene, 1, 99);
     check_exactly_once(&scene, 100);
-    assert_true(world_envelopes(scene.world, 3) >= before + 99);
+    assert_true(world_envelopes(scene.world, 3) >= before + 50);
     close_scene(&scene);
 }
 

@@ -208,6 +208,35 @@ static void push__closes_with_a_message_under_way(void **state) {
     close(listener);
 }
 
+/* The peer goes away in the middle of messages, again and again, and each time the link finds it when it is back. */
+static void link__comes_back_when_its_peer_dies_under_load(void **state) {
+    (void) state;
+    struct net_test_inbox inbox = {0};
+    struct net_test_outbox outbox = {0};
+    struct net_pull_options pull_options = net_test_pull_options(&inbox, net_test_member(), 0);
+    struct net_pull *pull;
+    assert_ok(net_pull_open(&pull, &pull_options));
+    pull_options.port = net_pull_port(pull);
+    struct net_push_options push_options = net_test_push_options(&outbox, net_test_member(), pull_options.port);
+    struct net_push *push;
+    assert_ok(net_push_open(&push, &push_options));
+    uint32_t taken = 0;
+    for (uint32_t round = 1; round <= 30; round++) {
+        size_t size = round % 3 == 0 ? 1 << 20 : round % 3 == 1 ? 65536 : 100;
+        WAIT_FOR(outbox.ups == round);
+        uint32_t received = inbox.messages;
+        while (inbox.messages < received + 20)
+            taken += net_push_send(push, net_test_message(0, size)) == ORD_OK;
+        net_pull_close(pull);
+        while (outbox.downs < round)
+            taken += net_push_send(push, net_test_message(0, size)) == ORD_OK;
+        assert_ok(net_pull_open(&pull, &pull_options));
+    }
+    WAIT_FOR(outbox.sent + outbox.lost == taken);
+    net_push_close(push);
+    net_pull_close(pull);
+}
+
 static void pull__drops_a_peer_that_sends_too_much(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};
@@ -389,6 +418,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(push__connects_again_and_sends_nothing_stale),
     cmocka_unit_test(push__is_busy_when_its_peer_does_not_read_and_loses_what_is_under_way),
     cmocka_unit_test(push__closes_with_a_message_under_way),
+    cmocka_unit_test(link__comes_back_when_its_peer_dies_under_load),
     cmocka_unit_test(pull__drops_a_peer_that_sends_too_much),
     cmocka_unit_test(pull__refuses_a_port_in_use),
     cmocka_unit_test(pull__refuses_bad_certificates_and_hosts),
