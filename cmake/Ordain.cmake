@@ -51,6 +51,12 @@ find_library(LMDB_LIBRARY lmdb REQUIRED)
 find_library(NNG_LIBRARY nng REQUIRED)
 find_program(PROTOC_C protoc-c REQUIRED)
 
+# What every test gets in its environment. libnng is not instrumented: tests/support/tsan.supp says what of it is passed over.
+set(ORD_TEST_ENVIRONMENT "")
+if(ORD_TSAN)
+    set(ORD_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
+endif()
+
 # ord_library(NAME SOURCES ... DEPENDS ...): the static library libord_NAME.a of this folder.
 function(ord_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -83,7 +89,8 @@ function(ord_unit_test file)
     foreach(line IN LISTS cases)
         string(REGEX REPLACE "^static void ([a-z0-9_]+)\\(.*" "\\1" case "${line}")
         add_test(NAME ${name}.${case} COMMAND ${name} ${case})
-        set_tests_properties(${name}.${case} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+        set_tests_properties(${name}.${case} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
+                             ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
     endforeach()
 endfunction()
 

@@ -115,7 +115,7 @@ static void *hub_run(void *context) {
         hub->wake_ms = next_ms;
         while (!hub->kicked && net_cond_wait_until(&hub->cond, &hub->lock, next_ms))
             ;
-        hub->wake_ms = 0; /* awake: no need for a kick */
+        hub->wake_ms = UINT64_MAX; /* awake, and perhaps past the place where it would have seen the new deadline */
     }
     pthread_mutex_unlock(&hub->lock);
     return NULL;
@@ -147,6 +147,7 @@ enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *opt
         .port = options->port,
         .reconnect_ms_min = options->reconnect_ms_min == 0 ? 1 : options->reconnect_ms_min,
         .reconnect_ms_max = options->reconnect_ms_max,
+        .wake_ms = UINT64_MAX,
         .probe_interval_ms = options->probe_interval_ms,
         .probes_missed_max = options->probes_missed_max == 0 ? 1 : options->probes_missed_max,
     };

@@ -2,8 +2,11 @@
  * The network: the only code that calls nng. Everything is tls+tcp with mutual authentication (or plain tcp, for tests of
  * the transport itself: tls == NULL). TLS tells strangers from members; it never says *who* (crypto/link.h does).
  *
+ * On the wire it is SP (PUSH/PULL, REQ/REP over tls+tcp or tcp), so that any SP library can talk to it; net/conn.c says why
+ * it is not nng's own sockets that speak it here.
+ *
  * Caveats first:
- * - Callbacks run in nng's threads: they must not block and must not close the object that calls them.
+ * - Callbacks run in nng's threads or in the object's own: they must not block and must not close the object that calls them.
  * - *_close blocks until no callback of the object runs any more.
  * - Limits on received sizes are set before a listener starts.
  */
@@ -30,10 +33,11 @@ void net_message_destroy(struct net_message *message); /* NULL is fine */
 
 /*
  * Listener health. nng 1.5.2 may stop accepting after a peer vanishes in mid-handshake (nng issue 1518). Each listener is
- * probed by a connection to itself; after misses in a row it is closed and opened again on the same port.
+ * probed by a connection to itself; after misses in a row it is closed and opened again on the same port. The connections
+ * that it has stay. Connections that have not said hello yet are bounded, in number and in time: the oldest goes.
  */
 struct net_listener_counters {
-    uint64_t pipes_now; /* authenticated connections */
+    uint64_t pipes_now; /* authenticated connections, without probes */
     uint64_t pipes_total;
     uint64_t probes;
     uint64_t probes_missed;
@@ -101,7 +105,10 @@ struct net_server_options {
 ORD_MUST_USE enum ord_err net_server_open(struct net_server **out, const struct net_server_options *options);
 uint16_t net_server_port(const struct net_server *server);
 void net_server_counters(const struct net_server *server, struct net_listener_counters *out);
-/* Requests that are out must have been answered or are answered meanwhile from another thread. */
+/*
+ * Requests that are out must have been answered or are answered meanwhile from another thread; until they are, it waits.
+ * Answers given by then still leave, within their time; requests that have not been handed over yet are dropped.
+ */
 void net_server_close(struct net_server *server);
 struct ord_span net_request_bytes(const struct net_request *request);
 /* Takes the message (NULL: no memory; the request is dropped and the client times out). Never blocks. */
@@ -123,8 +130,8 @@ ORD_MUST_USE enum ord_err net_client_wait(struct net_client *client, uint32_t ti
 bool net_client_up(const struct net_client *client);
 /*
  * Sends a request; `on_reply` is called exactly once, from an nng thread: ORD_OK with the reply (callee destroys it), TIMEOUT, or
- * CLOSED. BUSY: call_max are in flight; nothing was sent and on_reply is not called. Takes the message whatever the
- * result. The request is not sent again by the transport: a retry is the caller's to decide.
+ * CLOSED. BUSY: call_max are in flight; nothing was sent and on_reply is not called. CLOSED: the client closes; likewise.
+ * Takes the message whatever the result. The request is not sent again by the transport: a retry is the caller's to decide.
  */
 ORD_MUST_USE enum ord_err net_client_call(struct net_client *client, struct net_message *request, uint32_t timeout_ms,
                                           void (*on_reply)(void *context, enum ord_err result,

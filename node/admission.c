@@ -136,7 +136,10 @@ static struct pool_entry *admit(struct replica *replica, struct check_chunk *chu
     err = pool_add(&replica->pool, &entry, pool_key, bytes, replica->now_ms);
     if (err == ORD_ERR_EXISTS) {
         entry = pool_find(&replica->pool, pool_key);
-        if (ord_span_equal(ord_span_of(entry->bytes, entry->size), bytes))
+        /* While it is being checked it may be a forgery: nothing may be concluded from it. */
+        if (entry->state == POOL_CHECKING)
+            refuse(result, ORDAIN__V1__STATUS__BUSY, "an envelope with this sequence number is being checked");
+        else if (ord_span_equal(ord_span_of(entry->bytes, entry->size), bytes))
             result->status = ORDAIN__V1__STATUS__ACCEPTED; /* submitted again while it waits */
         else
             refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "another envelope with this sequence number waits here");

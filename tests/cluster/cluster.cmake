@@ -4,7 +4,7 @@ function(ord_cluster_test name timeout)
     add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
     set_tests_properties(
         cluster.${name} PROPERTIES LABELS "cluster;${ARGN}" TIMEOUT ${timeout} RUN_SERIAL ON
-                                   ENVIRONMENT "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain")
+                                   ENVIRONMENT "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain;${ORD_TEST_ENVIRONMENT}")
 endfunction()
 
 if(TARGET ordain)

@@ -266,13 +266,45 @@ static struct hostile_envelope of_count(const struct hostile *hostile, uint8_t *
     return envelope;
 }
 
-static void accept(struct hostile *hostile, struct hostile_envelope envelope, const char *what) {
+static void expect_accepted(struct hostile *hostile, struct hostile_envelope envelope, const char *what) {
     struct hostile_answer answer;
     hostile_submit(hostile, &answer, 2 % hostile->replica_count, &envelope);
     hostile_check(hostile, answer.status == ORDAIN__V1__STATUS__ACCEPTED, "%s: %s %s", what,
                   client_status_name(answer.status), answer.words);
     hostile_expect_final(hostile, &envelope, hostile->next++, what);
     hostile_free(&envelope);
+}
+
+/*
+ * What is not checked yet is worth nothing: a forged envelope that comes twice in one request is not taken for one that waits
+ * here, and it does not make a valid one under its number a duplicate. BUSY is a fair answer: the client asks again.
+ */
+static void forged_first(struct hostile *hostile) {
+    struct hostile_envelope valid = plain(hostile);
+    struct hostile_envelope forged = plain(hostile);
+    signature_of(&forged)[40] ^= 1;
+    ProtobufCBinaryData pair[] = {{forged.size, forged.data}, {forged.size, forged.data}};
+    uint32_t fair = 1u << FORBIDDEN | 1u << ORDAIN__V1__STATUS__BUSY;
+    for (uint32_t i = 0; i < hostile->replica_count; i++) {
+        uint32_t seen;
+        bool answered = statuses_of(hostile, &seen, i, pair, 2);
+        hostile_check(hostile, answered && (seen & ~fair) == 0,
+                      "a forged envelope twice in one request to replica %u: not taken (statuses %#x)", i, seen);
+    }
+    pair[1] = (ProtobufCBinaryData) {valid.size, valid.data};
+    fair |= 1u << ORDAIN__V1__STATUS__ACCEPTED;
+    uint32_t seen;
+    bool answered = statuses_of(hostile, &seen, 0, pair, 2);
+    hostile_check(hostile, answered && (seen & ~fair) == 0,
+                  "a valid envelope behind a forged one under its number: no duplicate (statuses %#x)", seen);
+    if ((seen & 1u << ORDAIN__V1__STATUS__ACCEPTED) == 0) {
+        expect_accepted(hostile, valid, "the valid one, by itself");
+    } else {
+        hostile_expect_final(hostile, &valid, hostile->next++, "the valid one");
+        hostile_free(&valid);
+    }
+    hostile_note_ordered(hostile, "hostile", strlen("hostile"));
+    hostile_free(&forged);
 }
 
 static void limits(struct hostile *hostile) {
@@ -285,15 +317,15 @@ static void limits(struct hostile *hostile) {
     expect(hostile, of_size(hostile, &bytes, &size, (size_t) config->absolute_max_bytes * 2), TOO_LARGE,
            "an envelope of twice AbsoluteMaxBytes");
     free(bytes);
-    accept(hostile, of_size(hostile, &bytes, &size, config->absolute_max_bytes),
-           "an envelope of just AbsoluteMaxBytes");
+    expect_accepted(hostile, of_size(hostile, &bytes, &size, config->absolute_max_bytes),
+                    "an envelope of just AbsoluteMaxBytes");
     hostile_note_ordered(hostile, bytes, size);
     free(bytes);
 
     uint32_t count = config->max_message_count;
     bytes = hostile_alloc((size_t) (count + 1) * 4);
     expect(hostile, of_count(hostile, bytes, count + 1), TOO_LARGE, "one transaction more than MaxMessageCount");
-    accept(hostile, of_count(hostile, bytes, count), "just MaxMessageCount transactions");
+    expect_accepted(hostile, of_count(hostile, bytes, count), "just MaxMessageCount transactions");
     for (uint32_t i = 0; i < count; i++)
         hostile_note_ordered(hostile, bytes + (size_t) i * 4, 4);
     free(bytes);
@@ -306,6 +338,7 @@ void hostile_envelopes(struct hostile *hostile) {
     flipped_bits(hostile);
     random_bytes(hostile);
     hostile_expect_honest(hostile, 2 % hostile->replica_count, "a valid envelope under the number of all those");
+    forged_first(hostile);
     limits(hostile);
 }
 
@@ -336,10 +369,12 @@ static void replay(struct hostile *hostile) {
     for (uint32_t i = 0; i < 2 * hostile->replica_count; i++) {
         struct hostile_answer answer;
         hostile_submit(hostile, &answer, i % hostile->replica_count, &envelope);
-        fair = fair && (answer.status == ORDAIN__V1__STATUS__ACCEPTED ||
-                        (answer.status == ORDAIN__V1__STATUS__DUPLICATE && i > 0));
+        fair =
+            fair &&
+            (answer.status == ORDAIN__V1__STATUS__ACCEPTED ||
+             (i > 0 && (answer.status == ORDAIN__V1__STATUS__DUPLICATE || answer.status == ORDAIN__V1__STATUS__BUSY)));
     }
-    hostile_check(hostile, fair, "the same bytes to every replica, twice: ACCEPTED or DUPLICATE");
+    hostile_check(hostile, fair, "the same bytes to every replica, twice: ACCEPTED, DUPLICATE or BUSY");
     hostile_expect_final(hostile, &envelope, sequence, "what was sent to all");
     hostile_note_ordered(hostile, text, strlen(text));
     expect_duplicate(hostile, &envelope, &envelope, "a replayed envelope");
@@ -357,7 +392,7 @@ struct calls {
     pthread_cond_t done;
     uint32_t open;
     uint32_t accepted;
-    uint32_t answered; /* ACCEPTED or DUPLICATE */
+    uint32_t answered; /* ACCEPTED, DUPLICATE or BUSY */
 };
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
@@ -374,7 +409,8 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
     pthread_mutex_lock(&calls->lock);
     calls->open--;
     calls->accepted += status == ORDAIN__V1__STATUS__ACCEPTED;
-    calls->answered += status == ORDAIN__V1__STATUS__ACCEPTED || status == ORDAIN__V1__STATUS__DUPLICATE;
+    calls->answered += status == ORDAIN__V1__STATUS__ACCEPTED || status == ORDAIN__V1__STATUS__DUPLICATE ||
+                       status == ORDAIN__V1__STATUS__BUSY;
     pthread_cond_signal(&calls->done);
     pthread_mutex_unlock(&calls->lock);
 }
