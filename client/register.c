@@ -55,7 +55,7 @@ static bool on_client_answer(void *context, uint32_t replica, enum ord_err err, 
             answers->foreign++;
             client_say(answers->words, sizeof(answers->words), "replica %u (%s) serves another network", replica,
                        client->replicas.list[replica].name);
-            return false;
+            return answers->refused + answers->foreign >= client_believable(client);
         }
         answers->positions[answers->known] = said->highest_sequence;
         answers->config_sequences[answers->known] = said->config_sequence;
@@ -92,7 +92,7 @@ static bool on_client_answer(void *context, uint32_t replica, enum ord_err err, 
         break;
     }
     uint32_t enough = client_believable(client);
-    return answers->known >= enough || answers->refused >= enough;
+    return answers->known >= enough || answers->refused + answers->foreign >= enough;
 }
 
 static enum ord_err ask_standing(struct ordain *client, struct answers *answers, uint32_t timeout_ms) {
@@ -234,14 +234,17 @@ enum ordain_error client_register(struct ordain *client, struct client_standing 
     uint64_t poll_us = POLL_US_MIN;
     uint32_t liars_max = client_liars_max(client);
     char admission_words[ANSWER_TEXT_SIZE] = "";
+    struct answers spoken = {0}; /* the last round in which somebody said something: the last of all may be too short */
     while (true) {
         struct answers answers;
         enum ord_err err = ask_standing(client, &answers, left_ms(deadline, ASK_TIMEOUT_MS));
         if (err != ORD_OK)
             return client_error(err);
         bool over = client_now_us() >= deadline;
-        if (answers.refused > liars_max || (over && answers.known == 0))
-            return no_standing(client, &answers, why, why_size);
+        if (answers.refused + answers.foreign + answers.not_now > 0)
+            spoken = answers;
+        if (answers.refused + answers.foreign > liars_max || (over && answers.known == 0))
+            return no_standing(client, &spoken, why, why_size);
         /* Fewer answers than make a word believable are taken as they are: wrong ones cost time, not safety. */
         uint32_t needed = answers.known < liars_max + 1 ? answers.known : liars_max + 1;
         if (answers.known > 0 && answers.registered >= needed) {

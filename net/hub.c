@@ -7,7 +7,7 @@
 #include "core/assert.h"
 #include "net/net_internal.h"
 
-enum { LOOK_AGAIN_MS = 1000 };
+enum { LOOK_AGAIN_MS = 200 };
 
 void net_hub_kick(struct net_hub *hub) {
     hub->kicked = true;
@@ -62,7 +62,17 @@ static void reap(struct net_hub *hub) {
     }
 }
 
-/* Closes the connections that are too late, and the oldest half-open ones when there are too many. */
+/*
+ * Is the TCP connection gone? nng 1.5.2 may not say so over TLS: an error that comes while no receive is waiting (we are busy
+ * with what the last one brought) shuts the TCP connection and tells nobody, and whatever is begun on the stream afterwards
+ * never ends. A socket that has been shut by both ends has no peer any more.
+ */
+static bool dead(const struct net_conn *conn) {
+    nng_sockaddr peer;
+    return nng_stream_get_addr(conn->stream, NNG_OPT_REMADDR, &peer) != 0;
+}
+
+/* Closes the connections that are dead or too late, and the oldest half-open ones when there are too many. */
 static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
     uint64_t next_ms = UINT64_MAX;
     uint32_t half_open_count = 0;
@@ -76,7 +86,7 @@ static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
             deadline_ms = conn->tx_first->deadline_ms;
         /* New connections are at the head of the list: who comes after so many is older than they. */
         bool crowd = !conn->up && !conn->probe && ++half_open_count > NET_HALF_OPEN_MAX;
-        if (deadline_ms <= now_ms || crowd)
+        if (deadline_ms <= now_ms || crowd || dead(conn))
             net_conn_close(conn);
         else if (deadline_ms < next_ms)
             next_ms = deadline_ms;

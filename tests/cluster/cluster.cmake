@@ -20,6 +20,7 @@ if(TARGET ordain)
     ord_cluster_test(memory 240 long)
     ord_cluster_test(kill_backup 400 long)
     ord_cluster_test(kill_all 300 long)
+    ord_cluster_test(state_transfer 300 long)
 
     # A client that does what cannot be done from the shell; a program of the tests, not of the installation.
     add_executable(hostile cluster/hostile.c cluster/hostile_envelopes.c cluster/hostile_identities.c

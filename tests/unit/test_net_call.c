@@ -279,6 +279,57 @@ static void server__closes_with_requests_out(void **state) {
         net_client_close(clients[i]);
 }
 
+/* Calls that beget calls, until the connection is lost. */
+struct talk {
+    struct net_client *client;
+    atomic_uint live;
+};
+
+static void on_reply_again(void *context, enum ord_err result, struct net_message *reply) {
+    struct talk *talk = context;
+    net_message_destroy(reply);
+    if (result != ORD_OK || net_client_call(talk->client, net_test_message(0, 200), 10 * NET_TEST_DEADLINE_MS,
+                                            on_reply_again, talk) != ORD_OK)
+        atomic_fetch_sub(&talk->live, 1);
+}
+
+static void talk_begin(struct talk *talk) {
+    for (int i = 0; i < 8; i++) {
+        atomic_fetch_add(&talk->live, 1);
+        assert_ok(
+            net_client_call(talk->client, net_test_message(0, 200), 10 * NET_TEST_DEADLINE_MS, on_reply_again, talk));
+    }
+}
+
+/* Whoever leaves in the middle of a talk is missed, on either side, and not for want of another message. */
+static void connection__is_missed_when_it_ends_under_load(void **state) {
+    (void) state;
+    struct net_test_echo echo = {0};
+    struct net_server_options server_options = net_test_echo_options(&echo, net_test_member(), 0);
+    struct net_server *server;
+    assert_ok(net_server_open(&server, &server_options));
+    server_options.port = net_server_port(server);
+    struct net_client_options client_options = net_test_client_options(net_test_member(), server_options.port);
+    for (int round = 0; round < 40; round++) {
+        struct talk talk = {0};
+        assert_ok(net_client_open(&talk.client, &client_options));
+        assert_ok(net_client_wait(talk.client, NET_TEST_DEADLINE_MS));
+        talk_begin(&talk);
+        uint32_t requests = echo.requests;
+        WAIT_FOR(echo.requests > requests + 20);
+        if (round % 2 == 0) {
+            net_server_close(server);
+            WAIT_FOR(talk.live == 0);
+            assert_ok(net_server_open(&server, &server_options));
+        }
+        net_client_close(talk.client);
+        assert_int_equal(talk.live, 0);
+        struct net_listener_counters counters;
+        WAIT_FOR((net_server_counters(server, &counters), counters.pipes_now == 0));
+    }
+    net_server_close(server);
+}
+
 static void server__drops_what_is_too_large_or_malformed(void **state) {
     (void) state;
     struct net_test_echo echo = {0};
@@ -443,6 +494,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(call__fails_with_its_connection_and_is_not_sent_again),
     cmocka_unit_test(client__close_fails_the_calls_in_flight),
     cmocka_unit_test(server__closes_with_requests_out),
+    cmocka_unit_test(connection__is_missed_when_it_ends_under_load),
     cmocka_unit_test(server__drops_what_is_too_large_or_malformed),
     cmocka_unit_test(client__drops_a_server_that_answers_too_much),
     cmocka_unit_test(server__drops_a_reader_that_does_not_read),
