@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -155,6 +156,15 @@ static int run(const struct node_config *config) {
     return err == ORD_OK ? CLI_EXIT_OK : CLI_EXIT_INTERNAL;
 }
 
+/* Connections are bounded by descriptors only: take as many as the system lets us. Fewer are no reason not to start. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void) setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int cli_start(int argc, char **argv) {
     const char *path;
     const char *level;
@@ -176,6 +186,7 @@ int cli_start(int argc, char **argv) {
         return CLI_EXIT_INTERNAL;
     }
 
+    raise_descriptor_limit();
     struct node_config *config = calloc(1, sizeof(*config));
     if (config == NULL)
         return CLI_EXIT_INTERNAL;

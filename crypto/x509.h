@@ -49,6 +49,9 @@ ORD_MUST_USE enum ord_err crypto_cert_pem(char *out, size_t *size, struct ord_sp
 /* PEM private key on secp256k1. INVALID: not PEM, or another curve. */
 ORD_MUST_USE enum ord_err crypto_private_key_load(struct crypto_private_key *out, const char *pem);
 
+/* Do this PEM certificate and this PEM private key (of any kind) belong together? INVALID: unreadable. MISMATCH. */
+ORD_MUST_USE enum ord_err crypto_pair_check(const char *cert_pem, const char *key_pem);
+
 /* SHA-256 of the DER: a client's fingerprint. */
 void crypto_cert_fingerprint(struct ord_hash *out, struct ord_span der);
 

@@ -135,3 +135,15 @@ out:
 void crypto_cert_fingerprint(struct ord_hash *out, struct ord_span der) {
     crypto_sha256(out, &der, 1);
 }
+
+enum ord_err crypto_pair_check(const char *cert_pem, const char *key_pem) {
+    X509 *cert = crypto_x509_of_pem(cert_pem);
+    EVP_PKEY *key = crypto_pkey_of_pem(key_pem);
+    enum ord_err err = ORD_ERR_INVALID;
+    if (cert != NULL && key != NULL)
+        err = X509_check_private_key(cert, key) == 1 ? ORD_OK : ORD_ERR_MISMATCH;
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return err;
+}

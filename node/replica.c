@@ -158,6 +158,13 @@ static enum ord_err load_files(struct replica *replica, char *why, size_t why_si
         err = load_text(&replica->tls_cert, replica->config.tls_cert_file, why, why_size);
     if (err == ORD_OK)
         err = load_text(&replica->tls_ca, replica->config.tls_ca_file, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    /* Each may be fine by itself, and every handshake would fail all the same. */
+    err = crypto_pair_check(replica->tls_cert, replica->tls_key);
+    if (err != ORD_OK)
+        snprintf(why, why_size, "%s is not the key of the certificate %s", replica->config.tls_key_file,
+                 replica->config.tls_cert_file);
     return err;
 }
 

@@ -100,7 +100,9 @@ ok "a key file that others may read: exit code 2"
 
 sed -i 's|^identity_key_file = .*|identity_key_file = "../replica2/identity.key";|' "$config"
 broken 'key'
-ok "the key file of another replica: exit code 2"
+sed -i 's|^tls_key_file = .*|tls_key_file = "../replica2/tls.key";|' "$config"
+broken 'not the key of the certificate'
+ok "the identity or TLS key file of another replica: exit code 2"
 
 sed -i "s|^genesis_file = .*|genesis_file = \"$WORK/other/genesis.block\";|; s|^identity_key_file = .*|identity_key_file = \"$WORK/other/replica3/identity.key\";|" "$config"
 broken 'genesis'

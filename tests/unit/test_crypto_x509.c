@@ -428,7 +428,24 @@ static void private_key__with_anothers_public_half_is_refused(void **state) {
     OPENSSL_free(ders[1]);
 }
 
+static void pair__matches_only_its_own_key(void **state) {
+    (void) state;
+    struct crypto_pem ca;
+    struct der ca_der;
+    struct crypto_pem mine;
+    struct crypto_pem other;
+    make_ca(&ca, &ca_der, "org1");
+    assert_ok(crypto_tls_create(&mine, &ca, "org1", "replica0", NULL, 30));
+    assert_ok(crypto_tls_create(&other, &ca, "org1", "replica1", NULL, 30));
+    assert_ok(crypto_pair_check(mine.cert, mine.key));
+    assert_err(crypto_pair_check(mine.cert, other.key), ORD_ERR_MISMATCH);
+    assert_err(crypto_pair_check(mine.cert, ca.key), ORD_ERR_MISMATCH);
+    assert_err(crypto_pair_check(mine.key, mine.key), ORD_ERR_INVALID);
+    assert_err(crypto_pair_check(mine.cert, "no key"), ORD_ERR_INVALID);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(pair__matches_only_its_own_key),
     cmocka_unit_test(ca__passes_its_own_check),
     cmocka_unit_test(ca_check__refuses_certificates_that_are_no_ca),
     cmocka_unit_test(identity__verifies_and_gives_what_it_was_made_of),
