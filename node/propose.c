@@ -34,6 +34,11 @@ uint64_t propose_due_ms(const struct replica *replica) {
     uint32_t timeout_ms = replica->channel_config->batch_timeout_ms;
     if (replica->leader != replica->config.replica || timeout_ms == 0)
         return UINT64_MAX;
+    /* What lets us propose again wakes the loop by itself; an overdue cut must not keep it turning meanwhile. */
+    struct ord_status status;
+    replica->protocol->status(replica->core, &status);
+    if (!status.can_propose || !sync_core_may_run(replica))
+        return UINT64_MAX;
     struct channel_open_block open;
     channel_open(replica->channel, &open);
     if (open.envelope_count == 0 || open.height != replica->open_height)

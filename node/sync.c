@@ -176,6 +176,11 @@ static enum ord_err piece_check(struct replica *replica, const struct piece *pie
         if (err == ORD_OK)
             err = channel_chain_block(&chain, &header, data, replica->sync.leaves, replica->sync.leaf_max, why);
     }
+    /* A source that gives more blocks than were asked for could leave us where no tail is certified. */
+    if (err == ORD_OK && chain.height > replica->sync.target.statement.height) {
+        *why = "blocks beyond the target";
+        err = ORD_ERR_INVALID;
+    }
     for (uint32_t i = 0; err == ORD_OK && i < piece->header_count; i++) {
         err = channel_header_decode(
             &header, ord_span_of(piece->headers.data + (size_t) i * CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE));
