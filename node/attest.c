@@ -225,12 +225,19 @@ struct attest_job {
     struct frame *frame;
     struct channel_attestation attestation;
     struct channel_certificate *certificate; /* instead of the attestation, when not NULL */
+    bool ignored;
     bool ok;
 };
 
+static size_t job_bytes(const struct attest_job *job) {
+    return sizeof(*job) + (job->certificate == NULL ? 0 : sizeof(*job->certificate));
+}
+
 static void job_done(struct replica *replica, struct work *work) {
     struct attest_job *job = (struct attest_job *) work;
-    if (!job->ok) {
+    if (job->ignored) {
+        count_add(&replica->counters.link_messages_ignored, 1);
+    } else if (!job->ok) {
         count_add(&replica->counters.attestations_bad, 1);
     } else if (job->certificate != NULL) {
         certified(replica, job->certificate);
@@ -240,6 +247,7 @@ static void job_done(struct replica *replica, struct work *work) {
             peer->attested_seq = job->attestation.statement.seq;
         collect(replica, &job->attestation);
     }
+    link_job_end(job->frame->peer, job_bytes(job));
     frame_release(job->frame);
     free(job->certificate);
     free(job);
@@ -248,18 +256,30 @@ static void job_done(struct replica *replica, struct work *work) {
 static void job_run(void *argument) {
     struct attest_job *job = argument;
     const struct replica *replica = job->replica;
-    if (job->certificate == NULL)
+    struct peer *peer = job->frame->peer;
+    job->ignored = link_ignored(peer, node_clock_ms());
+    if (job->ignored)
+        job->ok = false;
+    else if (job->certificate == NULL)
         job->ok = channel_attestation_verify(&job->attestation, &replica->genesis_hash, &replica->crypto);
     else
         job->ok =
             channel_certificate_verify(job->certificate, replica->channel_config, &replica->genesis_hash,
                                        &replica->crypto, channel_strong_quorum(replica->channel_config)) == ORD_OK;
+    if (!job->ok && !job->ignored)
+        link_ignore(peer);
     (void) inbox_post(&job->replica->inbox, &job->work, job_done);
 }
 
 static void submit_job(struct replica *replica, struct frame *frame, const struct attest_job *from) {
-    struct attest_job *job = malloc(sizeof(*job));
+    struct attest_job *job = NULL;
+    if (!link_job_begin(replica, frame->peer, job_bytes(from))) {
+        free(from->certificate);
+        return;
+    }
+    job = malloc(sizeof(*job));
     if (job == NULL) {
+        link_job_end(frame->peer, job_bytes(from));
         free(from->certificate);
         return;
     }

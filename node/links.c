@@ -22,6 +22,7 @@ enum {
     RECONNECT_MS_MAX = 500,
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
+    CORE_BYTES_MIN = 29, /* the header that every message of a core has (docs/protocol.md) */
 };
 
 /* ---- in ---- */
@@ -45,12 +46,15 @@ struct core_job {
     struct frame *frame;
     struct ord_span bytes;
     struct ord_verified verified;
+    bool ignored;
     enum ord_err err;
 };
 
 static void core_job_done(struct replica *replica, struct work *work) {
     struct core_job *job = (struct core_job *) work;
-    if (job->err == ORD_OK && sync_core_may_run(replica)) {
+    if (job->ignored) {
+        count_add(&replica->counters.link_messages_ignored, 1);
+    } else if (job->err == ORD_OK && sync_core_may_run(replica)) {
         struct ord_event event = {.type = ORD_EVENT_MESSAGE, .now_ms = replica->now_ms, .message = &job->verified};
         replica_step(replica, &event);
     } else if (job->err != ORD_OK) {
@@ -58,21 +62,37 @@ static void core_job_done(struct replica *replica, struct work *work) {
         node_log(NODE_LOG_DEBUG, "message_refused", "from=%" PRIu32 " err=%s", job->frame->peer->id,
                  ord_err_name(job->err));
     }
+    link_job_end(job->frame->peer, sizeof(*job));
     frame_release(job->frame);
     free(job);
 }
 
 static void core_job_run(void *argument) {
     struct core_job *job = argument;
-    job->err = job->replica->protocol->authenticate(&job->verified, &job->replica->core_config, job->frame->peer->id,
-                                                    job->bytes);
+    struct peer *peer = job->frame->peer;
+    /* Behind a bad signature of the same peer: whatever it is, it costs no more than this look. */
+    job->ignored = link_ignored(peer, node_clock_ms());
+    if (!job->ignored)
+        job->err =
+            job->replica->protocol->authenticate(&job->verified, &job->replica->core_config, peer->id, job->bytes);
+    if (job->err == ORD_ERR_BAD_SIGNATURE)
+        link_ignore(peer);
     (void) inbox_post(&job->replica->inbox, &job->work, core_job_done);
 }
 
 static void core_received(struct replica *replica, struct frame *frame, struct ord_span bytes) {
-    struct core_job *job = calloc(1, sizeof(*job));
-    if (job == NULL)
+    if (bytes.size < CORE_BYTES_MIN) {
+        count_add(&replica->counters.messages_refused, 1);
         return;
+    }
+    struct core_job *job;
+    if (!link_job_begin(replica, frame->peer, sizeof(*job)))
+        return;
+    job = calloc(1, sizeof(*job));
+    if (job == NULL) {
+        link_job_end(frame->peer, sizeof(*job));
+        return;
+    }
     job->replica = replica;
     job->frame = frame;
     job->bytes = bytes;
@@ -149,7 +169,7 @@ static bool open_frame(struct replica *replica, struct peer **out, struct ord_sp
     return true;
 }
 
-static void on_message(void *context, struct net_message *message) {
+void links_on_message(void *context, struct net_message *message) {
     struct replica *replica = context;
     struct ord_span bytes = net_message_bytes(message);
     struct ord_span payload;
@@ -412,7 +432,7 @@ enum ord_err links_open(struct replica *replica, char *why, size_t why_size) {
         .message_bytes_max = replica->frame_bytes_max,
         .probe_interval_ms = PROBE_INTERVAL_MS,
         .probes_missed_max = PROBES_MISSED_MAX,
-        .on_message = on_message,
+        .on_message = links_on_message,
         .context = replica,
     };
     err = net_pull_open(&replica->pull, &options);

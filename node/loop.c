@@ -105,7 +105,7 @@ static void commit(struct replica *replica) {
 }
 
 /* Nothing in here may send; links_flush at the end does, after the commit. */
-static void turn(struct replica *replica, struct work *work) {
+void replica_turn(struct replica *replica, struct work *work) {
     replica->now_ms = node_clock_ms();
     count_add(&replica->counters.turns, 1);
     check_room(replica);
@@ -134,7 +134,7 @@ enum ord_err replica_run(struct replica *replica) {
     while (!atomic_load(&replica->stopping) && !replica->fatal) {
         uint64_t now = node_clock_ms();
         uint64_t wake = next_wake_ms(replica);
-        turn(replica, inbox_take(&replica->inbox, wake <= now ? 0 : wake - now));
+        replica_turn(replica, inbox_take(&replica->inbox, wake <= now ? 0 : wake - now));
     }
     replica->commit_urgent = true;
     if (!replica->fatal)

@@ -8,6 +8,7 @@
  *   judge.c      batches of the primary: is every envelope admissible, each signature checked once
  *   attest.c     attestations, certificates, stable checkpoints
  *   links.c      frames to and from the other replicas
+ *   link_jobs.c  what one peer's messages may take of the vote pool
  *   sync.c       state transfer
  *   service.c    the reader thread: deliver, receipts, waits
  *   status.c     status and client requests, counters
@@ -46,6 +47,8 @@ typedef atomic_uint_fast64_t counter;
     X(frames_refused)                                                                                                  \
     X(frames_over_quota)                                                                                               \
     X(link_messages_dropped)                                                                                           \
+    X(link_messages_ignored)                                                                                           \
+    X(link_jobs_over_share)                                                                                            \
     X(peer_frames_per_turn_max)                                                                                        \
     X(client_signatures_checked)                                                                                       \
     X(client_signatures_bad)                                                                                           \
@@ -99,6 +102,7 @@ enum link_kind {
 #define LINK_MESSAGE_HEADER 5          /* kind u8, size u32 */
 #define LINK_FRAME_SLACK    (2u << 20) /* frame_bytes_max = batch_bytes_max + this */
 #define LINK_FRAMES_MAX     64         /* frames that wait for one peer */
+#define LINK_JOBS_MAX       512        /* messages of one peer in the vote pool */
 
 struct link_frame {
     struct net_message *message;
@@ -113,10 +117,12 @@ struct peer {
     pthread_mutex_t mutex;   /* guards `link` */
     struct crypto_link link; /* loop thread seals, receiving thread opens */
     struct net_push *push;
-    atomic_bool up;        /* transport is connected */
-    atomic_bool hello_due; /* send a hello at the next flush */
-    counter inbound_bytes; /* frames that the loop has not finished with */
-    bool under_way;        /* the transport has a message of ours */
+    atomic_bool up;           /* transport is connected */
+    atomic_bool hello_due;    /* send a hello at the next flush */
+    counter inbound_bytes;    /* frames that the loop has not finished with, and the jobs made of them */
+    counter ignored_until_ms; /* no votes, attestations and certificates of its until then */
+    uint32_t jobs_open;       /* of its messages, in the vote pool; <= LINK_JOBS_MAX */
+    bool under_way;           /* the transport has a message of ours */
     uint64_t hello_sent_ms;
     struct link_frame frames[LINK_FRAMES_MAX]; /* ring */
     uint32_t frame_first;
@@ -370,6 +376,8 @@ enum ord_err replica_block_sink(void *context, const struct channel_block *block
 
 /* loop.c: hands a job to a pool; runs it at once when the queue is full. */
 void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_job job, void *argument);
+/* One turn with this list of work, which may be NULL. */
+void replica_turn(struct replica *replica, struct work *work);
 
 /* admission.c */
 void admission_submit(struct replica *replica, struct api_request *request);
@@ -413,6 +421,15 @@ void links_flush(struct replica *replica);
 void frame_hold(struct frame *frame);
 void frame_release(struct frame *frame);
 ord_replica_set links_ready(struct replica *replica);
+/* A frame as it came. In a thread of the transport, one call at a time; takes the message. `context` is the replica. */
+void links_on_message(void *context, struct net_message *message);
+
+/* link_jobs.c: before and after a message's job in the vote pool, which takes `job_bytes`. False: the message is to be dropped. */
+bool link_job_begin(struct replica *replica, struct peer *peer, size_t job_bytes);
+void link_job_end(struct peer *peer, size_t job_bytes);
+/* It sent a signature that does not verify: ignore it for a while. Any thread. */
+void link_ignore(struct peer *peer);
+bool link_ignored(struct peer *peer, uint64_t now_ms);
 
 /* sync.c */
 /* May the core get messages, verdicts and proposals now? */

@@ -1,0 +1,63 @@
+/*
+ * A replica in this process, from files that `ordain init` made, whose turns the test runs one by one. The test is all the other
+ * replicas: it holds their keys and the other ends of their links, in memory. And it may be a client, over TLS.
+ */
+#ifndef ORDAIN_TESTS_NODE_SUPPORT_H
+#define ORDAIN_TESTS_NODE_SUPPORT_H
+
+#include "cli/init.h"
+#include "node/replica_internal.h"
+
+struct node_world {
+    char folder[64];
+    char directory[96];
+    struct init_plan plan;
+    struct node_config config;
+    struct replica *replica; /* number 0 */
+    struct crypto_private_key keys[ORD_REPLICA_MAX];
+    struct ord_signer signers[ORD_REPLICA_MAX];
+    struct crypto_link links[ORD_REPLICA_MAX];
+    struct crypto_private_key client_key;
+    uint8_t client_cert[CRYPTO_CERT_DER_MAX];
+    size_t client_cert_size;
+    struct ord_hash client; /* fingerprint */
+};
+
+/* In this order; a test may change `plan.config` after the first and `config` after the second. */
+void node_world_plan(struct node_world *world, enum channel_consensus consensus, uint32_t replica_count);
+void node_world_write(struct node_world *world);
+void node_world_start(struct node_world *world);
+/* All three, for PBFT with four replicas. */
+void node_world_open(struct node_world *world);
+/* Ends the replica; node_world_start begins it again from its disk. */
+void node_world_stop(struct node_world *world);
+void node_world_close(struct node_world *world);
+
+/* One turn, with what is in the inbox; waits up to `wait_ms` for something. */
+void node_world_turn(struct node_world *world, uint64_t wait_ms);
+/* Turns until the condition holds; fails the test at a deadline. */
+void node_world_until(struct node_world *world, bool (*holds)(struct node_world *world), const char *what);
+/* Reading as if no messages of `from` were in the vote pool any more. */
+void node_world_until_idle(struct node_world *world, ord_node_id from);
+
+/* A frame with `count` messages of one kind and size, end to end in `bytes`, over the link of replica `from`. */
+void node_world_send_many(struct node_world *world, ord_node_id from, enum link_kind kind, const uint8_t *bytes,
+                          size_t size, size_t count);
+void node_world_send(struct node_world *world, ord_node_id from, enum link_kind kind, struct ord_span bytes);
+/* What waits to be sent to `to`: how many messages of the kind, and the last of them in `last` (may be NULL). */
+size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum link_kind kind);
+void node_world_forget_queued(struct node_world *world);
+
+/* malloc'ed; sequence 0: the client's registration. */
+struct ord_span node_world_envelope(const struct node_world *world, uint64_t sequence, size_t transaction_size);
+/* A batch of these envelopes; malloc'ed. */
+struct ord_span node_world_batch(const struct ord_span *envelopes, uint32_t count, uint64_t cut_height);
+/* As if the core had decided it at this seq. Frees the batch. */
+void node_world_deliver(struct node_world *world, uint64_t seq, struct ord_span batch);
+/* Another replica's attestation. */
+void node_world_attest(struct node_world *world, struct channel_attestation *out, ord_node_id signer,
+                       const struct channel_statement *statement);
+void node_world_send_attestation(struct node_world *world, ord_node_id signer,
+                                 const struct channel_statement *statement);
+
+#endif

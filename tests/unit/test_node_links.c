@@ -1,0 +1,167 @@
+/*
+ * What one lying replica can take from the others over its link: a share of the vote pool and of memory, and one check of a
+ * signature that does not verify.
+ */
+#include "node_support.h"
+
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/test_main.h"
+
+static uint64_t counted(struct node_world *world, const char *name) {
+#define TEST_COUNTER(counter)                                                                                          \
+    if (strcmp(name, #counter) == 0)                                                                                   \
+        return count_get(&world->replica->counters.counter);
+    NODE_COUNTERS(TEST_COUNTER)
+#undef TEST_COUNTER
+    fail_msg("no counter %s", name);
+    return 0;
+}
+
+static void a_statement(struct channel_statement *out, struct node_world *world, uint64_t seq) {
+    *out = (struct channel_statement) {.epoch = world->replica->core_config.epoch, .seq = seq, .height = 1};
+    memset(out->state_digest.bytes, 7, sizeof(out->state_digest.bytes));
+}
+
+/* Attestations of replica 1 at seqs from `first` on, every signature spoilt. */
+static void send_forgeries(struct node_world *world, uint64_t first, size_t count) {
+    uint8_t *bytes = malloc(count * CHANNEL_ATTESTATION_SIZE);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < count; i++) {
+        struct channel_statement statement;
+        struct channel_attestation attestation;
+        a_statement(&statement, world, first + i);
+        node_world_attest(world, &attestation, 1, &statement);
+        attestation.signature.bytes[40] ^= 1;
+        channel_attestation_encode(bytes + i * CHANNEL_ATTESTATION_SIZE, &attestation);
+    }
+    node_world_send_many(world, 1, LINK_ATTESTATION, bytes, CHANNEL_ATTESTATION_SIZE, count);
+    free(bytes);
+}
+
+static void send_true(struct node_world *world, ord_node_id from, uint64_t seq) {
+    struct channel_statement statement;
+    a_statement(&statement, world, seq);
+    node_world_send_attestation(world, from, &statement);
+}
+
+static void links__a_bad_signature_costs_one_check_and_silences_its_sender(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    send_forgeries(&world, 1, 100);
+    node_world_until_idle(&world, 1);
+    assert_int_equal(counted(&world, "attestations_bad"), 1);
+    assert_int_equal(counted(&world, "link_messages_ignored"), 99);
+    /* Only its sender, and for a while. */
+    send_true(&world, 2, 5);
+    node_world_until_idle(&world, 2);
+    assert_int_equal(world.replica->peers[2].attested_seq, 5);
+    send_true(&world, 1, 5);
+    node_world_until_idle(&world, 1);
+    assert_int_equal(world.replica->peers[1].attested_seq, 0);
+    atomic_store(&world.replica->peers[1].ignored_until_ms, node_clock_ms());
+    send_true(&world, 1, 5);
+    node_world_until_idle(&world, 1);
+    assert_int_equal(world.replica->peers[1].attested_seq, 5);
+    node_world_close(&world);
+}
+
+static void links__a_bad_certificate_silences_its_sender(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    static struct channel_certificate certificate;
+    static uint8_t bytes[20][CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t size = 0;
+    static uint8_t packed[sizeof(bytes)];
+    for (size_t i = 0; i < 20; i++) {
+        a_statement(&certificate.statement, &world, 10 + i);
+        certificate.count = 3;
+        for (uint32_t j = 0; j < 3; j++) {
+            struct channel_attestation attestation;
+            node_world_attest(&world, &attestation, j, &certificate.statement);
+            certificate.signers[j] = j;
+            certificate.signatures[j] = attestation.signature;
+        }
+        certificate.signatures[2].bytes[40] ^= 1;
+        size = channel_certificate_encode(bytes[i], &certificate);
+        memcpy(packed + i * size, bytes[i], size);
+    }
+    node_world_send_many(&world, 3, LINK_CERTIFICATE, packed, size, 20);
+    node_world_until_idle(&world, 3);
+    assert_int_equal(counted(&world, "attestations_bad"), 1);
+    assert_int_equal(counted(&world, "link_messages_ignored"), 19);
+    node_world_close(&world);
+}
+
+/* Holds the one thread of the vote pool. */
+struct plug {
+    sem_t running;
+    sem_t release;
+};
+
+static void plug_run(void *argument) {
+    struct plug *plug = argument;
+    sem_post(&plug->running);
+    sem_wait(&plug->release);
+}
+
+static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    struct plug plug;
+    sem_init(&plug.running, 0, 0);
+    sem_init(&plug.release, 0, 0);
+    assert_ok(crypto_pool_submit(world.replica->vote_pool, plug_run, &plug));
+    sem_wait(&plug.running);
+
+    enum { COUNT = 5000, SIZE = 29 };
+    static uint8_t bytes[COUNT * SIZE];
+    node_world_send_many(&world, 1, LINK_CORE, bytes, SIZE, COUNT);
+    node_world_turn(&world, 0);
+    send_true(&world, 1, 3);
+    node_world_turn(&world, 0);
+    assert_int_equal(counted(&world, "messages_authenticated"), LINK_JOBS_MAX);
+    assert_int_equal(counted(&world, "attestations_checked"), 0);
+    assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - LINK_JOBS_MAX + 1);
+    /* What the jobs take is the peer's. */
+    assert_true(count_get(&world.replica->peers[1].inbound_bytes) > sizeof(bytes) + LINK_JOBS_MAX * sizeof(void *));
+    /* Another peer's share is its own. */
+    send_true(&world, 2, 3);
+    node_world_turn(&world, 0);
+    assert_int_equal(counted(&world, "attestations_checked"), 1);
+
+    sem_post(&plug.release);
+    node_world_until_idle(&world, 1);
+    node_world_until_idle(&world, 2);
+    assert_int_equal(world.replica->peers[1].jobs_open, 0);
+    assert_int_equal(world.replica->peers[2].attested_seq, 3);
+    node_world_close(&world);
+    sem_destroy(&plug.running);
+    sem_destroy(&plug.release);
+}
+
+static void links__a_message_without_a_header_makes_no_job(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    enum { COUNT = 1000, SIZE = 28 };
+    static uint8_t bytes[COUNT * SIZE];
+    node_world_send_many(&world, 1, LINK_CORE, bytes, SIZE, COUNT);
+    node_world_turn(&world, 0);
+    assert_int_equal(counted(&world, "messages_authenticated"), 0);
+    assert_int_equal(counted(&world, "messages_refused"), COUNT);
+    node_world_close(&world);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(links__a_bad_signature_costs_one_check_and_silences_its_sender),
+    cmocka_unit_test(links__a_bad_certificate_silences_its_sender),
+    cmocka_unit_test(links__one_peer_has_a_share_of_the_vote_pool),
+    cmocka_unit_test(links__a_message_without_a_header_makes_no_job),
+};
+TEST_CASES(cases);
