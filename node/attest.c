@@ -16,6 +16,26 @@
 
 enum { RESEND_MS = 1000 };
 
+/* The points whose tails must still be found after a restart: the newest stable checkpoint's, and the newest of all. */
+static void write_points(struct replica *replica) {
+    const struct attest *attest = &replica->attest;
+    const struct attest_point *stable =
+        attest->stable.count == 0 ? NULL : attest_find(replica, attest->stable.statement.seq);
+    if (attest->history_count == 0)
+        return;
+    const struct attest_point *newest = &attest->history[(attest->history_count - 1) % ATTEST_HISTORY];
+    struct attest_point points[RECORD_POINTS_MAX];
+    uint32_t count = 0;
+    if (stable != NULL && stable != newest)
+        points[count++] = *stable;
+    points[count++] = *newest;
+    uint8_t record[RECORD_POINTS_MAX * RECORD_POINT_SIZE];
+    size_t size = record_points_encode(record, points, count);
+    enum ord_err err = ledger_put_meta(replica->ledger, RECORD_POINTS, ord_span_of(record, size));
+    if (err != ORD_OK)
+        replica_fail(replica, err, "writing the points of attestation");
+}
+
 /* In the turn that executed `seq`. */
 void attest_at(struct replica *replica, uint64_t seq) {
     struct attest *attest = &replica->attest;
@@ -42,6 +62,8 @@ void attest_at(struct replica *replica, uint64_t seq) {
     enum ord_err err = ledger_put_meta(replica->ledger, RECORD_STATEMENT, ord_span_of(record, sizeof(record)));
     if (err != ORD_OK)
         replica_fail(replica, err, "writing a statement");
+    else
+        write_points(replica);
 }
 
 const struct attest_point *attest_find(const struct replica *replica, uint64_t seq) {
@@ -125,6 +147,7 @@ void attest_settle(struct replica *replica) {
         replica_fail(replica, err, "writing the stable checkpoint");
         return;
     }
+    write_points(replica);
     channel_collector_prune(attest->collector, seq);
     truncate_log(replica);
 }

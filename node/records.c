@@ -63,21 +63,55 @@ enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_sp
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
+static void write_statement(struct ord_writer *writer, const struct channel_statement *statement) {
+    ord_write_u64(writer, statement->epoch);
+    ord_write_u64(writer, statement->seq);
+    ord_write_u64(writer, statement->height);
+    ord_write_hash(writer, &statement->header_hash);
+    ord_write_hash(writer, &statement->state_digest);
+}
+
+static void read_statement(struct channel_statement *out, struct ord_reader *reader) {
+    out->epoch = ord_read_u64(reader);
+    out->seq = ord_read_u64(reader);
+    out->height = ord_read_u64(reader);
+    ord_read_hash(reader, &out->header_hash);
+    ord_read_hash(reader, &out->state_digest);
+}
+
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement) {
     struct ord_writer writer = ord_writer_of(out, RECORD_STATEMENT_SIZE);
-    ord_write_u64(&writer, statement->epoch);
-    ord_write_u64(&writer, statement->seq);
-    ord_write_u64(&writer, statement->height);
-    ord_write_hash(&writer, &statement->header_hash);
-    ord_write_hash(&writer, &statement->state_digest);
+    write_statement(&writer, statement);
 }
 
 enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
-    out->epoch = ord_read_u64(&reader);
-    out->seq = ord_read_u64(&reader);
-    out->height = ord_read_u64(&reader);
-    ord_read_hash(&reader, &out->header_hash);
-    ord_read_hash(&reader, &out->state_digest);
+    read_statement(out, &reader);
+    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
+}
+
+size_t record_points_encode(uint8_t out[RECORD_POINTS_MAX * RECORD_POINT_SIZE], const struct attest_point *points,
+                            uint32_t count) {
+    struct ord_writer writer = ord_writer_of(out, (size_t) count * RECORD_POINT_SIZE);
+    for (uint32_t i = 0; i < count; i++) {
+        write_statement(&writer, &points[i].statement);
+        ord_write_u64(&writer, points[i].tail_size);
+        ord_write_hash(&writer, &points[i].clients_root);
+    }
+    return writer.size;
+}
+
+enum ord_err record_points_decode(struct attest_point out[RECORD_POINTS_MAX], uint32_t *count, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    if (bytes.size == 0 || bytes.size > RECORD_POINTS_MAX * RECORD_POINT_SIZE || bytes.size % RECORD_POINT_SIZE != 0)
+        return ORD_ERR_CORRUPT;
+    *count = (uint32_t) (bytes.size / RECORD_POINT_SIZE);
+    for (uint32_t i = 0; i < *count; i++) {
+        read_statement(&out[i].statement, &reader);
+        out[i].tail_size = ord_read_u64(&reader);
+        ord_read_hash(&reader, &out[i].clients_root);
+        if (i > 0 && out[i].statement.seq <= out[i - 1].statement.seq)
+            return ORD_ERR_CORRUPT;
+    }
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }

@@ -13,6 +13,7 @@
 #define RECORD_STABLE    "stable"    /* newest certificate with a strong quorum that is executed here */
 #define RECORD_LOW       "low"       /* where the core's log begins (its low watermark): u64 */
 #define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
+#define RECORD_POINTS    "points" /* where others may ask for the tail of: the stable checkpoint, the newest statement */
 
 #define RECORD_SEQ_SIZE       8
 #define RECORD_STATEMENT_SIZE CHANNEL_STATEMENT_SIZE
@@ -41,6 +42,21 @@ void record_open_entry(const struct record_open *record, struct channel_entry *o
 void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct ord_span data);
 ORD_MUST_USE enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data,
                                              struct ord_span bytes);
+
+/* An own statement, and how much of the open block there was at its seq: a prefix of the next block's data ever after. */
+struct attest_point {
+    struct channel_statement statement;
+    uint64_t tail_size; /* UINT64_MAX: not known any more */
+    struct ord_hash clients_root;
+};
+
+/* At most two, seqs rising. Per point: statement, tail size u64, root over the client table. */
+#define RECORD_POINTS_MAX 2
+#define RECORD_POINT_SIZE (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE)
+size_t record_points_encode(uint8_t out[RECORD_POINTS_MAX * RECORD_POINT_SIZE], const struct attest_point *points,
+                            uint32_t count);
+ORD_MUST_USE enum ord_err record_points_decode(struct attest_point out[RECORD_POINTS_MAX], uint32_t *count,
+                                               struct ord_span bytes);
 
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement);
 ORD_MUST_USE enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes);

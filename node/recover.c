@@ -175,6 +175,28 @@ enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size
     return ORD_OK;
 }
 
+/* What others may ask for the tail of, with how much of the open block there was at each. */
+static enum ord_err recover_points(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    const struct channel_statement *newest = &attest->pending[0];
+    struct ledger_bytes bytes;
+    uint32_t count = 0;
+    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_POINTS);
+    if (err == ORD_ERR_NOT_FOUND) { /* of a version that did not keep it */
+        attest->history[attest->history_count++] =
+            (struct attest_point) {.statement = *newest, .tail_size = UINT64_MAX};
+        return ORD_OK;
+    }
+    if (err != ORD_OK)
+        return err;
+    err = record_points_decode(attest->history, &count, ord_span_of(bytes.data, bytes.size));
+    free(bytes.data);
+    attest->history_count = count;
+    if (err == ORD_OK && !channel_statement_equal(&attest->history[count - 1].statement, newest))
+        err = ORD_ERR_CORRUPT;
+    return err;
+}
+
 /* The newest certificates and the own statement. */
 static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
@@ -198,9 +220,7 @@ static enum ord_err recover_attest(struct replica *replica) {
     free(bytes.data);
     if (err == ORD_OK) {
         attest->pending_count = 1; /* signed again in the first turn: the same statement, the same signature */
-        /* How much of the open block there was then is forgotten: its tail is not served. */
-        attest->history[attest->history_count++] =
-            (struct attest_point) {.statement = attest->pending[0], .tail_size = SIZE_MAX};
+        err = recover_points(replica);
     }
     return err;
 }

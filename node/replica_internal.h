@@ -30,6 +30,7 @@
 #include "net/net.h"
 #include "node/inbox.h"
 #include "node/pool.h"
+#include "node/records.h"
 #include "node/replica.h"
 #include "proto/ordain.pb-c.h"
 
@@ -213,13 +214,6 @@ struct judgement {
 /* ---- attestations ---- */
 
 #define ATTEST_HISTORY 256 /* own statements that are kept to compare with */
-
-/* An own statement, and how much of the open block there was at its seq: a prefix of the next block's data ever after. */
-struct attest_point {
-    struct channel_statement statement;
-    size_t tail_size;
-    struct ord_hash clients_root;
-};
 
 struct attest {
     struct channel_collector *collector;

@@ -117,6 +117,16 @@ static void flush_core(struct replica *replica) {
     replica_step(replica, &flush);
 }
 
+/*
+ * It has not got it, or no more: no lie, and all others may be as it is. The next tick asks another, so that nobody is asked
+ * again and again meanwhile.
+ */
+static void missing(struct replica *replica, const struct peer *peer, const char *what) {
+    count_add(&replica->counters.sync_refused, 1);
+    node_log(NODE_LOG_INFO, "sync_missing", "source=%" PRIu32 " what=\"%s\"", peer->id, what);
+    replica->sync.asked = false;
+}
+
 static void refused(struct replica *replica, const struct peer *peer, const char *why) {
     count_add(&replica->counters.sync_refused, 1);
     node_log(NODE_LOG_WARN, "sync_refused", "source=%" PRIu32 " why=\"%s\"", peer->id, why);
@@ -226,11 +236,15 @@ void sync_blocks_received(struct replica *replica, struct peer *peer, struct ord
     uint64_t from;
     if (!expected(replica, peer))
         return;
+    if (bytes.size == PIECE_HEADER_SIZE && ord_load_u32(bytes.data + 8) == 0) {
+        missing(replica, peer, "blocks");
+        return;
+    }
     flush_core(replica);
     piece = malloc(sizeof(*piece));
     if (piece == NULL)
         return;
-    const char *why = "malformed piece, or the source has none";
+    const char *why = "malformed piece";
     enum ord_err err = piece_decode(piece, &from, bytes);
     if (err == ORD_OK && from == channel_height(replica->channel) + 1) {
         err = piece_check(replica, piece, &why);
@@ -288,8 +302,12 @@ void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_s
         finished(replica);
         return;
     }
-    if (ord_reader_finish(&reader) != ORD_OK || !found) {
-        refused(replica, peer, found ? "malformed tail" : "source does not have that tail");
+    if (ord_reader_finish(&reader) != ORD_OK) {
+        refused(replica, peer, "malformed tail");
+        return;
+    }
+    if (!found) {
+        missing(replica, peer, "tail");
         return;
     }
     /* Row C5: checked against the certified digest before it is executed. */

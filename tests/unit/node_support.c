@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bft/message.h"
+#include "bft/proof.h"
 #include "crypto/hash.h"
 #include "tests/support/test_main.h"
 
@@ -45,9 +47,6 @@ void node_world_write(struct node_world *world) {
     uint8_t *pem;
     size_t size;
     assert_ok(init_write(&world->plan, why));
-    snprintf(path, sizeof(path), "%s/replica0/node.cfg", world->directory);
-    assert_ok(node_config_load(&world->config, path, why, sizeof(why)));
-    world->config.log_level = NODE_LOG_ERROR;
     for (uint32_t i = 0; i < world->plan.config.replica_count; i++) {
         char name[32];
         snprintf(name, sizeof(name), "replica%u", i);
@@ -55,6 +54,12 @@ void node_world_write(struct node_world *world) {
         crypto_signer_init(&world->signers[i], &world->keys[i]);
     }
     load_key(&world->client_key, world, "client");
+    uint64_t primary = ord_load_u64(world->plan.genesis_hash.bytes) % world->plan.config.replica_count;
+    world->primary = (ord_node_id) primary;
+    world->self = world->leads ? world->primary : (world->primary + 1) % world->plan.config.replica_count;
+    snprintf(path, sizeof(path), "%s/replica%u/node.cfg", world->directory, world->self);
+    assert_ok(node_config_load(&world->config, path, why, sizeof(why)));
+    world->config.log_level = NODE_LOG_ERROR;
     snprintf(path, sizeof(path), "%s/client/identity.crt", world->directory);
     assert_ok(node_read_file(&pem, &size, path, CRYPTO_PEM_MAX, why, sizeof(why)));
     world->client_cert_size = sizeof(world->client_cert);
@@ -78,8 +83,8 @@ static void join_link(struct node_world *world, ord_node_id id) {
     struct ord_hash nonce;
     uint8_t hello[CRYPTO_LINK_HELLO_SIZE];
     assert_ok(crypto_random(nonce.bytes, sizeof(nonce.bytes)));
-    assert_ok(crypto_link_init(&world->links[id], id, 0, &replica->genesis_hash, &world->keys[id],
-                               &replica->channel_config->replicas[0].key, &nonce));
+    assert_ok(crypto_link_init(&world->links[id], id, world->self, &replica->genesis_hash, &world->keys[id],
+                               &replica->channel_config->replicas[world->self].key, &nonce));
     for (int i = 0; i < 8 && !crypto_link_confirmed(&world->links[id]); i++) {
         enum crypto_link_event event;
         struct ord_span payload;
@@ -97,8 +102,9 @@ void node_world_start(struct node_world *world) {
     char why[WHY_MAX];
     if (replica_create(&world->replica, &world->config, why, sizeof(why)) != ORD_OK)
         fail_msg("%s", why);
-    for (uint32_t i = 1; i < world->replica->peer_count; i++)
-        join_link(world, i);
+    for (uint32_t i = 0; i < world->replica->peer_count; i++)
+        if (i != world->self)
+            join_link(world, i);
 }
 
 void node_world_open(struct node_world *world) {
@@ -199,7 +205,7 @@ size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_no
 }
 
 void node_world_forget_queued(struct node_world *world) {
-    for (uint32_t id = 1; id < world->replica->peer_count; id++) {
+    for (uint32_t id = 0; id < world->replica->peer_count; id++) {
         struct peer *peer = &world->replica->peers[id];
         for (; peer->frame_count > 0; peer->frame_count--) {
             net_message_destroy(peer->frames[peer->frame_first].message);
@@ -246,13 +252,6 @@ struct ord_span node_world_batch(const struct ord_span *envelopes, uint32_t coun
     return ord_writer_span(&writer);
 }
 
-void node_world_deliver(struct node_world *world, uint64_t seq, struct ord_span batch) {
-    const struct ord_effect effect = {.type = ORD_EFFECT_DELIVER, .deliver = {.seq = seq, .batch = batch}};
-    replica_carry_out(world->replica, &effect);
-    assert_false(world->replica->fatal);
-    free((void *) (uintptr_t) batch.data);
-}
-
 void node_world_attest(struct node_world *world, struct channel_attestation *out, ord_node_id signer,
                        const struct channel_statement *statement) {
     assert_ok(channel_attest(out, &world->replica->genesis_hash, statement, signer, &world->signers[signer]));
@@ -265,4 +264,66 @@ void node_world_send_attestation(struct node_world *world, ord_node_id signer,
     node_world_attest(world, &attestation, signer, statement);
     channel_attestation_encode(bytes, &attestation);
     node_world_send(world, signer, LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
+}
+
+ord_node_id node_world_other(const struct node_world *world, uint32_t i) {
+    return (world->self + 1 + i) % world->plan.config.replica_count;
+}
+
+static void sign(const struct node_world *world, struct ord_signature *out, ord_node_id signer,
+                 const struct ord_hash *hash) {
+    assert_ok(crypto_sign(out, &world->keys[signer], hash));
+}
+
+void node_world_pre_prepare(struct node_world *world, uint64_t seq, struct ord_span batch) {
+    const struct ord_core_config *config = &world->replica->core_config;
+    struct bft_pre_prepare message = {.seq = seq, .sender = world->primary, .body = batch};
+    bft_body_digest(&message.digest, config->crypto, batch);
+    struct bft_statement statement = {
+        .type = BFT_PRE_PREPARE, .seq = seq, .digest = message.digest, .sender = world->primary};
+    struct ord_hash hash;
+    bft_statement_hash(&hash, config, &statement);
+    sign(world, &message.signature, world->primary, &hash);
+    uint8_t *bytes = malloc(BFT_PRE_PREPARE_SIZE + batch.size);
+    assert_non_null(bytes);
+    bft_pre_prepare_encode(bytes, config, &message);
+    memcpy(bytes + BFT_PRE_PREPARE_SIZE, batch.data, batch.size);
+    node_world_send(world, world->primary, LINK_CORE, ord_span_of(bytes, BFT_PRE_PREPARE_SIZE + batch.size));
+    free(bytes);
+}
+
+static void vote(struct node_world *world, enum bft_type type, ord_node_id sender, uint64_t seq,
+                 const struct ord_hash *digest) {
+    const struct ord_core_config *config = &world->replica->core_config;
+    struct bft_vote_list list = {.type = type, .sender = sender, .count = 1};
+    uint8_t bytes[BFT_PREPARE_SIZE_MAX];
+    list.votes[0] = (struct bft_vote) {.seq = seq, .digest = *digest};
+    if (type == BFT_PREPARE) {
+        struct bft_vote_tree tree;
+        struct ord_hash hash;
+        bft_vote_tree_build(&tree, config, &list);
+        bft_vote_tree_signed_hash(&hash, &tree, config);
+        sign(world, &list.signature, sender, &hash);
+    }
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_vote_list_encode(&writer, config, &list);
+    node_world_send(world, sender, LINK_CORE, ord_writer_span(&writer));
+}
+
+void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch) {
+    struct ord_hash digest;
+    uint64_t deadline_ms = node_clock_ms() + DEADLINE_MS;
+    bft_body_digest(&digest, world->replica->core_config.crypto, batch);
+    node_world_pre_prepare(world, seq, batch);
+    for (uint32_t i = 0; i + 1 < world->plan.config.replica_count; i++) {
+        ord_node_id sender = node_world_other(world, i);
+        if (sender != world->primary)
+            vote(world, BFT_PREPARE, sender, seq, &digest);
+        vote(world, BFT_COMMIT, sender, seq, &digest);
+    }
+    while (channel_applied_seq(world->replica->channel) < seq) {
+        assert_true(node_clock_ms() < deadline_ms);
+        node_world_turn(world, 10);
+    }
+    free((void *) (uintptr_t) batch.data);
 }

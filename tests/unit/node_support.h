@@ -13,7 +13,10 @@ struct node_world {
     char directory[96];
     struct init_plan plan;
     struct node_config config;
-    struct replica *replica; /* number 0 */
+    bool leads;          /* set it before node_world_write: our replica is the primary of view 0, else a backup */
+    ord_node_id self;    /* our replica's number */
+    ord_node_id primary; /* of view 0 */
+    struct replica *replica;
     struct crypto_private_key keys[ORD_REPLICA_MAX];
     struct ord_signer signers[ORD_REPLICA_MAX];
     struct crypto_link links[ORD_REPLICA_MAX];
@@ -23,7 +26,7 @@ struct node_world {
     struct ord_hash client; /* fingerprint */
 };
 
-/* In this order; a test may change `plan.config` after the first and `config` after the second. */
+/* In this order; a test may change `plan.config` and `leads` after the first and `config` after the second. */
 void node_world_plan(struct node_world *world, enum channel_consensus consensus, uint32_t replica_count);
 void node_world_write(struct node_world *world);
 void node_world_start(struct node_world *world);
@@ -52,8 +55,12 @@ void node_world_forget_queued(struct node_world *world);
 struct ord_span node_world_envelope(const struct node_world *world, uint64_t sequence, size_t transaction_size);
 /* A batch of these envelopes; malloc'ed. */
 struct ord_span node_world_batch(const struct ord_span *envelopes, uint32_t count, uint64_t cut_height);
-/* As if the core had decided it at this seq. Frees the batch. */
-void node_world_deliver(struct node_world *world, uint64_t seq, struct ord_span batch);
+/* The i-th other replica; 0 is never the primary, unless the primary is ours. */
+ord_node_id node_world_other(const struct node_world *world, uint32_t i);
+/* The primary's proposal; the test's to free. */
+void node_world_pre_prepare(struct node_world *world, uint64_t seq, struct ord_span batch);
+/* The proposal and everybody's votes, and turns until it is executed. Frees the batch. Not where our replica leads. */
+void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch);
 /* Another replica's attestation. */
 void node_world_attest(struct node_world *world, struct channel_attestation *out, ord_node_id signer,
                        const struct channel_statement *statement);

@@ -25,19 +25,19 @@ static void a_statement(struct channel_statement *out, struct node_world *world,
     memset(out->state_digest.bytes, 7, sizeof(out->state_digest.bytes));
 }
 
-/* Attestations of replica 1 at seqs from `first` on, every signature spoilt. */
-static void send_forgeries(struct node_world *world, uint64_t first, size_t count) {
+/* Attestations at seqs from `first` on, every signature spoilt. */
+static void send_forgeries(struct node_world *world, ord_node_id from, uint64_t first, size_t count) {
     uint8_t *bytes = malloc(count * CHANNEL_ATTESTATION_SIZE);
     assert_non_null(bytes);
     for (size_t i = 0; i < count; i++) {
         struct channel_statement statement;
         struct channel_attestation attestation;
         a_statement(&statement, world, first + i);
-        node_world_attest(world, &attestation, 1, &statement);
+        node_world_attest(world, &attestation, from, &statement);
         attestation.signature.bytes[40] ^= 1;
         channel_attestation_encode(bytes + i * CHANNEL_ATTESTATION_SIZE, &attestation);
     }
-    node_world_send_many(world, 1, LINK_ATTESTATION, bytes, CHANNEL_ATTESTATION_SIZE, count);
+    node_world_send_many(world, from, LINK_ATTESTATION, bytes, CHANNEL_ATTESTATION_SIZE, count);
     free(bytes);
 }
 
@@ -51,21 +51,23 @@ static void links__a_bad_signature_costs_one_check_and_silences_its_sender(void 
     (void) state;
     static struct node_world world;
     node_world_open(&world);
-    send_forgeries(&world, 1, 100);
-    node_world_until_idle(&world, 1);
+    const ord_node_id liar = node_world_other(&world, 0);
+    const ord_node_id other = node_world_other(&world, 1);
+    send_forgeries(&world, liar, 1, 100);
+    node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "attestations_bad"), 1);
     assert_int_equal(counted(&world, "link_messages_ignored"), 99);
     /* Only its sender, and for a while. */
-    send_true(&world, 2, 5);
-    node_world_until_idle(&world, 2);
-    assert_int_equal(world.replica->peers[2].attested_seq, 5);
-    send_true(&world, 1, 5);
-    node_world_until_idle(&world, 1);
-    assert_int_equal(world.replica->peers[1].attested_seq, 0);
-    atomic_store(&world.replica->peers[1].ignored_until_ms, node_clock_ms());
-    send_true(&world, 1, 5);
-    node_world_until_idle(&world, 1);
-    assert_int_equal(world.replica->peers[1].attested_seq, 5);
+    send_true(&world, other, 5);
+    node_world_until_idle(&world, other);
+    assert_int_equal(world.replica->peers[other].attested_seq, 5);
+    send_true(&world, liar, 5);
+    node_world_until_idle(&world, liar);
+    assert_int_equal(world.replica->peers[liar].attested_seq, 0);
+    atomic_store(&world.replica->peers[liar].ignored_until_ms, node_clock_ms());
+    send_true(&world, liar, 5);
+    node_world_until_idle(&world, liar);
+    assert_int_equal(world.replica->peers[liar].attested_seq, 5);
     node_world_close(&world);
 }
 
@@ -73,6 +75,7 @@ static void links__a_bad_certificate_silences_its_sender(void **state) {
     (void) state;
     static struct node_world world;
     node_world_open(&world);
+    const ord_node_id liar = node_world_other(&world, 0);
     static struct channel_certificate certificate;
     static uint8_t bytes[20][CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = 0;
@@ -90,8 +93,8 @@ static void links__a_bad_certificate_silences_its_sender(void **state) {
         size = channel_certificate_encode(bytes[i], &certificate);
         memcpy(packed + i * size, bytes[i], size);
     }
-    node_world_send_many(&world, 3, LINK_CERTIFICATE, packed, size, 20);
-    node_world_until_idle(&world, 3);
+    node_world_send_many(&world, liar, LINK_CERTIFICATE, packed, size, 20);
+    node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "attestations_bad"), 1);
     assert_int_equal(counted(&world, "link_messages_ignored"), 19);
     node_world_close(&world);
@@ -113,6 +116,8 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     (void) state;
     static struct node_world world;
     node_world_open(&world);
+    const ord_node_id liar = node_world_other(&world, 0);
+    const ord_node_id other = node_world_other(&world, 1);
     struct plug plug;
     sem_init(&plug.running, 0, 0);
     sem_init(&plug.release, 0, 0);
@@ -121,25 +126,25 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
 
     enum { COUNT = 5000, SIZE = 29 };
     static uint8_t bytes[COUNT * SIZE];
-    node_world_send_many(&world, 1, LINK_CORE, bytes, SIZE, COUNT);
+    node_world_send_many(&world, liar, LINK_CORE, bytes, SIZE, COUNT);
     node_world_turn(&world, 0);
-    send_true(&world, 1, 3);
+    send_true(&world, liar, 3);
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "messages_authenticated"), LINK_JOBS_MAX);
     assert_int_equal(counted(&world, "attestations_checked"), 0);
     assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - LINK_JOBS_MAX + 1);
     /* What the jobs take is the peer's. */
-    assert_true(count_get(&world.replica->peers[1].inbound_bytes) > sizeof(bytes) + LINK_JOBS_MAX * sizeof(void *));
+    assert_true(count_get(&world.replica->peers[liar].inbound_bytes) > sizeof(bytes) + LINK_JOBS_MAX * sizeof(void *));
     /* Another peer's share is its own. */
-    send_true(&world, 2, 3);
+    send_true(&world, other, 3);
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "attestations_checked"), 1);
 
     sem_post(&plug.release);
-    node_world_until_idle(&world, 1);
-    node_world_until_idle(&world, 2);
-    assert_int_equal(world.replica->peers[1].jobs_open, 0);
-    assert_int_equal(world.replica->peers[2].attested_seq, 3);
+    node_world_until_idle(&world, liar);
+    node_world_until_idle(&world, other);
+    assert_int_equal(world.replica->peers[liar].jobs_open, 0);
+    assert_int_equal(world.replica->peers[other].attested_seq, 3);
     node_world_close(&world);
     sem_destroy(&plug.running);
     sem_destroy(&plug.release);
@@ -149,9 +154,10 @@ static void links__a_message_without_a_header_makes_no_job(void **state) {
     (void) state;
     static struct node_world world;
     node_world_open(&world);
+    const ord_node_id liar = node_world_other(&world, 0);
     enum { COUNT = 1000, SIZE = 28 };
     static uint8_t bytes[COUNT * SIZE];
-    node_world_send_many(&world, 1, LINK_CORE, bytes, SIZE, COUNT);
+    node_world_send_many(&world, liar, LINK_CORE, bytes, SIZE, COUNT);
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "messages_authenticated"), 0);
     assert_int_equal(counted(&world, "messages_refused"), COUNT);

@@ -53,7 +53,37 @@ static void records__statement_and_tail_round_trip(void **state) {
     assert_err(record_tail_decode(&height, &count, &data, ord_span_of(tail, 11)), ORD_ERR_CORRUPT);
 }
 
+static void records__points_round_trip_in_rising_order(void **state) {
+    (void) state;
+    struct attest_point points[RECORD_POINTS_MAX] = {
+        {.statement = {.epoch = 1, .seq = 20, .height = 3}, .tail_size = 0},
+        {.statement = {.epoch = 1, .seq = 21, .height = 3}, .tail_size = (uint64_t) 1 << 40},
+    };
+    memset(points[0].clients_root.bytes, 6, 32);
+    memset(points[1].statement.state_digest.bytes, 7, 32);
+    uint8_t bytes[sizeof(points) + RECORD_POINT_SIZE] = {0};
+    struct attest_point decoded[RECORD_POINTS_MAX];
+    uint32_t count;
+    for (uint32_t i = 1; i <= RECORD_POINTS_MAX; i++) {
+        assert_int_equal(record_points_encode(bytes, points, i), i * RECORD_POINT_SIZE);
+        assert_ok(record_points_decode(decoded, &count, ord_span_of(bytes, i * RECORD_POINT_SIZE)));
+        assert_int_equal(count, i);
+        for (uint32_t j = 0; j < i; j++) {
+            assert_true(channel_statement_equal(&decoded[j].statement, &points[j].statement));
+            assert_true(decoded[j].tail_size == points[j].tail_size);
+            assert_true(ord_hash_equal(&decoded[j].clients_root, &points[j].clients_root));
+        }
+    }
+    for (size_t size = 0; size <= 3 * RECORD_POINT_SIZE; size++)
+        if (size != RECORD_POINT_SIZE && size != 2 * RECORD_POINT_SIZE)
+            assert_err(record_points_decode(decoded, &count, ord_span_of(bytes, size)), ORD_ERR_CORRUPT);
+    points[1].statement.seq = 20;
+    (void) record_points_encode(bytes, points, 2);
+    assert_err(record_points_decode(decoded, &count, ord_span_of(bytes, 2 * RECORD_POINT_SIZE)), ORD_ERR_CORRUPT);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(records__points_round_trip_in_rising_order),
     cmocka_unit_test(records__open_block_round_trip),
     cmocka_unit_test(records__statement_and_tail_round_trip),
 };

@@ -1,0 +1,198 @@
+/*
+ * State transfer, both ends: what is served after a restart and for what price; which pieces are taken, and when another
+ * source is asked.
+ */
+#include "node_chain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/test_main.h"
+
+enum { SYNC_BLOCKS = 1, SYNC_TAIL = 2 };
+
+static struct ord_span request_of(uint8_t want, uint64_t from, uint64_t to, uint64_t seq) {
+    static uint8_t bytes[1 + 3 * 8];
+    bytes[0] = want;
+    ord_store_u64(bytes + 1, from);
+    ord_store_u64(bytes + 9, to);
+    ord_store_u64(bytes + 17, seq);
+    return ord_span_of(bytes, sizeof(bytes));
+}
+
+/* ---- serving ---- */
+
+/* What our replica answers to a request for a tail; malloc'ed. */
+static struct ord_span ask_tail(struct node_world *world, uint64_t height, uint64_t seq) {
+    struct ord_span answer = {0};
+    ord_node_id asker = node_world_other(world, 1);
+    node_world_forget_queued(world);
+    node_world_send(world, asker, LINK_SYNC_REQUEST, request_of(SYNC_TAIL, height + 1, height, seq));
+    node_world_turn(world, 0);
+    assert_int_equal(node_world_queued(world, &answer, asker, LINK_SYNC_TAIL), 1);
+    uint8_t *copy = malloc(answer.size);
+    assert_non_null(copy);
+    memcpy(copy, answer.data, answer.size);
+    return ord_span_of(copy, answer.size);
+}
+
+static void order(struct node_world *world, uint64_t seq, uint64_t first, uint32_t count) {
+    struct ord_span envelopes[8];
+    for (uint32_t i = 0; i < count; i++)
+        envelopes[i] = node_world_envelope(world, first + i, 100);
+    node_world_order(world, seq, node_world_batch(envelopes, count, 0));
+    for (uint32_t i = 0; i < count; i++)
+        free((void *) (uintptr_t) envelopes[i].data);
+}
+
+static void assert_same_tail(struct node_world *world, uint64_t height, uint64_t seq, struct ord_span expected) {
+    struct ord_span answer = ask_tail(world, height, seq);
+    assert_true(ord_span_equal(answer, expected));
+    free((void *) (uintptr_t) answer.data);
+}
+
+static void restart(struct node_world *world) {
+    world->replica->commit_urgent = true; /* also what may wait for a commit */
+    node_world_turn(world, 0);
+    node_world_stop(world);
+    node_world_start(world);
+}
+
+static bool is_stable(struct node_world *world) {
+    return world->replica->attest.stable.count > 0;
+}
+
+static void sync__serves_the_tail_of_what_was_attested_before_a_restart(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.plan.config.max_message_count = 3;
+    node_world_write(&world);
+    node_world_start(&world);
+    order(&world, 1, 0, 4); /* registration and two more: block 1; one is open */
+    struct channel_statement statement = attest_find(world.replica, 1)->statement;
+    assert_int_equal(statement.height, 1);
+    for (uint32_t i = 0; i < 2; i++)
+        node_world_send_attestation(&world, node_world_other(&world, i), &statement);
+    node_world_until(&world, is_stable, "a stable checkpoint");
+    struct ord_span tail = ask_tail(&world, 1, 1);
+    assert_int_equal(tail.data[8], 1); /* found */
+    assert_true(tail.size > 8 + 1 + 32 + 4 + 100);
+
+    restart(&world);
+    assert_same_tail(&world, 1, 1, tail); /* the newest point, which is stable */
+    order(&world, 2, 4, 1);
+    assert_same_tail(&world, 1, 1, tail); /* no point, and more is open */
+    restart(&world);
+    assert_same_tail(&world, 1, 1, tail);
+    order(&world, 3, 5, 2); /* block 2 and one more: a newer point */
+    struct ord_span newer = ask_tail(&world, 2, 3);
+    assert_int_equal(newer.data[8], 1);
+    restart(&world);
+    assert_same_tail(&world, 1, 1, tail); /* stable, not the newest */
+    assert_same_tail(&world, 2, 3, newer);
+    free((void *) (uintptr_t) tail.data);
+    free((void *) (uintptr_t) newer.data);
+    node_world_close(&world);
+}
+
+/* ---- asking ---- */
+
+static void begin(struct node_world *world, struct node_chain *chain) {
+    node_world_plan(world, CHANNEL_PBFT, 4);
+    node_chain_plan(world);
+    node_world_write(world);
+    node_world_start(world);
+    node_chain_make(chain, world, 19);
+    node_chain_announce(chain);
+}
+
+static void end(struct node_world *world, struct node_chain *chain) {
+    node_chain_free(chain);
+    node_world_close(world);
+}
+
+static void sync__comes_to_the_certified_state(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    struct ord_span request;
+    ord_node_id source = node_chain_asked(&chain, &request);
+    assert_true(source != ORD_NO_NODE);
+    assert_true(ord_span_equal(request, request_of(SYNC_BLOCKS, 1, 19, 20)));
+    node_chain_send_piece(&chain, source, 1, 19);
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, &request), source);
+    assert_true(ord_span_equal(request, request_of(SYNC_TAIL, 20, 19, 20)));
+    node_chain_send_tail(&chain, source, true);
+    node_world_turn(&world, 0);
+    assert_false(world.replica->sync.active);
+    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    end(&world, &chain);
+}
+
+static bool somebody_is_asked(struct node_world *world) {
+    for (uint32_t i = 0; i < 3; i++)
+        if (node_world_queued(world, NULL, node_world_other(world, i), LINK_SYNC_REQUEST) > 0)
+            return true;
+    return false;
+}
+
+/* Nobody has it: whoever says so at once must not be asked at once again. */
+static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    uint8_t none[12] = {0};
+    ord_store_u64(none, 1);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    world.replica->housekeeping_ms = UINT64_MAX; /* no tick until we say so */
+    node_world_send(&world, source, LINK_SYNC_BLOCKS, ord_span_of(none, sizeof(none)));
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, NULL), ORD_NO_NODE);
+    world.replica->housekeeping_ms = 0;
+    node_world_until(&world, somebody_is_asked, "another source is asked");
+    ord_node_id second = node_chain_asked(&chain, NULL);
+    assert_true(second != source && second != ORD_NO_NODE);
+
+    node_chain_send_piece(&chain, second, 1, 19);
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, NULL), second);
+    world.replica->housekeeping_ms = UINT64_MAX;
+    node_chain_send_tail(&chain, second, false);
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, NULL), ORD_NO_NODE);
+    world.replica->housekeeping_ms = 0;
+    node_world_until(&world, somebody_is_asked, "another source is asked");
+    assert_true(node_chain_asked(&chain, NULL) != second);
+    end(&world, &chain);
+}
+
+static void sync__takes_no_block_beyond_the_target(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    world.replica->sync.target = chain.certificates[10]; /* as if it had been the newest when we began */
+    world.replica->attest.stable = chain.certificates[10];
+    node_chain_send_piece(&chain, source, 1, 11); /* certified, every block of it */
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_height(world.replica->channel), 0);
+    ord_node_id second = node_chain_asked(&chain, NULL);
+    assert_true(second != source && second != ORD_NO_NODE);
+    node_chain_send_piece(&chain, second, 1, 10);
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_height(world.replica->channel), 10);
+    end(&world, &chain);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
+    cmocka_unit_test(sync__comes_to_the_certified_state),
+    cmocka_unit_test(sync__waits_for_the_tick_where_a_source_has_nothing),
+    cmocka_unit_test(sync__takes_no_block_beyond_the_target),
+};
+TEST_CASES(cases);
