@@ -10,7 +10,7 @@
  *   links.c      frames to and from the other replicas
  *   link_jobs.c  what one peer's messages may take of the vote pool
  *   sync.c       state transfer
- *   service.c    the reader thread: deliver, receipts, waits
+ *   service.c    the reader thread; answer_*.c: deliver, receipts, waits
  *   status.c     status and client requests, counters
  *   recover.c    state from disk
  */

@@ -1,0 +1,45 @@
+/*
+ * What the reader thread answers with, for service.c and the files answer_*.c only.
+ */
+#ifndef ORDAIN_NODE_ANSWER_H
+#define ORDAIN_NODE_ANSWER_H
+
+#include "channel/receipt.h"
+#include "node/replica_internal.h"
+
+#define ANSWER_BYTES_MAX (8u << 20) /* of blocks or receipts in one answer, but always one */
+
+/* A block that receipts are made of, with its leaf hashes. */
+struct service_block {
+    uint64_t height; /* 0: none */
+    struct ledger_bytes bytes;
+    struct channel_header header;
+    struct ord_span *envelopes;
+    struct ord_hash *tree; /* leaf hashes first */
+    struct ledger_bytes certificate_bytes;
+    struct channel_certificate certificate;
+    struct ledger_bytes later_headers;
+};
+
+void service_block_drop(struct service_block *block);
+/* The newest height that is served. */
+uint64_t service_certified_height(struct service *service);
+/* Headers (height, at] and the certificate at `at`, the lowest there is. malloc'ed. */
+ORD_MUST_USE enum ord_err service_proof(struct service *service, struct ledger_bytes *headers,
+                                        struct ledger_bytes *certificate, uint64_t height);
+
+/* answer_receipts.c: each answers the request, and frees it. */
+void answer_receipt(struct service *service, struct api_request *request);
+/* The loop decided; receipts of duplicates are added here. */
+void answer_submission(struct service *service, struct api_request *request);
+void answer_wait(struct service *service, struct api_request *request);
+/* Moves over what is final; true when all are. */
+bool answer_wait_ready(struct service *service, struct api_request *request);
+
+/* answer_deliver.c */
+void answer_deliver(struct service *service, struct api_request *request);
+/* The range asked for, with what is certified now. BUSY: its first block is not there yet. */
+ORD_MUST_USE enum ord_err answer_deliver_range(struct service *service, const Ordain__V1__DeliverRequest *ask,
+                                               uint64_t *from, uint64_t *to);
+
+#endif

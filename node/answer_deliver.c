@@ -1,0 +1,133 @@
+/*
+ * Delivery, as the reader thread makes it: whole blocks, headers, or blocks of one client, each with what proves it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/answer.h"
+
+enum { DELIVER_BLOCKS_MAX = 4096 };
+
+enum ord_err answer_deliver_range(struct service *service, const Ordain__V1__DeliverRequest *ask, uint64_t *from,
+                                  uint64_t *to) {
+    uint64_t newest = service_certified_height(service);
+    *from = ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__OLDEST   ? 0
+            : ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__NEWEST ? newest
+                                                                          : ask->from;
+    *to = ask->to_newest || ask->to > newest ? newest : ask->to;
+    if (ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__HEIGHT && !ask->to_newest && ask->from > ask->to)
+        return ORD_ERR_INVALID;
+    if (*from > newest)
+        return ORD_ERR_BUSY;
+    return *from > *to ? ORD_ERR_INVALID : ORD_OK;
+}
+
+static bool has_client(struct ord_span data, const ProtobufCBinaryData *client) {
+    struct ord_span bytes;
+    while (channel_batch_next(&bytes, &data) == ORD_OK) {
+        struct channel_envelope envelope;
+        if (channel_envelope_decode(&envelope, bytes) == ORD_OK &&
+            ord_span_equal(ord_span_of(envelope.client.bytes, ORD_HASH_SIZE), ord_span_of(client->data, client->len)))
+            return true;
+    }
+    return false;
+}
+
+struct delivery {
+    Ordain__V1__Block *blocks;
+    Ordain__V1__Block **pointers;
+    struct ledger_bytes *storage;
+    size_t count;
+    size_t bytes;
+};
+
+static enum ord_err add_block(struct service *service, struct delivery *delivery, uint64_t height,
+                              const Ordain__V1__DeliverRequest *ask) {
+    struct ledger_bytes *bytes = &delivery->storage[delivery->count];
+    enum ord_err err = ledger_get_block(service->replica->ledger, bytes, height);
+    if (err != ORD_OK)
+        return err;
+    Ordain__V1__Block *block = &delivery->blocks[delivery->count];
+    ordain__v1__block__init(block);
+    delivery->pointers[delivery->count++] = block;
+    block->header = (ProtobufCBinaryData) {CHANNEL_HEADER_SIZE, bytes->data};
+    struct ord_span data = ord_span_of(bytes->data + CHANNEL_HEADER_SIZE, bytes->size - CHANNEL_HEADER_SIZE);
+    block->data_omitted = ask->headers_only || (ask->only_client.len > 0 && !has_client(data, &ask->only_client));
+    if (!block->data_omitted)
+        block->data = (ProtobufCBinaryData) {data.size, bytes->data + CHANNEL_HEADER_SIZE};
+    delivery->bytes += block->header.len + block->data.len;
+    struct ledger_bytes certificate;
+    uint64_t at;
+    if (height > 0 && service_certificate(service, &certificate, &at, height) == ORD_OK) {
+        if (at == height)
+            block->certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
+        else
+            free(certificate.data);
+    }
+    return ORD_OK;
+}
+
+static void delivery_free(struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->count; i++) {
+        free(delivery->storage[i].data);
+        if (delivery->blocks[i].certificate.len > 0)
+            free(delivery->blocks[i].certificate.data);
+    }
+    free(delivery->blocks);
+    free(delivery->pointers);
+    free(delivery->storage);
+}
+
+static void reply_delivery(struct service *service, struct api_request *request, struct delivery *delivery,
+                           uint64_t last) {
+    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
+    Ordain__V1__DeliverResponse deliver = ORDAIN__V1__DELIVER_RESPONSE__INIT;
+    struct ledger_bytes headers = {0};
+    struct ledger_bytes certificate = {0};
+    deliver.newest = service_certified_height(service);
+    if (last > 0 && delivery->blocks[delivery->count - 1].certificate.len == 0 &&
+        service_proof(service, &headers, &certificate, last) == ORD_OK) {
+        deliver.later_headers = (ProtobufCBinaryData) {headers.size, headers.data};
+        deliver.certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
+    }
+    deliver.n_blocks = delivery->count;
+    deliver.blocks = delivery->pointers;
+    response.status = ORDAIN__V1__STATUS__OK;
+    response.kind_case = ORDAIN__V1__RESPONSE__KIND_DELIVER;
+    response.deliver = &deliver;
+    api_reply(request, &response);
+    free(headers.data);
+    if (deliver.certificate.len > 0)
+        free(certificate.data);
+}
+
+void answer_deliver(struct service *service, struct api_request *request) {
+    const Ordain__V1__DeliverRequest *ask = request->message->deliver;
+    uint64_t from;
+    uint64_t to;
+    enum ord_err err = answer_deliver_range(service, ask, &from, &to);
+    if (err != ORD_OK) {
+        api_reply_error(request, err == ORD_ERR_BUSY ? ORDAIN__V1__STATUS__NOT_READY : ORDAIN__V1__STATUS__BAD_REQUEST,
+                        err == ORD_ERR_BUSY ? "no certified block at that height yet"
+                                            : "the range ends before it begins");
+        return;
+    }
+    size_t bytes_max = ask->bytes_max == 0 || ask->bytes_max > ANSWER_BYTES_MAX ? ANSWER_BYTES_MAX : ask->bytes_max;
+    struct delivery delivery = {
+        .blocks = calloc(DELIVER_BLOCKS_MAX, sizeof(*delivery.blocks)),
+        .pointers = calloc(DELIVER_BLOCKS_MAX, sizeof(Ordain__V1__Block *)),
+        .storage = calloc(DELIVER_BLOCKS_MAX, sizeof(*delivery.storage)),
+    };
+    err = delivery.blocks == NULL || delivery.pointers == NULL || delivery.storage == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
+    uint64_t height = from;
+    for (; err == ORD_OK && height <= to && delivery.count < DELIVER_BLOCKS_MAX; height++) {
+        if (delivery.count > 0 && delivery.bytes >= bytes_max)
+            break;
+        err = add_block(service, &delivery, height, ask);
+    }
+    if (err == ORD_OK)
+        reply_delivery(service, request, &delivery, height - 1);
+    else
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, ord_err_text(err));
+    delivery_free(&delivery);
+}

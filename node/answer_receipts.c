@@ -1,0 +1,216 @@
+/*
+ * Receipts, as the reader thread makes them: one by itself, for waits, and for submissions of what was ordered before.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/merkle.h"
+#include "node/answer.h"
+
+void service_block_drop(struct service_block *block) {
+    free(block->bytes.data);
+    free(block->envelopes);
+    free(block->tree);
+    free(block->certificate_bytes.data);
+    free(block->later_headers.data);
+    memset(block, 0, sizeof(*block));
+}
+
+static enum ord_err load_block(struct service *service, uint64_t height) {
+    struct service_block *block = service->block;
+    if (block->height == height && height > 0)
+        return ORD_OK;
+    service_block_drop(block);
+    enum ord_err err = ledger_get_block(service->replica->ledger, &block->bytes, height);
+    if (err != ORD_OK)
+        return err;
+    err = channel_header_decode(&block->header, ord_span_of(block->bytes.data, CHANNEL_HEADER_SIZE));
+    size_t count = block->header.envelope_count;
+    block->envelopes = calloc(count + 1, sizeof(*block->envelopes));
+    block->tree = calloc(ORD_MERKLE_TREE_SIZE(count), sizeof(*block->tree));
+    if (err == ORD_OK && (block->envelopes == NULL || block->tree == NULL))
+        err = ORD_ERR_NO_MEMORY;
+    struct ord_span data =
+        ord_span_of(block->bytes.data + CHANNEL_HEADER_SIZE, block->bytes.size - CHANNEL_HEADER_SIZE);
+    for (size_t i = 0; err == ORD_OK && i < count; i++) {
+        err = channel_batch_next(&block->envelopes[i], &data);
+        if (err == ORD_OK)
+            ord_merkle_leaf(&service->replica->crypto, &block->tree[i], block->envelopes[i]);
+    }
+    if (err == ORD_OK)
+        ord_merkle_tree_build(&service->replica->crypto, block->tree, count);
+    if (err == ORD_OK)
+        err = service_proof(service, &block->later_headers, &block->certificate_bytes, height);
+    if (err == ORD_OK)
+        err = channel_certificate_decode(&block->certificate,
+                                         ord_span_of(block->certificate_bytes.data, block->certificate_bytes.size));
+    if (err == ORD_OK)
+        block->height = height;
+    else
+        service_block_drop(block);
+    return err;
+}
+
+/* malloc'ed receipt of an envelope in a certified block. */
+static enum ord_err make_receipt(struct service *service, ProtobufCBinaryData *out, uint64_t height, uint32_t index,
+                                 bool with_envelope) {
+    struct service_block *block = service->block;
+    enum ord_err err = load_block(service, height);
+    if (err != ORD_OK)
+        return err;
+    if (index >= block->header.envelope_count)
+        return ORD_ERR_NOT_FOUND;
+    struct channel_receipt receipt = {
+        .header = block->header,
+        .envelope_index = index,
+        .leaf = block->tree[index],
+        .later_header_count = (uint32_t) (block->later_headers.size / CHANNEL_HEADER_SIZE),
+        .later_headers = ord_span_of(block->later_headers.data, block->later_headers.size),
+        .certificate = block->certificate,
+        .envelope = with_envelope ? block->envelopes[index] : ord_span_of(NULL, 0),
+    };
+    size_t path_size;
+    ord_merkle_tree_path(receipt.path, &path_size, block->tree, block->header.envelope_count, index);
+    receipt.path_size = (uint32_t) path_size;
+    out->len = channel_receipt_size(&receipt);
+    out->data = malloc(out->len);
+    if (out->data == NULL)
+        return ORD_ERR_NO_MEMORY;
+    struct ord_writer writer = ord_writer_of(out->data, out->len);
+    err = channel_receipt_encode(&writer, &receipt);
+    if (err != ORD_OK) {
+        free(out->data);
+        *out = (ProtobufCBinaryData) {0};
+    }
+    return err;
+}
+
+/* NOT_FOUND: not ordered. BUSY: ordered, not certified yet. */
+static enum ord_err receipt_of(struct service *service, ProtobufCBinaryData *out, uint32_t client_index,
+                               uint64_t sequence, bool with_envelope) {
+    uint64_t height;
+    uint32_t index;
+    enum ord_err err = ledger_get_index(service->replica->ledger, &height, &index, client_index, sequence);
+    if (err != ORD_OK)
+        return err;
+    if (height > service_certified_height(service))
+        return ORD_ERR_BUSY;
+    return make_receipt(service, out, height, index, with_envelope);
+}
+
+void answer_receipt(struct service *service, struct api_request *request) {
+    const Ordain__V1__ReceiptRequest *ask = request->message->receipt;
+    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
+    Ordain__V1__ReceiptResponse receipt = ORDAIN__V1__RECEIPT_RESPONSE__INIT;
+    enum ord_err err;
+    if (ask->by_place)
+        err = ask->height == 0 ? ORD_ERR_NOT_FOUND
+              : ask->height > service_certified_height(service)
+                  ? ORD_ERR_BUSY
+                  : make_receipt(service, &receipt.receipt, ask->height, ask->index, true);
+    else if (request->client_index == UINT32_MAX)
+        err = ORD_ERR_UNKNOWN_CLIENT;
+    else
+        err = receipt_of(service, &receipt.receipt, request->client_index, ask->sequence, true);
+    if (err == ORD_OK) {
+        response.status = ORDAIN__V1__STATUS__OK;
+        response.kind_case = ORDAIN__V1__RESPONSE__KIND_RECEIPT;
+        response.receipt = &receipt;
+        api_reply(request, &response);
+    } else if (err == ORD_ERR_UNKNOWN_CLIENT) {
+        api_reply_error(request, ORDAIN__V1__STATUS__UNKNOWN_CLIENT, "client is not registered in this channel");
+    } else if (err == ORD_ERR_NOT_FOUND) {
+        api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND, "nothing was ordered there");
+    } else if (err == ORD_ERR_BUSY) {
+        api_reply_error(request, ORDAIN__V1__STATUS__NOT_READY, "ordered, but not certified yet");
+    } else {
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, ord_err_text(err));
+    }
+    free(receipt.receipt.data);
+}
+
+/* ---- submissions: the loop decided, receipts of duplicates are added here ---- */
+
+void answer_submission(struct service *service, struct api_request *request) {
+    struct submission *submission = request->submission;
+    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
+    Ordain__V1__SubmitResponse submit = ORDAIN__V1__SUBMIT_RESPONSE__INIT;
+    Ordain__V1__SubmitResult *results = calloc(submission->count, sizeof(*results));
+    Ordain__V1__SubmitResult **pointers = calloc(submission->count, sizeof(Ordain__V1__SubmitResult *));
+    if (results == NULL || pointers == NULL) {
+        free(results);
+        free(pointers);
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < submission->count; i++) {
+        const struct submit_result *from = &submission->results[i];
+        ordain__v1__submit_result__init(&results[i]);
+        pointers[i] = &results[i];
+        results[i].status = from->status;
+        if (from->message != NULL)
+            results[i].message = (char *) (uintptr_t) from->message;
+        if (from->want_receipt &&
+            receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
+            results[i].receipt = (ProtobufCBinaryData) {0};
+        if (from->status == ORDAIN__V1__STATUS__BUSY)
+            response.retry_after_ms = 20;
+    }
+    response.status = ORDAIN__V1__STATUS__OK;
+    response.kind_case = ORDAIN__V1__RESPONSE__KIND_SUBMIT;
+    response.submit = &submit;
+    submit.n_results = submission->count;
+    submit.results = pointers;
+    submit.leader_hint = submission->hint;
+    uint32_t count = submission->count;
+    api_reply(request, &response);
+    for (uint32_t i = 0; i < count; i++)
+        free(results[i].receipt.data);
+    free(results);
+    free(pointers);
+}
+
+/* ---- waits ---- */
+
+/* A sequence is looked at again only while it is the first open one. */
+bool answer_wait_ready(struct service *service, struct api_request *request) {
+    const Ordain__V1__WaitRequest *wait = request->message->wait;
+    uint64_t certified = service_certified_height(service);
+    while (request->client_index != UINT32_MAX && request->first_open < wait->n_sequences) {
+        uint64_t height;
+        uint32_t index;
+        if (ledger_get_index(service->replica->ledger, &height, &index, request->client_index,
+                             wait->sequences[request->first_open]) != ORD_OK ||
+            height > certified)
+            return false;
+        request->first_open++;
+    }
+    return request->client_index != UINT32_MAX;
+}
+
+void answer_wait(struct service *service, struct api_request *request) {
+    const Ordain__V1__WaitRequest *wait = request->message->wait;
+    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
+    Ordain__V1__WaitResponse answer = ORDAIN__V1__WAIT_RESPONSE__INIT;
+    Ordain__V1__WaitResult *results = calloc(wait->n_sequences + 1, sizeof(*results));
+    Ordain__V1__WaitResult **pointers = calloc(wait->n_sequences + 1, sizeof(Ordain__V1__WaitResult *));
+    size_t count = 0;
+    for (size_t i = 0; results != NULL && pointers != NULL && i < wait->n_sequences; i++) {
+        ordain__v1__wait_result__init(&results[count]);
+        results[count].sequence = wait->sequences[i];
+        pointers[count] = &results[count];
+        if (request->client_index != UINT32_MAX &&
+            receipt_of(service, &results[count].receipt, request->client_index, wait->sequences[i], false) == ORD_OK)
+            count++;
+    }
+    response.status = count == wait->n_sequences ? ORDAIN__V1__STATUS__OK : ORDAIN__V1__STATUS__NOT_READY;
+    response.kind_case = ORDAIN__V1__RESPONSE__KIND_WAIT;
+    response.wait = &answer;
+    answer.n_results = count;
+    answer.results = pointers;
+    api_reply(request, &response);
+    for (size_t i = 0; i < count; i++)
+        free(results[i].receipt.data);
+    free(results);
+    free(pointers);
+}
