@@ -33,6 +33,8 @@ void answer_receipt(struct service *service, struct api_request *request);
 /* The loop decided; receipts of duplicates are added here. */
 void answer_submission(struct service *service, struct api_request *request);
 void answer_wait(struct service *service, struct api_request *request);
+/* Each sequence once, in rising order. */
+void answer_wait_prepare(struct api_request *request);
 /* Moves over what is final; true when all are. */
 bool answer_wait_ready(struct service *service, struct api_request *request);
 

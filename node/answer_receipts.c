@@ -143,6 +143,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "out of memory");
         return;
     }
+    size_t bytes = 0;
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct submit_result *from = &submission->results[i];
         ordain__v1__submit_result__init(&results[i]);
@@ -150,9 +151,11 @@ void answer_submission(struct service *service, struct api_request *request) {
         results[i].status = from->status;
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
-        if (from->want_receipt &&
+        /* Without a receipt a client waits for it. */
+        if (from->want_receipt && bytes < ANSWER_BYTES_MAX &&
             receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
             results[i].receipt = (ProtobufCBinaryData) {0};
+        bytes += results[i].receipt.len;
         if (from->status == ORDAIN__V1__STATUS__BUSY)
             response.retry_after_ms = 20;
     }
@@ -171,6 +174,22 @@ void answer_submission(struct service *service, struct api_request *request) {
 }
 
 /* ---- waits ---- */
+
+static int compare_sequences(const void *a, const void *b) {
+    const uint64_t *first = a;
+    const uint64_t *second = b;
+    return *first < *second ? -1 : *first > *second;
+}
+
+void answer_wait_prepare(struct api_request *request) {
+    Ordain__V1__WaitRequest *wait = request->message->wait;
+    size_t count = 0;
+    qsort(wait->sequences, wait->n_sequences, sizeof(*wait->sequences), compare_sequences);
+    for (size_t i = 0; i < wait->n_sequences; i++)
+        if (i == 0 || wait->sequences[i] != wait->sequences[i - 1])
+            wait->sequences[count++] = wait->sequences[i];
+    wait->n_sequences = count;
+}
 
 /* A sequence is looked at again only while it is the first open one. */
 bool answer_wait_ready(struct service *service, struct api_request *request) {
@@ -195,13 +214,16 @@ void answer_wait(struct service *service, struct api_request *request) {
     Ordain__V1__WaitResult *results = calloc(wait->n_sequences + 1, sizeof(*results));
     Ordain__V1__WaitResult **pointers = calloc(wait->n_sequences + 1, sizeof(Ordain__V1__WaitResult *));
     size_t count = 0;
-    for (size_t i = 0; results != NULL && pointers != NULL && i < wait->n_sequences; i++) {
+    size_t bytes = 0;
+    bool room = results != NULL && pointers != NULL;
+    /* What does not fit is not ready: a client asks again for what it did not get. */
+    for (size_t i = 0; room && i < wait->n_sequences && bytes < ANSWER_BYTES_MAX; i++) {
         ordain__v1__wait_result__init(&results[count]);
         results[count].sequence = wait->sequences[i];
         pointers[count] = &results[count];
         if (request->client_index != UINT32_MAX &&
             receipt_of(service, &results[count].receipt, request->client_index, wait->sequences[i], false) == ORD_OK)
-            count++;
+            bytes += results[count++].receipt.len;
     }
     response.status = count == wait->n_sequences ? ORDAIN__V1__STATUS__OK : ORDAIN__V1__STATUS__NOT_READY;
     response.kind_case = ORDAIN__V1__RESPONSE__KIND_WAIT;

@@ -143,6 +143,8 @@ static void answer(struct service *service, struct api_request *request) {
 }
 
 static void take(struct service *service, struct api_request *request) {
+    if ((int) request->message->kind_case == ORDAIN__V1__REQUEST__KIND_WAIT)
+        answer_wait_prepare(request);
     uint64_t now = node_clock_ms();
     if (ready(service, request) || request->deadline_ms <= now || service->parked_count >= PARKED_MAX) {
         answer(service, request);

@@ -114,6 +114,9 @@ void node_world_open(struct node_world *world) {
 }
 
 void node_world_stop(struct node_world *world) {
+    if (world->connection != NULL)
+        net_client_close(world->connection);
+    world->connection = NULL;
     replica_destroy(world->replica);
     world->replica = NULL;
 }
@@ -326,4 +329,71 @@ void node_world_order(struct node_world *world, uint64_t seq, struct ord_span ba
         node_world_turn(world, 10);
     }
     free((void *) (uintptr_t) batch.data);
+}
+
+static char *read_text(const struct node_world *world, const char *name) {
+    char path[192];
+    char why[WHY_MAX];
+    uint8_t *text;
+    size_t size;
+    snprintf(path, sizeof(path), "%s/%s", world->directory, name);
+    assert_ok(node_read_file(&text, &size, path, 1u << 20, why, sizeof(why)));
+    return (char *) text;
+}
+
+static void connect_client(struct node_world *world) {
+    char *ca = read_text(world, "ca-bundle.crt");
+    char *cert = read_text(world, "client/tls.crt");
+    char *key = read_text(world, "client/tls.key");
+    const struct net_tls tls = {ca, cert, key};
+    const struct net_client_options options = {
+        .host = "127.0.0.1",
+        .port = replica_client_port(world->replica),
+        .tls = &tls,
+        .reply_bytes_max = 64u << 20,
+        .call_max = 16,
+        .reconnect_ms_max = 100,
+    };
+    assert_ok(net_client_open(&world->connection, &options));
+    assert_ok(net_client_wait(world->connection, DEADLINE_MS));
+    free(ca);
+    free(cert);
+    free(key);
+}
+
+struct call {
+    struct replica *replica;
+    enum ord_err result;
+    struct net_message *reply;
+    atomic_bool done;
+};
+
+static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
+    struct call *call = context;
+    struct replica *replica = call->replica;
+    call->result = result;
+    call->reply = reply;
+    atomic_store(&call->done, true);
+    inbox_wake(&replica->inbox);
+}
+
+Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Request *request) {
+    struct call call = {.replica = world->replica};
+    struct net_message *message;
+    uint8_t *data;
+    if (world->connection == NULL)
+        connect_client(world);
+    request->channel = world->replica->channel_config->name;
+    assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(request)));
+    ordain__v1__request__pack(request, data);
+    assert_ok(net_client_call(world->connection, message, DEADLINE_MS, on_reply, &call));
+    while (!atomic_load(&call.done)) {
+        node_world_turn(world, 10); /* the call itself has a deadline */
+    }
+    assert_ok(call.result);
+    struct ord_span bytes = net_message_bytes(call.reply);
+    Ordain__V1__Response *response = ordain__v1__response__unpack(NULL, bytes.size, bytes.data);
+    assert_non_null(response);
+    net_message_destroy(call.reply);
+    return response;
 }

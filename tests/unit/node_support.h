@@ -23,7 +23,8 @@ struct node_world {
     struct crypto_private_key client_key;
     uint8_t client_cert[CRYPTO_CERT_DER_MAX];
     size_t client_cert_size;
-    struct ord_hash client; /* fingerprint */
+    struct ord_hash client;        /* fingerprint */
+    struct net_client *connection; /* NULL until something is asked */
 };
 
 /* In this order; a test may change `plan.config` and `leads` after the first and `config` after the second. */
@@ -66,5 +67,11 @@ void node_world_attest(struct node_world *world, struct channel_attestation *out
                        const struct channel_statement *statement);
 void node_world_send_attestation(struct node_world *world, ord_node_id signer,
                                  const struct channel_statement *statement);
+
+/*
+ * Asks our replica as its client, over TLS, and runs turns until it answers; `*request` names no channel yet. Freed by
+ * ordain__v1__response__free_unpacked.
+ */
+Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Request *request);
 
 #endif
