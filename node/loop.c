@@ -100,6 +100,7 @@ static void commit(struct replica *replica) {
         return;
     }
     count_add(&replica->counters.commits, 1);
+    service_committed(replica);
     struct ord_event event = {.type = ORD_EVENT_PERSISTED, .now_ms = replica->now_ms};
     replica_step(replica, &event);
 }

@@ -283,6 +283,7 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     if (err != ORD_OK || replica->fatal)
         return corrupt(why, why_size, "consensus records do not give a state",
                        err == ORD_OK ? replica->fatal_err : err);
+    replica->committed_height = channel_height(replica->channel);
     service_certified(replica, newest_certified(replica), NULL);
     struct channel_open_block open;
     channel_open(replica->channel, &open);

@@ -326,12 +326,14 @@ struct replica {
     uint64_t housekeeping_ms;
     ord_node_id leader;
     uint64_t view;
-    enum ord_err rejected;    /* last proposal's */
-    uint64_t core_stable_seq; /* the low watermark of the core as it stands on disk */
-    bool state_changed;       /* channel state to be written in this turn */
-    bool commit_urgent;       /* the turn's commit cannot wait: something is sent or executed on the strength of it */
-    uint64_t commit_due_ms;   /* what can wait (certificates, forgetting) waits until then, or for an urgent one */
-    uint64_t tail_height;     /* open block's height when state transfer brought a tail for it; 0: none on disk */
+    enum ord_err rejected;      /* last proposal's */
+    uint64_t committed_height;  /* newest block that is on disk: what readers can find */
+    uint64_t certified_pending; /* certified, and not on disk yet; 0: none */
+    uint64_t core_stable_seq;   /* the low watermark of the core as it stands on disk */
+    bool state_changed;         /* channel state to be written in this turn */
+    bool commit_urgent;         /* the turn's commit cannot wait: something is sent or executed on the strength of it */
+    uint64_t commit_due_ms;     /* what can wait (certificates, forgetting) waits until then, or for an urgent one */
+    uint64_t tail_height;       /* open block's height when state transfer brought a tail for it; 0: none on disk */
     uint32_t tail_count;
     uint8_t *record_buffer; /* RECORD_OPEN_SIZE(max_message_count) */
     bool intake_open;
@@ -438,8 +440,12 @@ void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_s
 ORD_MUST_USE enum ord_err service_start(struct replica *replica);
 void service_stop(struct replica *replica);
 void service_post(struct replica *replica, struct api_request *request);
-/* Blocks up to the certificate's are final: serve them. `certificate` NULL: as recovered from the ledger. */
+/*
+ * Blocks up to the certificate's are final: serve them, as soon as they are committed. `certificate` NULL: it is in the ledger.
+ */
 void service_certified(struct replica *replica, uint64_t height, const struct channel_certificate *certificate);
+/* After each commit: what was certified before it was on disk is served now. */
+void service_committed(struct replica *replica);
 /* The certificate at the lowest height >= `height`, whether it is committed yet or not. malloc'ed. Any thread. */
 ORD_MUST_USE enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at,
                                               uint64_t height);

@@ -240,6 +240,12 @@ void service_post(struct replica *replica, struct api_request *request) {
 
 void service_certified(struct replica *replica, uint64_t height, const struct channel_certificate *certificate) {
     struct service *service = &replica->service;
+    /* Told too early, readers would look for it once, in vain. Its certificate is committed with it. */
+    if (height > replica->committed_height) {
+        if (height > replica->certified_pending)
+            replica->certified_pending = height;
+        return;
+    }
     pthread_mutex_lock(&service->mutex);
     if (certificate != NULL && height > 0) {
         struct service_slot *slot = &service->certificates[service->certificate_next];
@@ -251,6 +257,14 @@ void service_certified(struct replica *replica, uint64_t height, const struct ch
         service->certified_height = height;
     pthread_cond_signal(&service->changed);
     pthread_mutex_unlock(&service->mutex);
+}
+
+void service_committed(struct replica *replica) {
+    uint64_t height = replica->certified_pending;
+    replica->committed_height = channel_height(replica->channel);
+    replica->certified_pending = 0;
+    if (height > 0)
+        service_certified(replica, height, NULL);
 }
 
 enum ord_err service_start(struct replica *replica) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/answer.h"
 #include "tests/support/test_main.h"
 
 enum { SYNC_BLOCKS = 1, SYNC_TAIL = 2 };
@@ -189,7 +190,30 @@ static void sync__takes_no_block_beyond_the_target(void **state) {
     end(&world, &chain);
 }
 
+/* Readers look for what is certified once, and find committed blocks only. */
+static void sync__serves_a_block_when_it_is_committed_and_not_before(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    struct ord_span piece = node_chain_piece(&chain, 1, 19);
+    sync_blocks_received(world.replica, &world.replica->peers[source], piece); /* in the middle of a turn, so to say */
+    free((void *) (uintptr_t) piece.data);
+    assert_int_equal(channel_height(world.replica->channel), 19);
+    uint64_t height;
+    assert_ok(ledger_height(world.replica->ledger, &height));
+    assert_int_equal(height, 0);
+    assert_int_equal(service_certified_height(&world.replica->service), 0);
+    node_world_turn(&world, 0);
+    assert_ok(ledger_height(world.replica->ledger, &height));
+    assert_int_equal(height, 19);
+    assert_int_equal(service_certified_height(&world.replica->service), 19);
+    end(&world, &chain);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__comes_to_the_certified_state),
     cmocka_unit_test(sync__waits_for_the_tick_where_a_source_has_nothing),
