@@ -35,22 +35,6 @@ void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_j
         job(argument);
 }
 
-static void check_room(struct replica *replica) {
-    enum ord_err err = ledger_room(replica->ledger);
-    bool open = err == ORD_OK;
-    if (err != ORD_OK && err != ORD_ERR_NO_SPACE) {
-        replica_fail(replica, err, "ledger");
-        return;
-    }
-    if (open == replica->intake_open)
-        return;
-    replica->intake_open = open;
-    if (!open)
-        count_add(&replica->counters.intake_stopped, 1);
-    node_log(open ? NODE_LOG_INFO : NODE_LOG_WARN, open ? "intake_open" : "intake_stopped", "%s",
-             open ? "" : "reason=\"no room on disk\"");
-}
-
 static uint64_t next_wake_ms(const struct replica *replica) {
     uint64_t at = replica->housekeeping_ms;
     if (replica->wake_at_ms < at)
@@ -103,6 +87,30 @@ static void commit(struct replica *replica) {
     service_committed(replica);
     struct ord_event event = {.type = ORD_EVENT_PERSISTED, .now_ms = replica->now_ms};
     replica_step(replica, &event);
+}
+
+static void check_room(struct replica *replica) {
+    enum ord_err err = ledger_room(replica->ledger);
+    /* The map cannot grow under a transaction that may wait for its commit: then it does not wait. */
+    if (err == ORD_ERR_NO_SPACE && ledger_dirty(replica->ledger)) {
+        replica->commit_urgent = true;
+        commit(replica);
+        if (replica->fatal)
+            return;
+        err = ledger_room(replica->ledger);
+    }
+    bool open = err == ORD_OK;
+    if (err != ORD_OK && err != ORD_ERR_NO_SPACE) {
+        replica_fail(replica, err, "ledger");
+        return;
+    }
+    if (open == replica->intake_open)
+        return;
+    replica->intake_open = open;
+    if (!open)
+        count_add(&replica->counters.intake_stopped, 1);
+    node_log(open ? NODE_LOG_INFO : NODE_LOG_WARN, open ? "intake_open" : "intake_stopped", "%s",
+             open ? "" : "reason=\"no room on disk\"");
 }
 
 /* Nothing in here may send; links_flush at the end does, after the commit. */
