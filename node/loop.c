@@ -136,6 +136,7 @@ void replica_turn(struct replica *replica, struct work *work) {
     if (replica->fatal)
         return;
     attest_sign(replica);
+    sync_ask(replica);
     links_flush(replica);
 }
 

@@ -238,6 +238,7 @@ struct sync {
     struct channel_certificate target; /* where to; strong quorum */
     ord_node_id source;
     bool asked;
+    bool go_on; /* a piece was taken: ask `source` for what comes next, at the end of the turn */
     uint64_t asked_ms;
     uint64_t started_ms;
     struct ord_hash *leaves; /* work space for block checks */
@@ -432,6 +433,8 @@ bool link_ignored(struct peer *peer, uint64_t now_ms);
 bool sync_core_may_run(const struct replica *replica);
 void sync_wanted(struct replica *replica, uint64_t seq);
 void sync_tick(struct replica *replica);
+/* At the end of a turn, after the commit: goes on where a piece was taken. */
+void sync_ask(struct replica *replica);
 void sync_request_received(struct replica *replica, struct peer *peer, struct ord_span bytes);
 void sync_blocks_received(struct replica *replica, struct peer *peer, struct ord_span bytes);
 void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_span bytes);

@@ -24,6 +24,7 @@ enum {
     LATER_HEADERS_MAX = 4096,
     ANSWER_MS_MAX = 500,
     QUOTA_BYTES_PER_S = 64 << 20, /* that one asker gets */
+    REQUEST_BYTES_MIN = 64 << 10, /* what a request counts, however little it brings */
 };
 
 bool sync_core_may_run(const struct replica *replica) {
@@ -58,8 +59,17 @@ static void ask(struct replica *replica) {
     ord_write_u64(&writer, sync->target.statement.seq);
     const struct ord_span part = ord_span_of(bytes, sizeof(bytes));
     sync->asked = true;
+    sync->go_on = false;
     sync->asked_ms = replica->now_ms;
     links_send(replica, ord_replica_bit(sync->source), LINK_SYNC_REQUEST, &part, 1);
+}
+
+void sync_ask(struct replica *replica) {
+    struct sync *sync = &replica->sync;
+    if (!sync->active || !sync->go_on)
+        return;
+    sync->go_on = false;
+    ask(replica);
 }
 
 static void ask_another(struct replica *replica) {
@@ -102,7 +112,7 @@ void sync_tick(struct replica *replica) {
         finished(replica);
         return;
     }
-    if (!sync->asked || replica->now_ms >= sync->asked_ms + ANSWER_MS_MAX)
+    if ((!sync->asked && !sync->go_on) || replica->now_ms >= sync->asked_ms + ANSWER_MS_MAX)
         ask_another(replica);
 }
 
@@ -202,6 +212,18 @@ static enum ord_err piece_check(struct replica *replica, const struct piece *pie
     return err;
 }
 
+/*
+ * One piece a turn: a turn has bounded bytes. And a source that gives a block at a time, when there are more, would keep us for as
+ * long as it likes: another's turn.
+ */
+static void piece_taken(struct replica *replica, size_t size) {
+    struct sync *sync = &replica->sync;
+    sync->asked = false;
+    if (size < PIECE_BYTES_MAX && channel_height(replica->channel) < sync->target.statement.height)
+        (void) next_source(replica);
+    sync->go_on = true;
+}
+
 static void piece_keep(struct replica *replica, const struct piece *piece) {
     const struct channel_sink sink = {.context = replica, .block = replica_block_sink};
     replica->sync.between = true; /* from here to the tail the core delivers nothing */
@@ -250,7 +272,7 @@ void sync_blocks_received(struct replica *replica, struct peer *peer, struct ord
         err = piece_check(replica, piece, &why);
         if (err == ORD_OK) {
             piece_keep(replica, piece);
-            ask(replica); /* leaves after this turn's commit */
+            piece_taken(replica, bytes.size);
         }
     }
     free(piece);
@@ -344,12 +366,18 @@ static bool within_quota(struct replica *replica, const struct peer *peer) {
     return sync->served_bytes[peer->id] < QUOTA_BYTES_PER_S;
 }
 
-/* Fills a piece from block `from` on; gives the size, 0 when there is nothing that can be proved. */
-static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity, uint64_t from, uint64_t to) {
+static void charge(struct replica *replica, const struct peer *peer, size_t bytes) {
+    replica->sync.served_bytes[peer->id] += bytes < REQUEST_BYTES_MIN ? REQUEST_BYTES_MIN : bytes;
+}
+
+/* Fills a piece from block `from` on; gives the size, 0 when there is nothing that can be proved. `*read` gets the blocks' bytes. */
+static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity, size_t *read, uint64_t from,
+                         uint64_t to) {
     struct ord_writer writer = ord_writer_of(out, capacity);
     struct ledger_bytes bytes;
     uint64_t height = from;
     uint64_t certified;
+    *read = 0;
     ord_write_u64(&writer, from);
     ord_write_u32(&writer, 0);
     for (; height <= to; height++) {
@@ -357,6 +385,7 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
             break;
         if (ledger_get_block(replica->ledger, &bytes, height) != ORD_OK)
             break;
+        *read += bytes.size;
         ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
         free(bytes.data);
     }
@@ -381,7 +410,8 @@ static void serve_blocks(struct replica *replica, struct peer *peer, uint64_t fr
     uint8_t *out = malloc(capacity);
     if (out == NULL)
         return;
-    size_t size = fill_piece(replica, out, capacity, from, to);
+    size_t read;
+    size_t size = fill_piece(replica, out, capacity, &read, from, to);
     if (size == 0) { /* say so, that the asker need not wait */
         memset(out, 0, PIECE_HEADER_SIZE);
         ord_store_u64(out, from);
@@ -389,7 +419,7 @@ static void serve_blocks(struct replica *replica, struct peer *peer, uint64_t fr
     }
     const struct ord_span part = ord_span_of(out, size);
     links_send(replica, ord_replica_bit(peer->id), LINK_SYNC_BLOCKS, &part, 1);
-    replica->sync.served_bytes[peer->id] += size;
+    charge(replica, peer, size > read ? size : read);
     free(out);
 }
 
@@ -431,7 +461,7 @@ static void serve_tail(struct replica *replica, struct peer *peer, uint64_t heig
     ord_write_u32(&writer, (uint32_t) tail.size);
     const struct ord_span parts[] = {ord_writer_span(&writer), tail};
     links_send(replica, ord_replica_bit(peer->id), LINK_SYNC_TAIL, parts, 2);
-    replica->sync.served_bytes[peer->id] += tail.size;
+    charge(replica, peer, tail.size + storage.size);
     free(storage.data);
 }
 

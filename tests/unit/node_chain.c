@@ -44,7 +44,7 @@ static void apply(struct node_chain *chain, uint64_t seq, uint64_t first, uint32
     struct ord_span envelopes[2];
     struct channel_applied applied;
     for (uint32_t i = 0; i < count; i++)
-        envelopes[i] = node_world_envelope(chain->world, first + i, 100);
+        envelopes[i] = node_world_envelope(chain->world, first + i, chain->transaction_size);
     struct ord_span batch = node_world_batch(envelopes, count, 0);
     assert_ok(channel_apply(chain->channel, &applied, seq, batch, &sink));
     assert_int_equal(applied.accepted, count);
@@ -53,10 +53,11 @@ static void apply(struct node_chain *chain, uint64_t seq, uint64_t first, uint32
         free((void *) (uintptr_t) envelopes[i].data);
 }
 
-void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_t count) {
+void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_t count, size_t transaction_size) {
     memset(chain, 0, sizeof(*chain));
     assert_true(count <= NODE_CHAIN_BLOCKS_MAX && (count + 1) % 4 == 0);
     chain->world = world;
+    chain->transaction_size = transaction_size;
     size_t size = channel_memory_size(world->replica->channel_config);
     chain->memory = malloc(size);
     assert_non_null(chain->memory);

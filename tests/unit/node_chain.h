@@ -12,6 +12,7 @@ struct node_chain {
     struct node_world *world;
     void *memory;
     struct channel *channel;
+    size_t transaction_size;
     uint32_t count; /* blocks 1 to count */
     struct ord_span blocks[NODE_CHAIN_BLOCKS_MAX + 1];
     struct channel_certificate certificates[NODE_CHAIN_BLOCKS_MAX + 1]; /* of each block, by the three others */
@@ -23,7 +24,7 @@ struct node_chain {
 /* The channel's settings that this needs, between node_world_plan and node_world_write. */
 void node_chain_plan(struct node_world *world);
 /* `count` blocks, each of its own seq, and in the seq after them (which must be a multiple of 4) one more envelope. */
-void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_t count);
+void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_t count, size_t transaction_size);
 void node_chain_free(struct node_chain *chain);
 /* The piece [from, to] with the certificate of `to`; malloc'ed. */
 struct ord_span node_chain_piece(const struct node_chain *chain, uint64_t from, uint64_t to);

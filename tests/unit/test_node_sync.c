@@ -97,15 +97,36 @@ static void sync__serves_the_tail_of_what_was_attested_before_a_restart(void **s
     node_world_close(&world);
 }
 
+static void sync__a_request_has_a_price_even_when_it_brings_nothing(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    enum { REQUESTS = 3000, SIZE = 25, ANSWERED_MAX = (64 << 20) / (64 << 10) };
+    static uint8_t bytes[REQUESTS * SIZE];
+    for (size_t i = 0; i < REQUESTS; i++)
+        memcpy(bytes + i * SIZE, request_of(i % 2 == 0 ? SYNC_BLOCKS : SYNC_TAIL, 5, 9, 10).data, SIZE);
+    ord_node_id asker = node_world_other(&world, 0);
+    node_world_send_many(&world, asker, LINK_SYNC_REQUEST, bytes, SIZE, REQUESTS);
+    node_world_turn(&world, 0);
+    assert_int_equal(node_world_queued(&world, NULL, asker, LINK_SYNC_BLOCKS) +
+                         node_world_queued(&world, NULL, asker, LINK_SYNC_TAIL),
+                     ANSWERED_MAX);
+    node_world_close(&world);
+}
+
 /* ---- asking ---- */
 
-static void begin(struct node_world *world, struct node_chain *chain) {
+static void begin_with(struct node_world *world, struct node_chain *chain, uint32_t blocks, size_t transaction_size) {
     node_world_plan(world, CHANNEL_PBFT, 4);
     node_chain_plan(world);
     node_world_write(world);
     node_world_start(world);
-    node_chain_make(chain, world, 19);
+    node_chain_make(chain, world, blocks, transaction_size);
     node_chain_announce(chain);
+}
+
+static void begin(struct node_world *world, struct node_chain *chain) {
+    begin_with(world, chain, 19, 100);
 }
 
 static void end(struct node_world *world, struct node_chain *chain) {
@@ -212,7 +233,58 @@ static void sync__serves_a_block_when_it_is_committed_and_not_before(void **stat
     end(&world, &chain);
 }
 
+static void sync__asks_another_after_a_piece_that_is_small_for_no_reason(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    ord_node_id first = node_chain_asked(&chain, NULL);
+    node_chain_send_piece(&chain, first, 1, 1);
+    node_world_turn(&world, 0);
+    ord_node_id second = node_chain_asked(&chain, NULL);
+    assert_true(second != first && second != ORD_NO_NODE);
+    node_chain_send_piece(&chain, second, 2, 3);
+    node_world_turn(&world, 0);
+    ord_node_id third = node_chain_asked(&chain, NULL);
+    assert_true(third != first && third != second && third != ORD_NO_NODE);
+    node_chain_send_piece(&chain, third, 4, 19); /* to the target: for the tail it may be asked, too */
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, NULL), third);
+    end(&world, &chain);
+}
+
+static void sync__stays_with_a_source_whose_pieces_are_full(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin_with(&world, &chain, 11, 200000);
+    ord_node_id first = node_chain_asked(&chain, NULL);
+    node_chain_send_piece(&chain, first, 1, 4); /* 7 x 200,000 bytes */
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_height(world.replica->channel), 4);
+    assert_int_equal(node_chain_asked(&chain, NULL), first);
+    end(&world, &chain);
+}
+
+/* A turn is written in one transaction, for which there is so much room and no more. */
+static void sync__takes_one_piece_a_turn(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin_with(&world, &chain, 11, 200000);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    node_chain_send_piece(&chain, source, 1, 4);
+    node_chain_send_piece(&chain, source, 5, 8);
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_height(world.replica->channel), 4);
+    end(&world, &chain);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(sync__a_request_has_a_price_even_when_it_brings_nothing),
+    cmocka_unit_test(sync__asks_another_after_a_piece_that_is_small_for_no_reason),
+    cmocka_unit_test(sync__stays_with_a_source_whose_pieces_are_full),
+    cmocka_unit_test(sync__takes_one_piece_a_turn),
     cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__comes_to_the_certified_state),
