@@ -111,6 +111,8 @@ void net_server_counters(const struct net_server *server, struct net_listener_co
  */
 void net_server_close(struct net_server *server);
 struct ord_span net_request_bytes(const struct net_request *request);
+/* Its connection: a number that no other connection has until the request is answered. An address, and so a large one. */
+uint64_t net_request_source(const struct net_request *request);
 /* Takes the message (NULL: no memory; the request is dropped and the client times out). Never blocks. */
 void net_request_reply(struct net_request *request, struct net_message *reply);
 

@@ -232,6 +232,10 @@ struct ord_span net_request_bytes(const struct net_request *request) {
     return net_message_bytes(request->message);
 }
 
+uint64_t net_request_source(const struct net_request *request) {
+    return (uintptr_t) request->conn;
+}
+
 void net_request_reply(struct net_request *request, struct net_message *reply) {
     struct net_server *server = request->server;
     net_message_destroy(request->message);

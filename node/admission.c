@@ -14,10 +14,15 @@
 
 enum {
     CHECKS_OPEN_MAX = 8192, /* envelopes in the client pool; more are refused BUSY */
+    CHECKS_BYTES_PART = 8,  /* of the pool's bytes, for one source */
     REQUEST_ENVELOPES_MAX = 4096,
     RETRY_AFTER_MS = 20,
     POOL_AGE_MAX_MS = 120000, /* an envelope that stayed so long is dropped: its client submits again */
 };
+
+/* What a client's connection and a replica's link may have in the client pool, when others have more than there is for all. */
+static const struct share_limits client_limits = {.at_any_time = 256, .most = CHECKS_OPEN_MAX / 2};
+static const struct share_limits link_limits = {.at_any_time = 1024, .most = CHECKS_OPEN_MAX};
 
 struct pool_key admission_key(uint32_t client_index, const struct ord_hash *client, uint64_t sequence) {
     if (client_index == UINT32_MAX)
@@ -109,9 +114,34 @@ static bool admit_sequence(struct replica *replica, const struct channel_envelop
     return false;
 }
 
+enum ord_err admission_init(struct replica *replica) {
+    struct shares *checks = &replica->checks;
+    enum ord_err err = shares_init(checks, replica->config.client_contexts + ORD_REPLICA_MAX);
+    checks->total_max = CHECKS_OPEN_MAX;
+    checks->source_bytes_max = replica->config.pool_bytes_max / CHECKS_BYTES_PART;
+    return err;
+}
+
+/* A connection's number is an address, and so no replica's. */
+static uint64_t source_of(const struct submission *submission) {
+    return submission->request == NULL ? submission->forwarded_by : net_request_source(submission->request->net);
+}
+
+/* The envelope's key is another's, or may be. */
+static void refuse_key(struct replica *replica, struct submit_result *result, enum ord_err err, struct pool_key key,
+                       struct ord_span bytes) {
+    /* What is being checked may be a forgery: nothing may be concluded from it. */
+    if (err == ORD_ERR_BUSY)
+        refuse(result, ORDAIN__V1__STATUS__BUSY, "an envelope with this sequence number is being checked");
+    else if (pool_find_same(&replica->pool, key, bytes) == pool_find(&replica->pool, key))
+        result->status = ORDAIN__V1__STATUS__ACCEPTED; /* submitted again while it waits */
+    else
+        refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "another envelope with this sequence number waits here");
+}
+
 /* Into the pool, to be checked. NULL: refused or here already, as `result` says. */
 static struct pool_entry *admit(struct replica *replica, struct check_chunk *chunk, struct submit_result *result,
-                                struct ord_span bytes) {
+                                uint64_t source, struct ord_span bytes) {
     struct channel_envelope envelope;
     struct crypto_verify_key key;
     uint32_t client_index;
@@ -133,16 +163,9 @@ static struct pool_entry *admit(struct replica *replica, struct check_chunk *chu
         return NULL;
     struct pool_entry *entry = NULL;
     struct pool_key pool_key = admission_key(client_index, &envelope.client, envelope.sequence);
-    err = pool_add(&replica->pool, &entry, pool_key, bytes, replica->now_ms);
-    if (err == ORD_ERR_EXISTS) {
-        entry = pool_find(&replica->pool, pool_key);
-        /* While it is being checked it may be a forgery: nothing may be concluded from it. */
-        if (entry->state == POOL_CHECKING)
-            refuse(result, ORDAIN__V1__STATUS__BUSY, "an envelope with this sequence number is being checked");
-        else if (ord_span_equal(ord_span_of(entry->bytes, entry->size), bytes))
-            result->status = ORDAIN__V1__STATUS__ACCEPTED; /* submitted again while it waits */
-        else
-            refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "another envelope with this sequence number waits here");
+    err = pool_add(&replica->pool, &entry, pool_key, source, bytes, replica->now_ms);
+    if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY) {
+        refuse_key(replica, result, err, pool_key, bytes);
         return NULL;
     }
     if (err != ORD_OK) {
@@ -176,24 +199,31 @@ static void answer(struct replica *replica, struct submission *submission) {
     service_post(replica, request);
 }
 
+static void checked(struct replica *replica, struct submit_result *result, struct pool_entry *entry, bool ok) {
+    enum ord_err err = ok ? pool_settle(&replica->pool, entry) : ORD_ERR_BAD_SIGNATURE;
+    if (err == ORD_OK) {
+        result->status = ORDAIN__V1__STATUS__ACCEPTED;
+        if (replica->first_ready_ms == 0)
+            replica->first_ready_ms = replica->now_ms;
+        return;
+    }
+    if (err == ORD_ERR_EXISTS) {
+        refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "another envelope with this sequence number waits here");
+    } else {
+        count_add(&replica->counters.client_signatures_bad, err == ORD_ERR_BAD_SIGNATURE);
+        refuse_err(result, err);
+    }
+    pool_remove(&replica->pool, entry);
+}
+
 static void chunk_done(struct replica *replica, struct work *work) {
     struct check_chunk *chunk = (struct check_chunk *) work;
     struct submission *submission = chunk->owner;
     count_add(&replica->counters.client_signatures_checked, chunk->count);
-    replica->checks_open -= chunk->count;
     for (uint32_t i = 0; i < chunk->count; i++) {
         uint32_t index = chunk->items[i].tag;
-        struct pool_entry *entry = submission->entries[index];
-        if (chunk->items[i].ok) {
-            pool_set_state(&replica->pool, entry, POOL_READY);
-            submission->results[index].status = ORDAIN__V1__STATUS__ACCEPTED;
-            if (replica->first_ready_ms == 0)
-                replica->first_ready_ms = replica->now_ms;
-        } else {
-            count_add(&replica->counters.client_signatures_bad, 1);
-            pool_remove(&replica->pool, entry);
-            refuse_err(&submission->results[index], ORD_ERR_BAD_SIGNATURE);
-        }
+        shares_give_back(&replica->checks, source_of(submission), submission->entries[index]->size);
+        checked(replica, &submission->results[index], submission->entries[index], chunk->items[i].ok);
     }
     free(chunk);
     if (--submission->jobs_open == 0)
@@ -230,6 +260,8 @@ static struct submission *submission_create(struct replica *replica, struct api_
 static void admit_all(struct replica *replica, struct submission *submission,
                       struct ord_span (*next)(void *context, uint32_t index), void *context) {
     struct check_chunk *chunk = NULL;
+    uint64_t source = source_of(submission);
+    const struct share_limits *limits = submission->request == NULL ? &link_limits : &client_limits;
     submission->jobs_open = 1; /* held until all are handed out */
     for (uint32_t i = 0; i < submission->count; i++) {
         struct submit_result *result = &submission->results[i];
@@ -238,19 +270,20 @@ static void admit_all(struct replica *replica, struct submission *submission,
             refuse(result, ORDAIN__V1__STATUS__BUSY, "no room on disk");
             continue;
         }
-        if (replica->checks_open + 1 > CHECKS_OPEN_MAX) {
-            refuse(result, ORDAIN__V1__STATUS__BUSY, "too many signatures to check");
-            continue;
-        }
         if (chunk == NULL && (chunk = chunk_create(replica, submission)) == NULL) {
             refuse_err(result, ORD_ERR_NO_MEMORY);
             continue;
         }
-        submission->entries[i] = admit(replica, chunk, result, bytes);
-        if (submission->entries[i] == NULL)
+        if (!shares_take(&replica->checks, source, limits, bytes.size)) {
+            refuse(result, ORDAIN__V1__STATUS__BUSY, "too many signatures to check");
             continue;
+        }
+        submission->entries[i] = admit(replica, chunk, result, source, bytes);
+        if (submission->entries[i] == NULL) {
+            shares_give_back(&replica->checks, source, bytes.size);
+            continue;
+        }
         chunk->items[chunk->count - 1].tag = i;
-        replica->checks_open++;
         if (chunk->count == CHECK_CHUNK) {
             submission->jobs_open++;
             replica_run_job(replica, replica->client_pool, check_chunk_run, chunk);
@@ -299,15 +332,16 @@ static struct ord_span next_forwarded(void *context, uint32_t index) {
 }
 
 void admission_forwarded(struct replica *replica, struct frame *frame, struct ord_span bytes) {
-    (void) frame;
     struct channel_batch batch;
     if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0) {
         count_add(&replica->counters.messages_refused, 1);
         return;
     }
     struct submission *submission = submission_create(replica, NULL, batch.envelope_count);
-    if (submission != NULL)
-        admit_all(replica, submission, next_forwarded, &batch);
+    if (submission == NULL)
+        return;
+    submission->forwarded_by = frame->peer->id;
+    admit_all(replica, submission, next_forwarded, &batch);
 }
 
 static void send_forward(struct replica *replica, struct ord_writer *writer, uint32_t count) {

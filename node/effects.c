@@ -46,8 +46,8 @@ enum ord_err replica_block_sink(void *context, const struct channel_block *block
         struct pool_entry *pooled =
             pool_find(&replica->pool, entry->sequence == 0 ? admission_key(UINT32_MAX, &client->fingerprint, 0)
                                                            : admission_key(entry->client_index, NULL, entry->sequence));
-        /* One whose signature is being checked is still referred to; the sweep removes it later. */
-        if (pooled != NULL && pooled->state != POOL_CHECKING)
+        /* Those whose signatures are being checked are still referred to; the sweep removes them later. */
+        if (pooled != NULL)
             pool_remove(&replica->pool, pooled);
     }
     count_add(&replica->counters.blocks_closed, 1);

@@ -41,10 +41,8 @@ static void submit_chunk(struct replica *replica, struct judgement *judgement, s
 /* This very envelope in the pool, whether its signature is checked or being checked; NULL: not there. */
 static struct pool_entry *in_pool(struct replica *replica, const struct channel_envelope *envelope,
                                   uint32_t client_index) {
-    struct pool_entry *entry =
-        pool_find(&replica->pool, admission_key(client_index, &envelope->client, envelope->sequence));
-    bool same = entry != NULL && ord_span_equal(ord_span_of(entry->bytes, entry->size), envelope->bytes);
-    return same ? entry : NULL;
+    return pool_find_same(&replica->pool, admission_key(client_index, &envelope->client, envelope->sequence),
+                          envelope->bytes);
 }
 
 /* Adds one envelope's signature to the chunk at hand. */

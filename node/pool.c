@@ -48,20 +48,55 @@ void pool_deinit(struct pool *pool) {
     memset(pool, 0, sizeof(*pool));
 }
 
+static bool has_key(const struct pool_entry *entry, struct pool_key key) {
+    return entry->key.client_index == key.client_index && entry->key.sequence == key.sequence;
+}
+
 struct pool_entry *pool_find(const struct pool *pool, struct pool_key key) {
     struct pool_entry *entry = pool->buckets[bucket_of(pool, key)];
-    while (entry != NULL && (entry->key.client_index != key.client_index || entry->key.sequence != key.sequence))
+    while (entry != NULL && (entry->state == POOL_CHECKING || !has_key(entry, key)))
         entry = entry->bucket_next;
     return entry;
 }
 
-enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key, struct ord_span envelope,
-                      uint64_t now_ms) {
-    if (pool_find(pool, key) != NULL)
-        return ORD_ERR_EXISTS;
+static bool is_same(const struct pool_entry *entry, struct ord_span envelope) {
+    return ord_span_equal(ord_span_of(entry->bytes, entry->size), envelope);
+}
+
+struct pool_entry *pool_find_same(const struct pool *pool, struct pool_key key, struct ord_span envelope) {
+    struct pool_entry *entry = pool->buckets[bucket_of(pool, key)];
+    while (entry != NULL && (!has_key(entry, key) || !is_same(entry, envelope)))
+        entry = entry->bucket_next;
+    return entry;
+}
+
+/* May this source have it checked? */
+static enum ord_err check_key(const struct pool *pool, struct pool_key key, uint64_t source, struct ord_span envelope) {
+    enum ord_err err = ORD_OK;
+    for (const struct pool_entry *entry = pool->buckets[bucket_of(pool, key)]; entry != NULL;
+         entry = entry->bucket_next) {
+        if (!has_key(entry, key))
+            continue;
+        if (entry->state != POOL_CHECKING)
+            return ORD_ERR_EXISTS;
+        if (entry->source == source || is_same(entry, envelope))
+            err = ORD_ERR_BUSY;
+    }
+    return err;
+}
+
+static bool share_is_taken(const struct pool *pool, struct pool_key key) {
+    return key.client_index < pool->clients_max && pool->client_counts[key.client_index] >= pool->client_envelopes_max;
+}
+
+enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key, uint64_t source,
+                      struct ord_span envelope, uint64_t now_ms) {
+    enum ord_err err = check_key(pool, key, source, envelope);
+    if (err != ORD_OK)
+        return err;
     if (pool->envelopes >= pool->envelopes_max || envelope.size > pool->bytes_max - pool->bytes)
         return ORD_ERR_NO_SPACE;
-    if (key.client_index < pool->clients_max && pool->client_counts[key.client_index] >= pool->client_envelopes_max)
+    if (share_is_taken(pool, key))
         return ORD_ERR_NO_SPACE;
     struct pool_entry *entry = malloc(sizeof(*entry) + envelope.size);
     if (entry == NULL)
@@ -69,6 +104,7 @@ enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_ke
     memset(entry, 0, sizeof(*entry));
     entry->key = key;
     entry->state = POOL_CHECKING;
+    entry->source = source;
     entry->since_ms = now_ms;
     entry->size = (uint32_t) envelope.size;
     memcpy(entry->bytes, envelope.data, envelope.size);
@@ -77,8 +113,6 @@ enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_ke
     pool->buckets[bucket] = entry;
     pool->envelopes++;
     pool->bytes += entry->size;
-    if (key.client_index < pool->clients_max)
-        pool->client_counts[key.client_index]++;
     *out = entry;
     return ORD_OK;
 }
@@ -123,6 +157,18 @@ void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state
     list->bytes += entry->size;
 }
 
+enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry) {
+    ORD_ASSERT(entry->state == POOL_CHECKING);
+    if (pool_find(pool, entry->key) != NULL)
+        return ORD_ERR_EXISTS;
+    if (share_is_taken(pool, entry->key))
+        return ORD_ERR_NO_SPACE;
+    if (entry->key.client_index < pool->clients_max)
+        pool->client_counts[entry->key.client_index]++;
+    pool_set_state(pool, entry, POOL_READY);
+    return ORD_OK;
+}
+
 void pool_remove(struct pool *pool, struct pool_entry *entry) {
     unlink_entry(pool, entry);
     struct pool_entry **slot = &pool->buckets[bucket_of(pool, entry->key)];
@@ -133,7 +179,7 @@ void pool_remove(struct pool *pool, struct pool_entry *entry) {
     *slot = entry->bucket_next;
     pool->envelopes--;
     pool->bytes -= entry->size;
-    if (entry->key.client_index < pool->clients_max)
+    if (entry->state != POOL_CHECKING && entry->key.client_index < pool->clients_max)
         pool->client_counts[entry->key.client_index]--;
     free(entry);
 }

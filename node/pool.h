@@ -1,6 +1,9 @@
 /*
  * The request pool: admitted envelopes that are not executed yet, in order of arrival. Loop thread only. Bounded in envelopes
  * and bytes, in all and per client; what does not fit is refused with NO_SPACE and the client is told BUSY.
+ *
+ * A key has one entry, or while signatures are being checked several: anybody can send a forgery under anybody's key, so each
+ * source may have one under check, and the first that turns out good gets the key.
  */
 #ifndef ORDAIN_NODE_POOL_H
 #define ORDAIN_NODE_POOL_H
@@ -24,6 +27,7 @@ struct pool_entry {
     struct pool_key key;
     enum pool_state state;
     bool forwarded;
+    uint64_t source;       /* who gave it */
     uint64_t since_ms;     /* admitted */
     uint64_t forwarded_ms; /* last sent to the leader */
     struct pool_entry *bucket_next;
@@ -43,7 +47,7 @@ struct pool_list {
 struct pool {
     struct pool_entry **buckets;
     uint32_t bucket_mask;
-    uint32_t *client_counts; /* by client index */
+    uint32_t *client_counts; /* by client index, without those being checked: they may be somebody else's */
     uint32_t clients_max;
     uint32_t envelopes_max;
     uint32_t client_envelopes_max;
@@ -57,10 +61,22 @@ struct pool {
 ORD_MUST_USE enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes_max,
                                     uint32_t client_envelopes_max, uint32_t clients_max);
 void pool_deinit(struct pool *pool);
+/* The one that has the key; NULL: none yet, though some may be being checked. */
 struct pool_entry *pool_find(const struct pool *pool, struct pool_key key);
-/* Copies the envelope in, in state CHECKING. NO_SPACE: a bound is reached. EXISTS: the key is taken. NO_MEMORY. */
-ORD_MUST_USE enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key,
+/* This very envelope, checked or being checked. */
+struct pool_entry *pool_find_same(const struct pool *pool, struct pool_key key, struct ord_span envelope);
+/*
+ * Copies the envelope in, in state CHECKING. NO_SPACE: a bound is reached. EXISTS: the key is taken. BUSY: this very envelope, or
+ * another of this source under this key, is being checked. NO_MEMORY.
+ */
+ORD_MUST_USE enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key, uint64_t source,
                                    struct ord_span envelope, uint64_t now_ms);
+/*
+ * Its signature is good: it gets the key and is READY. EXISTS: another one was sooner. NO_SPACE: the client's share is taken. After
+ * an error it is CHECKING as before.
+ */
+ORD_MUST_USE enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry);
+/* To READY or PROPOSED, of one that is settled. */
 void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state);
 void pool_remove(struct pool *pool, struct pool_entry *entry);
 

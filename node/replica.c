@@ -213,6 +213,8 @@ static enum ord_err make_buffers(struct replica *replica) {
     enum ord_err err = pool_init(&replica->pool, replica->config.pool_envelopes_max, replica->config.pool_bytes_max,
                                  replica->config.client_envelopes_max, config->clients_max);
     if (err == ORD_OK)
+        err = admission_init(replica);
+    if (err == ORD_OK)
         err = crypto_pool_create(&replica->vote_pool, 1, JOBS_MAX);
     if (err == ORD_OK)
         err = crypto_pool_create(&replica->judge_pool, replica->config.verify_threads, JOBS_MAX);
@@ -350,6 +352,7 @@ void replica_destroy(struct replica *replica) {
     ledger_close(replica->ledger);
     judge_deinit(replica);
     pool_deinit(&replica->pool);
+    shares_deinit(&replica->checks);
     if (replica->inbox.event_fd >= 0)
         inbox_deinit(&replica->inbox);
     crypto_wipe(&replica->key, sizeof(replica->key));

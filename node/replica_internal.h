@@ -32,6 +32,7 @@
 #include "node/pool.h"
 #include "node/records.h"
 #include "node/replica.h"
+#include "node/shares.h"
 #include "proto/ordain.pb-c.h"
 
 typedef Ordain__V1__Request api_request_message;
@@ -170,6 +171,7 @@ struct submit_result {
 struct submission {
     struct replica *replica;
     struct api_request *request; /* NULL: a forward of another replica, nobody waits */
+    ord_node_id forwarded_by;
     uint32_t count;
     uint32_t jobs_open;
     uint32_t hint; /* leader + 1 */
@@ -314,7 +316,7 @@ struct replica {
     size_t frame_bytes_max;
 
     struct pool pool;
-    uint32_t checks_open; /* envelopes in the client pool for admission */
+    struct shares checks; /* envelopes in the client pool for admission, by source */
     struct judgement *judgements;
     struct attest attest;
     struct sync sync;
@@ -377,6 +379,7 @@ void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_j
 void replica_turn(struct replica *replica, struct work *work);
 
 /* admission.c */
+ORD_MUST_USE enum ord_err admission_init(struct replica *replica);
 void admission_submit(struct replica *replica, struct api_request *request);
 void admission_forwarded(struct replica *replica, struct frame *frame, struct ord_span batch);
 void admission_forward(struct replica *replica);

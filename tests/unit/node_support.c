@@ -397,3 +397,20 @@ Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Reque
     net_message_destroy(call.reply);
     return response;
 }
+
+static void plug_run(void *argument) {
+    struct node_plug *plug = argument;
+    sem_post(&plug->running);
+    sem_wait(&plug->release);
+}
+
+void node_plug_in(struct node_plug *plug, struct crypto_pool *pool) {
+    sem_init(&plug->running, 0, 0);
+    sem_init(&plug->release, 0, 0);
+    assert_ok(crypto_pool_submit(pool, plug_run, plug));
+    sem_wait(&plug->running);
+}
+
+void node_plug_out(struct node_plug *plug) {
+    sem_post(&plug->release);
+}

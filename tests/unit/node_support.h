@@ -5,6 +5,8 @@
 #ifndef ORDAIN_TESTS_NODE_SUPPORT_H
 #define ORDAIN_TESTS_NODE_SUPPORT_H
 
+#include <semaphore.h>
+
 #include "cli/init.h"
 #include "node/replica_internal.h"
 
@@ -36,6 +38,14 @@ void node_world_open(struct node_world *world);
 /* Ends the replica; node_world_start begins it again from its disk. */
 void node_world_stop(struct node_world *world);
 void node_world_close(struct node_world *world);
+
+/* A job that holds one thread of a pool until it is let go. */
+struct node_plug {
+    sem_t running;
+    sem_t release;
+};
+void node_plug_in(struct node_plug *plug, struct crypto_pool *pool);
+void node_plug_out(struct node_plug *plug);
 
 /* One turn, with what is in the inbox; waits up to `wait_ms` for something. */
 void node_world_turn(struct node_world *world, uint64_t wait_ms);

@@ -4,7 +4,6 @@
  */
 #include "node_support.h"
 
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,29 +99,14 @@ static void links__a_bad_certificate_silences_its_sender(void **state) {
     node_world_close(&world);
 }
 
-/* Holds the one thread of the vote pool. */
-struct plug {
-    sem_t running;
-    sem_t release;
-};
-
-static void plug_run(void *argument) {
-    struct plug *plug = argument;
-    sem_post(&plug->running);
-    sem_wait(&plug->release);
-}
-
 static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     (void) state;
     static struct node_world world;
     node_world_open(&world);
     const ord_node_id liar = node_world_other(&world, 0);
     const ord_node_id other = node_world_other(&world, 1);
-    struct plug plug;
-    sem_init(&plug.running, 0, 0);
-    sem_init(&plug.release, 0, 0);
-    assert_ok(crypto_pool_submit(world.replica->vote_pool, plug_run, &plug));
-    sem_wait(&plug.running);
+    struct node_plug plug;
+    node_plug_in(&plug, world.replica->vote_pool);
 
     enum { COUNT = 5000, SIZE = 29 };
     static uint8_t bytes[COUNT * SIZE];
@@ -140,14 +124,12 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "attestations_checked"), 1);
 
-    sem_post(&plug.release);
+    node_plug_out(&plug);
     node_world_until_idle(&world, liar);
     node_world_until_idle(&world, other);
     assert_int_equal(world.replica->peers[liar].jobs_open, 0);
     assert_int_equal(world.replica->peers[other].attested_seq, 3);
     node_world_close(&world);
-    sem_destroy(&plug.running);
-    sem_destroy(&plug.release);
 }
 
 static void links__a_message_without_a_header_makes_no_job(void **state) {

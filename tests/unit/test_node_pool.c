@@ -9,7 +9,8 @@
 
 static struct pool_entry *add(struct pool *pool, uint32_t client, uint64_t sequence, const char *text, size_t size) {
     struct pool_entry *entry = NULL;
-    assert_ok(pool_add(pool, &entry, (struct pool_key) {client, sequence}, ord_span_of(text, size), 5));
+    assert_ok(pool_add(pool, &entry, (struct pool_key) {client, sequence}, 1, ord_span_of(text, size), 5));
+    assert_ok(pool_settle(pool, entry));
     return entry;
 }
 
@@ -18,7 +19,7 @@ static void pool__keeps_order_within_a_state(void **state) {
     struct pool pool;
     assert_ok(pool_init(&pool, 100, 1000, 100, 4));
     for (uint64_t i = 1; i <= 5; i++)
-        pool_set_state(&pool, add(&pool, 1, i, "abc", 3), POOL_READY);
+        add(&pool, 1, i, "abc", 3);
     assert_int_equal(pool.ready.count, 5);
     assert_int_equal(pool.ready.bytes, 15);
     struct pool_entry *third = pool_find(&pool, (struct pool_key) {1, 3});
@@ -45,11 +46,11 @@ static void pool__refuses_at_each_bound_and_frees_room(void **state) {
     add(&pool, 0, 1, "aaaa", 4);
     add(&pool, 0, 2, "bbbb", 4);
     const struct ord_span one = ord_span_of("c", 1);
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {0, 3}, one, 0), ORD_ERR_NO_SPACE); /* the client's share */
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {1, 1}, ord_span_of("ccc", 3), 0),
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {0, 3}, 1, one, 0), ORD_ERR_NO_SPACE); /* the client's share */
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {1, 1}, 1, ord_span_of("ccc", 3), 0),
                ORD_ERR_NO_SPACE); /* bytes */
     add(&pool, 1, 1, "c", 1);
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 1}, one, 0), ORD_ERR_NO_SPACE); /* envelopes */
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 1}, 1, one, 0), ORD_ERR_NO_SPACE); /* envelopes */
     pool_remove(&pool, pool_find(&pool, (struct pool_key) {0, 1}));
     add(&pool, 0, 3, "d", 1);
     pool_deinit(&pool);
@@ -61,7 +62,7 @@ static void pool__one_entry_per_client_and_sequence(void **state) {
     struct pool_entry *entry;
     assert_ok(pool_init(&pool, 100, 1000, 100, 4));
     add(&pool, 2, 7, "first", 5);
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 7}, ord_span_of("other", 5), 0), ORD_ERR_EXISTS);
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 7}, 1, ord_span_of("other", 5), 0), ORD_ERR_EXISTS);
     add(&pool, 3, 7, "other client", 12);
     add(&pool, UINT32_MAX, 7, "registration", 12); /* counts for no client */
     pool_deinit(&pool);
@@ -90,7 +91,42 @@ static void pool__finds_many_after_random_changes(void **state) {
     pool_deinit(&pool);
 }
 
+/* Anybody can send a forgery under anybody's key. */
+static void pool__a_forgery_under_check_holds_nothing(void **state) {
+    (void) state;
+    struct pool pool;
+    struct pool_entry *forged;
+    struct pool_entry *entry;
+    struct pool_entry *late;
+    const struct pool_key key = {2, 7};
+    const struct ord_span good = ord_span_of("good", 4);
+    assert_ok(pool_init(&pool, 100, 1000, 1, 4));
+    assert_ok(pool_add(&pool, &forged, key, 1, ord_span_of("evil", 4), 0));
+    assert_null(pool_find(&pool, key));
+    assert_ok(pool_add(&pool, &entry, key, 2, good, 0)); /* also of the client's share: it has one */
+    assert_ok(pool_add(&pool, &late, key, 3, ord_span_of("late", 4), 0));
+    assert_ptr_equal(pool_find_same(&pool, key, good), entry);
+    /* One of a source, and no envelope twice. */
+    struct pool_entry *none;
+    assert_err(pool_add(&pool, &none, key, 1, ord_span_of("vile", 4), 0), ORD_ERR_BUSY);
+    assert_err(pool_add(&pool, &none, key, 4, good, 0), ORD_ERR_BUSY);
+    assert_ok(pool_settle(&pool, entry));
+    assert_ptr_equal(pool_find(&pool, key), entry);
+    assert_err(pool_add(&pool, &none, key, 4, good, 0), ORD_ERR_EXISTS);
+    assert_err(pool_settle(&pool, late), ORD_ERR_EXISTS);
+    pool_remove(&pool, late);
+    pool_remove(&pool, forged);
+    assert_ptr_equal(pool_find(&pool, key), entry);
+    assert_err(pool_add(&pool, &none, (struct pool_key) {2, 8}, 1, good, 0), ORD_ERR_NO_SPACE); /* now it is full */
+    pool_remove(&pool, entry);
+    assert_int_equal(pool.envelopes, 0);
+    assert_int_equal(pool.bytes, 0);
+    add(&pool, 2, 8, "good", 4);
+    pool_deinit(&pool);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(pool__a_forgery_under_check_holds_nothing),
     cmocka_unit_test(pool__keeps_order_within_a_state),
     cmocka_unit_test(pool__refuses_at_each_bound_and_frees_room),
     cmocka_unit_test(pool__one_entry_per_client_and_sequence),
