@@ -41,7 +41,7 @@ static void certify(struct node_chain *chain, struct channel_certificate *out, u
 
 static void apply(struct node_chain *chain, uint64_t seq, uint64_t first, uint32_t count) {
     const struct channel_sink sink = {.context = chain, .block = take_block};
-    struct ord_span envelopes[2];
+    struct ord_span envelopes[2] = {{0}};
     struct channel_applied applied;
     for (uint32_t i = 0; i < count; i++)
         envelopes[i] = node_world_envelope(chain->world, first + i, chain->transaction_size);

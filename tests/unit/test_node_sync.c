@@ -38,7 +38,7 @@ static struct ord_span ask_tail(struct node_world *world, uint64_t height, uint6
 }
 
 static void order(struct node_world *world, uint64_t seq, uint64_t first, uint32_t count) {
-    struct ord_span envelopes[8];
+    struct ord_span envelopes[8] = {{0}};
     for (uint32_t i = 0; i < count; i++)
         envelopes[i] = node_world_envelope(world, first + i, 100);
     node_world_order(world, seq, node_world_batch(envelopes, count, 0));
