@@ -22,7 +22,7 @@ const char *crypto_role_name(enum crypto_role role);
 
 /*
  * A certificate from DER, the caller's to X509_free. INVALID: malformed, longer than CRYPTO_CERT_DER_MAX, or any other bytes
- * than the one DER encoding of what they say.
+ * than the one DER encoding of what they say. NO_MEMORY: OpenSSL said so; it does not always.
  */
 ORD_MUST_USE enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der);
 

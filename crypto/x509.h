@@ -58,7 +58,8 @@ void crypto_cert_fingerprint(struct ord_hash *out, struct ord_span der);
 /*
  * Parses an identity certificate and checks that `ca_der` issued it: signature, issuer name, CA flag of the issuer,
  * secp256k1 key, a known role, the organisation of issuer and subject equal, no trailing bytes after the DER. Does not look
- * at a clock: the result depends on the bytes alone, for agreed state depends on it. INVALID, BAD_SIGNATURE, FORBIDDEN.
+ * at a clock: the result depends on the bytes alone, for agreed state depends on it. INVALID, BAD_SIGNATURE, FORBIDDEN. NO_MEMORY
+ * says nothing of the certificate; here and in the two that follow.
  */
 ORD_MUST_USE enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span cert_der,
                                                  struct ord_span ca_der);

@@ -34,6 +34,17 @@ static enum crypto_role role_of_name(const char *name) {
     return CRYPTO_ROLE_NONE;
 }
 
+/*
+ * The error behind a refusal: a certificate is bad only where OpenSSL did not lack memory on the way. Empties the queue, which every
+ * call here finds empty.
+ */
+static enum ord_err fault(enum ord_err err) {
+    for (unsigned long code = ERR_get_error(); code != 0; code = ERR_get_error())
+        if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+            err = ORD_ERR_NO_MEMORY;
+    return err;
+}
+
 static bool encodes_to(X509 *cert, struct ord_span der) {
     uint8_t encoded[CRYPTO_CERT_DER_MAX];
     uint8_t *end = encoded;
@@ -49,6 +60,7 @@ enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der) {
     *out = NULL;
     if (der.size == 0 || der.size > CRYPTO_CERT_DER_MAX)
         return ORD_ERR_INVALID;
+    ERR_clear_error();
     const uint8_t *end = der.data;
     X509 *cert = d2i_X509(NULL, &end, (long) der.size);
     if (cert == NULL)
@@ -66,8 +78,7 @@ enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der) {
     return ORD_OK;
 refuse:
     X509_free(cert);
-    ERR_clear_error();
-    return ORD_ERR_INVALID;
+    return fault(ORD_ERR_INVALID);
 }
 
 /* The one value of an attribute: UTF-8, 1 .. CRYPTO_NAME_MAX bytes, no control characters. */
@@ -154,11 +165,12 @@ static enum ord_err read_identity(struct crypto_identity *out, X509 *cert) {
     return ORD_OK;
 }
 
-enum ord_err crypto_identity_parse(struct crypto_identity *out, struct ord_span cert_der) {
+static enum ord_err identity_parse(struct crypto_identity *out, struct ord_span cert_der) {
     X509 *cert = NULL;
     enum ord_err err = crypto_x509_of_der(&cert, cert_der);
     if (err == ORD_OK)
         err = read_identity(out, cert);
+    err = err == ORD_OK ? ORD_OK : fault(err);
     X509_free(cert);
     ERR_clear_error();
     return err;
@@ -180,7 +192,7 @@ static enum ord_err check_ca(char organisation[CRYPTO_NAME_MAX + 1], X509 *ca) {
     return ORD_OK;
 }
 
-enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_span ca_der) {
+static enum ord_err ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_span ca_der) {
     X509 *ca = NULL;
     char found[CRYPTO_NAME_MAX + 1];
     enum ord_err err = crypto_x509_of_der(&ca, ca_der);
@@ -190,6 +202,7 @@ enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_
         err = ORD_ERR_INVALID;
     if (err == ORD_OK)
         memcpy(organisation, found, sizeof(found));
+    err = err == ORD_OK ? ORD_OK : fault(err);
     X509_free(ca);
     ERR_clear_error();
     return err;
@@ -225,7 +238,7 @@ static enum ord_err check_issued(const struct crypto_identity *identity, X509 *c
     return ORD_OK;
 }
 
-enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span cert_der, struct ord_span ca_der) {
+static enum ord_err identity_verify(struct crypto_identity *out, struct ord_span cert_der, struct ord_span ca_der) {
     X509 *cert = NULL;
     X509 *ca = NULL;
     struct crypto_identity identity;
@@ -239,7 +252,31 @@ enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span
     if (err == ORD_OK)
         *out = identity;
     X509_free(ca);
+    err = err == ORD_OK ? ORD_OK : fault(err);
     X509_free(cert);
     ERR_clear_error();
     return err;
+}
+
+/*
+ * OpenSSL passes over some shortages of memory in silence (a key or an extension that it could not unpack looks like a bad one), so
+ * a refusal wants two looks: one that lacks memory at its very begin does say so.
+ */
+static bool refuses(enum ord_err err) {
+    return err != ORD_OK && err != ORD_ERR_NO_MEMORY;
+}
+
+enum ord_err crypto_identity_parse(struct crypto_identity *out, struct ord_span cert_der) {
+    enum ord_err err = identity_parse(out, cert_der);
+    return refuses(err) ? identity_parse(out, cert_der) : err;
+}
+
+enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_span ca_der) {
+    enum ord_err err = ca_check(organisation, ca_der);
+    return refuses(err) ? ca_check(organisation, ca_der) : err;
+}
+
+enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span cert_der, struct ord_span ca_der) {
+    enum ord_err err = identity_verify(out, cert_der, ca_der);
+    return refuses(err) ? identity_verify(out, cert_der, ca_der) : err;
 }

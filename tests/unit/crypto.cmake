@@ -1,4 +1,4 @@
-foreach(name hash sign x509 x509_forged link pool)
+foreach(name hash sign x509 x509_forged x509_memory link pool)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_crypto_${name}.c DEPENDS ord_crypto)
 endforeach()
 
