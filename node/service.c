@@ -10,7 +10,8 @@
 #include "node/replica_internal.h"
 
 enum {
-    PARKED_MAX = 192, /* more waiting requests are answered NOT_READY at once */
+    PARKED_MAX = 192,                   /* more waiting requests are answered NOT_READY at once */
+    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* and those of one connection */
     WAIT_SEQUENCES_MAX = 4096,
     WAIT_MS_MAX = 60000,
     HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE,
@@ -142,11 +143,19 @@ static void answer(struct service *service, struct api_request *request) {
     }
 }
 
+static bool may_park(const struct service *service, const struct api_request *request) {
+    uint64_t source = net_request_source(request->net);
+    uint32_t count = 0;
+    for (const struct api_request *other = service->parked; other != NULL; other = other->next)
+        count += net_request_source(other->net) == source;
+    return service->parked_count < PARKED_MAX && count < PARKED_SOURCE_MAX;
+}
+
 static void take(struct service *service, struct api_request *request) {
     if ((int) request->message->kind_case == ORDAIN__V1__REQUEST__KIND_WAIT)
         answer_wait_prepare(request);
     uint64_t now = node_clock_ms();
-    if (ready(service, request) || request->deadline_ms <= now || service->parked_count >= PARKED_MAX) {
+    if (ready(service, request) || request->deadline_ms <= now || !may_park(service, request)) {
         answer(service, request);
         return;
     }

@@ -313,21 +313,25 @@ static void vote(struct node_world *world, enum bft_type type, ord_node_id sende
     node_world_send(world, sender, LINK_CORE, ord_writer_span(&writer));
 }
 
-void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch) {
-    struct ord_hash digest;
+void node_world_vote(struct node_world *world, uint64_t seq, const struct ord_hash *digest) {
     uint64_t deadline_ms = node_clock_ms() + DEADLINE_MS;
-    bft_body_digest(&digest, world->replica->core_config.crypto, batch);
-    node_world_pre_prepare(world, seq, batch);
     for (uint32_t i = 0; i + 1 < world->plan.config.replica_count; i++) {
         ord_node_id sender = node_world_other(world, i);
         if (sender != world->primary)
-            vote(world, BFT_PREPARE, sender, seq, &digest);
-        vote(world, BFT_COMMIT, sender, seq, &digest);
+            vote(world, BFT_PREPARE, sender, seq, digest);
+        vote(world, BFT_COMMIT, sender, seq, digest);
     }
     while (channel_applied_seq(world->replica->channel) < seq) {
         assert_true(node_clock_ms() < deadline_ms);
         node_world_turn(world, 10);
     }
+}
+
+void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch) {
+    struct ord_hash digest;
+    bft_body_digest(&digest, world->replica->core_config.crypto, batch);
+    node_world_pre_prepare(world, seq, batch);
+    node_world_vote(world, seq, &digest);
     free((void *) (uintptr_t) batch.data);
 }
 
@@ -341,7 +345,8 @@ static char *read_text(const struct node_world *world, const char *name) {
     return (char *) text;
 }
 
-static void connect_client(struct node_world *world) {
+struct net_client *node_world_connect(struct node_world *world) {
+    struct net_client *connection;
     char *ca = read_text(world, "ca-bundle.crt");
     char *cert = read_text(world, "client/tls.crt");
     char *key = read_text(world, "client/tls.key");
@@ -351,14 +356,15 @@ static void connect_client(struct node_world *world) {
         .port = replica_client_port(world->replica),
         .tls = &tls,
         .reply_bytes_max = 64u << 20,
-        .call_max = 16,
+        .call_max = 256,
         .reconnect_ms_max = 100,
     };
-    assert_ok(net_client_open(&world->connection, &options));
-    assert_ok(net_client_wait(world->connection, DEADLINE_MS));
+    assert_ok(net_client_open(&connection, &options));
+    assert_ok(net_client_wait(connection, DEADLINE_MS));
     free(ca);
     free(cert);
     free(key);
+    return connection;
 }
 
 struct call {
@@ -382,7 +388,7 @@ Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Reque
     struct net_message *message;
     uint8_t *data;
     if (world->connection == NULL)
-        connect_client(world);
+        world->connection = node_world_connect(world);
     request->channel = world->replica->channel_config->name;
     assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(request)));
     ordain__v1__request__pack(request, data);

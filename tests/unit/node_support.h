@@ -70,6 +70,8 @@ struct ord_span node_world_batch(const struct ord_span *envelopes, uint32_t coun
 ord_node_id node_world_other(const struct node_world *world, uint32_t i);
 /* The primary's proposal; the test's to free. */
 void node_world_pre_prepare(struct node_world *world, uint64_t seq, struct ord_span batch);
+/* Everybody's votes for a proposal, and turns until it is executed. */
+void node_world_vote(struct node_world *world, uint64_t seq, const struct ord_hash *digest);
 /* The proposal and everybody's votes, and turns until it is executed. Frees the batch. Not where our replica leads. */
 void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch);
 /* Another replica's attestation. */
@@ -78,6 +80,8 @@ void node_world_attest(struct node_world *world, struct channel_attestation *out
 void node_world_send_attestation(struct node_world *world, ord_node_id signer,
                                  const struct channel_statement *statement);
 
+/* A connection of the client; the caller's to close. */
+struct net_client *node_world_connect(struct node_world *world);
 /*
  * Asks our replica as its client, over TLS, and runs turns until it answers; `*request` names no channel yet. Freed by
  * ordain__v1__response__free_unpacked.

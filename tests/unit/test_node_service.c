@@ -127,7 +127,63 @@ static void submit__gives_receipts_of_duplicates_up_to_a_limit(void **state) {
     end(&world, envelopes);
 }
 
+static atomic_uint answered;
+
+static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
+    struct replica *replica = context;
+    if (result != ORD_OK)
+        return;
+    struct ord_span bytes = net_message_bytes(reply);
+    Ordain__V1__Response *response = ordain__v1__response__unpack(NULL, bytes.size, bytes.data);
+    atomic_fetch_add(&answered, response != NULL && response->status == ORDAIN__V1__STATUS__NOT_READY);
+    ordain__v1__response__free_unpacked(response, NULL);
+    net_message_destroy(reply);
+    inbox_wake(&replica->inbox);
+}
+
+/* Waits for what never comes, for longer than the test waits. */
+static void begin_waits(struct node_world *world, struct net_client *connection, uint32_t count) {
+    uint64_t sequence = 1000;
+    for (uint32_t i = 0; i < count; i++) {
+        Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
+        Ordain__V1__WaitRequest wait = ORDAIN__V1__WAIT_REQUEST__INIT;
+        struct net_message *message;
+        uint8_t *data;
+        request.channel = world->replica->channel_config->name;
+        request.kind_case = ORDAIN__V1__REQUEST__KIND_WAIT;
+        request.wait = &wait;
+        wait.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, world->client.bytes};
+        wait.sequences = &sequence;
+        wait.n_sequences = 1;
+        wait.timeout_ms = 60000;
+        assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(&request)));
+        ordain__v1__request__pack(&request, data);
+        assert_ok(net_client_call(connection, message, 60000, on_reply, world->replica));
+    }
+}
+
+static bool are_answered(struct node_world *world) {
+    (void) world;
+    return atomic_load(&answered) == 2 * 12;
+}
+
+static void wait__one_connection_has_a_share_of_those_that_may_wait(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    struct net_client *connections[2];
+    for (size_t i = 0; i < 2; i++) {
+        connections[i] = node_world_connect(&world);
+        begin_waits(&world, connections[i], 60); /* 48 wait, the others are told at once */
+    }
+    node_world_until(&world, are_answered, "the answers that need not wait");
+    for (size_t i = 0; i < 2; i++)
+        net_client_close(connections[i]);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(wait__one_connection_has_a_share_of_those_that_may_wait),
     cmocka_unit_test(wait__answers_up_to_a_limit_and_the_rest_when_asked_again),
     cmocka_unit_test(wait__answers_a_sequence_once_however_often_it_is_named),
     cmocka_unit_test(submit__gives_receipts_of_duplicates_up_to_a_limit),
