@@ -106,6 +106,10 @@ static enum ord_err judge_batch(struct replica *replica, struct judgement *judge
 static void look(struct replica *replica, struct judgement *judgement) {
     judgement->checking = false;
     enum ord_err err = judge_batch(replica, judgement, false);
+    if (err == ORD_ERR_NO_MEMORY) {
+        replica_fail(replica, err, "judging a batch"); /* a shortage of ours is no verdict on the batch */
+        return;
+    }
     if (err == ORD_ERR_UNKNOWN_CLIENT && channel_applied_seq(replica->channel) + 1 < judgement->seq) {
         judgement->waiting = true;
         return;
@@ -115,6 +119,10 @@ static void look(struct replica *replica, struct judgement *judgement) {
         return;
     if (err == ORD_OK)
         err = judge_batch(replica, judgement, true);
+    if (err == ORD_ERR_NO_MEMORY) {
+        replica_fail(replica, err, "judging a batch");
+        return;
+    }
     if (err != ORD_OK) {
         judgement->bad = true;
         node_log(NODE_LOG_WARN, "batch_inadmissible", "view=%" PRIu64 " seq=%" PRIu64 " err=%s", judgement->view,
@@ -127,8 +135,10 @@ static void look(struct replica *replica, struct judgement *judgement) {
 void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
                  struct ord_span batch) {
     struct judgement *judgement = calloc(1, sizeof(*judgement));
-    if (judgement == NULL)
-        return; /* as if the pre-prepare was lost */
+    if (judgement == NULL) {
+        replica_fail(replica, ORD_ERR_NO_MEMORY, "judging a batch"); /* the core waits for the verdict */
+        return;
+    }
     judgement->view = view;
     judgement->seq = seq;
     judgement->digest = *digest;
