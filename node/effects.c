@@ -54,6 +54,15 @@ enum ord_err replica_block_sink(void *context, const struct channel_block *block
     return err;
 }
 
+void replica_note_open(struct replica *replica) {
+    struct channel_open_block open;
+    channel_open(replica->channel, &open);
+    if (open.envelope_count == 0 || open.height == replica->open_height)
+        return;
+    replica->open_height = open.height;
+    replica->open_since_ms = replica->now_ms;
+}
+
 static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch) {
     const struct channel_sink sink = {.context = replica, .block = replica_block_sink};
     struct channel_applied applied;
@@ -70,12 +79,7 @@ static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch
     replica->commit_urgent = true;
     if (applied.attest)
         attest_at(replica, seq);
-    struct channel_open_block open;
-    channel_open(replica->channel, &open);
-    if (open.envelope_count > 0 && open.height != replica->open_height) {
-        replica->open_height = open.height;
-        replica->open_since_ms = replica->now_ms;
-    }
+    replica_note_open(replica);
 }
 
 static void evidence(struct replica *replica, const struct ord_effect *effect) {
@@ -130,6 +134,8 @@ void replica_step(struct replica *replica, const struct ord_event *event) {
         node_log(NODE_LOG_DEBUG, "step_refused", "type=%d err=%s", (int) event->type, ord_err_name(err));
         return;
     }
+    if (event->type == ORD_EVENT_PROPOSE)
+        replica->rejected = ORD_OK; /* unless an effect says otherwise */
     for (size_t i = 0; i < effects.count && !replica->fatal; i++)
         replica_carry_out(replica, &effects.items[i]);
     uint64_t after = channel_applied_seq(replica->channel);

@@ -80,7 +80,7 @@ static bool propose_one(struct replica *replica, uint64_t cut_height) {
     /* PROPOSED before the step: solo executes it within, and executing removes entries. */
     for (uint32_t i = 0; i < count; i++)
         pool_set_state(&replica->pool, replica->batch_entries[i], POOL_PROPOSED);
-    replica->rejected = ORD_OK;
+    replica->rejected = ORD_ERR_WRONG_STATE; /* so it stays when the step fails */
     struct ord_event event = {
         .type = ORD_EVENT_PROPOSE, .now_ms = replica->now_ms, .propose = {.batch = ord_writer_span(&writer)}};
     replica_step(replica, &event);

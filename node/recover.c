@@ -285,12 +285,9 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
                        err == ORD_OK ? replica->fatal_err : err);
     replica->committed_height = channel_height(replica->channel);
     service_certified(replica, newest_certified(replica), NULL);
+    replica_note_open(replica);
     struct channel_open_block open;
     channel_open(replica->channel, &open);
-    if (open.envelope_count > 0) {
-        replica->open_height = open.height;
-        replica->open_since_ms = replica->now_ms;
-    }
     node_log(NODE_LOG_INFO, "recovered",
              "height=%" PRIu64 " seq=%" PRIu64 " stable_seq=%" PRIu64 " open=%" PRIu32 " clients=%" PRIu32
              " records=%zu",

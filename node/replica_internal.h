@@ -370,6 +370,8 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
 void replica_write_state(struct replica *replica);
 /* The core's low watermark, with whatever moved it. */
 void replica_write_low(struct replica *replica);
+/* After the channel executed: since when a block is open, which its timeout counts from. */
+void replica_note_open(struct replica *replica);
 /* Gets each closed block while the channel executes. */
 enum ord_err replica_block_sink(void *context, const struct channel_block *block);
 

@@ -345,6 +345,7 @@ void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_s
         return;
     }
     keep_tail(replica, data);
+    replica_note_open(replica);
     replica->state_changed = true;
     replica->commit_urgent = true;
     finished(replica);

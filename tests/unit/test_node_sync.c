@@ -151,6 +151,9 @@ static void sync__comes_to_the_certified_state(void **state) {
     node_world_turn(&world, 0);
     assert_false(world.replica->sync.active);
     assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    /* The open block's timeout runs: this replica may lead some day. */
+    assert_int_equal(world.replica->open_height, 20);
+    assert_true(world.replica->open_since_ms > 0);
     end(&world, &chain);
 }
 
