@@ -70,6 +70,8 @@ ORD_MUST_USE enum ord_err ledger_put_record(struct ledger *ledger, const struct 
 ORD_MUST_USE enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key);
 /* Is there anything to commit? */
 bool ledger_dirty(const struct ledger *ledger);
+/* How much of turn_bytes_max that is, in whole pages. */
+uint64_t ledger_turn_bytes(const struct ledger *ledger);
 /* Durable when it returns ORD_OK. Nothing to commit: ORD_OK at once. Blocks on the disk. */
 ORD_MUST_USE enum ord_err ledger_commit(struct ledger *ledger);
 

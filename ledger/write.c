@@ -187,6 +187,10 @@ enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key) {
     return ORD_OK;
 }
 
+uint64_t ledger_turn_bytes(const struct ledger *ledger) {
+    return ledger->turn_bytes;
+}
+
 bool ledger_dirty(const struct ledger *ledger) {
     return ledger->turn_changes > 0;
 }

@@ -180,8 +180,9 @@ static struct judgement *take_done(struct replica *replica) {
 
 void judge_drain(struct replica *replica) {
     struct judgement *judgement;
-    /* A verdict is never lost: it waits where the core may not run. */
-    while (!replica->fatal && sync_core_may_run(replica) && (judgement = take_done(replica)) != NULL) {
+    /* A verdict is never lost: it waits where the core may not run, and for the next turn where this one is full. */
+    while (!replica->fatal && sync_core_may_run(replica) && !replica_turn_full(replica) &&
+           (judgement = take_done(replica)) != NULL) {
         if (!judgement->dropped)
             tell(replica, judgement);
         free(judgement);

@@ -113,16 +113,33 @@ static void check_room(struct replica *replica) {
              open ? "" : "reason=\"no room on disk\"");
 }
 
+struct work *replica_take_work(struct replica *replica, uint64_t wait_ms) {
+    struct work *work = replica->deferred;
+    replica->deferred = NULL;
+    return work != NULL ? work : inbox_take(&replica->inbox, replica->cut_short ? 0 : wait_ms);
+}
+
+/* A turn is one transaction, for which there is so much room and no more. The other half is for what is begun already. */
+bool replica_turn_full(struct replica *replica) {
+    if (ledger_turn_bytes(replica->ledger) < replica->turn_bytes_max / 2)
+        return false;
+    replica->cut_short = true;
+    replica->commit_urgent = true;
+    return true;
+}
+
 /* Nothing in here may send; links_flush at the end does, after the commit. */
 void replica_turn(struct replica *replica, struct work *work) {
     replica->now_ms = node_clock_ms();
     count_add(&replica->counters.turns, 1);
+    replica->cut_short = false;
     check_room(replica);
-    while (work != NULL && !replica->fatal) {
+    while (work != NULL && !replica->fatal && !replica_turn_full(replica)) {
         struct work *next = work->next;
         work->handle(replica, work);
         work = next;
     }
+    replica->deferred = work;
     judge_drain(replica);
     attest_settle(replica);
     timers(replica);
@@ -144,7 +161,7 @@ enum ord_err replica_run(struct replica *replica) {
     while (!atomic_load(&replica->stopping) && !replica->fatal) {
         uint64_t now = node_clock_ms();
         uint64_t wake = next_wake_ms(replica);
-        replica_turn(replica, inbox_take(&replica->inbox, wake <= now ? 0 : wake - now));
+        replica_turn(replica, replica_take_work(replica, wake <= now ? 0 : wake - now));
     }
     replica->commit_urgent = true;
     if (!replica->fatal)

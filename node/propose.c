@@ -102,7 +102,8 @@ void propose(struct replica *replica) {
     struct ord_status status;
     for (;;) {
         replica->protocol->status(replica->core, &status);
-        if (!status.leading || !status.can_propose || !sync_core_may_run(replica) || replica->fatal)
+        if (!status.leading || !status.can_propose || !sync_core_may_run(replica) || replica->fatal ||
+            replica_turn_full(replica))
             return;
         uint64_t cut_height = cut_due(replica);
         if (cut_height == 0 && !worth_it(replica, &status))

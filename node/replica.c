@@ -228,7 +228,8 @@ static enum ord_err open_ledger(struct replica *replica, char *why, size_t why_s
     ledger_options_defaults(&options);
     options.map_bytes_max = replica->config.ledger_map_bytes_max;
     options.disk_reserve_bytes = replica->config.disk_reserve_bytes;
-    options.turn_bytes_max = (uint64_t) replica->channel_config->batch_bytes_max * 8 + (16u << 20);
+    replica->turn_bytes_max = (uint64_t) replica->channel_config->batch_bytes_max * 8 + (16u << 20);
+    options.turn_bytes_max = replica->turn_bytes_max;
     enum ord_err err = ledger_open(&replica->ledger, replica->config.data_dir, &options);
     if (err == ORD_ERR_BUSY)
         snprintf(why, why_size, "the ledger in %s is in use by another process", replica->config.data_dir);
@@ -325,7 +326,7 @@ static void handle_all(struct replica *replica, struct work *work) {
 static void drain(struct replica *replica) {
     struct work *work;
     replica->intake_open = false;
-    while ((work = inbox_take(&replica->inbox, 0)) != NULL)
+    while ((work = replica_take_work(replica, 0)) != NULL)
         handle_all(replica, work);
     crypto_pool_destroy(replica->vote_pool);
     crypto_pool_destroy(replica->judge_pool);

@@ -330,6 +330,9 @@ struct replica {
     ord_node_id leader;
     uint64_t view;
     enum ord_err rejected;      /* last proposal's */
+    uint64_t turn_bytes_max;    /* that one turn may write */
+    bool cut_short;             /* the last turn left something to do, because it had written enough */
+    struct work *deferred;      /* of it: what it took and did not come to */
     uint64_t committed_height;  /* newest block that is on disk: what readers can find */
     uint64_t certified_pending; /* certified, and not on disk yet; 0: none */
     uint64_t core_stable_seq;   /* the low watermark of the core as it stands on disk */
@@ -377,6 +380,10 @@ enum ord_err replica_block_sink(void *context, const struct channel_block *block
 
 /* loop.c: hands a job to a pool; runs it at once when the queue is full. */
 void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_job job, void *argument);
+/* The work for the next turn, in order; waits for some up to `wait_ms`, unless the last turn was cut short. May be NULL. */
+struct work *replica_take_work(struct replica *replica, uint64_t wait_ms);
+/* Has the turn written so much that what is left has to wait for the next? Then that comes at once. */
+bool replica_turn_full(struct replica *replica);
 /* One turn with this list of work, which may be NULL. */
 void replica_turn(struct replica *replica, struct work *work);
 

@@ -142,7 +142,7 @@ void node_world_close(struct node_world *world) {
 }
 
 void node_world_turn(struct node_world *world, uint64_t wait_ms) {
-    replica_turn(world->replica, inbox_take(&world->replica->inbox, wait_ms));
+    replica_turn(world->replica, replica_take_work(world->replica, wait_ms));
     assert_false(world->replica->fatal);
 }
 

@@ -34,7 +34,88 @@ static void room__is_made_by_a_commit_where_the_map_has_to_grow(void **state) {
     node_world_close(&world);
 }
 
+enum { ITEM_BYTES = 300000, TURN_BYTES_MAX = 1 << 20 };
+
+/* Work that writes. */
+struct item {
+    struct work work;
+    uint64_t number;
+};
+
+static uint64_t handled;
+
+static void handle_item(struct replica *replica, struct work *work) {
+    static const uint8_t bytes[ITEM_BYTES];
+    const struct item *item = (struct item *) work;
+    assert_int_equal(item->number, handled + 1); /* in order */
+    handled = item->number;
+    const struct ord_record record = {.table = 9, .key = item->number, .bytes = ord_span_of(bytes, sizeof(bytes))};
+    assert_ok(ledger_put_record(replica->ledger, &record));
+}
+
+static void turn__leaves_work_to_the_next_when_it_has_written_enough(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct item items[5];
+    node_world_open(&world);
+    node_world_turn(&world, 0);
+    world.replica->turn_bytes_max = TURN_BYTES_MAX;
+    for (uint64_t i = 0; i < 5; i++) {
+        items[i].number = i + 1;
+        assert_true(inbox_post(&world.replica->inbox, &items[i].work, handle_item));
+    }
+    static const uint64_t after[] = {2, 4, 5};
+    for (size_t i = 0; i < 3; i++) {
+        node_world_turn(&world, 10000); /* does not wait */
+        assert_int_equal(handled, after[i]);
+    }
+    node_world_close(&world);
+}
+
+static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **state) {
+    (void) state;
+    enum { BATCHES = 5 };
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    node_world_write(&world);
+    world.config.verify_threads = 1;
+    node_world_start(&world);
+    struct ord_span registration = node_world_envelope(&world, 0, 0);
+    node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
+    free((void *) (uintptr_t) registration.data);
+    world.replica->turn_bytes_max = TURN_BYTES_MAX;
+    /* All batches are proposed, and then all verdicts are there at once. */
+    struct node_plug before;
+    struct node_plug behind;
+    node_plug_in(&before, world.replica->judge_pool);
+    for (uint64_t i = 1; i <= BATCHES; i++) {
+        struct ord_span envelope = node_world_envelope(&world, i, ITEM_BYTES);
+        struct ord_span batch = node_world_batch(&envelope, 1, 0);
+        node_world_pre_prepare(&world, i + 1, batch);
+        free((void *) (uintptr_t) envelope.data);
+        free((void *) (uintptr_t) batch.data);
+    }
+    node_world_until_idle(&world, world.primary);
+    assert_int_equal(count_get(&world.replica->counters.batches_judged), 1 + BATCHES);
+    node_plug_out(&before);
+    node_plug_in(&behind, world.replica->judge_pool); /* it runs: so all before it has run */
+    struct ledger_counters counters;
+    ledger_counters(world.replica->ledger, &counters);
+    uint64_t written = counters.bytes_put;
+    for (int turn = 0; turn < 3; turn++) {
+        node_world_turn(&world, 0);
+        ledger_counters(world.replica->ledger, &counters);
+        uint64_t of_turn = counters.bytes_put - written;
+        written = counters.bytes_put;
+        assert_in_range(of_turn, ITEM_BYTES, turn < 2 ? 3 * ITEM_BYTES - 1 : 2 * ITEM_BYTES - 1); /* 2, 2, 1 */
+    }
+    node_plug_out(&behind);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(turn__leaves_work_to_the_next_when_it_has_written_enough),
+    cmocka_unit_test(turn__leaves_verdicts_to_the_next_when_it_has_written_enough),
     cmocka_unit_test(room__is_made_by_a_commit_where_the_map_has_to_grow),
 };
 TEST_CASES(cases);
