@@ -3,9 +3,16 @@
  * quota of memory; and nothing for a while after a signature of its that does not verify. What is dropped here the sender's
  * retransmission brings back; an honest replica is never ignored, for what it sends over its link verifies.
  */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "node/log.h"
 #include "node/replica_internal.h"
 
-enum { IGNORE_MS = 1000 };
+enum {
+    IGNORE_MS = 1000,
+    CORE_BYTES_MIN = 29, /* the header that every message of a core has (docs/protocol.md) */
+};
 
 bool link_ignored(struct peer *peer, uint64_t now_ms) {
     return now_ms < count_get(&peer->ignored_until_ms);
@@ -32,4 +39,68 @@ bool link_job_begin(struct replica *replica, struct peer *peer, size_t job_bytes
 void link_job_end(struct peer *peer, size_t job_bytes) {
     peer->jobs_open--;
     atomic_fetch_sub(&peer->inbound_bytes, job_bytes);
+}
+
+/* ---- messages of the core ---- */
+
+/* A consensus message on its way through the vote pool. */
+struct core_job {
+    struct work work;
+    struct replica *replica;
+    struct frame *frame;
+    struct ord_span bytes;
+    struct ord_verified verified;
+    bool ignored;
+    enum ord_err err;
+};
+
+static void core_job_done(struct replica *replica, struct work *work) {
+    struct core_job *job = (struct core_job *) work;
+    if (job->ignored) {
+        count_add(&replica->counters.link_messages_ignored, 1);
+    } else if (job->err == ORD_OK && sync_core_may_run(replica)) {
+        struct ord_event event = {.type = ORD_EVENT_MESSAGE, .now_ms = replica->now_ms, .message = &job->verified};
+        replica_step(replica, &event);
+    } else if (job->err != ORD_OK) {
+        count_add(&replica->counters.messages_refused, 1);
+        node_log(NODE_LOG_DEBUG, "message_refused", "from=%" PRIu32 " err=%s", job->frame->peer->id,
+                 ord_err_name(job->err));
+    }
+    link_job_end(job->frame->peer, sizeof(*job));
+    frame_release(job->frame);
+    free(job);
+}
+
+static void core_job_run(void *argument) {
+    struct core_job *job = argument;
+    struct peer *peer = job->frame->peer;
+    /* Behind a bad signature of the same peer: whatever it is, it costs no more than this look. */
+    job->ignored = link_ignored(peer, node_clock_ms());
+    if (!job->ignored)
+        job->err =
+            job->replica->protocol->authenticate(&job->verified, &job->replica->core_config, peer->id, job->bytes);
+    if (job->err == ORD_ERR_BAD_SIGNATURE)
+        link_ignore(peer);
+    (void) inbox_post(&job->replica->inbox, &job->work, core_job_done);
+}
+
+void link_core_received(struct replica *replica, struct frame *frame, struct ord_span bytes) {
+    if (bytes.size < CORE_BYTES_MIN) {
+        count_add(&replica->counters.messages_refused, 1);
+        return;
+    }
+    struct core_job *job;
+    if (!link_job_begin(replica, frame->peer, sizeof(*job)))
+        return;
+    job = calloc(1, sizeof(*job));
+    if (job == NULL) {
+        link_job_end(frame->peer, sizeof(*job));
+        return;
+    }
+    job->replica = replica;
+    job->frame = frame;
+    job->bytes = bytes;
+    frame_hold(frame);
+    count_add(&replica->counters.messages_authenticated, 1);
+    replica_run_job(replica, replica->vote_pool, core_job_run, job);
 }

@@ -22,7 +22,6 @@ enum {
     RECONNECT_MS_MAX = 500,
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
-    CORE_BYTES_MIN = 29, /* the header that every message of a core has (docs/protocol.md) */
 };
 
 /* ---- in ---- */
@@ -39,72 +38,10 @@ void frame_release(struct frame *frame) {
     free(frame);
 }
 
-/* A consensus message on its way through the vote pool. */
-struct core_job {
-    struct work work;
-    struct replica *replica;
-    struct frame *frame;
-    struct ord_span bytes;
-    struct ord_verified verified;
-    bool ignored;
-    enum ord_err err;
-};
-
-static void core_job_done(struct replica *replica, struct work *work) {
-    struct core_job *job = (struct core_job *) work;
-    if (job->ignored) {
-        count_add(&replica->counters.link_messages_ignored, 1);
-    } else if (job->err == ORD_OK && sync_core_may_run(replica)) {
-        struct ord_event event = {.type = ORD_EVENT_MESSAGE, .now_ms = replica->now_ms, .message = &job->verified};
-        replica_step(replica, &event);
-    } else if (job->err != ORD_OK) {
-        count_add(&replica->counters.messages_refused, 1);
-        node_log(NODE_LOG_DEBUG, "message_refused", "from=%" PRIu32 " err=%s", job->frame->peer->id,
-                 ord_err_name(job->err));
-    }
-    link_job_end(job->frame->peer, sizeof(*job));
-    frame_release(job->frame);
-    free(job);
-}
-
-static void core_job_run(void *argument) {
-    struct core_job *job = argument;
-    struct peer *peer = job->frame->peer;
-    /* Behind a bad signature of the same peer: whatever it is, it costs no more than this look. */
-    job->ignored = link_ignored(peer, node_clock_ms());
-    if (!job->ignored)
-        job->err =
-            job->replica->protocol->authenticate(&job->verified, &job->replica->core_config, peer->id, job->bytes);
-    if (job->err == ORD_ERR_BAD_SIGNATURE)
-        link_ignore(peer);
-    (void) inbox_post(&job->replica->inbox, &job->work, core_job_done);
-}
-
-static void core_received(struct replica *replica, struct frame *frame, struct ord_span bytes) {
-    if (bytes.size < CORE_BYTES_MIN) {
-        count_add(&replica->counters.messages_refused, 1);
-        return;
-    }
-    struct core_job *job;
-    if (!link_job_begin(replica, frame->peer, sizeof(*job)))
-        return;
-    job = calloc(1, sizeof(*job));
-    if (job == NULL) {
-        link_job_end(frame->peer, sizeof(*job));
-        return;
-    }
-    job->replica = replica;
-    job->frame = frame;
-    job->bytes = bytes;
-    frame_hold(frame);
-    count_add(&replica->counters.messages_authenticated, 1);
-    replica_run_job(replica, replica->vote_pool, core_job_run, job);
-}
-
 static void message_received(struct replica *replica, struct frame *frame, uint8_t kind, struct ord_span bytes) {
     switch (kind) {
     case LINK_CORE:
-        core_received(replica, frame, bytes);
+        link_core_received(replica, frame, bytes);
         break;
     case LINK_ATTESTATION:
         attest_received(replica, frame, bytes);

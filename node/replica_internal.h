@@ -8,8 +8,8 @@
  *   judge.c      batches of the primary: is every envelope admissible, each signature checked once
  *   attest.c     attestations, certificates, stable checkpoints
  *   links.c      frames to and from the other replicas
- *   link_jobs.c  what one peer's messages may take of the vote pool
- *   sync.c       state transfer
+ *   link_jobs.c  messages of the core, and what one peer's messages may take of the vote pool
+ *   sync.c       state transfer; sync_serve.c: as a source
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits
  *   status.c     status and client requests, counters
  *   recover.c    state from disk
@@ -439,6 +439,7 @@ void link_job_end(struct peer *peer, size_t job_bytes);
 /* It sent a signature that does not verify: ignore it for a while. Any thread. */
 void link_ignore(struct peer *peer);
 bool link_ignored(struct peer *peer, uint64_t now_ms);
+void link_core_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
 
 /* sync.c */
 /* May the core get messages, verdicts and proposals now? */

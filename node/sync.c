@@ -3,7 +3,7 @@
  * one source; a piece is its blocks, the headers up to a certified one, and that certificate, and is checked as a whole before
  * any of it is kept. Then the open block's envelopes ("tail") as of the target, which the state digest in the certificate
  * vouches for. A source that is slow or lies is replaced; what was kept stays, so an interrupted transfer goes on where
- * it was.
+ * it was. The other side is sync_serve.c.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,17 +14,11 @@
 #include "node/log.h"
 #include "node/records.h"
 #include "node/replica_internal.h"
+#include "node/sync.h"
 
 enum {
-    SYNC_BLOCKS = 1,
-    SYNC_TAIL = 2,
     REQUEST_SIZE = 1 + 8 + 8 + 8,
-    PIECE_HEADER_SIZE = 8 + 4,
-    PIECE_BYTES_MAX = 1 << 20, /* of blocks in a piece, but always one block */
-    LATER_HEADERS_MAX = 4096,
     ANSWER_MS_MAX = 500,
-    QUOTA_BYTES_PER_S = 64 << 20, /* that one asker gets */
-    REQUEST_BYTES_MIN = 64 << 10, /* what a request counts, however little it brings */
 };
 
 bool sync_core_may_run(const struct replica *replica) {
@@ -164,7 +158,7 @@ static enum ord_err piece_decode(struct piece *out, uint64_t *from, struct ord_s
         return ORD_ERR_INVALID;
     out->blocks = ord_span_of(rest.data, rest.size - ord_reader_left(&reader));
     out->header_count = ord_read_u32(&reader);
-    if (out->header_count > LATER_HEADERS_MAX)
+    if (out->header_count > SYNC_LATER_HEADERS_MAX)
         return ORD_ERR_INVALID;
     out->headers = ord_read_span(&reader, (size_t) out->header_count * CHANNEL_HEADER_SIZE);
     struct ord_span certificate = ord_read_string(&reader, CHANNEL_CERTIFICATE_SIZE_MAX);
@@ -219,7 +213,7 @@ static enum ord_err piece_check(struct replica *replica, const struct piece *pie
 static void piece_taken(struct replica *replica, size_t size) {
     struct sync *sync = &replica->sync;
     sync->asked = false;
-    if (size < PIECE_BYTES_MAX && channel_height(replica->channel) < sync->target.statement.height)
+    if (size < SYNC_PIECE_BYTES_MAX && channel_height(replica->channel) < sync->target.statement.height)
         (void) next_source(replica);
     sync->go_on = true;
 }
@@ -258,7 +252,7 @@ void sync_blocks_received(struct replica *replica, struct peer *peer, struct ord
     uint64_t from;
     if (!expected(replica, peer))
         return;
-    if (bytes.size == PIECE_HEADER_SIZE && ord_load_u32(bytes.data + 8) == 0) {
+    if (bytes.size == SYNC_PIECE_HEADER_SIZE && ord_load_u32(bytes.data + 8) == 0) {
         missing(replica, peer, "blocks");
         return;
     }
@@ -354,134 +348,4 @@ void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_s
     struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = replica->now_ms, .synced = {.seq = seq}};
     replica_step(replica, &event);
     attest_settle(replica);
-}
-
-/* ---- serving ---- */
-
-static bool within_quota(struct replica *replica, const struct peer *peer) {
-    struct sync *sync = &replica->sync;
-    if (replica->now_ms >= sync->served_ms + 1000) {
-        sync->served_ms = replica->now_ms;
-        memset(sync->served_bytes, 0, sizeof(sync->served_bytes));
-    }
-    return sync->served_bytes[peer->id] < QUOTA_BYTES_PER_S;
-}
-
-static void charge(struct replica *replica, const struct peer *peer, size_t bytes) {
-    replica->sync.served_bytes[peer->id] += bytes < REQUEST_BYTES_MIN ? REQUEST_BYTES_MIN : bytes;
-}
-
-/* Fills a piece from block `from` on; gives the size, 0 when there is nothing that can be proved. `*read` gets the blocks' bytes. */
-static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity, size_t *read, uint64_t from,
-                         uint64_t to) {
-    struct ord_writer writer = ord_writer_of(out, capacity);
-    struct ledger_bytes bytes;
-    uint64_t height = from;
-    uint64_t certified;
-    *read = 0;
-    ord_write_u64(&writer, from);
-    ord_write_u32(&writer, 0);
-    for (; height <= to; height++) {
-        if (height > from && writer.size >= PIECE_BYTES_MAX)
-            break;
-        if (ledger_get_block(replica->ledger, &bytes, height) != ORD_OK)
-            break;
-        *read += bytes.size;
-        ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
-        free(bytes.data);
-    }
-    if (height == from || service_certificate(&replica->service, &bytes, &certified, height - 1) != ORD_OK)
-        return 0;
-    ord_store_u32(out + 8, (uint32_t) (height - from));
-    struct ledger_bytes headers = {0};
-    enum ord_err err = ORD_OK;
-    if (certified > height - 1)
-        err = ledger_get_headers(replica->ledger, &headers, height, certified, CHANNEL_HEADER_SIZE,
-                                 (size_t) LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
-    ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
-    ord_write_span(&writer, ord_span_of(headers.data, headers.size));
-    ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
-    free(headers.data);
-    free(bytes.data);
-    return err == ORD_OK && ord_writer_finish(&writer) == ORD_OK ? writer.size : 0;
-}
-
-static void serve_blocks(struct replica *replica, struct peer *peer, uint64_t from, uint64_t to) {
-    size_t capacity = replica->frame_bytes_max - CRYPTO_LINK_OVERHEAD - LINK_MESSAGE_HEADER;
-    uint8_t *out = malloc(capacity);
-    if (out == NULL)
-        return;
-    size_t read;
-    size_t size = fill_piece(replica, out, capacity, &read, from, to);
-    if (size == 0) { /* say so, that the asker need not wait */
-        memset(out, 0, PIECE_HEADER_SIZE);
-        ord_store_u64(out, from);
-        size = PIECE_HEADER_SIZE;
-    }
-    const struct ord_span part = ord_span_of(out, size);
-    links_send(replica, ord_replica_bit(peer->id), LINK_SYNC_BLOCKS, &part, 1);
-    charge(replica, peer, size > read ? size : read);
-    free(out);
-}
-
-/*
- * The open block as of a seq that we attested. It only grew since, until it was closed: so it is a prefix of what is open now, or
- * of the block that came of it.
- */
-static enum ord_err find_tail(struct replica *replica, struct ord_span *out, struct ledger_bytes *storage,
-                              const struct attest_point *point, uint64_t height) {
-    struct channel_open_block open;
-    channel_open(replica->channel, &open);
-    if (point == NULL || point->statement.height != height || replica->sync.between)
-        return ORD_ERR_NOT_FOUND;
-    *out = open.data;
-    if (channel_height(replica->channel) > height) {
-        enum ord_err err = ledger_get_block(replica->ledger, storage, height + 1);
-        if (err != ORD_OK)
-            return err;
-        *out = ord_span_of(storage->data + CHANNEL_HEADER_SIZE, storage->size - CHANNEL_HEADER_SIZE);
-    }
-    if (point->tail_size > out->size)
-        return ORD_ERR_NOT_FOUND;
-    out->size = point->tail_size;
-    return ORD_OK;
-}
-
-static void serve_tail(struct replica *replica, struct peer *peer, uint64_t height, uint64_t seq) {
-    struct ledger_bytes storage = {0};
-    struct ord_span tail;
-    const struct attest_point *point = attest_find(replica, seq);
-    bool found = find_tail(replica, &tail, &storage, point, height) == ORD_OK;
-    if (!found)
-        tail = ord_span_of(NULL, 0);
-    uint8_t header[8 + 1 + ORD_HASH_SIZE + 4];
-    struct ord_writer writer = ord_writer_of(header, sizeof(header));
-    ord_write_u64(&writer, seq);
-    ord_write_u8(&writer, found);
-    ord_write_hash(&writer, found ? &point->clients_root : &(struct ord_hash) {{0}});
-    ord_write_u32(&writer, (uint32_t) tail.size);
-    const struct ord_span parts[] = {ord_writer_span(&writer), tail};
-    links_send(replica, ord_replica_bit(peer->id), LINK_SYNC_TAIL, parts, 2);
-    charge(replica, peer, tail.size + storage.size);
-    free(storage.data);
-}
-
-void sync_request_received(struct replica *replica, struct peer *peer, struct ord_span bytes) {
-    struct ord_reader reader = ord_reader_of(bytes);
-    uint8_t want = ord_read_u8(&reader);
-    uint64_t from = ord_read_u64(&reader);
-    uint64_t to = ord_read_u64(&reader);
-    uint64_t seq = ord_read_u64(&reader);
-    if (ord_reader_finish(&reader) != ORD_OK || from == 0) {
-        count_add(&replica->counters.messages_refused, 1);
-        return;
-    }
-    if (!within_quota(replica, peer))
-        return;
-    if (want == SYNC_BLOCKS)
-        serve_blocks(replica, peer, from, to);
-    else if (want == SYNC_TAIL)
-        serve_tail(replica, peer, to, seq);
-    else
-        count_add(&replica->counters.messages_refused, 1);
 }
