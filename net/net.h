@@ -94,6 +94,7 @@ struct net_server_options {
     uint16_t port; /* 0: any free one */
     const struct net_tls *tls;
     uint32_t context_count;
+    uint32_t connection_contexts; /* that one connection may have, at most; 0: all */
     size_t request_bytes_max;
     uint32_t send_timeout_ms; /* a reader that never reads loses its answer after this */
     uint32_t probe_interval_ms;

@@ -111,8 +111,10 @@ struct net_conn {
     size_t rx_begin, rx_end;
     uint8_t rx_buffer[NET_RX_BUFFER_SIZE];
     /* The owner's */
-    struct net_message *waiting; /* a request that found no free context */
+    struct net_message *waiting; /* a request that found no free context, or of one that has its share of them */
     struct net_conn *waiting_next;
+    bool in_line; /* for a free context */
+    uint32_t out; /* requests that are out */
 };
 /* Takes the stream in any case, and starts to talk. NULL: no memory. */
 struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe);

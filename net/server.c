@@ -1,7 +1,7 @@
 /*
  * The public endpoint: SP's REP, with a fixed number of requests at a time. Who comes when all are out waits in line with
  * one request per connection, and is read no further until its turn; so one busy client cannot push the others aside,
- * and memory is bounded.
+ * and memory is bounded. A connection with its share of requests out is not even in line until one of them is over.
  *
  * A request is out until its answer has left, or could not leave in time: then the connection of the reader that does not
  * read is closed.
@@ -15,8 +15,9 @@
 
 struct net_request {
     struct net_server *server;
-    struct net_request *next;                    /* in the list of free ones */
-    struct net_conn *conn;                       /* held until the answer is given */
+    struct net_request *next; /* in the list of free ones */
+    struct net_conn *conn; /* held until the answer is given; then it lives until the answer has left, or could not */
+    bool answered;
     struct net_message *message;                 /* until the answer is given */
     uint8_t trace[NET_HOPS_MAX * NET_WORD_SIZE]; /* SP's backtrace, to be sent back in front of the answer */
     size_t trace_size;
@@ -31,6 +32,7 @@ struct net_server {
     struct net_conn *waiting_last;
     bool draining; /* the server closes: no more requests */
     pthread_cond_t drained;
+    uint32_t connection_contexts;
     uint32_t send_timeout_ms;
     size_t request_bytes_max;
     void (*on_request)(void *context, struct net_request *request);
@@ -52,7 +54,9 @@ static struct net_request *assign(struct net_server *server, struct net_conn *co
     server->free_first = request->next;
     server->out_count++;
     conn->holds++;
+    conn->out++;
     request->conn = conn;
+    request->answered = false;
     request->message = message;
     request->trace_size = trace_size(message);
     memcpy(request->trace, net_message_bytes(message).data, request->trace_size);
@@ -68,9 +72,23 @@ static void let_go(struct net_conn *conn) {
         net_hub_kick(conn->hub);
 }
 
-/* With the lock: the request is over. */
+static void stand_in_line(struct net_server *server, struct net_conn *conn) {
+    conn->in_line = true;
+    conn->waiting_next = NULL;
+    if (server->waiting_last == NULL)
+        server->waiting_first = conn;
+    else
+        server->waiting_last->waiting_next = conn;
+    server->waiting_last = conn;
+}
+
+/* With the lock: the request is over. Its connection is still there. */
 static void release(struct net_request *request) {
     struct net_server *server = request->server;
+    struct net_conn *conn = request->conn;
+    conn->out--;
+    if (conn->waiting != NULL && !conn->in_line && conn->out < server->connection_contexts)
+        stand_in_line(server, conn);
     request->next = server->free_first;
     server->free_first = request;
     server->out_count--;
@@ -80,16 +98,12 @@ static void release(struct net_request *request) {
         net_hub_kick(&server->hub);
 }
 
-static void wait_in_line(struct net_server *server, struct net_conn *conn, struct net_message *message) {
+static void wait(struct net_server *server, struct net_conn *conn, struct net_message *message) {
     conn->waiting = message;
-    conn->waiting_next = NULL;
     conn->paused = true;
     conn->holds++;
-    if (server->waiting_last == NULL)
-        server->waiting_first = conn;
-    else
-        server->waiting_last->waiting_next = conn;
-    server->waiting_last = conn;
+    if (conn->out < server->connection_contexts)
+        stand_in_line(server, conn);
 }
 
 static void on_up(void *context, struct net_conn *conn) {
@@ -106,8 +120,9 @@ static void on_message(void *context, struct net_conn *conn, struct net_message 
         net_conn_close(conn);
     if (malformed || server->draining) {
         net_message_destroy(message);
-    } else if (server->free_first == NULL || server->waiting_first != NULL) {
-        wait_in_line(server, conn, message);
+    } else if (server->free_first == NULL || server->waiting_first != NULL ||
+               conn->out >= server->connection_contexts) {
+        wait(server, conn, message);
         if (server->free_first != NULL)
             net_hub_kick(&server->hub);
     } else {
@@ -141,6 +156,7 @@ static uint64_t on_tick(void *context, uint64_t now_ms) {
             server->waiting_last = NULL;
         struct net_message *message = conn->waiting;
         conn->waiting = NULL;
+        conn->in_line = false;
         if (conn->closed || server->draining) {
             net_message_destroy(message);
         } else {
@@ -171,6 +187,7 @@ enum ord_err net_server_open(struct net_server **out, const struct net_server_op
         server->requests[i].next = server->free_first;
         server->free_first = &server->requests[i];
     }
+    server->connection_contexts = options->connection_contexts == 0 ? UINT32_MAX : options->connection_contexts;
     server->send_timeout_ms = options->send_timeout_ms;
     server->request_bytes_max = options->request_bytes_max;
     server->on_request = options->on_request;
@@ -242,8 +259,8 @@ void net_request_reply(struct net_request *request, struct net_message *reply) {
     request->message = NULL;
     pthread_mutex_lock(&server->hub.lock);
     struct net_conn *conn = request->conn;
-    ORD_ASSERT(conn != NULL); /* answered exactly once */
-    request->conn = NULL;
+    ORD_ASSERT(!request->answered); /* exactly once */
+    request->answered = true;
     if (reply != NULL && !conn->closed) {
         net_message_prepend(reply, request->trace, request->trace_size);
         reply->tag = request;

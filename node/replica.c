@@ -246,6 +246,7 @@ static enum ord_err open_server(struct replica *replica, char *why, size_t why_s
         .port = replica->config.client_listen_port != 0 ? replica->config.client_listen_port : self->client_port,
         .tls = &tls,
         .context_count = replica->config.client_contexts,
+        .connection_contexts = (replica->config.client_contexts + 3) / 4,
         .request_bytes_max = (size_t) replica->channel_config->absolute_max_bytes * 2 + REQUEST_BYTES_SLACK,
         .send_timeout_ms = REPLY_TIMEOUT_MS,
         .probe_interval_ms = PROBE_INTERVAL_MS,

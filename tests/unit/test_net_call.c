@@ -114,6 +114,47 @@ static void calls__are_all_answered_when_contexts_are_few(void **state) {
     net_server_close(server);
 }
 
+/* One connection asks for all there is and gets its share; the rest is there for the others. */
+static void calls__of_one_connection_leave_contexts_for_others(void **state) {
+    (void) state;
+    struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct net_server_options server_options = net_test_echo_options(NULL, net_test_member(), 0);
+    server_options.on_request = on_request_keep;
+    server_options.context = &shelf;
+    server_options.context_count = 8;
+    server_options.connection_contexts = 3;
+    struct net_server *server;
+    assert_ok(net_server_open(&server, &server_options));
+    struct net_client_options client_options = net_test_client_options(net_test_member(), net_server_port(server));
+    client_options.call_max = 20;
+    struct net_client *clients[3];
+    struct replies replies = {0};
+    for (size_t c = 0; c < 3; c++) {
+        assert_ok(net_client_open(&clients[c], &client_options));
+        assert_ok(net_client_wait(clients[c], NET_TEST_DEADLINE_MS));
+        for (int i = 0; i < 20; i++)
+            assert_ok(net_client_call(clients[c], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
+        /* 3, 6, and the 8 that there are. */
+        WAIT_FOR(shelf.total == (c < 2 ? 3 * (c + 1) : 8));
+    }
+    assert_int_equal(shelf.total, 8);
+    while (replies.ok < 60) {
+        shelf_answer_all(&shelf, true);
+        net_test_pause();
+    }
+    assert_int_equal(shelf.total, 60);
+    assert_int_equal(replies.timeout + replies.closed + replies.wrong, 0);
+    /* And when who waits for its own share goes away. */
+    for (int i = 0; i < 20; i++)
+        assert_ok(net_client_call(clients[0], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
+    WAIT_FOR(shelf.total == 63);
+    net_client_close(clients[0]);
+    shelf_answer_all(&shelf, true);
+    for (size_t c = 1; c < 3; c++)
+        net_client_close(clients[c]);
+    net_server_close(server);
+}
+
 static void call__is_busy_when_as_many_are_in_flight_and_times_out(void **state) {
     (void) state;
     struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -249,13 +290,13 @@ static void *answer_until_closed(void *context) {
 }
 
 /* Requests that are out when the server closes are answered from another thread meanwhile; those in line need not be. */
-static void server__closes_with_requests_out(void **state) {
-    (void) state;
+static void closes_with_requests_out(uint32_t connection_contexts, unsigned out) {
     struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct net_server_options server_options = net_test_echo_options(NULL, net_test_member(), 0);
     server_options.on_request = on_request_keep;
     server_options.context = &shelf;
     server_options.context_count = 8;
+    server_options.connection_contexts = connection_contexts;
     struct net_server *server;
     assert_ok(net_server_open(&server, &server_options));
     struct net_client_options client_options = net_test_client_options(net_test_member(), net_server_port(server));
@@ -267,7 +308,7 @@ static void server__closes_with_requests_out(void **state) {
         for (int call = 0; call < 4; call++)
             assert_ok(net_client_call(clients[i], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
     }
-    WAIT_FOR(shelf.total == 8);
+    WAIT_FOR(shelf.total == out);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, answer_until_closed, &shelf), 0);
     net_server_close(server);
@@ -277,6 +318,16 @@ static void server__closes_with_requests_out(void **state) {
     WAIT_FOR(replies.ok + replies.closed == 12);
     for (int i = 0; i < 3; i++)
         net_client_close(clients[i]);
+}
+
+static void server__closes_with_requests_out(void **state) {
+    (void) state;
+    closes_with_requests_out(0, 8);
+}
+
+static void server__closes_while_connections_wait_for_their_share(void **state) {
+    (void) state;
+    closes_with_requests_out(2, 6);
 }
 
 /* Calls that beget calls, until the connection is lost. */
@@ -489,11 +540,13 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(call__is_answered_over_tcp),
     cmocka_unit_test(call__is_answered_over_tls),
     cmocka_unit_test(calls__are_all_answered_when_contexts_are_few),
+    cmocka_unit_test(calls__of_one_connection_leave_contexts_for_others),
     cmocka_unit_test(call__is_busy_when_as_many_are_in_flight_and_times_out),
     cmocka_unit_test(call__waits_for_a_connection_and_times_out_without),
     cmocka_unit_test(call__fails_with_its_connection_and_is_not_sent_again),
     cmocka_unit_test(client__close_fails_the_calls_in_flight),
     cmocka_unit_test(server__closes_with_requests_out),
+    cmocka_unit_test(server__closes_while_connections_wait_for_their_share),
     cmocka_unit_test(connection__is_missed_when_it_ends_under_load),
     cmocka_unit_test(server__drops_what_is_too_large_or_malformed),
     cmocka_unit_test(client__drops_a_server_that_answers_too_much),
