@@ -25,6 +25,10 @@ for index in 0 1 2 3; do
     [ "$accepted" -eq $((envelopes + 1)) ] || die "replica $index executed $accepted envelopes"
     [ "$checked" -ge "$envelopes" ] && [ "$checked" -le $((envelopes + 1)) ] ||
         die "replica $index checked $checked signatures of $accepted envelopes (with the registration)"
+    # Honest replicas stay within their shares, and nobody is taken for a liar.
+    for name in link_jobs_over_share link_messages_ignored attestations_bad frames_over_quota; do
+        [ "$(counter $index $name)" -eq 0 ] || die "replica $index: $name is $(counter $index $name)"
+    done
     [ "$commits" -gt 0 ] && [ "$commits" -le "$turns" ] || die "replica $index: $commits commits in $turns turns"
     [ "$frames" -eq 1 ] || die "replica $index sent up to $frames frames to a peer in one turn"
     ok "replica $index: $checked signatures checked for $accepted envelopes, $commits commits in $turns turns," \

@@ -195,6 +195,41 @@ static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
     end(&world, &chain);
 }
 
+/* Rows C2 and C5: nothing of a lie is kept, and another source is asked at once. */
+static void sync__replaces_a_source_that_lies(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    world.replica->housekeeping_ms = UINT64_MAX; /* not by the tick */
+    ord_node_id first = node_chain_asked(&chain, NULL);
+    struct ord_span piece = node_chain_piece(&chain, 1, 19);
+    uint8_t *spoilt = (uint8_t *) (uintptr_t) piece.data;
+    spoilt[piece.size / 2] ^= 1;
+    node_world_send(&world, first, LINK_SYNC_BLOCKS, piece);
+    free(spoilt);
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_height(world.replica->channel), 0);
+    ord_node_id second = node_chain_asked(&chain, NULL);
+    assert_true(second != first && second != ORD_NO_NODE);
+    node_chain_send_piece(&chain, second, 1, 19);
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, NULL), second);
+    struct ord_hash clients_root = chain.clients_root;
+    chain.clients_root.bytes[0] ^= 1;
+    node_chain_send_tail(&chain, second, true);
+    node_world_turn(&world, 0);
+    assert_true(world.replica->sync.active);
+    ord_node_id third = node_chain_asked(&chain, NULL);
+    assert_true(third != second && third != ORD_NO_NODE);
+    chain.clients_root = clients_root;
+    node_chain_send_tail(&chain, third, true);
+    node_world_turn(&world, 0);
+    assert_false(world.replica->sync.active);
+    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    end(&world, &chain);
+}
+
 static void sync__takes_no_block_beyond_the_target(void **state) {
     (void) state;
     static struct node_world world;
@@ -292,6 +327,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__comes_to_the_certified_state),
     cmocka_unit_test(sync__waits_for_the_tick_where_a_source_has_nothing),
+    cmocka_unit_test(sync__replaces_a_source_that_lies),
     cmocka_unit_test(sync__takes_no_block_beyond_the_target),
 };
 TEST_CASES(cases);
