@@ -106,7 +106,7 @@ void sync_tick(struct replica *replica) {
         finished(replica);
         return;
     }
-    if ((!sync->asked && !sync->go_on) || replica->now_ms >= sync->asked_ms + ANSWER_MS_MAX)
+    if (sync->asked ? replica->now_ms >= sync->asked_ms + ANSWER_MS_MAX : !sync->go_on)
         ask_another(replica);
 }
 

@@ -11,7 +11,7 @@
 #include "crypto/hash.h"
 #include "tests/support/test_main.h"
 
-enum { DEADLINE_MS = 20000, WHY_MAX = 1024 };
+enum { DEADLINE_MS = 20000, WHY_MAX = INIT_WHY_MAX };
 
 void node_world_plan(struct node_world *world, enum channel_consensus consensus, uint32_t replica_count) {
     char why[INIT_WHY_MAX];
@@ -100,7 +100,19 @@ static void join_link(struct node_world *world, ord_node_id id) {
 
 void node_world_start(struct node_world *world) {
     char why[WHY_MAX];
-    if (replica_create(&world->replica, &world->config, why, sizeof(why)) != ORD_OK)
+    enum ord_err err = replica_create(&world->replica, &world->config, why, sizeof(why));
+    /* Ports that were free may be somebody else's by now. */
+    for (int i = 0; i < 50 && err == ORD_ERR_IN_USE; i++) {
+        struct channel_config *other = malloc(sizeof(*other));
+        assert_non_null(other);
+        *other = world->plan.config;
+        assert_ok(init_choose_ports(other, 0, why));
+        world->config.replica_listen_port = other->replicas[world->self].replica_port;
+        world->config.client_listen_port = other->replicas[world->self].client_port;
+        free(other);
+        err = replica_create(&world->replica, &world->config, why, sizeof(why));
+    }
+    if (err != ORD_OK)
         fail_msg("%s", why);
     for (uint32_t i = 0; i < world->replica->peer_count; i++)
         if (i != world->self)

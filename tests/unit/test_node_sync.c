@@ -122,6 +122,7 @@ static void begin_with(struct node_world *world, struct node_chain *chain, uint3
     node_world_write(world);
     node_world_start(world);
     node_chain_make(chain, world, blocks, transaction_size);
+    world->replica->housekeeping_ms = UINT64_MAX; /* no tick but where a test says so: it would ask by the clock */
     node_chain_announce(chain);
 }
 
@@ -173,19 +174,18 @@ static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
     uint8_t none[12] = {0};
     ord_store_u64(none, 1);
     ord_node_id source = node_chain_asked(&chain, NULL);
-    world.replica->housekeeping_ms = UINT64_MAX; /* no tick until we say so */
     node_world_send(&world, source, LINK_SYNC_BLOCKS, ord_span_of(none, sizeof(none)));
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), ORD_NO_NODE);
     world.replica->housekeeping_ms = 0;
     node_world_until(&world, somebody_is_asked, "another source is asked");
+    world.replica->housekeeping_ms = UINT64_MAX;
     ord_node_id second = node_chain_asked(&chain, NULL);
     assert_true(second != source && second != ORD_NO_NODE);
 
     node_chain_send_piece(&chain, second, 1, 19);
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), second);
-    world.replica->housekeeping_ms = UINT64_MAX;
     node_chain_send_tail(&chain, second, false);
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), ORD_NO_NODE);
@@ -201,7 +201,6 @@ static void sync__replaces_a_source_that_lies(void **state) {
     static struct node_world world;
     static struct node_chain chain;
     begin(&world, &chain);
-    world.replica->housekeeping_ms = UINT64_MAX; /* not by the tick */
     ord_node_id first = node_chain_asked(&chain, NULL);
     struct ord_span piece = node_chain_piece(&chain, 1, 19);
     uint8_t *spoilt = (uint8_t *) (uintptr_t) piece.data;
@@ -304,6 +303,21 @@ static void sync__stays_with_a_source_whose_pieces_are_full(void **state) {
     end(&world, &chain);
 }
 
+/* The time that a piece took is not the next question's. */
+static void sync__a_piece_that_came_late_is_no_reason_to_ask_another(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    world.replica->sync.asked_ms = 0; /* long ago */
+    world.replica->housekeeping_ms = 0;
+    node_chain_send_piece(&chain, source, 1, 19); /* in the turn of the tick */
+    node_world_turn(&world, 0);
+    assert_int_equal(node_chain_asked(&chain, NULL), source);
+    end(&world, &chain);
+}
+
 /* A turn is written in one transaction, for which there is so much room and no more. */
 static void sync__takes_one_piece_a_turn(void **state) {
     (void) state;
@@ -322,6 +336,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__a_request_has_a_price_even_when_it_brings_nothing),
     cmocka_unit_test(sync__asks_another_after_a_piece_that_is_small_for_no_reason),
     cmocka_unit_test(sync__stays_with_a_source_whose_pieces_are_full),
+    cmocka_unit_test(sync__a_piece_that_came_late_is_no_reason_to_ask_another),
     cmocka_unit_test(sync__takes_one_piece_a_turn),
     cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
