@@ -1,6 +1,6 @@
 /*
  * The door: parses wire bytes, checks sender and signature, and computes the digest of a body. Stateless, so that a pool
- * of threads may do it; at most one signature verification and two passes over the bytes per message.
+ * of threads may do it; one signature verification per message, but for those of a view change.
  */
 #include "bft/bft_internal.h"
 
@@ -30,7 +30,7 @@ static enum ord_err authenticate_pre_prepare(struct ord_verified *out, const str
 static enum ord_err authenticate_list(const struct ord_core_config *config, struct ord_span bytes) {
     struct bft_vote_list list;
     enum ord_err err = bft_vote_list_decode(&list, config, bytes);
-    if (err != ORD_OK || list.type == BFT_COMMIT)
+    if (err != ORD_OK || list.type != BFT_PREPARE)
         return err;
     struct bft_vote_tree tree;
     struct ord_hash hash;
@@ -38,6 +38,37 @@ static enum ord_err authenticate_list(const struct ord_core_config *config, stru
     bft_vote_tree_signed_hash(&hash, &tree, config);
     return config->crypto->verify(config->crypto->context, list.sender, &hash, &list.signature) ? ORD_OK
                                                                                                 : ORD_ERR_BAD_SIGNATURE;
+}
+
+/* A body names no view change and no signature: its digest is what is asked for. */
+static enum ord_err authenticate_body(struct ord_verified *out, const struct ord_core_config *config,
+                                      struct ord_span bytes) {
+    struct bft_body_message message;
+    enum ord_err err = bft_body_decode(&message, config, bytes);
+    if (err == ORD_OK)
+        bft_body_digest(&out->digest, config->crypto, message.body);
+    return err;
+}
+
+static enum ord_err authenticate_view_message(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_view_change change;
+    struct bft_new_view view;
+    return bytes.size > 0 && bytes.data[0] == BFT_VIEW_CHANGE ? bft_view_change_verify(&change, config, bytes)
+                                                              : bft_new_view_verify(&view, config, bytes);
+}
+
+static enum ord_err authenticate_witness(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_statement statement;
+    enum ord_err err = bft_signed_verify(&statement, config, bft_witness_statement(bytes));
+    return err == ORD_OK && statement.type != BFT_PRE_PREPARE ? ORD_ERR_INVALID : err;
+}
+
+static enum ord_err authenticate_evidence(const struct ord_core_config *config, struct ord_span bytes) {
+    struct ord_span first;
+    struct ord_span second;
+    ord_node_id culprit;
+    enum ord_err err = bft_evidence_split(bytes, &first, &second);
+    return err == ORD_OK ? bft_evidence_verify(&culprit, config, first, second) : err;
 }
 
 enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
@@ -59,10 +90,43 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
         return authenticate_pre_prepare(out, config, bytes);
     case BFT_PREPARE:
     case BFT_COMMIT:
+    case BFT_FETCH:
         return authenticate_list(config, bytes);
     case BFT_STATUS:
         return bft_status_decode(&status, config, bytes);
+    case BFT_VIEW_CHANGE:
+    case BFT_NEW_VIEW:
+        return authenticate_view_message(config, bytes);
+    case BFT_RELAY: /* its author's signature is what counts */
+        return authenticate_view_message(config, bft_relayed(bytes));
+    case BFT_BODY:
+        return authenticate_body(out, config, bytes);
+    case BFT_WITNESS:
+        return authenticate_witness(config, bytes);
+    case BFT_EVIDENCE:
+        return authenticate_evidence(config, bytes);
     default:
         return ORD_ERR_INVALID;
+    }
+}
+
+/* Certificates in a VIEW-CHANGE share signatures as a rule; this counts as if they did not. */
+uint32_t bft_cost(struct ord_span bytes) {
+    if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
+        bytes = bft_relayed(bytes);
+    if (bytes.size == 0)
+        return 0;
+    switch (bytes.data[0]) {
+    case BFT_PRE_PREPARE:
+    case BFT_PREPARE:
+    case BFT_WITNESS:
+        return 1;
+    case BFT_EVIDENCE:
+        return 2;
+    case BFT_VIEW_CHANGE:
+    case BFT_NEW_VIEW:
+        return (uint32_t) (1 + bytes.size / ORD_SIGNATURE_SIZE);
+    default:
+        return 0;
     }
 }

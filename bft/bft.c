@@ -16,7 +16,9 @@ static bool config_valid(const struct ord_core_config *config) {
            config->checkpoint_interval >= 1 && config->checkpoint_interval <= config->window / 2 &&
            config->batch_bytes_max >= 1 && config->batch_bytes_max <= UINT32_MAX / 4 &&
            config->body_bytes_max >= 4 * (uint64_t) config->batch_bytes_max && config->body_bytes_max <= SIZE_MAX / 4 &&
-           config->retransmit_ms >= 1 && config->crypto != NULL;
+           config->retransmit_ms >= 1 && config->request_timeout_ms >= 1 && config->crypto != NULL &&
+           config->checkpoints.verify != NULL && config->checkpoints.size_max >= 1 &&
+           config->checkpoints.size_max <= UINT32_MAX / 4;
 }
 
 /* Hands out parts of one block of memory; without a base it only measures. */
@@ -34,11 +36,54 @@ static void *take(struct layout *layout, size_t count, size_t size) {
 
 /*
  * Bodies, what leads each in its message, and once more the largest message: bodies that are lent out cannot be moved
- * together, and this takes up what is lost between them in all but contrived cases.
+ * together, and this takes up what is lost between them in all but contrived cases. Twice, for a new view: what it proposes
+ * again was accepted by f + 1 honest replicas each, so what a lying primary spread over all of them is less than
+ * twice what one of them took.
  */
 static size_t store_capacity(const struct ord_core_config *config) {
-    return (size_t) config->body_bytes_max + (size_t) config->window * BFT_PRE_PREPARE_SIZE + config->batch_bytes_max +
-           BFT_PRE_PREPARE_SIZE;
+    return 2 * (size_t) config->body_bytes_max + (size_t) config->window * BFT_PRE_PREPARE_SIZE +
+           config->batch_bytes_max + BFT_PRE_PREPARE_SIZE;
+}
+
+static struct bft_kept kept_of(uint8_t *bytes) {
+    return (struct bft_kept) {.bytes = bytes};
+}
+
+/* The messages of view changes. */
+static void lay_out_views(struct layout *layout, struct ord_core *core, const struct ord_core_config *config) {
+    size_t count = config->replica_count;
+    size_t change_size = bft_view_change_size_max(config);
+    size_t view_size = bft_new_view_size_max(config);
+    struct bft_kept *kept[4];
+    uint8_t *bytes[4];
+    for (size_t i = 0; i < 4; i++) {
+        kept[i] = take(layout, count, sizeof(*kept[i]));
+        bytes[i] = take(layout, count, i < 3 ? change_size : view_size);
+    }
+    uint8_t *spare_change = take(layout, 1, change_size);
+    uint8_t *spare_view = take(layout, 1, view_size);
+    uint8_t *installed = take(layout, 1, view_size);
+    struct bft_choice *choices = take(layout, config->window, sizeof(*choices));
+    uint8_t *checkpoints = take(layout, 3, config->checkpoints.size_max);
+    if (core == NULL)
+        return;
+    for (size_t node = 0; node < count; node++) {
+        kept[0][node] = kept_of(bytes[0] + node * change_size);
+        kept[1][node] = kept_of(bytes[1] + node * change_size);
+        kept[2][node] = kept_of(bytes[2] + node * change_size);
+        kept[3][node] = kept_of(bytes[3] + node * view_size);
+    }
+    core->changes = kept[0];
+    core->chosen = kept[1];
+    core->named = kept[2];
+    core->candidates = kept[3];
+    core->spare_change = kept_of(spare_change);
+    core->spare_view = kept_of(spare_view);
+    core->installed = kept_of(installed);
+    core->choices = choices;
+    core->stable.bytes = checkpoints;
+    core->target.bytes = checkpoints + config->checkpoints.size_max;
+    core->attested.bytes = checkpoints + 2 * config->checkpoints.size_max;
 }
 
 static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core_config *config) {
@@ -56,9 +101,11 @@ static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core
     uint8_t *outbox = take(&layout, 1, bft_outbox_size(config));
     struct bft_body *bodies = take(&layout, window, sizeof(*bodies));
     uint8_t *store = take(&layout, 1, store_capacity(config));
+    if (memory != NULL)
+        memset(core, 0, sizeof(*core));
+    lay_out_views(&layout, core, config);
     if (memory == NULL)
         return layout.used;
-    memset(core, 0, sizeof(*core));
     memset(peers, 0, count * sizeof(*peers));
     for (size_t i = 0; i < window; i++)
         slots[i] = (struct bft_slot) {.prepare_votes = prepare_votes + i * count,
@@ -79,6 +126,15 @@ static size_t bft_memory_size(const struct ord_core_config *config) {
     return config_valid(config) ? lay_out(NULL, NULL, config) : 0;
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t bft_message_size_max(const struct ord_core_config *config) {
+    size_t view = BFT_RELAY_SIZE + larger(bft_view_change_size_max(config), bft_new_view_size_max(config));
+    return larger(view, larger(BFT_PRE_PREPARE_SIZE + (size_t) config->batch_bytes_max, BFT_PREPARE_SIZE_MAX));
+}
+
 static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_size,
                              const struct ord_core_config *config, const struct ord_signer *signer, uint64_t seed) {
     (void) seed; /* nothing here is random */
@@ -92,9 +148,18 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     core->config = *config;
     core->signer = *signer;
     core->quorum = ord_bft_quorum(config->replica_count);
+    core->weak_quorum = ord_bft_weak_quorum(config->replica_count);
+    core->work_since_ms = UINT64_MAX;
+    bft_body_digest(&core->null_digest, config->crypto, ord_span_of(NULL, 0));
     ord_replica_set all = config->replica_count == 64 ? UINT64_MAX : ord_replica_bit(config->replica_count) - 1;
     core->others = all & ~ord_replica_bit(config->self);
     return ORD_OK;
+}
+
+static enum ord_err on_view_message(struct ord_core *core, struct ord_span bytes) {
+    if (bytes.size == 0)
+        return ORD_ERR_INVALID;
+    return bytes.data[0] == BFT_VIEW_CHANGE ? bft_on_view_change(core, bytes) : bft_on_new_view(core, bytes);
 }
 
 static enum ord_err on_message(struct ord_core *core, const struct ord_verified *message) {
@@ -117,6 +182,25 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
         else
             bft_on_commit(core, &core->list);
         return ORD_OK;
+    case BFT_FETCH:
+        err = bft_vote_list_decode(&core->list, &core->config, message->bytes);
+        if (err != ORD_OK)
+            return err;
+        if (core->list.sender != message->from)
+            return ORD_ERR_INVALID;
+        bft_on_fetch(core, &core->list);
+        return ORD_OK;
+    case BFT_BODY:
+        return bft_on_body(core, message);
+    case BFT_WITNESS:
+        return bft_on_witness(core, message->bytes);
+    case BFT_EVIDENCE:
+        return bft_on_evidence(core, message->bytes);
+    case BFT_VIEW_CHANGE:
+    case BFT_NEW_VIEW:
+        return on_view_message(core, message->bytes);
+    case BFT_RELAY:
+        return on_view_message(core, bft_relayed(message->bytes));
     case BFT_STATUS:
         err = bft_status_decode(&status, &core->config, message->bytes);
         if (err != ORD_OK)
@@ -127,12 +211,35 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
     }
 }
 
-/* The turn ends. Own prepares may complete certificates, so commits come after them. */
+/*
+ * The turn ends. All that signs stands here, one kind in a turn, so that a signer that fails leaves the core as it was: first a
+ * view change that is due, then a new view, then votes. Own prepares may complete certificates, so commits come after them.
+ */
 static enum ord_err on_flush(struct ord_core *core) {
-    enum ord_err err = bft_flush_prepares(core);
+    enum ord_err err = ORD_OK;
+    uint64_t view = core->view;
+    bool changing = core->changing;
+    if (core->next_view > core->view) {
+        err = bft_change_view(core);
+    } else if (core->look_again) {
+        core->look_again = false;
+        err = bft_make_new_view(core);
+        if (err == ORD_OK)
+            bft_try_candidates(core);
+        else
+            core->look_again = true;
+    }
+    if (err == ORD_OK && core->view == view && core->changing == changing) {
+        err = bft_flush_prepares(core);
+        if (err == ORD_OK)
+            bft_flush_commits(core);
+    } else if (err == ORD_OK) {
+        core->look_again = true; /* votes of the new view go out with the next turn */
+    }
     if (err != ORD_OK)
         return err;
-    bft_flush_commits(core);
+    bft_fetch_check(core);
+    bft_suspect_check(core);
     bft_wake(core);
     return ORD_OK;
 }
@@ -154,11 +261,16 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_FLUSH:
         return on_flush(core);
     case ORD_EVENT_ATTESTED:
-        return bft_on_attested(core, event->attested.seq);
+        return bft_on_attested(core, event->attested.seq, event->attested.certificate);
     case ORD_EVENT_SYNCED:
-        return bft_on_synced(core, event->synced.seq);
+        return bft_on_synced(core, event->synced.seq, event->synced.certificate);
+    case ORD_EVENT_WORK:
+        core->work_since_ms = event->work.since_ms;
+        return ORD_OK;
     case ORD_EVENT_PERSISTED: /* sends carry their own condition */
-    case ORD_EVENT_APPLIED:   /* what was executed is told again by ATTESTED, once it is proven */
+        return ORD_OK;
+    case ORD_EVENT_APPLIED: /* that it was executed is told again by ATTESTED, once it is proven */
+        bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
         return ORD_OK;
     }
     return ORD_ERR_INVALID;
@@ -178,19 +290,21 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
         return err;
     }
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
-    ORD_ASSERT(core->body_bytes <= core->config.body_bytes_max);
+    ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
     out->count = core->effect_count;
     return ORD_OK;
 }
 
 static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
-    ord_node_id leader = bft_primary(&core->config, core->view);
+    ord_node_id leader = core->changing ? ORD_NO_NODE : bft_primary(&core->config, core->view);
     bool leading = core->started && leader == core->config.self;
     size_t batch_size = core->config.batch_bytes_max;
     *out = (struct ord_status) {
         .view = core->view,
         .leader = leader,
         .leading = leading,
+        .changing = core->changing,
+        .view_changes = core->view_changes,
         .can_propose = leading && bft_in_window(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
@@ -206,7 +320,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
 
 static enum ord_err bft_body_of_record(struct ord_span *batch, struct ord_span record) {
     if (record.size <= BFT_PRE_PREPARE_SIZE || record.data[0] != BFT_PRE_PREPARE ||
-        ord_load_u32(record.data + BFT_SIGNED_SIZE) != record.size - BFT_PRE_PREPARE_SIZE)
+        ord_load_u32(record.data + BFT_PRE_PREPARE_SIZE - 4) != record.size - BFT_PRE_PREPARE_SIZE)
         return ORD_ERR_CORRUPT;
     *batch = ord_span_of(record.data + BFT_PRE_PREPARE_SIZE, record.size - BFT_PRE_PREPARE_SIZE);
     return ORD_OK;
@@ -217,6 +331,9 @@ const struct ord_protocol bft_pbft = {
     .memory_size = bft_memory_size,
     .init = bft_init,
     .authenticate = bft_authenticate,
+    .message_size_max = bft_message_size_max,
+    .cost = bft_cost,
+    .wants = bft_wants,
     .step = bft_step,
     .status = bft_status_of,
     .body_table = BFT_TABLE_LOG,

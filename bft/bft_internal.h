@@ -1,9 +1,10 @@
 /*
- * The state of a PBFT core and what its files do for one another. Castro and Liskov, OSDI'99, section 4.2 and 4.3; the
+ * The state of a PBFT core and what its files do for one another. Castro and Liskov, OSDI'99, section 4.2 to 4.4; the
  * transitions are in docs/protocol.md.
  *
- * Every vote is a vote of one view. Slots hold the votes of the current view; a prepared certificate and an accepted
- * pre-prepare name theirs.
+ * Every vote is a vote of one view. Slots hold the votes of the installed view; a prepared certificate names its own, which may
+ * be an earlier one: it is kept until a later one takes its place, a NEW-VIEW shows that it can never have been decided, or
+ * its seq is stable. Whoever has a certificate has its batch too.
  */
 #ifndef ORDAIN_BFT_BFT_INTERNAL_H
 #define ORDAIN_BFT_BFT_INTERNAL_H
@@ -11,11 +12,16 @@
 #include "bft/body_store.h"
 #include "bft/message.h"
 #include "bft/proof.h"
+#include "bft/view_message.h"
 
-/* Tables of records; both keyed by seq. Numbers are disk format: never reuse one. */
+/* Tables of records. Numbers are disk format: never reuse one. */
 enum bft_table {
-    BFT_TABLE_LOG = 1,         /* the PRE-PREPARE whole: this replica proposed it, or stands by it with a PREPARE */
-    BFT_TABLE_CERTIFICATE = 2, /* the prepared certificate: this replica sends a COMMIT for it */
+    BFT_TABLE_LOG =
+        1, /* by seq. A PRE-PREPARE whole: proposed, or stood by with a PREPARE, in its view or a later one */
+    BFT_TABLE_CERTIFICATE = 2, /* by seq. The prepared certificate: this replica sends a COMMIT for it */
+    BFT_TABLE_CHECKPOINT = 3,  /* key 1. stable_seq and its certificate */
+    BFT_TABLE_VIEW_CHANGE = 4, /* by sender. The own newest one; others' that the installed view rests on */
+    BFT_TABLE_NEW_VIEW = 5,    /* key 1. That of the installed view */
 };
 
 #define BFT_WINDOW_MAX       65536
@@ -28,6 +34,8 @@ enum bft_slot_state {
     BFT_SLOT_JUDGING,  /* the node looks at its envelopes; votes gather, nothing is decided */
     BFT_SLOT_ACCEPTED, /* own proposal, judged admissible, or vouched for by a prepared certificate */
     BFT_SLOT_REFUSED,  /* judged not admissible: no PREPARE of ours, unless a certificate overrules us */
+    BFT_SLOT_AWAITING, /* the new view proposes it again; its batch is still to come */
+    BFT_SLOT_HELD,     /* of an earlier view: a batch or a certificate, for the view change or for who fetches it */
 };
 
 /* A backup's PREPARE; its first one for this (view, seq) counts. */
@@ -39,51 +47,138 @@ struct bft_prepare_vote {
 struct bft_slot {
     uint64_t seq; /* 0: free */
     enum bft_slot_state state;
-    uint64_t view; /* of the pre-prepare; like all up to `message`: unless EMPTY */
+    uint64_t view; /* that bound `digest` to this seq; like all up to `message`: unless EMPTY */
     struct ord_hash digest;
-    uint8_t *message; /* in `bodies`: the PRE-PREPARE as it came */
+    struct bft_proof proof; /* of the primary's statement that did so */
+    uint8_t *
+        message; /* in `bodies`: the PRE-PREPARE as it came, perhaps in an earlier view; NULL: AWAITING or a null batch */
     size_t message_size;
-    bool logged;                            /* there is a LOG record */
-    bool own_prepare;                       /* this backup prepared it, now or before a restart; implies logged */
-    bool prepare_due;                       /* own_prepare, and FLUSH has to sign and send it */
-    bool prepared;                          /* `certificate` is complete, persisted, and own COMMIT follows from it */
-    bool commit_due;                        /* prepared, and FLUSH has to send the COMMIT */
-    bool primary_contradicted;              /* evidence against the primary was given for this slot */
-    uint64_t sent_ms;                       /* when something of ours about it was last sent to all; 0: never */
-    ord_replica_set prepares;               /* who prepared something; digest and proof in `prepare_votes` */
-    ord_replica_set commits;                /* who committed something; digest in `commit_digests` */
-    ord_replica_set contradicted;           /* backups against whom evidence was given for this slot */
+    bool proposed;                /* `message` is the PRE-PREPARE of `view` */
+    bool wanted;                  /* the batch with `wanted_digest` is to be fetched */
+    bool logged;                  /* there is a LOG record with this batch; also of a null batch, which needs none */
+    bool own_prepare;             /* this backup prepared it, now or before a restart; implies logged */
+    bool prepare_due;             /* own_prepare, and FLUSH has to sign and send it */
+    bool prepared;                /* `certificate` is complete, persisted, and own COMMIT follows from it */
+    bool commit_due;              /* prepared, and FLUSH has to send the COMMIT */
+    bool primary_contradicted;    /* evidence against the primary was given for this slot */
+    uint64_t sent_ms;             /* when something of ours about it was last sent to all; 0: never */
+    ord_replica_set prepares;     /* who prepared something; digest and proof in `prepare_votes` */
+    ord_replica_set commits;      /* who committed something; digest in `commit_digests` */
+    ord_replica_set witnessed;    /* backups that were told what the primary said to us */
+    ord_replica_set contradicted; /* backups against whom evidence was given for this slot */
     struct bft_prepare_vote *prepare_votes; /* replica_count */
     struct ord_hash *commit_digests;        /* replica_count */
     uint8_t *certificate;                   /* core->certificate_size_max bytes */
-    size_t certificate_size;
+    size_t certificate_size;                /* 0: none; of `view` only when `prepared` */
+    struct ord_hash wanted_digest;
 };
 
 struct bft_peer {
-    uint64_t shown_seq; /* highest seq that its last STATUS told of */
-    bool answered;
-    uint64_t answered_ms; /* when its STATUS was last answered */
+    uint64_t shown_view; /* of its last STATUS */
+    bool suspects;       /* said that STATUS */
+    uint64_t shown_seq;  /* highest seq that its last STATUS told of */
+    uint64_t answer_ms;  /* no answer to its STATUS before */
+    uint64_t view_ms;    /* no news of the view to it before */
+    uint64_t fetch_ms;   /* no bodies to it before */
+};
+
+/* A message that is kept whole. */
+struct bft_kept {
+    uint64_t view; /* 0: none */
+    struct ord_hash digest;
+    uint8_t *bytes;
+    size_t size;
+};
+
+/* A certificate of a stable checkpoint. */
+struct bft_checkpoint {
+    uint64_t seq; /* 0: none */
+    uint8_t *bytes;
+    size_t size;
+};
+
+/* How fast envelopes were executed in a window, or at best in a view. */
+struct bft_pace {
+    bool measured;
+    uint64_t wait_ms; /* in the request pool, on average */
+    uint64_t rate;    /* envelopes a second */
+};
+
+struct bft_ratchet {
+    uint64_t since_ms; /* begin of the window */
+    uint64_t envelopes;
+    uint64_t waits;
+    uint64_t wait_sum_ms;
+    uint32_t slow_windows;                  /* in a row */
+    struct bft_pace own;                    /* of this view: of all its windows */
+    struct bft_pace good;                   /* of those that were not slow */
+    struct bft_pace views[ORD_REPLICA_MAX]; /* of the last replica_count views in which anything was measured */
+    uint64_t view_next;
+};
+
+/* What a set of view changes makes of one seq. */
+struct bft_choice {
+    bool chosen; /* else a null batch */
+    uint64_t view;
+    struct ord_hash digest;
+    ord_node_id holder; /* whose view change has the certificate */
+    struct ord_span certificate;
 };
 
 struct ord_core {
     struct ord_core_config config;
     struct ord_signer signer;
     uint32_t quorum;
+    uint32_t weak_quorum;
     ord_replica_set others; /* all but self */
+    struct ord_hash null_digest;
     size_t certificate_size_max;
     bool started;
     uint64_t now_ms; /* of the newest event; never goes back */
 
     uint64_t view;
+    bool changing;            /* VIEW-CHANGE for `view` was made, NEW-VIEW is still to come */
+    uint64_t next_view;       /* above `view`: FLUSH moves there */
+    bool suspecting;          /* wants another primary; f + 1 who do make a view change */
+    uint64_t view_changes;    /* begun since START */
+    uint32_t failed_views;    /* left since there was progress */
+    uint64_t view_since_ms;   /* since when `view`, or since when it is installed */
+    uint64_t quorum_since_ms; /* changing: since when a quorum is; 0: it is not yet */
+    uint64_t progress_ms;     /* last delivery */
+    uint64_t in_flight_ms;    /* since when something that was proposed is not delivered */
+    uint64_t synced_ms;       /* last SYNCED */
+    uint64_t work_since_ms;   /* UINT64_MAX: nothing waits */
+    struct bft_kept *changes; /* replica_count: the newest VIEW-CHANGE of each, for `view` or above */
+    struct bft_kept *named;  /* replica_count: others of theirs for `view`, which the NEW-VIEW that came for it names */
+    struct bft_kept *chosen; /* replica_count: those that the installed view rests on */
+    struct bft_kept *candidates;  /* replica_count: the newest NEW-VIEW of each, not installed yet */
+    struct bft_kept installed;    /* the NEW-VIEW of the installed view; none in view 0 */
+    struct bft_new_view entries;  /* the same, decoded; count 0: none */
+    struct bft_kept spare_change; /* to make one in */
+    struct bft_kept spare_view;   /* likewise */
+    struct bft_choice *choices;   /* scratch; window: of seq base + 1 + i */
+    bool choices_fresh;           /* they are those of the new primary, whose base and count follow */
+    uint64_t choice_base_seq;
+    uint32_t choice_count;
+    struct bft_ratchet ratchet;
+    bool look_again; /* view changes or new views came: FLUSH looks whether a view can be installed */
+    ord_replica_set
+        distrusted;          /* their view changes want batches that nobody gives: the new primary does without them */
+    uint64_t fetch_since_ms; /* of the oldest batch that is wanted; 0: none is */
+    uint64_t fetch_ms;       /* next FETCH */
+    ord_replica_set fetch_set; /* who may have what is wanted */
+    ord_node_id fetch_from;    /* who of them is asked next, or the next after */
+
     uint64_t delivered_seq; /* >= stable_seq */
     uint64_t stable_seq;    /* slots are of (stable_seq, stable_seq + window] */
     uint64_t next_seq;      /* what this replica would propose next, were it primary */
     uint64_t proposed_seq;  /* highest seq with a pre-prepare, or delivered_seq */
     uint64_t voted_seq;     /* highest seq in the window that somebody voted for */
 
+    struct bft_checkpoint stable; /* the proof of stable_seq */
     /* Certified points ahead of delivery: the nearest and the newest. Both <= delivered_seq: none. */
-    uint64_t target_seq;
-    uint64_t attested_seq;
+    struct bft_checkpoint target;
+    struct bft_checkpoint attested;
     uint64_t target_since_ms;
     uint64_t sync_after_ms; /* no SYNC before */
 
@@ -107,8 +202,12 @@ struct ord_core {
     struct ord_writer outbox; /* bytes of messages other than pre-prepares */
     bool evidence_given;
     uint8_t evidence[2][BFT_SIGNED_VOTE_SIZE_MAX];
-    struct bft_vote_list list; /* scratch */
-    struct bft_vote_tree tree; /* scratch */
+    uint64_t proof_view;                  /* against its primary is what follows */
+    size_t proof_size;                    /* 0: nothing */
+    uint8_t proof[BFT_EVIDENCE_SIZE_MAX]; /* an EVIDENCE message */
+    struct bft_vote_list list;            /* scratch */
+    struct bft_vote_tree tree;            /* scratch */
+    struct bft_vote_tree entry_tree;      /* scratch of install.c, which may run within what uses `tree` */
 };
 
 /* effects.c: what a step gives out. None of these can fail: the bounds follow from the config. */
@@ -118,10 +217,15 @@ void bft_effects_reset(struct ord_core *core);
 struct ord_effect *bft_effect(struct ord_core *core, enum ord_effect_type type);
 void bft_persist(struct ord_core *core, enum bft_table table, uint64_t seq, struct ord_span bytes);
 void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, bool after_persist);
+/* A message out of a header in the outbox and `body`, which stays where it is. */
+void bft_send_with(struct ord_core *core, ord_replica_set to, struct ord_span header, struct ord_span body);
+/* Copies into the outbox. */
+struct ord_span bft_outbox_copy(struct ord_core *core, const uint8_t *bytes, size_t size);
 /* Encodes a list into the outbox. */
 struct ord_span bft_outbox_list(struct ord_core *core, const struct bft_vote_list *list);
-/* One per step, from two statements that stand alone; later ones of the step wait for another occasion. */
-void bft_evidence(struct ord_core *core, ord_node_id culprit, struct ord_span first, struct ord_span second);
+/* Two statements of one replica that differ in their digest alone. One per step; later ones wait for another occasion. */
+void bft_evidence(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof,
+                  const struct ord_hash *other_digest, const struct bft_proof *other_proof);
 
 /* slot.c: the window, and when a slot is prepared, committed, delivered. */
 static inline bool bft_in_window(const struct ord_core *core, uint64_t seq) {
@@ -137,6 +241,10 @@ void bft_slot_release(struct ord_core *core, struct bft_slot *slot);
  * the messages of other slots. False: none.
  */
 bool bft_slot_alloc(struct ord_core *core, struct bft_slot *slot, size_t body_size, uint64_t bytes_max);
+/* Drops its batch, if it has one; its votes and certificate stay. */
+void bft_slot_drop_body(struct ord_core *core, struct bft_slot *slot);
+/* Is the batch with `slot->digest` at hand? Of a null batch always. */
+bool bft_slot_has_body(const struct ord_core *core, const struct bft_slot *slot);
 /* Makes the message, already at `slot->message`, the slot's pre-prepare. */
 void bft_slot_fill(struct ord_core *core, struct bft_slot *slot, enum bft_slot_state state,
                    const struct bft_pre_prepare *message, size_t size);
@@ -166,8 +274,9 @@ void bft_own_commit(struct ord_core *core, struct bft_slot *slot);
 void bft_flush_commits(struct ord_core *core);
 
 /* checkpoint.c */
-ORD_MUST_USE enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq);
-ORD_MUST_USE enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq);
+ORD_MUST_USE enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_span certificate);
+ORD_MUST_USE enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span certificate);
+void bft_checkpoint_set(struct bft_checkpoint *checkpoint, uint64_t seq, struct ord_span certificate);
 /* After delivery moved: what certified points were reached? */
 void bft_targets_check(struct ord_core *core);
 /* Emits SYNC when it is due. */
@@ -182,11 +291,96 @@ void bft_on_tick(struct ord_core *core);
 /* At the end of FLUSH: WAKE_AT when the next deadline is not already announced. */
 void bft_wake(struct ord_core *core);
 
+/* suspect.c: when is the primary to be replaced? */
+/* FLUSH will move to `view`, if that is ahead. */
+void bft_suspect(struct ord_core *core, uint64_t view);
+/* Looks at the clocks, and at who else suspects; sends STATUS when it begins to. */
+void bft_suspect_check(struct ord_core *core);
+/* When the next timer is due; UINT64_MAX: none runs. */
+uint64_t bft_suspect_deadline(const struct ord_core *core);
+
+/* ratchet.c: is the primary slower than others were? */
+void bft_ratchet_view(struct ord_core *core);
+void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms);
+bool bft_ratchet_slow(const struct ord_core *core);
+
+/* witness.c: what one replica knows of a primary that contradicts itself, others must know too */
+/* After a PRE-PREPARE or a PREPARE: tells those who prepared another batch what the primary said to us. */
+void bft_witness(struct ord_core *core, struct bft_slot *slot);
+ORD_MUST_USE enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes);
+ORD_MUST_USE enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes);
+/* The primary gave (view, seq) of this slot to another digest as well. */
+void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const struct ord_hash *digest,
+                             const struct bft_proof *proof);
+/* Two NEW-VIEWs of the primary of our view, or the like: leave it, and have the others leave it. `evidence` was just given. */
+void bft_pass_on_evidence(struct ord_core *core);
+
+/* view_change.c */
+/* FLUSH: makes and sends a VIEW-CHANGE for next_view. A signer that fails leaves all as it was. */
+ORD_MUST_USE enum ord_err bft_change_view(struct ord_core *core);
+/* Slots keep what later views may need, and nothing else. */
+void bft_leave_view(struct ord_core *core);
+/* Of another replica, verified. */
+ORD_MUST_USE enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes);
+/* Whose VIEW-CHANGE for the current view is here. */
+ord_replica_set bft_changes_held(const struct ord_core *core);
+/* Likewise, for STATUS: of those that the NEW-VIEW of this view names only if it is the one that it names. */
+ord_replica_set bft_changes_shown(const struct ord_core *core);
+/* The view changes of these for the current view. */
+struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set);
+uint32_t bft_set_count(ord_replica_set set);
+/* Is it time for a quorum's clock to run, or for the new primary to act? */
+void bft_quorum_check(struct ord_core *core);
+
+/* choose.c: OSDI'99, section 4.4: what a set of view changes says of each seq. */
+/* By replica; NULL: not in the set. */
+struct bft_change_set {
+    struct bft_kept *changes[ORD_REPLICA_MAX];
+};
+/* Fills core->choices from the view changes of `set`: of seqs base_seq + 1 .. base_seq + count. */
+void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count);
+const struct ord_hash *bft_choice_digest(const struct ord_core *core, uint32_t index);
+
+/* new_view.c */
+/* FLUSH of the new primary: makes, installs and sends the NEW-VIEW, once it can be. */
+ORD_MUST_USE enum ord_err bft_make_new_view(struct ord_core *core);
+ORD_MUST_USE enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes);
+/* FLUSH: installs a candidate whose view changes are here. */
+void bft_try_candidates(struct ord_core *core);
+/* Is this the view change of its sender that the NEW-VIEW which came for the current view names? */
+bool bft_is_named(const struct ord_core *core, ord_node_id sender, const struct ord_hash *digest, bool *names_sender);
+
+/* install.c */
+/* Makes the NEW-VIEW in `view` (swapped in), which rests on the view changes of `set`, the view of this replica. */
+void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_change_set *set);
+/* Opens the slots of what the installed view proposes again, as far as the window reaches; again when it moved. */
+void bft_open_entries(struct ord_core *core);
+/* The slot's batch came: prepare it. */
+void bft_accept_entry(struct ord_core *core, struct bft_slot *slot);
+/* Binds an entry of the installed view to its slot. */
+void bft_bind_entry(struct ord_core *core, struct bft_slot *slot);
+void bft_announce_leader(struct ord_core *core);
+
+/* fetch.c: batches by digest */
+/* `from`: who may have it. */
+void bft_want(struct ord_core *core, struct bft_slot *slot, const struct ord_hash *digest, ord_replica_set from);
+void bft_fetch_check(struct ord_core *core);
+uint64_t bft_fetch_deadline(const struct ord_core *core);
+void bft_on_fetch(struct ord_core *core, const struct bft_vote_list *list);
+ORD_MUST_USE enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verified);
+
+/* relay.c: VIEW-CHANGE and NEW-VIEW for those who lack them. */
+struct ord_span bft_relayed(struct ord_span bytes);
+void bft_answer_view(struct ord_core *core, const struct bft_status *status);
+
 /* recover.c */
 ORD_MUST_USE enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event);
 
 /* authenticate.c */
 enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
                               struct ord_span bytes);
+uint32_t bft_cost(struct ord_span bytes);
+/* relay.c: of a VIEW-CHANGE or NEW-VIEW, relayed or not, that is old or known: no. Of anything else: yes. */
+bool bft_wants(const struct ord_core *core, struct ord_span bytes);
 
 #endif

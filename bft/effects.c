@@ -14,12 +14,17 @@ static size_t list_count_max(const struct ord_core_config *config) {
 
 size_t bft_effect_max(const struct ord_core_config *config) {
     /* Per slot of the window: PERSIST of pre-prepare and certificate, DELIVER. Per list: SEND of PREPARE and COMMIT. Per
-     * answer: the pre-prepares. The rest: FORGET, SYNC, WAKE_AT, JUDGE, EVIDENCE, LEADER, STATUS and the like. */
-    return (size_t) config->window * 3 + list_count_max(config) * 2 + BFT_ANSWER_SEQS_MAX + 16;
+     * answer: the pre-prepares or bodies. Per replica: PERSIST or SEND of its VIEW-CHANGE. The rest: CHECKPOINT, NEW-VIEW,
+     * FORGET, SYNC, WAKE_AT, JUDGE, EVIDENCE, LEADER, STATUS and the like. */
+    return (size_t) config->window * 3 + list_count_max(config) * 2 + BFT_ANSWER_SEQS_MAX + BFT_LIST_MAX +
+           config->replica_count + 32;
 }
 
 size_t bft_outbox_size(const struct ord_core_config *config) {
-    return list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE;
+    /* Lists; two STATUS and a FETCH; a WITNESS for each vote of a list; headers of bodies and of relayed messages. */
+    return list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE +
+           BFT_FETCH_SIZE_MAX + (size_t) BFT_ANSWER_SEQS_MAX * BFT_BODY_SIZE + BFT_STATUS_SIZE +
+           (size_t) BFT_LIST_MAX * BFT_WITNESS_SIZE_MAX + ((size_t) config->replica_count + 1) * BFT_RELAY_SIZE;
 }
 
 void bft_effects_reset(struct ord_core *core) {
@@ -49,6 +54,21 @@ void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, 
     effect->send.after_persist = after_persist;
 }
 
+void bft_send_with(struct ord_core *core, ord_replica_set to, struct ord_span header, struct ord_span body) {
+    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_SEND);
+    effect->send.to = to;
+    effect->send.bytes = header;
+    effect->send.body = body;
+    effect->send.after_persist = true;
+}
+
+struct ord_span bft_outbox_copy(struct ord_core *core, const uint8_t *bytes, size_t size) {
+    size_t begin = core->outbox.size;
+    ord_write_bytes(&core->outbox, bytes, size);
+    ORD_ASSERT(!core->outbox.failed);
+    return ord_span_of(core->outbox.data + begin, size);
+}
+
 struct ord_span bft_outbox_list(struct ord_core *core, const struct bft_vote_list *list) {
     size_t begin = core->outbox.size;
     bft_vote_list_encode(&core->outbox, &core->config, list);
@@ -56,14 +76,17 @@ struct ord_span bft_outbox_list(struct ord_core *core, const struct bft_vote_lis
     return ord_span_of(core->outbox.data + begin, core->outbox.size - begin);
 }
 
-void bft_evidence(struct ord_core *core, ord_node_id culprit, struct ord_span first, struct ord_span second) {
-    ORD_ASSERT(!core->evidence_given && first.size <= sizeof(core->evidence[0]) &&
-               second.size <= sizeof(core->evidence[1]));
+void bft_evidence(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof,
+                  const struct ord_hash *other_digest, const struct bft_proof *other_proof) {
+    if (core->evidence_given)
+        return;
     core->evidence_given = true;
-    memmove(core->evidence[0], first.data, first.size);
-    memmove(core->evidence[1], second.data, second.size);
+    struct bft_statement other = *statement;
+    other.digest = *other_digest;
+    size_t first_size = bft_signed_encode(core->evidence[0], &core->config, statement, proof);
+    size_t second_size = bft_signed_encode(core->evidence[1], &core->config, &other, other_proof);
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_EVIDENCE);
-    effect->evidence.culprit = culprit;
-    effect->evidence.first = ord_span_of(core->evidence[0], first.size);
-    effect->evidence.second = ord_span_of(core->evidence[1], second.size);
+    effect->evidence.culprit = statement->sender;
+    effect->evidence.first = ord_span_of(core->evidence[0], first_size);
+    effect->evidence.second = ord_span_of(core->evidence[1], second_size);
 }

@@ -39,19 +39,18 @@ static void statement_bytes(uint8_t out[BFT_STATEMENT_SIZE], const struct ord_co
     ord_write_u32(&writer, statement->sender);
 }
 
-void bft_statement_hash(struct ord_hash *out, const struct ord_core_config *config,
-                        const struct bft_statement *statement) {
-    uint8_t bytes[BFT_STATEMENT_SIZE];
-    statement_bytes(bytes, config, statement);
-    const struct ord_span part = ord_span_of(bytes, sizeof(bytes));
-    config->crypto->hash(out, &part, 1);
-}
-
 void bft_statement_leaf(struct ord_hash *out, const struct ord_core_config *config,
                         const struct bft_statement *statement) {
     uint8_t bytes[BFT_STATEMENT_SIZE];
     statement_bytes(bytes, config, statement);
     ord_merkle_leaf(config->crypto, out, ord_span_of(bytes, sizeof(bytes)));
+}
+
+void bft_statement_hash(struct ord_hash *out, const struct ord_core_config *config,
+                        const struct bft_statement *statement) {
+    struct ord_hash leaf;
+    bft_statement_leaf(&leaf, config, statement);
+    bft_root_hash(out, config->crypto, &leaf);
 }
 
 void bft_root_hash(struct ord_hash *out, const struct ord_crypto_ops *crypto, const struct ord_hash *root) {
@@ -131,7 +130,8 @@ enum ord_err bft_vote_list_decode(struct bft_vote_list *out, const struct ord_co
     out->view = header.view;
     out->sender = header.sender;
     out->count = ord_read_u8(&reader);
-    if ((header.type != BFT_PREPARE && header.type != BFT_COMMIT) || out->count == 0 || out->count > BFT_LIST_MAX)
+    if ((header.type != BFT_PREPARE && header.type != BFT_COMMIT && header.type != BFT_FETCH) || out->count == 0 ||
+        out->count > BFT_LIST_MAX)
         return ORD_ERR_INVALID;
     uint64_t last_seq = 0;
     for (uint32_t i = 0; i < out->count; i++) {
@@ -155,6 +155,8 @@ void bft_status_encode(uint8_t out[BFT_STATUS_SIZE], const struct ord_core_confi
     ord_write_u64(&writer, status->delivered_seq);
     ord_write_u64(&writer, status->stable_seq);
     ord_write_bytes(&writer, status->held, BFT_HELD_SIZE);
+    ord_write_u8(&writer, (uint8_t) status->mood);
+    ord_write_u64(&writer, status->changes);
 }
 
 enum ord_err bft_status_decode(struct bft_status *out, const struct ord_core_config *config, struct ord_span bytes) {
@@ -168,7 +170,35 @@ enum ord_err bft_status_decode(struct bft_status *out, const struct ord_core_con
     out->delivered_seq = ord_read_u64(&reader);
     out->stable_seq = ord_read_u64(&reader);
     ord_read_bytes(&reader, out->held, BFT_HELD_SIZE);
-    if (header.type != BFT_STATUS || out->delivered_seq > BFT_SEQ_MAX || out->stable_seq > out->delivered_seq)
+    uint8_t mood = ord_read_u8(&reader);
+    out->mood = (enum bft_mood) mood;
+    out->changes = ord_read_u64(&reader);
+    if (header.type != BFT_STATUS || out->delivered_seq > BFT_SEQ_MAX || out->stable_seq > out->delivered_seq ||
+        mood > BFT_SUSPECTS || (mood == BFT_CHANGING && out->view == 0)) /* nobody changes to view 0 */
+        return ORD_ERR_INVALID;
+    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
+}
+
+void bft_body_encode(uint8_t out[BFT_BODY_SIZE], const struct ord_core_config *config,
+                     const struct bft_body_message *message) {
+    struct ord_writer writer = ord_writer_of(out, BFT_BODY_SIZE);
+    bft_header_write(&writer, config, BFT_BODY, message->view, message->sender);
+    ord_write_u64(&writer, message->seq);
+    ord_write_u32(&writer, (uint32_t) message->body.size);
+}
+
+enum ord_err bft_body_decode(struct bft_body_message *out, const struct ord_core_config *config,
+                             struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    struct bft_header header;
+    enum ord_err err = bft_header_read(&header, &reader, config);
+    if (err != ORD_OK)
+        return err;
+    out->view = header.view;
+    out->sender = header.sender;
+    out->seq = ord_read_u64(&reader);
+    out->body = ord_read_string(&reader, config->batch_bytes_max);
+    if (header.type != BFT_BODY || out->seq == 0 || out->seq > BFT_SEQ_MAX || out->body.size == 0)
         return ORD_ERR_INVALID;
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
 }

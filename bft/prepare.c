@@ -32,13 +32,8 @@ static void contradiction(struct ord_core *core, struct bft_slot *slot, const st
     struct bft_statement statement = {
         .type = BFT_PREPARE, .view = list->view, .seq = slot->seq, .digest = vote->digest, .sender = list->sender};
     struct bft_proof proof;
-    uint8_t first[BFT_SIGNED_VOTE_SIZE_MAX];
-    uint8_t second[BFT_SIGNED_VOTE_SIZE_MAX];
-    size_t first_size = bft_signed_vote_encode(first, &core->config, &statement, &vote->proof);
-    statement.digest = list->votes[index].digest;
     bft_vote_tree_proof(&proof, &core->tree, index, &list->signature);
-    size_t second_size = bft_signed_vote_encode(second, &core->config, &statement, &proof);
-    bft_evidence(core, list->sender, ord_span_of(first, first_size), ord_span_of(second, second_size));
+    bft_evidence(core, &statement, &vote->proof, &list->votes[index].digest, &proof);
 }
 
 static void count_vote(struct ord_core *core, const struct bft_vote_list *list, uint32_t index) {
@@ -49,6 +44,7 @@ static void count_vote(struct ord_core *core, const struct bft_vote_list *list, 
     bft_vote_tree_proof(&vote->proof, &core->tree, index, &list->signature);
     if (slot->seq > core->voted_seq)
         core->voted_seq = slot->seq;
+    bft_witness(core, slot);
     bft_slot_advance(core, slot);
 }
 
@@ -60,7 +56,8 @@ void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     }
     uint32_t new_count = 0;
     uint32_t contradiction_count = 0;
-    for (uint32_t i = 0; list->view == core->view && i < list->count; i++) {
+    bool in_view = list->view == core->view && !core->changing;
+    for (uint32_t i = 0; in_view && i < list->count; i++) {
         enum use use = use_of(core, list->sender, &list->votes[i]);
         new_count += use == NEW;
         contradiction_count += use == CONTRADICTION;

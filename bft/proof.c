@@ -4,6 +4,8 @@
  */
 #include "bft/proof.h"
 
+#include <string.h>
+
 #include "core/assert.h"
 #include "core/merkle.h"
 #include "core/quorum.h"
@@ -48,8 +50,27 @@ void bft_vote_tree_proof(struct bft_proof *out, const struct bft_vote_tree *tree
             out->path[out->path_count++] = tree->levels[level][index ^ 1];
 }
 
+struct bft_proof bft_proof_alone(const struct ord_signature *signature) {
+    return (struct bft_proof) {.count = 1, .signature = *signature};
+}
+
+static bool signature_verify(const struct ord_core_config *config, ord_node_id signer, const struct ord_hash *hash,
+                             const struct ord_signature *signature, struct bft_verify_cache *cache) {
+    if (cache != NULL && (cache->known & ord_replica_bit(signer)) != 0 &&
+        ord_hash_equal(&cache->hashes[signer], hash) &&
+        memcmp(cache->signatures[signer].bytes, signature->bytes, ORD_SIGNATURE_SIZE) == 0)
+        return true;
+    bool good = config->crypto->verify(config->crypto->context, signer, hash, signature);
+    if (good && cache != NULL) {
+        cache->known |= ord_replica_bit(signer);
+        cache->hashes[signer] = *hash;
+        cache->signatures[signer] = *signature;
+    }
+    return good;
+}
+
 bool bft_proof_verify(const struct bft_proof *proof, const struct ord_core_config *config,
-                      const struct bft_statement *statement) {
+                      const struct bft_statement *statement, struct bft_verify_cache *cache) {
     struct ord_hash root;
     struct ord_hash hash;
     bft_statement_leaf(&root, config, statement);
@@ -71,7 +92,7 @@ bool bft_proof_verify(const struct bft_proof *proof, const struct ord_core_confi
     if (used != proof->path_count)
         return false;
     bft_root_hash(&hash, config->crypto, &root);
-    return config->crypto->verify(config->crypto->context, statement->sender, &hash, &proof->signature);
+    return signature_verify(config, statement->sender, &hash, &proof->signature, cache);
 }
 
 static void proof_write(struct ord_writer *writer, const struct bft_proof *proof) {
@@ -96,8 +117,8 @@ static enum ord_err proof_read(struct bft_proof *out, struct ord_reader *reader)
     return reader->failed ? ORD_ERR_INVALID : ORD_OK;
 }
 
-size_t bft_signed_vote_encode(uint8_t out[BFT_SIGNED_VOTE_SIZE_MAX], const struct ord_core_config *config,
-                              const struct bft_statement *statement, const struct bft_proof *proof) {
+size_t bft_signed_encode(uint8_t out[BFT_SIGNED_VOTE_SIZE_MAX], const struct ord_core_config *config,
+                         const struct bft_statement *statement, const struct bft_proof *proof) {
     struct ord_writer writer = ord_writer_of(out, BFT_SIGNED_VOTE_SIZE_MAX);
     bft_header_write(&writer, config, statement->type, statement->view, statement->sender);
     ord_write_u64(&writer, statement->seq);
@@ -117,34 +138,45 @@ static enum ord_err statement_read(struct bft_statement *out, struct ord_reader 
     *out = (struct bft_statement) {.type = header.type, .view = header.view, .sender = header.sender};
     out->seq = ord_read_u64(reader);
     ord_read_hash(reader, &out->digest);
-    if (reader->failed || out->sender >= config->replica_count || out->seq == 0 || out->seq > BFT_SEQ_MAX)
+    bool about_view = out->type == BFT_VIEW_CHANGE || out->type == BFT_NEW_VIEW;
+    if (reader->failed || out->sender >= config->replica_count || (out->seq == 0) != about_view ||
+        out->seq > BFT_SEQ_MAX)
         return ORD_ERR_INVALID;
     return ORD_OK;
 }
 
-static bool pre_prepare_verify(const struct ord_core_config *config, const struct bft_statement *statement,
-                               const struct ord_signature *signature) {
-    struct ord_hash hash;
-    bft_statement_hash(&hash, config, statement);
-    return config->crypto->verify(config->crypto->context, statement->sender, &hash, signature);
-}
-
-enum ord_err bft_signed_verify(struct bft_statement *out, const struct ord_core_config *config, struct ord_span bytes) {
+enum ord_err bft_signed_decode(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
+                               struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
-    struct ord_signature signature;
-    struct bft_proof proof;
     enum ord_err err = statement_read(out, &reader, config);
     if (err != ORD_OK)
         return err;
-    if (out->type == BFT_PRE_PREPARE)
-        ord_read_signature(&reader, &signature);
-    else if (out->type != BFT_PREPARE || proof_read(&proof, &reader) != ORD_OK)
+    if ((out->type != BFT_PRE_PREPARE && out->type != BFT_PREPARE && out->type != BFT_VIEW_CHANGE &&
+         out->type != BFT_NEW_VIEW) ||
+        proof_read(proof, &reader) != ORD_OK || ord_reader_finish(&reader) != ORD_OK)
         return ORD_ERR_INVALID;
-    if (ord_reader_finish(&reader) != ORD_OK)
-        return ORD_ERR_INVALID;
-    bool good = out->type == BFT_PRE_PREPARE ? pre_prepare_verify(config, out, &signature)
-                                             : bft_proof_verify(&proof, config, out);
-    return good ? ORD_OK : ORD_ERR_BAD_SIGNATURE;
+    return ORD_OK;
+}
+
+enum ord_err bft_signed_verify(struct bft_statement *out, const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_proof proof;
+    enum ord_err err = bft_signed_decode(out, &proof, config, bytes);
+    if (err != ORD_OK)
+        return err;
+    return bft_proof_verify(&proof, config, out, NULL) ? ORD_OK : ORD_ERR_BAD_SIGNATURE;
+}
+
+struct ord_span bft_witness_statement(struct ord_span message) {
+    return message.size <= BFT_HEADER_SIZE
+               ? ord_span_of(NULL, 0)
+               : ord_span_of(message.data + BFT_HEADER_SIZE, message.size - BFT_HEADER_SIZE);
+}
+
+enum ord_err bft_evidence_split(struct ord_span message, struct ord_span *first, struct ord_span *second) {
+    struct ord_reader reader = ord_reader_of(bft_witness_statement(message));
+    *first = ord_read_string(&reader, BFT_SIGNED_VOTE_SIZE_MAX);
+    *second = ord_read_span(&reader, ord_reader_left(&reader));
+    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
 }
 
 enum ord_err bft_evidence_verify(ord_node_id *culprit, const struct ord_core_config *config, struct ord_span first,
@@ -164,13 +196,13 @@ enum ord_err bft_evidence_verify(ord_node_id *culprit, const struct ord_core_con
 }
 
 size_t bft_certificate_encode(uint8_t *out, size_t capacity, const struct ord_core_config *config,
-                              const struct bft_statement *pre_prepare, const struct ord_signature *signature,
+                              const struct bft_statement *pre_prepare, const struct bft_proof *proof,
                               const struct bft_certificate_vote *votes, uint32_t vote_count) {
     struct ord_writer writer = ord_writer_of(out, capacity);
     bft_header_write(&writer, config, BFT_CERTIFICATE, pre_prepare->view, pre_prepare->sender);
     ord_write_u64(&writer, pre_prepare->seq);
     ord_write_hash(&writer, &pre_prepare->digest);
-    ord_write_signature(&writer, signature);
+    proof_write(&writer, proof);
     ord_write_u8(&writer, (uint8_t) vote_count);
     for (uint32_t i = 0; i < vote_count; i++) {
         ord_write_u32(&writer, votes[i].sender);
@@ -180,43 +212,52 @@ size_t bft_certificate_encode(uint8_t *out, size_t capacity, const struct ord_co
     return writer.size;
 }
 
-static enum ord_err certificate_read(struct bft_statement *out, const struct ord_core_config *config,
-                                     struct ord_span bytes, bool with_signatures) {
-    struct ord_reader reader = ord_reader_of(bytes);
-    struct ord_signature signature;
-    enum ord_err err = statement_read(out, &reader, config);
+/* One certificate off the reader. */
+static enum ord_err certificate_read(struct bft_statement *out, struct ord_reader *reader,
+                                     const struct ord_core_config *config, bool with_signatures,
+                                     struct bft_verify_cache *cache) {
+    struct bft_proof proof;
+    enum ord_err err = statement_read(out, reader, config);
     if (err != ORD_OK)
         return err;
-    ord_read_signature(&reader, &signature);
-    uint32_t vote_count = ord_read_u8(&reader);
-    if (reader.failed || out->type != BFT_CERTIFICATE || out->sender != bft_primary(config, out->view) ||
-        vote_count != ord_bft_quorum(config->replica_count) - 1)
+    if (out->type != BFT_CERTIFICATE || out->sender != bft_primary(config, out->view) ||
+        proof_read(&proof, reader) != ORD_OK)
+        return ORD_ERR_INVALID;
+    uint32_t vote_count = ord_read_u8(reader);
+    if (reader->failed || vote_count != ord_bft_quorum(config->replica_count) - 1)
         return ORD_ERR_INVALID;
     out->type = BFT_PRE_PREPARE;
-    bool good = !with_signatures || pre_prepare_verify(config, out, &signature);
+    bool good = !with_signatures || bft_proof_verify(&proof, config, out, cache);
     struct bft_statement vote = *out;
     vote.type = BFT_PREPARE;
     for (uint32_t i = 0; i < vote_count; i++) {
-        struct bft_proof proof;
-        ord_node_id sender = ord_read_u32(&reader);
-        if (proof_read(&proof, &reader) != ORD_OK || sender >= config->replica_count || sender == out->sender ||
+        ord_node_id sender = ord_read_u32(reader);
+        if (proof_read(&proof, reader) != ORD_OK || sender >= config->replica_count || sender == out->sender ||
             (i > 0 && sender <= vote.sender))
             return ORD_ERR_INVALID;
         vote.sender = sender;
         if (with_signatures && good)
-            good = bft_proof_verify(&proof, config, &vote);
+            good = bft_proof_verify(&proof, config, &vote, cache);
     }
-    if (ord_reader_finish(&reader) != ORD_OK)
-        return ORD_ERR_INVALID;
     return good ? ORD_OK : ORD_ERR_BAD_SIGNATURE;
 }
 
 enum ord_err bft_certificate_decode(struct bft_statement *out, const struct ord_core_config *config,
                                     struct ord_span bytes) {
-    return certificate_read(out, config, bytes, false);
+    struct ord_reader reader = ord_reader_of(bytes);
+    enum ord_err err = certificate_read(out, &reader, config, false, NULL);
+    return err == ORD_OK && ord_reader_finish(&reader) != ORD_OK ? ORD_ERR_INVALID : err;
 }
 
 enum ord_err bft_certificate_verify(struct bft_statement *out, const struct ord_core_config *config,
-                                    struct ord_span bytes) {
-    return certificate_read(out, config, bytes, true);
+                                    struct ord_span bytes, struct bft_verify_cache *cache) {
+    enum ord_err err = bft_certificate_decode(out, config, bytes); /* form first: cheap */
+    struct ord_reader reader = ord_reader_of(bytes);
+    return err == ORD_OK ? certificate_read(out, &reader, config, true, cache) : err;
+}
+
+size_t bft_certificate_size(const struct ord_core_config *config, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    struct bft_statement statement;
+    return certificate_read(&statement, &reader, config, false, NULL) == ORD_OK ? reader.position : 0;
 }

@@ -22,7 +22,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
     enum ord_err why = ORD_OK;
     if (batch.size == 0 || batch.size > config->batch_bytes_max)
         why = ORD_ERR_INVALID;
-    else if (bft_primary(config, core->view) != config->self)
+    else if (core->changing || bft_primary(config, core->view) != config->self)
         why = ORD_ERR_FORBIDDEN;
     else if (!bft_in_window(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX)
         why = ORD_ERR_NO_SPACE;
@@ -62,16 +62,6 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
     return ORD_OK;
 }
 
-/* A second digest of the primary for one (view, seq): what is signed opens the message, so both prefixes are the proof. */
-static void contradiction(struct ord_core *core, struct bft_slot *slot, const struct ord_verified *verified) {
-    core->messages_refused++;
-    if (slot->primary_contradicted)
-        return;
-    slot->primary_contradicted = true;
-    bft_evidence(core, verified->from, ord_span_of(slot->message, BFT_SIGNED_SIZE),
-                 ord_span_of(verified->bytes.data, BFT_SIGNED_SIZE));
-}
-
 enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified *verified) {
     struct bft_pre_prepare message;
     enum ord_err err = bft_pre_prepare_decode(&message, &core->config, verified->bytes);
@@ -83,16 +73,22 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
         core->messages_refused++;
         return ORD_OK;
     }
-    if (message.view != core->view || !bft_in_window(core, message.seq)) {
+    if (message.view != core->view || core->changing || !bft_in_window(core, message.seq)) {
         core->messages_dropped++;
+        return ORD_OK;
+    }
+    if (core->entries.view == core->view && message.seq <= core->entries.base_seq) {
+        core->messages_refused++; /* the view began above: there all is stable */
         return ORD_OK;
     }
     struct bft_slot *slot = bft_slot_find(core, message.seq);
     if (slot != NULL && slot->state != BFT_SLOT_EMPTY) {
-        if (ord_hash_equal(&slot->digest, &message.digest))
+        /* What is of an earlier view here lies below what this one proposes: certified, and on its way by state transfer. */
+        struct bft_proof proof = bft_proof_alone(&message.signature);
+        if (slot->view != core->view || ord_hash_equal(&slot->digest, &message.digest))
             core->messages_dropped++;
         else
-            contradiction(core, slot, verified);
+            bft_primary_contradicts(core, slot, &message.digest, &proof);
         return ORD_OK;
     }
     slot = bft_slot_open(core, message.seq);
@@ -103,6 +99,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     memcpy(slot->message, verified->bytes.data, verified->bytes.size);
     bft_slot_fill(core, slot, BFT_SLOT_JUDGING, &message, verified->bytes.size);
     bft_bodies_lend(&core->bodies, slot->message, true);
+    bft_witness(core, slot);
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_JUDGE);
     effect->judge.view = message.view;
     effect->judge.seq = message.seq;

@@ -1,12 +1,27 @@
 /*
- * Restart: slots are rebuilt from what was durable, so that this replica stands by every vote that it may have sent. A LOG
- * record is an own PRE-PREPARE (as primary) or an own PREPARE (as backup); a certificate is an own COMMIT.
+ * Restart: slots are rebuilt from what was durable, so that this replica stands by every vote and promise that it may have
+ * made. In the view of a LOG record, it is an own PRE-PREPARE (as primary) or an own PREPARE (as backup); what the NEW-VIEW
+ * of the installed view proposes again is an own PREPARE where the batch is in the LOG. A certificate of the installed view is an
+ * own COMMIT. A VIEW-CHANGE for a later view is a promise: the same is sent again.
+ *
+ * Records of earlier views that a NEW-VIEW made void stay on disk until their seq is stable; they are told by their view.
  */
 #include "bft/bft_internal.h"
 
 #include <string.h>
 
 #include "core/assert.h"
+
+/* What the records say of views; spans point into them. */
+struct views {
+    uint64_t view;
+    bool changing;
+    uint64_t stable_seq;
+    struct ord_span checkpoint;
+    struct ord_span own_change;  /* empty: none */
+    struct bft_new_view entries; /* of the installed view; view 0: none */
+    struct ord_span installed;
+};
 
 static const struct ord_record *find_record(const struct ord_event *event, enum bft_table table, uint64_t key) {
     size_t low = 0;
@@ -25,106 +40,263 @@ static const struct ord_record *find_record(const struct ord_event *event, enum 
     return found->table == table && found->key == key ? found : NULL;
 }
 
-static enum ord_err check_log(const struct ord_core *core, struct bft_pre_prepare *message,
+static struct ord_span record_bytes(const struct ord_event *event, enum bft_table table, uint64_t key) {
+    const struct ord_record *record = find_record(event, table, key);
+    return record == NULL ? ord_span_of(NULL, 0) : record->bytes;
+}
+
+static enum ord_err read_views(struct views *out, const struct ord_core *core, const struct ord_event *event) {
+    const struct ord_core_config *config = &core->config;
+    struct bft_view_change change = {0};
+    *out = (struct views) {.checkpoint = record_bytes(event, BFT_TABLE_CHECKPOINT, 1),
+                           .own_change = record_bytes(event, BFT_TABLE_VIEW_CHANGE, config->self),
+                           .installed = record_bytes(event, BFT_TABLE_NEW_VIEW, 1)};
+    if (out->checkpoint.size > 0 &&
+        (out->checkpoint.size > config->checkpoints.size_max ||
+         config->checkpoints.verify(config->checkpoints.context, &out->stable_seq, out->checkpoint) != ORD_OK))
+        return ORD_ERR_CORRUPT;
+    if (out->stable_seq > event->start.applied_seq)
+        return ORD_ERR_CORRUPT;
+    if (out->own_change.size > 0 &&
+        (bft_view_change_decode(&change, config, out->own_change) != ORD_OK || change.sender != config->self))
+        return ORD_ERR_CORRUPT;
+    if (out->installed.size > 0 && bft_new_view_decode(&out->entries, config, out->installed) != ORD_OK)
+        return ORD_ERR_CORRUPT;
+    out->changing = change.view > out->entries.view;
+    out->view = out->changing ? change.view : out->entries.view;
+    return ORD_OK;
+}
+
+/* Is (view, seq, digest) void: another batch or none was proposed again for this seq by a later view that was installed here? */
+static bool is_void(const struct views *views, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
+    const struct bft_new_view *entries = &views->entries;
+    if (view >= entries->view || seq <= entries->base_seq)
+        return false;
+    struct ord_hash entry;
+    if (seq - entries->base_seq > entries->count)
+        return true;
+    bft_new_view_entry(&entry, entries, seq);
+    return !ord_hash_equal(&entry, digest);
+}
+
+static enum ord_err check_log(const struct ord_core *core, const struct views *views, struct bft_pre_prepare *message,
                               const struct ord_record *record) {
     struct ord_hash digest;
     if (bft_pre_prepare_decode(message, &core->config, record->bytes) != ORD_OK || message->seq != record->key ||
-        message->view > core->view || message->sender != bft_primary(&core->config, message->view))
+        message->view > views->view || message->sender != bft_primary(&core->config, message->view))
         return ORD_ERR_CORRUPT;
     bft_body_digest(&digest, core->config.crypto, message->body);
     return ord_hash_equal(&digest, &message->digest) ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
-/* A certificate without the body that it is about is not ours: both are written in one turn, or the body earlier. */
-static enum ord_err check_certificate(const struct ord_core *core, const struct ord_event *event,
-                                      const struct ord_record *record) {
+/*
+ * A certificate without the body that it is about is not ours: both are written in one turn, or the body earlier; unless a later view
+ * made it void, and has another body there now.
+ */
+static enum ord_err check_certificate(const struct ord_core *core, const struct views *views,
+                                      const struct ord_event *event, const struct ord_record *record) {
     struct bft_statement statement;
     struct bft_pre_prepare message;
-    const struct ord_record *log = find_record(event, BFT_TABLE_LOG, record->key);
-    if (log == NULL || bft_certificate_decode(&statement, &core->config, record->bytes) != ORD_OK ||
-        bft_pre_prepare_decode(&message, &core->config, log->bytes) != ORD_OK)
+    if (bft_certificate_decode(&statement, &core->config, record->bytes) != ORD_OK || statement.seq != record->key ||
+        statement.view > views->view || record->bytes.size > core->certificate_size_max)
         return ORD_ERR_CORRUPT;
-    bool match = statement.seq == record->key && statement.view == message.view &&
-                 ord_hash_equal(&statement.digest, &message.digest);
-    return match ? ORD_OK : ORD_ERR_CORRUPT;
+    if (ord_hash_equal(&statement.digest, &core->null_digest) ||
+        is_void(views, statement.view, statement.seq, &statement.digest))
+        return ORD_OK;
+    const struct ord_record *log = find_record(event, BFT_TABLE_LOG, record->key);
+    if (log == NULL || bft_pre_prepare_decode(&message, &core->config, log->bytes) != ORD_OK)
+        return ORD_ERR_CORRUPT;
+    return ord_hash_equal(&statement.digest, &message.digest) || message.view > statement.view ? ORD_OK
+                                                                                               : ORD_ERR_CORRUPT;
+}
+
+/*
+ * A batch of an earlier view that no certificate of ours vouches for: nobody counts on it. A new primary that lacked room put such
+ * ones out, and left their records.
+ */
+static bool is_loose(const struct views *views, const struct ord_event *event, const struct bft_pre_prepare *message) {
+    bool earlier = views->changing || (message->view < views->view && message->seq <= views->entries.base_seq);
+    return earlier && find_record(event, BFT_TABLE_CERTIFICATE, message->seq) == NULL;
 }
 
 /* Records at or below the stable seq are not looked at: the node may keep them longer than asked. */
-static enum ord_err check_records(const struct ord_core *core, const struct ord_event *event) {
+static enum ord_err check_records(const struct ord_core *core, const struct views *views,
+                                  const struct ord_event *event) {
     uint64_t body_bytes = 0;
     for (size_t i = 0; i < event->start.record_count; i++) {
         const struct ord_record *record = &event->start.records[i];
         const struct ord_record *last = i > 0 ? record - 1 : NULL;
         if (last != NULL && (record->table < last->table || (record->table == last->table && record->key <= last->key)))
             return ORD_ERR_CORRUPT;
-        if (record->table != BFT_TABLE_LOG && record->table != BFT_TABLE_CERTIFICATE)
+        if (record->table < BFT_TABLE_LOG || record->table > BFT_TABLE_NEW_VIEW)
             return ORD_ERR_CORRUPT;
-        if (record->key <= event->start.stable_seq)
+        if (record->table > BFT_TABLE_CERTIFICATE || record->key <= views->stable_seq)
             continue;
-        if (record->key - event->start.stable_seq > core->config.window)
+        if (record->key - views->stable_seq > core->config.window)
             return ORD_ERR_NO_SPACE;
         struct bft_pre_prepare message;
-        enum ord_err err =
-            record->table == BFT_TABLE_LOG ? check_log(core, &message, record) : check_certificate(core, event, record);
+        enum ord_err err = record->table == BFT_TABLE_LOG ? check_log(core, views, &message, record)
+                                                          : check_certificate(core, views, event, record);
         if (err != ORD_OK)
             return err;
-        if (record->table == BFT_TABLE_LOG)
+        if (record->table == BFT_TABLE_LOG && !is_void(views, message.view, message.seq, &message.digest) &&
+            !is_loose(views, event, &message))
             body_bytes += message.body.size;
     }
-    return body_bytes > core->config.body_bytes_max ? ORD_ERR_NO_SPACE : ORD_OK;
+    return body_bytes > 2 * core->config.body_bytes_max ? ORD_ERR_NO_SPACE : ORD_OK;
 }
 
-static void restore_log(struct ord_core *core, const struct ord_record *record) {
+/* As HELD: what the installed view makes of it comes after. */
+static void restore_log(struct ord_core *core, const struct views *views, const struct ord_event *event,
+                        const struct ord_record *record, bool loose) {
     struct bft_pre_prepare message;
     ORD_ASSERT(bft_pre_prepare_decode(&message, &core->config, record->bytes) == ORD_OK);
+    if (is_void(views, message.view, message.seq, &message.digest) || is_loose(views, event, &message) != loose)
+        return;
     struct bft_slot *slot = bft_slot_open(core, record->key);
-    ORD_ASSERT(bft_slot_alloc(core, slot, message.body.size, core->config.body_bytes_max)); /* their sum was checked */
+    if (!bft_slot_alloc(core, slot, message.body.size, 2 * core->config.body_bytes_max)) {
+        ORD_ASSERT(loose); /* the sum of the others was checked */
+        bft_slot_release(core, slot);
+        return;
+    }
     memcpy(slot->message, record->bytes.data, record->bytes.size);
-    bft_slot_fill(core, slot, BFT_SLOT_ACCEPTED, &message, record->bytes.size);
+    bft_slot_fill(core, slot, BFT_SLOT_HELD, &message, record->bytes.size);
     slot->logged = true;
+    slot->proposed = false;
+    /* What the view itself proposed, after what it proposed again. */
+    bool again = views->entries.view > 0 && message.seq <= views->entries.base_seq + views->entries.count;
+    if (views->changing || message.view != views->view || again)
+        return;
+    slot->state = BFT_SLOT_ACCEPTED;
+    slot->proposed = true;
     slot->own_prepare = message.sender != core->config.self;
     slot->prepare_due = slot->own_prepare && slot->seq > core->delivered_seq;
-    if (record->key >= core->next_seq)
-        core->next_seq = record->key + 1;
 }
 
-static void restore_certificate(struct ord_core *core, const struct ord_record *record) {
-    struct bft_slot *slot = bft_slot_find(core, record->key);
-    ORD_ASSERT(slot != NULL && record->bytes.size <= core->certificate_size_max);
+static void restore_certificate(struct ord_core *core, const struct views *views, const struct ord_record *record) {
+    struct bft_statement statement;
+    ORD_ASSERT(bft_certificate_decode(&statement, &core->config, record->bytes) == ORD_OK);
+    if (is_void(views, statement.view, statement.seq, &statement.digest))
+        return;
+    /* Whoever has a certificate has its batch: this one was void when another took the batch's place on disk. */
+    if (bft_slot_find(core, record->key) == NULL && !ord_hash_equal(&statement.digest, &core->null_digest))
+        return;
+    struct bft_slot *slot = bft_slot_open(core, record->key);
+    if (slot->state != BFT_SLOT_EMPTY && !ord_hash_equal(&slot->digest, &statement.digest)) {
+        if (statement.view < slot->view)
+            return;                   /* void since the view of the LOG record */
+        bft_slot_release(core, slot); /* it is the batch that is void: a null batch came after it */
+        slot = bft_slot_open(core, record->key);
+    }
+    if (slot->state == BFT_SLOT_EMPTY) { /* a null batch; any other went when a view in between made it void */
+        if (!ord_hash_equal(&statement.digest, &core->null_digest))
+            return;
+        slot->state = BFT_SLOT_HELD;
+        slot->digest = statement.digest;
+        slot->view = statement.view;
+        slot->logged = true;
+    }
     memcpy(slot->certificate, record->bytes.data, record->bytes.size);
     slot->certificate_size = record->bytes.size;
-    slot->prepared = true;
-    slot->prepare_due = false; /* who needs it asks */
-    bft_own_commit(core, slot);
-    slot->commit_due = slot->seq > core->delivered_seq;
+}
+
+static bool certificate_is_of_view(const struct ord_core *core, const struct bft_slot *slot) {
+    struct bft_statement statement;
+    if (slot->certificate_size == 0)
+        return false;
+    ORD_ASSERT(bft_certificate_decode(&statement, &core->config,
+                                      ord_span_of(slot->certificate, slot->certificate_size)) == ORD_OK);
+    return statement.view == core->view;
+}
+
+/* Own words of the installed view: given again for what is not executed; the rest is for who asks. */
+static void restore_votes(struct ord_core *core) {
+    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
+        struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot == NULL || slot->state != BFT_SLOT_ACCEPTED)
+            continue;
+        slot->prepare_due = slot->prepare_due && seq > core->delivered_seq;
+        if (!certificate_is_of_view(core, slot))
+            continue;
+        slot->prepared = true;
+        slot->prepare_due = false; /* who needs it asks */
+        bft_own_commit(core, slot);
+        slot->commit_due = seq > core->delivered_seq;
+    }
+}
+
+static void restore_kept(struct bft_kept *kept, uint64_t view, const struct ord_hash *digest, struct ord_span bytes) {
+    kept->view = view;
+    kept->digest = *digest;
+    kept->size = bytes.size;
+    memcpy(kept->bytes, bytes.data, bytes.size);
+}
+
+/* The view changes that the installed view rests on, as far as they are here: for who missed them. */
+static void restore_chosen(struct ord_core *core, const struct ord_event *event) {
+    for (uint32_t i = 0; i < core->entries.change_count; i++) {
+        ord_node_id sender;
+        struct ord_hash digest;
+        struct bft_view_change change;
+        bft_new_view_change(&sender, &digest, &core->entries, i);
+        struct ord_span bytes = record_bytes(event, BFT_TABLE_VIEW_CHANGE, sender);
+        if (bytes.size > 0 && bft_view_change_decode(&change, &core->config, bytes) == ORD_OK &&
+            ord_hash_equal(&change.digest, &digest))
+            restore_kept(&core->chosen[sender], change.view, &change.digest, bytes);
+    }
+}
+
+static void restore_views(struct ord_core *core, const struct views *views, const struct ord_event *event) {
+    core->view = views->view;
+    core->changing = views->changing;
+    core->view_since_ms = core->now_ms;
+    core->progress_ms = core->now_ms;
+    if (views->installed.size > 0) {
+        restore_kept(&core->installed, views->entries.view, &views->entries.digest, views->installed);
+        ORD_ASSERT(bft_new_view_decode(&core->entries, &core->config,
+                                       ord_span_of(core->installed.bytes, core->installed.size)) == ORD_OK);
+        restore_chosen(core, event);
+    }
+    struct bft_view_change change;
+    if (views->own_change.size > 0 && bft_view_change_decode(&change, &core->config, views->own_change) == ORD_OK)
+        restore_kept(&core->changes[core->config.self], change.view, &change.digest, views->own_change);
 }
 
 enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event) {
+    struct views views;
     if (core->started)
         return ORD_ERR_WRONG_STATE;
-    if (event->start.applied_seq > BFT_SEQ_MAX || event->start.stable_seq > event->start.applied_seq)
+    if (event->start.applied_seq > BFT_SEQ_MAX)
         return ORD_ERR_INVALID;
-    enum ord_err err = check_records(core, event);
+    enum ord_err err = read_views(&views, core, event);
+    if (err == ORD_OK)
+        err = check_records(core, &views, event);
     if (err != ORD_OK)
         return err;
     core->started = true;
     core->delivered_seq = event->start.applied_seq;
-    core->stable_seq = event->start.stable_seq;
+    core->stable_seq = views.stable_seq;
+    bft_checkpoint_set(&core->stable, views.stable_seq, views.checkpoint);
     core->proposed_seq = core->delivered_seq;
-    core->next_seq = core->delivered_seq + 1;
     core->moved_ms = core->now_ms;
-    for (size_t i = 0; i < event->start.record_count; i++) { /* LOG sorts before CERTIFICATE */
-        const struct ord_record *record = &event->start.records[i];
-        if (record->key <= core->stable_seq)
-            continue;
-        if (record->table == BFT_TABLE_LOG)
-            restore_log(core, record);
-        else
-            restore_certificate(core, record);
+    restore_views(core, &views, event);
+    bft_ratchet_view(core);
+    for (int loose = 0; loose < 2; loose++)
+        for (size_t i = 0; i < event->start.record_count; i++)
+            if (event->start.records[i].table == BFT_TABLE_LOG && event->start.records[i].key > core->stable_seq)
+                restore_log(core, &views, event, &event->start.records[i], loose != 0);
+    for (size_t i = 0; i < event->start.record_count; i++)
+        if (event->start.records[i].table == BFT_TABLE_CERTIFICATE && event->start.records[i].key > core->stable_seq)
+            restore_certificate(core, &views, &event->start.records[i]);
+    bft_open_entries(core);
+    restore_votes(core);
+    core->next_seq = core->proposed_seq + 1;
+    core->look_again = core->changing;
+    bft_announce_leader(core);
+    if (core->changing) {
+        const struct bft_kept *own = &core->changes[core->config.self];
+        bft_send(core, core->others, ord_span_of(own->bytes, own->size), true);
     }
-    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_LEADER);
-    effect->leader.leader = bft_primary(&core->config, core->view);
-    effect->leader.view = core->view;
     bft_send_status(core);
     return ORD_OK;
 }

@@ -6,15 +6,16 @@
 
 static bool somebody_is_ahead(const struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if (core->peers[node].shown_seq > core->delivered_seq)
+        if (core->peers[node].shown_seq > core->delivered_seq || core->peers[node].shown_view > core->view)
             return true;
     return false;
 }
 
 /* Is something in flight, or does anybody know of something that we have not delivered? */
 static void look(struct ord_core *core) {
-    bool outstanding = core->proposed_seq > core->delivered_seq || core->voted_seq > core->delivered_seq ||
-                       core->attested_seq > core->delivered_seq || somebody_is_ahead(core);
+    bool outstanding = core->changing || core->suspecting || core->proposed_seq > core->delivered_seq ||
+                       core->voted_seq > core->delivered_seq || core->attested.seq > core->delivered_seq ||
+                       somebody_is_ahead(core);
     if (outstanding && !core->outstanding)
         core->moved_ms = core->now_ms;
     core->outstanding = outstanding;
@@ -34,17 +35,20 @@ void bft_send_status(struct ord_core *core) {
     struct bft_status status = {.view = core->view,
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
-                                .stable_seq = core->stable_seq};
+                                .stable_seq = core->stable_seq,
+                                .mood = core->changing     ? BFT_CHANGING
+                                        : core->suspecting ? BFT_SUSPECTS
+                                                           : BFT_CONTENT,
+                                .changes = bft_changes_shown(core)};
     for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
         const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);
-        if (slot != NULL && slot->state != BFT_SLOT_EMPTY)
+        if (slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_AWAITING)
             status.held[i / 8] |= (uint8_t) (1u << (i % 8));
     }
     uint8_t bytes[BFT_STATUS_SIZE];
     bft_status_encode(bytes, &core->config, &status);
-    size_t begin = core->outbox.size;
-    ord_write_bytes(&core->outbox, bytes, sizeof(bytes));
-    bft_send(core, core->others, ord_span_of(core->outbox.data + begin, sizeof(bytes)), false);
+    /* It tells of what this turn makes durable. */
+    bft_send(core, core->others, bft_outbox_copy(core, bytes, sizeof(bytes)), true);
     core->status_ms = core->now_ms;
 }
 
@@ -75,7 +79,7 @@ struct answer {
 /* Adds what we have of this slot. False: the answer is full. */
 static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
                        const struct bft_slot *slot) {
-    bool ours = slot->state == BFT_SLOT_ACCEPTED && bft_primary(&core->config, slot->view) == core->config.self;
+    bool ours = slot->proposed && bft_primary(&core->config, slot->view) == core->config.self;
     if (ours && !holds(status, slot->seq)) {
         if (answer->pre_prepare_count > 0 && answer->pre_prepare_bytes + slot->message_size > BFT_ANSWER_BYTES_MAX)
             return false;
@@ -93,12 +97,19 @@ static bool answer_add(struct ord_core *core, struct answer *answer, const struc
 
 enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
-    if (status->view != core->view) {
-        core->messages_dropped++;
+    peer->shown_view = status->view;
+    peer->suspects = status->mood == BFT_SUSPECTS;
+    bft_suspect_check(core);
+    if (status->view < core->view || (status->view == core->view && status->mood == BFT_CHANGING)) {
+        bft_answer_view(core, status);
+        return ORD_OK;
+    }
+    if (status->view > core->view || core->changing) {
+        core->messages_dropped++; /* our own STATUS will bring us there */
         return ORD_OK;
     }
     uint64_t shown_seq = shown_by(status);
-    if (peer->answered && core->now_ms - peer->answered_ms < core->config.retransmit_ms / 2) {
+    if (core->now_ms < peer->answer_ms) {
         peer->shown_seq = shown_seq;
         return ORD_OK;
     }
@@ -110,7 +121,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     uint64_t seqs = 0;
     for (seq++; seq <= last && seq <= core->proposed_seq && seqs < BFT_ANSWER_SEQS_MAX; seq++) {
         const struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot == NULL || slot->state == BFT_SLOT_EMPTY || in_flight(core, slot))
+        if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != core->view || in_flight(core, slot))
             continue;
         seqs++;
         if (!answer_add(core, &answer, status, slot))
@@ -130,8 +141,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     }
     peer->shown_seq = shown_seq;
     if (sent > 0) {
-        peer->answered = true;
-        peer->answered_ms = core->now_ms;
+        peer->answer_ms = core->now_ms + core->config.retransmit_ms / 2;
         core->retransmissions += sent;
     }
     return ORD_OK;
@@ -140,6 +150,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
 void bft_on_tick(struct ord_core *core) {
     look(core);
     bft_sync_check(core);
+    bft_suspect_check(core);
     if (core->now_ms >= status_deadline(core))
         bft_send_status(core);
 }
@@ -147,9 +158,11 @@ void bft_on_tick(struct ord_core *core) {
 void bft_wake(struct ord_core *core) {
     look(core);
     uint64_t deadline = status_deadline(core);
-    uint64_t sync = bft_sync_deadline(core);
-    if (sync < deadline)
-        deadline = sync;
+    const uint64_t others[] = {bft_sync_deadline(core), bft_suspect_deadline(core), bft_fetch_deadline(core)};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        deadline = others[i] < deadline ? others[i] : deadline;
+    if (core->next_view > core->view || core->look_again)
+        deadline = core->now_ms; /* one step of a view change in a turn: more are due */
     if (core->wake_ms != 0 && core->wake_ms > core->now_ms && core->wake_ms <= deadline)
         return; /* an early TICK asks again */
     core->wake_ms = deadline;

@@ -23,17 +23,25 @@ struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq) {
     return slot;
 }
 
+void bft_slot_drop_body(struct ord_core *core, struct bft_slot *slot) {
+    slot->proposed = false;
+    slot->logged = false; /* of a null batch, too: what comes in its place is not on disk */
+    if (slot->message == NULL)
+        return;
+    core->body_bytes -= bft_slot_body(slot).size;
+    bft_bodies_free(&core->bodies, slot->message);
+    slot->message = NULL;
+    slot->message_size = 0;
+}
+
 void bft_slot_release(struct ord_core *core, struct bft_slot *slot) {
-    if (slot->state != BFT_SLOT_EMPTY) {
-        core->body_bytes -= bft_slot_body(slot).size;
-        bft_bodies_free(&core->bodies, slot->message);
-    }
+    bft_slot_drop_body(core, slot);
     *slot = (struct bft_slot) {
         .prepare_votes = slot->prepare_votes, .commit_digests = slot->commit_digests, .certificate = slot->certificate};
 }
 
 bool bft_slot_alloc(struct ord_core *core, struct bft_slot *slot, size_t body_size, uint64_t bytes_max) {
-    ORD_ASSERT(slot->state == BFT_SLOT_EMPTY);
+    ORD_ASSERT(slot->message == NULL);
     if (body_size > bytes_max || core->body_bytes > bytes_max - body_size)
         return false;
     return bft_bodies_alloc(&core->bodies, &slot->message, BFT_PRE_PREPARE_SIZE + body_size);
@@ -45,13 +53,23 @@ void bft_slot_fill(struct ord_core *core, struct bft_slot *slot, enum bft_slot_s
     slot->state = state;
     slot->view = message->view;
     slot->digest = message->digest;
+    slot->proof = bft_proof_alone(&message->signature);
     slot->message_size = size;
+    slot->proposed = true;
     core->body_bytes += message->body.size;
+    if (core->proposed_seq <= core->delivered_seq)
+        core->in_flight_ms = core->now_ms;
     if (message->seq > core->proposed_seq)
         core->proposed_seq = message->seq;
 }
 
+bool bft_slot_has_body(const struct ord_core *core, const struct bft_slot *slot) {
+    return slot->message != NULL || ord_hash_equal(&slot->digest, &core->null_digest);
+}
+
 struct ord_span bft_slot_body(const struct bft_slot *slot) {
+    if (slot->message == NULL)
+        return ord_span_of(NULL, 0);
     return ord_span_of(slot->message + BFT_PRE_PREPARE_SIZE, slot->message_size - BFT_PRE_PREPARE_SIZE);
 }
 
@@ -88,21 +106,19 @@ static uint32_t matching_commits(const struct ord_core *core, const struct bft_s
  */
 static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
     struct bft_certificate_vote votes[ORD_REPLICA_MAX];
-    if (slot->prepared || slot->state == BFT_SLOT_EMPTY || slot->state == BFT_SLOT_JUDGING ||
+    if (slot->prepared || (slot->state != BFT_SLOT_ACCEPTED && slot->state != BFT_SLOT_REFUSED) ||
+        slot->view != core->view || core->changing ||
         matching_prepares(core, slot, votes, core->quorum - 1) < core->quorum - 1)
         return;
     if (!slot->logged)
         bft_slot_log(core, slot);
-    struct bft_pre_prepare message;
-    ORD_ASSERT(bft_pre_prepare_decode(&message, &core->config, ord_span_of(slot->message, slot->message_size)) ==
-               ORD_OK);
     struct bft_statement statement = {.type = BFT_PRE_PREPARE,
-                                      .view = message.view,
-                                      .seq = message.seq,
-                                      .digest = message.digest,
-                                      .sender = message.sender};
+                                      .view = slot->view,
+                                      .seq = slot->seq,
+                                      .digest = slot->digest,
+                                      .sender = bft_primary(&core->config, slot->view)};
     slot->certificate_size = bft_certificate_encode(slot->certificate, core->certificate_size_max, &core->config,
-                                                    &statement, &message.signature, votes, core->quorum - 1);
+                                                    &statement, &slot->proof, votes, core->quorum - 1);
     slot->state = BFT_SLOT_ACCEPTED;
     slot->prepared = true;
     bft_persist(core, BFT_TABLE_CERTIFICATE, slot->seq, ord_span_of(slot->certificate, slot->certificate_size));
@@ -124,6 +140,8 @@ void bft_deliver(struct ord_core *core) {
         effect->deliver.batch = bft_slot_body(slot);
         core->delivered_seq = slot->seq;
         core->moved_ms = core->now_ms;
+        core->progress_ms = core->now_ms;
+        core->failed_views = 0;
         moved = true;
         slot = bft_slot_find(core, core->delivered_seq + 1);
     }

@@ -10,7 +10,8 @@
 
 #define CHANNEL_STATEMENT_SIZE       (8 + 8 + 8 + 32 + 32)
 #define CHANNEL_ATTESTATION_SIZE     (CHANNEL_STATEMENT_SIZE + 4 + ORD_SIGNATURE_SIZE)
-#define CHANNEL_CERTIFICATE_SIZE_MAX (1 + CHANNEL_STATEMENT_SIZE + 4 + ORD_REPLICA_MAX * (4 + ORD_SIGNATURE_SIZE))
+#define CHANNEL_CERTIFICATE_SIZE(n)  (1 + CHANNEL_STATEMENT_SIZE + 4 + (size_t) (n) * (4 + ORD_SIGNATURE_SIZE))
+#define CHANNEL_CERTIFICATE_SIZE_MAX CHANNEL_CERTIFICATE_SIZE(ORD_REPLICA_MAX)
 
 /* What is attested: fixed-width, in this order. */
 struct channel_statement {
@@ -72,11 +73,14 @@ void channel_collector_init(struct channel_collector **out, void *memory, uint32
  * Adds one whose signature was verified. When it brings its statement to at least `quorum` signers, `certificate` gets all
  * of them and the result is ORD_OK; NOT_FOUND: not enough yet, or older than all that are kept of this signer. INVALID: no
  * such signer. DUPLICATE: this signer said that already. MISMATCH: this
- * signer attested another state at the same seq (evidence; the first stays).
+ * signer attested another state at the same seq (evidence, with channel_collector_find; the first stays).
  */
 ORD_MUST_USE enum ord_err channel_collector_add(struct channel_collector *collector,
                                                 struct channel_certificate *certificate,
                                                 const struct channel_attestation *attestation, uint32_t quorum);
+/* What `signer` attested at `seq`, as kept. False: nothing that is kept. */
+bool channel_collector_find(const struct channel_collector *collector, struct channel_attestation *out,
+                            ord_node_id signer, uint64_t seq);
 /* Drops what has seq <= `seq`. */
 void channel_collector_prune(struct channel_collector *collector, uint64_t seq);
 

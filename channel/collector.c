@@ -97,6 +97,15 @@ enum ord_err channel_collector_add(struct channel_collector *collector, struct c
     return certificate->count >= quorum ? ORD_OK : ORD_ERR_NOT_FOUND;
 }
 
+bool channel_collector_find(const struct channel_collector *collector, struct channel_attestation *out,
+                            ord_node_id signer, uint64_t seq) {
+    const struct kept *kept = signer < collector->replica_count ? find(&collector->shelves[signer], seq) : NULL;
+    if (kept == NULL)
+        return false;
+    *out = (struct channel_attestation) {.statement = kept->statement, .signer = signer, .signature = kept->signature};
+    return true;
+}
+
 void channel_collector_prune(struct channel_collector *collector, uint64_t seq) {
     for (uint32_t i = 0; i < collector->replica_count; i++) {
         struct shelf *shelf = &collector->shelves[i];

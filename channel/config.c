@@ -345,6 +345,7 @@ void channel_core_config(struct ord_core_config *out, const struct channel_confi
         .batch_bytes_max = config->batch_bytes_max,
         .body_bytes_max = config->body_bytes_max,
         .retransmit_ms = config->retransmit_ms,
+        .request_timeout_ms = config->request_timeout_ms,
         .crypto = crypto,
     };
 }

@@ -6,6 +6,12 @@
 #include "channel/state_internal.h"
 #include "core/assert.h"
 
+/*
+ * Batches stay in a core's memory until a checkpoint is stable, also such that end up in no block: so there is a point of
+ * attestation for every quarter of that memory, however little of it is acceptable.
+ */
+enum { POINT_BYTES_PART = 4 };
+
 enum ord_err channel_ordered_judge(const struct channel *channel, struct channel_ordered *out, struct ord_span bytes) {
     out->fate = CHANNEL_FATE_REFUSE;
     if (channel_envelope_decode(&out->envelope, bytes) != ORD_OK)
@@ -107,8 +113,8 @@ static enum ord_err apply_envelope(struct channel *channel, struct channel_appli
 static enum ord_err apply_batch(struct channel *channel, struct channel_applied *applied, uint64_t seq,
                                 struct ord_span bytes, const struct channel_sink *sink) {
     struct channel_batch batch;
-    if (channel_batch_decode(&batch, bytes) != ORD_OK)
-        applied->refused++; /* `batch` is the null batch now */
+    if (channel_batch_decode(&batch, bytes) != ORD_OK && bytes.size > 0)
+        applied->refused++; /* `batch` is the null batch now, which a new view orders where nothing was */
     if (batch.cut_height != 0) {
         applied->cut_void = batch.cut_height != channel->head_height + 1 || channel->cutter.envelope_count == 0;
         enum ord_err err = applied->cut_void ? ORD_OK : close_block(channel, applied, seq, sink);
@@ -138,6 +144,10 @@ enum ord_err channel_apply(struct channel *channel, struct channel_applied *out,
         return err;
     }
     channel->applied_seq = seq;
-    out->attest = out->blocks > 0 || seq % channel->config.checkpoint_interval == 0;
+    channel->bytes_since_point += batch.size;
+    out->attest = out->blocks > 0 || seq % channel->config.checkpoint_interval == 0 ||
+                  channel->bytes_since_point >= channel->config.body_bytes_max / POINT_BYTES_PART;
+    if (out->attest)
+        channel->bytes_since_point = 0;
     return ORD_OK;
 }

@@ -19,7 +19,8 @@ enum ord_err channel_restore_client(struct channel *channel, uint32_t client_ind
     return ORD_OK;
 }
 
-enum ord_err channel_restore_head(struct channel *channel, const struct channel_header *head, uint64_t applied_seq) {
+enum ord_err channel_restore_head(struct channel *channel, const struct channel_header *head, uint64_t applied_seq,
+                                  uint64_t bytes_since_point) {
     if (channel->cutter.envelope_count > 0)
         return ORD_ERR_WRONG_STATE;
     struct ord_hash hash;
@@ -37,6 +38,7 @@ enum ord_err channel_restore_head(struct channel *channel, const struct channel_
     channel->head_hash = hash;
     channel->head_last_seq = head->last_seq;
     channel->applied_seq = applied_seq;
+    channel->bytes_since_point = bytes_since_point;
     return ORD_OK;
 }
 

@@ -97,6 +97,10 @@ const struct ord_hash *channel_head_hash(const struct channel *channel) {
     return &channel->head_hash;
 }
 
+uint64_t channel_bytes_since_point(const struct channel *channel) {
+    return channel->bytes_since_point;
+}
+
 uint64_t channel_applied_seq(const struct channel *channel) {
     return channel->applied_seq;
 }

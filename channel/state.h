@@ -47,7 +47,8 @@ struct channel_applied {
     uint32_t refused;    /* dropped: not valid in this state, or malformed */
     uint32_t blocks;     /* closed */
     bool cut_void;       /* the batch's cut marker was for no open block */
-    bool attest;         /* this seq is a point of attestation: it closed a block, or is a checkpoint */
+    bool
+        attest; /* a point of attestation: it closed a block, is a checkpoint, or much was ordered since the last one */
 };
 
 /* The open block: ordered, not yet closed. Valid until the next call that changes the channel. */
@@ -104,7 +105,7 @@ ORD_MUST_USE enum ord_err channel_tail_check(struct channel *channel, struct ord
 ORD_MUST_USE enum ord_err channel_restore_client(struct channel *channel, uint32_t client_index,
                                                  struct ord_span record);
 ORD_MUST_USE enum ord_err channel_restore_head(struct channel *channel, const struct channel_header *head,
-                                               uint64_t applied_seq);
+                                               uint64_t applied_seq, uint64_t bytes_since_point);
 ORD_MUST_USE enum ord_err channel_restore_open(struct channel *channel, struct ord_span envelope,
                                                const struct channel_entry *entry);
 
@@ -142,6 +143,8 @@ const struct ord_hash *channel_genesis_hash(const struct channel *channel);
 uint64_t channel_height(const struct channel *channel); /* of the newest closed block */
 const struct ord_hash *channel_head_hash(const struct channel *channel);
 uint64_t channel_applied_seq(const struct channel *channel);
+/* Bytes of batches that were executed since the last point of attestation; for the disk. */
+uint64_t channel_bytes_since_point(const struct channel *channel);
 void channel_open(const struct channel *channel, struct channel_open_block *out);
 /* Merkle root over the client table, a part of the state digest. */
 void channel_clients_root(struct channel *channel, struct ord_hash *out);

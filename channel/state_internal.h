@@ -19,7 +19,8 @@ struct channel {
     uint64_t head_last_seq;
     /* Executed completely. Less than head_last_seq: a transfer is under way, and only blocks and the tail may follow. */
     uint64_t applied_seq;
-    bool broken; /* a half executed block or batch: nothing may follow */
+    uint64_t bytes_since_point; /* of batches, since the last point of attestation */
+    bool broken;                /* a half executed block or batch: nothing may follow */
     struct channel_cutter cutter;
     struct channel_table table;
 };

@@ -131,6 +131,7 @@ static enum ord_err execute_tail(struct channel *channel, uint64_t seq, struct o
             return ORD_ERR_INVALID; /* it would have been closed */
     }
     channel->applied_seq = seq;
+    channel->bytes_since_point = 0; /* what is certified is a point */
     return ORD_OK;
 }
 

@@ -21,6 +21,7 @@ int cli_deliver(int argc, char **argv);
 int cli_receipt(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_evidence(int argc, char **argv);
 int cli_ledger(int argc, char **argv);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "channel/receipt.h"
 #include "cli/command.h"
+#include "cli/ledger_evidence.h"
 #include "cli/number.h"
 #include "crypto/hash.h"
 #include "ledger/ledger.h"
@@ -31,8 +32,9 @@ static void print_help(void) {
         "\n"
         "verify  reads every record and checks its checksum, then walks the chain from the genesis block: links, "
         "order,\n"
-        "        counts, Merkle roots, and the signatures of every certificate. Exit code 1 when anything is wrong.\n"
-        "show    the newest block, or the block at HEIGHT and its envelopes.\n");
+        "        counts, Merkle roots, the signatures of every certificate, and evidence of replicas that lied. Exit\n"
+        "        code 1 when anything is wrong.\n"
+        "show    the newest block and the evidence that is kept, or the block at HEIGHT and its envelopes.\n");
 }
 
 struct arguments {
@@ -112,6 +114,7 @@ struct verification {
     uint64_t envelopes;
     uint64_t transactions;
     uint64_t bytes;
+    uint32_t evidence; /* pieces, each checked */
     char why[WHY_MAX];
 };
 
@@ -238,10 +241,11 @@ static void print_verification(const struct verification *v, bool json, bool goo
     if (json) {
         printf("{\"ok\":%s,\"channel\":\"%s\",\"genesis_hash\":\"%s\",\"height\":%" PRIu64 ",\"head_hash\":\"%s\","
                "\"proved_height\":%" PRIu64 ",\"certificates\":%" PRIu64 ",\"envelopes\":%" PRIu64
-               ",\"transactions\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"records\":%" PRIu64 ",\"bad_records\":%" PRIu64
-               "}\n",
+               ",\"transactions\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"evidence\":%" PRIu32 ",\"records\":%" PRIu64
+               ",\"bad_records\":%" PRIu64 "}\n",
                good ? "true" : "false", v->config.name, genesis, v->chain.height, head, v->chain.proved_height,
-               v->chain.certificates, v->envelopes, v->transactions, v->bytes, v->scrub.records, v->scrub.bad);
+               v->chain.certificates, v->envelopes, v->transactions, v->bytes, v->evidence, v->scrub.records,
+               v->scrub.bad);
         return;
     }
     printf("channel %s, genesis block %s\n", v->config.name, genesis);
@@ -255,6 +259,8 @@ static void print_verification(const struct verification *v, bool json, bool goo
     if (v->chain.proved_height < v->chain.height)
         printf("; %" PRIu64 " newer blocks have none yet", v->chain.height - v->chain.proved_height);
     printf("\n");
+    if (v->evidence > 0)
+        printf("%" PRIu32 " contradictions of replicas are kept, each proved\n", v->evidence);
     printf("%s\n", good ? "ledger verified" : "LEDGER NOT GOOD");
 }
 
@@ -271,6 +277,9 @@ static int verify(struct ledger *ledger, const struct arguments *arguments) {
     }
     enum ord_err scrub = ledger_scrub(ledger, &v->scrub, report_bad_record, NULL);
     err = walk(v);
+    if (err == ORD_OK)
+        err = cli_ledger_evidence(&v->evidence, ledger, &v->config, &v->genesis_hash, &v->crypto, NULL, NULL, v->why,
+                                  sizeof(v->why));
     if (scrub != ORD_OK && scrub != ORD_ERR_CORRUPT)
         fprintf(stderr, "ordain ledger: scrub: %s\n", ord_err_text(scrub));
     if (err != ORD_OK)
@@ -385,11 +394,12 @@ static int show(struct ledger *ledger, const struct arguments *arguments) {
         err = print_envelopes(data, json);
         printf(json ? "]" : "");
     }
+    bool good = arguments->block_said || cli_ledger_evidence_print(ledger, json);
     printf(json ? "}\n" : "");
     free(bytes.data);
     if (err != ORD_OK)
         fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
-    return err == ORD_OK ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+    return err == ORD_OK && good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
 }
 
 int cli_ledger(int argc, char **argv) {

@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"receipt", cli_receipt, "fetch the proof that a transaction is final"},
     {"verify", cli_verify, "check such a proof offline"},
     {"status", cli_status, "show every replica of a channel"},
+    {"evidence", cli_evidence, "fetch or check proofs that a replica lied"},
     {"ledger", cli_ledger, "verify or show a replica's ledger on disk"},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

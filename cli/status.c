@@ -35,7 +35,8 @@ static void print_help(void) {
            "Columns: VIEW counts the primaries so far (Raft: term); HEIGHT is the newest block, CERTIFIED the newest\n"
            "with enough signatures to prove it; SEQ the batches executed, STABLE those that the log no longer needs;\n"
            "FLIGHT the batches under way; POOL the envelopes that wait; LINKS the other replicas that it is connected\n"
-           "to; STATE says \"ok\", or what is the matter.\n"
+           "to; STATE says \"ok\", or what is the matter. Below the table: which replicas signed statements that\n"
+           "contradict each other, and which replicas keep the evidence (`ordain evidence` proves it).\n"
            "\n"
            "Examples:\n"
            "  ordain status --config try/client/client.cfg\n"
@@ -129,6 +130,30 @@ static void print_table(struct ordain *client, const struct ordain_status *list,
     }
 }
 
+/* Who holds evidence against replica `culprit`, one line. It is what they say; `ordain evidence` has the proofs. */
+static bool print_evidence_against(const struct ordain_status *list, uint32_t count, uint32_t culprit) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < count; i++)
+        most = list[i].evidence[culprit] > most ? list[i].evidence[culprit] : most;
+    if (most == 0)
+        return false;
+    printf("evidence: replica %" PRIu32 " contradicted itself %" PRIu32 " time%s (seen by", culprit, most,
+           most == 1 ? "" : "s");
+    for (uint32_t i = 0, shown = 0; i < count; i++)
+        if (list[i].evidence[culprit] > 0)
+            printf("%s%" PRIu32, shown++ == 0 ? " " : ", ", list[i].replica);
+    printf(")\n");
+    return true;
+}
+
+static void print_evidence(const struct ordain_status *list, uint32_t count) {
+    bool any = false;
+    for (uint32_t culprit = 0; culprit < ORDAIN_REPLICA_MAX; culprit++)
+        any = print_evidence_against(list, count, culprit) || any;
+    if (any)
+        printf("`ordain evidence export` fetches the proofs\n");
+}
+
 static void print_counters(const struct ordain_status *list, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         if (list[i].counter_count == 0)
@@ -172,6 +197,11 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)
             printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);
+    printf("],\"evidence\":[");
+    for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
+        if (status->evidence[i] > 0)
+            printf("%s{\"against\":%" PRIu32 ",\"pieces\":%" PRIu32 "}", shown++ == 0 ? "" : ",", i,
+                   status->evidence[i]);
     printf("],\"counters\":{");
     for (uint32_t i = 0; i < status->counter_count; i++) {
         if (i > 0)
@@ -218,6 +248,8 @@ int cli_status(int argc, char **argv) {
             print_json(client, list, count);
         else
             print_table(client, list, count);
+        if (!arguments.json)
+            print_evidence(list, count);
         if (arguments.counters && !arguments.json)
             print_counters(list, count);
         if (error != ORDAIN_OK)

@@ -8,7 +8,7 @@
 #include "client/text.h"
 #include "core/assert.h"
 
-#define RESUBMIT_US_MIN 1000000u
+#define RESUBMIT_US_MIN 250000u
 #define SPANS_ON_STACK  64u
 
 void engine_request_free(struct engine_request *request) {
@@ -203,7 +203,7 @@ enum ord_err client_engine_create(struct client_engine **out, struct ordain *cli
     engine->signing.config_sequence = standing->config_sequence;
     engine->peer_count = client->replicas.count;
     uint64_t timeout_us = (uint64_t) client->config.timeout_ms * 1000u;
-    uint64_t patience_us = (uint64_t) client->trust.config.request_timeout_ms * 2000u;
+    uint64_t patience_us = (uint64_t) client->trust.config.request_timeout_ms * 500u;
     engine->resubmit_us = patience_us < RESUBMIT_US_MIN ? RESUBMIT_US_MIN : patience_us;
     if (engine->resubmit_us > timeout_us)
         engine->resubmit_us = timeout_us;

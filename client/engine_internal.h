@@ -12,7 +12,8 @@
 #define ENGINE_BYTES_MAX      (16u << 20) /* envelopes kept; more only makes them wait longer */
 #define ENGINE_WAITS_MAX      8u          /* wait requests at the same time; each holds a context of the replica */
 #define ENGINE_PROBES_MAX     16u
-#define ENGINE_WAIT_MS        500u
+#define ENGINE_WAIT_MS        250u
+#define ENGINE_PERIOD_US      5000000u /* of shortest_us */
 #define ENGINE_AVOID_LIE_US   30000000u
 #define ENGINE_AVOID_SLOW_US  5000000u
 #define ENGINE_AVOID_DOWN_US  250000u
@@ -34,6 +35,7 @@ enum engine_request_kind {
 /* One call. Owns its entries while it is in flight. */
 struct engine_request {
     struct client_engine *engine;
+    uint64_t sent_us;
     struct engine_request *next; /* in the list of replies */
     enum engine_request_kind kind;
     uint32_t replica;
@@ -102,9 +104,14 @@ struct client_engine {
     uint64_t positions_at_us; /* when to ask for positions again, at the earliest */
     uint64_t positions_since; /* answers of before are not good enough to give out fresh numbers by */
     uint64_t renumber_at_us;  /* give out fresh numbers then, even if nobody tells where we stand */
-    uint64_t latency_us;      /* from submission to receipt, lately */
-    uint64_t progress_at_us;  /* last time that an entry became final, or none was open */
-    bool restart;             /* every open number is out of the channel's reach: give out new ones from restart_at */
+    uint64_t reply_us;        /* how long a replica takes to answer a submit request, on average; 0: not known */
+    /* From submission to receipt: the shortest of this period and of the one before; 0: none. The average would tell of the last
+     * time that a leader was replaced. */
+    uint64_t shortest_us;
+    uint64_t shortest_before_us;
+    uint64_t period_since_us;
+    uint64_t progress_at_us; /* last time that an entry became final, or none was open */
+    bool restart;            /* every open number is out of the channel's reach: give out new ones from restart_at */
     uint64_t restart_at;
     struct client_proof_cache cache;
     struct engine_peer peers[ORD_REPLICA_MAX];

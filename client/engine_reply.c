@@ -13,8 +13,9 @@
 #define REGISTER_AFTER_US      500000u
 #define WAIT_PAUSE_US          20000u
 #define DUPLICATES_DOUBTFUL    2u
-#define LATENCIES_PATIENT      4u
+#define LATENCIES_PATIENT      8u
 #define LATENCY_PATIENT_MAX_US 15000000u
+#define REPLY_WEIGHT           8u
 #define QUESTIONS_MAX          20u
 #define POSITION_FRESH_US      5000000u
 
@@ -89,7 +90,13 @@ static void finish(struct client_engine *engine, struct client_entry *entry, str
     free(bytes);
     engine->statistics.final++;
     uint64_t latency_us = engine->now_us - entry->submitted_us;
-    engine->latency_us = engine->latency_us - engine->latency_us / 64 + latency_us / 64;
+    if (engine->now_us - engine->period_since_us > ENGINE_PERIOD_US) {
+        engine->shortest_before_us = engine->shortest_us;
+        engine->shortest_us = 0;
+        engine->period_since_us = engine->now_us;
+    }
+    if (engine->shortest_us == 0 || latency_us < engine->shortest_us)
+        engine->shortest_us = latency_us;
     engine->progress_at_us = engine->now_us;
     client_entries_push(&engine->done, entry);
 }
@@ -151,11 +158,17 @@ static void call_failed(struct client_engine *engine, const struct engine_reques
 
 /* ---- Submit ----------------------------------------------------------------------------------------------------- */
 
+static uint64_t usual_latency_us(const struct client_engine *engine) {
+    uint64_t now_us = engine->shortest_us;
+    uint64_t before_us = engine->shortest_before_us;
+    return now_us == 0 || (before_us != 0 && before_us < now_us) ? before_us : now_us;
+}
+
 /* A channel under load is slow, but not silent: more of the same would make it slower. */
 static void wait_for(struct client_engine *engine, struct client_entry *entry) {
     if (!entry->accepted || entry->final_due_us <= engine->now_us) {
         uint32_t doublings = entry->resubmissions < 4 ? entry->resubmissions : 4;
-        uint64_t usual_us = LATENCIES_PATIENT * engine->latency_us;
+        uint64_t usual_us = LATENCIES_PATIENT * usual_latency_us(engine);
         uint64_t patience_us = usual_us > engine->resubmit_us ? usual_us : engine->resubmit_us;
         if (patience_us > LATENCY_PATIENT_MAX_US)
             patience_us = engine->resubmit_us > LATENCY_PATIENT_MAX_US ? engine->resubmit_us : LATENCY_PATIENT_MAX_US;
@@ -301,6 +314,9 @@ static bool refuses(Ordain__V1__Status status) {
 
 static void take_submit(struct client_engine *engine, struct engine_request *request, const client_response *response) {
     struct client_entries again = {0};
+    uint64_t reply_us = engine->now_us - request->sent_us;
+    engine->reply_us =
+        engine->reply_us == 0 ? reply_us : engine->reply_us - engine->reply_us / REPLY_WEIGHT + reply_us / REPLY_WEIGHT;
     const Ordain__V1__SubmitResponse *submit =
         response->kind_case == ORDAIN__V1__RESPONSE__KIND_SUBMIT ? response->submit : NULL;
     if (submit != NULL && submit->n_results == request->count) {
@@ -565,6 +581,11 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
     if (request->kind == ENGINE_REQUEST_SUBMIT) {
         engine->statistics.resent += entries.count;
         client_entries_prepend(&engine->outbox, &entries);
+    } else if (request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT) {
+        /* Who fell silent may be the only one that has them. */
+        struct client_entry *entry;
+        while ((entry = client_entries_pop(&entries)) != NULL)
+            submit_again(engine, entry);
     } else if (request->kind == ENGINE_REQUEST_WAIT) {
         client_entries_prepend(&engine->waiting, &entries);
     } else {

@@ -8,13 +8,16 @@
 #include "client/engine_internal.h"
 #include "core/assert.h"
 
-#define SUBMITS_EAGER      2u /* so many are sent however small they are */
-#define WAITS_EAGER        4u
-#define WAIT_GROUP_WORTH   64u /* beyond WAITS_EAGER, a wait is for at least so many */
-#define BUSY_IN_ROW_MAX    3u
-#define WAIT_CALL_EXTRA_MS 3000u
-#define STALL_US           2000000u
-#define OPINION_US         2000000u
+#define SUBMITS_EAGER     2u /* so many are sent however small they are */
+#define WAITS_EAGER       4u
+#define WAIT_GROUP_WORTH  64u /* beyond WAITS_EAGER, a wait is for at least so many */
+#define BUSY_IN_ROW_MAX   3u
+#define PATIENCE_MS_MIN   250u /* beyond what a replica is asked to take */
+#define PATIENCE_MS_FIRST 1000u
+#define REPLIES_PATIENT   8u
+#define PATIENCE_MS_MAX   3000u
+#define STALL_US          2000000u
+#define OPINION_US        2000000u
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
     struct engine_request *request = context;
@@ -84,7 +87,21 @@ static struct engine_request *request_create(struct client_engine *engine, enum 
     request->engine = engine;
     request->kind = kind;
     request->replica = replica;
+    request->sent_us = engine->now_us;
     return request;
+}
+
+/*
+ * How long a replica may be silent before another is asked: some of the usual times to an answer, for under load all are slow. A frozen
+ * leader must not hold envelopes that nobody else has for longer than need be.
+ */
+static uint32_t patience_ms(const struct client_engine *engine) {
+    uint32_t timeout_ms = engine->client->config.timeout_ms;
+    uint64_t most_ms = timeout_ms < PATIENCE_MS_MAX ? timeout_ms : PATIENCE_MS_MAX;
+    uint64_t ms = engine->reply_us == 0 ? PATIENCE_MS_FIRST : REPLIES_PATIENT * engine->reply_us / 1000u;
+    if (ms < PATIENCE_MS_MIN)
+        ms = PATIENCE_MS_MIN;
+    return (uint32_t) (ms < most_ms ? ms : most_ms);
 }
 
 /* True when it is under way; then the reply will come. False: nothing happened, the request is the caller's. */
@@ -129,7 +146,7 @@ static bool send_submit(struct engine_request *request, struct client_entries *l
     submit.envelopes = envelopes;
     message.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
     message.submit = &submit;
-    bool sent = call(request, &message, engine->client->config.timeout_ms);
+    bool sent = call(request, &message, 2 * patience_ms(engine));
     free(envelopes);
     if (sent) {
         engine->submits++;
@@ -224,9 +241,7 @@ static void pump_waits(struct client_engine *engine) {
         wait.timeout_ms = ENGINE_WAIT_MS;
         message.kind_case = ORDAIN__V1__REQUEST__KIND_WAIT;
         message.wait = &wait;
-        uint32_t timeout_ms = engine->client->config.timeout_ms;
-        uint32_t extra_ms = timeout_ms < WAIT_CALL_EXTRA_MS ? timeout_ms : WAIT_CALL_EXTRA_MS;
-        if (!call(request, &message, ENGINE_WAIT_MS + extra_ms)) {
+        if (!call(request, &message, ENGINE_WAIT_MS + patience_ms(engine))) {
             take_back(request, &engine->waiting);
             break;
         }

@@ -305,13 +305,62 @@ struct ordain_status {
     bool syncing;
     bool intake_open;
     uint32_t links_up;
-    uint64_t peers_up; /* bit i: replica i */
+    uint64_t peers_up;                     /* bit i: replica i */
+    uint32_t evidence[ORDAIN_REPLICA_MAX]; /* [i]: pieces that it keeps against replica i */
     uint32_t counter_count;
     struct ordain_counter counters[ORDAIN_COUNTER_MAX];
 };
 
 /* Asks every replica at once (or the pinned one); `out` has room for all. *count gets how many were written. Blocks. */
 enum ordain_error ordain_status(struct ordain *client, struct ordain_status *out, uint32_t *count, uint32_t timeout_ms);
+
+/* ---- Evidence --------------------------------------------------------------------------------------------------- */
+
+/* What a replica signs, and signs once for each view and seq. */
+enum ordain_statement {
+    ORDAIN_STATEMENT_PRE_PREPARE = 1, /* proposes a batch for (view, seq) */
+    ORDAIN_STATEMENT_PREPARE,         /* votes for one */
+    ORDAIN_STATEMENT_VIEW_CHANGE,     /* leaves for a view */
+    ORDAIN_STATEMENT_NEW_VIEW,        /* opens one, as its primary */
+    ORDAIN_STATEMENT_ATTESTATION,     /* the state that it has after seq */
+};
+
+/* "PRE-PREPARE", "ATTESTATION", ...; never NULL. */
+const char *ordain_statement_name(enum ordain_statement statement);
+
+/* Verified evidence: one replica signed two statements of one kind about one place that say different things. */
+struct ordain_evidence {
+    uint32_t culprit;
+    enum ordain_statement statement;
+    uint64_t epoch;
+    uint64_t view; /* 0 for attestations */
+    uint64_t seq;  /* 0 for VIEW_CHANGE and NEW_VIEW */
+    struct {
+        uint8_t digest[ORDAIN_HASH_SIZE];     /* of the batch, the message, or the state */
+        uint64_t height;                      /* attestations: the newest block, and its hash */
+        uint8_t block_hash[ORDAIN_HASH_SIZE]; /* zeros otherwise */
+    } said[2];
+};
+
+#define ORDAIN_EVIDENCE_BYTES_MAX (4u << 20) /* more than all replicas of a channel keep */
+
+/*
+ * Asks every replica at once (or the pinned one) for the evidence that it keeps, against all replicas or (`against` not
+ * ORDAIN_ANY_REPLICA) one. Each piece is verified, and each contradiction is taken once, whoever keeps it; a replica
+ * whose evidence does not verify becomes suspect. *evidence is malloc'ed: the bytes of a file for
+ * ordain_evidence_verify, of *count pieces. Blocks. NOT_FOUND: those that answered keep none that verifies;
+ * UNREACHABLE, INVALID, NO_MEMORY.
+ */
+enum ordain_error ordain_evidence_fetch(struct ordain *client, uint8_t **evidence, size_t *size, uint32_t *count,
+                                        int against, uint32_t timeout_ms, char *why, size_t why_size);
+
+/*
+ * Checks a file of evidence (or several end to end) against the genesis block alone; asks nobody. *out is malloc'ed and
+ * gets what its pieces prove, *count contradictions, each once. `why` (may be NULL) gets a sentence. INVALID: not a genesis block. UNVERIFIED: a piece of it
+ * proves nothing, and then none is given out. NO_MEMORY.
+ */
+enum ordain_error ordain_evidence_verify(struct ordain_evidence **out, uint32_t *count, struct ordain_bytes genesis,
+                                         struct ordain_bytes evidence, char *why, size_t why_size);
 
 #ifdef __cplusplus
 }

@@ -43,6 +43,9 @@ static void take_status(struct ordain_status *out, const struct ordain *client,
         if (said->peers_up[i] < ORDAIN_REPLICA_MAX)
             out->peers_up |= ord_replica_bit(said->peers_up[i]);
     out->links_up = ord_replica_count(out->peers_up);
+    for (size_t i = 0; i < said->n_evidence; i++)
+        if (said->evidence[i]->replica < ORDAIN_REPLICA_MAX)
+            out->evidence[said->evidence[i]->replica] = said->evidence[i]->pieces;
     for (size_t i = 0; i < said->n_counters && out->counter_count < ORDAIN_COUNTER_MAX; i++) {
         struct ordain_counter *counter = &out->counters[out->counter_count++];
         client_clean(counter->name, sizeof(counter->name), said->counters[i]->name);

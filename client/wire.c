@@ -61,6 +61,8 @@ static Ordain__V1__Response__KindCase answer_to(Ordain__V1__Request__KindCase as
         return ORDAIN__V1__RESPONSE__KIND_REPLICA;
     case ORDAIN__V1__REQUEST__KIND_CLIENT:
         return ORDAIN__V1__RESPONSE__KIND_CLIENT;
+    case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
+        return ORDAIN__V1__RESPONSE__KIND_EVIDENCE;
     case ORDAIN__V1__REQUEST__KIND__NOT_SET:
     default:
         return ORDAIN__V1__RESPONSE__KIND__NOT_SET;

@@ -20,6 +20,16 @@
 
 struct ord_core; /* each protocol has its own */
 
+/*
+ * Proofs of stable checkpoints: certificates of a quorum of attestations, opaque to a core. `verify` must be callable from any
+ * thread: the seq that the certificate proves, if it proves one for this network and epoch. INVALID, MISMATCH, BAD_SIGNATURE.
+ */
+struct ord_checkpoint_ops {
+    const void *context;
+    size_t size_max; /* of a certificate, in bytes */
+    enum ord_err (*verify)(const void *context, uint64_t *seq, struct ord_span certificate);
+};
+
 struct ord_core_config {
     ord_node_id self;
     uint32_t replica_count; /* 1 .. ORD_REPLICA_MAX */
@@ -30,6 +40,8 @@ struct ord_core_config {
     uint32_t batch_bytes_max;     /* a batch's bytes, at most */
     uint64_t body_bytes_max;      /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
     uint32_t retransmit_ms;       /* ask for what is missing when nothing moved for so long */
+    uint32_t request_timeout_ms;  /* work that waits longer makes a backup suspect the primary */
+    struct ord_checkpoint_ops checkpoints; /* pbft only */
     const struct ord_crypto_ops *crypto;
 };
 
@@ -62,6 +74,7 @@ enum ord_event_type {
     ORD_EVENT_APPLIED,   /* a delivered batch was executed */
     ORD_EVENT_ATTESTED,  /* a certificate of 2f + 1 (Raft: a majority of) matching attestations exists */
     ORD_EVENT_SYNCED,    /* state transfer brought the channel to this seq */
+    ORD_EVENT_WORK,      /* since when work waits here; told when it changes */
 };
 
 struct ord_event {
@@ -72,7 +85,6 @@ struct ord_event {
             const struct ord_record *records; /* sorted by (table, key); all that PERSIST kept and FORGET left */
             size_t record_count;
             uint64_t applied_seq; /* highest executed seq on disk; 0: none */
-            uint64_t stable_seq;  /* highest seq with a certificate of 2f + 1 on disk; <= applied_seq */
         } start;
         const struct ord_verified *message;
         struct {
@@ -86,10 +98,19 @@ struct ord_event {
         } judged;
         struct {
             uint64_t seq;
-        } applied, synced;
+            uint32_t envelopes;   /* that were executed since the last APPLIED, and not dropped */
+            uint32_t waits;       /* of them those that stood in this replica's pool: */
+            uint64_t wait_sum_ms; /* for so long together, since there is this leader */
+        } applied;
         struct {
             uint64_t seq;
-        } attested;
+            struct ord_span certificate; /* proves seq; copied */
+        } attested, synced;
+        struct {
+            /* On the event's clock: since when the oldest request that was admitted here, and is not executed, waits; or
+             * since when the open block is overdue, if that is earlier. UINT64_MAX: nothing waits. */
+            uint64_t since_ms;
+        } work;
     };
 };
 
@@ -101,7 +122,7 @@ enum ord_effect_type {
     ORD_EFFECT_DELIVER, /* seq is decided: execute it. Given in order, each seq once, null batches included */
     ORD_EFFECT_WAKE_AT, /* TICK at this time or a little later; replaces an earlier WAKE_AT */
     ORD_EFFECT_SYNC,    /* we are behind: bring the channel to the newest certified point at or above `seq` */
-    ORD_EFFECT_LEADER,  /* who leads now */
+    ORD_EFFECT_LEADER,  /* who leads now; what of earlier views is not decided may have to be proposed again */
     ORD_EFFECT_REJECT, /* a proposal was not taken, and why: NO_SPACE (window full), FORBIDDEN (not leading), INVALID */
     ORD_EFFECT_EVIDENCE, /* two signed statements that no honest replica makes */
 };
@@ -117,13 +138,15 @@ struct ord_effect {
         struct {
             ord_replica_set to; /* never contains self */
             struct ord_span bytes;
+            struct ord_span body; /* the message goes on with these; often empty */
             bool after_persist;
         } send;
         struct {
             uint64_t view;
             uint64_t seq;
             struct ord_hash digest;
-            struct ord_span batch; /* valid until the step that gets its JUDGED, or until SYNCED passes seq */
+            struct ord_span
+                batch; /* valid until the step that gets its JUDGED, that gets a SYNCED past seq, or that gives LEADER */
         } judge;
         struct {
             uint64_t seq;
@@ -136,7 +159,7 @@ struct ord_effect {
             uint64_t seq;
         } sync;
         struct {
-            ord_node_id leader; /* ORD_NO_NODE: none known */
+            ord_node_id leader; /* ORD_NO_NODE: none, a view change is under way */
             uint64_t view;
         } leader;
         struct {
@@ -158,8 +181,10 @@ struct ord_effects {
 struct ord_status {
     uint64_t view;
     ord_node_id leader;
-    bool leading;     /* this replica proposes */
-    bool can_propose; /* a PROPOSE of batch_bytes_max would be taken now */
+    bool leading;          /* this replica proposes */
+    bool changing;         /* a view change is under way: `view` is not installed yet, and `leader` is ORD_NO_NODE */
+    uint64_t view_changes; /* begun since START */
+    bool can_propose;      /* a PROPOSE of batch_bytes_max would be taken now */
     uint64_t delivered_seq;
     uint64_t stable_seq;
     uint64_t proposed_seq;     /* highest seq seen in a pre-prepare or entry */
@@ -184,6 +209,11 @@ struct ord_protocol {
      */
     enum ord_err (*authenticate)(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
                                  struct ord_span bytes);
+    size_t (*message_size_max)(const struct ord_core_config *config);
+    /* How many signatures `authenticate` may check for these bytes, at most; looks at them and nothing more. */
+    uint32_t (*cost)(struct ord_span bytes);
+    /* Is it worth its cost: could `step` make use of a message like this? A look at its outside, before anything is checked. */
+    bool (*wants)(const struct ord_core *core, struct ord_span bytes);
     enum ord_err (*step)(struct ord_core *core, struct ord_effects *out, const struct ord_event *event);
     void (*status)(const struct ord_core *core, struct ord_status *out);
     /* The table whose records hold decided bodies by seq, and how to get the batch out of such a record. */

@@ -42,12 +42,27 @@ static enum ord_err solo_authenticate(struct ord_verified *out, const struct ord
     return ORD_ERR_FORBIDDEN; /* nobody else is in this channel */
 }
 
+static size_t solo_message_size_max(const struct ord_core_config *config) {
+    (void) config;
+    return 0;
+}
+
+static bool solo_wants(const struct ord_core *core, struct ord_span bytes) {
+    (void) core;
+    (void) bytes;
+    return false;
+}
+
+static uint32_t solo_cost(struct ord_span bytes) {
+    (void) bytes;
+    return 0;
+}
+
 static enum ord_err start(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
-    if (core->started || event->start.stable_seq > event->start.applied_seq)
+    if (core->started)
         return ORD_ERR_WRONG_STATE;
     core->started = true;
     core->delivered_seq = event->start.applied_seq;
-    core->stable_seq = event->start.stable_seq;
     core->effects[0] = (struct ord_effect) {.type = ORD_EFFECT_LEADER, .leader = {.leader = 0, .view = 0}};
     out->count = 1;
     return ORD_OK;
@@ -104,6 +119,7 @@ static enum ord_err solo_step(struct ord_core *core, struct ord_effects *out, co
     case ORD_EVENT_PERSISTED:
     case ORD_EVENT_APPLIED:
     case ORD_EVENT_SYNCED:
+    case ORD_EVENT_WORK:
         return ORD_OK;
     }
     return ORD_ERR_INVALID;
@@ -130,6 +146,9 @@ const struct ord_protocol ord_solo = {
     .memory_size = solo_memory_size,
     .init = solo_init,
     .authenticate = solo_authenticate,
+    .message_size_max = solo_message_size_max,
+    .cost = solo_cost,
+    .wants = solo_wants,
     .step = solo_step,
     .status = solo_status,
     .body_table = TABLE_LOG,

@@ -1,7 +1,7 @@
 /*
  * Admission: what clients submit to this replica, and what backups forward to it. Size, channel, identity, clock, replay and
  * quota are judged here at once; signatures in the client pool; then the envelope is in the pool and the client is told
- * ACCEPTED, which promises no more than that. A backup forwards its pool's envelopes to the leader, again when they stay.
+ * ACCEPTED, which promises no more than that.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@ enum {
     CHECKS_BYTES_PART = 8,  /* of the pool's bytes, for one source */
     REQUEST_ENVELOPES_MAX = 4096,
     RETRY_AFTER_MS = 20,
+    FORWARD_SLACK_S = 300,
     POOL_AGE_MAX_MS = 120000, /* an envelope that stayed so long is dropped: its client submits again */
 };
 
@@ -66,12 +67,14 @@ static void refuse_err(struct submit_result *result, enum ord_err err) {
 }
 
 /* A certificate's time of validity, by this replica's clock: a matter of admission, never of agreed execution. */
-static bool clock_allows(int64_t not_before_s, int64_t not_after_s) {
+static bool clock_allows(int64_t not_before_s, int64_t not_after_s, bool foreign) {
     int64_t now_s = (int64_t) time(NULL);
-    return now_s >= not_before_s && now_s <= not_after_s;
+    /* Another replica admitted it by its own clock: clocks that differ a little must not make it suspect the leader. */
+    int64_t slack_s = foreign ? FORWARD_SLACK_S : 0;
+    return now_s + slack_s >= not_before_s && now_s - slack_s <= not_after_s;
 }
 
-static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope,
+static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope, bool foreign,
                                struct submit_result *result) {
     struct crypto_identity identity;
     if (channel_client_find(replica->channel, &result->client_index, &envelope->client) != NULL) {
@@ -84,7 +87,7 @@ static bool admit_registration(struct replica *replica, const struct channel_env
         refuse_err(result, err);
         return false;
     }
-    if (!clock_allows(identity.not_before_s, identity.not_after_s)) {
+    if (!clock_allows(identity.not_before_s, identity.not_after_s, foreign)) {
         refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "certificate has expired or is not valid yet");
         return false;
     }
@@ -92,9 +95,9 @@ static bool admit_registration(struct replica *replica, const struct channel_env
 }
 
 static bool admit_sequence(struct replica *replica, const struct channel_envelope *envelope, uint32_t client_index,
-                           struct submit_result *result) {
+                           bool foreign, struct submit_result *result) {
     const struct channel_client *client = channel_client_get(replica->channel, client_index);
-    if (!clock_allows(client->not_before_s, client->not_after_s)) {
+    if (!clock_allows(client->not_before_s, client->not_after_s, foreign)) {
         refuse(result, ORDAIN__V1__STATUS__FORBIDDEN, "certificate has expired or is not valid yet");
         return false;
     }
@@ -123,19 +126,29 @@ enum ord_err admission_init(struct replica *replica) {
 }
 
 /* A connection's number is an address, and so no replica's. */
+static bool is_foreign(uint64_t source) {
+    return source < ORD_REPLICA_MAX;
+}
+
 static uint64_t source_of(const struct submission *submission) {
     return submission->request == NULL ? submission->forwarded_by : net_request_source(submission->request->net);
 }
 
 /* The envelope's key is another's, or may be. */
 static void refuse_key(struct replica *replica, struct submit_result *result, enum ord_err err, struct pool_key key,
-                       struct ord_span bytes) {
+                       uint64_t source, struct ord_span bytes) {
+    struct pool_entry *settled = pool_find(&replica->pool, key);
     /* What is being checked may be a forgery: nothing may be concluded from it. */
     if (err == ORD_ERR_BUSY)
         refuse(result, ORDAIN__V1__STATUS__BUSY, "an envelope with this sequence number is being checked");
-    else if (pool_find_same(&replica->pool, key, bytes) == pool_find(&replica->pool, key))
+    else if (pool_find_same(&replica->pool, key, bytes) == settled) {
         result->status = ORDAIN__V1__STATUS__ACCEPTED; /* submitted again while it waits */
-    else
+        if (settled->foreign && !is_foreign(source)) { /* it is ours to look after now */
+            settled->foreign = false;
+            if (settled->state == POOL_PASSED)
+                pool_set_state(&replica->pool, settled, POOL_READY);
+        }
+    } else
         refuse(result, ORDAIN__V1__STATUS__DUPLICATE, "another envelope with this sequence number waits here");
 }
 
@@ -158,20 +171,22 @@ static struct pool_entry *admit(struct replica *replica, struct check_chunk *chu
         refuse_err(result, err);
         return NULL;
     }
-    if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, result)
-                                   : !admit_sequence(replica, &envelope, client_index, result))
+    bool foreign = is_foreign(source);
+    if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, foreign, result)
+                                   : !admit_sequence(replica, &envelope, client_index, foreign, result))
         return NULL;
     struct pool_entry *entry = NULL;
     struct pool_key pool_key = admission_key(client_index, &envelope.client, envelope.sequence);
     err = pool_add(&replica->pool, &entry, pool_key, source, bytes, replica->now_ms);
     if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY) {
-        refuse_key(replica, result, err, pool_key, bytes);
+        refuse_key(replica, result, err, pool_key, source, bytes);
         return NULL;
     }
     if (err != ORD_OK) {
         refuse_err(result, err);
         return NULL;
     }
+    entry->foreign = foreign;
     uint32_t i = chunk->count++;
     chunk->items[i].key = key;
     chunk->items[i].signature = envelope.signature;
@@ -200,11 +215,9 @@ static void answer(struct replica *replica, struct submission *submission) {
 }
 
 static void checked(struct replica *replica, struct submit_result *result, struct pool_entry *entry, bool ok) {
-    enum ord_err err = ok ? pool_settle(&replica->pool, entry) : ORD_ERR_BAD_SIGNATURE;
+    enum ord_err err = ok ? pool_settle(&replica->pool, entry, replica->now_ms) : ORD_ERR_BAD_SIGNATURE;
     if (err == ORD_OK) {
         result->status = ORDAIN__V1__STATUS__ACCEPTED;
-        if (replica->first_ready_ms == 0)
-            replica->first_ready_ms = replica->now_ms;
         return;
     }
     if (err == ORD_ERR_EXISTS) {
@@ -321,7 +334,7 @@ void admission_submit(struct replica *replica, struct api_request *request) {
     admit_all(replica, submission, next_submitted, submit);
 }
 
-/* ---- forwarding ---- */
+/* ---- what others forward ---- */
 
 static struct ord_span next_forwarded(void *context, uint32_t index) {
     (void) index;
@@ -344,44 +357,6 @@ void admission_forwarded(struct replica *replica, struct frame *frame, struct or
     admit_all(replica, submission, next_forwarded, &batch);
 }
 
-static void send_forward(struct replica *replica, struct ord_writer *writer, uint32_t count) {
-    if (count == 0 || channel_batch_end(writer, count) != ORD_OK)
-        return;
-    struct ord_span bytes = ord_writer_span(writer);
-    links_send(replica, ord_replica_bit(replica->leader), LINK_FORWARD, &bytes, 1);
-    count_add(&replica->counters.envelopes_forwarded, count);
-}
-
-/*
- * A backup sends what is ready to the leader. Forwarded entries go to the list's end, so the fresh ones and those that are due
- * again are found at its head.
- */
-void admission_forward(struct replica *replica) {
-    if (replica->leader == replica->config.replica || replica->leader == ORD_NO_NODE || replica->pool.ready.count == 0)
-        return;
-    uint64_t again_ms = replica->channel_config->request_timeout_ms;
-    struct ord_writer writer = ord_writer_of(replica->batch_buffer, replica->core_config.batch_bytes_max);
-    uint32_t count = 0;
-    channel_batch_begin(&writer, 0);
-    for (uint32_t left = replica->pool.ready.count; left > 0; left--) {
-        struct pool_entry *entry = replica->pool.ready.head;
-        if (entry->forwarded && replica->now_ms < entry->forwarded_ms + again_ms)
-            break;
-        if (writer.size + 4 + entry->size > writer.capacity || count == CHANNEL_BATCH_ENVELOPES_MAX) {
-            send_forward(replica, &writer, count);
-            writer = ord_writer_of(replica->batch_buffer, replica->core_config.batch_bytes_max);
-            channel_batch_begin(&writer, 0);
-            count = 0;
-        }
-        channel_batch_add(&writer, ord_span_of(entry->bytes, entry->size));
-        count++;
-        entry->forwarded = true;
-        entry->forwarded_ms = replica->now_ms;
-        pool_set_state(&replica->pool, entry, POOL_READY); /* to the end */
-    }
-    send_forward(replica, &writer, count);
-}
-
 /* ---- sweeping ---- */
 
 static bool is_over(struct replica *replica, const struct pool_entry *entry) {
@@ -391,8 +366,10 @@ static bool is_over(struct replica *replica, const struct pool_entry *entry) {
     if (channel_envelope_decode(&envelope, ord_span_of(entry->bytes, entry->size)) != ORD_OK)
         return true;
     const struct channel_client *client = channel_client_find(replica->channel, &(uint32_t) {0}, &envelope.client);
+    /* A client table that is full since has no room for a newcomer, and never will: nobody is to be blamed for that. */
     if (entry->key.client_index == UINT32_MAX)
-        return client != NULL;
+        return client != NULL ||
+               channel_client_count(replica->channel) >= channel_configuration(replica->channel)->clients_max;
     return client == NULL || channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_OLD ||
            channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_SEEN;
 }
@@ -400,8 +377,10 @@ static bool is_over(struct replica *replica, const struct pool_entry *entry) {
 /* Looks at the oldest of each list only: a fixed cost, and what is executed in order is over in order. */
 void admission_sweep(struct replica *replica) {
     enum { LOOK_MAX = 4096 };
-    struct pool_entry *heads[] = {replica->pool.ready.head, replica->pool.proposed.head};
-    for (size_t i = 0; i < 2; i++)
+    const struct pool *pool = &replica->pool;
+    struct pool_entry *heads[] = {pool->ready.head, pool->sent.head, pool->spread.head, pool->passed.head,
+                                  pool->proposed.head};
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         for (uint32_t left = LOOK_MAX; heads[i] != NULL && left > 0; left--) {
             struct pool_entry *next = heads[i]->next;
             if (is_over(replica, heads[i]))

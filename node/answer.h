@@ -38,6 +38,9 @@ void answer_wait_prepare(struct api_request *request);
 /* Moves over what is final; true when all are. */
 bool answer_wait_ready(struct service *service, struct api_request *request);
 
+/* answer_evidence.c */
+void answer_evidence(struct service *service, struct api_request *request);
+
 /* answer_deliver.c */
 void answer_deliver(struct service *service, struct api_request *request);
 /* The range asked for, with what is certified now. BUSY: its first block is not there yet. */

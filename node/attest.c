@@ -106,6 +106,15 @@ static void block_certified(struct replica *replica, const struct channel_certif
     service_certified(replica, height, certificate);
 }
 
+void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate) {
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t size = channel_certificate_encode(bytes, certificate);
+    struct ord_event event = {.type = ORD_EVENT_ATTESTED,
+                              .now_ms = replica->now_ms,
+                              .attested = {.seq = certificate->statement.seq, .certificate = ord_span_of(bytes, size)}};
+    replica_step(replica, &event);
+}
+
 /*
  * The core truncates its log at `low`. That lags behind the newest stable checkpoint by up to half a checkpoint interval, though
  * any block may make one: a replica that lost a frame can then ask for it again, where it would need a state transfer
@@ -116,15 +125,16 @@ static void truncate_log(struct replica *replica) {
     struct ord_status core;
     replica->protocol->status(replica->core, &core);
     uint64_t stable_seq = attest->stable.statement.seq;
-    bool full = core.body_bytes > replica->core_config.body_bytes_max / 4;
-    if (!full && stable_seq < attest->low_seq + replica->core_config.checkpoint_interval / 2)
+    /* A window that is half full must not wait for a point that there may be no room for. */
+    bool full = core.body_bytes > replica->core_config.body_bytes_max / 4 ||
+                stable_seq >= core.stable_seq + replica->core_config.window / 2;
+    uint64_t low_seq = attest->low.count == 0 ? 0 : attest->low.statement.seq;
+    if (!full && stable_seq < low_seq + replica->core_config.checkpoint_interval / 2)
         return;
-    uint64_t low_seq = full ? stable_seq : attest->low_seq;
-    attest->low_seq = stable_seq;
-    if (low_seq <= core.stable_seq)
-        return;
-    struct ord_event event = {.type = ORD_EVENT_ATTESTED, .now_ms = replica->now_ms, .attested = {.seq = low_seq}};
-    replica_step(replica, &event);
+    const struct channel_certificate low = full ? attest->stable : attest->low;
+    attest->low = attest->stable;
+    if (low.count > 0 && low.statement.seq > core.stable_seq)
+        attest_tell_core(replica, &low);
 }
 
 /* The newest stable checkpoint is executed here. */
@@ -161,8 +171,7 @@ static void checkpoint_stable(struct replica *replica, const struct channel_cert
         attest_settle(replica);
         return;
     }
-    struct ord_event event = {.type = ORD_EVENT_ATTESTED, .now_ms = replica->now_ms, .attested = {.seq = seq}};
-    replica_step(replica, &event); /* ahead of us: the core decides whether its log gets it there */
+    attest_tell_core(replica, certificate); /* ahead of us: the core decides whether its log gets it there */
 }
 
 /* At least f + 1 say so, each verified. */
@@ -181,17 +190,32 @@ static void certified(struct replica *replica, const struct channel_certificate 
         checkpoint_stable(replica, certificate);
 }
 
+/* Does its signer contradict what it attested before? Verified. */
+static void compare(struct replica *replica, const struct channel_attestation *attestation) {
+    struct channel_attestation kept;
+    if (channel_collector_find(replica->attest.collector, &kept, attestation->signer, attestation->statement.seq) &&
+        !channel_statement_equal(&kept.statement, &attestation->statement))
+        accuse_attestations(replica, &kept, attestation);
+}
+
+/* A liar may tell each of us something else; what it told those who made this certificate is in it. Verified. */
+static void compare_all(struct replica *replica, const struct channel_certificate *certificate) {
+    for (uint32_t i = 0; i < certificate->count; i++) {
+        const struct channel_attestation attestation = {.statement = certificate->statement,
+                                                        .signer = certificate->signers[i],
+                                                        .signature = certificate->signatures[i]};
+        compare(replica, &attestation);
+    }
+}
+
 static void collect(struct replica *replica, const struct channel_attestation *attestation) {
     struct channel_certificate certificate;
     enum ord_err err = channel_collector_add(replica->attest.collector, &certificate, attestation,
                                              channel_weak_quorum(replica->channel_config));
     if (err == ORD_OK)
         certified(replica, &certificate);
-    else if (err == ORD_ERR_MISMATCH) {
-        count_add(&replica->counters.evidence, 1);
-        node_log(NODE_LOG_WARN, "contradicting_attestations", "culprit=%" PRIu32 " seq=%" PRIu64, attestation->signer,
-                 attestation->statement.seq);
-    }
+    else if (err == ORD_ERR_MISMATCH)
+        compare(replica, attestation);
 }
 
 static void send_attestation(struct replica *replica, ord_replica_set to) {
@@ -263,6 +287,7 @@ static void job_done(struct replica *replica, struct work *work) {
     } else if (!job->ok) {
         count_add(&replica->counters.attestations_bad, 1);
     } else if (job->certificate != NULL) {
+        compare_all(replica, job->certificate);
         certified(replica, job->certificate);
     } else {
         struct peer *peer = job->frame->peer;

@@ -32,6 +32,24 @@ static void forget(struct replica *replica, uint8_t table, uint64_t key) {
         replica_fail(replica, err, "forget");
 }
 
+/* Executed. Those whose signatures are being checked are still referred to; the sweep removes them later. */
+static void remove_pooled(struct replica *replica, const struct channel_entry *entry) {
+    bool registration = entry->sequence == 0;
+    const struct channel_client *client = channel_client_get(replica->channel, entry->client_index);
+    ORD_ASSERT(client != NULL);
+    struct pool_entry *pooled =
+        pool_find(&replica->pool, registration ? admission_key(UINT32_MAX, &client->fingerprint, 0)
+                                               : admission_key(entry->client_index, NULL, entry->sequence));
+    if (pooled != NULL) {
+        uint64_t since_ms = pooled->since_ms > replica->leader_since_ms ? pooled->since_ms : replica->leader_since_ms;
+        replica->waits++;
+        replica->wait_sum_ms += replica->now_ms - since_ms;
+        pool_remove(&replica->pool, pooled);
+    }
+    if (entry->seq == replica->executing_seq) /* else it was executed before its block was closed */
+        pool_executed(&replica->pool, registration ? UINT32_MAX : entry->client_index, replica->now_ms);
+}
+
 enum ord_err replica_block_sink(void *context, const struct channel_block *block) {
     struct replica *replica = context;
     uint8_t header[CHANNEL_HEADER_SIZE];
@@ -40,15 +58,8 @@ enum ord_err replica_block_sink(void *context, const struct channel_block *block
     enum ord_err err = ledger_put_block(replica->ledger, height, ord_span_of(header, sizeof(header)), block->data);
     for (uint32_t i = 0; err == ORD_OK && i < block->header.envelope_count; i++) {
         const struct channel_entry *entry = &block->entries[i];
-        const struct channel_client *client = channel_client_get(replica->channel, entry->client_index);
-        ORD_ASSERT(client != NULL);
         err = ledger_put_index(replica->ledger, entry->client_index, entry->sequence, height, i);
-        struct pool_entry *pooled =
-            pool_find(&replica->pool, entry->sequence == 0 ? admission_key(UINT32_MAX, &client->fingerprint, 0)
-                                                           : admission_key(entry->client_index, NULL, entry->sequence));
-        /* Those whose signatures are being checked are still referred to; the sweep removes them later. */
-        if (pooled != NULL)
-            pool_remove(&replica->pool, pooled);
+        remove_pooled(replica, entry);
     }
     count_add(&replica->counters.blocks_closed, 1);
     return err;
@@ -63,9 +74,22 @@ void replica_note_open(struct replica *replica) {
     replica->open_since_ms = replica->now_ms;
 }
 
+/* What was just executed into the open block waits no longer: what is left in the pool is what the leader still owes. */
+static void remove_executed(struct replica *replica, uint64_t height, uint32_t count) {
+    struct channel_open_block open;
+    channel_open(replica->channel, &open);
+    for (uint32_t i = open.height == height ? count : 0; i < open.envelope_count; i++)
+        remove_pooled(replica, &open.entries[i]);
+}
+
 static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch) {
+    struct channel_open_block before;
+    channel_open(replica->channel, &before);
+    uint64_t before_height = before.height;
+    uint32_t before_count = before.envelope_count;
     const struct channel_sink sink = {.context = replica, .block = replica_block_sink};
     struct channel_applied applied;
+    replica->executing_seq = seq;
     enum ord_err err = channel_apply(replica->channel, &applied, seq, batch, &sink);
     if (err != ORD_OK) {
         replica_fail(replica, err, "executing a batch");
@@ -73,18 +97,29 @@ static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch
     }
     count_add(&replica->counters.batches_executed, 1);
     count_add(&replica->counters.envelopes_accepted, applied.accepted);
+    replica->executed += applied.accepted;
     count_add(&replica->counters.envelopes_duplicate, applied.duplicates);
     count_add(&replica->counters.envelopes_refused, applied.refused);
     replica->state_changed = true;
     replica->commit_urgent = true;
+    remove_executed(replica, before_height, before_count);
     if (applied.attest)
         attest_at(replica, seq);
     replica_note_open(replica);
 }
 
-static void evidence(struct replica *replica, const struct ord_effect *effect) {
-    count_add(&replica->counters.evidence, 1);
-    node_log(NODE_LOG_WARN, "contradicting_statements", "culprit=%" PRIu32, effect->evidence.culprit);
+/* Of views that were left nothing is to be judged, and what was proposed in them may come to nothing. */
+static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t view) {
+    replica->leader = leader;
+    replica->leader_since_ms = replica->now_ms;
+    replica->view = view;
+    replica->cut_height = 0;
+    judge_drop(replica, UINT64_MAX);
+    pool_leader_changed(&replica->pool);
+    if (leader == ORD_NO_NODE)
+        node_log(NODE_LOG_WARN, "view_change", "view=%" PRIu64, view);
+    else
+        node_log(NODE_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, view, leader);
 }
 
 void replica_carry_out(struct replica *replica, const struct ord_effect *effect) {
@@ -96,7 +131,8 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
         forget(replica, effect->forget.table, effect->forget.key);
         break;
     case ORD_EFFECT_SEND:
-        links_send(replica, effect->send.to, LINK_CORE, &effect->send.bytes, 1);
+        links_send(replica, effect->send.to, LINK_CORE,
+                   (const struct ord_span[]) {effect->send.bytes, effect->send.body}, 2);
         break;
     case ORD_EFFECT_JUDGE:
         judge_begin(replica, effect->judge.view, effect->judge.seq, &effect->judge.digest, effect->judge.batch);
@@ -111,15 +147,13 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
         sync_wanted(replica, effect->sync.seq);
         break;
     case ORD_EFFECT_LEADER:
-        replica->leader = effect->leader.leader;
-        replica->view = effect->leader.view;
-        node_log(NODE_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, replica->view, replica->leader);
+        leader_changed(replica, effect->leader.leader, effect->leader.view);
         break;
     case ORD_EFFECT_REJECT:
         replica->rejected = effect->reject.err;
         break;
     case ORD_EFFECT_EVIDENCE:
-        evidence(replica, effect);
+        accuse_votes(replica, effect->evidence.first, effect->evidence.second);
         break;
     }
 }
@@ -141,7 +175,15 @@ void replica_step(struct replica *replica, const struct ord_event *event) {
     uint64_t after = channel_applied_seq(replica->channel);
     if (after == before || event->type == ORD_EVENT_SYNCED || replica->fatal)
         return;
-    struct ord_event applied = {.type = ORD_EVENT_APPLIED, .now_ms = replica->now_ms, .applied = {.seq = after}};
+    struct ord_event applied = {.type = ORD_EVENT_APPLIED,
+                                .now_ms = replica->now_ms,
+                                .applied = {.seq = after,
+                                            .envelopes = replica->executed,
+                                            .waits = replica->waits,
+                                            .wait_sum_ms = replica->wait_sum_ms}};
+    replica->executed = 0;
+    replica->waits = 0;
+    replica->wait_sum_ms = 0;
     replica_step(replica, &applied);
 }
 
@@ -165,8 +207,8 @@ void replica_write_state(struct replica *replica) {
     channel_clients_clean(replica->channel);
     struct channel_open_block open;
     channel_open(replica->channel, &open);
-    uint8_t applied[RECORD_SEQ_SIZE];
-    record_seq_encode(applied, channel_applied_seq(replica->channel));
+    uint8_t applied[RECORD_APPLIED_SIZE];
+    record_applied_encode(applied, channel_applied_seq(replica->channel), channel_bytes_since_point(replica->channel));
     put_meta(replica, RECORD_APPLIED, ord_span_of(applied, sizeof(applied)));
     uint8_t *refs = replica->record_buffer;
     size_t refs_size = record_open_encode(refs, &open);
@@ -177,15 +219,4 @@ void replica_write_state(struct replica *replica) {
         replica->tail_count = 0;
     }
     replica->state_changed = false;
-}
-
-void replica_write_low(struct replica *replica) {
-    struct ord_status core;
-    replica->protocol->status(replica->core, &core);
-    if (core.stable_seq == replica->core_stable_seq)
-        return;
-    uint8_t low[RECORD_SEQ_SIZE];
-    record_seq_encode(low, core.stable_seq);
-    put_meta(replica, RECORD_LOW, ord_span_of(low, sizeof(low)));
-    replica->core_stable_seq = core.stable_seq;
 }

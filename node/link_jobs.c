@@ -10,6 +10,8 @@
 #include "node/replica_internal.h"
 
 enum {
+    LINK_COST_LOOK = 1,   /* what costs more is looked at first */
+    LINK_COST_MAX = 2048, /* signatures to check at most, for the messages that are in the pool at a time */
     IGNORE_MS = 1000,
     CORE_BYTES_MIN = 29, /* the header that every message of a core has (docs/protocol.md) */
 };
@@ -50,6 +52,7 @@ struct core_job {
     struct frame *frame;
     struct ord_span bytes;
     struct ord_verified verified;
+    uint32_t cost;
     bool ignored;
     enum ord_err err;
 };
@@ -66,6 +69,7 @@ static void core_job_done(struct replica *replica, struct work *work) {
         node_log(NODE_LOG_DEBUG, "message_refused", "from=%" PRIu32 " err=%s", job->frame->peer->id,
                  ord_err_name(job->err));
     }
+    job->frame->peer->cost_open -= job->cost;
     link_job_end(job->frame->peer, sizeof(*job));
     frame_release(job->frame);
     free(job);
@@ -89,6 +93,17 @@ void link_core_received(struct replica *replica, struct frame *frame, struct ord
         count_add(&replica->counters.messages_refused, 1);
         return;
     }
+    /* A view change brings messages with hundreds of signatures: of those so many at a time, or a single one. */
+    struct peer *peer = frame->peer;
+    uint32_t cost = replica->protocol->cost(bytes);
+    if (cost > LINK_COST_LOOK && !replica->protocol->wants(replica->core, bytes)) {
+        count_add(&replica->counters.link_messages_useless, 1);
+        return;
+    }
+    if (peer->cost_open > 0 && (peer->cost_open > LINK_COST_MAX || cost > LINK_COST_MAX - peer->cost_open)) {
+        count_add(&replica->counters.link_jobs_over_share, 1);
+        return;
+    }
     struct core_job *job;
     if (!link_job_begin(replica, frame->peer, sizeof(*job)))
         return;
@@ -100,6 +115,8 @@ void link_core_received(struct replica *replica, struct frame *frame, struct ord
     job->replica = replica;
     job->frame = frame;
     job->bytes = bytes;
+    job->cost = cost;
+    peer->cost_open += cost;
     frame_hold(frame);
     count_add(&replica->counters.messages_authenticated, 1);
     replica_run_job(replica, replica->vote_pool, core_job_run, job);

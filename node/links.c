@@ -212,6 +212,12 @@ static void send_to(struct replica *replica, struct peer *peer, enum link_kind k
             memcpy(out, parts[i].data, parts[i].size);
         out += parts[i].size;
     }
+    const struct replica_seam *seam = &replica->seam;
+    if (seam->outgoing != NULL) {
+        if (!seam->outgoing(seam->context, peer->id, (uint8_t) kind, out - size, &size))
+            return;
+        ord_store_u32(frame->data + frame->used + 1, (uint32_t) size);
+    }
     frame->used += LINK_MESSAGE_HEADER + size;
     peer->queued_bytes += LINK_MESSAGE_HEADER + size;
 }

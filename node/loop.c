@@ -55,6 +55,7 @@ static void timers(struct replica *replica) {
     attest_resend(replica);
     admission_sweep(replica);
     sync_tick(replica);
+    forward_again(replica);
 }
 
 /*
@@ -73,7 +74,6 @@ static bool commit_wanted(struct replica *replica) {
 static void commit(struct replica *replica) {
     if (replica->state_changed)
         replica_write_state(replica);
-    replica_write_low(replica);
     if (replica->fatal || !commit_wanted(replica))
         return;
     replica->commit_urgent = false;
@@ -84,6 +84,7 @@ static void commit(struct replica *replica) {
         return;
     }
     count_add(&replica->counters.commits, 1);
+    accuse_committed(replica);
     service_committed(replica);
     struct ord_event event = {.type = ORD_EVENT_PERSISTED, .now_ms = replica->now_ms};
     replica_step(replica, &event);
@@ -128,6 +129,18 @@ bool replica_turn_full(struct replica *replica) {
     return true;
 }
 
+/* Since when does work wait that a leader should have done? */
+static void tell_work(struct replica *replica) {
+    uint64_t since_ms = pool_waiting_since(&replica->pool);
+    uint64_t cut_ms = propose_cut_ms(replica);
+    since_ms = cut_ms < since_ms ? cut_ms : since_ms;
+    if (since_ms == replica->work_since_ms)
+        return;
+    replica->work_since_ms = since_ms;
+    struct ord_event event = {.type = ORD_EVENT_WORK, .now_ms = replica->now_ms, .work = {.since_ms = since_ms}};
+    replica_step(replica, &event);
+}
+
 /* Nothing in here may send; links_flush at the end does, after the commit. */
 void replica_turn(struct replica *replica, struct work *work) {
     replica->now_ms = node_clock_ms();
@@ -143,9 +156,10 @@ void replica_turn(struct replica *replica, struct work *work) {
     judge_drain(replica);
     attest_settle(replica);
     timers(replica);
-    admission_forward(replica);
+    forward_fresh(replica);
     propose(replica);
     judge_drain(replica);
+    tell_work(replica);
     struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = replica->now_ms};
     replica_step(replica, &flush);
     judge_drain(replica);

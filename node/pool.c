@@ -28,8 +28,9 @@ enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes
     pool->client_envelopes_max = client_envelopes_max;
     pool->clients_max = clients_max;
     pool->buckets = calloc(buckets, sizeof(*pool->buckets));
-    pool->client_counts = calloc(clients_max, sizeof(*pool->client_counts));
-    if (pool->buckets == NULL || pool->client_counts == NULL) {
+    pool->client_counts = calloc((size_t) clients_max + 1, sizeof(*pool->client_counts));
+    pool->waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting));
+    if (pool->buckets == NULL || pool->client_counts == NULL || pool->waiting == NULL) {
         pool_deinit(pool);
         return ORD_ERR_NO_MEMORY;
     }
@@ -45,6 +46,7 @@ void pool_deinit(struct pool *pool) {
         }
     free(pool->buckets);
     free(pool->client_counts);
+    free(pool->waiting);
     memset(pool, 0, sizeof(*pool));
 }
 
@@ -118,9 +120,21 @@ enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_ke
 }
 
 static struct pool_list *list_of(struct pool *pool, enum pool_state state) {
-    if (state == POOL_CHECKING)
+    switch (state) {
+    case POOL_CHECKING:
         return NULL;
-    return state == POOL_READY ? &pool->ready : &pool->proposed;
+    case POOL_READY:
+        return &pool->ready;
+    case POOL_SENT:
+        return &pool->sent;
+    case POOL_SPREAD:
+        return &pool->spread;
+    case POOL_PASSED:
+        return &pool->passed;
+    case POOL_PROPOSED:
+        return &pool->proposed;
+    }
+    return NULL;
 }
 
 static void unlink_entry(struct pool *pool, struct pool_entry *entry) {
@@ -157,14 +171,65 @@ void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state
     list->bytes += entry->size;
 }
 
-enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry) {
+/* ---- who waits ---- */
+
+static uint32_t slot_of(const struct pool *pool, uint32_t client_index) {
+    return client_index < pool->clients_max ? client_index : pool->clients_max;
+}
+
+static void wait_append(struct pool *pool, uint32_t slot, uint64_t now_ms) {
+    struct pool_waiting *waiting = &pool->waiting[slot];
+    *waiting = (struct pool_waiting) {.since_ms = now_ms, .previous = pool->waiting_last, .listed = true};
+    if (pool->waiting_last == 0)
+        pool->waiting_first = slot + 1;
+    else
+        pool->waiting[pool->waiting_last - 1].next = slot + 1;
+    pool->waiting_last = slot + 1;
+}
+
+static void wait_unlink(struct pool *pool, uint32_t slot) {
+    struct pool_waiting *waiting = &pool->waiting[slot];
+    if (waiting->previous == 0)
+        pool->waiting_first = waiting->next;
+    else
+        pool->waiting[waiting->previous - 1].next = waiting->next;
+    if (waiting->next == 0)
+        pool->waiting_last = waiting->previous;
+    else
+        pool->waiting[waiting->next - 1].previous = waiting->previous;
+    *waiting = (struct pool_waiting) {.listed = false};
+}
+
+void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms) {
+    uint32_t slot = slot_of(pool, client_index);
+    if (!pool->waiting[slot].listed)
+        return;
+    wait_unlink(pool, slot);
+    wait_append(pool, slot, now_ms);
+}
+
+uint64_t pool_waiting_since(const struct pool *pool) {
+    return pool->waiting_first == 0 ? UINT64_MAX : pool->waiting[pool->waiting_first - 1].since_ms;
+}
+
+void pool_leader_changed(struct pool *pool) {
+    struct pool_list *lists[] = {&pool->proposed, &pool->spread, &pool->sent, &pool->passed};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        while (lists[i]->head != NULL)
+            pool_set_state(pool, lists[i]->head, POOL_READY);
+}
+
+/* ---- settled ones ---- */
+
+enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t now_ms) {
     ORD_ASSERT(entry->state == POOL_CHECKING);
     if (pool_find(pool, entry->key) != NULL)
         return ORD_ERR_EXISTS;
     if (share_is_taken(pool, entry->key))
         return ORD_ERR_NO_SPACE;
-    if (entry->key.client_index < pool->clients_max)
-        pool->client_counts[entry->key.client_index]++;
+    uint32_t slot = slot_of(pool, entry->key.client_index);
+    if (pool->client_counts[slot]++ == 0)
+        wait_append(pool, slot, now_ms);
     pool_set_state(pool, entry, POOL_READY);
     return ORD_OK;
 }
@@ -179,7 +244,8 @@ void pool_remove(struct pool *pool, struct pool_entry *entry) {
     *slot = entry->bucket_next;
     pool->envelopes--;
     pool->bytes -= entry->size;
-    if (entry->state != POOL_CHECKING && entry->key.client_index < pool->clients_max)
-        pool->client_counts[entry->key.client_index]--;
+    uint32_t client_slot = slot_of(pool, entry->key.client_index);
+    if (entry->state != POOL_CHECKING && --pool->client_counts[client_slot] == 0)
+        wait_unlink(pool, client_slot);
     free(entry);
 }

@@ -13,7 +13,10 @@
 
 enum pool_state {
     POOL_CHECKING, /* its signature is being checked */
-    POOL_READY,    /* may be proposed (or forwarded) */
+    POOL_READY,    /* to be proposed, or forwarded to the leader */
+    POOL_SENT,     /* forwarded to the leader, who is somebody else */
+    POOL_SPREAD,   /* forwarded to all, since it was not executed soon */
+    POOL_PASSED,   /* came from another replica, and went on to the leader */
     POOL_PROPOSED, /* stands in a batch under way */
 };
 
@@ -26,10 +29,10 @@ struct pool_key {
 struct pool_entry {
     struct pool_key key;
     enum pool_state state;
-    bool forwarded;
+    bool foreign;          /* another replica forwarded it */
     uint64_t source;       /* who gave it */
     uint64_t since_ms;     /* admitted */
-    uint64_t forwarded_ms; /* last sent to the leader */
+    uint64_t forwarded_ms; /* last sent on */
     struct pool_entry *bucket_next;
     struct pool_entry *previous; /* of the list of its state: checking ones are in none */
     struct pool_entry *next;
@@ -44,10 +47,24 @@ struct pool_list {
     uint64_t bytes;
 };
 
+/*
+ * A client with envelopes here: since when it waits for one of them, or for the next, to be executed. One whose envelopes
+ * are executed one after the other is served, however many more it has sent.
+ */
+struct pool_waiting {
+    uint64_t since_ms;
+    uint32_t previous; /* index + 1; 0: none */
+    uint32_t next;
+    bool listed;
+};
+
 struct pool {
     struct pool_entry **buckets;
     uint32_t bucket_mask;
-    uint32_t *client_counts; /* by client index, without those being checked: they may be somebody else's */
+    uint32_t *client_counts;      /* settled envelopes by client index; registrations together behind the last one */
+    struct pool_waiting *waiting; /* likewise */
+    uint32_t waiting_first;       /* index + 1, by rising since_ms */
+    uint32_t waiting_last;
     uint32_t clients_max;
     uint32_t envelopes_max;
     uint32_t client_envelopes_max;
@@ -55,6 +72,9 @@ struct pool {
     uint32_t envelopes; /* all states */
     uint64_t bytes;
     struct pool_list ready;
+    struct pool_list sent; /* by forwarded_ms, as are the next two */
+    struct pool_list spread;
+    struct pool_list passed;
     struct pool_list proposed;
 };
 
@@ -75,9 +95,15 @@ ORD_MUST_USE enum ord_err pool_add(struct pool *pool, struct pool_entry **out, s
  * Its signature is good: it gets the key and is READY. EXISTS: another one was sooner. NO_SPACE: the client's share is taken. After
  * an error it is CHECKING as before.
  */
-ORD_MUST_USE enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry);
+ORD_MUST_USE enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t now_ms);
 /* To READY or PROPOSED, of one that is settled. */
 void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state);
 void pool_remove(struct pool *pool, struct pool_entry *entry);
+/* An envelope of this client (UINT32_MAX: a registration) was executed. */
+void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms);
+/* Since when the client that waits longest does; UINT64_MAX: none waits. */
+uint64_t pool_waiting_since(const struct pool *pool);
+/* Nobody knows what becomes of what was proposed or forwarded: all of it is READY again. */
+void pool_leader_changed(struct pool *pool);
 
 #endif

@@ -30,22 +30,26 @@ static uint64_t cut_due(const struct replica *replica) {
     return open.height;
 }
 
-uint64_t propose_due_ms(const struct replica *replica) {
+uint64_t propose_cut_ms(const struct replica *replica) {
     uint32_t timeout_ms = replica->channel_config->batch_timeout_ms;
-    if (replica->leader != replica->config.replica || timeout_ms == 0)
+    struct channel_open_block open;
+    channel_open(replica->channel, &open);
+    if (timeout_ms == 0 || open.envelope_count == 0 || open.height != replica->open_height)
+        return UINT64_MAX;
+    return replica->open_since_ms + timeout_ms;
+}
+
+uint64_t propose_due_ms(const struct replica *replica) {
+    if (replica->leader != replica->config.replica)
         return UINT64_MAX;
     /* What lets us propose again wakes the loop by itself; an overdue cut must not keep it turning meanwhile. */
     struct ord_status status;
     replica->protocol->status(replica->core, &status);
     if (!status.can_propose || !sync_core_may_run(replica))
         return UINT64_MAX;
-    struct channel_open_block open;
-    channel_open(replica->channel, &open);
-    if (open.envelope_count == 0 || open.height != replica->open_height)
-        return UINT64_MAX;
-    if (replica->cut_height == open.height)
-        return replica->cut_ms + CUT_AGAIN_MS;
-    return replica->open_since_ms + timeout_ms;
+    uint64_t due_ms = propose_cut_ms(replica);
+    bool proposed = due_ms != UINT64_MAX && replica->cut_height == replica->open_height;
+    return proposed ? replica->cut_ms + CUT_AGAIN_MS : due_ms;
 }
 
 static bool worth_it(const struct replica *replica, const struct ord_status *status) {

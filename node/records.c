@@ -5,16 +5,20 @@
 
 #include <string.h>
 
+#include "core/assert.h"
+
 #include "core/codec.h"
 
-void record_seq_encode(uint8_t out[RECORD_SEQ_SIZE], uint64_t seq) {
+void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point) {
     ord_store_u64(out, seq);
+    ord_store_u64(out + 8, bytes_since_point);
 }
 
-enum ord_err record_seq_decode(uint64_t *seq, struct ord_span bytes) {
-    if (bytes.size != RECORD_SEQ_SIZE)
+enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_since_point, struct ord_span bytes) {
+    if (bytes.size != RECORD_APPLIED_SIZE)
         return ORD_ERR_CORRUPT;
     *seq = ord_load_u64(bytes.data);
+    *bytes_since_point = ord_load_u64(bytes.data + 8);
     return ORD_OK;
 }
 
@@ -114,4 +118,20 @@ enum ord_err record_points_decode(struct attest_point out[RECORD_POINTS_MAX], ui
             return ORD_ERR_CORRUPT;
     }
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
+}
+
+/* In a large channel fewer for each, so that one liar cannot use up what there is for the others. */
+uint32_t record_evidence_slots(uint32_t replica_count) {
+    ORD_ASSERT(replica_count >= 1 && replica_count <= ORD_REPLICA_MAX);
+    uint32_t share = RECORD_EVIDENCE_TOTAL / replica_count;
+    return share < RECORD_EVIDENCE_SLOTS ? share : RECORD_EVIDENCE_SLOTS;
+}
+
+void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot) {
+    ORD_ASSERT(culprit < ORD_REPLICA_MAX && slot < RECORD_EVIDENCE_SLOTS);
+    memcpy(out, "evidence.00.00", sizeof("evidence.00.00"));
+    out[9] = (char) ('0' + culprit / 10);
+    out[10] = (char) ('0' + culprit % 10);
+    out[12] = (char) ('0' + slot / 10);
+    out[13] = (char) ('0' + slot % 10);
 }

@@ -7,23 +7,30 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 
-#define RECORD_APPLIED   "applied"   /* seq that the channel state is at: u64 */
-#define RECORD_OPEN      "open"      /* the open block's entries: where each envelope stands in the consensus log */
-#define RECORD_TAIL      "tail"      /* envelopes of the open block that state transfer brought: they are in no log */
-#define RECORD_STABLE    "stable"    /* newest certificate with a strong quorum that is executed here */
-#define RECORD_LOW       "low"       /* where the core's log begins (its low watermark): u64 */
+#define RECORD_APPLIED   "applied" /* seq that the channel state is at: u64; bytes ordered since the last point: u64 */
+#define RECORD_OPEN      "open"    /* the open block's entries: where each envelope stands in the consensus log */
+#define RECORD_TAIL      "tail"    /* envelopes of the open block that state transfer brought: they are in no log */
+#define RECORD_STABLE    "stable"  /* newest certificate with a strong quorum that is executed here */
 #define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
 #define RECORD_POINTS    "points" /* where others may ask for the tail of: the stable checkpoint, the newest statement */
 
-#define RECORD_SEQ_SIZE       8
+/* Evidence, "evidence.CC.SS": the SS-th piece against replica CC. So many against one, and never more than 256 in all. */
+#define RECORD_EVIDENCE_SIZE  16
+#define RECORD_EVIDENCE_SLOTS 16u
+#define RECORD_EVIDENCE_TOTAL 256u
+/* Slots of each replica in a channel of so many. */
+uint32_t record_evidence_slots(uint32_t replica_count);
+/* culprit < ORD_REPLICA_MAX, slot < RECORD_EVIDENCE_SLOTS. */
+void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot);
+
+#define RECORD_APPLIED_SIZE   16
 #define RECORD_STATEMENT_SIZE CHANNEL_STATEMENT_SIZE
 #define RECORD_OPEN_ENTRY     (4 + 4 + 8 + 8)
 /* height u64, count u32, entries: client_index u32, batch_index u32, sequence u64, seq u64 */
 #define RECORD_OPEN_SIZE(count) (12 + (size_t) (count) *RECORD_OPEN_ENTRY)
 
-/* "applied" and "low". */
-void record_seq_encode(uint8_t out[RECORD_SEQ_SIZE], uint64_t seq);
-ORD_MUST_USE enum ord_err record_seq_decode(uint64_t *seq, struct ord_span bytes);
+void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point);
+ORD_MUST_USE enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_since_point, struct ord_span bytes);
 
 /* `out` has RECORD_OPEN_SIZE(open->envelope_count) bytes. */
 size_t record_open_encode(uint8_t *out, const struct channel_open_block *open);

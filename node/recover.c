@@ -58,13 +58,14 @@ static enum ord_err restore_clients(struct replica *replica) {
 static enum ord_err restore_head(struct replica *replica) {
     uint64_t height;
     uint64_t applied_seq = 0;
+    uint64_t bytes_since_point = 0;
     struct ledger_bytes bytes;
     struct channel_header header;
     enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_APPLIED);
     if (err == ORD_ERR_NOT_FOUND)
         return ORD_OK; /* nothing was executed yet */
     if (err == ORD_OK) {
-        err = record_seq_decode(&applied_seq, ord_span_of(bytes.data, bytes.size));
+        err = record_applied_decode(&applied_seq, &bytes_since_point, ord_span_of(bytes.data, bytes.size));
         free(bytes.data);
     }
     if (err == ORD_OK)
@@ -77,7 +78,7 @@ static enum ord_err restore_head(struct replica *replica) {
     free(bytes.data);
     /* A transfer was cut off behind a block: it has to go on before the core may deliver. */
     replica->sync.between = applied_seq < header.last_seq;
-    return err == ORD_OK ? channel_restore_head(replica->channel, &header, applied_seq) : err;
+    return err == ORD_OK ? channel_restore_head(replica->channel, &header, applied_seq, bytes_since_point) : err;
 }
 
 /* An envelope of the consensus log; the record is kept in `record` from call to call. */
@@ -204,9 +205,9 @@ static enum ord_err recover_attest(struct replica *replica) {
     enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_STABLE);
     if (err == ORD_OK) {
         err = channel_certificate_decode(&attest->stable, ord_span_of(bytes.data, bytes.size));
-        attest->stable_settled = true;
-        attest->low_seq = attest->stable.statement.seq;
-        attest->weak_seq = attest->low_seq;
+        attest->stable_settled = false; /* the core's log may have to be truncated yet */
+        attest->low = attest->stable;
+        attest->weak_seq = attest->stable.statement.seq;
         free(bytes.data);
     } else if (err == ORD_ERR_NOT_FOUND) {
         err = ORD_OK;
@@ -222,17 +223,6 @@ static enum ord_err recover_attest(struct replica *replica) {
         attest->pending_count = 1; /* signed again in the first turn: the same statement, the same signature */
         err = recover_points(replica);
     }
-    return err;
-}
-
-static enum ord_err recover_low(struct replica *replica, uint64_t *seq) {
-    struct ledger_bytes bytes;
-    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_LOW);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = record_seq_decode(seq, ord_span_of(bytes.data, bytes.size));
-    free(bytes.data);
-    replica->core_stable_seq = *seq;
     return err;
 }
 
@@ -258,10 +248,10 @@ static uint64_t newest_certified(struct replica *replica) {
 enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     struct ord_record *records = NULL;
     size_t count = 0;
-    uint64_t stable_seq = 0;
-    enum ord_err err = recover_attest(replica);
-    if (err == ORD_OK)
-        err = recover_low(replica, &stable_seq);
+    enum ord_err err = accuse_recover(replica);
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "evidence", err);
+    err = recover_attest(replica);
     if (err == ORD_OK)
         err = ledger_get_records(replica->ledger, &records, &count);
     if (err != ORD_OK)
@@ -269,10 +259,7 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     struct ord_event event = {
         .type = ORD_EVENT_START,
         .now_ms = replica->now_ms,
-        .start = {.records = records,
-                  .record_count = count,
-                  .applied_seq = channel_applied_seq(replica->channel),
-                  .stable_seq = stable_seq},
+        .start = {.records = records, .record_count = count, .applied_seq = channel_applied_seq(replica->channel)},
     };
     struct ord_effects effects = {0};
     err = replica->protocol->step(replica->core, &effects, &event);
@@ -288,10 +275,12 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     replica_note_open(replica);
     struct channel_open_block open;
     channel_open(replica->channel, &open);
+    struct ord_status core;
+    replica->protocol->status(replica->core, &core);
     node_log(NODE_LOG_INFO, "recovered",
              "height=%" PRIu64 " seq=%" PRIu64 " stable_seq=%" PRIu64 " open=%" PRIu32 " clients=%" PRIu32
              " records=%zu",
-             channel_height(replica->channel), channel_applied_seq(replica->channel), stable_seq, open.envelope_count,
-             channel_client_count(replica->channel), count);
+             channel_height(replica->channel), channel_applied_seq(replica->channel), core.stable_seq,
+             open.envelope_count, channel_client_count(replica->channel), count);
     return ORD_OK;
 }

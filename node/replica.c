@@ -50,6 +50,7 @@ static void handle_request(struct replica *replica, struct work *work) {
         client = &request->message->receipt->client;
         break;
     case ORDAIN__V1__REQUEST__KIND_DELIVER:
+    case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
         break;
     default:
         api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "request without a kind that this replica knows");
@@ -172,7 +173,9 @@ static enum ord_err load_files(struct replica *replica, char *why, size_t why_si
 
 static enum ord_err make_core(struct replica *replica) {
     struct channel_config *config = replica->channel_config;
-    replica->protocol = config->consensus == CHANNEL_SOLO ? &ord_solo : &bft_pbft;
+    replica->protocol = replica->seam.protocol;
+    if (replica->protocol == NULL)
+        replica->protocol = config->consensus == CHANNEL_SOLO ? &ord_solo : &bft_pbft;
     enum ord_err err = channel_replica_keys(&replica->keys, config);
     if (err != ORD_OK)
         return err;
@@ -180,6 +183,10 @@ static enum ord_err make_core(struct replica *replica) {
     crypto_signer_init(&replica->signer, &replica->key);
     channel_core_config(&replica->core_config, config, &replica->genesis_hash, replica->config.replica,
                         &replica->crypto);
+    replica->checkpoints = (struct channel_checkpoints) {
+        .config = config, .genesis_hash = &replica->genesis_hash, .crypto = &replica->crypto};
+    channel_checkpoint_ops(&replica->core_config.checkpoints, &replica->checkpoints);
+    replica->work_since_ms = UINT64_MAX;
     size_t size = replica->protocol->memory_size(&replica->core_config);
     if (size == 0)
         return ORD_ERR_INVALID;
@@ -200,7 +207,10 @@ static enum ord_err make_core(struct replica *replica) {
 static enum ord_err make_buffers(struct replica *replica) {
     const struct channel_config *config = replica->channel_config;
     replica->peer_count = config->replica_count;
+    size_t message_bytes_max = replica->protocol->message_size_max(&replica->core_config);
     replica->frame_bytes_max = (size_t) config->batch_bytes_max + config->preferred_max_bytes + LINK_FRAME_SLACK;
+    if (replica->frame_bytes_max < message_bytes_max + LINK_FRAME_SLACK)
+        replica->frame_bytes_max = message_bytes_max + LINK_FRAME_SLACK;
     replica->peers = calloc(config->replica_count, sizeof(*replica->peers));
     replica->batch_buffer = malloc(config->batch_bytes_max);
     replica->batch_entries = calloc(CHANNEL_BATCH_ENVELOPES_MAX, sizeof(struct pool_entry *));
@@ -228,7 +238,10 @@ static enum ord_err open_ledger(struct replica *replica, char *why, size_t why_s
     ledger_options_defaults(&options);
     options.map_bytes_max = replica->config.ledger_map_bytes_max;
     options.disk_reserve_bytes = replica->config.disk_reserve_bytes;
-    replica->turn_bytes_max = (uint64_t) replica->channel_config->batch_bytes_max * 8 + (16u << 20);
+    /* A new view is kept with the view changes that it rests on, in one turn. */
+    replica->turn_bytes_max =
+        (uint64_t) replica->channel_config->batch_bytes_max * 8 + (16u << 20) +
+        (uint64_t) replica->channel_config->replica_count * replica->protocol->message_size_max(&replica->core_config);
     options.turn_bytes_max = replica->turn_bytes_max;
     enum ord_err err = ledger_open(&replica->ledger, replica->config.data_dir, &options);
     if (err == ORD_ERR_BUSY)
@@ -262,11 +275,18 @@ static enum ord_err open_server(struct replica *replica, char *why, size_t why_s
 }
 
 enum ord_err replica_create(struct replica **out, const struct node_config *config, char *why, size_t why_size) {
+    const struct replica_seam none = {0};
+    return replica_create_with(out, config, &none, why, why_size);
+}
+
+enum ord_err replica_create_with(struct replica **out, const struct node_config *config,
+                                 const struct replica_seam *seam, char *why, size_t why_size) {
     snprintf(why, why_size, "out of memory");
     struct replica *replica = calloc(1, sizeof(*replica));
     if (replica == NULL)
         return ORD_ERR_NO_MEMORY;
     replica->config = *config;
+    replica->seam = *seam;
     replica->leader = ORD_NO_NODE;
     replica->now_ms = node_clock_ms();
     replica->started_ms = replica->now_ms;

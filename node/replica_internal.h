@@ -2,11 +2,13 @@
  * The replica's parts, for the files of node/ only. Unless a comment says otherwise, everything belongs to the loop thread.
  *
  *   loop.c       the turn: work, timers, proposals, flush, commit, attestations, frames
+ *   forward.c    envelopes of the pool to the leader, and to all when they wait
  *   effects.c    what the core's effects do: persist, deliver, send, judge, sync
  *   admission.c  submissions of clients and forwards of replicas
  *   propose.c    batches out of the pool, cut markers
  *   judge.c      batches of the primary: is every envelope admissible, each signature checked once
  *   attest.c     attestations, certificates, stable checkpoints
+ *   accuse.c     evidence of replicas that contradicted themselves: checked, kept once, bounded
  *   links.c      frames to and from the other replicas
  *   link_jobs.c  messages of the core, and what one peer's messages may take of the vote pool
  *   sync.c       state transfer; sync_serve.c: as a source
@@ -21,17 +23,20 @@
 #include <stdatomic.h>
 
 #include "channel/attestation.h"
+#include "channel/checkpoint.h"
 #include "channel/state.h"
 #include "core/protocol.h"
 #include "crypto/hash.h"
 #include "crypto/link.h"
 #include "crypto/pool.h"
+#include "evidence/evidence.h"
 #include "ledger/ledger.h"
 #include "net/net.h"
 #include "node/inbox.h"
 #include "node/pool.h"
 #include "node/records.h"
 #include "node/replica.h"
+#include "node/seam.h"
 #include "node/shares.h"
 #include "proto/ordain.pb-c.h"
 
@@ -50,6 +55,7 @@ typedef atomic_uint_fast64_t counter;
     X(frames_over_quota)                                                                                               \
     X(link_messages_dropped)                                                                                           \
     X(link_messages_ignored)                                                                                           \
+    X(link_messages_useless)                                                                                           \
     X(link_jobs_over_share)                                                                                            \
     X(peer_frames_per_turn_max)                                                                                        \
     X(client_signatures_checked)                                                                                       \
@@ -81,6 +87,7 @@ typedef atomic_uint_fast64_t counter;
     X(sync_blocks)                                                                                                     \
     X(sync_refused)                                                                                                    \
     X(evidence)                                                                                                        \
+    X(evidence_refused)                                                                                                \
     X(intake_stopped)
 
 struct node_counters {
@@ -130,6 +137,7 @@ struct peer {
     uint32_t frame_first;
     uint32_t frame_count;
     uint64_t queued_bytes;
+    uint32_t cost_open; /* signatures to check in its messages in the vote pool, at most */
     uint64_t sent_turn; /* turn of the last frame, and how many frames it sent to this peer */
     uint32_t sent_frames;
     uint64_t attested_seq; /* newest seq that it attested: how far it is */
@@ -227,8 +235,17 @@ struct attest {
     uint64_t history_count;
     struct channel_certificate stable; /* newest with a strong quorum; count 0: none */
     bool stable_settled;               /* executed here: blocks below it are certified */
-    uint64_t low_seq;                  /* the stable checkpoint where the core's log will be truncated next */
-    uint64_t weak_seq;                 /* newest seq with a weak quorum that we executed */
+    struct channel_certificate low; /* of the checkpoint where the core's log will be truncated next; count 0: none */
+    uint64_t weak_seq;              /* newest seq with a weak quorum that we executed */
+};
+
+/* ---- evidence ---- */
+
+struct accusations {
+    uint32_t slots; /* pieces that are kept against one replica */
+    uint32_t counts[ORD_REPLICA_MAX];
+    struct evidence_place places[ORD_REPLICA_MAX][RECORD_EVIDENCE_SLOTS]; /* where; the first counts[i] */
+    uint32_t committed[ORD_REPLICA_MAX];                                  /* on disk: what readers find */
 };
 
 /* ---- state transfer ---- */
@@ -283,6 +300,7 @@ struct service {
 
 struct replica {
     struct node_config config;
+    struct replica_seam seam; /* all zeros outside of tests */
     struct channel_config *channel_config;
     struct ord_hash genesis_hash;
     struct channel_header genesis_header;
@@ -291,6 +309,7 @@ struct replica {
     struct crypto_private_key key;
     struct crypto_replica_keys keys;
     struct ord_crypto_ops crypto;
+    struct channel_checkpoints checkpoints;
     struct ord_signer signer;
     char *tls_ca;
     char *tls_cert;
@@ -319,6 +338,7 @@ struct replica {
     struct shares checks; /* envelopes in the client pool for admission, by source */
     struct judgement *judgements;
     struct attest attest;
+    struct accusations accusations;
     struct sync sync;
     struct service service;
     struct node_counters counters;
@@ -335,11 +355,16 @@ struct replica {
     struct work *deferred;      /* of it: what it took and did not come to */
     uint64_t committed_height;  /* newest block that is on disk: what readers can find */
     uint64_t certified_pending; /* certified, and not on disk yet; 0: none */
-    uint64_t core_stable_seq;   /* the low watermark of the core as it stands on disk */
-    bool state_changed;         /* channel state to be written in this turn */
-    bool commit_urgent;         /* the turn's commit cannot wait: something is sent or executed on the strength of it */
-    uint64_t commit_due_ms;     /* what can wait (certificates, forgetting) waits until then, or for an urgent one */
-    uint64_t tail_height;       /* open block's height when state transfer brought a tail for it; 0: none on disk */
+    uint64_t executing_seq;
+    uint64_t leader_since_ms;
+    uint32_t executed; /* envelopes, since the last APPLIED; likewise: */
+    uint32_t waits;
+    uint64_t wait_sum_ms;
+    uint64_t work_since_ms; /* as the core was told; UINT64_MAX: nothing waits */
+    bool state_changed;     /* channel state to be written in this turn */
+    bool commit_urgent;     /* the turn's commit cannot wait: something is sent or executed on the strength of it */
+    uint64_t commit_due_ms; /* what can wait (certificates, forgetting) waits until then, or for an urgent one */
+    uint64_t tail_height;   /* open block's height when state transfer brought a tail for it; 0: none on disk */
     uint32_t tail_count;
     uint8_t *record_buffer; /* RECORD_OPEN_SIZE(max_message_count) */
     bool intake_open;
@@ -347,7 +372,6 @@ struct replica {
     uint64_t open_since_ms;
     uint64_t cut_height; /* highest height that we proposed a cut for */
     uint64_t cut_ms;
-    uint64_t first_ready_ms;
     uint8_t *batch_buffer; /* batch_bytes_max */
     struct pool_entry **batch_entries;
     uint64_t frames_mark;
@@ -372,7 +396,6 @@ void replica_step(struct replica *replica, const struct ord_event *event);
 void replica_carry_out(struct replica *replica, const struct ord_effect *effect);
 void replica_write_state(struct replica *replica);
 /* The core's low watermark, with whatever moved it. */
-void replica_write_low(struct replica *replica);
 /* After the channel executed: since when a block is open, which its timeout counts from. */
 void replica_note_open(struct replica *replica);
 /* Gets each closed block while the channel executes. */
@@ -391,7 +414,6 @@ void replica_turn(struct replica *replica, struct work *work);
 ORD_MUST_USE enum ord_err admission_init(struct replica *replica);
 void admission_submit(struct replica *replica, struct api_request *request);
 void admission_forwarded(struct replica *replica, struct frame *frame, struct ord_span batch);
-void admission_forward(struct replica *replica);
 /* Removes what is executed or too old. */
 void admission_sweep(struct replica *replica);
 struct pool_key admission_key(uint32_t client_index, const struct ord_hash *client, uint64_t sequence);
@@ -401,6 +423,13 @@ void check_chunk_run(void *argument);
 void propose(struct replica *replica);
 /* When `propose` wants to run again although nothing came; UINT64_MAX: never. */
 uint64_t propose_due_ms(const struct replica *replica);
+/* When the open block is, or will be, overdue; UINT64_MAX: never. */
+uint64_t propose_cut_ms(const struct replica *replica);
+
+/* forward.c */
+void forward_fresh(struct replica *replica);
+/* What was forwarded and is not executed, now and then. */
+void forward_again(struct replica *replica);
 
 /* judge.c */
 void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
@@ -416,9 +445,23 @@ const struct attest_point *attest_find(const struct replica *replica, uint64_t s
 void attest_sign(struct replica *replica);
 /* When a stable checkpoint that was ahead of us has been executed meanwhile. */
 void attest_settle(struct replica *replica);
+void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate);
 void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
 void attest_certificate_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
+
+/* accuse.c */
+/*
+ * Two statements of one replica, signed, that contradict each other, by whoever noticed: kept in the turn's transaction, if they
+ * prove it, unless this contradiction is kept already or there are enough against that replica.
+ */
+void accuse_votes(struct replica *replica, struct ord_span first, struct ord_span second);
+void accuse_attestations(struct replica *replica, const struct channel_attestation *first,
+                         const struct channel_attestation *second);
+/* What was kept before. CORRUPT: it proves nothing now. */
+ORD_MUST_USE enum ord_err accuse_recover(struct replica *replica);
+/* After each commit. */
+void accuse_committed(struct replica *replica);
 
 /* links.c */
 ORD_MUST_USE enum ord_err links_open(struct replica *replica, char *why, size_t why_size);

@@ -137,6 +137,9 @@ static void answer(struct service *service, struct api_request *request) {
     case ORDAIN__V1__REQUEST__KIND_DELIVER:
         answer_deliver(service, request);
         break;
+    case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
+        answer_evidence(service, request);
+        break;
     default:
         api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "unknown kind of request");
         break;

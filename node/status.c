@@ -33,6 +33,7 @@ static void gather(struct replica *replica, struct counter_list *list) {
     add(list, "core_messages_dropped", core.messages_dropped);
     add(list, "core_messages_refused", core.messages_refused);
     add(list, "core_retransmissions", core.retransmissions);
+    add(list, "view_changes", core.view_changes);
     struct ledger_counters ledger;
     ledger_counters(replica->ledger, &ledger);
     add(list, "ledger_commits", ledger.commits);
@@ -56,6 +57,25 @@ static void gather(struct replica *replica, struct counter_list *list) {
     add(list, "link_queued_bytes", queued);
 }
 
+struct evidence_list {
+    Ordain__V1__EvidenceCount items[ORD_REPLICA_MAX];
+    Ordain__V1__EvidenceCount *pointers[ORD_REPLICA_MAX];
+};
+
+static size_t gather_evidence(const struct replica *replica, struct evidence_list *list) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < replica->peer_count; i++) {
+        if (replica->accusations.committed[i] == 0)
+            continue;
+        Ordain__V1__EvidenceCount *item = &list->items[count];
+        ordain__v1__evidence_count__init(item);
+        item->replica = i;
+        item->pieces = replica->accusations.committed[i];
+        list->pointers[count++] = item;
+    }
+    return count;
+}
+
 static uint32_t leader_hint(const struct replica *replica) {
     return replica->leader == ORD_NO_NODE ? 0 : replica->leader + 1;
 }
@@ -72,6 +92,7 @@ void status_reply(struct replica *replica, struct api_request *request) {
     struct ord_status core;
     struct ord_hash digest;
     uint32_t peers_up[ORD_REPLICA_MAX];
+    struct evidence_list evidence;
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__StatusResponse status = ORDAIN__V1__STATUS_RESPONSE__INIT;
     gather(replica, &counters);
@@ -102,6 +123,8 @@ void status_reply(struct replica *replica, struct api_request *request) {
     status.uptime_ms = replica->now_ms - replica->started_ms;
     status.syncing = replica->sync.active;
     status.intake_open = replica->intake_open;
+    status.n_evidence = gather_evidence(replica, &evidence);
+    status.evidence = evidence.pointers;
     status.n_counters = counters.count;
     status.counters = counters.pointers;
     response.status = ORDAIN__V1__STATUS__OK;

@@ -345,7 +345,11 @@ void sync_tail_received(struct replica *replica, struct peer *peer, struct ord_s
     finished(replica);
     attest_at(replica, seq);
     judge_drop(replica, seq);
-    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = replica->now_ms, .synced = {.seq = seq}};
+    uint8_t certificate[CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t certificate_size = channel_certificate_encode(certificate, &sync->target);
+    struct ord_event event = {.type = ORD_EVENT_SYNCED,
+                              .now_ms = replica->now_ms,
+                              .synced = {.seq = seq, .certificate = ord_span_of(certificate, certificate_size)}};
     replica_step(replica, &event);
     attest_settle(replica);
 }

@@ -12,6 +12,7 @@ NET=""                 # the channel's folder, made by make_network
 CLIENT=""              # its client.cfg
 REPLICA_COUNT=0
 declare -A REPLICA_PID # index -> pid while it runs
+declare -A LIAR        # index -> what it does, as ordain-faulty's options; those not in it are honest. Needs ORDAIN_FAULTY_BIN
 BACKGROUND=()          # pids of other processes started here
 CLEANUPS=()            # commands to run at the end, last first
 
@@ -86,8 +87,11 @@ make_network() {
 # spawn_replica INDEX: starts it and does not wait.
 spawn_replica() {
     local folder=$NET/replica$1
+    local program=("$ORDAIN_BIN" start)
+    # shellcheck disable=SC2206 # words are wanted
+    [ -z "${LIAR[$1]:-}" ] || program=("$ORDAIN_FAULTY_BIN" start --behaviour ${LIAR[$1]})
     : >"$folder/out"
-    "$ORDAIN_BIN" start --config "$folder/node.cfg" >"$folder/out" 2>>"$folder/log" &
+    "${program[@]}" --config "$folder/node.cfg" >"$folder/out" 2>>"$folder/log" &
     REPLICA_PID[$1]=$!
 }
 
@@ -161,6 +165,22 @@ primary() {
     say "$leader"
 }
 
+# first_primary: who leads view 0, told by the genesis hash (docs/protocol.md), before anything runs.
+first_primary() {
+    local hash high low
+    hash=$(sed -n 's/^genesis block \([0-9a-f]\{64\}\)$/\1/p' "$WORK/init.out")
+    [ -n "$hash" ] || die "no genesis hash"
+    high=$((16#${hash:0:8})) low=$((16#${hash:8:8})) # 64 bits are more than what bash's numbers hold without a sign
+    say $(((high % REPLICA_COUNT * ((1 << 32) % REPLICA_COUNT) + low % REPLICA_COUNT) % REPLICA_COUNT))
+}
+
+# lies INDEX BEHAVIOUR: how many times it lied, at least (it logs the 1st, 2nd, 4th, 8th ...); 0: never.
+lies() {
+    local count
+    count=$(sed -n "s/.* event=lie .*behaviour=$2 count=//p" "$NET/replica$1/log" | tail -n 1)
+    say "${count:-0}"
+}
+
 # a_backup: the index of a random replica that does not lead.
 a_backup() {
     local leader index
@@ -225,6 +245,41 @@ same_transactions() {
     say "missing from the chain: $(LC_ALL=C comm -23 "$WORK/expected.sorted" "$WORK/actual.sorted" | wc -l)" >&2
     say "in the chain and not expected: $(LC_ALL=C comm -13 "$WORK/expected.sorted" "$WORK/actual.sorted" | wc -l)" >&2
     return 1
+}
+
+# watch_start INDEX oldest|newest: from now on $WORK/gap has the longest time between two blocks that a reader of this replica
+# gets, in ms. From the oldest: since the first that there is to order.
+watch_progress() {
+    local now last=0 gap=0 lines=0 first=1
+    [ "$2" = newest ] || first=2
+    while read -r _; do
+        now=$(now_ms)
+        lines=$((lines + 1))
+        : >"$WORK/watching"
+        if ((lines > first && now - last > gap)); then
+            gap=$((now - last))
+            printf '%s\n' "$gap" >"$WORK/gap"
+        fi
+        last=$now
+    done < <(exec "$ORDAIN_BIN" deliver --config "$CLIENT" --replica "$1" --from "$2" --to forever --json 2>/dev/null)
+}
+
+watch_start() {
+    printf '0\n' >"$WORK/gap"
+    rm -f "$WORK/watching"
+    (
+        trap - EXIT
+        watch_progress "$@"
+    ) &
+    WATCHER=$!
+    BACKGROUND+=("$WATCHER")
+    until_true "$DEADLINE_S" "a reader gets a block" test -e "$WORK/watching"
+}
+
+watch_stop() {
+    pkill -KILL --parent "$WATCHER" || true # the reader
+    kill -KILL "$WATCHER" 2>/dev/null || true
+    wait "$WATCHER" 2>/dev/null || true
 }
 
 # package_records OUT: real records that every Debian machine has: one package of dpkg's database a line, in hex.

@@ -4,7 +4,8 @@ function(ord_cluster_test name timeout)
     add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
     set_tests_properties(
         cluster.${name} PROPERTIES LABELS "cluster;${ARGN}" TIMEOUT ${timeout} RUN_SERIAL ON
-                                   ENVIRONMENT "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain;${ORD_TEST_ENVIRONMENT}")
+                                   ENVIRONMENT
+                                   "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain;ORDAIN_FAULTY_BIN=${PROJECT_BINARY_DIR}/bin/ordain-faulty;${ORD_TEST_ENVIRONMENT}")
 endfunction()
 
 if(TARGET ordain)
@@ -16,9 +17,11 @@ if(TARGET ordain)
     ord_cluster_test(bad_input 180)
     ord_cluster_test(hostile 300)
     ord_cluster_test(strangers 180)
+    ord_cluster_test(evidence 180)
     ord_cluster_test(disk_full 180)
     ord_cluster_test(memory 240 long)
     ord_cluster_test(kill_backup 400 long)
+    ord_cluster_test(kill_primary 300 long)
     ord_cluster_test(kill_all 300 long)
     ord_cluster_test(state_transfer 300 long)
 
@@ -27,4 +30,9 @@ if(TARGET ordain)
                            cluster/hostile_links.c cluster/hostile_requests.c)
     target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
+
+    # A replica that contradicts itself, with the keys of one that does not run.
+    add_executable(liar cluster/liar.c)
+    target_link_libraries(liar PRIVATE ord_options ord_node ord_net ord_bft ord_channel ord_crypto ord_core)
+    set_property(TEST cluster.evidence APPEND PROPERTY ENVIRONMENT "LIAR_BIN=$<TARGET_FILE:liar>")
 endif()

@@ -6,7 +6,7 @@ set -euo pipefail
 begin
 
 envelopes=3000
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel cost
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel cost --request-timeout 10000 # a client that waits: nothing is submitted twice
 start_cluster
 submit --generate $envelopes --size 256 --wait >/dev/null || die "submit"
 wait_level

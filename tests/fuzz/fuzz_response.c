@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     Ordain__V1__Request__KindCase asked =
-        (Ordain__V1__Request__KindCase) (ORDAIN__V1__REQUEST__KIND_SUBMIT + data[0] % 6);
+        (Ordain__V1__Request__KindCase) (ORDAIN__V1__REQUEST__KIND_SUBMIT + data[0] % 7);
     client_response *response = NULL;
     if (client_response_unpack(&response, ord_span_of(data + 1, size - 1), asked) != ORD_OK)
         return 0;
@@ -74,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (size_t i = 0; i < response->deliver->n_blocks; i++)
             look_at_block(response->deliver->blocks[i]);
         break;
+    case ORDAIN__V1__RESPONSE__KIND_EVIDENCE: /* fuzz_evidence */
     case ORDAIN__V1__RESPONSE__KIND_REPLICA:
     case ORDAIN__V1__RESPONSE__KIND_CLIENT:
     case ORDAIN__V1__RESPONSE__KIND__NOT_SET:

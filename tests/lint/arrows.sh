@@ -10,11 +10,12 @@ declare -A knows=(
     [bft]="core"
     [channel]="core crypto"
     [crypto]="core"
+    [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
-    [client]="core crypto channel net proto"
-    [node]="core crypto bft channel ledger net proto"
-    [cli]="core crypto bft channel ledger net proto client node"
+    [client]="core crypto bft channel evidence net proto"
+    [node]="core crypto bft channel evidence ledger net proto"
+    [cli]="core crypto bft channel evidence ledger net proto client node"
 )
 # Library headers, and the only folders that include them.
 declare -A owners=(
@@ -26,8 +27,11 @@ declare -A owners=(
     ["protobuf-c/"]=""
 )
 # All that a pure folder may ask of the C library.
-pure_folders="core bft channel"
+pure_folders="core bft channel evidence"
 pure_headers="stdbool.h stddef.h stdint.h string.h inttypes.h limits.h stdalign.h"
+
+# The simulator's library is decided by its seed: no clock, no thread, no randomness of the machine. Its program may measure.
+seeded_headers="$pure_headers stdlib.h stdio.h stdarg.h"
 
 failed=0
 checked=0
@@ -46,6 +50,8 @@ for room in "${!knows[@]}"; do
             folder=${include%%/*}
             if [ "$folder" = "$include" ]; then
                 report "$file: #include \"$include\" does not say the folder"
+            elif [ "$include" = node/seam.h ] && [ "$room" != node ]; then
+                report "$file: #include \"$include\" is for programs of the tests"
             elif [ "$folder" != "$room" ] && ! has_word "$folder" "${knows[$room]}"; then
                 report "$file: $room must not know $folder (#include \"$include\")"
             fi
@@ -59,6 +65,9 @@ for room in "${!knows[@]}"; do
             if has_word "$room" "$pure_folders" && ! has_word "$include" "$pure_headers" &&
                 [ "$file" != core/assert.c ]; then
                 report "$file: #include <$include> has no place in a pure folder"
+            fi
+            if [ "$room" = sim ] && [ "$file" != sim/main.c ] && ! has_word "$include" "$seeded_headers"; then
+                report "$file: #include <$include> has no place in the simulator's library"
             fi
         done < <(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\([^>]*\)>.*/\1/p' "$file")
     done < <(tracked "$room/*.c" "$room/*.h")

@@ -38,4 +38,5 @@ check() {
 check core 'ord_.*'
 check bft 'ord_.*|bft_.*'
 check channel 'ord_.*|channel_.*|crypto_.*'
+check evidence 'ord_.*|bft_.*|channel_.*|crypto_.*'
 exit "$failed"

@@ -5,16 +5,21 @@
  *
  * A script is blocks of commands, a line `----`, the expected lines, and an empty line; `#` opens a comment between blocks.
  * Replica 0 leads view 0. Commands:
- *   cluster [replicas=4] [window=8] [interval=4] [retransmit=100] [batch=64] [bodies=1024]   starts all replicas
+ *   cluster [replicas=4] [window=8] [interval=4] [retransmit=100] [timeout=1000] [batch=64] [bodies=1024]   starts all replicas
  *   time MS                       sets the clock of all
  *   propose N TEXT                replica N proposes a batch
  *   judge N yes|no [seq=S]        answers what replica N asked its node to judge
  *   turn N                        ends N's turn: FLUSH, commit, sends
- *   deliver|drop [from=N] [to=N] [type=NAME]   what is in flight, in order of sending
+ *   deliver|drop [from=N] [to=N] [type=NAME] [quiet=yes]   what is in flight, in order of sending; quiet: effects only
  *   settle                        all of the above (judging yes) until nothing is in flight; tells decisions only
- *   tick N | attest N S | sync N S from=M | crash N | start N
+ *   tick N | attest N S | sync N S from=M | crash N | start N     (who crashed is dead until it starts)
+ *   work N MS|none                since when work waits at replica N
  *   status N | disk N             shows counters, or the durable records
- *   forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]   a signed message that no core sent
+ *   forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]   a signed message that no core sent;
+ *                                 a view-change without certificates, stable at 0
+ *   forge status from=N to=N mood=suspects|changing [view=V]   what it says of its view
+ *
+ * In a trace, SEQ:DIGEST@VIEW is a prepared certificate of a view, and "null" the digest of the null batch.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +30,7 @@
 #include "tests/unit/bft_support.h"
 
 #define LINE_MAX_SIZE 512
-#define WORD_MAX      16
+#define WORD_MAX      24
 #define REPLICA_MAX   16
 #define FLYING_MAX    512
 
@@ -96,11 +101,18 @@ static struct host *host_of(const char *text) {
 }
 
 static const char *type_name(uint8_t type) {
-    static const char *const names[] = {"?", "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS"};
-    return type < 5 ? names[type] : names[0];
+    static const char *const names[] = {"?",        "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",  "VIEW-CHANGE",
+                                        "NEW-VIEW", "FETCH",       "BODY",    "RELAY",  "WITNESS", "EVIDENCE"};
+    return type < sizeof(names) / sizeof(names[0]) ? names[type] : names[0];
 }
 
 static void print_digest(const struct ord_hash *digest) {
+    struct ord_hash null_digest;
+    bft_body_digest(&null_digest, &test_crypto, ord_span_of(NULL, 0));
+    if (ord_hash_equal(digest, &null_digest)) {
+        fprintf(world.out, "null");
+        return;
+    }
     for (size_t i = 0; i < 4; i++)
         fprintf(world.out, "%02x", digest->bytes[i]);
 }
@@ -115,43 +127,148 @@ static void print_text(struct ord_span text) {
     fprintf(world.out, "\"%.*s\"", (int) text.size, (const char *) text.data);
 }
 
+static void print_entry(uint64_t seq, const struct ord_hash *digest) {
+    fprintf(world.out, " %" PRIu64 ":", seq);
+    print_digest(digest);
+}
+
+static void print_list(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_vote_list list;
+    ORD_ASSERT(bft_vote_list_decode(&list, config, bytes) == ORD_OK);
+    fprintf(world.out, " view=%" PRIu64, list.view);
+    for (uint32_t i = 0; i < list.count; i++)
+        print_entry(list.votes[i].seq, &list.votes[i].digest);
+}
+
+static void print_view_change(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_view_change change;
+    struct bft_statement statement;
+    struct ord_span certificate;
+    ORD_ASSERT(bft_view_change_verify(&change, config, bytes) == ORD_OK);
+    fprintf(world.out, " of %u view=%" PRIu64 " stable=%" PRIu64, change.sender, change.view, change.stable_seq);
+    while (bft_view_change_next(&statement, &certificate, &change.certificates, config)) {
+        print_entry(statement.seq, &statement.digest);
+        fprintf(world.out, "@%" PRIu64, statement.view);
+    }
+}
+
+static void print_new_view(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_new_view view;
+    struct ord_hash digest;
+    ord_replica_set senders = 0;
+    ORD_ASSERT(bft_new_view_verify(&view, config, bytes) == ORD_OK);
+    for (uint32_t i = 0; i < view.change_count; i++) {
+        ord_node_id sender;
+        bft_new_view_change(&sender, &digest, &view, i);
+        senders |= ord_replica_bit(sender);
+    }
+    fprintf(world.out, " of %u view=%" PRIu64 " on ", view.sender, view.view);
+    print_set(senders);
+    fprintf(world.out, " base=%" PRIu64, view.base_seq);
+    for (uint64_t seq = view.base_seq + 1; seq <= view.base_seq + view.count; seq++) {
+        bft_new_view_entry(&digest, &view, seq);
+        print_entry(seq, &digest);
+    }
+}
+
+static const char *mood_name(enum bft_mood mood) {
+    return mood == BFT_CHANGING ? " changing" : mood == BFT_SUSPECTS ? " suspects" : "";
+}
+
+static void print_status(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_status status;
+    ORD_ASSERT(bft_status_decode(&status, config, bytes) == ORD_OK);
+    fprintf(world.out, " view=%" PRIu64 "%s delivered=%" PRIu64 " stable=%" PRIu64 " held=", status.view,
+            mood_name(status.mood), status.delivered_seq, status.stable_seq);
+    for (uint32_t i = 0; i < config->window; i++)
+        fputc('0' + (status.held[i / 8] >> i % 8 & 1), world.out);
+    if (status.changes != 0) {
+        fprintf(world.out, " changes=");
+        print_set(status.changes);
+    }
+}
+
+/* One that stands alone. */
+static void print_statement(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_statement statement;
+    ORD_ASSERT(bft_signed_verify(&statement, config, bytes) == ORD_OK);
+    fprintf(world.out, " %s of %u view=%" PRIu64, type_name((uint8_t) statement.type), statement.sender,
+            statement.view);
+    print_entry(statement.seq, &statement.digest);
+}
+
 static void print_message(const struct ord_core_config *config, struct ord_span bytes) {
     struct bft_pre_prepare pre_prepare;
-    struct bft_vote_list list;
-    struct bft_status status;
+    struct bft_body_message body;
+    struct ord_span first;
+    struct ord_span second;
     fprintf(world.out, "%s", type_name(bytes.data[0]));
+    if (bytes.data[0] == BFT_RELAY) {
+        bytes = ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
+        fprintf(world.out, " %s", type_name(bytes.data[0]));
+    }
     switch (bytes.data[0]) {
     case BFT_PRE_PREPARE:
         ORD_ASSERT(bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK);
-        fprintf(world.out, " view=%" PRIu64 " %" PRIu64 ":", pre_prepare.view, pre_prepare.seq);
-        print_digest(&pre_prepare.digest);
+        fprintf(world.out, " view=%" PRIu64, pre_prepare.view);
+        print_entry(pre_prepare.seq, &pre_prepare.digest);
         fputc(' ', world.out);
         print_text(pre_prepare.body);
         break;
     case BFT_PREPARE:
     case BFT_COMMIT:
-        ORD_ASSERT(bft_vote_list_decode(&list, config, bytes) == ORD_OK);
-        fprintf(world.out, " view=%" PRIu64, list.view);
-        for (uint32_t i = 0; i < list.count; i++) {
-            fprintf(world.out, " %" PRIu64 ":", list.votes[i].seq);
-            print_digest(&list.votes[i].digest);
-        }
+    case BFT_FETCH:
+        print_list(config, bytes);
+        break;
+    case BFT_VIEW_CHANGE:
+        print_view_change(config, bytes);
+        break;
+    case BFT_NEW_VIEW:
+        print_new_view(config, bytes);
+        break;
+    case BFT_BODY:
+        ORD_ASSERT(bft_body_decode(&body, config, bytes) == ORD_OK);
+        fprintf(world.out, " %" PRIu64 " ", body.seq);
+        print_text(body.body);
+        break;
+    case BFT_WITNESS:
+        print_statement(config, bft_witness_statement(bytes));
+        break;
+    case BFT_EVIDENCE:
+        ORD_ASSERT(bft_evidence_split(bytes, &first, &second) == ORD_OK);
+        print_statement(config, first);
+        fprintf(world.out, " and");
+        print_statement(config, second);
         break;
     default:
-        ORD_ASSERT(bft_status_decode(&status, config, bytes) == ORD_OK);
-        fprintf(world.out, " view=%" PRIu64 " delivered=%" PRIu64 " stable=%" PRIu64 " held=", status.view,
-                status.delivered_seq, status.stable_seq);
-        for (uint32_t i = 0; i < config->window; i++)
-            fputc('0' + (status.held[i / 8] >> i % 8 & 1), world.out);
+        print_status(config, bytes);
     }
 }
 
+/* A message as the node would put it together. */
+static void print_send(const struct ord_core_config *config, struct ord_span head, struct ord_span body) {
+    uint8_t *bytes = malloc(head.size + body.size);
+    ORD_ASSERT(bytes != NULL);
+    memcpy(bytes, head.data, head.size);
+    if (body.size > 0)
+        memcpy(bytes + head.size, body.data, body.size);
+    print_message(config, ord_span_of(bytes, head.size + body.size));
+    free(bytes);
+}
+
 static const char *table_name(uint8_t table) {
-    return table == 1 ? "log" : "certificate";
+    static const char *const names[] = {"?", "log", "certificate", "checkpoint", "view-change", "new-view"};
+    return table < sizeof(names) / sizeof(names[0]) ? names[table] : names[0];
+}
+
+static void print_evidence(const struct ord_core_config *config, const struct ord_effect *effect) {
+    fprintf(world.out, "EVIDENCE against %u:", effect->evidence.culprit);
+    print_statement(config, effect->evidence.first);
+    fprintf(world.out, " and");
+    print_statement(config, effect->evidence.second);
 }
 
 static void print_effect(struct host *host, const struct ord_effect *effect) {
-    struct bft_statement statement;
     if (world.decisions_only && effect->type != ORD_EFFECT_DELIVER)
         return;
     fprintf(world.out, "%u: ", host->config.self);
@@ -167,7 +284,7 @@ static void print_effect(struct host *host, const struct ord_effect *effect) {
         fprintf(world.out, "SEND to ");
         print_set(effect->send.to);
         fprintf(world.out, "%s: ", effect->send.after_persist ? " once durable" : "");
-        print_message(&host->config, effect->send.bytes);
+        print_send(&host->config, effect->send.bytes, effect->send.body);
         break;
     case ORD_EFFECT_JUDGE:
         fprintf(world.out, "JUDGE view=%" PRIu64 " %" PRIu64 ":", effect->judge.view, effect->judge.seq);
@@ -186,20 +303,16 @@ static void print_effect(struct host *host, const struct ord_effect *effect) {
         fprintf(world.out, "SYNC to %" PRIu64, effect->sync.seq);
         break;
     case ORD_EFFECT_LEADER:
-        fprintf(world.out, "LEADER %u view=%" PRIu64, effect->leader.leader, effect->leader.view);
+        if (effect->leader.leader == ORD_NO_NODE)
+            fprintf(world.out, "LEADER none view=%" PRIu64, effect->leader.view);
+        else
+            fprintf(world.out, "LEADER %u view=%" PRIu64, effect->leader.leader, effect->leader.view);
         break;
     case ORD_EFFECT_REJECT:
         fprintf(world.out, "REJECT %s", ord_err_name(effect->reject.err));
         break;
     case ORD_EFFECT_EVIDENCE:
-        fprintf(world.out, "EVIDENCE against %u:", effect->evidence.culprit);
-        for (size_t i = 0; i < 2; i++) {
-            struct ord_span signed_bytes = i == 0 ? effect->evidence.first : effect->evidence.second;
-            ORD_ASSERT(bft_signed_verify(&statement, &host->config, signed_bytes) == ORD_OK);
-            fprintf(world.out, "%s %s view=%" PRIu64 " %" PRIu64 ":", i == 0 ? "" : " and",
-                    type_name((uint8_t) statement.type), statement.view, statement.seq);
-            print_digest(&statement.digest);
-        }
+        print_evidence(&host->config, effect);
         break;
     }
     fputc('\n', world.out);
@@ -221,6 +334,7 @@ static void run_cluster(const struct command *command) {
     config.window = (uint32_t) number_option(command, "window", 8);
     config.checkpoint_interval = (uint32_t) number_option(command, "interval", 4);
     config.retransmit_ms = (uint32_t) number_option(command, "retransmit", 100);
+    config.request_timeout_ms = (uint32_t) number_option(command, "timeout", 1000);
     config.batch_bytes_max = (uint32_t) number_option(command, "batch", 64);
     config.body_bytes_max = number_option(command, "bodies", 1024);
     if (config.replica_count > REPLICA_MAX || bft_pbft.memory_size(&config) == 0)
@@ -282,7 +396,7 @@ static size_t run_deliver(const struct command *command, bool drop) {
         }
         done++;
         struct host *host = &world.hosts[message.to];
-        if (!world.decisions_only) {
+        if (!world.decisions_only && option(command, "quiet") == NULL) {
             fprintf(world.out, "%u %s %u ", message.from, drop || host->core == NULL ? "-x" : "->", message.to);
             print_message(&host->config, ord_span_of(message.data, message.size));
             fputc('\n', world.out);
@@ -333,14 +447,22 @@ static void run_forge(const struct command *command) {
     uint64_t seq = number_option(command, "seq", 0);
     if (strcmp(type, "pre-prepare") == 0) {
         receive(host, from, make_pre_prepare(config, from, view, seq, text));
+    } else if (strcmp(type, "body") == 0) {
+        receive(host, from, make_body(config, from, view, seq, text));
+    } else if (strcmp(type, "view-change") == 0) {
+        receive(host, from, make_view_change(config, from, view, 0, NULL, 0));
     } else if (strcmp(type, "status") == 0) {
         const char *bits = option(command, "held");
+        const char *mood = option(command, "mood");
         uint8_t held = 0;
         for (size_t i = 0; bits != NULL && bits[i] != '\0' && i < 8; i++)
             held |= (uint8_t) ((bits[i] == '1') << i);
-        receive(host, from,
-                make_status(config, from, number_option(command, "delivered", 0), number_option(command, "stable", 0),
-                            held));
+        struct ord_span bytes = make_status(config, from, number_option(command, "delivered", 0),
+                                            number_option(command, "stable", 0), held);
+        if (mood != NULL)
+            bytes =
+                make_mood_status(config, from, view, strcmp(mood, "suspects") == 0 ? BFT_SUSPECTS : BFT_CHANGING, 0);
+        receive(host, from, bytes);
     } else {
         receive(host, from,
                 make_vote(config, strcmp(type, "prepare") == 0 ? BFT_PREPARE : BFT_COMMIT, from, seq, text));
@@ -351,16 +473,16 @@ static void run_status(struct host *host) {
     struct ord_status status;
     bft_pbft.status(host->core, &status);
     fprintf(world.out,
-            "%u: delivered=%" PRIu64 " stable=%" PRIu64 " proposed=%" PRIu64 " in flight=%u bodies=%" PRIu64
-            " can propose=%s dropped=%" PRIu64 " refused=%" PRIu64 " sent again=%" PRIu64 "\n",
-            host->config.self, status.delivered_seq, status.stable_seq, status.proposed_seq, status.in_flight,
-            status.body_bytes, status.can_propose ? "yes" : "no", status.messages_dropped, status.messages_refused,
-            status.retransmissions);
+            "%u: view=%" PRIu64 "%s delivered=%" PRIu64 " stable=%" PRIu64 " proposed=%" PRIu64
+            " in flight=%u bodies=%" PRIu64 " can propose=%s dropped=%" PRIu64 " refused=%" PRIu64
+            " sent again=%" PRIu64 "\n",
+            host->config.self, status.view, status.changing ? " changing" : "", status.delivered_seq, status.stable_seq,
+            status.proposed_seq, status.in_flight, status.body_bytes, status.can_propose ? "yes" : "no",
+            status.messages_dropped, status.messages_refused, status.retransmissions);
 }
 
 static void run_disk(const struct host *host) {
-    fprintf(world.out, "%u: applied=%" PRIu64 " stable=%" PRIu64, host->config.self, host->durable_applied,
-            host->durable_stable);
+    fprintf(world.out, "%u: applied=%" PRIu64, host->config.self, host->durable_applied);
     for (size_t i = 0; i < host->disk.count; i++)
         fprintf(world.out, " %s:%" PRIu64, table_name(host->disk.items[i].table), host->disk.items[i].key);
     fputc('\n', world.out);
@@ -391,6 +513,9 @@ static void run_of_replica(const struct command *command) {
     } else if (strcmp(name, "tick") == 0) {
         struct ord_event event = {.type = ORD_EVENT_TICK, .now_ms = world.now_ms};
         ORD_ASSERT(host_step(host, &event) == ORD_OK);
+    } else if (strcmp(name, "work") == 0) {
+        const char *since = plain(command, 2);
+        host_work(host, strcmp(since, "none") == 0 ? UINT64_MAX : number(since), world.now_ms);
     } else if (strcmp(name, "attest") == 0) {
         host_attested(host, number(plain(command, 2)), world.now_ms);
     } else if (strcmp(name, "sync") == 0) {

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/message.h"
-#include "bft/proof.h"
-
 static void *grow(void *items, size_t *capacity, size_t count, size_t size) {
     if (count < *capacity)
         return items;
@@ -52,6 +49,7 @@ void host_deinit(struct host *host) {
     free(host->turn.items);
     free(host->sends);
     free(host->judges);
+    free(host->said);
 }
 
 void host_crash(struct host *host) {
@@ -59,9 +57,9 @@ void host_crash(struct host *host) {
     host_sends_clear(host);
     host->judge_count = 0;
     host->wake_ms = 0;
+    host->view = host->durable_view;
     host->sync_seq = 0;
     host->applied = host->durable_applied;
-    host->stable = host->durable_stable;
     free(host->memory);
     host->memory = NULL;
     host->core = NULL;
@@ -82,12 +80,10 @@ enum ord_err host_start(struct host *host, uint64_t now_ms) {
         const struct host_record *record = &host->disk.items[i];
         records[i] = (struct ord_record) {record->table, record->key, ord_span_of(record->data, record->size)};
     }
-    struct ord_event event = {.type = ORD_EVENT_START,
-                              .now_ms = now_ms,
-                              .start = {.records = records,
-                                        .record_count = host->disk.count,
-                                        .applied_seq = host->durable_applied,
-                                        .stable_seq = host->durable_stable}};
+    struct ord_event event = {
+        .type = ORD_EVENT_START,
+        .now_ms = now_ms,
+        .start = {.records = records, .record_count = host->disk.count, .applied_seq = host->durable_applied}};
     enum ord_err err = host_step(host, &event);
     free(records);
     return err;
@@ -112,9 +108,16 @@ static void deliver(struct host *host, const struct ord_effect *effect) {
 static void keep_send(struct host *host, const struct ord_effect *effect) {
     ORD_ASSERT((effect->send.to & ord_replica_bit(host->config.self)) == 0 && effect->send.to != 0);
     host->sends = grow(host->sends, &host->send_capacity, host->send_count, sizeof(*host->sends));
+    struct ord_span head = effect->send.bytes;
+    struct ord_span body = effect->send.body;
+    uint8_t *data = malloc(head.size + body.size + 1);
+    ORD_ASSERT(data != NULL && head.size > 0);
+    memcpy(data, head.data, head.size);
+    if (body.size > 0)
+        memcpy(data + head.size, body.data, body.size);
     host->sends[host->send_count++] = (struct host_message) {.to = effect->send.to,
-                                                             .data = copy(effect->send.bytes),
-                                                             .size = effect->send.bytes.size,
+                                                             .data = data,
+                                                             .size = head.size + body.size,
                                                              .after_persist = effect->send.after_persist};
 }
 
@@ -169,6 +172,10 @@ static void carry_out(struct host *host, const struct ord_effect *effect) {
         evidence(host, effect);
         break;
     case ORD_EFFECT_LEADER:
+        ORD_ASSERT(effect->leader.view >= host->durable_view);
+        host->leader = effect->leader.leader;
+        host->view = effect->leader.view;
+        host->judge_count = 0; /* what was lent is void */
         break;
     }
 }
@@ -219,9 +226,11 @@ void host_propose(struct host *host, struct ord_span batch, uint64_t now_ms) {
 }
 
 void host_attested(struct host *host, uint64_t seq, uint64_t now_ms) {
-    if (seq <= host->applied && seq > host->stable)
-        host->stable = seq;
-    struct ord_event event = {.type = ORD_EVENT_ATTESTED, .now_ms = now_ms, .attested = {.seq = seq}};
+    uint8_t certificate[STAND_IN_CHECKPOINT_SIZE];
+    struct ord_event event = {
+        .type = ORD_EVENT_ATTESTED,
+        .now_ms = now_ms,
+        .attested = {.seq = seq, .certificate = stand_in_checkpoint(certificate, host->config.crypto, seq)}};
     ORD_ASSERT(host_step(host, &event) == ORD_OK);
 }
 
@@ -236,9 +245,12 @@ void host_sync_from(struct host *host, const struct host *source, uint64_t seq, 
             host->is_point[s] = source->is_point[s];
         }
         host->applied = seq;
-        host->stable = seq;
     }
-    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = now_ms, .synced = {.seq = seq}};
+    uint8_t certificate[STAND_IN_CHECKPOINT_SIZE];
+    struct ord_event event = {
+        .type = ORD_EVENT_SYNCED,
+        .now_ms = now_ms,
+        .synced = {.seq = seq, .certificate = stand_in_checkpoint(certificate, host->config.crypto, seq)}};
     ORD_ASSERT(host_step(host, &event) == ORD_OK);
 }
 
@@ -273,28 +285,90 @@ static void disk_forget(struct host *host, uint8_t table, uint64_t key) {
         }
     }
     host->disk.count = kept;
-    ORD_ASSERT(forgotten > 0); /* a FORGET that cannot forget anything is a write for nothing */
+    ORD_ASSERT(forgotten > 0 || host->view > 0); /* a FORGET that cannot forget anything is a write for nothing */
+}
+
+static size_t said_at(const struct host_said *said, size_t capacity, enum bft_type type, uint64_t view, uint64_t seq) {
+    uint64_t mixed = (seq * 31 + view * 17 + type) * UINT64_C(0x9e3779b97f4a7c15);
+    size_t at = (size_t) (mixed >> 20) & (capacity - 1);
+    while (said[at].type != 0 && (said[at].type != type || said[at].view != view || said[at].seq != seq))
+        at = (at + 1) & (capacity - 1);
+    return at;
+}
+
+const struct host_said *host_said_about(const struct host *host, enum bft_type type, uint64_t view, uint64_t seq) {
+    if (host->said_capacity == 0)
+        return NULL;
+    const struct host_said *said = &host->said[said_at(host->said, host->said_capacity, type, view, seq)];
+    return said->type == 0 ? NULL : said;
+}
+
+void host_work(struct host *host, uint64_t since_ms, uint64_t now_ms) {
+    struct ord_event event = {.type = ORD_EVENT_WORK, .now_ms = now_ms, .work = {.since_ms = since_ms}};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+static void said_grow(struct host *host) {
+    size_t capacity = host->said_capacity == 0 ? 256 : host->said_capacity * 2;
+    struct host_said *said = calloc(capacity, sizeof(*said));
+    ORD_ASSERT(said != NULL);
+    for (size_t i = 0; i < host->said_capacity; i++)
+        if (host->said[i].type != 0)
+            said[said_at(said, capacity, host->said[i].type, host->said[i].view, host->said[i].seq)] = host->said[i];
+    free(host->said);
+    host->said = said;
+    host->said_capacity = capacity;
 }
 
 /* Notes a signed statement that leaves this replica; a second one that contradicts it is the end. */
-static void say(struct host *host, enum bft_type type, uint64_t seq, const struct ord_hash *digest) {
-    size_t kind = type == BFT_PREPARE ? 1 : 0;
-    ORD_ASSERT(seq < HOST_SEQ_MAX);
-    ORD_ASSERT(!host->has_said[kind][seq] || ord_hash_equal(&host->said[kind][seq], digest));
-    host->has_said[kind][seq] = true;
-    host->said[kind][seq] = *digest;
+static void say(struct host *host, enum bft_type type, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
+    if (2 * (host->said_count + 1) > host->said_capacity)
+        said_grow(host);
+    struct host_said *said = &host->said[said_at(host->said, host->said_capacity, type, view, seq)];
+    ORD_ASSERT(said->type == 0 || ord_hash_equal(&said->digest, digest));
+    host->said_count += said->type == 0;
+    *said = (struct host_said) {.type = type, .view = view, .seq = seq, .digest = *digest};
+}
+
+static void say_list(struct host *host, const struct bft_vote_list *list) {
+    ORD_ASSERT(list->view >= host->promised_view);
+    for (uint32_t i = 0; i < list->count && list->type != BFT_COMMIT; i++)
+        say(host, list->type, list->view, list->votes[i].seq, &list->votes[i].digest);
 }
 
 static void note_statements(struct host *host, struct ord_span bytes) {
     struct bft_pre_prepare pre_prepare;
     struct bft_vote_list list;
-    if (bytes.data[0] == BFT_PRE_PREPARE) {
+    struct bft_view_change change;
+    struct bft_new_view view;
+    switch (bytes.data[0]) {
+    case BFT_PRE_PREPARE:
         ORD_ASSERT(bft_pre_prepare_decode(&pre_prepare, &host->config, bytes) == ORD_OK);
-        say(host, BFT_PRE_PREPARE, pre_prepare.seq, &pre_prepare.digest);
-    } else if (bytes.data[0] == BFT_PREPARE) {
+        ORD_ASSERT(pre_prepare.view >= host->promised_view);
+        say(host, BFT_PRE_PREPARE, pre_prepare.view, pre_prepare.seq, &pre_prepare.digest);
+        break;
+    case BFT_PREPARE:
+    case BFT_COMMIT:
         ORD_ASSERT(bft_vote_list_decode(&list, &host->config, bytes) == ORD_OK);
-        for (uint32_t i = 0; i < list.count; i++)
-            say(host, BFT_PREPARE, list.votes[i].seq, &list.votes[i].digest);
+        say_list(host, &list);
+        break;
+    case BFT_VIEW_CHANGE: /* whatever a replica sends, others must be able to check */
+        ORD_ASSERT(bft_view_change_verify(&change, &host->config, bytes) == ORD_OK);
+        say(host, BFT_VIEW_CHANGE, change.view, 0, &change.digest);
+        if (change.view > host->promised_view)
+            host->promised_view = change.view;
+        break;
+    case BFT_NEW_VIEW:
+        ORD_ASSERT(bft_new_view_verify(&view, &host->config, bytes) == ORD_OK);
+        ORD_ASSERT(view.view >= host->promised_view);
+        say(host, BFT_NEW_VIEW, view.view, 0, &view.digest);
+        for (uint32_t chunk = 0; chunk * BFT_LIST_MAX < view.count; chunk++) {
+            bft_new_view_list(&list, &view, chunk);
+            say_list(host, &list);
+        }
+        break;
+    default:
+        break;
     }
 }
 
@@ -309,13 +383,10 @@ void host_commit(struct host *host) {
     }
     host->turn.count = 0;
     host->durable_applied = host->applied;
-    /* What the core holds as stable is certified: the certificate is written no later than what rests on it. */
     struct ord_status status;
     bft_pbft.status(host->core, &status);
-    ORD_ASSERT(status.delivered_seq == host->applied);
-    if (status.stable_seq > host->stable)
-        host->stable = status.stable_seq;
-    host->durable_stable = host->stable;
+    ORD_ASSERT(status.delivered_seq == host->applied && status.view >= host->durable_view);
+    host->durable_view = status.view;
     for (size_t i = 0; i < host->send_count; i++)
         note_statements(host, ord_span_of(host->sends[i].data, host->sends[i].size));
     struct ord_event event = {.type = ORD_EVENT_PERSISTED};

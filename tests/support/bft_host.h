@@ -1,12 +1,14 @@
 /*
  * A replica's node, as small as it can be: runs one PBFT core, carries its effects out by the commit rule of
  * core/protocol.h, and keeps a disk that survives crashes. It checks what must hold at every step: delivery in order, each
- * seq once; no two contradicting statements of one replica, restarts included; lent bodies unharmed until they are judged.
+ * seq once; no two contradicting statements of one replica, and no vote of a view that it left, restarts included; lent bodies
+ * unharmed until they are judged.
  */
 #ifndef ORDAIN_TESTS_BFT_HOST_H
 #define ORDAIN_TESTS_BFT_HOST_H
 
 #include "bft/bft.h"
+#include "bft/view_message.h"
 #include "tests/support/bft_keys.h"
 
 #define HOST_SEQ_MAX 2048
@@ -39,6 +41,14 @@ struct host_judge {
     struct ord_hash check; /* of the batch when it was lent */
 };
 
+/* A signed statement. */
+struct host_said {
+    enum bft_type type;
+    uint64_t view;
+    uint64_t seq;
+    struct ord_hash digest;
+};
+
 struct host {
     struct ord_core_config config;
     struct stand_in_signer keys;
@@ -60,12 +70,10 @@ struct host {
      */
     bool is_point[HOST_SEQ_MAX];
     uint64_t durable_applied;
-    uint64_t durable_stable;
 
     /* Of the turn that runs. */
     struct host_records turn; /* data NULL: forget up to key */
     uint64_t applied;
-    uint64_t stable;
     struct host_message *sends;
     size_t send_count;
     size_t send_capacity;
@@ -79,9 +87,16 @@ struct host {
     size_t evidence_count;
     size_t reject_count;
 
-    /* All that this replica ever signed and sent: [pre-prepare or prepare][seq], views are told apart by the digest. */
-    struct ord_hash said[2][HOST_SEQ_MAX];
-    bool has_said[2][HOST_SEQ_MAX];
+    /* What LEADER said last. */
+    ord_node_id leader;
+    uint64_t view;
+    uint64_t durable_view; /* as of the last commit: never goes back */
+
+    /* All that this replica ever signed and sent, over its restarts. */
+    struct host_said *said;
+    size_t said_count;
+    size_t said_capacity;
+    uint64_t promised_view; /* highest VIEW-CHANGE that left it: no vote of an earlier view may follow */
 };
 
 void host_init(struct host *host, const struct ord_core_config *config);
@@ -103,5 +118,9 @@ void host_sync_from(struct host *host, const struct host *source, uint64_t seq, 
 void host_flush(struct host *host, uint64_t now_ms);
 void host_commit(struct host *host);
 void host_sends_clear(struct host *host);
+/* What it said about (view, seq); NULL: nothing. */
+const struct host_said *host_said_about(const struct host *host, enum bft_type type, uint64_t view, uint64_t seq);
+/* Since when work waits at this replica; UINT64_MAX: nothing waits. */
+void host_work(struct host *host, uint64_t since_ms, uint64_t now_ms);
 
 #endif

@@ -16,6 +16,7 @@
 #include "core/assert.h"
 #include "core/codec.h"
 #include "crypto/hash.h"
+#include "evidence/evidence.h"
 #include "net/net.h"
 
 #define WORLD_REPLICAS_MAX 7
@@ -23,6 +24,7 @@
 #define LEAVES_MAX         65536
 #define TICK_MS            10
 #define PLACES             65536u
+#define PIECES_MAX         8
 
 /* A cmocka assertion must not fail in a thread of the server: these end the process instead. */
 #define WORLD_OK(expression) ORD_ASSERT((expression) == ORD_OK)
@@ -66,6 +68,12 @@ struct replica {
     struct world_fault fault;
     uint64_t requests;
     uint64_t envelopes;
+    uint32_t piece_count;
+    struct {
+        uint32_t culprit;
+        size_t size;
+        uint8_t bytes[EVIDENCE_SIZE_MAX];
+    } pieces[PIECES_MAX];
 };
 
 struct world {
@@ -598,6 +606,20 @@ static void on_status(struct world *world, const struct replica *replica, struct
     reply(request, &response);
 }
 
+static void on_evidence(struct replica *replica, struct net_request *request, uint32_t against) {
+    ProtobufCBinaryData pieces[PIECES_MAX];
+    Ordain__V1__EvidenceResponse said = ORDAIN__V1__EVIDENCE_RESPONSE__INIT;
+    said.pieces = pieces;
+    for (uint32_t i = 0; i < replica->piece_count; i++)
+        if (against == 0 || against == replica->pieces[i].culprit + 1)
+            pieces[said.n_pieces++] = (ProtobufCBinaryData) {replica->pieces[i].size, replica->pieces[i].bytes};
+    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
+    response.status = ORDAIN__V1__STATUS__OK;
+    response.kind_case = ORDAIN__V1__RESPONSE__KIND_EVIDENCE;
+    response.evidence = &said;
+    reply(request, &response);
+}
+
 /* ---- Requests --------------------------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(void) {
@@ -640,6 +662,9 @@ static bool serve(struct world *world, struct replica *replica, struct net_reque
             break;
         case ORDAIN__V1__REQUEST__KIND_CLIENT:
             on_client(world, replica, request, asked->client);
+            break;
+        case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
+            on_evidence(replica, request, asked->evidence->against);
             break;
         case ORDAIN__V1__REQUEST__KIND__NOT_SET:
         default:
@@ -1002,4 +1027,30 @@ uint32_t world_envelopes_max(struct world *world) {
     uint32_t count = world->envelopes_max;
     pthread_mutex_unlock(&world->lock);
     return count;
+}
+
+void world_accuse(struct world *world, uint32_t replica, uint32_t culprit, uint64_t seq, bool framed) {
+    uint8_t bytes[2][CHANNEL_ATTESTATION_SIZE];
+    for (uint32_t i = 0; i < 2; i++) {
+        struct channel_attestation attestation = {.statement = {.epoch = world->config->epoch, .seq = seq},
+                                                  .signer = culprit};
+        struct ord_hash hash;
+        memset(attestation.statement.state_digest.bytes, (int) i + 1, ORD_HASH_SIZE);
+        channel_statement_hash(&hash, &world->genesis_hash, &attestation.statement, culprit);
+        WORLD_OK(
+            crypto_sign(&attestation.signature, &world->replicas[framed && i == 1 ? replica : culprit].key, &hash));
+        channel_attestation_encode(bytes[i], &attestation);
+    }
+    const struct evidence evidence = {.genesis_hash = world->genesis_hash,
+                                      .epoch = world->config->epoch,
+                                      .kind = EVIDENCE_ATTESTATIONS,
+                                      .first = ord_span_of(bytes[0], sizeof(bytes[0])),
+                                      .second = ord_span_of(bytes[1], sizeof(bytes[1]))};
+    pthread_mutex_lock(&world->lock);
+    struct replica *keeper = &world->replicas[replica];
+    ORD_ASSERT(keeper->piece_count < PIECES_MAX);
+    keeper->pieces[keeper->piece_count].culprit = culprit;
+    keeper->pieces[keeper->piece_count].size = evidence_encode(keeper->pieces[keeper->piece_count].bytes, &evidence);
+    keeper->piece_count++;
+    pthread_mutex_unlock(&world->lock);
 }

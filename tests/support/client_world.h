@@ -54,6 +54,11 @@ const char *world_genesis_file(const struct world *world);
 const char *world_second_config_file(const struct world *world);
 
 void world_fault(struct world *world, uint32_t replica, const struct world_fault *fault);
+/*
+ * From now on `replica` keeps evidence that `culprit` attested two states at `seq`. Framed: one of them was signed by the
+ * replica that keeps it.
+ */
+void world_accuse(struct world *world, uint32_t replica, uint32_t culprit, uint64_t seq, bool framed);
 /* Nothing is ordered while held; it gathers, and is ordered at the release. */
 void world_hold(struct world *world, bool held);
 /* Closes a replica's server; and opens it again on its port. */

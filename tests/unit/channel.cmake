@@ -1,5 +1,4 @@
-foreach(subject attestation block config cutter envelope history receipt state vectors)
+foreach(subject attestation block config cutter envelope history receipt state)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_channel_${subject}.c
                   SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/unit/channel_support.c DEPENDS ord_channel)
 endforeach()
-target_compile_definitions(test_channel_vectors PRIVATE ORD_FORMATS_FILE="${PROJECT_SOURCE_DIR}/docs/formats.md")

@@ -3,7 +3,7 @@ set(client_world SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world.c)
 foreach(name config window wire)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_client_${name}.c DEPENDS ord_client)
 endforeach()
-foreach(name submit faults deliver)
+foreach(name submit faults deliver evidence)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_client_${name}.c ${client_world} DEPENDS ord_client)
 endforeach()
 ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_client_cli.c

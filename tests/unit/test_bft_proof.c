@@ -1,5 +1,5 @@
 /*
- * Votes that stand alone, prepared certificates, evidence: bft/proof.c. Rows P12 and T8, and what V4 will rest on.
+ * Votes that stand alone, prepared certificates, evidence: bft/proof.c. Rows P12 and T8, and what V4 rests on.
  */
 #include "core/merkle.h"
 #include "tests/support/test_main.h"
@@ -39,9 +39,9 @@ static void vote_tree__gives_the_paths_of_core_merkle(void **state) {
             assert_true(ord_hash_equal(&hash, &tree.levels[tree.level_count - 1][0]));
             struct bft_statement statement = {
                 .type = BFT_PREPARE, .seq = 10 + i, .digest = list.votes[i].digest, .sender = 2};
-            assert_true(bft_proof_verify(&proof, &config, &statement));
+            assert_true(bft_proof_verify(&proof, &config, &statement, NULL));
             statement.seq++;
-            assert_false(bft_proof_verify(&proof, &config, &statement));
+            assert_false(bft_proof_verify(&proof, &config, &statement, NULL));
         }
     }
 }
@@ -50,7 +50,7 @@ static void vote_tree__gives_the_paths_of_core_merkle(void **state) {
 struct votes {
     struct bft_proof proofs[4];
     struct bft_statement pre_prepare;
-    struct ord_signature signature;
+    struct bft_proof proof;
 };
 
 static void make_votes(struct votes *votes, const struct ord_core_config *config) {
@@ -66,7 +66,9 @@ static void make_votes(struct votes *votes, const struct ord_core_config *config
     votes->pre_prepare = (struct bft_statement) {.type = BFT_PRE_PREPARE, .seq = 12, .sender = 0};
     memset(votes->pre_prepare.digest.bytes, 2, ORD_HASH_SIZE);
     bft_statement_hash(&hash, config, &votes->pre_prepare);
-    stand_in_sign(config->crypto, &votes->signature, 0, &hash);
+    struct ord_signature signature;
+    stand_in_sign(config->crypto, &signature, 0, &hash);
+    votes->proof = bft_proof_alone(&signature);
 }
 
 static enum ord_err verify_with(const struct ord_core_config *config, const struct votes *votes,
@@ -76,9 +78,8 @@ static enum ord_err verify_with(const struct ord_core_config *config, const stru
     struct bft_statement out;
     for (uint32_t i = 0; i < count; i++)
         cast[i] = (struct bft_certificate_vote) {.sender = senders[i], .proof = &votes->proofs[senders[i]]};
-    size_t size =
-        bft_certificate_encode(bytes, sizeof(bytes), config, &votes->pre_prepare, &votes->signature, cast, count);
-    enum ord_err err = bft_certificate_verify(&out, config, ord_span_of(bytes, size));
+    size_t size = bft_certificate_encode(bytes, sizeof(bytes), config, &votes->pre_prepare, &votes->proof, cast, count);
+    enum ord_err err = bft_certificate_verify(&out, config, ord_span_of(bytes, size), NULL);
     if (err == ORD_OK) {
         assert_int_equal(out.seq, 12);
         assert_true(ord_hash_equal(&out.digest, &votes->pre_prepare.digest));
@@ -117,20 +118,29 @@ static void certificate__refuses_every_flipped_bit_and_other_length(void **state
     const struct bft_certificate_vote cast[] = {{1, &votes.proofs[1]}, {2, &votes.proofs[2]}};
     uint8_t bytes[2048];
     struct bft_statement out;
-    size_t size = bft_certificate_encode(bytes, sizeof(bytes), &config, &votes.pre_prepare, &votes.signature, cast, 2);
+    size_t size = bft_certificate_encode(bytes, sizeof(bytes), &config, &votes.pre_prepare, &votes.proof, cast, 2);
     for (size_t i = 0; i < size; i++)
-        assert_true(bft_certificate_verify(&out, &config, ord_span_of(bytes, i)) == ORD_ERR_INVALID);
+        assert_true(bft_certificate_verify(&out, &config, ord_span_of(bytes, i), NULL) == ORD_ERR_INVALID);
     bytes[size] = 0;
-    assert_err(bft_certificate_verify(&out, &config, ord_span_of(bytes, size + 1)), ORD_ERR_INVALID);
+    assert_err(bft_certificate_verify(&out, &config, ord_span_of(bytes, size + 1), NULL), ORD_ERR_INVALID);
     for (size_t bit = 0; bit < size * 8; bit++) {
         bytes[bit / 8] ^= (uint8_t) (1u << bit % 8);
-        enum ord_err err = bft_certificate_verify(&out, &config, ord_span_of(bytes, size));
+        enum ord_err err = bft_certificate_verify(&out, &config, ord_span_of(bytes, size), NULL);
         /* An index may be told in two ways where the tree's shape makes both the same climb; the vote stays the vote. */
         if (err == ORD_OK)
             assert_true(out.seq == 12 && ord_hash_equal(&out.digest, &votes.pre_prepare.digest));
         bytes[bit / 8] ^= (uint8_t) (1u << bit % 8);
     }
-    assert_ok(bft_certificate_verify(&out, &config, ord_span_of(bytes, size)));
+    assert_ok(bft_certificate_verify(&out, &config, ord_span_of(bytes, size), NULL));
+}
+
+static struct ord_span signed_alone(uint8_t *out, const struct ord_core_config *config, struct ord_span message) {
+    struct bft_pre_prepare p;
+    assert_ok(bft_pre_prepare_decode(&p, config, message));
+    struct bft_statement statement = {
+        .type = BFT_PRE_PREPARE, .view = p.view, .seq = p.seq, .digest = p.digest, .sender = p.sender};
+    struct bft_proof proof = bft_proof_alone(&p.signature);
+    return ord_span_of(out, bft_signed_encode(out, config, &statement, &proof));
 }
 
 static void evidence__needs_two_signed_statements_that_contradict(void **state) {
@@ -139,21 +149,81 @@ static void evidence__needs_two_signed_statements_that_contradict(void **state) 
     uint8_t a[4096];
     uint8_t b[4096];
     ord_node_id culprit = 9;
-    memcpy(a, make_pre_prepare(&config, 0, 0, 5, "one").data, BFT_SIGNED_SIZE);
-    memcpy(b, make_pre_prepare(&config, 0, 0, 5, "two").data, BFT_SIGNED_SIZE);
-    struct ord_span first = ord_span_of(a, BFT_SIGNED_SIZE);
-    struct ord_span second = ord_span_of(b, BFT_SIGNED_SIZE);
+    struct ord_span first = signed_alone(a, &config, make_pre_prepare(&config, 0, 0, 5, "one"));
+    struct ord_span second = signed_alone(b, &config, make_pre_prepare(&config, 0, 0, 5, "two"));
     assert_ok(bft_evidence_verify(&culprit, &config, first, second));
     assert_int_equal(culprit, 0);
     assert_err(bft_evidence_verify(&culprit, &config, first, first), ORD_ERR_INVALID);
-    memcpy(b, make_pre_prepare(&config, 0, 0, 6, "two").data, BFT_SIGNED_SIZE); /* another seq */
+    second = signed_alone(b, &config, make_pre_prepare(&config, 0, 0, 6, "two")); /* another seq */
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_INVALID);
-    memcpy(b, make_pre_prepare(&config, 0, 4, 5, "two").data, BFT_SIGNED_SIZE); /* another view */
+    second = signed_alone(b, &config, make_pre_prepare(&config, 0, 4, 5, "two")); /* another view */
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_INVALID);
-    memcpy(b, make_pre_prepare(&config, 1, 0, 5, "two").data, BFT_SIGNED_SIZE); /* another signer */
+    second = signed_alone(b, &config, make_pre_prepare(&config, 1, 0, 5, "two")); /* another signer */
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_INVALID);
     b[BFT_HEADER_SIZE - 1] = 0; /* who is made to look like the culprit: framed */
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_BAD_SIGNATURE);
+}
+
+/* Statements about views: seq 0, and of the two types that speak of views only. */
+static void evidence__of_two_view_changes_or_new_views(void **state) {
+    (void) state;
+    struct ord_core_config config = test_config(1);
+    uint8_t bytes[2][BFT_SIGNED_VOTE_SIZE_MAX];
+    static const enum bft_type types[] = {BFT_VIEW_CHANGE, BFT_NEW_VIEW, BFT_PREPARE, BFT_COMMIT};
+    for (size_t i = 0; i < 4; i++)
+        for (uint64_t seq = 0; seq < 2; seq++) {
+            struct ord_span spans[2];
+            ord_node_id culprit = 9;
+            for (size_t which = 0; which < 2; which++) {
+                const struct bft_statement statement = {
+                    .type = types[i], .view = 4, .seq = seq, .digest = digest_of(which == 0 ? "a" : "b"), .sender = 2};
+                const struct bft_proof proof = sign_alone(&config, &statement);
+                spans[which] = ord_span_of(bytes[which], bft_signed_encode(bytes[which], &config, &statement, &proof));
+            }
+            bool about_view = i < 2;
+            if (about_view == (seq == 0) && types[i] != BFT_COMMIT) {
+                assert_ok(bft_evidence_verify(&culprit, &config, spans[0], spans[1]));
+                assert_int_equal(culprit, 2);
+            } else {
+                assert_err(bft_evidence_verify(&culprit, &config, spans[0], spans[1]), ORD_ERR_INVALID);
+            }
+        }
+}
+
+/* The two messages have room for the largest statement, and the longest path comes through them. */
+static void evidence__carries_votes_out_of_the_longest_list(void **state) {
+    (void) state;
+    struct ord_core_config config = test_config(1);
+    static struct bft_vote_tree tree;
+    static uint8_t bytes[BFT_EVIDENCE_SIZE_MAX];
+    uint8_t data[BFT_SIGNED_VOTE_SIZE_MAX];
+    struct ord_span spans[2];
+    ord_node_id culprit;
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_header_write(&writer, &config, BFT_EVIDENCE, 0, 3);
+    for (size_t which = 0; which < 2; which++) {
+        struct bft_vote_list list;
+        struct bft_proof proof;
+        fill(&list, 2, BFT_LIST_MAX);
+        list.votes[63].digest.bytes[0] ^= (uint8_t) which;
+        (void) make_list(&config, &list);
+        bft_vote_tree_build(&tree, &config, &list);
+        bft_vote_tree_proof(&proof, &tree, 63, &list.signature);
+        const struct bft_statement statement = {
+            .type = BFT_PREPARE, .seq = 10 + 63, .digest = list.votes[63].digest, .sender = 2};
+        struct ord_span one = ord_span_of(data, bft_signed_encode(data, &config, &statement, &proof));
+        assert_int_equal(one.size, BFT_SIGNED_VOTE_SIZE_MAX);
+        if (which == 0)
+            ord_write_string(&writer, one);
+        else
+            ord_write_span(&writer, one);
+    }
+    assert_false(writer.failed);
+    assert_int_equal(writer.size, sizeof(bytes));
+    assert_true(writer.size <= bft_pbft.message_size_max(&config));
+    assert_ok(bft_evidence_split(ord_writer_span(&writer), &spans[0], &spans[1]));
+    assert_ok(bft_evidence_verify(&culprit, &config, spans[0], spans[1]));
+    assert_int_equal(culprit, 2);
 }
 
 static const struct CMUnitTest cases[] = {
@@ -161,5 +231,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(certificate__is_quorum_less_one_distinct_backups),
     cmocka_unit_test(certificate__refuses_every_flipped_bit_and_other_length),
     cmocka_unit_test(evidence__needs_two_signed_statements_that_contradict),
+    cmocka_unit_test(evidence__of_two_view_changes_or_new_views),
+    cmocka_unit_test(evidence__carries_votes_out_of_the_longest_list),
 };
 TEST_CASES(cases);

@@ -1,6 +1,7 @@
 /*
  * Checkpoints, falling behind, retransmission and restarts of one PBFT core.
  */
+#include "bft/bft_internal.h"
 #include "tests/unit/bft_bench.h"
 
 static void checkpoint__moves_the_window_and_forgets(void **state) {
@@ -13,7 +14,7 @@ static void checkpoint__moves_the_window_and_forgets(void **state) {
     host_attested(&bench.host, 4, bench.now_ms);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).stable_seq, 4);
-    assert_int_equal(bench.host.disk.count, 2);
+    assert_int_equal(bench.host.disk.count, 3); /* with the checkpoint's certificate */
     assert_int_equal(bench.host.disk.items[0].key, 5);
     assert_int_equal(status_of(&bench).body_bytes, 1);
     pre_prepare(&bench, 12, "x");
@@ -33,7 +34,7 @@ static void checkpoint__ahead_becomes_stable_when_delivery_gets_there(void **sta
     for (uint64_t seq = 1; seq <= 4; seq++)
         decide(&bench, seq, "x");
     assert_int_equal(status_of(&bench).stable_seq, 4);
-    assert_int_equal(bench.host.disk.count, 0);
+    assert_int_equal(bench.host.disk.count, 1);
     assert_int_equal(bench.host.sync_seq, 0);
     bench_close(&bench);
 }
@@ -82,8 +83,7 @@ static void synced__drops_what_it_passed_and_goes_on(void **state) {
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
     assert_int_equal(bench.host.disk.items[0].key, 7);
-    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = bench.now_ms, .synced = {.seq = 3}};
-    assert_ok(host_step(&bench.host, &event)); /* late */
+    host_sync_from(&bench.host, &source.host, 3, bench.now_ms); /* late */
     assert_int_equal(status_of(&bench).delivered_seq, 7);
     bench_close(&bench);
     bench_close(&source);
@@ -174,10 +174,6 @@ static void restart__stands_by_every_vote(void **state) {
     assert_ok(host_start(&bench.host, bench.now_ms));
     assert_int_equal(status_of(&bench).delivered_seq, 1);
     assert_int_equal(status_of(&bench).proposed_seq, 3);
-    pre_prepare(&bench, 2, "other");
-    pre_prepare(&bench, 3, "other");
-    assert_int_equal(bench.host.evidence_count, 2);
-    assert_int_equal(bench.host.judge_count, 0);
     turn_ends(&bench);
     struct bft_vote_list list;
     assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
@@ -186,14 +182,20 @@ static void restart__stands_by_every_vote(void **state) {
     assert_int_equal(sent(&bench, BFT_COMMIT, &list), 1);
     assert_int_equal(list.count, 1);
     assert_int_equal(list.votes[0].seq, 3);
-    /* And it goes on from there, with its own votes counted. */
+    /* And it goes on from there, with its own votes counted, and nothing that contradicts them. */
+    pre_prepare(&bench, 2, "other");
+    pre_prepare(&bench, 3, "other");
+    assert_int_equal(bench.host.evidence_count, 2);
+    assert_int_equal(bench.host.judge_count, 0);
     vote(&bench, BFT_PREPARE, 3, 2, "b");
     for (uint64_t seq = 2; seq <= 3; seq++) {
         vote(&bench, BFT_COMMIT, 0, seq, seq == 2 ? "b" : "c");
         vote(&bench, BFT_COMMIT, 3, seq, seq == 2 ? "b" : "c");
     }
-    turn_ends(&bench);
     assert_int_equal(bench.host.applied, 3);
+    turn_ends(&bench); /* into the next view */
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
+    assert_int_equal(status_of(&bench).view, 1);
     bench_close(&bench);
 }
 
@@ -223,7 +225,15 @@ static void restart__ignores_records_that_are_stable(void **state) {
     for (uint64_t seq = 1; seq <= 4; seq++)
         decide(&bench, seq, "x");
     host_crash(&bench.host);
-    bench.host.durable_stable = 2; /* the node keeps more than it was asked to */
+    /* Stable up to 2, and the node keeps more than it was asked to. */
+    uint8_t *certificate = malloc(STAND_IN_CHECKPOINT_SIZE);
+    struct host_records *disk = &bench.host.disk;
+    disk->items = realloc(disk->items, (disk->count + 1) * sizeof(*disk->items));
+    assert_non_null(certificate);
+    assert_non_null(disk->items);
+    (void) stand_in_checkpoint(certificate, &test_crypto, 2);
+    disk->capacity = disk->count + 1;
+    disk->items[disk->count++] = (struct host_record) {BFT_TABLE_CHECKPOINT, 1, certificate, STAND_IN_CHECKPOINT_SIZE};
     assert_ok(host_start(&bench.host, bench.now_ms));
     assert_int_equal(status_of(&bench).body_bytes, 2);
     assert_int_equal(status_of(&bench).delivered_seq, 4);
@@ -277,7 +287,7 @@ static void restart__refuses_records_that_are_not_its_own_words(void **state) {
     bad[0].key = 2;
     assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* key is not its seq */
     bad[0] = good[0];
-    bad[0].table = 3;
+    bad[0].table = BFT_TABLE_NEW_VIEW + 1;
     assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* no such table */
     log[good[0].bytes.size - 1] ^= 1;
     assert_err(start_with(&bench, good, 2), ORD_ERR_CORRUPT); /* digest is not its body's */

@@ -150,7 +150,7 @@ static void own_prepare__completes_the_certificate_in_the_same_flush(void **stat
     assert_int_equal(on_disk(&bench, 2), 1);
     struct bft_statement certified;
     const struct host_record *record = &bench.host.disk.items[1];
-    assert_ok(bft_certificate_verify(&certified, &bench.config, ord_span_of(record->data, record->size)));
+    assert_ok(bft_certificate_verify(&certified, &bench.config, ord_span_of(record->data, record->size), NULL));
     assert_int_equal(certified.seq, 1);
     bench_close(&bench);
 }
@@ -252,30 +252,35 @@ static void prepares__that_contradict_are_evidence(void **state) {
     bench_close(&bench);
 }
 
-/* P1, P6: another digest for a (view, seq), in flight or decided, is never voted for; evidence, once. */
+/* P1, P6: another digest for a (view, seq), in flight or decided, is never voted for; evidence, once, and another primary. */
 static void pre_prepares__that_contradict_are_evidence(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 1);
     decide(&bench, 1, "a");
-    pre_prepare(&bench, 1, "b"); /* reuses a decided seq */
-    pre_prepare(&bench, 1, "c");
-    assert_int_equal(bench.host.evidence_count, 1);
     accept(&bench, 2, "a");
-    pre_prepare(&bench, 2, "b");
-    assert_int_equal(bench.host.evidence_count, 2);
-    assert_int_equal(bench.host.culprits, 1);
-    assert_int_equal(bench.host.judge_count, 0);
     turn_ends(&bench);
     struct bft_vote_list list;
     assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
     struct ord_hash digest = digest_of("a");
     assert_true(ord_hash_equal(&list.votes[0].digest, &digest));
+    pre_prepare(&bench, 1, "b"); /* reuses a decided seq */
+    pre_prepare(&bench, 1, "c");
+    assert_int_equal(bench.host.evidence_count, 1);
+    pre_prepare(&bench, 2, "b");
+    assert_int_equal(bench.host.evidence_count, 2);
+    assert_int_equal(bench.host.culprits, 1);
+    assert_int_equal(bench.host.judge_count, 0);
     host_attested(&bench.host, 1, bench.now_ms);
     uint64_t dropped = status_of(&bench).messages_dropped;
     pre_prepare(&bench, 1, "d"); /* below the window: nothing to compare with any more */
     assert_int_equal(bench.host.evidence_count, 2);
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 1);
+    assert_int_equal(status_of(&bench).view, 0); /* the turn is not over */
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
+    assert_int_equal(status_of(&bench).view, 1);
     bench_close(&bench);
 }
 
@@ -372,22 +377,22 @@ static void backup__moves_bodies_but_never_those_that_are_judged(void **state) {
     assert_int_equal(bench.host.applied, 4);
     host_attested(&bench.host, 4, bench.now_ms);
     assert_int_equal(bench.host.judge_count, 4);
-    char large[3][65];
-    for (size_t i = 0; i < 3; i++) {
-        memset(large[i], (int) ('p' + i), 64);
-        large[i][64] = 0;
+    char large[4][64];
+    for (size_t i = 0; i < 4; i++) {
+        memset(large[i], (int) ('p' + i), 63);
+        large[i][63] = 0;
     }
-    for (uint64_t seq = 9; seq <= 11; seq++)
+    for (uint64_t seq = 9; seq <= 12; seq++)
         pre_prepare(&bench, seq, large[seq - 9]);
-    assert_int_equal(bench.host.judge_count, 6); /* the third has no room between what is lent */
+    assert_int_equal(bench.host.judge_count, 7); /* the fourth has no room between what is lent */
     assert_int_equal(status_of(&bench).messages_dropped, 1);
     while (bench.host.judge_count > 0)
         host_judge(&bench.host, 0, true, bench.now_ms); /* finds each lent body where it was lent */
-    pre_prepare(&bench, 11, large[2]);
+    pre_prepare(&bench, 12, large[3]);
     assert_int_equal(bench.host.judge_count, 1);
     host_judge(&bench.host, 0, true, bench.now_ms);
     turn_ends(&bench);
-    for (uint64_t s = 5; s <= 11; s++) {
+    for (uint64_t s = 5; s <= 12; s++) {
         const char *batch = s <= 8 ? small[s] : large[s - 9];
         vote(&bench, BFT_PREPARE, 2, s, batch);
         vote(&bench, BFT_COMMIT, 2, s, batch);

@@ -275,7 +275,8 @@ static struct channel *restore(struct run *run) {
         CHECK(run, channel_restore_client(channel, i, ord_span_of(run->records[i], run->record_sizes[i])) == ORD_OK);
     const struct channel_header *head =
         run->log->count == 0 ? &run->net->genesis_header : &run->log->blocks[run->log->count - 1].header;
-    CHECK(run, channel_restore_head(channel, head, channel_applied_seq(run->channel)) == ORD_OK);
+    CHECK(run, channel_restore_head(channel, head, channel_applied_seq(run->channel),
+                                    channel_bytes_since_point(run->channel)) == ORD_OK);
     struct channel_open_block open;
     channel_open(run->channel, &open);
     struct ord_span bytes;

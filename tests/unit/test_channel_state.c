@@ -435,15 +435,15 @@ static void restore__refuses_a_foreign_head(void **state) {
     (void) net_apply(fixture->net, fixture->channel, fixture->log, 1, NULL, 0);
     struct channel *fresh = net_channel(fixture->net);
     struct channel_header head = fixture->log->blocks[0].header;
-    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 0));
-    assert_ok(channel_restore_head(fresh, &head, 5));
+    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 0, 0));
+    assert_ok(channel_restore_head(fresh, &head, 5, 0));
     assert_int_equal(channel_applied_seq(fresh), 5);
-    assert_err(channel_restore_head(fresh, &head, 0), ORD_ERR_CORRUPT);
+    assert_err(channel_restore_head(fresh, &head, 0, 0), ORD_ERR_CORRUPT);
     head.genesis_hash.bytes[3] ^= 1;
-    assert_err(channel_restore_head(fresh, &head, 5), ORD_ERR_MISMATCH);
+    assert_err(channel_restore_head(fresh, &head, 5, 0), ORD_ERR_MISMATCH);
     head = fixture->net->genesis_header;
     head.data_root.bytes[0] ^= 1;
-    assert_err(channel_restore_head(fresh, &head, 5), ORD_ERR_MISMATCH);
+    assert_err(channel_restore_head(fresh, &head, 5, 0), ORD_ERR_MISMATCH);
 }
 
 static void restore__refuses_an_open_envelope_that_was_not_executed(void **state) {
@@ -453,7 +453,7 @@ static void restore__refuses_an_open_envelope_that_was_not_executed(void **state
     size_t size = channel_client_record(fixture->channel, 0, record);
     struct channel *fresh = net_channel(fixture->net);
     assert_ok(channel_restore_client(fresh, 0, ord_span_of(record, size)));
-    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 2));
+    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 2, 0));
     struct channel_entry entry = {.sequence = 2, .seq = 2};
     struct ord_span other = net_envelope(fixture->net, fixture->ann, 2, 1, 8, 0);
     assert_err(channel_restore_open(fresh, other, &entry), ORD_ERR_CORRUPT);
@@ -521,7 +521,8 @@ static void transfer__goes_on_after_a_restart_in_between(void **state) {
     struct channel *restarted = net_channel(fixture->net);
     struct channel_applied applied;
     assert_ok(channel_restore_client(restarted, 0, ord_span_of(record, size)));
-    assert_ok(channel_restore_head(restarted, &block->header, channel_applied_seq(late)));
+    assert_ok(
+        channel_restore_head(restarted, &block->header, channel_applied_seq(late), channel_bytes_since_point(late)));
     assert_err(channel_apply(restarted, &applied, block->header.last_seq, ord_span_of(NULL, 0), &sink),
                ORD_ERR_WRONG_STATE);
     assert_ok(channel_apply_tail(restarted, 4, tail));

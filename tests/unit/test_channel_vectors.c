@@ -11,6 +11,7 @@
 #include "channel/tags.h"
 #include "tests/support/test_main.h"
 #include "tests/unit/channel_support.h"
+#include "tests/unit/evidence_support.h"
 
 #define VECTOR_MAX 8192
 
@@ -276,6 +277,30 @@ static void vectors__receipt(void **state) {
     expect("receipt", ord_writer_span(&writer));
 }
 
+static void expect_evidence(const char *name, struct net *net, const struct evidence *evidence) {
+    uint8_t bytes[EVIDENCE_SIZE_MAX];
+    struct evidence_claim claim;
+    assert_ok(evidence_verify(&claim, evidence, &net->config, &net->genesis_hash, &net->ops, NULL));
+    assert_int_equal(claim.culprit, 3);
+    expect(name, ord_span_of(bytes, evidence_encode(bytes, evidence)));
+}
+
+static void vectors__evidence(void **state) {
+    struct example *example = *state;
+    struct net *net = &example->net;
+    struct ord_core_config core;
+    struct evidence evidence = {.genesis_hash = net->genesis_hash, .epoch = 1};
+    channel_core_config(&core, &net->config, &net->genesis_hash, 0, &net->ops);
+    evidence.kind = EVIDENCE_VOTES;
+    evidence.first = lie_vote(0, &core, &net->signers[3], BFT_PREPARE, 1, 2, 0x11, 3);
+    evidence.second = lie_vote(1, &core, &net->signers[3], BFT_PREPARE, 1, 2, 0x22, 3);
+    expect_evidence("evidence.votes", net, &evidence);
+    evidence.kind = EVIDENCE_ATTESTATIONS;
+    evidence.first = lie_attestation(0, &core, &net->signers[3], 2, 0x11, 3);
+    evidence.second = lie_attestation(1, &core, &net->signers[3], 2, 0x22, 3);
+    expect_evidence("evidence.attestations", net, &evidence);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(vectors__configuration_and_genesis, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__envelopes_and_batch, setup, teardown),
@@ -283,5 +308,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(vectors__state, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__attestation_and_certificate, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__receipt, setup, teardown),
+    cmocka_unit_test_setup_teardown(vectors__evidence, setup, teardown),
 };
 TEST_CASES(cases);

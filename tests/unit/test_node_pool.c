@@ -10,7 +10,7 @@
 static struct pool_entry *add(struct pool *pool, uint32_t client, uint64_t sequence, const char *text, size_t size) {
     struct pool_entry *entry = NULL;
     assert_ok(pool_add(pool, &entry, (struct pool_key) {client, sequence}, 1, ord_span_of(text, size), 5));
-    assert_ok(pool_settle(pool, entry));
+    assert_ok(pool_settle(pool, entry, 1));
     return entry;
 }
 
@@ -110,10 +110,10 @@ static void pool__a_forgery_under_check_holds_nothing(void **state) {
     struct pool_entry *none;
     assert_err(pool_add(&pool, &none, key, 1, ord_span_of("vile", 4), 0), ORD_ERR_BUSY);
     assert_err(pool_add(&pool, &none, key, 4, good, 0), ORD_ERR_BUSY);
-    assert_ok(pool_settle(&pool, entry));
+    assert_ok(pool_settle(&pool, entry, 1));
     assert_ptr_equal(pool_find(&pool, key), entry);
     assert_err(pool_add(&pool, &none, key, 4, good, 0), ORD_ERR_EXISTS);
-    assert_err(pool_settle(&pool, late), ORD_ERR_EXISTS);
+    assert_err(pool_settle(&pool, late, 1), ORD_ERR_EXISTS);
     pool_remove(&pool, late);
     pool_remove(&pool, forged);
     assert_ptr_equal(pool_find(&pool, key), entry);

@@ -82,9 +82,24 @@ static void records__points_round_trip_in_rising_order(void **state) {
     assert_err(record_points_decode(decoded, &count, ord_span_of(bytes, 2 * RECORD_POINT_SIZE)), ORD_ERR_CORRUPT);
 }
 
+static void records__evidence_has_room_for_everybody(void **state) {
+    (void) state;
+    char name[RECORD_EVIDENCE_SIZE];
+    assert_int_equal(record_evidence_slots(1), RECORD_EVIDENCE_SLOTS);
+    for (uint32_t n = 1; n <= ORD_REPLICA_MAX; n++) {
+        assert_in_range(record_evidence_slots(n), 4, RECORD_EVIDENCE_SLOTS);
+        assert_in_range(n * record_evidence_slots(n), 1, RECORD_EVIDENCE_TOTAL);
+    }
+    record_evidence_name(name, 0, 0);
+    assert_string_equal(name, "evidence.00.00");
+    record_evidence_name(name, 63, 15);
+    assert_string_equal(name, "evidence.63.15");
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(records__points_round_trip_in_rising_order),
     cmocka_unit_test(records__open_block_round_trip),
     cmocka_unit_test(records__statement_and_tail_round_trip),
+    cmocka_unit_test(records__evidence_has_room_for_everybody),
 };
 TEST_CASES(cases);

@@ -1,0 +1,66 @@
+/*
+ * What a new view proposes again: OSDI'99, section 4.4. From a quorum of view changes: the highest stable checkpoint among
+ * them is the base; for each seq above, up to the highest that has a prepared certificate, the digest of the certificate of the
+ * highest view, or a null batch where there is none.
+ *
+ * Why no decided batch is lost: what was decided was prepared by a quorum, any quorum of view changes shares an honest
+ * replica with it, and that one tells of its certificate unless its stable checkpoint covers the seq (row V6). A later view's
+ * certificate can only be for the same batch, by induction (row V7).
+ */
+#include "bft/bft_internal.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+
+static bool better(const struct bft_choice *choice, const struct bft_statement *statement) {
+    if (!choice->chosen || statement->view != choice->view)
+        return !choice->chosen || statement->view > choice->view;
+    /* Two certificates of one view for two digests take more than f liars; all the same, everybody chooses alike. */
+    return memcmp(statement->digest.bytes, choice->digest.bytes, ORD_HASH_SIZE) < 0;
+}
+
+void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count) {
+    struct bft_view_change change;
+    core->choices_fresh = false;
+    *base_seq = 0;
+    *count = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        const struct bft_kept *kept = set->changes[node];
+        if (kept == NULL)
+            continue;
+        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+        if (change.stable_seq > *base_seq)
+            *base_seq = change.stable_seq;
+    }
+    for (uint32_t i = 0; i < core->config.window; i++)
+        core->choices[i].chosen = false;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        const struct bft_kept *kept = set->changes[node];
+        if (kept == NULL)
+            continue;
+        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+        struct bft_statement statement;
+        struct ord_span certificate;
+        while (bft_view_change_next(&statement, &certificate, &change.certificates, &core->config)) {
+            if (statement.seq <= *base_seq)
+                continue;
+            /* Its sender's window begins at or below the base: so it ends within ours. */
+            uint32_t i = (uint32_t) (statement.seq - *base_seq - 1);
+            ORD_ASSERT(i < core->config.window);
+            if (!better(&core->choices[i], &statement))
+                continue;
+            core->choices[i] = (struct bft_choice) {.chosen = true,
+                                                    .view = statement.view,
+                                                    .digest = statement.digest,
+                                                    .holder = node,
+                                                    .certificate = certificate};
+            if (i + 1 > *count)
+                *count = i + 1;
+        }
+    }
+}
+
+const struct ord_hash *bft_choice_digest(const struct ord_core *core, uint32_t index) {
+    return core->choices[index].chosen ? &core->choices[index].digest : &core->null_digest;
+}

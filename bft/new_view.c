@@ -1,0 +1,248 @@
+/*
+ * NEW-VIEW: OSDI'99, section 4.4. The new primary shows which view changes it rests on and what follows; everybody computes that
+ * again from the same view changes and takes nothing else (row V8).
+ *
+ * A new primary proposes again only what it has the batch of. A view change whose batches nobody gives is done without: an
+ * honest replica has the batch of each certificate that it sends, so a quorum of usable view changes comes together without
+ * those of liars.
+ */
+#include "bft/bft_internal.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+
+static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_hash *digest) {
+    const struct bft_slot *slot = bft_slot_find(core, seq);
+    return ord_hash_equal(digest, &core->null_digest) ||
+           (slot != NULL && slot->message != NULL && ord_hash_equal(&slot->digest, digest));
+}
+
+/* Whose view changes want a batch that is not here; asks them for what is missing. */
+static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_t count) {
+    ord_replica_set holders = 0;
+    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
+        struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot != NULL)
+            slot->wanted = false;
+    }
+    /* Its holder has each; but one that lies may not give it, and others may have it, too. */
+    bool patient =
+        core->fetch_since_ms == 0 || core->now_ms < core->fetch_since_ms + 2 * (uint64_t) core->config.retransmit_ms;
+    ord_replica_set from = patient ? 0 : core->others;
+    core->fetch_set = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t seq = base_seq + 1 + i;
+        const struct ord_hash *digest = bft_choice_digest(core, i);
+        if (!bft_in_window(core, seq) || at_hand(core, seq, digest))
+            continue; /* what lies beyond our window the others have to bring about */
+        holders |= ord_replica_bit(core->choices[i].holder);
+        bft_want(core, bft_slot_open(core, seq), digest, from | ord_replica_bit(core->choices[i].holder));
+    }
+    if (holders == 0)
+        core->fetch_since_ms = 0;
+    core->choices_fresh = true;
+    core->choice_base_seq = base_seq;
+    core->choice_count = count;
+    return holders;
+}
+
+static enum ord_err sign_entries(struct ord_core *core, struct ord_writer *writer, uint64_t base_seq, uint32_t count) {
+    for (uint32_t first = 0; first < count; first += BFT_LIST_MAX) {
+        struct bft_vote_list *list = &core->list;
+        *list = (struct bft_vote_list) {.type = BFT_PRE_PREPARE, .view = core->view, .sender = core->config.self};
+        for (uint32_t i = first; i < count && list->count < BFT_LIST_MAX; i++)
+            list->votes[list->count++] =
+                (struct bft_vote) {.seq = base_seq + 1 + i, .digest = *bft_choice_digest(core, i)};
+        enum ord_err err = bft_sign_list(core, list);
+        if (err != ORD_OK)
+            return err;
+        ord_write_signature(writer, &list->signature);
+    }
+    return ORD_OK;
+}
+
+/* The message, in spare_view. */
+static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t base_seq, uint32_t count) {
+    struct bft_kept *spare = &core->spare_view;
+    const struct ord_core_config *config = &core->config;
+    struct ord_writer writer = ord_writer_of(spare->bytes, bft_new_view_size_max(config));
+    bft_header_write(&writer, config, BFT_NEW_VIEW, core->view, config->self);
+    ord_write_u64(&writer, base_seq);
+    ord_write_u32(&writer, count);
+    for (uint32_t i = 0; i < count; i++)
+        ord_write_hash(&writer, bft_choice_digest(core, i));
+    enum ord_err err = sign_entries(core, &writer, base_seq, count);
+    if (err != ORD_OK)
+        return err;
+    ord_write_u8(&writer, (uint8_t) bft_set_count(set));
+    for (ord_node_id node = 0; node < config->replica_count; node++) {
+        if ((set & ord_replica_bit(node)) == 0)
+            continue;
+        ord_write_u32(&writer, node);
+        ord_write_hash(&writer, &core->changes[node].digest);
+    }
+    struct ord_hash hash;
+    struct ord_signature signature;
+    bft_view_message_hash(&hash, &spare->digest, config, BFT_NEW_VIEW, core->view, config->self,
+                          ord_writer_span(&writer));
+    err = core->signer.sign(core->signer.context, &signature, &hash);
+    if (err != ORD_OK)
+        return err;
+    ord_write_signature(&writer, &signature);
+    ORD_ASSERT(!writer.failed);
+    spare->view = core->view;
+    spare->size = writer.size;
+    return ORD_OK;
+}
+
+enum ord_err bft_make_new_view(struct ord_core *core) {
+    if (!core->changing || bft_primary(&core->config, core->view) != core->config.self ||
+        bft_set_count(bft_changes_held(core)) < core->quorum)
+        return ORD_OK;
+    if (core->fetch_since_ms != 0 && core->now_ms >= core->fetch_since_ms + 4 * (uint64_t) core->config.retransmit_ms) {
+        uint64_t base_seq;
+        uint32_t count;
+        struct bft_change_set changes = bft_changes_of(core, bft_changes_held(core) & ~core->distrusted);
+        bft_choose(core, &changes, &base_seq, &count);
+        core->distrusted |= lacking(core, base_seq, count);
+        core->fetch_since_ms = 0;
+    }
+    ord_replica_set set = bft_changes_held(core) & ~core->distrusted;
+    if (bft_set_count(set) < core->quorum) {
+        core->distrusted = 0; /* too few without them: try again, and wait for others' */
+        set = bft_changes_held(core);
+    }
+    uint64_t base_seq;
+    uint32_t count;
+    struct bft_change_set changes = bft_changes_of(core, set);
+    bft_choose(core, &changes, &base_seq, &count);
+    if (lacking(core, base_seq, count) != 0)
+        return ORD_OK;
+    enum ord_err err = make(core, set, base_seq, count);
+    if (err != ORD_OK)
+        return err;
+    bft_install(core, &core->spare_view, &changes);
+    bft_send(core, core->others, ord_span_of(core->installed.bytes, core->installed.size), true);
+    return ORD_OK;
+}
+
+static void contradiction(struct ord_core *core, const struct bft_kept *kept, const struct bft_new_view *view) {
+    core->messages_refused++;
+    struct bft_statement statement = {
+        .type = BFT_NEW_VIEW, .view = view->view, .digest = kept->digest, .sender = view->sender};
+    struct bft_new_view first;
+    ORD_ASSERT(bft_new_view_decode(&first, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+    struct bft_proof proofs[2] = {bft_proof_alone(&first.signature), bft_proof_alone(&view->signature)};
+    bool known = view->view == core->view && core->proof_size > 0 && core->proof_view == core->view;
+    if (core->evidence_given || known)
+        return;
+    bft_evidence(core, &statement, &proofs[0], &view->digest, &proofs[1]);
+    if (view->view == core->view) /* of a later view it is one liar's word */
+        bft_pass_on_evidence(core);
+}
+
+enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
+    struct bft_new_view view;
+    enum ord_err err = bft_new_view_decode(&view, &core->config, bytes);
+    if (err != ORD_OK)
+        return err;
+    struct bft_kept *kept = &core->candidates[view.sender];
+    const struct bft_kept *known = core->installed.view == view.view ? &core->installed : kept;
+    if (view.sender == core->config.self || view.view < core->view || view.view < kept->view) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    if (known->view == view.view) {
+        if (ord_hash_equal(&known->digest, &view.digest))
+            core->messages_dropped++;
+        else
+            contradiction(core, known, &view);
+        return ORD_OK;
+    }
+    kept->view = view.view;
+    kept->digest = view.digest;
+    kept->size = bytes.size;
+    memcpy(kept->bytes, bytes.data, bytes.size);
+    core->look_again = true;
+    return ORD_OK;
+}
+
+bool bft_is_named(const struct ord_core *core, ord_node_id sender, const struct ord_hash *digest, bool *names_sender) {
+    const struct bft_kept *kept = &core->candidates[bft_primary(&core->config, core->view)];
+    struct bft_new_view view;
+    *names_sender = false;
+    if (!core->changing || kept->view != core->view)
+        return false;
+    ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+    for (uint32_t i = 0; i < view.change_count; i++) {
+        ord_node_id node;
+        struct ord_hash named;
+        bft_new_view_change(&node, &named, &view, i);
+        if (node != sender)
+            continue;
+        *names_sender = true;
+        return ord_hash_equal(&named, digest);
+    }
+    return false;
+}
+
+static struct bft_kept *find_change(struct ord_core *core, ord_node_id sender, uint64_t view,
+                                    const struct ord_hash *digest) {
+    struct bft_kept *kept[] = {&core->changes[sender], &core->named[sender]};
+    for (size_t i = 0; i < 2; i++)
+        if (kept[i]->view == view && ord_hash_equal(&kept[i]->digest, digest))
+            return kept[i];
+    return NULL;
+}
+
+/* The view changes that it rests on, when all of them are here. */
+static bool gather(struct ord_core *core, const struct bft_new_view *view, struct bft_change_set *set) {
+    *set = (struct bft_change_set) {{NULL}};
+    for (uint32_t i = 0; i < view->change_count; i++) {
+        ord_node_id sender;
+        struct ord_hash digest;
+        bft_new_view_change(&sender, &digest, view, i);
+        set->changes[sender] = find_change(core, sender, view->view, &digest);
+        if (set->changes[sender] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool follows(struct ord_core *core, const struct bft_new_view *view, const struct bft_change_set *set) {
+    uint64_t base_seq;
+    uint32_t count;
+    bft_choose(core, set, &base_seq, &count);
+    if (base_seq != view->base_seq || count != view->count)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct ord_hash digest;
+        bft_new_view_entry(&digest, view, base_seq + 1 + i);
+        if (!ord_hash_equal(&digest, bft_choice_digest(core, i)))
+            return false;
+    }
+    return true;
+}
+
+void bft_try_candidates(struct ord_core *core) {
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        struct bft_kept *kept = &core->candidates[node];
+        struct bft_new_view view;
+        struct bft_change_set set;
+        if (kept->view < core->view || kept->view == 0 || (kept->view == core->view && !core->changing)) {
+            kept->view = 0;
+            continue;
+        }
+        ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+        if (!gather(core, &view, &set))
+            continue;
+        if (follows(core, &view, &set)) {
+            bft_install(core, kept, &set);
+            continue;
+        }
+        core->messages_refused++;
+        kept->view = 0;
+        bft_suspect(core, view.view + 1); /* a quorum is in that view, and its primary lies */
+    }
+}

@@ -1,0 +1,72 @@
+/*
+ * News of the view for those who lack it: the own VIEW-CHANGE while a view change is under way, and afterwards the NEW-VIEW with the
+ * view changes that it rests on. Those convince by their authors' signatures, so anybody may pass them on (row V10).
+ */
+#include "bft/bft_internal.h"
+
+enum { NEWS_INTERVALS = 2 }; /* of retransmit_ms, between two answers to one peer */
+
+struct ord_span bft_relayed(struct ord_span bytes) {
+    return bytes.size <= BFT_RELAY_SIZE ? ord_span_of(NULL, 0)
+                                        : ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
+}
+
+static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
+    struct ord_span bytes = ord_span_of(kept->bytes, kept->size);
+    core->retransmissions++;
+    if (author == core->config.self) {
+        bft_send(core, ord_replica_bit(to), bytes, true);
+        return;
+    }
+    uint8_t data[BFT_RELAY_SIZE];
+    struct ord_writer writer = ord_writer_of(data, sizeof(data));
+    bft_header_write(&writer, &core->config, BFT_RELAY, core->view, core->config.self);
+    bft_send_with(core, ord_replica_bit(to), bft_outbox_copy(core, data, sizeof(data)), bytes);
+}
+
+void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
+    const struct bft_kept *own = &core->changes[core->config.self];
+    ord_replica_set has = status->view == core->view ? status->changes : 0;
+    if (core->now_ms < peer->view_ms || status->sender >= core->config.replica_count)
+        return;
+    peer->view_ms = core->now_ms + (uint64_t) NEWS_INTERVALS * core->config.retransmit_ms;
+    if (core->proof_size > 0 && core->proof_view == status->view && status->view < core->view)
+        bft_send(core, ord_replica_bit(status->sender), ord_span_of(core->proof, core->proof_size), false);
+    if (core->changing) {
+        if ((has & ord_replica_bit(core->config.self)) == 0)
+            pass_on(core, status->sender, core->config.self, own);
+        return;
+    }
+    /* Each its own first: so who is far behind has f + 1 different ones soon, however little it takes of one peer at a time. */
+    ord_node_id node = core->config.self;
+    for (uint32_t i = 0; i < core->config.replica_count;
+         i++, node = node + 1 < core->config.replica_count ? node + 1 : 0)
+        if (core->chosen[node].view == core->view && node != status->sender && (has & ord_replica_bit(node)) == 0)
+            pass_on(core, status->sender, node, &core->chosen[node]);
+    if (core->installed.view == core->view && core->view > 0)
+        pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed);
+}
+
+static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span bytes) {
+    return kept->view == view && ord_span_equal(ord_span_of(kept->bytes, kept->size), bytes);
+}
+
+/* Row V3: certificates of long ago are at hand for everybody, and a message full of them takes long to check. */
+bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
+    struct bft_header header;
+    if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
+        bytes = bft_relayed(bytes);
+    struct ord_reader reader = ord_reader_of(bytes);
+    if (bft_header_read(&header, &reader, &core->config) != ORD_OK ||
+        (header.type != BFT_VIEW_CHANGE && header.type != BFT_NEW_VIEW))
+        return true; /* whatever is wrong with it is told by `authenticate` */
+    if (header.sender >= core->config.replica_count || header.sender == core->config.self || header.view < core->view)
+        return false;
+    const struct bft_kept *kept = header.type == BFT_NEW_VIEW ? core->candidates : core->changes;
+    if (is_kept(&kept[header.sender], header.view, bytes) || is_kept(&core->named[header.sender], header.view, bytes) ||
+        is_kept(&core->chosen[header.sender], header.view, bytes) || is_kept(&core->installed, header.view, bytes))
+        return false;
+    /* A later one of the same sender is here: only what a NEW-VIEW may name is of use. */
+    return header.type == BFT_NEW_VIEW || header.view == core->view || header.view > kept[header.sender].view;
+}

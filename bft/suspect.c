@@ -1,0 +1,85 @@
+/*
+ * When the primary is to be replaced: OSDI'99, section 4.4 and 4.5.2. The timers run only while work waits, double with
+ * every view that fails, and are back at their base after a delivery.
+ *
+ * Two clocks: nothing at all was delivered for request_timeout_ms while work waited, or something that was proposed (a mute primary); and the oldest work
+ * itself waits for so many times as long (one that orders anything but this, row P7, or empty batches, row P16). Of those who are known
+ * to be behind neither runs: what they lack comes by state transfer, whoever leads.
+ *
+ * A replica whose clocks are over says so in its STATUS and goes on, until f + 1 say so: one of them is honest. It does not leave
+ * alone, as in the paper: whoever is merely cut off, or slow itself, would be out of a view that works, and the others one
+ * replica nearer to f. Nothing is lost by it: work that an honest replica waits for is forwarded to all, so all come to
+ * suspect a primary that does not serve it.
+ */
+#include "bft/bft_internal.h"
+
+enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
+
+void bft_suspect(struct ord_core *core, uint64_t view) {
+    if (view > core->next_view && view <= BFT_SEQ_MAX)
+        core->next_view = view;
+}
+
+static uint64_t timeout_ms(const struct ord_core *core) {
+    uint32_t doublings = core->failed_views > 0 ? core->failed_views - 1 : 0;
+    return (uint64_t) core->config.request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
+}
+
+static uint64_t later(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* When the clocks that run are over. */
+static uint64_t clock_deadline(const struct ord_core *core) {
+    if (core->next_view > core->view || core->view == BFT_SEQ_MAX)
+        return UINT64_MAX; /* under way */
+    if (core->attested.seq > core->delivered_seq)
+        return UINT64_MAX;
+    if (core->changing) /* alone, or with too few, nobody goes further: who comes late finds the others in one view */
+        return core->quorum_since_ms == 0 ? UINT64_MAX : core->quorum_since_ms + timeout_ms(core);
+    /* What waited while we were behind says nothing of the primary. */
+    uint64_t begin = later(core->view_since_ms, core->synced_ms);
+    uint64_t due = UINT64_MAX;
+    if (core->proposed_seq > core->delivered_seq) /* what it proposed to us is work that waits, whoever asked for it */
+        due = later(later(begin, core->in_flight_ms), core->progress_ms) + timeout_ms(core);
+    if (core->work_since_ms == UINT64_MAX)
+        return due;
+    uint64_t since = later(begin, core->work_since_ms);
+    due = earlier(due, later(since, core->progress_ms) + timeout_ms(core));
+    return earlier(due, since + AGE_FACTOR * timeout_ms(core));
+}
+
+uint64_t bft_suspect_deadline(const struct ord_core *core) {
+    return core->suspecting ? UINT64_MAX : clock_deadline(core); /* else it is for others to follow */
+}
+
+/* Who wants another primary than that of our view, or has left it already. */
+static uint32_t suspects(const struct ord_core *core) {
+    uint32_t count = core->suspecting;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        const struct bft_peer *peer = &core->peers[node];
+        if (node != core->config.self && (core->changes[node].view > core->view || peer->shown_view > core->view ||
+                                          (peer->shown_view == core->view && peer->suspects)))
+            count++;
+    }
+    return count;
+}
+
+void bft_suspect_check(struct ord_core *core) {
+    bool due = core->now_ms >= clock_deadline(core) || (!core->changing && bft_ratchet_slow(core));
+    if (core->changing) {
+        if (due)
+            bft_suspect(core, core->view + 1);
+        return;
+    }
+    bool changed = due != core->suspecting;
+    core->suspecting = due;
+    if (suspects(core) >= core->weak_quorum)
+        bft_suspect(core, core->view + 1);
+    else if (changed) /* also that it is content again: its word must not count for longer than it is meant */
+        bft_send_status(core);
+}

@@ -1,0 +1,221 @@
+/*
+ * VIEW-CHANGE: OSDI'99, section 4.4. A replica that moves to view v promises to take no part in earlier views, and tells of
+ * every batch that may have been decided there: for each seq above its stable checkpoint, the prepared certificate of the highest
+ * view. The promise is durable before it is sent, so a restart does not take it back (rows V15, V16).
+ *
+ * Of each replica the newest VIEW-CHANGE is kept, whatever it sends (row V3); nobody follows fewer than f + 1 (row V2).
+ */
+#include "bft/bft_internal.h"
+
+#include <string.h>
+
+#include "core/assert.h"
+
+uint32_t bft_set_count(ord_replica_set set) {
+    uint32_t count = 0;
+    for (; set != 0; set &= set - 1)
+        count++;
+    return count;
+}
+
+ord_replica_set bft_changes_held(const struct ord_core *core) {
+    ord_replica_set held = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if (core->changes[node].view == core->view && core->view > 0)
+            held |= ord_replica_bit(node);
+    return held;
+}
+
+ord_replica_set bft_changes_shown(const struct ord_core *core) {
+    ord_replica_set shown = bft_changes_held(core);
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        bool names_sender;
+        bool here = bft_is_named(core, node, &core->changes[node].digest, &names_sender) ||
+                    core->named[node].view == core->view;
+        if (names_sender)
+            shown = here ? shown | ord_replica_bit(node) : shown & ~ord_replica_bit(node);
+    }
+    return shown;
+}
+
+struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set) {
+    struct bft_change_set out = {{NULL}};
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if ((set & ord_replica_bit(node)) != 0)
+            out.changes[node] = &core->changes[node];
+    return out;
+}
+
+/* Who went further has left the views before, too: its message for this one may be lost, and would not be sent again. */
+void bft_quorum_check(struct ord_core *core) {
+    uint32_t count = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        count += core->changes[node].view >= core->view;
+    core->look_again = true;
+    if (core->changing && core->quorum_since_ms == 0 && count >= core->quorum)
+        core->quorum_since_ms = core->now_ms > 0 ? core->now_ms : 1;
+}
+
+/* The own message, in spare_change; its digest there too. */
+static enum ord_err make(struct ord_core *core, uint64_t view) {
+    struct bft_kept *spare = &core->spare_change;
+    struct ord_writer writer = ord_writer_of(spare->bytes, bft_view_change_size_max(&core->config));
+    size_t count_at;
+    uint32_t count = 0;
+    bft_view_change_begin(&writer, &count_at, &core->config, view, core->stable_seq,
+                          ord_span_of(core->stable.bytes, core->stable.size));
+    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
+        const struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot == NULL || slot->certificate_size == 0)
+            continue;
+        ord_write_span(&writer, ord_span_of(slot->certificate, slot->certificate_size));
+        count++;
+    }
+    struct ord_hash hash;
+    struct ord_signature signature;
+    bft_view_change_end(&writer, count_at, count, &hash, &core->config, view);
+    enum ord_err err = core->signer.sign(core->signer.context, &signature, &hash);
+    if (err != ORD_OK)
+        return err;
+    bft_view_message_hash(&hash, &spare->digest, &core->config, BFT_VIEW_CHANGE, view, core->config.self,
+                          ord_writer_span(&writer));
+    ord_write_signature(&writer, &signature);
+    ORD_ASSERT(!writer.failed);
+    spare->view = view;
+    spare->size = writer.size;
+    return ORD_OK;
+}
+
+/* Votes are of one view; what is left is what a later view may propose again. */
+static void leave_slot(struct ord_core *core, struct bft_slot *slot) {
+    if (slot->state == BFT_SLOT_JUDGING)
+        bft_bodies_lend(&core->bodies, slot->message, false);
+    if (slot->message == NULL && slot->certificate_size == 0) {
+        bft_slot_release(core, slot);
+        return;
+    }
+    slot->state = BFT_SLOT_HELD;
+    slot->proposed = false;
+    slot->wanted = false;
+    slot->own_prepare = false;
+    slot->prepare_due = false;
+    slot->prepared = false;
+    slot->commit_due = false;
+    slot->primary_contradicted = false;
+    slot->sent_ms = 0;
+    slot->prepares = 0;
+    slot->commits = 0;
+    slot->contradicted = 0;
+    slot->witnessed = 0;
+}
+
+void bft_leave_view(struct ord_core *core) {
+    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
+        struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot != NULL)
+            leave_slot(core, slot);
+    }
+}
+
+/* f + 1 others are ahead: one of them is honest. To the smallest of their views. */
+static void join(struct ord_core *core) {
+    uint32_t ahead = 0;
+    uint64_t smallest = UINT64_MAX;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        uint64_t view = core->changes[node].view;
+        if (node == core->config.self || view <= core->view)
+            continue;
+        ahead++;
+        smallest = view < smallest ? view : smallest;
+    }
+    if (ahead >= core->weak_quorum)
+        bft_suspect(core, smallest);
+}
+
+enum ord_err bft_change_view(struct ord_core *core) {
+    uint64_t view = core->next_view;
+    enum ord_err err = make(core, view);
+    if (err != ORD_OK)
+        return err;
+    struct bft_kept made = core->spare_change;
+    core->spare_change = core->changes[core->config.self];
+    core->changes[core->config.self] = made;
+    core->view = view;
+    core->changing = true;
+    core->suspecting = false;
+    core->view_changes++;
+    core->failed_views++;
+    core->view_since_ms = core->now_ms;
+    core->quorum_since_ms = 0;
+    core->distrusted = 0;
+    core->choices_fresh = false;
+    core->fetch_since_ms = 0;
+    bft_leave_view(core);
+    bft_announce_leader(core);
+    bft_persist(core, BFT_TABLE_VIEW_CHANGE, core->config.self, ord_span_of(made.bytes, made.size));
+    bft_send(core, core->others, ord_span_of(made.bytes, made.size), true);
+    join(core); /* they may be further still */
+    bft_quorum_check(core);
+    return ORD_OK;
+}
+
+static void contradiction(struct ord_core *core, const struct bft_kept *kept, const struct bft_view_change *change) {
+    core->messages_refused++;
+    struct bft_statement statement = {
+        .type = BFT_VIEW_CHANGE, .view = change->view, .digest = kept->digest, .sender = change->sender};
+    struct bft_view_change first;
+    ORD_ASSERT(bft_view_change_decode(&first, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+    struct bft_proof proofs[2] = {bft_proof_alone(&first.signature), bft_proof_alone(&change->signature)};
+    bft_evidence(core, &statement, &proofs[0], &change->digest, &proofs[1]);
+}
+
+static void keep(struct ord_core *core, struct bft_kept *kept, const struct bft_view_change *change,
+                 struct ord_span bytes) {
+    core->choices_fresh = false; /* they point into what goes */
+    kept->view = change->view;
+    kept->digest = change->digest;
+    kept->size = bytes.size;
+    memcpy(kept->bytes, bytes.data, bytes.size);
+}
+
+/*
+ * The new primary got another one than we have, or its sender has gone on since: what the NEW-VIEW rests on is taken all the same,
+ * or one liar could keep it from being installed. False: it is nothing of the kind.
+ */
+static bool take_named(struct ord_core *core, const struct bft_view_change *change, struct ord_span bytes) {
+    bool names_sender;
+    const struct bft_kept *kept = &core->changes[change->sender];
+    if (!core->changing || change->view != core->view ||
+        !bft_is_named(core, change->sender, &change->digest, &names_sender) ||
+        (kept->view == change->view && ord_hash_equal(&kept->digest, &change->digest)))
+        return false;
+    keep(core, &core->named[change->sender], change, bytes);
+    core->look_again = true;
+    return true;
+}
+
+enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
+    struct bft_view_change change;
+    enum ord_err err = bft_view_change_decode(&change, &core->config, bytes);
+    if (err != ORD_OK)
+        return err;
+    struct bft_kept *kept = &core->changes[change.sender];
+    const struct bft_kept *chosen = &core->chosen[change.sender];
+    bool same_view = change.view == kept->view || change.view == chosen->view;
+    const struct bft_kept *known = change.view == chosen->view ? chosen : kept;
+    bool named = change.sender != core->config.self && take_named(core, &change, bytes);
+    if (change.sender == core->config.self || change.view < core->view || change.view < kept->view ||
+        (same_view && ord_hash_equal(&known->digest, &change.digest)) ||
+        (change.view == core->view && !core->changing && !same_view)) {
+        core->messages_dropped += !named;
+        return ORD_OK;
+    }
+    if (same_view) {
+        contradiction(core, known, &change);
+        return ORD_OK;
+    }
+    keep(core, kept, &change, bytes);
+    join(core);
+    bft_quorum_check(core);
+    return ORD_OK;
+}

@@ -1,0 +1,104 @@
+/*
+ * A primary that says one thing to some and another to the rest (row P1) need not show both to anybody. So a backup that
+ * sees another prepare a batch that is not the one the primary gave to it tells that one what it was given; who then holds two
+ * statements has evidence, leaves the view, and passes the evidence on, so that everybody leaves it.
+ */
+#include "bft/bft_internal.h"
+
+#include <string.h>
+
+static struct bft_statement statement_of(const struct ord_core *core, const struct bft_slot *slot) {
+    return (struct bft_statement) {.type = BFT_PRE_PREPARE,
+                                   .view = slot->view,
+                                   .seq = slot->seq,
+                                   .digest = slot->digest,
+                                   .sender = bft_primary(&core->config, slot->view)};
+}
+
+void bft_witness(struct ord_core *core, struct bft_slot *slot) {
+    ord_replica_set to = 0;
+    if (slot->state == BFT_SLOT_EMPTY || slot->state == BFT_SLOT_HELD)
+        return;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if ((slot->prepares & core->others & ~slot->witnessed & ord_replica_bit(node)) != 0 &&
+            !ord_hash_equal(&slot->prepare_votes[node].digest, &slot->digest))
+            to |= ord_replica_bit(node);
+    if (to == 0)
+        return;
+    slot->witnessed |= to;
+    uint8_t bytes[BFT_WITNESS_SIZE_MAX];
+    struct ord_writer writer = ord_writer_of(bytes, BFT_HEADER_SIZE);
+    struct bft_statement statement = statement_of(core, slot);
+    bft_header_write(&writer, &core->config, BFT_WITNESS, core->view, core->config.self);
+    size_t size = bft_signed_encode(bytes + BFT_HEADER_SIZE, &core->config, &statement, &slot->proof);
+    bft_send(core, to, bft_outbox_copy(core, bytes, BFT_HEADER_SIZE + size), false);
+}
+
+void bft_pass_on_evidence(struct ord_core *core) {
+    const struct ord_effect *effect = &core->effects[core->effect_count - 1];
+    bft_suspect(core, core->view + 1);
+    if (core->proof_size > 0 && core->proof_view == core->view)
+        return;
+    struct ord_writer writer = ord_writer_of(core->proof, sizeof(core->proof));
+    bft_header_write(&writer, &core->config, BFT_EVIDENCE, core->view, core->config.self);
+    ord_write_string(&writer, effect->evidence.first);
+    ord_write_span(&writer, effect->evidence.second);
+    core->proof_view = core->view;
+    core->proof_size = writer.size;
+    bft_send(core, core->others, ord_writer_span(&writer), false);
+}
+
+void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const struct ord_hash *digest,
+                             const struct bft_proof *proof) {
+    core->messages_refused++;
+    if (slot->primary_contradicted || core->evidence_given)
+        return;
+    slot->primary_contradicted = true;
+    struct bft_statement statement = statement_of(core, slot);
+    bft_evidence(core, &statement, &slot->proof, digest, proof);
+    bft_pass_on_evidence(core);
+}
+
+enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
+    struct bft_statement statement;
+    struct bft_proof proof;
+    enum ord_err err = bft_signed_decode(&statement, &proof, &core->config, bft_witness_statement(bytes));
+    if (err != ORD_OK)
+        return err;
+    struct bft_slot *slot = bft_slot_find(core, statement.seq);
+    bool known = slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD;
+    if (core->changing || statement.view != core->view || statement.type != BFT_PRE_PREPARE || !known ||
+        statement.sender != bft_primary(&core->config, core->view) ||
+        ord_hash_equal(&statement.digest, &slot->digest)) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    bft_primary_contradicts(core, slot, &statement.digest, &proof);
+    return ORD_OK;
+}
+
+enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes) {
+    struct ord_span first;
+    struct ord_span second;
+    struct bft_statement statement;
+    struct bft_statement other;
+    struct bft_proof proof;
+    struct bft_proof other_proof;
+    enum ord_err err = bft_evidence_split(bytes, &first, &second);
+    if (err == ORD_OK)
+        err = bft_signed_decode(&statement, &proof, &core->config, first);
+    if (err == ORD_OK)
+        err = bft_signed_decode(&other, &other_proof, &core->config, second);
+    if (err != ORD_OK)
+        return err;
+    bool about_primary = statement.type == BFT_PRE_PREPARE || statement.type == BFT_NEW_VIEW;
+    bool known = core->proof_size > 0 && core->proof_view == core->view;
+    if (core->changing || !about_primary || statement.view != core->view || known ||
+        statement.sender != bft_primary(&core->config, core->view)) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    bft_evidence(core, &statement, &proof, &other.digest, &other_proof);
+    bft_pass_on_evidence(core);
+    return ORD_OK;
+}

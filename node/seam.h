@@ -1,0 +1,25 @@
+/*
+ * Where a test program stands between a replica and the world: another consensus than the channel's, and a look at every
+ * message before it is sealed. For programs of the tests (tests/faulty); `ordain` has none, and tests/lint/arrows.sh keeps it so.
+ */
+#ifndef ORDAIN_NODE_SEAM_H
+#define ORDAIN_NODE_SEAM_H
+
+#include "core/protocol.h"
+#include "node/replica.h"
+
+struct replica_seam {
+    const struct ord_protocol *protocol; /* NULL: the channel's */
+    /*
+     * Each message to another replica, in the loop thread, where it may be changed in place and made shorter. `kind` is one of
+     * enum link_kind. False: it is not sent. NULL: nobody looks.
+     */
+    bool (*outgoing)(void *context, ord_node_id to, uint8_t kind, uint8_t *bytes, size_t *size);
+    void *context;
+};
+
+/* As replica_create; the seam is copied. */
+ORD_MUST_USE enum ord_err replica_create_with(struct replica **out, const struct node_config *config,
+                                              const struct replica_seam *seam, char *why, size_t why_size);
+
+#endif
