@@ -13,6 +13,7 @@ declare -A knows=(
     [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
+    [sim]="core crypto bft channel"
     [client]="core crypto bft channel evidence net proto"
     [node]="core crypto bft channel evidence ledger net proto"
     [cli]="core crypto bft channel evidence ledger net proto client node"

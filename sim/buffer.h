@@ -1,0 +1,34 @@
+/*
+ * Bytes that several holders share: a message under way to many, a record on a disk and in its images. Immutable once made.
+ */
+#ifndef ORDAIN_SIM_BUFFER_H
+#define ORDAIN_SIM_BUFFER_H
+
+#include "core/types.h"
+
+struct sim_buffer {
+    uint32_t holders;
+    size_t size;
+    uint8_t data[];
+};
+
+/* malloc that ends the program instead of failing: a simulation that ran out of memory says nothing. */
+void *sim_alloc(size_t size);
+/* Room for one more item of `size` bytes behind `count`. */
+void *sim_grow(void *items, size_t *capacity, size_t count, size_t size);
+
+/* The caller holds it. */
+struct sim_buffer *sim_buffer_create(struct ord_span bytes);
+struct sim_buffer *sim_buffer_join(const struct ord_span *parts, size_t part_count);
+struct sim_buffer *sim_buffer_hold(struct sim_buffer *buffer);
+/* May be NULL. */
+void sim_buffer_release(struct sim_buffer *buffer);
+
+static inline struct ord_span sim_buffer_span(const struct sim_buffer *buffer) {
+    return buffer == NULL ? ord_span_of(NULL, 0) : ord_span_of(buffer->data, buffer->size);
+}
+
+/* A fast hash for traces and tables, with no claim to security. */
+uint64_t sim_digest(uint64_t seed, struct ord_span bytes);
+
+#endif

@@ -1,0 +1,397 @@
+/*
+ * The invariants.
+ */
+#include "sim/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/proof.h"
+#include "bft/view_message.h"
+#include "core/quorum.h"
+#include "sim/client.h"
+#include "sim/process.h"
+
+enum { MOVING_US = 30000000 };
+
+static struct sim_checker *checker_of(const struct sim_replica *replica) {
+    return replica->world->checker;
+}
+
+void sim_checker_init(struct sim_world *world) {
+    world->checker = sim_alloc(sizeof(*world->checker));
+    world->checker->shown = sim_alloc(world->instance_count * sizeof(*world->checker->shown));
+    sim_model_init(&world->checker->model, world->config, &world->genesis_hash);
+}
+
+void sim_checker_deinit(struct sim_world *world) {
+    if (world->checker == NULL)
+        return;
+    sim_model_deinit(&world->checker->model);
+    sim_changes_deinit(world->checker);
+    sim_map_deinit(&world->checker->said);
+    sim_map_deinit(&world->checker->states);
+    free(world->checker->shown);
+    free(world->checker);
+}
+
+/* ---- order ---- */
+
+/* Is every replica with this id a liar, or forgetful? */
+static bool id_faulty(const struct sim_world *world, ord_node_id id) {
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        if (world->replicas[i].id == id && sim_honest(&world->replicas[i]))
+            return false;
+    return true;
+}
+
+static bool has_said(const struct sim_world *world, enum bft_type type, ord_node_id id, uint64_t view, uint64_t seq,
+                     const struct ord_hash *digest) {
+    const struct sim_map_entry *entry = sim_map_find(&world->checker->said, (uint64_t) type << 32 | id, view, seq);
+    return entry != NULL && ord_hash_equal(&entry->hash, digest);
+}
+
+/* Who can have voted so: those who did, those who may say anything, and the replica itself, which says it in this turn. */
+static void check_quorum(struct sim_replica *replica, bool commits, uint64_t view, uint64_t seq,
+                         const struct ord_hash *digest) {
+    const struct sim_world *world = replica->world;
+    uint32_t count = 0;
+    for (ord_node_id id = 0; id < world->replica_count; id++) {
+        bool voted = id == replica->id || id_faulty(world, id);
+        if (commits)
+            voted = voted || has_said(world, BFT_COMMIT, id, view, seq, digest);
+        else
+            voted = voted || has_said(world, BFT_PREPARE, id, view, seq, digest) ||
+                    has_said(world, BFT_PRE_PREPARE, id, view, seq, digest);
+        count += voted;
+    }
+    if (count < ord_bft_quorum(world->replica_count))
+        sim_fail(replica->world, "quorum: replica %u %s seq %lu in view %lu, for which at most %u replicas stand",
+                 replica->instance, commits ? "delivers" : "commits to", (unsigned long) seq, (unsigned long) view,
+                 count);
+}
+
+void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch) {
+    struct sim_model *model = &checker_of(replica)->model;
+    if (replica->liar)
+        return;
+    if (replica->world->replica_count > 1) {
+        struct ord_hash digest;
+        bft_body_digest(&digest, &replica->world->crypto.ops, batch);
+        check_quorum(replica, true, sim_process_status(replica->process).view, seq, &digest);
+    }
+    if (seq == model->seq_count + 1) {
+        sim_model_apply(model, batch);
+        return;
+    }
+    if (seq == 0 || seq > model->seq_count) {
+        sim_fail(replica->world, "order: replica %u delivers seq %lu, but seq %lu was delivered by nobody",
+                 replica->instance, (unsigned long) seq, (unsigned long) model->seq_count + 1);
+        return;
+    }
+    uint64_t digest[2];
+    sim_model_batch_digest(digest, batch);
+    if (memcmp(digest, model->seqs[seq - 1].batch, sizeof(digest)) != 0)
+        sim_fail(replica->world, "agreement: replica %u delivers another batch at seq %lu than the first who did",
+                 replica->instance, (unsigned long) seq);
+}
+
+void sim_check_executed(struct sim_replica *replica, struct channel *channel, uint64_t seq,
+                        const struct channel_applied *applied) {
+    const struct sim_model *model = &checker_of(replica)->model;
+    struct channel_open_block open;
+    if (replica->liar || replica->world->failed)
+        return;
+    const struct sim_model_seq *expected = &model->seqs[seq - 1];
+    channel_open(channel, &open);
+    if (applied->accepted != expected->accepted || channel_height(channel) != expected->height ||
+        open.data.size != expected->open_size)
+        sim_fail(
+            replica->world,
+            "validity: at seq %lu replica %u accepts %u (reference %u), has height %lu (%lu), open block %zu (%zu)",
+            (unsigned long) seq, replica->instance, applied->accepted, expected->accepted,
+            (unsigned long) channel_height(channel), (unsigned long) expected->height, open.data.size,
+            expected->open_size);
+}
+
+void sim_check_block(struct sim_replica *replica, const struct channel_block *block) {
+    struct sim_checker *checker = checker_of(replica);
+    uint64_t height = block->header.height;
+    if (replica->liar || replica->world->failed)
+        return;
+    checker->blocks++;
+    if (height == 0 || height > checker->model.block_count) {
+        sim_fail(replica->world, "cutter: replica %u closes block %lu, the reference has %zu", replica->instance,
+                 (unsigned long) height, checker->model.block_count);
+        return;
+    }
+    const struct sim_model_block *expected = &checker->model.blocks[height - 1];
+    if (!ord_span_equal(block->data, sim_buffer_span(expected->data)) ||
+        !ord_hash_equal(&block->header_hash, &expected->header_hash))
+        sim_fail(replica->world, "cutter: block %lu of replica %u is not the reference's", (unsigned long) height,
+                 replica->instance);
+}
+
+void sim_check_state(struct sim_replica *replica, const struct channel_statement *statement) {
+    struct sim_checker *checker = checker_of(replica);
+    uint8_t bytes[CHANNEL_STATEMENT_SIZE];
+    struct ord_hash hash;
+    bool fresh;
+    if (replica->liar)
+        return;
+    memcpy(bytes, statement->header_hash.bytes, 32);
+    memcpy(bytes + 32, statement->state_digest.bytes, 32);
+    memcpy(bytes + 64, &statement->height, 8);
+    memcpy(bytes + 72, &statement->epoch, 8);
+    const struct ord_span part = ord_span_of(bytes, 80);
+    replica->world->crypto.ops.hash(&hash, &part, 1);
+    struct sim_map_entry *entry = sim_map_insert(&checker->states, &fresh, statement->seq, 0, 0);
+    if (fresh)
+        entry->hash = hash;
+    else if (!ord_hash_equal(&entry->hash, &hash))
+        sim_fail(replica->world, "state: replica %u has another state at seq %lu than the first who was there",
+                 replica->instance, (unsigned long) statement->seq);
+}
+
+/* ---- statements ---- */
+
+static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint64_t seq,
+                const struct ord_hash *digest) {
+    bool fresh;
+    struct sim_map_entry *entry =
+        sim_map_insert(&checker_of(replica)->said, &fresh, (uint64_t) type << 32 | replica->id, view, seq);
+    if (fresh)
+        entry->hash = *digest;
+    else if (!ord_hash_equal(&entry->hash, digest))
+        sim_fail(replica->world, "promise: replica %u signs two statements of type %u about view %lu, seq %lu",
+                 replica->instance, type, (unsigned long) view, (unsigned long) seq);
+}
+
+/* Whoever has asked for a view takes no part in those before it. */
+static void keeps_promise(struct sim_replica *replica, uint64_t view) {
+    uint64_t promised = checker_of(replica)->promised[replica->id];
+    if (view < promised)
+        sim_fail(replica->world, "promise: replica %u votes in view %lu after it asked for view %lu", replica->instance,
+                 (unsigned long) view, (unsigned long) promised);
+}
+
+static void say_core(struct sim_replica *replica, struct ord_span bytes) {
+    const struct ord_core_config *config = &replica->process->core_config;
+    struct bft_pre_prepare pre_prepare;
+    struct bft_vote_list list;
+    struct bft_view_change change;
+    struct bft_new_view view;
+    uint64_t *promised = &checker_of(replica)->promised[replica->id];
+    if (bytes.data[0] == BFT_PRE_PREPARE && bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK) {
+        say(replica, BFT_PRE_PREPARE, pre_prepare.view, pre_prepare.seq, &pre_prepare.digest);
+    } else if ((bytes.data[0] == BFT_PREPARE || bytes.data[0] == BFT_COMMIT) &&
+               bft_vote_list_decode(&list, config, bytes) == ORD_OK) {
+        for (uint32_t i = 0; i < list.count; i++) {
+            say(replica, list.type, list.view, list.votes[i].seq, &list.votes[i].digest);
+            if (list.type == BFT_COMMIT)
+                check_quorum(replica, false, list.view, list.votes[i].seq, &list.votes[i].digest);
+        }
+        keeps_promise(replica, list.view);
+    } else if (bytes.data[0] == BFT_VIEW_CHANGE && bft_view_change_decode(&change, config, bytes) == ORD_OK) {
+        say(replica, BFT_VIEW_CHANGE, change.view, 0, &change.digest);
+        if (change.view > *promised)
+            *promised = change.view;
+    } else if (bytes.data[0] == BFT_NEW_VIEW && bft_new_view_decode(&view, config, bytes) == ORD_OK) {
+        say(replica, BFT_NEW_VIEW, view.view, 0, &view.digest);
+        for (uint64_t seq = view.base_seq + 1; seq <= view.base_seq + view.count; seq++) {
+            struct ord_hash digest;
+            bft_new_view_entry(&digest, &view, seq);
+            say(replica, BFT_PRE_PREPARE, view.view, seq, &digest);
+        }
+    }
+}
+
+void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_span bytes) {
+    struct channel_attestation attestation;
+    if (!sim_honest(replica) || replica->world->failed)
+        return;
+    if (kind == SIM_LINK_CORE && replica->world->replica_count > 1)
+        say_core(replica, bytes);
+    else if (kind == SIM_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK)
+        say(replica, 100, 0, attestation.statement.seq, &attestation.statement.state_digest);
+}
+
+void sim_check_certificate(struct sim_replica *replica, const struct channel_certificate *certificate,
+                           uint32_t quorum) {
+    struct sim_world *world = replica->world;
+    if (replica->liar || world->failed)
+        return;
+    world->checker->certificates++;
+    if (channel_certificate_verify(certificate, world->config, &world->genesis_hash, &world->crypto.ops, quorum) !=
+        ORD_OK)
+        sim_fail(world, "certificate: what replica %u holds for seq %lu does not verify", replica->instance,
+                 (unsigned long) certificate->statement.seq);
+}
+
+void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const char *what) {
+    struct sim_world *world = replica->world;
+    if (replica->liar)
+        return;
+    world->checker->evidence++;
+    sim_say(world, replica->instance, "evidence against replica %u (%s)", culprit, what);
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        if (world->replicas[i].id == culprit && sim_honest(&world->replicas[i]))
+            sim_fail(world, "evidence: replica %u blames replica %u, which is honest (%s)", replica->instance, culprit,
+                     what);
+}
+
+void sim_check_evidence(struct sim_replica *replica, const struct ord_core_config *config, ord_node_id culprit,
+                        struct ord_span first, struct ord_span second) {
+    ord_node_id proved;
+    if (replica->liar)
+        return;
+    if (bft_evidence_verify(&proved, config, first, second) != ORD_OK || proved != culprit)
+        sim_fail(replica->world, "evidence: replica %u's does not convince", replica->instance);
+    sim_check_culprit(replica, culprit, "core");
+}
+
+/* ---- durability ---- */
+
+static bool disk_holds(const struct sim_replica *replica, uint64_t seq) {
+    return seq <= sim_disk_number(&replica->disk, SIM_META_APPLIED) ||
+           checker_of(replica)->model.seqs[seq - 1].null_batch || /* nothing to hold */
+           sim_disk_record(&replica->disk, replica->world->protocol->body_table, seq).size > 0;
+}
+
+void sim_check_acknowledged(struct sim_replica *replica, uint64_t height) {
+    struct sim_world *world = replica->world;
+    if (replica->liar || world->failed)
+        return;
+    const struct sim_model_block *block = &world->checker->model.blocks[height - 1];
+    for (uint64_t seq = block->first_seq; seq <= block->last_seq; seq++) {
+        uint32_t holders = 0;
+        for (uint32_t i = 0; i < world->instance_count; i++)
+            holders += sim_honest(&world->replicas[i]) && disk_holds(&world->replicas[i], seq);
+        if (holders < world->plan.faulty_max + 1)
+            sim_fail(world, "durability: replica %u acknowledges block %lu; %u honest disks hold seq %lu of it",
+                     replica->instance, (unsigned long) height, holders, (unsigned long) seq);
+    }
+}
+
+void sim_check_durable(struct sim_replica *replica) {
+    struct sim_world *world = replica->world;
+    struct sim_shown *shown = &world->checker->shown[replica->instance];
+    const struct sim_disk *disk = &replica->disk;
+    uint64_t applied_seq = sim_disk_number(disk, SIM_META_APPLIED);
+    if (replica->liar)
+        return;
+    if (applied_seq < shown->durable_seq)
+        sim_fail(world, "disk: replica %u goes back from seq %lu to %lu", replica->instance,
+                 (unsigned long) shown->durable_seq, (unsigned long) applied_seq);
+    shown->durable_seq = applied_seq;
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        if (disk->tables[i].count > world->checker->max_records)
+            world->checker->max_records = disk->tables[i].count;
+        /* The window before may wait for a lazy commit; other tables have a record for each replica. */
+        if (disk->tables[i].count > 3 * (size_t) world->config->window + world->replica_count)
+            sim_fail(world, "bounds: replica %u keeps %zu records in table %u", replica->instance,
+                     disk->tables[i].count, i);
+    }
+}
+
+void sim_check_started(struct sim_replica *replica) {
+    struct sim_shown *shown = &checker_of(replica)->shown[replica->instance];
+    uint64_t applied_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED);
+    if (sim_honest(replica) && applied_seq != shown->durable_seq)
+        sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
+                 (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
+    *shown = (struct sim_shown) {.delivered_seq = applied_seq, .durable_seq = applied_seq};
+}
+
+void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after) {
+    struct sim_world *world = replica->world;
+    struct sim_shown *shown = &world->checker->shown[replica->instance];
+    if (replica->liar || world->failed)
+        return;
+    struct ord_status now = sim_process_status(process);
+    if (now.view < shown->view || now.delivered_seq < shown->delivered_seq || now.stable_seq < shown->stable_seq)
+        sim_fail(world, "monotony: replica %u goes back: view %lu to %lu, delivered %lu to %lu, stable %lu to %lu",
+                 replica->instance, (unsigned long) shown->view, (unsigned long) now.view,
+                 (unsigned long) shown->delivered_seq, (unsigned long) now.delivered_seq,
+                 (unsigned long) shown->stable_seq, (unsigned long) now.stable_seq);
+    if (now.stable_seq > now.delivered_seq || now.body_bytes > process->core_config.body_bytes_max)
+        sim_fail(world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
+                 (unsigned long) now.stable_seq, (unsigned long) now.delivered_seq, (unsigned long) now.body_bytes);
+    if (after != ORD_EVENT_START && !process->sync.between &&
+        now.delivered_seq != channel_applied_seq(process->channel) && after != ORD_EVENT_SYNCED)
+        sim_fail(world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
+                 (unsigned long) now.delivered_seq, (unsigned long) channel_applied_seq(process->channel));
+    shown->view = now.view;
+    shown->delivered_seq = now.delivered_seq;
+    shown->stable_seq = now.stable_seq;
+    if (now.view > world->checker->view_max)
+        world->checker->view_max = now.view;
+    if (process->pool.count > world->checker->max_pool)
+        world->checker->max_pool = process->pool.count;
+}
+
+/* ---- at rest ---- */
+
+/* A liar that leads may keep the channel moving for ever: then it is enough to come as far as all was when the last client was served. */
+static bool moves_on(const struct sim_world *world) {
+    return world->plan.liar_count > 0 && world->now_us > world->plan.fault_end_us + MOVING_US;
+}
+
+static const char *replica_rest(const struct sim_replica *replica, bool moving) {
+    const struct sim_checker *checker = checker_of(replica);
+    const struct sim_process *process = replica->process;
+    if (process == NULL || (process->busy && !moving))
+        return "a replica is down or busy";
+    if (process->sync.active || process->sync.between)
+        return "a state transfer is under way";
+    if (channel_applied_seq(process->channel) < (moving ? checker->goal_seq : checker->model.seq_count))
+        return "a replica is behind";
+    return process->writes.count > 0 && !moving ? "a commit is due" : NULL;
+}
+
+static void compare_chains(struct sim_replica *first, struct sim_replica *other) {
+    const struct sim_model *model = &checker_of(first)->model;
+    for (size_t h = 0; h < first->disk.blocks.count && h < other->disk.blocks.count; h++) {
+        struct ord_span block = sim_buffer_span(other->disk.blocks.items[h]);
+        struct ord_span data = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+        if (!ord_span_equal(block, sim_buffer_span(first->disk.blocks.items[h])) ||
+            !ord_span_equal(data, sim_buffer_span(model->blocks[h].data)))
+            sim_fail(first->world, "rest: block %zu of replica %u differs", h + 1, other->instance);
+    }
+}
+
+static void compare_states(struct sim_replica *first, struct sim_replica *other) {
+    struct ord_hash ours;
+    struct ord_hash theirs;
+    channel_state_digest(other->process->channel, &ours);
+    channel_state_digest(first->process->channel, &theirs);
+    if (!ord_hash_equal(&ours, &theirs))
+        sim_fail(first->world, "rest: replicas %u and %u end in different states", first->instance, other->instance);
+    if (other->disk.blocks.count != checker_of(first)->model.block_count)
+        sim_fail(first->world, "rest: replica %u ends with %zu blocks of %zu", other->instance,
+                 other->disk.blocks.count, checker_of(first)->model.block_count);
+}
+
+const char *sim_check_rest(struct sim_world *world) {
+    const char *why = sim_clients_rest(world);
+    bool moving = moves_on(world);
+    if (why == NULL && world->checker->goal_seq == 0)
+        world->checker->goal_seq = world->checker->model.seq_count;
+    for (uint32_t i = 0; i < world->instance_count && why == NULL; i++)
+        if (!world->replicas[i].liar)
+            why = replica_rest(&world->replicas[i], moving);
+    if (why != NULL)
+        return why;
+    struct sim_replica *first = NULL;
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        struct sim_replica *replica = &world->replicas[i];
+        if (replica->liar)
+            continue;
+        if (first == NULL)
+            first = replica;
+        compare_chains(first, replica);
+        if (!moving)
+            compare_states(first, replica);
+    }
+    return NULL;
+}

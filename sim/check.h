@@ -1,0 +1,76 @@
+/*
+ * What must hold at every step (the invariants of docs/testing.md). Called by the processes where something happens; the first
+ * violation ends the run. Liars are looked at nowhere but as culprits; forgetful replicas (sim/world.h) keep the chain's rules
+ * but are excused from their earlier promises.
+ */
+#ifndef ORDAIN_SIM_CHECK_H
+#define ORDAIN_SIM_CHECK_H
+
+#include "channel/attestation.h"
+#include "channel/state.h"
+#include "sim/model.h"
+#include "sim/world.h"
+
+struct sim_process;
+struct sim_changes;
+
+/* What a replica showed last. */
+struct sim_shown {
+    uint64_t view;
+    uint64_t delivered_seq;
+    uint64_t stable_seq;
+    uint64_t durable_seq;
+};
+
+struct sim_checker {
+    struct sim_model model;
+    struct sim_map said;                /* (type and sender, view, seq) -> digest that was signed */
+    struct sim_map states;              /* (seq) -> statement that an honest replica made there */
+    struct sim_shown *shown;            /* by instance */
+    uint64_t promised[ORD_REPLICA_MAX]; /* the highest view that it asked for, in a VIEW-CHANGE */
+    uint64_t goal_seq;                  /* how far all was when every client was served at last; 0: not yet */
+    uint64_t max_pool;
+    uint64_t max_records;
+    uint64_t certificates;
+    uint64_t receipts;
+    uint64_t evidence;
+    uint64_t blocks;
+    uint64_t synced_blocks;
+    uint64_t view_max;
+    uint64_t new_views;          /* that honest replicas installed, each compared with the reference */
+    struct sim_changes *changes; /* all VIEW-CHANGEs that were said */
+};
+
+void sim_checker_init(struct sim_world *world);
+void sim_checker_deinit(struct sim_world *world);
+
+/* Agreement and total order: a batch is decided. Before it is executed. */
+void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch);
+/* Executing `seq` did what the model says. */
+void sim_check_executed(struct sim_replica *replica, struct channel *channel, uint64_t seq,
+                        const struct channel_applied *applied);
+/* A block closed, or came by state transfer: it is the model's, byte for byte. */
+void sim_check_block(struct sim_replica *replica, const struct channel_block *block);
+/* Statements of honest replicas about one seq are one. */
+void sim_check_state(struct sim_replica *replica, const struct channel_statement *statement);
+/* What leaves a replica: no honest key signs two statements that contradict one another, restarts included. */
+void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_span bytes);
+void sim_check_certificate(struct sim_replica *replica, const struct channel_certificate *certificate, uint32_t quorum);
+void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const char *what);
+void sim_check_evidence(struct sim_replica *replica, const struct ord_core_config *config, ord_node_id culprit,
+                        struct ord_span first, struct ord_span second);
+/* A receipt leaves: the block is in the crash image of f + 1 honest disks. */
+void sim_check_acknowledged(struct sim_replica *replica, uint64_t height);
+/* A message goes out to somebody, a liar's too. */
+void sim_check_heard(struct sim_replica *replica, enum sim_link kind, const struct sim_buffer *message);
+/* The core keeps a record: a NEW-VIEW that it installs must follow from its view changes. */
+void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t key, struct ord_span bytes);
+void sim_changes_deinit(struct sim_checker *checker);
+/* After each step: view, delivered and stable never go back; memory and queues are within their bounds. */
+void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after);
+void sim_check_started(struct sim_replica *replica);
+void sim_check_durable(struct sim_replica *replica);
+/* NULL: everything is at rest, all replicas are equal and every request is served. Else what is not yet. */
+const char *sim_check_rest(struct sim_world *world);
+
+#endif

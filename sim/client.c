@@ -1,0 +1,298 @@
+/*
+ * What clients do. A request goes to one replica, drawn anew at each try; the replay window makes that safe.
+ */
+#include "sim/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel/envelope.h"
+#include "channel/receipt.h"
+#include "core/assert.h"
+#include "sim/check.h"
+
+enum { CLIENT_NEW, CLIENT_AGAIN, RETRY_US = 700000, RETRY_US_MAX = 4000000, FAR = 4096 };
+
+const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uint32_t client) {
+    (void) world;
+    return &sim_identities_get()->parties[client].fingerprint;
+}
+
+/* ---- making envelopes ---- */
+
+struct draft {
+    uint32_t party;
+    bool registration;
+    uint64_t sequence;
+    uint32_t count; /* transactions */
+    size_t size;    /* of the first one; the others have a byte */
+    bool other_network;
+    bool bad_signature;
+};
+
+static struct sim_buffer *make(struct sim_world *world, const struct draft *draft) {
+    const struct sim_identity *identity = &sim_identities_get()->parties[draft->party];
+    struct ord_span transactions[64];
+    uint8_t *bytes = sim_alloc(draft->size + 16);
+    for (size_t i = 0; i < draft->size && i < 16; i++)
+        bytes[i] = (uint8_t) sim_roll(&world->client_random);
+    ORD_ASSERT(draft->count <= 64);
+    for (uint32_t i = 0; i < draft->count; i++)
+        transactions[i] = ord_span_of(bytes, i == 0 ? draft->size : 1);
+    if (draft->registration)
+        transactions[0] = ord_span_of(identity->cert, identity->cert_size);
+    struct channel_envelope header = {
+        .kind = draft->registration ? CHANNEL_ENVELOPE_REGISTER : CHANNEL_ENVELOPE_TRANSACTIONS,
+        .genesis_hash = world->genesis_hash,
+        .client = identity->fingerprint,
+        .sequence = draft->sequence,
+    };
+    header.genesis_hash.bytes[0] ^= draft->other_network;
+    size_t size = channel_envelope_size(transactions, draft->count);
+    struct ord_writer writer = ord_writer_of(sim_alloc(size), size);
+    ORD_ASSERT(channel_envelope_encode(&writer, &header, transactions, draft->count, NULL) == ORD_OK);
+    struct ord_hash id;
+    struct ord_signature signature;
+    channel_envelope_id(&id, ord_span_of(writer.data, size - ORD_SIGNATURE_SIZE));
+    sim_crypto_client_sign(&world->crypto, &signature, identity, &id);
+    signature.bytes[7] ^= draft->bad_signature;
+    memcpy(writer.data + size - ORD_SIGNATURE_SIZE, signature.bytes, ORD_SIGNATURE_SIZE);
+    struct sim_buffer *envelope = sim_buffer_create(ord_writer_span(&writer));
+    const struct sim_item item = {.party = draft->party,
+                                  .registration = draft->registration,
+                                  .junk = draft->other_network || draft->bad_signature || draft->party >= SIM_CLIENTS,
+                                  .sequence = draft->sequence,
+                                  .message_count = draft->registration ? 1 : draft->count};
+    sim_model_made(&world->checker->model, sim_buffer_span(envelope), &item);
+    free(writer.data);
+    free(bytes);
+    return envelope;
+}
+
+static struct draft honest_draft(struct sim_world *world, uint32_t client, uint64_t sequence) {
+    struct sim_random *random = &world->client_random;
+    const struct channel_config *config = world->config;
+    struct draft draft = {.party = client, .sequence = sequence, .count = 1};
+    uint32_t count_max = config->max_message_count < 16 ? config->max_message_count : 16;
+    size_t room = config->absolute_max_bytes - CHANNEL_ENVELOPE_OVERHEAD - 4 * 64 - 64;
+    if (sim_chance(random, 200000))
+        draft.count = (uint32_t) sim_between(random, 1, count_max);
+    draft.size = (size_t) (sim_chance(random, 100000) ? sim_below(random, room) : sim_below(random, 120));
+    if (world->options.calm)
+        draft = (struct draft) {.party = client, .sequence = sequence, .count = 1, .size = 200};
+    return draft;
+}
+
+/* ---- sending ---- */
+
+/* Takes over the hold. */
+static void submit(struct sim_world *world, uint32_t client, uint64_t sequence, struct sim_buffer *envelope) {
+    uint64_t delay_us;
+    uint32_t target = (uint32_t) sim_below(&world->client_random, world->instance_count);
+    if (!sim_network_client_delay(world, &delay_us)) {
+        sim_buffer_release(envelope);
+        return;
+    }
+    const struct sim_event event = {
+        .kind = SIM_SUBMIT, .target = target, .source = client, .a = sequence, .buffer = envelope};
+    sim_plan_event(world, delay_us, &event);
+}
+
+static void plan_client(struct sim_world *world, uint32_t client, uint64_t what, uint64_t sequence, uint64_t delay_us) {
+    const struct sim_event event = {.kind = SIM_CLIENT, .target = client, .a = what, .b = sequence};
+    sim_plan_event(world, delay_us, &event);
+}
+
+static void send_waiting(struct sim_world *world, uint32_t client, struct sim_waiting *waiting) {
+    submit(world, client, waiting->sequence, sim_buffer_hold(waiting->envelope));
+    uint64_t again_us = (uint64_t) RETRY_US << (waiting->tries < 3 ? waiting->tries : 3);
+    waiting->tries++;
+    plan_client(world, client, CLIENT_AGAIN, waiting->sequence,
+                (again_us > RETRY_US_MAX ? RETRY_US_MAX : again_us) + sim_below(&world->client_random, 100000));
+}
+
+static struct sim_waiting *free_slot(struct sim_world *world, struct sim_client *client) {
+    for (uint32_t i = 0; i < world->plan.client_window && i < SIM_CLIENT_WINDOW_MAX; i++)
+        if (!client->waiting[i].used)
+            return &client->waiting[i];
+    return NULL;
+}
+
+static void request(struct sim_world *world, uint32_t index, const struct draft *draft) {
+    struct sim_client *client = &world->clients[index];
+    struct sim_waiting *waiting = free_slot(world, client);
+    if (waiting == NULL)
+        return;
+    *waiting = (struct sim_waiting) {
+        .used = true, .sequence = draft->sequence, .envelope = make(world, draft), .since_us = world->now_us};
+    if (!draft->registration)
+        client->next_sequence++;
+    send_waiting(world, index, waiting);
+}
+
+/* ---- lying ---- */
+
+static void send_made(struct sim_world *world, uint32_t client, const struct draft *draft) {
+    submit(world, client, draft->sequence, make(world, draft));
+}
+
+static void lie(struct sim_world *world, uint32_t index) {
+    struct sim_client *client = &world->clients[index];
+    struct sim_random *random = &world->client_random;
+    struct draft draft = honest_draft(world, index, client->next_sequence);
+    static const uint8_t junk[40] = {1, 1, 2, 3};
+    switch (sim_below(random, 10)) {
+    case 0: /* rows K1, K2: one sequence, two bodies */
+        draft.size = 20;
+        send_made(world, index, &draft);
+        draft.size = 21;
+        send_made(world, index, &draft);
+        client->next_sequence++;
+        break;
+    case 1: /* row K5: at the edge of what is accepted, and beyond */
+        draft.sequence += FAR - 1 + sim_below(random, 4);
+        send_made(world, index, &draft);
+        break;
+    case 2: /* far, but allowed: the window jumps */
+        draft.sequence += sim_below(random, FAR / 2);
+        send_made(world, index, &draft);
+        client->next_sequence = draft.sequence + 1;
+        break;
+    case 3:
+        draft.bad_signature = true;
+        send_made(world, index, &draft);
+        break;
+    case 4: /* row K9 */
+        draft.other_network = true;
+        send_made(world, index, &draft);
+        break;
+    case 5: /* row K7 */
+        draft.size = world->config->absolute_max_bytes;
+        send_made(world, index, &draft);
+        break;
+    case 6:
+        draft.count = world->config->max_message_count + 1 > 64 ? 64 : world->config->max_message_count + 1;
+        send_made(world, index, &draft);
+        break;
+    case 7:
+        submit(world, index, 1, sim_buffer_create(ord_span_of(junk, sizeof(junk))));
+        break;
+    case 8: /* row K8: a stranger, of a foreign organisation or with a replica's certificate */
+        draft = (struct draft) {
+            .party = (uint32_t) sim_between(random, SIM_CLIENTS, SIM_PARTIES - 1), .registration = true, .count = 1};
+        draft.registration = sim_chance(random, 700000);
+        draft.sequence = draft.registration ? 0 : 1;
+        send_made(world, index, &draft);
+        break;
+    default: /* an old one again */
+        if (client->next_sequence > 1)
+            draft.sequence = 1 + sim_below(random, client->next_sequence - 1);
+        send_made(world, index, &draft);
+        break;
+    }
+}
+
+/* ---- events ---- */
+
+void sim_client_event(struct sim_world *world, const struct sim_event *event) {
+    struct sim_client *client = &world->clients[event->target];
+    if (event->a == CLIENT_AGAIN) {
+        for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX; i++)
+            if (client->waiting[i].used && client->waiting[i].sequence == event->b)
+                send_waiting(world, event->target, &client->waiting[i]);
+        return;
+    }
+    if (world->healed)
+        return;
+    if (client->liar && sim_chance(&world->client_random, 500000)) {
+        lie(world, event->target);
+    } else if (client->registered || client->eager) {
+        const struct draft draft = honest_draft(world, event->target, client->next_sequence);
+        request(world, event->target, &draft);
+    }
+    plan_client(world, event->target, CLIENT_NEW, 0,
+                sim_spread(&world->client_random, world->plan.client_every_us) + 1);
+}
+
+void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
+    struct sim_client *client = &world->clients[event->target];
+    struct sim_waiting *waiting = NULL;
+    for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX; i++)
+        if (client->waiting[i].used && client->waiting[i].sequence == event->a)
+            waiting = &client->waiting[i];
+    if (event->b != SIM_ANSWER_RECEIPT || waiting == NULL)
+        return;
+    struct channel_receipt receipt;
+    const char *why = "malformed";
+    world->checker->receipts++;
+    if (channel_receipt_decode(&receipt, sim_buffer_span(event->buffer)) != ORD_OK ||
+        channel_receipt_verify(&receipt, world->config, &world->genesis_hash, &world->crypto.ops, &why) != ORD_OK) {
+        sim_fail(world, "receipt: what client %u got for sequence %lu does not verify: %s", event->target,
+                 (unsigned long) event->a, why);
+        return;
+    }
+    if (!client->liar && !ord_span_equal(receipt.envelope, sim_buffer_span(waiting->envelope)))
+        sim_fail(world, "receipt: client %u gets one for another envelope than its own", event->target);
+    sim_say(world, -1, "client %u has its receipt for sequence %lu", event->target, (unsigned long) event->a);
+    client->registered |= waiting->sequence == 0;
+    client->served++;
+    client->latency_us += world->now_us - waiting->since_us;
+    waiting->used = false;
+    sim_buffer_release(waiting->envelope);
+}
+
+const char *sim_clients_rest(const struct sim_world *world) {
+    const struct sim_model *model = &world->checker->model;
+    bool full = model->client_count == world->config->clients_max;
+    for (uint32_t c = 0; c < world->plan.client_count; c++) {
+        const struct sim_client *client = &world->clients[c];
+        if (client->liar || (full && !model->registered[c]))
+            continue;
+        for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX; i++)
+            if (client->waiting[i].used)
+                return sim_model_ordered(model, c, client->waiting[i].sequence)
+                           ? "a client waits for a receipt of what was ordered"
+                           : "an honest client's request is not served";
+    }
+    return NULL;
+}
+
+void sim_clients_nudge(struct sim_world *world) {
+    const struct sim_model *model = &world->checker->model;
+    for (uint32_t round = 0; round < 2; round++) /* an honest one, or else a liar, who knows where its window is */
+        for (uint32_t i = 0; i < world->plan.client_count; i++) {
+            struct sim_client *client = &world->clients[i];
+            if (client->liar != (round > 0) || !model->registered[i])
+                continue;
+            if (client->next_sequence <= model->highest[i])
+                client->next_sequence = model->highest[i] + 1;
+            const struct draft draft = honest_draft(world, i, client->next_sequence);
+            if (round == 0)
+                request(world, i, &draft);
+            else
+                send_made(world, i, &draft);
+            client->next_sequence += round;
+            return;
+        }
+}
+
+void sim_clients_create(struct sim_world *world) {
+    world->clients = sim_alloc(SIM_CLIENTS * sizeof(*world->clients));
+    for (uint32_t i = 0; i < world->plan.client_count; i++) {
+        struct sim_client *client = &world->clients[i];
+        client->next_sequence = 1;
+        client->liar = i < world->plan.lying_clients;
+        client->eager = sim_chance(&world->client_random, 200000);
+        const struct draft registration = {.party = i, .registration = true, .count = 1};
+        request(world, i, &registration);
+        plan_client(world, i, CLIENT_NEW, 0, sim_spread(&world->client_random, world->plan.client_every_us));
+    }
+}
+
+void sim_clients_destroy(struct sim_world *world) {
+    for (uint32_t i = 0; world->clients != NULL && i < SIM_CLIENTS; i++)
+        for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX; j++)
+            if (world->clients[i].waiting[j].used)
+                sim_buffer_release(world->clients[i].waiting[j].envelope);
+    free(world->clients);
+}

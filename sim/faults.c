@@ -1,0 +1,229 @@
+/*
+ * What goes wrong, and when: from time to time one of the run's kinds of fault strikes, lasts a while, and ends. At
+ * plan.fault_end_us everything is mended at once.
+ */
+#include "sim/check.h"
+#include "sim/process.h"
+
+enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL };
+
+static uint64_t length_us(struct sim_world *world) {
+    return 1000 + sim_spread(&world->fault_random, world->plan.fault_long_us);
+}
+
+static void plan_action(struct sim_world *world, enum action action, uint32_t instance, uint64_t delay_us) {
+    const struct sim_event event = {.kind = SIM_FAULT, .target = action, .a = instance};
+    sim_plan_event(world, delay_us, &event);
+}
+
+void sim_crash(struct sim_replica *replica, uint64_t down_us) {
+    struct sim_world *world = replica->world;
+    if (replica->process == NULL)
+        return;
+    sim_say(world, replica->instance, "crashes");
+    world->crashes++;
+    /* What solo decides is decided when it is durable, and the reference cannot take back: a commit under way comes through. */
+    if (world->replica_count == 1 && !replica->process->ended) {
+        sim_disk_commit(&replica->disk, &replica->process->writes);
+        sim_check_durable(replica);
+    }
+    sim_process_destroy(replica->process);
+    replica->process = NULL;
+    replica->paused = false;
+    if (down_us != UINT64_MAX)
+        plan_action(world, RESTART, replica->instance, down_us + 1000);
+}
+
+static void restart(struct sim_world *world, struct sim_replica *replica) {
+    if (replica->process != NULL || world->failed)
+        return;
+    /* A new process has a monotonic clock of any origin. */
+    if (world->plan.faults >> SIM_FAULT_CLOCK & 1)
+        replica->clock.local_us += sim_below(&world->fault_random, 1000000);
+    sim_process_start(replica);
+}
+
+/* May one more replica forget what it promised? Then it must not be the only one who can lead, as long as nobody else may. */
+static bool may_forget(const struct sim_world *world, const struct sim_replica *replica) {
+    uint32_t faulty = world->plan.liar_count;
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        faulty += world->replicas[i].forgetful;
+    return !replica->liar && (replica->forgetful || faulty < world->plan.faulty_max);
+}
+
+static void forget(struct sim_world *world, struct sim_replica *replica, bool old_image) {
+    if (!may_forget(world, replica) || (old_image && !replica->has_image))
+        return;
+    sim_crash(replica, length_us(world));
+    sim_say(world, replica->instance, old_image ? "gets an old image of its disk" : "gets an empty disk");
+    replica->forgetful = true;
+    sim_disk_wipe(&replica->disk);
+    if (old_image)
+        sim_disk_copy(&replica->disk, &replica->image);
+}
+
+static void partition(struct sim_world *world) {
+    uint64_t side = sim_roll(&world->fault_random);
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        for (uint32_t j = 0; j < world->instance_count; j++)
+            world->paths[i * world->instance_count + j].cut |= (side >> i & 1) != (side >> j & 1);
+    sim_say(world, -1, "partition %lx", (unsigned long) (side & ((UINT64_C(1) << world->instance_count) - 1)));
+    plan_action(world, MEND_PATHS, 0, length_us(world));
+}
+
+static void one_way(struct sim_world *world, uint32_t victim) {
+    bool deaf = sim_chance(&world->fault_random, 500000);
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        world->paths[deaf ? i * world->instance_count + victim : victim * world->instance_count + i].cut = true;
+    sim_say(world, victim, deaf ? "hears nothing" : "is not heard");
+    plan_action(world, MEND_PATHS, 0, length_us(world));
+}
+
+static void clog_path(struct sim_world *world) {
+    uint32_t paths = world->instance_count * world->instance_count;
+    struct sim_path *path = &world->paths[sim_below(&world->fault_random, paths)];
+    path->clogged_until = world->now_us + length_us(world);
+}
+
+static void jump(struct sim_world *world, struct sim_replica *replica) {
+    struct sim_clock *clock = &replica->clock;
+    clock->local_us = sim_clock_us(world, clock) + sim_spread(&world->fault_random, world->plan.fault_long_us);
+    clock->base_us = world->now_us;
+    clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
+    sim_say(world, replica->instance, "clock jumps to %lu ms", (unsigned long) sim_clock_ms(replica));
+    if (replica->process != NULL)
+        sim_process_poke(replica->process);
+}
+
+static void strike(struct sim_world *world, enum sim_fault fault) {
+    struct sim_random *random = &world->fault_random;
+    struct sim_replica *victim = &world->replicas[sim_below(random, world->instance_count)];
+    switch (fault) {
+    case SIM_FAULT_PARTITION:
+        partition(world);
+        break;
+    case SIM_FAULT_ONE_WAY:
+        one_way(world, victim->instance);
+        break;
+    case SIM_FAULT_CLOG:
+        clog_path(world);
+        break;
+    case SIM_FAULT_CRASH:
+        if (sim_chance(random, 100000)) /* all at once */
+            for (uint32_t i = 0; i < world->instance_count; i++)
+                sim_crash(&world->replicas[i], length_us(world));
+        sim_crash(victim, length_us(world));
+        break;
+    case SIM_FAULT_PAUSE:
+        victim->paused = victim->process != NULL;
+        sim_say(world, victim->instance, "stands still");
+        plan_action(world, RESUME, victim->instance, length_us(world));
+        break;
+    case SIM_FAULT_CLOCK:
+        jump(world, victim);
+        break;
+    case SIM_FAULT_SLOW_DISK:
+        victim->slow_disk_until_us = world->now_us + length_us(world);
+        break;
+    case SIM_FAULT_DISK_FULL:
+        victim->full = true;
+        sim_say(world, victim->instance, "disk is full");
+        plan_action(world, ROOM_AGAIN, victim->instance, length_us(world));
+        break;
+    case SIM_FAULT_OLD_IMAGE:
+        forget(world, victim, true);
+        break;
+    case SIM_FAULT_EMPTY_DISK:
+        forget(world, victim, false);
+        break;
+    case SIM_FAULT_LOSS:
+    case SIM_FAULT_DUPLICATE:
+    case SIM_FAULT_REORDER:
+    case SIM_FAULT_IO_ERROR:
+    case SIM_FAULT_CLIENTS:
+    case SIM_FAULT_COUNT:
+        break; /* always on */
+    }
+}
+
+static void strike_some(struct sim_world *world) {
+    enum sim_fault kinds[SIM_FAULT_COUNT];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+        if (world->plan.faults >> i & 1)
+            kinds[count++] = (enum sim_fault) i;
+    if (count > 0)
+        strike(world, kinds[sim_below(&world->fault_random, count)]);
+    plan_action(world, STRIKE, 0, sim_spread(&world->fault_random, world->plan.fault_every_us) + 1000);
+}
+
+static void go_on(struct sim_replica *replica) {
+    replica->paused = false;
+    replica->full = false;
+    if (replica->process != NULL)
+        sim_process_poke(replica->process);
+}
+
+static void heal(struct sim_world *world) {
+    world->healed = true;
+    sim_say(world, -1, "all faults stop");
+    sim_network_heal(world);
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        struct sim_replica *replica = &world->replicas[i];
+        replica->slow_disk_until_us = 0;
+        replica->clock.local_us = sim_clock_us(world, &replica->clock);
+        replica->clock.base_us = world->now_us;
+        replica->clock.rate_ppm = 1000000;
+        restart(world, replica);
+        go_on(replica);
+    }
+}
+
+static void make_image(struct sim_world *world, struct sim_replica *replica) {
+    sim_disk_wipe(&replica->image);
+    sim_disk_copy(&replica->image, &replica->disk);
+    replica->has_image = true;
+    plan_action(world, MAKE_IMAGE, replica->instance, sim_spread(&world->fault_random, 10000000) + 1000);
+}
+
+void sim_faults_event(struct sim_world *world, const struct sim_event *event) {
+    struct sim_replica *replica = &world->replicas[event->a];
+    switch ((enum action) event->target) {
+    case STRIKE:
+        if (!world->healed)
+            strike_some(world);
+        break;
+    case RESTART:
+        restart(world, replica);
+        break;
+    case RESUME:
+        replica->paused = false;
+        if (replica->process != NULL)
+            sim_process_poke(replica->process);
+        break;
+    case MEND_PATHS:
+        for (uint32_t i = 0; i < world->instance_count * world->instance_count; i++)
+            world->paths[i].cut = false;
+        break;
+    case MAKE_IMAGE:
+        if (!world->healed)
+            make_image(world, replica);
+        break;
+    case ROOM_AGAIN:
+        replica->full = false;
+        if (replica->process != NULL)
+            sim_process_poke(replica->process);
+        break;
+    case HEAL:
+        heal(world);
+        break;
+    }
+}
+
+void sim_faults_begin(struct sim_world *world) {
+    plan_action(world, HEAL, 0, world->plan.fault_end_us);
+    plan_action(world, STRIKE, 0, sim_spread(&world->fault_random, world->plan.fault_every_us));
+    if (world->plan.faults >> SIM_FAULT_OLD_IMAGE & 1)
+        for (uint32_t i = 0; i < world->instance_count; i++)
+            plan_action(world, MAKE_IMAGE, i, sim_spread(&world->fault_random, 5000000));
+}

@@ -1,0 +1,293 @@
+/*
+ * The table, the liars' choice, and the behaviours that need not look into a message.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/client.h"
+#include "sim/liar_internal.h"
+
+enum { SEQUENCE_AT = 1 + 1 + 32 + 32 }; /* of an envelope */
+
+void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    sim_network_send(liar->world, liar->instance, to, kind, sim_buffer_hold(message));
+}
+
+void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct ord_span bytes) {
+    sim_network_send(liar->world, liar->instance, to, kind, sim_buffer_create(bytes));
+}
+
+void sim_liar_say_all(struct sim_replica *liar, enum sim_link kind, struct ord_span bytes) {
+    for (ord_node_id to = 0; to < liar->world->replica_count; to++)
+        if (to != liar->id)
+            sim_liar_say(liar, to, kind, bytes);
+}
+
+void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message,
+                    uint64_t delay_us) {
+    const struct sim_event event = {
+        .kind = SIM_LIE, .target = liar->instance, .a = kind, .b = to, .buffer = sim_buffer_hold(message)};
+    sim_plan_event(liar->world, delay_us, &event);
+}
+
+static void keep(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct sim_buffer *message) {
+    if (!sim_chance(&liar->random, 200000))
+        return;
+    struct sim_kept *slot = &liar->lies->kept[liar->lies->kept_count++ % SIM_KEPT];
+    sim_buffer_release(slot->message);
+    *slot = (struct sim_kept) {from, kind, sim_buffer_hold(message)};
+}
+
+const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum sim_link kind) {
+    const struct sim_kept *kept = &liar->lies->kept[sim_below(&liar->random, SIM_KEPT)];
+    return kept->message != NULL && (kind == 0 || kept->kind == kind) ? kept : NULL;
+}
+
+struct sim_buffer *sim_liar_scratch(struct sim_replica *liar, struct ord_span message) {
+    struct sim_buffer *copy = sim_buffer_create(message);
+    uint64_t changes = 1 + sim_below(&liar->random, 3);
+    for (uint64_t i = 0; i < changes && copy->size > 0; i++)
+        copy->data[sim_below(&liar->random, copy->size)] ^= (uint8_t) (1u << sim_below(&liar->random, 8));
+    if (sim_chance(&liar->random, 100000))
+        copy->size = (size_t) sim_below(&liar->random, copy->size + 1);
+    return copy;
+}
+
+/* ---- behaviours that need no look inside ---- */
+
+static bool mute(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    (void) to;
+    (void) kind;
+    (void) message;
+    if (liar->world->now_us >= liar->lies->mute_until_us)
+        liar->lies->mute_until_us = liar->world->now_us + sim_spread(&liar->random, 3000000);
+    return true;
+}
+
+static bool delay(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    uint64_t timeout_us = (uint64_t) liar->world->config->request_timeout_ms * 1000;
+    sim_liar_later(liar, to, kind, message, sim_spread(&liar->random, timeout_us / 2));
+    return true;
+}
+
+static bool shun(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    (void) kind;
+    (void) message;
+    return (liar->lies->shunned & ord_replica_bit(to)) != 0;
+}
+
+/* Row V1 and its like: something old beside the new. */
+static bool replay(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    (void) kind;
+    (void) message;
+    const struct sim_kept *kept = sim_liar_kept(liar, 0);
+    if (kept != NULL)
+        sim_liar_pass(liar, to, kept->kind, kept->message);
+    return false;
+}
+
+/* Row T6: what a replica says comes back to it. */
+static void reflect(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message) {
+    sim_liar_say(liar, from, kind, message);
+}
+
+static bool garbage(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(message));
+    enum sim_link as = sim_chance(&liar->random, 200000) ? (enum sim_link) sim_between(&liar->random, 1, 7) : kind;
+    sim_liar_pass(liar, to, as, copy);
+    sim_buffer_release(copy);
+    return true;
+}
+
+const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
+    [SIM_LIE_EQUIVOCATE] = {"equivocate", "P1", "two pre-prepares for one seq, to two sides", sim_lie_equivocate, NULL,
+                            NULL},
+    [SIM_LIE_SPLIT_VOTES] = {"split-votes", "P14", "other prepares and commits to one side", sim_lie_split_votes, NULL,
+                             NULL},
+    [SIM_LIE_MUTE] = {"mute", "P2, V11", "says nothing for a while", mute, NULL, NULL},
+    [SIM_LIE_DELAY] = {"delay", "P3, P17", "holds messages back, so that they overtake one another", delay, NULL, NULL},
+    [SIM_LIE_SHUN] = {"shun", "P4, V10", "never speaks to some", shun, NULL, NULL},
+    [SIM_LIE_REPLAY] = {"replay", "P6, V1", "repeats old messages, its own and others'", replay, NULL, NULL},
+    [SIM_LIE_REFLECT] = {"reflect", "T5, T6", "sends back what it gets", NULL, reflect, NULL},
+    [SIM_LIE_MUTATE] = {"mutate", "P5, P6, P10, P12, V2", "changes a field and signs anew", sim_lie_mutate, NULL, NULL},
+    [SIM_LIE_BORROW] = {"borrow", "P12, T7, T8", "puts the signature of another message under its own", sim_lie_borrow,
+                        NULL, NULL},
+    [SIM_LIE_GARBAGE] = {"garbage", "T1, T11", "changes bytes, cuts short, gives one kind for another", garbage, NULL,
+                         NULL},
+    [SIM_LIE_EARLY_COMMIT] = {"early-commit", "P15", "commits to what it only heard of", NULL, sim_lie_early_commit,
+                              NULL},
+    [SIM_LIE_USURP] = {"usurp", "P11", "proposes though it is not the primary", NULL, NULL, sim_lie_usurp},
+    [SIM_LIE_SKIP] = {"skip", "P5, P6", "proposes at a seq that is taken or far ahead", sim_lie_skip, NULL, NULL},
+    [SIM_LIE_FLOOD] = {"flood", "T9, C7, K6", "valid messages without end", NULL, NULL, sim_lie_flood},
+    [SIM_LIE_ATTEST] = {"attest", "C1, C3, V5", "attests other states, heights and seqs", sim_lie_attest, NULL, NULL},
+    [SIM_LIE_FORWARD] = {"forward", "P8, K3", "forwards what no client signed", NULL, NULL, sim_lie_forward},
+    [SIM_LIE_SOURCE] = {"source", "C2, C4, C5", "lies as a source of state transfer", sim_lie_source, NULL, NULL},
+    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves one client's requests out", NULL, NULL, NULL},
+    [SIM_LIE_CUT] = {"cut", "P18", "cut markers withheld, early, for old and far blocks", NULL, NULL, NULL},
+    [SIM_LIE_BATCH] = {"batch", "P8, P9", "proposes executed and forged envelopes", NULL, NULL, NULL},
+    [SIM_LIE_TWINS] = {"twins", "V17", "two processes run with one key", NULL, NULL, NULL},
+    [SIM_LIE_CHANGE] = {"change", "V4, V5, V6, V7", "view changes that forge, omit or are stale", sim_lie_change, NULL,
+                        NULL},
+    [SIM_LIE_NEW_VIEW] = {"new-view", "V8, V9", "new views that do not follow from their view changes",
+                          sim_lie_new_view, NULL, NULL},
+    [SIM_LIE_HALF_VIEW] = {"half-view", "V10", "new views for one side only", sim_lie_half_view, NULL, NULL},
+    [SIM_LIE_SPAM] = {"spam", "V2, V3", "asks for one view after the other", NULL, NULL, sim_lie_spam},
+    [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", sim_lie_slow, NULL, NULL},
+};
+
+/* ---- dispatch ---- */
+
+static bool has(const struct sim_replica *replica, enum sim_behaviour_index behaviour) {
+    return replica->liar && (replica->behaviours >> behaviour & 1) != 0;
+}
+
+static bool lies_now(struct sim_replica *liar) {
+    return sim_chance(&liar->random, liar->world->plan.lie_ppm);
+}
+
+void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    if (!replica->liar) {
+        sim_liar_pass(replica, to, kind, message);
+        return;
+    }
+    if (replica->world->now_us < replica->lies->mute_until_us)
+        return;
+    keep(replica, replica->id, kind, message);
+    uint32_t first = (uint32_t) sim_below(&replica->random, SIM_BEHAVIOUR_COUNT);
+    for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++) {
+        uint32_t behaviour = (first + i) % SIM_BEHAVIOUR_COUNT;
+        if ((replica->behaviours >> behaviour & 1) != 0 && sim_behaviours[behaviour].on_send != NULL &&
+            lies_now(replica) && sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
+            replica->world->lies++;
+            return;
+        }
+    }
+    sim_liar_pass(replica, to, kind, message);
+}
+
+void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum sim_link kind, struct sim_buffer *message) {
+    if (!replica->liar || from == replica->id)
+        return;
+    keep(replica, from, kind, message);
+    for (uint32_t i = 0; i < replica->world->instance_count; i++)
+        if (replica->world->replicas[i].id == from && replica->world->replicas[i].liar)
+            return; /* two liars who answer each other would never stop */
+    for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
+        if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_receive != NULL && lies_now(replica)) {
+            replica->world->lies++;
+            sim_behaviours[i].on_receive(replica, from, kind, sim_buffer_span(message));
+        }
+}
+
+static void plan_lie(struct sim_replica *liar) {
+    const struct sim_event event = {.kind = SIM_LIE, .target = liar->instance};
+    sim_plan_event(liar->world, 20000 + sim_spread(&liar->random, 500000), &event);
+}
+
+void sim_liar_event(struct sim_replica *replica, const struct sim_event *event) {
+    if (event->buffer != NULL) {
+        sim_liar_pass(replica, (ord_node_id) event->b, (enum sim_link) event->a, event->buffer);
+        return;
+    }
+    for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT && replica->process != NULL; i++)
+        if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_time != NULL && lies_now(replica)) {
+            replica->world->lies++;
+            sim_behaviours[i].on_time(replica);
+        }
+    plan_lie(replica);
+}
+
+/* ---- hooks ---- */
+
+bool sim_liar_censors(struct sim_replica *replica, const struct ord_hash *fingerprint) {
+    bool censors = has(replica, SIM_LIE_CENSOR) &&
+                   ord_hash_equal(fingerprint, sim_client_fingerprint(replica->world, replica->lies->censored));
+    replica->world->lies += censors;
+    return censors;
+}
+
+uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t open_height) {
+    if (!has(replica, SIM_LIE_CUT) || !lies_now(replica))
+        return cut_height;
+    replica->world->lies++;
+    switch (sim_below(&replica->random, 5)) {
+    case 0:
+        return 0;
+    case 1:
+        return open_height;
+    case 2:
+        return open_height > 1 ? open_height - 1 : 0;
+    case 3:
+        return open_height + 1 + sim_below(&replica->random, 3);
+    default:
+        return UINT64_MAX - sim_below(&replica->random, 2);
+    }
+}
+
+struct sim_buffer *sim_liar_envelope(struct sim_replica *replica) {
+    const struct sim_disk *disk = &replica->disk;
+    if (!has(replica, SIM_LIE_BATCH) || disk->blocks.count == 0 || !sim_chance(&replica->random, 400000))
+        return NULL;
+    struct ord_span block = sim_buffer_span(disk->blocks.items[sim_below(&replica->random, disk->blocks.count)]);
+    struct ord_span left = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+    struct ord_span envelope;
+    if (channel_batch_next(&envelope, &left) != ORD_OK)
+        return NULL;
+    replica->world->lies++;
+    if (sim_chance(&replica->random, 200000))
+        return sim_liar_scratch(replica, envelope);
+    struct sim_buffer *copy = sim_buffer_create(envelope);
+    if (copy->size > SEQUENCE_AT + 8 && sim_chance(&replica->random, 600000)) /* a fresh sequence, an old signature */
+        ord_store_u64(copy->data + SEQUENCE_AT,
+                      ord_load_u64(copy->data + SEQUENCE_AT) + 1 + sim_below(&replica->random, 50));
+    return copy;
+}
+
+/* ---- who lies ---- */
+
+/* Each bit in a quarter of the cases. */
+static uint64_t few_bits(struct sim_random *random) {
+    uint64_t bits = sim_roll(random);
+    return bits & sim_roll(random);
+}
+
+/* Twins tell the truth, twice. */
+static void become_liar(struct sim_world *world, struct sim_replica *replica) {
+    struct sim_random *random = &world->lie_random;
+    replica->liar = true;
+    replica->behaviours = world->plan.behaviours;
+    if (!world->options.liars_given)
+        replica->behaviours &= ~few_bits(random);
+    replica->lies = sim_alloc(sizeof(*replica->lies));
+    replica->lies->side = sim_roll(random);
+    replica->lies->shunned = few_bits(random);
+    replica->lies->censored = (uint32_t) sim_below(random, world->plan.client_count);
+    plan_lie(replica);
+    if (!has(replica, SIM_LIE_TWINS))
+        return;
+    struct sim_replica *twin = &world->replicas[world->instance_count++];
+    twin->id = replica->id;
+    twin->liar = true;
+    twin->lies = sim_alloc(sizeof(*twin->lies));
+}
+
+void sim_liars_create(struct sim_world *world) {
+    uint32_t count = world->plan.behaviours == 0 ? 0 : world->plan.liar_count;
+    world->plan.liar_count = count;
+    while (count > 0) {
+        struct sim_replica *replica = &world->replicas[sim_below(&world->lie_random, world->replica_count)];
+        if (replica->liar)
+            continue;
+        become_liar(world, replica);
+        count--;
+    }
+}
+
+void sim_liars_destroy(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        struct sim_liar *lies = world->replicas[i].lies;
+        for (uint32_t j = 0; lies != NULL && j < SIM_KEPT; j++)
+            sim_buffer_release(lies->kept[j].message);
+        free(lies);
+    }
+}

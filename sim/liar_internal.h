@@ -1,0 +1,64 @@
+/*
+ * What the liars' files share. Private to liar.c and the lies_*.c.
+ */
+#ifndef ORDAIN_SIM_LIAR_INTERNAL_H
+#define ORDAIN_SIM_LIAR_INTERNAL_H
+
+#include "sim/liar.h"
+#include "sim/process.h"
+
+#define SIM_KEPT 64
+
+struct sim_kept {
+    ord_node_id from; /* the liar itself, or whose it is */
+    enum sim_link kind;
+    struct sim_buffer *message; /* NULL: empty */
+};
+
+struct sim_liar {
+    ord_replica_set side; /* who is told the other story */
+    ord_replica_set shunned;
+    uint32_t censored; /* party */
+    uint64_t mute_until_us;
+    struct sim_kept kept[SIM_KEPT]; /* ring: what it said and heard */
+    uint64_t kept_count;
+};
+
+/* As it is, now. */
+void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+/* Some bytes, now. */
+void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct ord_span bytes);
+void sim_liar_say_all(struct sim_replica *liar, enum sim_link kind, struct ord_span bytes);
+void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message,
+                    uint64_t delay_us);
+/* One of those it keeps, of this kind (0: any); NULL: none came up. */
+const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum sim_link kind);
+/* A copy with some bytes changed; the caller holds it. */
+struct sim_buffer *sim_liar_scratch(struct sim_replica *liar, struct ord_span message);
+static inline bool sim_liar_other_side(const struct sim_replica *liar, ord_node_id to) {
+    return (liar->lies->side & ord_replica_bit(to)) != 0;
+}
+
+/* lies_core.c */
+bool sim_lie_equivocate(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_split_votes(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message);
+void sim_lie_usurp(struct sim_replica *liar);
+
+/* lies_view.c */
+bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_lie_spam(struct sim_replica *liar);
+bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+
+/* lies_other.c */
+void sim_lie_flood(struct sim_replica *liar);
+bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_lie_forward(struct sim_replica *liar);
+bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+
+#endif

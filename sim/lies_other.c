@@ -1,0 +1,161 @@
+/*
+ * Lies around the core: floods, attestations and certificates, forwards, state transfer.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/message.h"
+#include "core/assert.h"
+#include "sim/liar_internal.h"
+
+/* Row T9: messages that are valid one by one. */
+void sim_lie_flood(struct sim_replica *liar) {
+    uint64_t count = sim_between(&liar->random, 10, 100);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct sim_kept *kept = sim_liar_kept(liar, 0);
+        if (kept != NULL && kept->from == liar->id)
+            sim_liar_say_all(liar, kept->kind, sim_buffer_span(kept->message));
+    }
+    if (liar->world->replica_count == 1)
+        return;
+    uint8_t request[25] = {(uint8_t) sim_between(&liar->random, 0, 3)};
+    ord_store_u64(request + 1, sim_below(&liar->random, 20));
+    ord_store_u64(request + 9, sim_chance(&liar->random, 300000) ? UINT64_MAX : sim_below(&liar->random, 100));
+    ord_store_u64(request + 17, sim_below(&liar->random, 200));
+    sim_liar_say_all(liar, SIM_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
+}
+
+static void sign_attestation(struct sim_replica *liar, ord_node_id to, const struct channel_statement *statement) {
+    const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
+    struct channel_attestation attestation;
+    uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
+    ORD_ASSERT(channel_attest(&attestation, &liar->world->genesis_hash, statement, liar->id, &signer) == ORD_OK);
+    channel_attestation_encode(bytes, &attestation);
+    sim_liar_say(liar, to, SIM_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
+}
+
+/* Certificates that prove less than they say. */
+static void false_certificate(struct sim_replica *liar, ord_node_id to, struct ord_span message) {
+    struct channel_certificate certificate;
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    if (channel_certificate_decode(&certificate, message) != ORD_OK)
+        return;
+    switch (sim_below(&liar->random, 5)) {
+    case 4: { /* its own word alone, for a state that never was */
+        const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
+        struct channel_attestation attestation;
+        certificate.statement.seq += 1 + sim_below(&liar->random, 20);
+        certificate.statement.state_digest.bytes[0] ^= 1;
+        ORD_ASSERT(channel_attest(&attestation, &liar->world->genesis_hash, &certificate.statement, liar->id,
+                                  &signer) == ORD_OK);
+        certificate.count = 1;
+        certificate.signers[0] = liar->id;
+        certificate.signatures[0] = attestation.signature;
+        break;
+    }
+    case 0:
+        certificate.statement.seq += 1 + sim_below(&liar->random, 100);
+        break;
+    case 1:
+        certificate.count = (uint32_t) sim_between(&liar->random, 1, certificate.count);
+        break;
+    case 2:
+        certificate.signers[certificate.count - 1] = certificate.signers[0];
+        break;
+    default:
+        certificate.statement.state_digest.bytes[0] ^= 1;
+        break;
+    }
+    sim_liar_say(liar, to, SIM_LINK_CERTIFICATE, ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
+}
+
+bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    struct channel_attestation attestation;
+    if (kind == SIM_LINK_CERTIFICATE) {
+        false_certificate(liar, to, sim_buffer_span(message));
+        return true;
+    }
+    if (kind != SIM_LINK_ATTESTATION || channel_attestation_decode(&attestation, sim_buffer_span(message)) != ORD_OK)
+        return false;
+    struct channel_statement statement = attestation.statement;
+    switch (sim_below(&liar->random, 6)) {
+    case 0:
+        statement.state_digest.bytes[0] ^= 1;
+        break;
+    case 1:
+        statement.header_hash.bytes[0] ^= 1;
+        break;
+    case 2:
+        statement.height += 1 + sim_below(&liar->random, 5);
+        break;
+    case 3:
+        statement.seq += 1 + sim_below(&liar->random, 1000);
+        break;
+    case 4:
+        statement.seq = UINT64_MAX - sim_below(&liar->random, 2);
+        break;
+    default:
+        statement.epoch++;
+        break;
+    }
+    sign_attestation(liar, to, &statement);
+    return sim_chance(&liar->random, 500000);
+}
+
+/* Row P8: envelopes that no client made, of clients that are known. */
+void sim_lie_forward(struct sim_replica *liar) {
+    const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_FORWARD);
+    if (kept != NULL) {
+        struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(kept->message));
+        sim_liar_say_all(liar, SIM_LINK_FORWARD, sim_buffer_span(copy));
+        sim_buffer_release(copy);
+    }
+    const struct sim_disk *disk = &liar->disk;
+    if (disk->blocks.count == 0)
+        return;
+    struct ord_span block = sim_buffer_span(disk->blocks.items[sim_below(&liar->random, disk->blocks.count)]);
+    struct ord_span left = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+    struct ord_span envelope;
+    if (channel_batch_next(&envelope, &left) != ORD_OK)
+        return;
+    struct sim_buffer *forged = sim_buffer_create(envelope);
+    if (forged->size > 90) /* a fresh sequence under the old signature */
+        ord_store_u64(forged->data + 66, ord_load_u64(forged->data + 66) + 1 + sim_below(&liar->random, 50));
+    size_t capacity = 64 + forged->size;
+    struct ord_writer writer = ord_writer_of(sim_alloc(capacity), capacity);
+    channel_batch_begin(&writer, 0);
+    channel_batch_add(&writer, sim_buffer_span(forged));
+    ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
+    sim_liar_say_all(liar, SIM_LINK_FORWARD, ord_writer_span(&writer));
+    free(writer.data);
+    sim_buffer_release(forged);
+}
+
+/* Rows C2, C4, C5: pieces and tails that are not what they should be, or never come. */
+bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    if (kind != SIM_LINK_SYNC_BLOCKS && kind != SIM_LINK_SYNC_TAIL)
+        return false;
+    struct sim_buffer *copy;
+    const struct sim_kept *kept;
+    switch (sim_below(&liar->random, 5)) {
+    case 0:
+        return true;
+    case 1:
+        kept = sim_liar_kept(liar, kind);
+        sim_liar_pass(liar, to, kind, kept == NULL ? message : kept->message);
+        return true;
+    case 2: /* says that it has none */
+        copy = sim_buffer_create(sim_buffer_span(message));
+        copy->size = copy->size < 12 ? copy->size : 12;
+        break;
+    case 3:
+        sim_liar_later(liar, to, kind, message, sim_spread(&liar->random, 1000000));
+        return true;
+    default:
+        copy = sim_liar_scratch(liar, sim_buffer_span(message));
+        break;
+    }
+    sim_liar_pass(liar, to, kind, copy);
+    sim_buffer_release(copy);
+    return true;
+}

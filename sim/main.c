@@ -1,0 +1,325 @@
+/*
+ * ordain-sim: runs seeds of the simulator and says how to replay one that fails.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/hash.h"
+#include "sim/check.h"
+#include "sim/liar.h"
+#include "sim/world.h"
+
+struct arguments {
+    struct sim_options options;
+    bool seed_given;
+    uint64_t runs;
+    double minutes;
+    bool json;
+    char again[512]; /* options that change what a seed means */
+};
+
+struct totals {
+    uint64_t runs;
+    uint64_t violations;
+    uint64_t simulated_us;
+    uint64_t events;
+    uint64_t messages;
+    uint64_t blocks;
+    uint64_t receipts;
+    uint64_t crashes;
+    uint64_t lies;
+    uint64_t evidence;
+    uint64_t view_max;
+};
+
+static char replay_line[700];
+
+static void print_help(void) {
+    printf(
+        "ordain-sim: a whole Ordain channel in one process, decided by one 64-bit seed.\n\n"
+        "Replicas run the real consensus core and the real channel state machine; network, disks, clocks, processes "
+        "and\n"
+        "clients are simulated. Each seed draws its own channel, load, faults and liars. After every step the "
+        "invariants\n"
+        "are checked; then all faults stop, and every admitted request must be served and all replicas must be "
+        "equal.\n\n"
+        "  ordain-sim                     100 runs from a fresh seed\n"
+        "  ordain-sim --minutes 60        as many as fit into an hour\n"
+        "  ordain-sim --seed 7 --trace    one run, told event by event\n"
+        "  ordain-sim --steady --seed 1   a healthy channel under moderate load: how fast is it?\n\n"
+        "  --seed S         the seed; with --runs or --minutes the first one, and the next ones follow it\n"
+        "  --runs N         so many runs (1 with --seed, else 100)\n"
+        "  --minutes M      so long\n"
+        "  --faults LIST    these kinds of fault instead of a draw: names with commas, \"all\" or \"none\"\n"
+        "  --liars LIST     liars with these behaviours, as many as may lie: names with commas, \"all\" or \"none\"\n"
+        "  --replicas N     so many replicas: 1 (solo), 4 to 16\n"
+        "  --seconds S      faults for so many simulated seconds\n"
+        "  --steady         no fault, no liar, default configuration, moderate load\n"
+        "  --trace          tell everything that happens\n"
+        "  --json           the summary as JSON\n\n"
+        "Faults:\n");
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+        printf("  %-16s %s\n", sim_fault_name((enum sim_fault) i), sim_fault_text((enum sim_fault) i));
+    printf("\nLiars (with the rows of the adversary list that they play):\n");
+    for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
+        printf("  %-16s %s (%s)\n", sim_behaviours[i].name, sim_behaviours[i].what, sim_behaviours[i].rows);
+    printf("\nExit code: 0 when nothing was violated, 1 when something was, 2 for a wrong command line.\n");
+}
+
+static const char *fault_at(uint32_t index) {
+    return index < SIM_FAULT_COUNT ? sim_fault_name((enum sim_fault) index) : NULL;
+}
+
+static const char *behaviour_at(uint32_t index) {
+    return index < SIM_BEHAVIOUR_COUNT ? sim_behaviours[index].name : NULL;
+}
+
+/* Names with commas into bits. */
+static bool parse_names(uint64_t *bits, const char *list, const char *(*name_at)(uint32_t index)) {
+    *bits = 0;
+    if (strcmp(list, "none") == 0)
+        return true;
+    while (*list != '\0') {
+        size_t size = strcspn(list, ",");
+        bool found = false;
+        for (uint32_t i = 0; name_at(i) != NULL; i++)
+            if ((size == 3 && strncmp(list, "all", 3) == 0) ||
+                (strlen(name_at(i)) == size && strncmp(list, name_at(i), size) == 0)) {
+                *bits |= UINT64_C(1) << i;
+                found = true;
+            }
+        if (!found) {
+            fprintf(stderr, "ordain-sim: there is no \"%.*s\"; --help lists the names\n", (int) size, list);
+            return false;
+        }
+        list += size + (list[size] == ',');
+    }
+    return true;
+}
+
+static bool parse_number(uint64_t *out, const char *text, uint64_t low, uint64_t high, const char *option) {
+    char *end;
+    *out = strtoull(text, &end, 0);
+    if (*text == '\0' || *text == '-' || *end != '\0' || *out < low || *out > high) {
+        fprintf(stderr, "ordain-sim: %s wants a number from %" PRIu64 " to %" PRIu64 ", not \"%s\"\n", option, low,
+                high, text);
+        return false;
+    }
+    return true;
+}
+
+static void add_again(struct arguments *arguments, const char *option, const char *value) {
+    size_t used = strlen(arguments->again);
+    snprintf(arguments->again + used, sizeof(arguments->again) - used, " %s%s%s", option, value == NULL ? "" : " ",
+             value == NULL ? "" : value);
+}
+
+enum choice { SEED = 1, RUNS, MINUTES, FAULTS, LIARS, REPLICAS, SECONDS, STEADY, TRACE, JSON, HELP };
+
+static const struct option long_options[] = {
+    {"seed", required_argument, NULL, SEED},
+    {"runs", required_argument, NULL, RUNS},
+    {"minutes", required_argument, NULL, MINUTES},
+    {"faults", required_argument, NULL, FAULTS},
+    {"liars", required_argument, NULL, LIARS},
+    {"replicas", required_argument, NULL, REPLICAS},
+    {"seconds", required_argument, NULL, SECONDS},
+    {"steady", no_argument, NULL, STEADY},
+    {"trace", no_argument, NULL, TRACE},
+    {"json", no_argument, NULL, JSON},
+    {"help", no_argument, NULL, HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static bool take(struct arguments *arguments, int option, const char *value) {
+    struct sim_options *options = &arguments->options;
+    uint64_t number = 0;
+    switch ((enum choice) option) {
+    case SEED:
+        arguments->seed_given = true;
+        return parse_number(&options->seed, value, 0, UINT64_MAX, "--seed");
+    case RUNS:
+        return parse_number(&arguments->runs, value, 1, UINT64_MAX, "--runs");
+    case MINUTES:
+        arguments->minutes = strtod(value, NULL);
+        if (arguments->minutes > 0)
+            return true;
+        fprintf(stderr, "ordain-sim: --minutes wants a number above 0\n");
+        return false;
+    case FAULTS:
+        options->faults_given = true;
+        add_again(arguments, "--faults", value);
+        return parse_names(&options->faults, value, fault_at);
+    case LIARS:
+        options->liars_given = true;
+        add_again(arguments, "--liars", value);
+        return parse_names(&options->liars, value, behaviour_at);
+    case REPLICAS:
+        add_again(arguments, "--replicas", value);
+        if (!parse_number(&number, value, 1, 16, "--replicas"))
+            return false;
+        options->replicas = (uint32_t) number;
+        if (number == 1 || number >= 4)
+            return true;
+        fprintf(stderr, "ordain-sim: 2 and 3 replicas are no channel: solo has 1, pbft at least 4\n");
+        return false;
+    case SECONDS:
+        add_again(arguments, "--seconds", value);
+        if (!parse_number(&number, value, 1, 1000000, "--seconds"))
+            return false;
+        options->fault_ms = (uint32_t) number * 1000;
+        return true;
+    case STEADY:
+        add_again(arguments, "--steady", NULL);
+        options->calm = true;
+        return true;
+    case TRACE:
+        options->trace = true;
+        return true;
+    case JSON:
+        arguments->json = true;
+        return true;
+    case HELP:
+        print_help();
+        exit(0);
+    }
+    return false;
+}
+
+static bool parse(struct arguments *arguments, int argc, char **argv) {
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        if (!take(arguments, option, optarg))
+            return false;
+    if (optind != argc) {
+        fprintf(stderr, "ordain-sim: \"%s\"? --help tells the options\n", argv[optind]);
+        return false;
+    }
+    if (arguments->options.calm && arguments->options.fault_ms == 0)
+        arguments->options.fault_ms = 600000;
+    if (!arguments->seed_given && (crypto_init() != ORD_OK || crypto_random(&arguments->options.seed, 6) != ORD_OK))
+        return false;
+    if (arguments->runs == 0)
+        arguments->runs = arguments->minutes > 0 ? UINT64_MAX : arguments->seed_given ? 1 : 100;
+    return true;
+}
+
+/* A broken assertion of the code under test ends the process: say which run that was. */
+static void on_abort(int number) {
+    (void) number;
+    static const char text[] = "ordain-sim: that was a broken invariant of the code under test. Replay:\n";
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) > 0 && write(STDERR_FILENO, replay_line, strlen(replay_line)) < 0)
+        _exit(1);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void print_violation(const struct sim_world *world) {
+    printf("violation in seed %" PRIu64 " at %" PRIu64 ".%03" PRIu64 " ms: %s\n  faults:", world->options.seed,
+           world->now_us / 1000, world->now_us % 1000, world->failure);
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+        if (world->plan.faults >> i & 1)
+            printf(" %s", sim_fault_name((enum sim_fault) i));
+    printf("; replicas %u", world->replica_count);
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        const struct sim_replica *replica = &world->replicas[i];
+        if (replica->forgetful)
+            printf("; %u forgot", i);
+        if (!replica->liar)
+            continue;
+        printf("; %u (id %u) lies:", i, replica->id);
+        for (uint32_t b = 0; b < SIM_BEHAVIOUR_COUNT; b++)
+            if (replica->behaviours >> b & 1)
+                printf(" %s", sim_behaviours[b].name);
+    }
+    printf("\n  replay: %s", replay_line);
+    fflush(stdout);
+}
+
+static void run_one(struct totals *totals, const struct arguments *arguments, const struct sim_options *options) {
+    snprintf(replay_line, sizeof(replay_line), "ordain-sim --seed %" PRIu64 "%s --trace\n", options->seed,
+             arguments->again);
+    struct sim_world *world = sim_world_create(options);
+    sim_world_run(world);
+    totals->runs++;
+    totals->violations += world->failed;
+    totals->simulated_us += world->now_us;
+    totals->events += world->event_count;
+    totals->messages += world->messages_sent;
+    totals->blocks += world->checker->model.block_count;
+    totals->receipts += world->checker->receipts;
+    totals->crashes += world->crashes;
+    totals->lies += world->lies;
+    totals->evidence += world->checker->evidence;
+    if (world->checker->view_max > totals->view_max)
+        totals->view_max = world->checker->view_max;
+    if (world->failed && !arguments->json)
+        print_violation(world);
+    if (world->failed && arguments->json)
+        printf("{\"violation\": \"%s\", \"seed\": %" PRIu64 ", \"at_ms\": %" PRIu64 "}\n", world->failure,
+               options->seed, world->now_us / 1000);
+    if (arguments->runs == 1 && !arguments->json)
+        printf("seed %" PRIu64 ": %u replicas, %zu seqs, %zu blocks, trace hash %016" PRIx64 "\n", options->seed,
+               world->replica_count, world->checker->model.seq_count, world->checker->model.block_count,
+               world->trace_hash);
+    sim_world_destroy(world);
+}
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
+static void print_totals(const struct totals *totals, uint64_t first_seed, double wall_s, bool json) {
+    double simulated_s = (double) totals->simulated_us / 1e6;
+    static const char text[] =
+        "%" PRIu64 " runs from seed %" PRIu64 ": %" PRIu64 " violations\n"
+        "simulated %.0f s in %.1f s: %.0f times real time, %.0f runs an hour\n"
+        "%" PRIu64 " events, %" PRIu64 " messages, %" PRIu64 " blocks, %" PRIu64 " receipts, %" PRIu64
+        " crashes, %" PRIu64 " lies, %" PRIu64 " pieces of evidence, highest view %" PRIu64 "\n";
+    static const char json_text[] =
+        "{\"runs\": %" PRIu64 ", \"first_seed\": %" PRIu64 ", \"violations\": %" PRIu64 ", \"simulated_s\": %.3f, "
+        "\"wall_s\": %.3f, \"speed\": %.1f, \"runs_an_hour\": %.0f, \"events\": %" PRIu64 ", \"messages\": %" PRIu64
+        ", \"blocks\": %" PRIu64 ", \"receipts\": %" PRIu64 ", \"crashes\": %" PRIu64 ", \"lies\": %" PRIu64
+        ", \"evidence\": %" PRIu64 ", \"view_max\": %" PRIu64 "}\n";
+    double speed = simulated_s / wall_s;
+    double hourly = (double) totals->runs * 3600 / wall_s;
+    if (json)
+        printf(json_text, totals->runs, first_seed, totals->violations, simulated_s, wall_s, speed, hourly,
+               totals->events, totals->messages, totals->blocks, totals->receipts, totals->crashes, totals->lies,
+               totals->evidence, totals->view_max);
+    else
+        printf(text, totals->runs, first_seed, totals->violations, simulated_s, wall_s, speed, hourly, totals->events,
+               totals->messages, totals->blocks, totals->receipts, totals->crashes, totals->lies, totals->evidence,
+               totals->view_max);
+}
+
+int main(int argc, char **argv) {
+    struct arguments arguments = {0};
+    if (!parse(&arguments, argc, argv))
+        return 2;
+    signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
+    struct totals totals = {0};
+    uint64_t first_seed = arguments.options.seed;
+    double begin_s = seconds_now();
+    if (!arguments.json)
+        printf("ordain-sim: first seed %" PRIu64 "\n", first_seed);
+    fflush(stdout);
+    for (uint64_t i = 0; i < arguments.runs; i++) {
+        if (arguments.minutes > 0 && seconds_now() - begin_s >= arguments.minutes * 60)
+            break;
+        struct sim_options options = arguments.options;
+        options.seed = first_seed + i;
+        run_one(&totals, &arguments, &options);
+    }
+    print_totals(&totals, first_seed, seconds_now() - begin_s, arguments.json);
+    return totals.violations > 0 ? 1 : 0;
+}

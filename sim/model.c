@@ -1,0 +1,195 @@
+/*
+ * Sets instead of windows, lists instead of buffers, recursion instead of levels.
+ */
+#include "sim/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/hash.h"
+
+#define REPLAY_WINDOW 4096
+
+void sim_model_init(struct sim_model *model, const struct channel_config *config, const struct ord_hash *genesis_hash) {
+    *model = (struct sim_model) {.config = config, .genesis_hash = *genesis_hash};
+}
+
+void sim_model_deinit(struct sim_model *model) {
+    for (size_t i = 0; i < model->block_count; i++)
+        sim_buffer_release(model->blocks[i].data);
+    sim_map_deinit(&model->made);
+    sim_map_deinit(&model->seen);
+    free(model->items);
+    free(model->seqs);
+    free(model->blocks);
+    free(model->data);
+    free(model->leaves);
+}
+
+void sim_model_batch_digest(uint64_t out[2], struct ord_span batch) {
+    out[0] = sim_digest(1, batch);
+    out[1] = sim_digest(2, batch);
+}
+
+void sim_model_made(struct sim_model *model, struct ord_span envelope, const struct sim_item *item) {
+    bool fresh;
+    struct sim_map_entry *entry =
+        sim_map_insert(&model->made, &fresh, sim_digest(3, envelope), sim_digest(4, envelope), 0);
+    if (!fresh)
+        return;
+    model->items = sim_grow(model->items, &model->item_capacity, model->item_count, sizeof(*model->items));
+    struct sim_item *kept = &model->items[model->item_count++];
+    *kept = *item;
+    kept->size = envelope.size;
+    static const uint8_t tag = 0;
+    const struct ord_span parts[] = {ord_span_of(&tag, 1), envelope};
+    crypto_sha256(&kept->leaf, parts, 2);
+    entry->number = model->item_count;
+}
+
+static const struct sim_item *item_of(const struct sim_model *model, struct ord_span envelope) {
+    const struct sim_map_entry *entry = sim_map_find(&model->made, sim_digest(3, envelope), sim_digest(4, envelope), 0);
+    return entry == NULL ? NULL : &model->items[entry->number - 1];
+}
+
+/* RFC 6962, section 2.1, word by word. */
+static void root_of(struct ord_hash *out, const struct ord_hash *leaves, size_t count) {
+    if (count == 1) {
+        *out = leaves[0];
+        return;
+    }
+    size_t left_count = 1;
+    while (left_count * 2 < count)
+        left_count *= 2;
+    struct ord_hash left;
+    struct ord_hash right;
+    root_of(&left, leaves, left_count);
+    root_of(&right, leaves + left_count, count - left_count);
+    static const uint8_t tag = 1;
+    const struct ord_span parts[] = {ord_span_of(&tag, 1), ord_span_of(left.bytes, 32), ord_span_of(right.bytes, 32)};
+    crypto_sha256(out, parts, 3);
+}
+
+static void close_block(struct sim_model *model, uint64_t seq) {
+    if (model->leaf_count == 0)
+        return;
+    struct channel_header header = {
+        .genesis_hash = model->genesis_hash,
+        .height = model->block_count + 1,
+        .previous_hash =
+            model->block_count == 0 ? model->genesis_hash : model->blocks[model->block_count - 1].header_hash,
+        .envelope_count = (uint32_t) model->leaf_count,
+        .transaction_count = model->message_count,
+        .byte_count = model->byte_count,
+        .epoch = model->config->epoch,
+        .last_seq = seq,
+    };
+    root_of(&header.data_root, model->leaves, model->leaf_count);
+    model->blocks = sim_grow(model->blocks, &model->block_capacity, model->block_count, sizeof(*model->blocks));
+    struct sim_model_block *block = &model->blocks[model->block_count++];
+    *block = (struct sim_model_block) {.data = sim_buffer_create(ord_span_of(model->data, model->data_size)),
+                                       .first_seq = model->first_seq,
+                                       .last_seq = seq};
+    channel_header_hash(&block->header_hash, &header);
+    model->data_size = 0;
+    model->leaf_count = 0;
+    model->message_count = 0;
+    model->byte_count = 0;
+}
+
+static bool acceptable(const struct sim_model *model, const struct sim_item *item) {
+    const struct channel_config *config = model->config;
+    if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
+        item->message_count > config->max_message_count)
+        return false;
+    if (item->registration)
+        return !model->registered[item->party] && model->client_count < config->clients_max;
+    uint64_t highest = model->highest[item->party];
+    return model->registered[item->party] && sim_map_find(&model->seen, item->party, item->sequence, 0) == NULL &&
+           item->sequence + REPLAY_WINDOW > highest && item->sequence <= highest + REPLAY_WINDOW;
+}
+
+static void add(struct sim_model *model, const struct sim_item *item, struct ord_span envelope, uint64_t seq) {
+    uint8_t length[4] = {(uint8_t) (envelope.size >> 24), (uint8_t) (envelope.size >> 16),
+                         (uint8_t) (envelope.size >> 8), (uint8_t) envelope.size};
+    if (model->leaf_count == 0)
+        model->first_seq = seq;
+    while (model->data_capacity < model->data_size + 4 + envelope.size)
+        model->data = sim_grow(model->data, &model->data_capacity, model->data_capacity, 1);
+    memcpy(model->data + model->data_size, length, 4);
+    memcpy(model->data + model->data_size + 4, envelope.data, envelope.size);
+    model->data_size += 4 + envelope.size;
+    model->leaves = sim_grow(model->leaves, &model->leaf_capacity, model->leaf_count, sizeof(*model->leaves));
+    model->leaves[model->leaf_count++] = item->leaf;
+    model->message_count += item->message_count;
+    model->byte_count += envelope.size;
+}
+
+static void execute(struct sim_model *model, struct ord_span envelope, uint64_t seq) {
+    const struct channel_config *config = model->config;
+    const struct sim_item *item = item_of(model, envelope);
+    bool fresh;
+    if (!acceptable(model, item))
+        return;
+    bool alone = envelope.size > config->preferred_max_bytes;
+    if (alone || model->byte_count + envelope.size > config->preferred_max_bytes ||
+        model->message_count + item->message_count > config->max_message_count)
+        close_block(model, seq);
+    if (item->registration) {
+        model->registered[item->party] = true;
+        model->client_count++;
+    } else {
+        (void) sim_map_insert(&model->seen, &fresh, item->party, item->sequence, 0);
+        if (item->sequence > model->highest[item->party])
+            model->highest[item->party] = item->sequence;
+    }
+    model->accepted++;
+    add(model, item, envelope, seq);
+    if (alone || model->message_count == config->max_message_count)
+        close_block(model, seq);
+}
+
+static uint64_t number(const uint8_t *bytes, uint32_t size) {
+    uint64_t value = 0;
+    for (uint32_t i = 0; i < size; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+/* Batch: version, cut height, count, then (length, envelope) each. What is not so executes as nothing. */
+static bool well_formed(struct ord_span batch) {
+    if (batch.size < 13 || batch.data[0] != 1)
+        return false;
+    uint64_t count = number(batch.data + 9, 4);
+    size_t at = 13;
+    for (uint64_t i = 0; i < count; i++) {
+        if (batch.size - at < 4 || number(batch.data + at, 4) > batch.size - at - 4)
+            return false;
+        at += 4 + (size_t) number(batch.data + at, 4);
+    }
+    return at == batch.size;
+}
+
+void sim_model_apply(struct sim_model *model, struct ord_span batch) {
+    uint64_t seq = model->seq_count + 1;
+    model->accepted = 0;
+    if (well_formed(batch)) {
+        uint64_t cut = number(batch.data + 1, 8);
+        if (cut != 0 && cut == model->block_count + 1)
+            close_block(model, seq);
+        for (size_t at = 13; at < batch.size;) {
+            size_t size = (size_t) number(batch.data + at, 4);
+            execute(model, ord_span_of(batch.data + at + 4, size), seq);
+            at += 4 + size;
+        }
+    }
+    if (model->config->batch_timeout_ms == 0)
+        close_block(model, seq);
+    model->seqs = sim_grow(model->seqs, &model->seq_capacity, model->seq_count, sizeof(*model->seqs));
+    struct sim_model_seq *after = &model->seqs[model->seq_count++];
+    *after = (struct sim_model_seq) {.null_batch = batch.size == 0,
+                                     .accepted = model->accepted,
+                                     .height = model->block_count,
+                                     .open_size = model->data_size};
+    sim_model_batch_digest(after->batch, batch);
+}

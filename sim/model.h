@@ -1,0 +1,84 @@
+/*
+ * What the channel must be: a plain reference of the replay window, the block cutter and the blocks, that shares no code with
+ * channel/. It knows of each envelope what its maker noted, and never decodes one. Rules: docs/protocol.md, "Cutting".
+ */
+#ifndef ORDAIN_SIM_MODEL_H
+#define ORDAIN_SIM_MODEL_H
+
+#include "channel/block.h"
+#include "sim/buffer.h"
+#include "sim/identities.h"
+#include "sim/map.h"
+
+/* An envelope as its maker knows it. */
+struct sim_item {
+    struct ord_hash leaf; /* plain SHA-256 of 0x00 and the bytes */
+    uint32_t party;
+    bool registration;
+    bool junk; /* never acceptable, whatever the state */
+    uint64_t sequence;
+    uint32_t message_count;
+    size_t size;
+};
+
+struct sim_model_block {
+    struct ord_hash header_hash;
+    struct sim_buffer *data;
+    uint64_t first_seq;
+    uint64_t last_seq;
+};
+
+/* After a seq. */
+struct sim_model_seq {
+    uint64_t batch[2]; /* two digests of the batch */
+    bool null_batch;
+    uint32_t accepted;
+    uint64_t height;
+    size_t open_size; /* of the open block's data */
+};
+
+struct sim_model {
+    const struct channel_config *config;
+    struct ord_hash genesis_hash;
+    struct sim_map made; /* (digest, digest, 0) -> index of item + 1 */
+    struct sim_item *items;
+    size_t item_count;
+    size_t item_capacity;
+
+    struct sim_model_seq *seqs; /* seq - 1 */
+    size_t seq_count;
+    size_t seq_capacity;
+    struct sim_model_block *blocks; /* height - 1 */
+    size_t block_count;
+    size_t block_capacity;
+
+    uint32_t client_count;
+    bool registered[SIM_PARTIES];
+    uint64_t highest[SIM_PARTIES];
+    struct sim_map seen; /* (party, sequence, 0) */
+
+    /* the open block */
+    uint8_t *data;
+    size_t data_size;
+    size_t data_capacity;
+    struct ord_hash *leaves;
+    size_t leaf_count;
+    size_t leaf_capacity;
+    uint32_t message_count;
+    uint64_t byte_count;
+    uint64_t first_seq;
+    uint32_t accepted; /* in the seq under way */
+};
+
+void sim_model_init(struct sim_model *model, const struct channel_config *config, const struct ord_hash *genesis_hash);
+void sim_model_deinit(struct sim_model *model);
+/* Somebody made this envelope, and this is true of it. */
+void sim_model_made(struct sim_model *model, struct ord_span envelope, const struct sim_item *item);
+/* The next seq's batch. */
+void sim_model_apply(struct sim_model *model, struct ord_span batch);
+void sim_model_batch_digest(uint64_t out[2], struct ord_span batch);
+static inline bool sim_model_ordered(const struct sim_model *model, uint32_t party, uint64_t sequence) {
+    return sequence == 0 ? model->registered[party] : sim_map_find(&model->seen, party, sequence, 0) != NULL;
+}
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * The draws. Numbers are small, so that bounds are met often: windows of a few seqs, blocks of a few envelopes.
+ */
+#include "sim/plan.h"
+
+#include "channel/envelope.h"
+#include "core/quorum.h"
+#include "sim/identities.h"
+#include "sim/liar.h"
+#include "sim/random.h"
+
+static const char *const names[] = {
+#define SIM_FAULT_NAME(name, text, what) text,
+    SIM_FAULTS(SIM_FAULT_NAME)
+#undef SIM_FAULT_NAME
+};
+
+static const char *const texts[] = {
+#define SIM_FAULT_TEXT(name, text, what) what,
+    SIM_FAULTS(SIM_FAULT_TEXT)
+#undef SIM_FAULT_TEXT
+};
+
+const char *sim_fault_name(enum sim_fault fault) {
+    return names[fault];
+}
+
+const char *sim_fault_text(enum sim_fault fault) {
+    return texts[fault];
+}
+
+static uint32_t draw(struct sim_random *random, uint32_t low, uint32_t high) {
+    return (uint32_t) sim_between(random, low, high);
+}
+
+static void draw_replicas(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
+    uint32_t drawn = sim_chance(random, 600000) ? 4 : sim_chance(random, 60000) ? 1 : draw(random, 4, 10);
+    plan->replica_count = options->replicas != 0 ? options->replicas : drawn;
+    plan->faulty_max = plan->replica_count == 1 ? 0 : ord_bft_faulty_max(plan->replica_count);
+    plan->real_crypto = sim_chance(random, 20000) && !options->calm;
+}
+
+static void draw_channel(struct sim_plan *plan, struct sim_random *random) {
+    plan->window = 1u << draw(random, 1, 6);
+    plan->checkpoint_interval = draw(random, 1, plan->window / 2);
+    plan->absolute_max_bytes = draw(random, 1024, 3000);
+    plan->preferred_max_bytes = draw(random, 200, 4000);
+    plan->max_message_count = draw(random, 1, 16);
+    plan->batch_timeout_ms = sim_chance(random, 250000) ? 0 : draw(random, 10, 400);
+    plan->batch_bytes_max = plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + draw(random, 0, 8000);
+    plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max) +
+                           (uint64_t) plan->batch_bytes_max * draw(random, 2, 40);
+    plan->retransmit_ms = draw(random, 20, 200);
+    plan->request_timeout_ms = draw(random, 200, 2000);
+    plan->clients_max = sim_chance(random, 150000) ? draw(random, 1, 4) : SIM_CLIENTS;
+}
+
+static void draw_load(struct sim_plan *plan, struct sim_random *random) {
+    plan->client_count = draw(random, 1, SIM_CLIENTS);
+    plan->client_every_us = sim_between(random, 20, 1500) * 1000;
+    plan->client_window = draw(random, 1, 12);
+    if (plan->faults >> SIM_FAULT_CLIENTS & 1)
+        plan->lying_clients = draw(random, 1, plan->client_count);
+}
+
+static void draw_faults(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
+    uint32_t each_ppm = draw(random, 50000, 600000);
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+        if (sim_chance(random, each_ppm))
+            plan->faults |= UINT64_C(1) << i;
+    if (sim_chance(random, 100000))
+        plan->faults = 0;
+    if (options->faults_given)
+        plan->faults = options->faults;
+    uint32_t loss_ppm = draw(random, 1000, sim_chance(random, 200000) ? 400000 : 60000);
+    uint32_t duplicate_ppm = draw(random, 1000, 200000);
+    plan->loss_ppm = plan->faults >> SIM_FAULT_LOSS & 1 ? loss_ppm : 0;
+    plan->duplicate_ppm = plan->faults >> SIM_FAULT_DUPLICATE & 1 ? duplicate_ppm : 0;
+    plan->fault_every_us = sim_between(random, 200, 5000) * 1000;
+    plan->fault_long_us = sim_between(random, 50, 4000) * 1000;
+    plan->fault_end_us = sim_between(random, 5, 40) * 1000000;
+    if (options->fault_ms != 0)
+        plan->fault_end_us = (uint64_t) options->fault_ms * 1000;
+    plan->rest_limit_us = UINT64_C(120) * 1000000;
+}
+
+static void draw_machines(struct sim_plan *plan, struct sim_random *random) {
+    plan->delay_least_us = sim_between(random, 20, 2000);
+    plan->delay_us = sim_chance(random, 200000) ? sim_between(random, 5000, 60000) : sim_between(random, 50, 3000);
+    plan->commit_us = sim_between(random, 50, 3000);
+    plan->judge_us = sim_between(random, 20, sim_chance(random, 200000) ? 100000 : 2000);
+    plan->crash_in_commit_ppm = plan->faults >> SIM_FAULT_CRASH & 1 ? draw(random, 0, 2000) : 0;
+    plan->io_error_ppm = plan->faults >> SIM_FAULT_IO_ERROR & 1 ? draw(random, 10, 1000) : 0;
+}
+
+static void draw_liars(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
+    plan->lie_ppm = sim_chance(random, 300000) ? 1000000 : draw(random, 5000, 500000);
+    if (plan->faulty_max == 0)
+        return;
+    bool some = sim_chance(random, 600000);
+    plan->liar_count = some ? draw(random, 1, plan->faulty_max) : 0;
+    uint32_t each_ppm = draw(random, 50000, 500000);
+    for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
+        if (sim_chance(random, each_ppm))
+            plan->behaviours |= UINT64_C(1) << i;
+    if (options->liars_given) {
+        plan->behaviours = options->liars;
+        plan->liar_count = options->liars == 0 ? 0 : plan->faulty_max;
+    }
+}
+
+/* Moderate load of a healthy channel with the default knobs of a configuration. */
+static void calm(struct sim_plan *plan) {
+    *plan = (struct sim_plan) {
+        .replica_count = plan->replica_count,
+        .faulty_max = plan->faulty_max,
+        .window = 256,
+        .checkpoint_interval = 64,
+        .absolute_max_bytes = 64u << 10,
+        .preferred_max_bytes = 64u << 10,
+        .max_message_count = 500,
+        .batch_timeout_ms = 200,
+        .batch_bytes_max = 256u << 10,
+        .body_bytes_max = 8u << 20,
+        .retransmit_ms = 100,
+        .request_timeout_ms = 1000,
+        .clients_max = SIM_CLIENTS,
+        .client_count = 4,
+        .client_every_us = 400000,
+        .client_window = 8,
+        .delay_us = 200,
+        .delay_least_us = 100,
+        .commit_us = 300,
+        .judge_us = 100,
+        .fault_every_us = UINT64_C(1000000000),
+        .fault_long_us = 1000,
+        .fault_end_us = plan->fault_end_us,
+        .rest_limit_us = plan->rest_limit_us,
+    };
+}
+
+void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
+    struct sim_random random = sim_random_of(options->seed, 1);
+    *out = (struct sim_plan) {0};
+    draw_replicas(out, &random, options);
+    draw_faults(out, &random, options);
+    draw_channel(out, &random);
+    draw_load(out, &random);
+    draw_machines(out, &random);
+    draw_liars(out, &random, options);
+    if (options->calm)
+        calm(out);
+}

@@ -1,0 +1,47 @@
+/*
+ * What is going to happen, in the order of (time, number): two events of one time happen in the order in which they were
+ * planned, so a run depends on its seed alone.
+ */
+#ifndef ORDAIN_SIM_QUEUE_H
+#define ORDAIN_SIM_QUEUE_H
+
+#include "sim/buffer.h"
+
+enum sim_event_kind {
+    SIM_FRAME,  /* a message arrives at replica instance `target` from replica id `source`; a: enum sim_link */
+    SIM_SUBMIT, /* an envelope arrives at `target` from client `source`; a: its sequence */
+    SIM_JUDGED, /* a batch's signatures are checked; a: judgement */
+    SIM_WAKE,   /* a replica's timer; a: which setting of it */
+    SIM_COMMIT, /* a replica's disk is done with a turn */
+    SIM_REPLY,  /* a replica's answer arrives at client `target`; a: sequence, b: enum sim_answer; buffer: a receipt */
+    SIM_CLIENT, /* a client has something to do */
+    SIM_FAULT,  /* `target`: enum sim_fault_action; a, b: its own */
+    SIM_LIE,    /* a liar acts by itself; `target`: instance */
+};
+
+struct sim_event {
+    uint64_t time_us;
+    uint64_t order;
+    enum sim_event_kind kind;
+    uint32_t target;
+    uint32_t source;
+    uint32_t incarnation; /* of the target process, where one is meant */
+    uint64_t a;
+    uint64_t b;
+    struct sim_buffer *buffer; /* held; may be NULL */
+};
+
+struct sim_queue {
+    struct sim_event *items; /* binary heap */
+    size_t count;
+    size_t capacity;
+    uint64_t next_order;
+};
+
+/* Takes over the event's hold of its buffer. */
+void sim_queue_add(struct sim_queue *queue, const struct sim_event *event);
+/* False: empty. The caller holds the buffer now. */
+bool sim_queue_take(struct sim_queue *queue, struct sim_event *out);
+void sim_queue_deinit(struct sim_queue *queue);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * Making the world, and its main loop.
+ */
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/bft.h"
+#include "core/assert.h"
+#include "core/solo.h"
+#include "sim/check.h"
+#include "sim/client.h"
+#include "sim/liar.h"
+#include "sim/process.h"
+
+enum { REST_EVERY_US = 50000, NUDGE_EVERY_US = 5000000 };
+
+void sim_fail(struct sim_world *world, const char *format, ...) {
+    if (world->failed)
+        return;
+    world->failed = true;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(world->failure, sizeof(world->failure), format, arguments);
+    va_end(arguments);
+    sim_say(world, -1, "VIOLATION %s", world->failure);
+}
+
+void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) {
+    if (!world->options.trace)
+        return;
+    printf("%9lu.%03lu  ", (unsigned long) (world->now_us / 1000), (unsigned long) (world->now_us % 1000));
+    if (instance >= 0)
+        printf("r%-3ld ", (long) instance);
+    else
+        printf("     ");
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+}
+
+void sim_plan_event(struct sim_world *world, uint64_t delay_us, const struct sim_event *event) {
+    struct sim_event planned = *event;
+    planned.time_us = world->now_us + delay_us;
+    sim_queue_add(&world->queue, &planned);
+}
+
+/* ---- making ---- */
+
+static void add_replicas(struct channel_config *config, uint32_t count) {
+    const struct sim_identities *all = sim_identities_get();
+    for (uint32_t i = 0; i < count; i++) {
+        struct channel_replica *replica = &config->replicas[i];
+        replica->key = all->replica_public[i];
+        replica->org_index = i % SIM_ORGS;
+        snprintf(replica->host, sizeof(replica->host), "replica-%u.example", i);
+        replica->replica_port = 7000;
+        replica->client_port = 7001;
+    }
+    config->replica_count = count;
+}
+
+static void add_orgs(struct channel_config *config) {
+    static const char *const names[SIM_ORGS] = {"alpha", "beta"};
+    const struct sim_identities *all = sim_identities_get();
+    for (uint32_t i = 0; i < SIM_ORGS; i++) {
+        snprintf(config->orgs[i].name, sizeof(config->orgs[i].name), "%s", names[i]);
+        memcpy(config->orgs[i].ca_der, all->ca[i], all->ca_size[i]);
+        config->orgs[i].ca_der_size = (uint32_t) all->ca_size[i];
+    }
+    config->org_count = SIM_ORGS;
+}
+
+static void make_channel(struct sim_world *world) {
+    const struct sim_plan *plan = &world->plan;
+    struct channel_config *config = sim_alloc(sizeof(*config));
+    channel_config_defaults(config);
+    snprintf(config->name, sizeof(config->name), "sim-%lu", (unsigned long) (world->options.seed % 1000000007));
+    config->consensus = plan->replica_count == 1 ? CHANNEL_SOLO : CHANNEL_PBFT;
+    config->absolute_max_bytes = plan->absolute_max_bytes;
+    config->preferred_max_bytes = plan->preferred_max_bytes;
+    config->max_message_count = plan->max_message_count;
+    config->batch_timeout_ms = plan->batch_timeout_ms;
+    config->window = plan->window;
+    config->checkpoint_interval = plan->checkpoint_interval;
+    config->batch_bytes_max = plan->batch_bytes_max;
+    config->body_bytes_max = plan->body_bytes_max;
+    config->retransmit_ms = plan->retransmit_ms;
+    config->request_timeout_ms = plan->request_timeout_ms;
+    config->clients_max = plan->clients_max;
+    add_orgs(config);
+    add_replicas(config, plan->replica_count);
+    const char *why;
+    if (channel_config_check(config, &why) != ORD_OK) {
+        fprintf(stderr, "seed %lu draws a channel that cannot be: %s\n", (unsigned long) world->options.seed, why);
+        abort();
+    }
+    uint8_t *data = sim_alloc(CHANNEL_CONFIG_BYTES_MAX + 1024);
+    struct ord_writer writer = ord_writer_of(data, CHANNEL_CONFIG_BYTES_MAX + 1024);
+    ORD_ASSERT(channel_genesis_create(&world->genesis_header, &writer, config) == ORD_OK);
+    channel_header_hash(&world->genesis_hash, &world->genesis_header);
+    free(data);
+    world->config = config;
+    world->protocol = plan->replica_count == 1 ? &ord_solo : &bft_pbft;
+}
+
+static void make_replicas(struct sim_world *world) {
+    world->replica_count = world->plan.replica_count;
+    world->instance_count = world->replica_count;
+    uint32_t room = 2 * world->replica_count; /* twins */
+    world->replicas = sim_alloc(room * sizeof(*world->replicas));
+    bool apart = world->plan.faults >> SIM_FAULT_CLOCK & 1;
+    for (uint32_t i = 0; i < room; i++) {
+        struct sim_replica *replica = &world->replicas[i];
+        replica->world = world;
+        replica->instance = i;
+        replica->id = i;
+        replica->random = sim_random_of(world->options.seed, 100 + i);
+        replica->clock = (struct sim_clock) {.local_us = 1000000, .rate_ppm = 1000000};
+        if (apart) {
+            replica->clock.local_us += sim_below(&replica->random, UINT64_C(1) << 40);
+            replica->clock.rate_ppm = (uint32_t) sim_between(&replica->random, 950000, 1050000);
+        }
+    }
+}
+
+struct sim_world *sim_world_create(const struct sim_options *options) {
+    struct sim_world *world = sim_alloc(sizeof(*world));
+    world->options = *options;
+    sim_plan_draw(&world->plan, options);
+    world->network_random = sim_random_of(options->seed, 2);
+    world->fault_random = sim_random_of(options->seed, 3);
+    world->client_random = sim_random_of(options->seed, 4);
+    world->lie_random = sim_random_of(options->seed, 5);
+    make_channel(world);
+    sim_crypto_init(&world->crypto, sim_random_of(options->seed, 6).state[0], world->plan.real_crypto,
+                    world->plan.replica_count);
+    make_replicas(world);
+    sim_liars_create(world);
+    world->paths = sim_alloc((size_t) world->instance_count * world->instance_count * sizeof(*world->paths));
+    sim_checker_init(world);
+    sim_clients_create(world);
+    sim_faults_begin(world);
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        sim_process_start(&world->replicas[i]);
+    return world;
+}
+
+void sim_world_destroy(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        if (world->replicas[i].process != NULL)
+            sim_process_destroy(world->replicas[i].process);
+        sim_disk_wipe(&world->replicas[i].disk);
+        sim_disk_wipe(&world->replicas[i].image);
+    }
+    sim_liars_destroy(world);
+    sim_queue_deinit(&world->queue);
+    sim_clients_destroy(world);
+    sim_checker_deinit(world);
+    free(world->paths);
+    free(world->replicas);
+    free(world->config);
+    free(world);
+}
+
+/* ---- running ---- */
+
+static void note(struct sim_world *world, const struct sim_event *event) {
+    uint64_t words[] = {event->time_us, (uint64_t) event->kind << 32 | event->target, event->source, event->a,
+                        event->b};
+    uint64_t x = world->trace_hash;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        x = (x ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        x ^= x >> 32;
+    }
+    world->trace_hash = event->buffer == NULL ? x : sim_digest(x, sim_buffer_span(event->buffer));
+    world->event_count++;
+}
+
+static const char *const link_names[] = {"?",       "core",         "attestation", "certificate",
+                                         "forward", "sync request", "sync blocks", "sync tail"};
+
+static void trace_frame(struct sim_world *world, const struct sim_event *event) {
+    static const char *const core_names[] = {"?",           "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",
+                                             "VIEW-CHANGE", "NEW-VIEW",    "FETCH",   "BODY",   "RELAY"};
+    const char *name = link_names[event->a];
+    if (event->a == SIM_LINK_CORE && event->buffer->size > 0 && event->buffer->data[0] < 10)
+        name = core_names[event->buffer->data[0]];
+    sim_say(world, event->target, "<- r%u %s, %zu bytes", event->source, name, event->buffer->size);
+}
+
+static void to_process(struct sim_world *world, struct sim_event *event) {
+    struct sim_replica *replica = &world->replicas[event->target];
+    bool own = event->kind != SIM_FRAME && event->kind != SIM_SUBMIT;
+    if (replica->process == NULL || (own && event->incarnation != replica->incarnation)) {
+        sim_buffer_release(event->buffer);
+        return;
+    }
+    if (event->kind == SIM_FRAME) {
+        if (world->options.trace)
+            trace_frame(world, event);
+        sim_liar_received(replica, event->source, (enum sim_link) event->a, event->buffer);
+    }
+    sim_process_event(replica->process, event);
+    if (replica->process != NULL && replica->process->ended)
+        sim_crash(replica, UINT64_MAX);
+}
+
+static void happen(struct sim_world *world, struct sim_event *event) {
+    switch (event->kind) {
+    case SIM_FRAME:
+    case SIM_SUBMIT:
+    case SIM_JUDGED:
+    case SIM_WAKE:
+    case SIM_COMMIT:
+        to_process(world, event); /* takes the buffer */
+        return;
+    case SIM_REPLY:
+        sim_client_reply(world, event);
+        break;
+    case SIM_CLIENT:
+        sim_client_event(world, event);
+        break;
+    case SIM_FAULT:
+        sim_faults_event(world, event);
+        break;
+    case SIM_LIE:
+        sim_liar_event(&world->replicas[event->target], event);
+        break;
+    }
+    sim_buffer_release(event->buffer);
+}
+
+void sim_world_run(struct sim_world *world) {
+    struct sim_event event;
+    uint64_t look_us = world->plan.fault_end_us;
+    uint64_t nudge_us = look_us + NUDGE_EVERY_US;
+    uint64_t limit_us = world->plan.fault_end_us + world->plan.rest_limit_us;
+    const char *why = "nothing happens any more";
+    while (!world->failed && sim_queue_take(&world->queue, &event)) {
+        world->now_us = event.time_us;
+        note(world, &event);
+        happen(world, &event);
+        if (!world->healed || world->now_us < look_us || world->failed)
+            continue;
+        look_us = world->now_us + REST_EVERY_US;
+        why = sim_check_rest(world);
+        if (why == NULL)
+            return;
+        if (world->now_us >= nudge_us && sim_clients_rest(world) == NULL) {
+            nudge_us = world->now_us + NUDGE_EVERY_US;
+            sim_clients_nudge(world);
+        }
+        if (world->now_us > limit_us)
+            break;
+    }
+    if (!world->failed)
+        sim_fail(world, "progress: not at rest %lu s after all faults stopped: %s",
+                 (unsigned long) ((world->now_us - world->plan.fault_end_us) / 1000000), why);
+}

@@ -1,0 +1,140 @@
+/*
+ * A whole channel in one process: replicas, their disks and clocks, the network between them, clients, faults, liars, and the
+ * checks that watch them. One thread, one seed.
+ */
+#ifndef ORDAIN_SIM_WORLD_H
+#define ORDAIN_SIM_WORLD_H
+
+#include "channel/block.h"
+#include "core/protocol.h"
+#include "sim/crypto.h"
+#include "sim/disk.h"
+#include "sim/map.h"
+#include "sim/plan.h"
+#include "sim/queue.h"
+#include "sim/random.h"
+
+/* What travels between replicas; as the kinds of node/. */
+enum sim_link {
+    SIM_LINK_CORE = 1,
+    SIM_LINK_ATTESTATION,
+    SIM_LINK_CERTIFICATE,
+    SIM_LINK_FORWARD,
+    SIM_LINK_SYNC_REQUEST,
+    SIM_LINK_SYNC_BLOCKS,
+    SIM_LINK_SYNC_TAIL,
+};
+
+enum sim_answer { SIM_ANSWER_ACCEPTED, SIM_ANSWER_REFUSED, SIM_ANSWER_BUSY, SIM_ANSWER_RECEIPT };
+
+/* A process's own clock: milliseconds since an origin of its own, that run fast or slow and jump ahead. */
+struct sim_clock {
+    uint64_t base_us;  /* of the world */
+    uint64_t local_us; /* of this clock at base_us */
+    uint32_t rate_ppm; /* 1000000: true */
+};
+
+struct sim_process;
+
+/* One machine. Two of them with one id are twins. */
+struct sim_replica {
+    struct sim_world *world;
+    uint32_t instance;
+    ord_node_id id;
+    bool liar;
+    bool forgetful; /* lost what it had promised: counts against f like a liar, but does not lie */
+    bool paused;
+    bool full;            /* no room on disk */
+    bool crash_after;     /* dies in the commit under way, after it */
+    uint32_t incarnation; /* processes so far */
+    uint64_t slow_disk_until_us;
+    struct sim_clock clock;
+    struct sim_disk disk;
+    struct sim_disk image; /* an old one */
+    bool has_image;
+    struct sim_process *process; /* NULL: down */
+    uint64_t behaviours;         /* of a liar: bits */
+    struct sim_random random;
+    struct sim_liar *lies;
+};
+
+struct sim_path {
+    uint64_t last_us;       /* arrival of the newest message: without reordering none comes before it */
+    uint64_t clogged_until; /* us */
+    bool cut;
+};
+
+struct sim_client;
+struct sim_checker;
+
+struct sim_world {
+    struct sim_options options;
+    struct sim_plan plan;
+    uint64_t now_us;
+    struct sim_queue queue;
+    uint64_t trace_hash;
+    uint64_t event_count;
+    bool healed;
+    bool failed;
+    char failure[512];
+
+    struct channel_config *config;
+    struct ord_hash genesis_hash;
+    struct channel_header genesis_header;
+    struct sim_crypto crypto;
+    const struct ord_protocol *protocol;
+
+    uint32_t replica_count;  /* ids */
+    uint32_t instance_count; /* >= replica_count: twins follow */
+    struct sim_replica *replicas;
+    struct sim_path *paths; /* instance x instance */
+    struct sim_client *clients;
+    struct sim_checker *checker;
+
+    struct sim_random network_random;
+    struct sim_random fault_random;
+    struct sim_random client_random;
+    struct sim_random lie_random;
+    uint64_t messages_sent;
+    uint64_t messages_lost;
+    uint64_t crashes;
+    uint64_t lies;
+};
+
+struct sim_world *sim_world_create(const struct sim_options *options);
+void sim_world_destroy(struct sim_world *world);
+/* Until all is at rest, the limit is reached, or a check fails. */
+void sim_world_run(struct sim_world *world);
+
+/* The first violation ends the run. */
+void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Of an instance; -1: of the world. Only with --trace. */
+void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sim_plan_event(struct sim_world *world, uint64_t delay_us, const struct sim_event *event);
+
+/* Neither lies nor has lost its memory: what must hold of an honest replica holds of it. */
+static inline bool sim_honest(const struct sim_replica *replica) {
+    return !replica->liar && !replica->forgetful;
+}
+
+static inline uint64_t sim_clock_us(const struct sim_world *world, const struct sim_clock *clock) {
+    return clock->local_us + (world->now_us - clock->base_us) * clock->rate_ppm / 1000000;
+}
+static inline uint64_t sim_clock_ms(const struct sim_replica *replica) {
+    return sim_clock_us(replica->world, &replica->clock) / 1000;
+}
+
+/* network.c: takes the caller's hold of `buffer`. To every instance of the id. */
+void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum sim_link kind,
+                      struct sim_buffer *buffer);
+/* To and from clients; false: lost. */
+bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
+void sim_network_heal(struct sim_world *world);
+
+/* faults.c */
+void sim_faults_begin(struct sim_world *world);
+void sim_faults_event(struct sim_world *world, const struct sim_event *event);
+/* The process is gone; it starts again after `down_us` unless that is UINT64_MAX. */
+void sim_crash(struct sim_replica *replica, uint64_t down_us);
+
+#endif

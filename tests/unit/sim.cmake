@@ -1,0 +1,20 @@
+# The simulator. Sanitizers make it some ten times slower, so they get fewer runs.
+set(sim_fixed 140)
+set(sim_fresh 70)
+if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
+    set(sim_fixed 20)
+    set(sim_fresh 10)
+endif()
+add_test(NAME sim.fixed COMMAND ordain-sim --seed 1 --runs ${sim_fixed})
+# The first seed is printed, and each violation with the command that replays it.
+add_test(NAME sim.fresh COMMAND ordain-sim --runs ${sim_fresh})
+add_test(NAME sim.deterministic COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim_deterministic.sh $<TARGET_FILE:ordain-sim>)
+set_tests_properties(sim.fixed sim.fresh sim.deterministic PROPERTIES LABELS sim TIMEOUT 300
+                     ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
+
+# Some of the planted bugs each time; all of them by hand: tests/canary/run
+if(NOT (ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE OR ORD_FUZZ))
+    add_test(NAME sim.canaries COMMAND ${PROJECT_SOURCE_DIR}/tests/canary/run --seconds 60 commit-few certificate-forgotten
+                                       view-not-kept network-not-signed)
+    set_tests_properties(sim.canaries PROPERTIES LABELS sim TIMEOUT 600)
+endif()
