@@ -24,6 +24,12 @@ if(TARGET ordain)
     ord_cluster_test(kill_primary 300 long)
     ord_cluster_test(kill_all 300 long)
     ord_cluster_test(state_transfer 300 long)
+    ord_cluster_test(faulty_primary 300 long)
+    ord_cluster_test(faulty_order 300 long)
+    ord_cluster_test(faulty_backup 300 long)
+    ord_cluster_test(faulty_view 200 long)
+    ord_cluster_test(faulty_source 300 long)
+    ord_cluster_test(faulty_speed 400 long)
 
     # A client that does what cannot be done from the shell; a program of the tests, not of the installation.
     add_executable(hostile cluster/hostile.c cluster/hostile_envelopes.c cluster/hostile_identities.c

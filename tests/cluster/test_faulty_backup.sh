@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Backups that lie under load: contradicting votes (P14), a flood of valid messages with view changes for ever higher views (V3, T9),
+# attestations of another state (C1). The primary stays, the chain goes on, and what can be proved is noticed.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/faulty.sh"
+begin
+
+with_liar 2 contradict_prepare 0
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie 32
+goes_on 5
+honest_is 'all(.view == 0)' || die "somebody left view 0"
+honest_is 'any(.counters.evidence > 0)' || die "no evidence"
+ok "P14: evidence $(honest 'map(.counters.evidence | tostring) | join(" ")')"
+for ((index = 0; index < REPLICA_COUNT; index++)); do
+    ! grep 'event=contradicting' "$NET/replica$index/log" | grep -Ev "culprit=$LIES( |\$)" >&2 || die "an honest replica is accused"
+done
+end_liar
+
+with_liar 3 flood 0
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie 512
+goes_on 5
+honest_is 'all(.view == 0)' || die "one replica's view changes moved somebody"
+honest_is 'all(.counters.core_messages_dropped > 1000 and .counters.evidence == 0)' ||
+    die "the flood was not dropped, or an honest replica was accused"
+ok "V3, T9: $(honest 'map(.counters.core_messages_dropped | tostring) | join(" ")') messages dropped, view 0"
+end_liar
+
+# Two honest attestations certify blocks, and no more: without the third there is no stable checkpoint, whatever the liar attests.
+with_liar 2 wrong_attestation 0 --window 1024
+start_cluster
+away=$((($(primary) + 1) % 4))
+LOAD_PIECE=100 load_start
+until_true "$DEADLINE_S" "a stable checkpoint of three" honest_is 'all(.stable_seq > 0)'
+kill_replica "$away"
+goes_on 2
+stable=$(honest 'map(.stable_seq) | max')
+seq=$((stable + 200))
+until_true "$DEADLINE_S" "the chain goes on without the third" honest_is "all(.seq >= $seq)"
+honest_is "all(.view == 0 and .stable_seq <= $stable)" || die "a checkpoint became stable on a wrong attestation"
+start_replica "$away"
+until_true "$DEADLINE_S" "the checkpoint moves with three" honest_is "length == 3 and all(.stable_seq >= $seq)"
+ok "C1: stable at $stable, although the chain was beyond $seq, while two honest replicas were there; beyond it with three"
+end_liar
+
+# All of it at once, for a while.
+with_liar 2 contradict_prepare,wrong_attestation,lying_source,drip,flood 0
+start_cluster
+away=$((($(primary) + 1) % 4))
+LOAD_PIECE=100 load_start
+wait_lie 256
+goes_on 5
+honest_is 'all(.view == 0) and any(.counters.evidence > 0)' || die "somebody left view 0, or nobody noticed anything"
+kill_replica "$away"
+goes_on 2
+height=$(honest 'map(.certified_height) | max')
+start_replica "$away"
+until_true "$DEADLINE_S" "replica $away comes back" height_at_least "$away" "$height"
+ok "P14, V3, T9, C1, C2, C4 together"
+end_liar

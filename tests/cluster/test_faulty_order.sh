@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Primaries that order as they like: old envelopes (P9), cut markers at the wrong time (P18), no cut markers (P16, P18), not one
+# client's envelopes (P7), everything late (P3). What harms nobody changes nothing; who is not served is served by the next primary.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/faulty.sh"
+begin
+
+# The oldest request waits so many times request_timeout_ms (1,000), then a view change; docs/protocol.md.
+SERVED_MS_MAX=$((4 * 1000 + GAP_MS_MAX))
+
+with_liar 0 replay_batch 0
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie 32
+goes_on 5
+honest_is 'all(.view == 0 and .counters.envelopes_duplicate >= 32)' || die "not void, or somebody left view 0"
+ok "P9: $(honest 'map(.counters.envelopes_duplicate) | max') old envelopes were void"
+end_liar
+
+with_liar 0 early_cut 0
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie 32
+goes_on 5
+honest_is 'all(.view == 0)' || die "somebody left view 0"
+ok "P18: $(lies "$LIES" early_cut) cut markers and more, early, twice, void: nobody minds"
+end_liar
+
+with_liar 0 withhold_cut 30
+start_cluster
+watch_start "$(witness)" oldest
+LOAD_PIECE=100 load_start --replica "$(witness 2)"
+wait_lie
+until_true "$DEADLINE_S" "an overdue cut leads to a view change" honest_is 'all(.view >= 1)'
+goes_on 10
+watch_stop
+gap=$(cat "$WORK/gap")
+[ "$gap" -gt 0 ] && [ "$gap" -lt "$SERVED_MS_MAX" ] || die "$gap ms without a block"
+ok "P16, P18: no cuts, but empty batches: $gap ms without a block"
+end_liar
+
+# The first client that the liar saw is its victim, and submits to a backup; the second one's load goes on all the time, so the primary is anything but mute.
+with_liar 0 censor 20 --clients 2
+start_cluster
+victim=$CLIENT
+printf '%s\n' 00 >"$WORK/victim.hex"
+submit --hex --wait "$WORK/victim.hex" >/dev/null || die "the victim's first submission"
+CLIENT=$NET/client2/client.cfg
+LOAD_PIECE=100 load_start
+until_true "$DEADLINE_S" "the liar has seen seq 20" honest_is 'all(.seq >= 30 and .view == 0)'
+numbered_transactions "$WORK/censored.hex" 50 victim
+started=$(now_ms)
+ordain submit --config "$victim" --replica "$(witness)" --hex --wait "$WORK/censored.hex" >"$WORK/victim.out" 2>&1 || {
+    cat "$WORK/victim.out" >&2
+    die "the victim is not served"
+}
+took=$(($(now_ms) - started))
+has_lied || die "nothing was censored"
+honest_is 'all(.view >= 1)' || die "the censor still leads"
+goes_on 5
+ok "P7: the client that the primary ignored was served after $took ms, by the primary of view $(honest 'map(.view) | max')"
+[ "$took" -lt "$SERVED_MS_MAX" ] || die "$took ms are too many"
+cat "$WORK/victim.hex" "$WORK/censored.hex" >>"$WORK/load.hex"
+end_liar
+
+# A primary that is slower than it need be, and faster than these clocks. Whether it is replaced is not demanded here.
+with_liar 0 delay 20
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie 8
+goes_on 3
+ok "P3: everything is served, if late; views $(honest 'map(.view | tostring) | join(" ")')"
+end_liar

@@ -1,0 +1,53 @@
+/*
+ * Valid messages without end: each is what a replica may send, and each costs a look.
+ */
+#include "bft/view_message.h"
+#include "core/assert.h"
+#include "faulty/liar.h"
+
+enum {
+    INTERVAL_MS = 5,
+    STATUS_COUNT = 10, /* in an interval */
+    PREPARE_COUNT = 5,
+    VIEW_CHANGE_COUNT = 5,
+};
+
+/* As if nothing were here: whoever believes it has much to send. */
+static struct ord_span empty_handed(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq) {
+    const struct bft_status status = {
+        .view = view, .sender = liar->config.self, .delivered_seq = delivered_seq, .stable_seq = stable_seq};
+    uint8_t *bytes = liar_alloc(liar, BFT_STATUS_SIZE);
+    bft_status_encode(bytes, &liar->config, &status);
+    return ord_span_of(bytes, BFT_STATUS_SIZE);
+}
+
+static struct ord_span view_change(struct ord_core *liar, uint64_t view) {
+    size_t capacity = bft_view_change_size_max(&liar->config);
+    struct ord_writer writer = ord_writer_of(liar_alloc(liar, capacity), capacity);
+    size_t count_at;
+    struct ord_hash hash;
+    struct ord_signature signature;
+    bft_view_change_begin(&writer, &count_at, &liar->config, view, 0, ord_span_of(NULL, 0));
+    bft_view_change_end(&writer, count_at, 0, &hash, &liar->config, view);
+    liar_sign(liar, &signature, &hash);
+    ord_write_signature(&writer, &signature);
+    ORD_ASSERT(!writer.failed);
+    return ord_writer_span(&writer);
+}
+
+void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq) {
+    const ord_replica_set all = liar->first_half | liar->second_half;
+    if (liar->now_ms >= liar->flood_ms + INTERVAL_MS) {
+        liar->flood_ms = liar->now_ms;
+        liar_lied(liar, LIAR_flood);
+        for (int i = 0; i < STATUS_COUNT; i++)
+            liar_send(liar, all, empty_handed(liar, view, i % 2 == 0 ? delivered_seq : stable_seq, stable_seq));
+        for (int i = 0; i < PREPARE_COUNT && liar->prepare_size > 0; i++)
+            liar_send(liar, all, ord_span_of(liar->prepare, liar->prepare_size));
+        for (int i = 0; i < VIEW_CHANGE_COUNT; i++) {
+            liar->flood_view = (liar->flood_view > view ? liar->flood_view : view) + 1;
+            liar_send(liar, all, view_change(liar, liar->flood_view));
+        }
+    }
+    liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + INTERVAL_MS;
+}

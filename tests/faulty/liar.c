@@ -1,0 +1,172 @@
+/*
+ * The wrapper: events go into the real core, its effects come out, each looked at on the way.
+ */
+#include "faulty/liar.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/bft.h"
+#include "core/assert.h"
+#include "node/log.h"
+
+static const struct liar_options *options_of_process;
+static struct ord_core the_liar; /* one a process: what it allocates stays in reach */
+static bool ready;               /* from init on */
+
+const char *liar_behaviour_name(enum liar_behaviour behaviour) {
+    static const char *const names[] = {
+#define LIAR_NAME(name, row, text) #name,
+        LIAR_BEHAVIOURS(LIAR_NAME)
+#undef LIAR_NAME
+    };
+    return names[behaviour];
+}
+
+bool liar_does(const struct ord_core *liar, enum liar_behaviour behaviour) {
+    return liar->active && options_of_process->behaviours[behaviour];
+}
+
+void liar_lied(struct ord_core *liar, enum liar_behaviour behaviour) {
+    uint64_t count = ++liar->counts[behaviour];
+    if ((count & (count - 1)) == 0)
+        node_log(NODE_LOG_INFO, "lie", "behaviour=%s count=%" PRIu64, liar_behaviour_name(behaviour), count);
+}
+
+uint8_t *liar_alloc(struct ord_core *liar, size_t size) {
+    struct liar_chunk *chunk = malloc(sizeof(*chunk) + size);
+    ORD_ASSERT(chunk != NULL);
+    chunk->next = liar->chunks;
+    liar->chunks = chunk;
+    return chunk->bytes;
+}
+
+struct ord_effect *liar_effect(struct ord_core *liar, enum ord_effect_type type) {
+    if (liar->effect_count == liar->effect_max) {
+        liar->effect_max = liar->effect_max * 2 + 64;
+        liar->effects = realloc(liar->effects, liar->effect_max * sizeof(*liar->effects));
+        ORD_ASSERT(liar->effects != NULL);
+    }
+    struct ord_effect *effect = &liar->effects[liar->effect_count++];
+    *effect = (struct ord_effect) {.type = type};
+    return effect;
+}
+
+void liar_send(struct ord_core *liar, ord_replica_set to, struct ord_span bytes) {
+    if (to == 0)
+        return;
+    struct ord_effect *effect = liar_effect(liar, ORD_EFFECT_SEND);
+    effect->send.to = to;
+    effect->send.bytes = bytes;
+    effect->send.after_persist = true;
+}
+
+void liar_sign(struct ord_core *liar, struct ord_signature *out, const struct ord_hash *hash) {
+    ORD_ASSERT(liar->signer.sign(liar->signer.context, out, hash) == ORD_OK);
+}
+
+/* ---- the protocol ---- */
+
+static void split_others(struct ord_core *liar) {
+    uint32_t first_count = (liar->config.replica_count - 1) / 2;
+    for (ord_node_id node = 0; node < liar->config.replica_count; node++) {
+        if (node == liar->config.self)
+            continue;
+        if (ord_replica_count(liar->first_half) < first_count)
+            liar->first_half |= ord_replica_bit(node);
+        else
+            liar->second_half |= ord_replica_bit(node);
+        liar->last = node;
+    }
+}
+
+static enum ord_err liar_init(struct ord_core **out, void *memory, size_t memory_size,
+                              const struct ord_core_config *config, const struct ord_signer *signer, uint64_t seed) {
+    struct ord_core *liar = &the_liar;
+    memset(liar, 0, sizeof(*liar));
+    enum ord_err err = bft_pbft.init(&liar->inner, memory, memory_size, config, signer, seed);
+    if (err != ORD_OK)
+        return err;
+    liar->config = *config;
+    liar->signer = *signer;
+    liar->active = options_of_process->after_seq == 0;
+    split_others(liar);
+    ready = true;
+    *out = liar;
+    return ORD_OK;
+}
+
+static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
+    switch (effect->type) {
+    case ORD_EFFECT_SEND:
+        liar_send_lies(liar, effect);
+        break;
+    case ORD_EFFECT_WAKE_AT:
+        *liar_effect(liar, effect->type) = *effect;
+        if (liar->held != NULL && liar->held->due_ms < effect->wake.at_ms)
+            liar->effects[liar->effect_count - 1].wake.at_ms = liar->held->due_ms;
+        break;
+    case ORD_EFFECT_PERSIST:
+    case ORD_EFFECT_FORGET:
+    case ORD_EFFECT_JUDGE:
+    case ORD_EFFECT_DELIVER:
+    case ORD_EFFECT_SYNC:
+    case ORD_EFFECT_LEADER:
+    case ORD_EFFECT_REJECT:
+    case ORD_EFFECT_EVIDENCE:
+        *liar_effect(liar, effect->type) = *effect;
+        break;
+    }
+}
+
+/* What the turn ends with, beside what the core says. */
+static void end_of_turn(struct ord_core *liar) {
+    struct ord_status status;
+    bft_pbft.status(liar->inner, &status);
+    liar->active |= status.proposed_seq >= options_of_process->after_seq;
+    liar_release_held(liar);
+    if (liar_does(liar, LIAR_flood))
+        liar_flood(liar, status.view, status.delivered_seq, status.stable_seq);
+}
+
+static enum ord_err liar_step(struct ord_core *liar, struct ord_effects *out, const struct ord_event *event) {
+    for (struct liar_chunk *chunk = liar->chunks; chunk != NULL; chunk = liar->chunks) {
+        liar->chunks = chunk->next;
+        free(chunk);
+    }
+    liar->effect_count = 0;
+    liar->now_ms = event->now_ms;
+    struct ord_event changed = *event;
+    if (event->type == ORD_EVENT_PROPOSE)
+        changed.propose.batch = liar_batch(liar, event->propose.batch);
+    struct ord_effects effects;
+    enum ord_err err = bft_pbft.step(liar->inner, &effects, &changed);
+    for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
+        look_at(liar, &effects.items[i]);
+    if (err == ORD_OK && event->type == ORD_EVENT_FLUSH)
+        end_of_turn(liar);
+    *out = (struct ord_effects) {.items = liar->effects, .count = liar->effect_count};
+    return err;
+}
+
+static void liar_status(const struct ord_core *liar, struct ord_status *out) {
+    bft_pbft.status(liar->inner, out);
+}
+
+/* All that is not about a core is the real one's. */
+static struct ord_protocol liar_protocol;
+
+static bool on_outgoing(void *context, ord_node_id to, uint8_t kind, uint8_t *bytes, size_t *size) {
+    (void) context;
+    return !ready || liar_outgoing(&the_liar, to, kind, bytes, size);
+}
+
+void liar_seam(struct replica_seam *out, const struct liar_options *options) {
+    options_of_process = options;
+    liar_protocol = bft_pbft;
+    liar_protocol.init = liar_init;
+    liar_protocol.step = liar_step;
+    liar_protocol.status = liar_status;
+    *out = (struct replica_seam) {.protocol = &liar_protocol, .outgoing = on_outgoing};
+}

@@ -1,0 +1,147 @@
+/*
+ * `ordain-faulty start`: a replica that lies, as a process. As `ordain start` in what it prints and how it ends.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faulty/liar.h"
+#include "node/log.h"
+
+enum { EXIT_USAGE = 2, EXIT_INTERNAL = 4, WHY_MAX = 2048 };
+
+static struct replica *running; /* set before the signals are let through */
+static struct liar_options options;
+
+static void on_stop_signal(int number) {
+    (void) number;
+    replica_stop(running);
+}
+
+static void print_help(void) {
+    printf(
+        "Usage: ordain-faulty start --config FILE --behaviour NAME[,NAME...] [--after SEQ]\n"
+        "\n"
+        "Runs a replica that lies, for tests of those that do not. FILE is a node.cfg of `ordain init`. It is honest\n"
+        "until SEQ is proposed (default: never), and logs event=lie with the behaviour and how often.\n"
+        "\n"
+        "Behaviours, and the rows of docs/testing.md that they stand for:\n");
+#define PRINT_BEHAVIOUR(name, row, text) printf("  %-18s %-8s %s\n", #name, row, text);
+    LIAR_BEHAVIOURS(PRINT_BEHAVIOUR)
+#undef PRINT_BEHAVIOUR
+}
+
+static bool take_behaviours(char *list) {
+    char *rest = NULL;
+    for (char *name = strtok_r(list, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest)) {
+        uint32_t i = 0;
+        while (i < LIAR_BEHAVIOUR_COUNT && strcmp(name, liar_behaviour_name((enum liar_behaviour) i)) != 0)
+            i++;
+        if (i == LIAR_BEHAVIOUR_COUNT) {
+            fprintf(stderr, "ordain-faulty: there is no behaviour '%s'; `ordain-faulty --help` lists them\n", name);
+            return false;
+        }
+        options.behaviours[i] = true;
+    }
+    return true;
+}
+
+static bool take_seq(const char *text) {
+    char *end;
+    options.after_seq = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0') {
+        fprintf(stderr, "ordain-faulty: --after wants a number, found '%s'\n", text);
+        return false;
+    }
+    return true;
+}
+
+/* 0: go on. */
+static int parse_arguments(const char **path, int argc, char **argv) {
+    static const struct option long_options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"behaviour", required_argument, NULL, 'b'},
+        {"after", required_argument, NULL, 'a'},
+        {NULL, 0, NULL, 0},
+    };
+    bool lies = false;
+    *path = NULL;
+    if (argc < 2 || strcmp(argv[1], "start") != 0) {
+        print_help();
+        return argc == 2 && strcmp(argv[1], "--help") == 0 ? EXIT_SUCCESS : EXIT_USAGE;
+    }
+    optind = 2;
+    for (int code; (code = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        if (code == 'c')
+            *path = optarg;
+        else if (code == 'b' && take_behaviours(optarg))
+            lies = true;
+        else if (code != 'a' || !take_seq(optarg))
+            return EXIT_USAGE;
+    }
+    if (*path != NULL && lies && optind == argc)
+        return 0;
+    fprintf(stderr, "ordain-faulty: it takes --config FILE and --behaviour NAME; see `ordain-faulty --help`\n");
+    return EXIT_USAGE;
+}
+
+static int run(const struct node_config *config) {
+    char why[WHY_MAX] = "";
+    struct replica_seam seam;
+    liar_seam(&seam, &options);
+    enum ord_err err = replica_create_with(&running, config, &seam, why, sizeof(why));
+    if (err != ORD_OK) {
+        fprintf(stderr, "ordain-faulty: %s\n", why[0] != '\0' ? why : ord_err_text(err));
+        return EXIT_USAGE;
+    }
+    printf("ready replica=%" PRIu32 " port=%u client_port=%u\n", config->replica, (unsigned) replica_port(running),
+           (unsigned) replica_client_port(running));
+    fflush(stdout);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    err = replica_run(running);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (err != ORD_OK)
+        fprintf(stderr, "ordain-faulty: stopped: %s\n", ord_err_text(err));
+    replica_destroy(running);
+    return err == ORD_OK ? EXIT_SUCCESS : EXIT_INTERNAL;
+}
+
+int main(int argc, char **argv) {
+    const char *path;
+    int code = parse_arguments(&path, argc, argv);
+    if (code != 0 || path == NULL)
+        return code;
+    /* Blocked before any thread starts, so that the signals come when there is what to stop. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    struct sigaction stop = {.sa_handler = on_stop_signal};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ||
+        sigaction(SIGPIPE, &ignore, NULL) != 0) {
+        perror("ordain-faulty: sigaction");
+        return EXIT_INTERNAL;
+    }
+    struct node_config *config = calloc(1, sizeof(*config));
+    if (config == NULL)
+        return EXIT_INTERNAL;
+    char why[WHY_MAX] = "";
+    if (node_config_load(config, path, why, sizeof(why)) != ORD_OK) {
+        fprintf(stderr, "ordain-faulty: %s\n", why);
+        code = EXIT_USAGE;
+    } else {
+        code = run(config);
+    }
+    free(config);
+    return code;
+}
