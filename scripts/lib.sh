@@ -248,11 +248,11 @@ same_transactions() {
 }
 
 # watch_start INDEX oldest|newest: from now on $WORK/gap has the longest time between two blocks that a reader of this replica
-# gets, in ms. From the oldest: since the first that there is to order.
+# gets, in ms, and $WORK/watched the height of the newest it got. From the oldest: since the first that there is to order.
 watch_progress() {
-    local now last=0 gap=0 lines=0 first=1
+    local line now last=0 gap=0 lines=0 first=1
     [ "$2" = newest ] || first=2
-    while read -r _; do
+    while read -r line; do
         now=$(now_ms)
         lines=$((lines + 1))
         : >"$WORK/watching"
@@ -261,11 +261,19 @@ watch_progress() {
             printf '%s\n' "$gap" >"$WORK/gap"
         fi
         last=$now
+        [[ "$line" =~ \"height\":([0-9]+) ]] && printf '%s\n' "${BASH_REMATCH[1]}" >"$WORK/watched"
     done < <(exec "$ORDAIN_BIN" deliver --config "$CLIENT" --replica "$1" --from "$2" --to forever --json 2>/dev/null)
+}
+
+# watched_past HEIGHT: has the reader got the block of this height?
+watched_past() {
+    local height
+    read -r height 2>/dev/null <"$WORK/watched" && [ "$height" -ge "$1" ]
 }
 
 watch_start() {
     printf '0\n' >"$WORK/gap"
+    printf '0\n' >"$WORK/watched"
     rm -f "$WORK/watching"
     (
         trap - EXIT

@@ -29,7 +29,7 @@ for ((round = 1; round <= rounds; round++)); do
         until_true "$DEADLINE_S" "the chain goes on" height_at_least "$witness" $((height + 10))
         start_replica "$leader"
     fi
-    sleep 0.2
+    until_true "$DEADLINE_S" "the reader gets the blocks after it" watched_past $((height + 10))
     watch_stop
     gap=$(cat "$WORK/gap")
     gaps+=("$gap")
