@@ -25,10 +25,12 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
 }
 
 void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
+    if (status->sender >= core->config.replica_count)
+        return;
     struct bft_peer *peer = &core->peers[status->sender];
     const struct bft_kept *own = &core->changes[core->config.self];
     ord_replica_set has = status->view == core->view ? status->changes : 0;
-    if (core->now_ms < peer->view_ms || status->sender >= core->config.replica_count)
+    if (core->now_ms < peer->view_ms)
         return;
     peer->view_ms = core->now_ms + (uint64_t) NEWS_INTERVALS * core->config.retransmit_ms;
     if (core->proof_size > 0 && core->proof_view == status->view && status->view < core->view)

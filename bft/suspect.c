@@ -2,9 +2,9 @@
  * When the primary is to be replaced: OSDI'99, section 4.4 and 4.5.2. The timers run only while work waits, double with
  * every view that fails, and are back at their base after a delivery.
  *
- * Two clocks: nothing at all was delivered for request_timeout_ms while work waited, or something that was proposed (a mute primary); and the oldest work
- * itself waits for so many times as long (one that orders anything but this, row P7, or empty batches, row P16). Of those who are known
- * to be behind neither runs: what they lack comes by state transfer, whoever leads.
+ * Two clocks: nothing at all was delivered for request_timeout_ms while work waited, or something that was proposed (a mute
+ * primary); and the oldest work itself waits for so many times as long (one that orders anything but this, row P7, or empty
+ * batches, row P16). Of those who are known to be behind neither runs: what they lack comes by state transfer, whoever leads.
  *
  * A replica whose clocks are over says so in its STATUS and goes on, until f + 1 say so: one of them is honest. It does not leave
  * alone, as in the paper: whoever is merely cut off, or slow itself, would be out of a view that works, and the others one
