@@ -91,7 +91,7 @@ static bool differs(struct sim_process *process, const struct channel_statement 
 static void block_certified(struct sim_process *process, const struct channel_certificate *certificate) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     process->attest.weak = *certificate;
-    sim_check_certificate(process->replica, certificate, channel_weak_quorum(process->world->config));
+    sim_check_certificate(process->replica, certificate, false);
     if (certificate->statement.height == 0)
         return;
     size_t size = channel_certificate_encode(bytes, certificate);
@@ -143,7 +143,7 @@ static void certified(struct sim_process *process, const struct channel_certific
     if (certificate->count < channel_strong_quorum(process->world->config) ||
         (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq))
         return;
-    sim_check_certificate(process->replica, certificate, channel_strong_quorum(process->world->config));
+    sim_check_certificate(process->replica, certificate, true);
     attest->stable = *certificate;
     attest->stable_settled = false;
     if (executed)

@@ -193,7 +193,7 @@ static void piece_keep(struct sim_process *process, const struct piece *piece) {
     sim_request_sweep(process);
     if (process->ended || piece->header_count > 0)
         return;
-    sim_check_certificate(process->replica, &piece->certificate, channel_weak_quorum(process->world->config));
+    sim_check_certificate(process->replica, &piece->certificate, false);
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &piece->certificate);
     sim_process_write(process, SIM_WRITE_CERTIFICATE, piece->certificate.statement.height, ord_span_of(bytes, size));
