@@ -145,10 +145,17 @@ void sim_check_state(struct sim_replica *replica, const struct channel_statement
     const struct ord_span part = ord_span_of(bytes, 80);
     replica->world->crypto.ops.hash(&hash, &part, 1);
     struct sim_map_entry *entry = sim_map_insert(&checker->states, &fresh, statement->seq, 0, 0);
+    struct ord_hash digest;
     if (fresh)
         entry->hash = hash;
     else if (!ord_hash_equal(&entry->hash, &hash))
         sim_fail(replica->world, "state: replica %u has another state at seq %lu than the first who was there",
+                 replica->instance, (unsigned long) statement->seq);
+    if (!fresh || checker->model.seq_count != statement->seq)
+        return; /* the reference has gone on */
+    sim_model_state_digest(&checker->model, &digest);
+    if (!ord_hash_equal(&statement->state_digest, &digest))
+        sim_fail(replica->world, "state: what replica %u attests at seq %lu is not the reference's digest",
                  replica->instance, (unsigned long) statement->seq);
 }
 
@@ -172,6 +179,23 @@ static void keeps_promise(struct sim_replica *replica, uint64_t view) {
     if (view < promised)
         sim_fail(replica->world, "promise: replica %u votes in view %lu after it asked for view %lu", replica->instance,
                  (unsigned long) view, (unsigned long) promised);
+}
+
+/* What its own judge refused has no PREPARE of it in that view; after a restart it is what the certificate vouches for. */
+void sim_check_refused(struct sim_replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
+    bool fresh;
+    struct sim_map_entry *entry =
+        sim_map_insert(&checker_of(replica)->said, &fresh, (uint64_t) SIM_SAID_REFUSED << 32 | replica->id, view, seq);
+    entry->hash = *digest;
+    entry->number = replica->incarnation;
+}
+
+static void votes_as_judged(struct sim_replica *replica, uint64_t view, const struct bft_vote *vote) {
+    const struct sim_map_entry *entry =
+        sim_map_find(&checker_of(replica)->said, (uint64_t) SIM_SAID_REFUSED << 32 | replica->id, view, vote->seq);
+    if (entry != NULL && entry->number == replica->incarnation && ord_hash_equal(&entry->hash, &vote->digest))
+        sim_fail(replica->world, "judgement: replica %u votes for seq %lu in view %lu, which it refused",
+                 replica->instance, (unsigned long) vote->seq, (unsigned long) view);
 }
 
 /* Nobody goes further than one view beyond those that honest replicas asked for: f liars pull nobody along (row V2). */
@@ -205,6 +229,8 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
                bft_vote_list_decode(&list, config, bytes) == ORD_OK) {
         for (uint32_t i = 0; i < list.count; i++) {
             say(replica, list.type, list.view, list.votes[i].seq, &list.votes[i].digest);
+            if (list.type == BFT_PREPARE)
+                votes_as_judged(replica, list.view, &list.votes[i]);
             if (list.type == BFT_COMMIT)
                 check_quorum(replica, false, list.view, list.votes[i].seq, &list.votes[i].digest);
         }
@@ -228,7 +254,7 @@ void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_
     if (kind == SIM_LINK_CORE && replica->world->replica_count > 1)
         say_core(replica, bytes);
     else if (kind == SIM_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK)
-        say(replica, 100, 0, attestation.statement.seq, &attestation.statement.state_digest);
+        say(replica, SIM_SAID_ATTESTATION, 0, attestation.statement.seq, &attestation.statement.state_digest);
 }
 
 void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const char *what) {

@@ -22,6 +22,9 @@ struct sim_shown {
     uint64_t durable_seq;
 };
 
+/* Beside enum bft_type, in `said`. */
+enum { SIM_SAID_ATTESTATION = 100, SIM_SAID_REFUSED = 101 };
+
 struct sim_checker {
     struct sim_model model;
     struct sim_map said;                /* (type and sender, view, seq) -> digest that was signed */
@@ -56,9 +59,11 @@ void sim_check_block(struct sim_replica *replica, const struct channel_block *bl
 void sim_check_state(struct sim_replica *replica, const struct channel_statement *statement);
 /* What leaves a replica: no honest key signs two statements that contradict one another, restarts included. */
 void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_span bytes);
+/* Its judge finds a batch inadmissible. */
+void sim_check_refused(struct sim_replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest);
 /* Is every replica with this id a liar, or forgetful? */
 bool sim_check_id_faulty(const struct sim_world *world, ord_node_id id);
-/* Did an honest replica sign or send this (enum bft_type; 100: an attestation)? */
+/* Did an honest replica sign or send this (enum bft_type, SIM_SAID_ATTESTATION)? */
 bool sim_check_has_said(const struct sim_world *world, uint32_t type, ord_node_id id, uint64_t view, uint64_t seq,
                         const struct ord_hash *digest);
 void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const char *what);
