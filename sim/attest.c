@@ -152,6 +152,18 @@ static void certified(struct sim_process *process, const struct channel_certific
         sim_process_attested(process, certificate); /* ahead of us: the core decides whether its log gets it there */
 }
 
+void sim_attest_shown(struct sim_process *process, struct ord_span bytes) {
+    struct sim_attest *attest = &process->attest;
+    struct channel_certificate certificate;
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK ||
+        certificate.statement.seq <= channel_applied_seq(process->channel) ||
+        (attest->stable.count > 0 && certificate.statement.seq <= attest->stable.statement.seq))
+        return;
+    sim_check_certificate(process->replica, &certificate, true);
+    attest->stable = certificate;
+    attest->stable_settled = false;
+}
+
 static void collect(struct sim_process *process, const struct channel_attestation *attestation) {
     struct channel_certificate certificate;
     enum ord_err err = channel_collector_add(process->attest.collector, &certificate, attestation,

@@ -46,8 +46,9 @@ static void next_source(struct sim_process *process) {
         process->sync.source = (process->sync.source + 1) % count;
 }
 
-void sim_sync_wanted(struct sim_process *process, uint64_t seq) {
+void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate) {
     struct sim_sync *sync = &process->sync;
+    sim_attest_shown(process, certificate);
     const struct channel_certificate *stable = &process->attest.stable;
     if (sync->active || stable->count == 0 || stable->statement.seq < seq ||
         stable->statement.seq <= channel_applied_seq(process->channel))
@@ -80,7 +81,7 @@ void sim_sync_tick(struct sim_process *process) {
     if (!sync->active && sync->between) { /* cut off by a crash: goes on as soon as there is a target */
         const struct channel_certificate *stable = &process->attest.stable;
         if (stable->count > 0 && stable->statement.height >= channel_height(process->channel))
-            sim_sync_wanted(process, 0);
+            sim_sync_wanted(process, 0, ord_span_of(NULL, 0));
         return;
     }
     if (!sync->active)
