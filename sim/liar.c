@@ -82,6 +82,14 @@ static bool shun(struct sim_replica *liar, ord_node_id to, enum sim_link kind, s
     return (liar->lies->shunned & ord_replica_bit(to)) != 0;
 }
 
+/* What is stable may then be known to the cores that saw its view changes, and to no node. */
+static bool whisper(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    (void) liar;
+    (void) to;
+    (void) message;
+    return kind == SIM_LINK_ATTESTATION || kind == SIM_LINK_CERTIFICATE;
+}
+
 /* Row V1 and its like: something old beside the new. */
 static bool replay(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
     (void) kind;
@@ -145,6 +153,8 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_BODY] = {"body", "P10", "other batches than those that are asked for", sim_lie_body, NULL, NULL},
     [SIM_LIE_ACCUSE] = {"accuse", "P1, P14", "evidence that is none, against the honest", NULL, NULL, sim_lie_accuse},
     [SIM_LIE_RECEIPT] = {"receipt", "D3", "receipts for what was not ordered", NULL, NULL, NULL},
+    [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "attestations and certificates for nobody, but in view changes", whisper,
+                         NULL, NULL},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", sim_lie_slow, NULL, NULL},
 };
 

@@ -55,6 +55,7 @@ enum sim_behaviour_index {
     SIM_LIE_BODY,
     SIM_LIE_ACCUSE,
     SIM_LIE_RECEIPT,
+    SIM_LIE_WHISPER,
     SIM_BEHAVIOUR_COUNT
 };
 

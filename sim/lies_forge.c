@@ -59,8 +59,8 @@ static struct bft_proof proof_for(struct sim_replica *liar, const struct bft_sta
     return bft_proof_alone(&signature);
 }
 
-/* A PRE-PREPARE that somebody really signed, of a view before `view`. */
-static bool real_proposal(struct sim_replica *liar, struct bft_statement *out, struct bft_proof *proof, uint64_t view) {
+/* The digest of a PRE-PREPARE that somebody really signed, of a view before `view`. */
+static bool real_digest(struct sim_replica *liar, struct ord_hash *out, uint64_t view) {
     for (uint32_t tries = 0; tries < 16; tries++) {
         const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_CORE);
         struct bft_pre_prepare message;
@@ -68,12 +68,7 @@ static bool real_proposal(struct sim_replica *liar, struct bft_statement *out, s
             bft_pre_prepare_decode(&message, sim_liar_config(liar), sim_buffer_span(kept->message)) != ORD_OK ||
             message.view >= view || message.sender != bft_primary(sim_liar_config(liar), message.view))
             continue;
-        *out = (struct bft_statement) {.type = BFT_PRE_PREPARE,
-                                       .view = message.view,
-                                       .seq = message.seq,
-                                       .digest = message.digest,
-                                       .sender = message.sender};
-        *proof = bft_proof_alone(&message.signature);
+        *out = message.digest;
         return true;
     }
     return false;
@@ -81,16 +76,13 @@ static bool real_proposal(struct sim_replica *liar, struct bft_statement *out, s
 
 /* What it is to be about: a null batch, which everybody has, or one that somebody proposed somewhere. */
 static void other_digest(struct sim_replica *liar, struct ord_hash *out, uint64_t view) {
-    struct bft_statement statement;
-    struct bft_proof proof;
-    bft_body_digest(out, sim_liar_config(liar)->crypto, ord_span_of(NULL, 0));
-    if (sim_chance(&liar->random, 400000) && real_proposal(liar, &statement, &proof, view))
-        *out = statement.digest;
+    if (sim_chance(&liar->random, 600000) || !real_digest(liar, out, view))
+        bft_body_digest(out, sim_liar_config(liar)->crypto, ord_span_of(NULL, 0));
 }
 
-/* The votes of all but the primary, itself first of all; or its own, many times. */
+/* The votes of so many backups, its own among them. */
 static size_t certificate_of(struct sim_replica *liar, uint8_t *out, const struct bft_statement *statement,
-                             const struct bft_proof *proof, bool repeated, uint32_t vote_count) {
+                             const struct bft_proof *proof, uint32_t vote_count) {
     struct bft_certificate_vote votes[ORD_REPLICA_MAX];
     struct bft_proof proofs[ORD_REPLICA_MAX];
     struct bft_statement vote = *statement;
@@ -101,7 +93,7 @@ static size_t certificate_of(struct sim_replica *liar, uint8_t *out, const struc
         if (id == statement->sender || (id != liar->id && others == 0))
             continue;
         others -= id != liar->id;
-        vote.sender = repeated ? liar->id : id;
+        vote.sender = id;
         proofs[count] = proof_for(liar, &vote);
         votes[count] = (struct bft_certificate_vote) {.sender = vote.sender, .proof = &proofs[count]};
         count++;
@@ -109,39 +101,86 @@ static size_t certificate_of(struct sim_replica *liar, uint8_t *out, const struc
     return bft_certificate_encode(out, BYTES_MAX, sim_liar_config(liar), statement, proof, votes, count);
 }
 
-static size_t forge_prepared(struct sim_replica *liar, uint8_t *out, uint64_t *seq, uint64_t view) {
-    struct sim_random *random = &liar->random;
+/* All of it in others' names. */
+static size_t in_names(struct sim_replica *liar, uint8_t *out, uint64_t seq, uint64_t view) {
     uint32_t backups = (liar->world->replica_count + liar->world->plan.faulty_max) / 2; /* quorum - 1 */
-    struct bft_statement statement = {.type = BFT_PRE_PREPARE, .seq = *seq};
-    struct bft_proof proof;
-    if (sim_chance(random, 400000) && real_proposal(liar, &statement, &proof, view) && statement.seq >= *seq &&
-        statement.seq < *seq + liar->world->plan.window && statement.sender != liar->id) {
-        *seq = statement.seq;
-        return certificate_of(liar, out, &statement, &proof, sim_chance(random, 500000),
-                              backups - (uint32_t) sim_below(random, 2));
-    }
-    statement.seq = *seq;
-    statement.type = BFT_PRE_PREPARE;
-    statement.view = sim_chance(random, 700000) ? view - 1 : sim_below(random, view);
+    struct bft_statement statement = {.type = BFT_PRE_PREPARE, .seq = seq};
+    statement.view = sim_chance(&liar->random, 700000) ? view - 1 : sim_below(&liar->random, view);
     statement.sender = bft_primary(sim_liar_config(liar), statement.view);
     other_digest(liar, &statement.digest, view);
-    proof = proof_for(liar, &statement);
-    return certificate_of(liar, out, &statement, &proof, false, backups);
+    struct bft_proof proof = proof_for(liar, &statement);
+    return certificate_of(liar, out, &statement, &proof, backups);
 }
 
-static struct sim_buffer *forged_prepared(struct sim_replica *liar, const struct bft_view_change *change) {
+static struct sim_buffer *forged_in_names(struct sim_replica *liar, const struct bft_view_change *change) {
     uint8_t *bytes = sim_alloc((size_t) FORGED_MAX * BYTES_MAX);
     size_t size = 0;
     uint64_t seq = change->stable_seq + 1 + sim_below(&liar->random, 3);
     uint32_t count = 0;
     uint32_t wanted = (uint32_t) sim_between(&liar->random, 1, FORGED_MAX);
     for (; count < wanted && seq - change->stable_seq <= liar->world->plan.window; count++) {
-        size += forge_prepared(liar, bytes + size, &seq, change->view);
+        size += in_names(liar, bytes + size, seq, change->view);
         seq += 1 + sim_below(&liar->random, 2);
     }
     struct sim_buffer *lie =
         sim_liar_change(liar, change->view, change->stable_seq, change->checkpoint, ord_span_of(bytes, size), count);
     free(bytes);
+    return lie;
+}
+
+/* A good one with a vote too few, or with the liar's own vote in the place of all. */
+static void spoil(struct sim_replica *liar, struct ord_writer *out, struct ord_span certificate,
+                  const struct bft_statement *statement, bool repeated) {
+    struct ord_reader reader = ord_reader_of(certificate);
+    size_t last = 0;
+    (void) ord_read_span(&reader, BFT_HEADER_SIZE + 8 + ORD_HASH_SIZE + 2);
+    (void) ord_read_span(&reader, (size_t) ord_read_u8(&reader) * ORD_HASH_SIZE + ORD_SIGNATURE_SIZE);
+    size_t count_at = reader.position;
+    uint32_t vote_count = ord_read_u8(&reader);
+    for (uint32_t i = 0; i < vote_count; i++) {
+        last = reader.position;
+        (void) ord_read_span(&reader, 4 + 2);
+        (void) ord_read_span(&reader, (size_t) ord_read_u8(&reader) * ORD_HASH_SIZE + ORD_SIGNATURE_SIZE);
+    }
+    ORD_ASSERT(vote_count > 0 && ord_reader_finish(&reader) == ORD_OK);
+    if (!repeated) {
+        size_t at = out->size;
+        ord_write_bytes(out, certificate.data, last);
+        out->data[at + count_at]--;
+        return;
+    }
+    struct bft_statement vote = *statement;
+    vote.type = BFT_PREPARE;
+    vote.sender = liar->id;
+    ord_write_bytes(out, certificate.data, count_at + 1);
+    for (uint32_t i = 0; i < vote_count; i++) {
+        struct bft_proof proof = proof_for(liar, &vote);
+        ord_write_u32(out, liar->id);
+        ord_write_u8(out, proof.index);
+        ord_write_u8(out, proof.count);
+        ord_write_u8(out, 0);
+        ord_write_signature(out, &proof.signature);
+    }
+}
+
+/* NULL: it has none to spoil. */
+static struct sim_buffer *spoiled(struct sim_replica *liar, const struct bft_view_change *change, bool repeated) {
+    struct ord_span left = change->certificates;
+    struct ord_span certificate;
+    struct bft_statement statement;
+    struct ord_writer writer = ord_writer_of(sim_alloc(change->certificates.size + 1), change->certificates.size);
+    uint32_t count = 0;
+    while (bft_view_change_next(&statement, &certificate, &left, sim_liar_config(liar))) {
+        if (repeated && statement.sender == liar->id)
+            continue; /* a primary has no other vote than its proposal */
+        spoil(liar, &writer, certificate, &statement, repeated);
+        count++;
+    }
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
+    struct sim_buffer *lie = count == 0 ? NULL
+                                        : sim_liar_change(liar, change->view, change->stable_seq, change->checkpoint,
+                                                          ord_writer_span(&writer), count);
+    free(writer.data);
     return lie;
 }
 
@@ -164,8 +203,12 @@ bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum sim_link kind,
         bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
         change.sender != liar->id)
         return false;
-    struct sim_buffer *lie =
-        sim_chance(&liar->random, 750000) ? forged_prepared(liar, &change) : forged_checkpoint(liar, &change);
+    uint64_t how = sim_below(&liar->random, 5);
+    struct sim_buffer *lie = how == 0   ? forged_checkpoint(liar, &change)
+                             : how <= 2 ? spoiled(liar, &change, how == 1)
+                                        : forged_in_names(liar, &change);
+    if (lie == NULL)
+        return false;
     sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
     sim_buffer_release(lie);
     return true;
