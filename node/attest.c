@@ -174,6 +174,21 @@ static void checkpoint_stable(struct replica *replica, const struct channel_cert
     attest_tell_core(replica, certificate); /* ahead of us: the core decides whether its log gets it there */
 }
 
+/*
+ * A view change may show the core what no attestation and no certificate told us here; verified at the core's door. Not told to the
+ * core, which is in the middle of a step.
+ */
+void attest_shown(struct replica *replica, struct ord_span bytes) {
+    struct attest *attest = &replica->attest;
+    struct channel_certificate certificate;
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK ||
+        certificate.statement.seq <= channel_applied_seq(replica->channel) ||
+        (attest->stable.count > 0 && certificate.statement.seq <= attest->stable.statement.seq))
+        return;
+    attest->stable = certificate;
+    attest->stable_settled = false;
+}
+
 /* At least f + 1 say so, each verified. */
 static void certified(struct replica *replica, const struct channel_certificate *certificate) {
     const struct channel_statement *statement = &certificate->statement;

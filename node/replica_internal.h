@@ -445,6 +445,8 @@ const struct attest_point *attest_find(const struct replica *replica, uint64_t s
 void attest_sign(struct replica *replica);
 /* When a stable checkpoint that was ahead of us has been executed meanwhile. */
 void attest_settle(struct replica *replica);
+/* The core shows the certificate of a stable checkpoint that it is behind. */
+void attest_shown(struct replica *replica, struct ord_span bytes);
 void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate);
 void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, struct frame *frame, struct ord_span bytes);

@@ -91,7 +91,7 @@ static bool differs(struct sim_process *process, const struct channel_statement 
 static void block_certified(struct sim_process *process, const struct channel_certificate *certificate) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     process->attest.weak = *certificate;
-    sim_check_certificate(process->replica, certificate, channel_weak_quorum(process->world->config));
+    sim_check_certificate(process->replica, certificate, false);
     if (certificate->statement.height == 0)
         return;
     size_t size = channel_certificate_encode(bytes, certificate);
@@ -143,13 +143,25 @@ static void certified(struct sim_process *process, const struct channel_certific
     if (certificate->count < channel_strong_quorum(process->world->config) ||
         (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq))
         return;
-    sim_check_certificate(process->replica, certificate, channel_strong_quorum(process->world->config));
+    sim_check_certificate(process->replica, certificate, true);
     attest->stable = *certificate;
     attest->stable_settled = false;
     if (executed)
         sim_attest_settle(process);
     else
         sim_process_attested(process, certificate); /* ahead of us: the core decides whether its log gets it there */
+}
+
+void sim_attest_shown(struct sim_process *process, struct ord_span bytes) {
+    struct sim_attest *attest = &process->attest;
+    struct channel_certificate certificate;
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK ||
+        certificate.statement.seq <= channel_applied_seq(process->channel) ||
+        (attest->stable.count > 0 && certificate.statement.seq <= attest->stable.statement.seq))
+        return;
+    sim_check_certificate(process->replica, &certificate, true);
+    attest->stable = certificate;
+    attest->stable_settled = false;
 }
 
 static void collect(struct sim_process *process, const struct channel_attestation *attestation) {

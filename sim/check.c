@@ -37,16 +37,15 @@ void sim_checker_deinit(struct sim_world *world) {
 
 /* ---- order ---- */
 
-/* Is every replica with this id a liar, or forgetful? */
-static bool id_faulty(const struct sim_world *world, ord_node_id id) {
+bool sim_check_id_faulty(const struct sim_world *world, ord_node_id id) {
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (world->replicas[i].id == id && sim_honest(&world->replicas[i]))
             return false;
     return true;
 }
 
-static bool has_said(const struct sim_world *world, enum bft_type type, ord_node_id id, uint64_t view, uint64_t seq,
-                     const struct ord_hash *digest) {
+bool sim_check_has_said(const struct sim_world *world, uint32_t type, ord_node_id id, uint64_t view, uint64_t seq,
+                        const struct ord_hash *digest) {
     const struct sim_map_entry *entry = sim_map_find(&world->checker->said, (uint64_t) type << 32 | id, view, seq);
     return entry != NULL && ord_hash_equal(&entry->hash, digest);
 }
@@ -57,12 +56,12 @@ static void check_quorum(struct sim_replica *replica, bool commits, uint64_t vie
     const struct sim_world *world = replica->world;
     uint32_t count = 0;
     for (ord_node_id id = 0; id < world->replica_count; id++) {
-        bool voted = id == replica->id || id_faulty(world, id);
+        bool voted = id == replica->id || sim_check_id_faulty(world, id);
         if (commits)
-            voted = voted || has_said(world, BFT_COMMIT, id, view, seq, digest);
+            voted = voted || sim_check_has_said(world, BFT_COMMIT, id, view, seq, digest);
         else
-            voted = voted || has_said(world, BFT_PREPARE, id, view, seq, digest) ||
-                    has_said(world, BFT_PRE_PREPARE, id, view, seq, digest);
+            voted = voted || sim_check_has_said(world, BFT_PREPARE, id, view, seq, digest) ||
+                    sim_check_has_said(world, BFT_PRE_PREPARE, id, view, seq, digest);
         count += voted;
     }
     if (count < ord_bft_quorum(world->replica_count))
@@ -146,10 +145,17 @@ void sim_check_state(struct sim_replica *replica, const struct channel_statement
     const struct ord_span part = ord_span_of(bytes, 80);
     replica->world->crypto.ops.hash(&hash, &part, 1);
     struct sim_map_entry *entry = sim_map_insert(&checker->states, &fresh, statement->seq, 0, 0);
+    struct ord_hash digest;
     if (fresh)
         entry->hash = hash;
     else if (!ord_hash_equal(&entry->hash, &hash))
         sim_fail(replica->world, "state: replica %u has another state at seq %lu than the first who was there",
+                 replica->instance, (unsigned long) statement->seq);
+    if (!fresh || checker->model.seq_count != statement->seq)
+        return; /* the reference has gone on */
+    sim_model_state_digest(&checker->model, &digest);
+    if (!ord_hash_equal(&statement->state_digest, &digest))
+        sim_fail(replica->world, "state: what replica %u attests at seq %lu is not the reference's digest",
                  replica->instance, (unsigned long) statement->seq);
 }
 
@@ -175,27 +181,62 @@ static void keeps_promise(struct sim_replica *replica, uint64_t view) {
                  (unsigned long) view, (unsigned long) promised);
 }
 
+/* What its own judge refused has no PREPARE of it in that view; after a restart it is what the certificate vouches for. */
+void sim_check_refused(struct sim_replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
+    bool fresh;
+    struct sim_map_entry *entry =
+        sim_map_insert(&checker_of(replica)->said, &fresh, (uint64_t) SIM_SAID_REFUSED << 32 | replica->id, view, seq);
+    entry->hash = *digest;
+    entry->number = replica->incarnation;
+}
+
+static void votes_as_judged(struct sim_replica *replica, uint64_t view, const struct bft_vote *vote) {
+    const struct sim_map_entry *entry =
+        sim_map_find(&checker_of(replica)->said, (uint64_t) SIM_SAID_REFUSED << 32 | replica->id, view, vote->seq);
+    if (entry != NULL && entry->number == replica->incarnation && ord_hash_equal(&entry->hash, &vote->digest))
+        sim_fail(replica->world, "judgement: replica %u votes for seq %lu in view %lu, which it refused",
+                 replica->instance, (unsigned long) vote->seq, (unsigned long) view);
+}
+
+/* Nobody goes further than one view beyond those that honest replicas asked for: f liars pull nobody along (row V2). */
+static void say_change(struct sim_replica *replica, struct bft_view_change *change) {
+    struct sim_checker *checker = checker_of(replica);
+    struct bft_statement statement;
+    struct ord_span certificate;
+    say(replica, BFT_VIEW_CHANGE, change->view, 0, &change->digest);
+    if (change->view > checker->asked_view + 1)
+        sim_fail(replica->world, "view: replica %u asks for view %lu; honest ones asked for %lu at most",
+                 replica->instance, (unsigned long) change->view, (unsigned long) checker->asked_view);
+    if (change->view > checker->asked_view)
+        checker->asked_view = change->view;
+    if (change->view > checker->promised[replica->id])
+        checker->promised[replica->id] = change->view;
+    /* A vote that a crash kept from leaving was given all the same. */
+    while (bft_view_change_next(&statement, &certificate, &change->certificates, &replica->process->core_config))
+        if (sim_prepared_has_vote(certificate, replica->id))
+            say(replica, BFT_PREPARE, statement.view, statement.seq, &statement.digest);
+}
+
 static void say_core(struct sim_replica *replica, struct ord_span bytes) {
     const struct ord_core_config *config = &replica->process->core_config;
     struct bft_pre_prepare pre_prepare;
     struct bft_vote_list list;
     struct bft_view_change change;
     struct bft_new_view view;
-    uint64_t *promised = &checker_of(replica)->promised[replica->id];
     if (bytes.data[0] == BFT_PRE_PREPARE && bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK) {
         say(replica, BFT_PRE_PREPARE, pre_prepare.view, pre_prepare.seq, &pre_prepare.digest);
     } else if ((bytes.data[0] == BFT_PREPARE || bytes.data[0] == BFT_COMMIT) &&
                bft_vote_list_decode(&list, config, bytes) == ORD_OK) {
         for (uint32_t i = 0; i < list.count; i++) {
             say(replica, list.type, list.view, list.votes[i].seq, &list.votes[i].digest);
+            if (list.type == BFT_PREPARE)
+                votes_as_judged(replica, list.view, &list.votes[i]);
             if (list.type == BFT_COMMIT)
                 check_quorum(replica, false, list.view, list.votes[i].seq, &list.votes[i].digest);
         }
         keeps_promise(replica, list.view);
     } else if (bytes.data[0] == BFT_VIEW_CHANGE && bft_view_change_decode(&change, config, bytes) == ORD_OK) {
-        say(replica, BFT_VIEW_CHANGE, change.view, 0, &change.digest);
-        if (change.view > *promised)
-            *promised = change.view;
+        say_change(replica, &change);
     } else if (bytes.data[0] == BFT_NEW_VIEW && bft_new_view_decode(&view, config, bytes) == ORD_OK) {
         say(replica, BFT_NEW_VIEW, view.view, 0, &view.digest);
         for (uint64_t seq = view.base_seq + 1; seq <= view.base_seq + view.count; seq++) {
@@ -213,19 +254,7 @@ void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_
     if (kind == SIM_LINK_CORE && replica->world->replica_count > 1)
         say_core(replica, bytes);
     else if (kind == SIM_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK)
-        say(replica, 100, 0, attestation.statement.seq, &attestation.statement.state_digest);
-}
-
-void sim_check_certificate(struct sim_replica *replica, const struct channel_certificate *certificate,
-                           uint32_t quorum) {
-    struct sim_world *world = replica->world;
-    if (replica->liar || world->failed)
-        return;
-    world->checker->certificates++;
-    if (channel_certificate_verify(certificate, world->config, &world->genesis_hash, &world->crypto.ops, quorum) !=
-        ORD_OK)
-        sim_fail(world, "certificate: what replica %u holds for seq %lu does not verify", replica->instance,
-                 (unsigned long) certificate->statement.seq);
+        say(replica, SIM_SAID_ATTESTATION, 0, attestation.statement.seq, &attestation.statement.state_digest);
 }
 
 void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const char *what) {

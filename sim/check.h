@@ -22,12 +22,16 @@ struct sim_shown {
     uint64_t durable_seq;
 };
 
+/* Beside enum bft_type, in `said`. */
+enum { SIM_SAID_ATTESTATION = 100, SIM_SAID_REFUSED = 101 };
+
 struct sim_checker {
     struct sim_model model;
     struct sim_map said;                /* (type and sender, view, seq) -> digest that was signed */
     struct sim_map states;              /* (seq) -> statement that an honest replica made there */
     struct sim_shown *shown;            /* by instance */
     uint64_t promised[ORD_REPLICA_MAX]; /* the highest view that it asked for, in a VIEW-CHANGE */
+    uint64_t asked_view;                /* the highest that an honest replica asked for */
     uint64_t goal_seq;                  /* how far all was when every client was served at last; 0: not yet */
     uint64_t max_pool;
     uint64_t max_records;
@@ -55,7 +59,13 @@ void sim_check_block(struct sim_replica *replica, const struct channel_block *bl
 void sim_check_state(struct sim_replica *replica, const struct channel_statement *statement);
 /* What leaves a replica: no honest key signs two statements that contradict one another, restarts included. */
 void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_span bytes);
-void sim_check_certificate(struct sim_replica *replica, const struct channel_certificate *certificate, uint32_t quorum);
+/* Its judge finds a batch inadmissible. */
+void sim_check_refused(struct sim_replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest);
+/* Is every replica with this id a liar, or forgetful? */
+bool sim_check_id_faulty(const struct sim_world *world, ord_node_id id);
+/* Did an honest replica sign or send this (enum bft_type, SIM_SAID_ATTESTATION)? */
+bool sim_check_has_said(const struct sim_world *world, uint32_t type, ord_node_id id, uint64_t view, uint64_t seq,
+                        const struct ord_hash *digest);
 void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const char *what);
 void sim_check_evidence(struct sim_replica *replica, const struct ord_core_config *config, ord_node_id culprit,
                         struct ord_span first, struct ord_span second);
@@ -65,6 +75,18 @@ void sim_check_acknowledged(struct sim_replica *replica, uint64_t height);
 void sim_check_heard(struct sim_replica *replica, enum sim_link kind, const struct sim_buffer *message);
 /* The core keeps a record: a NEW-VIEW that it installs must follow from its view changes. */
 void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t key, struct ord_span bytes);
+
+/* check_proof.c: NULL, or what is wrong. `strong`: of a stable checkpoint; else of a block. */
+const char *sim_certificate_fault(const struct sim_world *world, const struct channel_certificate *certificate,
+                                  bool strong);
+void sim_check_certificate(struct sim_replica *replica, const struct channel_certificate *certificate, bool strong);
+/* Of a prepared certificate that has form, and that replica `self` shows. */
+const char *sim_prepared_fault(const struct sim_world *world, ord_node_id self, struct ord_span certificate);
+bool sim_prepared_has_vote(struct ord_span certificate, ord_node_id id);
+struct bft_view_change;
+const char *sim_change_fault(const struct sim_world *world, const struct bft_view_change *change,
+                             const struct ord_core_config *config);
+
 void sim_changes_deinit(struct sim_checker *checker);
 /* After each step: view, delivered and stable never go back; memory and queues are within their bounds. */
 void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after);

@@ -10,7 +10,7 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-enum { TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
+enum { TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
 
 struct sim_changes {
     struct sim_map by_digest; /* (first 8, next 8 bytes of the digest, sender) -> index + 1 */
@@ -34,7 +34,8 @@ static void remember(struct sim_replica *replica, struct ord_span message) {
     struct bft_view_change change;
     bool fresh;
     if (message.size == 0 || message.data[0] != BFT_VIEW_CHANGE || replica->process == NULL ||
-        bft_view_change_decode(&change, &replica->process->core_config, message) != ORD_OK)
+        bft_view_change_decode(&change, &replica->process->core_config, message) != ORD_OK ||
+        change.sender != replica->id)
         return;
     if (checker->changes == NULL)
         checker->changes = sim_alloc(sizeof(*checker->changes));
@@ -102,6 +103,9 @@ static const char *new_view_fault(struct sim_replica *replica, const struct bft_
             return "rests on a view change that does not verify";
         if (changes[i].view != view->view)
             return "rests on a view change of another view";
+        const char *fault = sim_change_fault(world, &changes[i], config);
+        if (fault != NULL)
+            return fault;
         if (changes[i].stable_seq > base)
             base = changes[i].stable_seq;
     }
@@ -132,12 +136,18 @@ void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t ke
     struct bft_new_view view;
     if (table == TABLE_VIEW_CHANGE && key == replica->id)
         remember(replica, bytes); /* said in this turn, perhaps after a new view that counts it */
-    if (replica->liar || world->failed || world->replica_count == 1 || table != TABLE_NEW_VIEW)
+    if (replica->liar || world->failed || world->replica_count == 1)
+        return;
+    const char *fault = table == TABLE_CERTIFICATE ? sim_prepared_fault(world, replica->id, bytes) : NULL;
+    if (fault != NULL)
+        sim_fail(world, "certificate: what replica %u keeps as prepared at seq %lu %s", replica->instance,
+                 (unsigned long) key, fault);
+    if (table != TABLE_NEW_VIEW)
         return;
     world->checker->new_views++;
-    const char *fault = bft_new_view_decode(&view, &replica->process->core_config, bytes) != ORD_OK
-                            ? "is malformed"
-                            : new_view_fault(replica, &view);
+    fault = bft_new_view_decode(&view, &replica->process->core_config, bytes) != ORD_OK
+                ? "is malformed"
+                : new_view_fault(replica, &view);
     if (fault != NULL)
         sim_fail(world, "new view: that of view %lu, which replica %u installs, %s", (unsigned long) view.view,
                  replica->instance, fault);

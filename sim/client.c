@@ -214,6 +214,27 @@ void sim_client_event(struct sim_world *world, const struct sim_event *event) {
                 sim_spread(&world->client_random, world->plan.client_every_us) + 1);
 }
 
+/* What a receipt says, held against the reference; NULL: it is so. */
+static const char *receipt_fault(const struct sim_world *world, const struct channel_receipt *receipt, uint32_t client,
+                                 uint64_t sequence) {
+    const struct sim_model *model = &world->checker->model;
+    struct ord_hash hash;
+    struct ord_span envelope = ord_span_of(NULL, 0);
+    if (receipt->header.height == 0 || receipt->header.height > model->block_count)
+        return "is of a block that there is not";
+    const struct sim_model_block *block = &model->blocks[receipt->header.height - 1];
+    channel_header_hash(&hash, &receipt->header);
+    if (!ord_hash_equal(&hash, &block->header_hash))
+        return "is of another block than the reference's";
+    struct ord_span left = sim_buffer_span(block->data);
+    for (uint32_t i = 0; i <= receipt->envelope_index; i++)
+        if (channel_batch_next(&envelope, &left) != ORD_OK)
+            return "is of an envelope that its block does not have";
+    if (!ord_span_equal(envelope, receipt->envelope) || !sim_model_ordered(model, client, sequence))
+        return "is of an envelope that stands elsewhere or nowhere";
+    return sim_certificate_fault(world, &receipt->certificate, false);
+}
+
 void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
     struct sim_client *client = &world->clients[event->target];
     struct sim_waiting *waiting = NULL;
@@ -224,11 +245,18 @@ void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
         return;
     struct channel_receipt receipt;
     const char *why = "malformed";
-    world->checker->receipts++;
     if (channel_receipt_decode(&receipt, sim_buffer_span(event->buffer)) != ORD_OK ||
         channel_receipt_verify(&receipt, world->config, &world->genesis_hash, &world->crypto.ops, &why) != ORD_OK) {
-        sim_fail(world, "receipt: what client %u got for sequence %lu does not verify: %s", event->target,
-                 (unsigned long) event->a, why);
+        if (!world->replicas[event->source].liar)
+            sim_fail(world, "receipt: what client %u got for sequence %lu does not verify: %s", event->target,
+                     (unsigned long) event->a, why);
+        return; /* it asks another */
+    }
+    world->checker->receipts++;
+    const char *fault = receipt_fault(world, &receipt, event->target, event->a);
+    if (fault != NULL) {
+        sim_fail(world, "receipt: what client %u takes for sequence %lu %s", event->target, (unsigned long) event->a,
+                 fault);
         return;
     }
     if (!client->liar && !ord_span_equal(receipt.envelope, sim_buffer_span(waiting->envelope)))

@@ -136,6 +136,9 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
     case SIM_FAULT_EMPTY_DISK:
         forget(world, victim, false);
         break;
+    case SIM_FAULT_AMBUSH:
+        sim_ambush_begin(world, victim->instance);
+        break;
     case SIM_FAULT_LOSS:
     case SIM_FAULT_DUPLICATE:
     case SIM_FAULT_REORDER:

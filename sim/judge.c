@@ -3,6 +3,7 @@
  * client who is not registered waits until what precedes it is executed. Checking signatures takes its time.
  */
 #include "channel/envelope.h"
+#include "sim/check.h"
 #include "sim/process.h"
 
 /* UNKNOWN_CLIENT: somebody is not registered in the executed state. Other errors: inadmissible. */
@@ -107,6 +108,8 @@ void sim_judge_drain(struct sim_process *process) {
                                              .seq = judgement.seq,
                                              .digest = judgement.digest,
                                              .admissible = !judgement.bad}};
+        if (judgement.bad)
+            sim_check_refused(process->replica, judgement.view, judgement.seq, &judgement.digest);
         sim_process_step(process, &event);
     }
 }

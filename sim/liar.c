@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/assert.h"
 #include "sim/client.h"
 #include "sim/liar_internal.h"
 
@@ -28,6 +29,11 @@ void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum sim_link kind
     const struct sim_event event = {
         .kind = SIM_LIE, .target = liar->instance, .a = kind, .b = to, .buffer = sim_buffer_hold(message)};
     sim_plan_event(liar->world, delay_us, &event);
+}
+
+void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash) {
+    const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
+    ORD_ASSERT(signer.sign(signer.context, out, hash) == ORD_OK);
 }
 
 static void keep(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct sim_buffer *message) {
@@ -74,6 +80,14 @@ static bool shun(struct sim_replica *liar, ord_node_id to, enum sim_link kind, s
     (void) kind;
     (void) message;
     return (liar->lies->shunned & ord_replica_bit(to)) != 0;
+}
+
+/* What is stable may then be known to the cores that saw its view changes, and to no node. */
+static bool whisper(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    (void) liar;
+    (void) to;
+    (void) message;
+    return kind == SIM_LINK_ATTESTATION || kind == SIM_LINK_CERTIFICATE;
 }
 
 /* Row V1 and its like: something old beside the new. */
@@ -132,6 +146,15 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
                           sim_lie_new_view, NULL, NULL},
     [SIM_LIE_HALF_VIEW] = {"half-view", "V10", "new views for one side only", sim_lie_half_view, NULL, NULL},
     [SIM_LIE_SPAM] = {"spam", "V2, V3", "asks for one view after the other", NULL, NULL, sim_lie_spam},
+    [SIM_LIE_FORGE] = {"forge", "V4, V5, T8", "certificates and view changes made up in others' names", sim_lie_forge,
+                       NULL, sim_lie_forge_relay},
+    [SIM_LIE_HOARD] = {"hoard", "V6, V7", "view changes with the oldest certificates that it ever saw", sim_lie_hoard,
+                       sim_hoard_received, sim_hoard_own},
+    [SIM_LIE_BODY] = {"body", "P10", "other batches than those that are asked for", sim_lie_body, NULL, NULL},
+    [SIM_LIE_ACCUSE] = {"accuse", "P1, P14", "evidence that is none, against the honest", NULL, NULL, sim_lie_accuse},
+    [SIM_LIE_RECEIPT] = {"receipt", "D3", "receipts for what was not ordered", NULL, NULL, NULL},
+    [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "attestations and certificates for nobody, but in view changes", whisper,
+                         NULL, NULL},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", sim_lie_slow, NULL, NULL},
 };
 
@@ -243,6 +266,18 @@ struct sim_buffer *sim_liar_envelope(struct sim_replica *replica) {
     return copy;
 }
 
+bool sim_liar_answers(const struct sim_replica *replica) {
+    return !replica->liar || has(replica, SIM_LIE_RECEIPT);
+}
+
+struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope) {
+    if (!has(replica, SIM_LIE_RECEIPT) || !lies_now(replica))
+        return NULL;
+    struct sim_buffer *lie = sim_forge_receipt(replica, envelope);
+    replica->world->lies += lie != NULL;
+    return lie;
+}
+
 /* ---- who lies ---- */
 
 /* Each bit in a quarter of the cases. */
@@ -288,6 +323,8 @@ void sim_liars_destroy(struct sim_world *world) {
         struct sim_liar *lies = world->replicas[i].lies;
         for (uint32_t j = 0; lies != NULL && j < SIM_KEPT; j++)
             sim_buffer_release(lies->kept[j].message);
+        for (uint32_t j = 0; lies != NULL && j < SIM_HOARD; j++)
+            sim_buffer_release(lies->hoard[j].certificate);
         free(lies);
     }
 }

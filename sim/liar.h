@@ -50,6 +50,12 @@ enum sim_behaviour_index {
     SIM_LIE_HALF_VIEW,
     SIM_LIE_SPAM,
     SIM_LIE_SLOW,
+    SIM_LIE_FORGE,
+    SIM_LIE_HOARD,
+    SIM_LIE_BODY,
+    SIM_LIE_ACCUSE,
+    SIM_LIE_RECEIPT,
+    SIM_LIE_WHISPER,
     SIM_BEHAVIOUR_COUNT
 };
 
@@ -70,5 +76,9 @@ bool sim_liar_censors(struct sim_replica *replica, const struct ord_hash *finger
 uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t open_height);
 /* Rows P8, P9: one more envelope for a batch; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_envelope(struct sim_replica *replica);
+/* Row D3: a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
+struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope);
+/* Does it answer clients at all? */
+bool sim_liar_answers(const struct sim_replica *replica);
 
 #endif

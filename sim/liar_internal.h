@@ -15,6 +15,15 @@ struct sim_kept {
     struct sim_buffer *message; /* NULL: empty */
 };
 
+#define SIM_HOARD 128
+
+/* A prepared certificate, its own or one that another showed. */
+struct sim_hoarded {
+    uint64_t view;
+    uint64_t seq;
+    struct sim_buffer *certificate; /* NULL: empty */
+};
+
 struct sim_liar {
     ord_replica_set side; /* who is told the other story */
     ord_replica_set shunned;
@@ -22,7 +31,18 @@ struct sim_liar {
     uint64_t mute_until_us;
     struct sim_kept kept[SIM_KEPT]; /* ring: what it said and heard */
     uint64_t kept_count;
+    struct sim_hoarded hoard[SIM_HOARD]; /* ring */
+    uint64_t hoard_count;
 };
+
+static inline const struct ord_core_config *sim_liar_config(const struct sim_replica *liar) {
+    return &liar->process->core_config;
+}
+static inline bool sim_liar_is_core(enum sim_link kind, const struct sim_buffer *message, uint8_t type) {
+    return kind == SIM_LINK_CORE && message->size > 0 && message->data[0] == type;
+}
+/* With its own key; it has no other. */
+void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash);
 
 /* As it is, now. */
 void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
@@ -49,11 +69,28 @@ void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum sim_l
 void sim_lie_usurp(struct sim_replica *liar);
 
 /* lies_view.c */
+/* A VIEW-CHANGE that says so, by the liar. The caller holds it. */
+struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint64_t stable_seq,
+                                   struct ord_span checkpoint, struct ord_span certificates, uint32_t count);
 bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
 bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
 bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
 void sim_lie_spam(struct sim_replica *liar);
 bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+
+/* lies_forge.c */
+/* Makes `out` a certificate of a strong quorum for `out->statement`: in others' names, or of the liar alone, many times. */
+void sim_forge_certificate(struct sim_replica *liar, struct channel_certificate *out, uint32_t count, bool repeated);
+bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_lie_forge_relay(struct sim_replica *liar);
+bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_hoard_received(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message);
+void sim_hoard_own(struct sim_replica *liar);
+
+/* lies_word.c */
+bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_lie_accuse(struct sim_replica *liar);
+struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span envelope);
 
 /* lies_other.c */
 void sim_lie_flood(struct sim_replica *liar);

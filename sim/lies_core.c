@@ -11,18 +11,9 @@
 #include "core/assert.h"
 #include "sim/liar_internal.h"
 
-static const struct ord_core_config *config_of(const struct sim_replica *liar) {
-    return &liar->process->core_config;
-}
-
-static void sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash) {
-    const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
-    ORD_ASSERT(signer.sign(signer.context, out, hash) == ORD_OK);
-}
-
 /* Signs and sends; the digest is the caller's, right or wrong. */
 static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft_pre_prepare *message) {
-    const struct ord_core_config *config = config_of(liar);
+    const struct ord_core_config *config = sim_liar_config(liar);
     const struct bft_statement statement = {.type = BFT_PRE_PREPARE,
                                             .view = message->view,
                                             .seq = message->seq,
@@ -31,7 +22,7 @@ static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft
     struct ord_hash hash;
     uint8_t head[BFT_PRE_PREPARE_SIZE];
     bft_statement_hash(&hash, config, &statement);
-    sign(liar, &message->signature, &hash);
+    sim_liar_sign(liar, &message->signature, &hash);
     bft_pre_prepare_encode(head, config, message);
     const struct ord_span parts[] = {ord_span_of(head, sizeof(head)), message->body};
     struct sim_buffer *buffer = sim_buffer_join(parts, 2);
@@ -40,7 +31,7 @@ static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft
 }
 
 static void say_list(struct sim_replica *liar, ord_node_id to, struct bft_vote_list *list) {
-    const struct ord_core_config *config = config_of(liar);
+    const struct ord_core_config *config = sim_liar_config(liar);
     uint8_t bytes[BFT_PREPARE_SIZE_MAX];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     if (list->type == BFT_PREPARE) {
@@ -48,7 +39,7 @@ static void say_list(struct sim_replica *liar, ord_node_id to, struct bft_vote_l
         struct ord_hash hash;
         bft_vote_tree_build(tree, config, list);
         bft_vote_tree_signed_hash(&hash, tree, config);
-        sign(liar, &list->signature, &hash);
+        sim_liar_sign(liar, &list->signature, &hash);
         free(tree);
     }
     bft_vote_list_encode(&writer, config, list);
@@ -58,14 +49,14 @@ static void say_list(struct sim_replica *liar, ord_node_id to, struct bft_vote_l
 static bool decode_pre_prepare(const struct sim_replica *liar, struct bft_pre_prepare *out, enum sim_link kind,
                                struct ord_span message) {
     return kind == SIM_LINK_CORE && liar->world->replica_count > 1 &&
-           bft_pre_prepare_decode(out, config_of(liar), message) == ORD_OK;
+           bft_pre_prepare_decode(out, sim_liar_config(liar), message) == ORD_OK;
 }
 
 static bool decode_list(const struct sim_replica *liar, struct bft_vote_list *out, enum sim_link kind,
                         struct ord_span message) {
     return kind == SIM_LINK_CORE && message.size > 0 &&
            (message.data[0] == BFT_PREPARE || message.data[0] == BFT_COMMIT) &&
-           bft_vote_list_decode(out, config_of(liar), message) == ORD_OK;
+           bft_vote_list_decode(out, sim_liar_config(liar), message) == ORD_OK;
 }
 
 /* Another batch than `body`, always the same for one body: none of its envelopes, and a marker or none. */
@@ -177,13 +168,13 @@ bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum sim_link kind
         return mutate_pre_prepare(liar, to, &pre_prepare);
     if (decode_list(liar, &list, kind, bytes))
         return mutate_list(liar, to, &list);
-    if (kind != SIM_LINK_CORE || bft_status_decode(&status, config_of(liar), bytes) != ORD_OK)
+    if (kind != SIM_LINK_CORE || bft_status_decode(&status, sim_liar_config(liar), bytes) != ORD_OK)
         return false;
     uint8_t out[BFT_STATUS_SIZE];
     status.delivered_seq = other_number(&liar->random, status.delivered_seq);
     status.stable_seq = sim_below(&liar->random, status.delivered_seq + 1);
     status.held[0] ^= (uint8_t) sim_roll(&liar->random);
-    bft_status_encode(out, config_of(liar), &status);
+    bft_status_encode(out, sim_liar_config(liar), &status);
     sim_liar_say(liar, to, SIM_LINK_CORE, ord_span_of(out, sizeof(out)));
     return true;
 }

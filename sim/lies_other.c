@@ -40,7 +40,12 @@ static void false_certificate(struct sim_replica *liar, ord_node_id to, struct o
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     if (channel_certificate_decode(&certificate, message) != ORD_OK)
         return;
-    switch (sim_below(&liar->random, 5)) {
+    switch (sim_below(&liar->random, 6)) {
+    case 5: /* as many signers as it takes, who are all itself, or did not sign */
+        certificate.statement.seq += 1 + sim_below(&liar->random, 20);
+        certificate.statement.state_digest.bytes[0] ^= 1;
+        sim_forge_certificate(liar, &certificate, certificate.count, sim_chance(&liar->random, 500000));
+        break;
     case 4: { /* its own word alone, for a state that never was */
         const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
         struct channel_attestation attestation;
@@ -131,15 +136,35 @@ void sim_lie_forward(struct sim_replica *liar) {
     sim_buffer_release(forged);
 }
 
+/* Row C2: a bit of some envelope is another, and headers and certificate are as they were. */
+static struct sim_buffer *other_data(struct sim_replica *liar, const struct sim_buffer *piece) {
+    struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(piece));
+    struct ord_reader reader = ord_reader_of(sim_buffer_span(piece));
+    (void) ord_read_u64(&reader);
+    struct ord_span left = ord_read_string(&reader, SIZE_MAX);
+    struct ord_span block;
+    if (reader.failed || channel_batch_next(&block, &left) != ORD_OK || block.size <= CHANNEL_HEADER_SIZE)
+        return copy;
+    size_t first = (size_t) (block.data - piece->data) + CHANNEL_HEADER_SIZE;
+    size_t at = first + (size_t) sim_below(&liar->random, block.size - CHANNEL_HEADER_SIZE);
+    copy->data[at] ^= (uint8_t) (1u << sim_below(&liar->random, 8));
+    return copy;
+}
+
 /* Rows C2, C4, C5: pieces and tails that are not what they should be, or never come. */
 bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
     if (kind != SIM_LINK_SYNC_BLOCKS && kind != SIM_LINK_SYNC_TAIL)
         return false;
     struct sim_buffer *copy;
     const struct sim_kept *kept;
-    switch (sim_below(&liar->random, 5)) {
+    switch (sim_below(&liar->random, 6)) {
     case 0:
         return true;
+    case 5:
+        if (kind == SIM_LINK_SYNC_TAIL)
+            return false;
+        copy = other_data(liar, message);
+        break;
     case 1:
         kept = sim_liar_kept(liar, kind);
         sim_liar_pass(liar, to, kind, kept == NULL ? message : kept->message);

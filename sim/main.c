@@ -21,6 +21,7 @@ struct arguments {
     uint64_t runs;
     double minutes;
     bool json;
+    bool stop;
     char again[512]; /* options that change what a seed means */
 };
 
@@ -56,6 +57,7 @@ static void print_help(void) {
         "  --seed S         the seed; with --runs or --minutes the first one, and the next ones follow it\n"
         "  --runs N         so many runs (1 with --seed, else 100)\n"
         "  --minutes M      so long\n"
+        "  --stop           at the first violation\n"
         "  --faults LIST    these kinds of fault instead of a draw: names with commas, \"all\" or \"none\"\n"
         "  --liars LIST     liars with these behaviours, as many as may lie: names with commas, \"all\" or \"none\"\n"
         "  --replicas N     so many replicas: 1 (solo), 4 to 16\n"
@@ -120,7 +122,7 @@ static void add_again(struct arguments *arguments, const char *option, const cha
              value == NULL ? "" : value);
 }
 
-enum choice { SEED = 1, RUNS, MINUTES, FAULTS, LIARS, REPLICAS, SECONDS, STEADY, TRACE, JSON, HELP };
+enum choice { SEED = 1, RUNS, MINUTES, FAULTS, LIARS, REPLICAS, SECONDS, STEADY, TRACE, JSON, STOP, HELP };
 
 static const struct option long_options[] = {
     {"seed", required_argument, NULL, SEED},
@@ -133,6 +135,7 @@ static const struct option long_options[] = {
     {"steady", no_argument, NULL, STEADY},
     {"trace", no_argument, NULL, TRACE},
     {"json", no_argument, NULL, JSON},
+    {"stop", no_argument, NULL, STOP},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -184,6 +187,9 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         return true;
     case JSON:
         arguments->json = true;
+        return true;
+    case STOP:
+        arguments->stop = true;
         return true;
     case HELP:
         print_help();
@@ -313,7 +319,7 @@ int main(int argc, char **argv) {
     if (!arguments.json)
         printf("ordain-sim: first seed %" PRIu64 "\n", first_seed);
     fflush(stdout);
-    for (uint64_t i = 0; i < arguments.runs; i++) {
+    for (uint64_t i = 0; i < arguments.runs && !(arguments.stop && totals.violations > 0); i++) {
         if (arguments.minutes > 0 && seconds_now() - begin_s >= arguments.minutes * 60)
             break;
         struct sim_options options = arguments.options;

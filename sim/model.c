@@ -12,6 +12,7 @@
 
 void sim_model_init(struct sim_model *model, const struct channel_config *config, const struct ord_hash *genesis_hash) {
     *model = (struct sim_model) {.config = config, .genesis_hash = *genesis_hash};
+    sim_model_state_init(model);
 }
 
 void sim_model_deinit(struct sim_model *model) {
@@ -24,6 +25,7 @@ void sim_model_deinit(struct sim_model *model) {
     free(model->blocks);
     free(model->data);
     free(model->leaves);
+    free(model->ordered);
 }
 
 void sim_model_batch_digest(uint64_t out[2], struct ord_span batch) {
@@ -137,9 +139,12 @@ static void execute(struct sim_model *model, struct ord_span envelope, uint64_t 
         close_block(model, seq);
     if (item->registration) {
         model->registered[item->party] = true;
-        model->client_count++;
+        model->parties[model->client_count++] = item->party;
     } else {
         (void) sim_map_insert(&model->seen, &fresh, item->party, item->sequence, 0);
+        model->ordered =
+            sim_grow(model->ordered, &model->ordered_capacity, model->ordered_count, sizeof(*model->ordered));
+        model->ordered[model->ordered_count++] = (struct sim_ordered) {item->party, item->sequence};
         if (item->sequence > model->highest[item->party])
             model->highest[item->party] = item->sequence;
     }

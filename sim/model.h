@@ -28,6 +28,11 @@ struct sim_model_block {
     uint64_t last_seq;
 };
 
+struct sim_ordered {
+    uint32_t party;
+    uint64_t sequence;
+};
+
 /* After a seq. */
 struct sim_model_seq {
     uint64_t batch[2]; /* two digests of the batch */
@@ -52,10 +57,15 @@ struct sim_model {
     size_t block_count;
     size_t block_capacity;
 
+    struct ord_hash config_hash;
     uint32_t client_count;
+    uint32_t parties[SIM_PARTIES]; /* in the order of registration */
     bool registered[SIM_PARTIES];
     uint64_t highest[SIM_PARTIES];
     struct sim_map seen; /* (party, sequence, 0) */
+    struct sim_ordered *ordered;
+    size_t ordered_count;
+    size_t ordered_capacity;
 
     /* the open block */
     uint8_t *data;
@@ -76,6 +86,9 @@ void sim_model_deinit(struct sim_model *model);
 void sim_model_made(struct sim_model *model, struct ord_span envelope, const struct sim_item *item);
 /* The next seq's batch. */
 void sim_model_apply(struct sim_model *model, struct ord_span batch);
+/* What the channel's digest must be now. */
+void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out);
+void sim_model_state_init(struct sim_model *model);
 void sim_model_batch_digest(uint64_t out[2], struct ord_span batch);
 static inline bool sim_model_ordered(const struct sim_model *model, uint32_t party, uint64_t sequence) {
     return sequence == 0 ? model->registered[party] : sim_map_find(&model->seen, party, sequence, 0) != NULL;

@@ -8,7 +8,9 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum si
     struct sim_path *path = &world->paths[from * world->instance_count + to];
     struct sim_random *random = &world->network_random;
     world->messages_sent++;
-    if (path->cut || (!world->healed && sim_chance(random, world->plan.loss_ppm))) {
+    if (path->cut ||
+        sim_ambush_takes(world, world->replicas[from].id, world->replicas[to].id, kind, sim_buffer_span(buffer)) ||
+        (!world->healed && sim_chance(random, world->plan.loss_ppm))) {
         world->messages_lost++;
         return;
     }
@@ -45,6 +47,7 @@ bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us) {
 }
 
 void sim_network_heal(struct sim_world *world) {
+    sim_ambush_end(world);
     for (uint32_t i = 0; i < world->instance_count * world->instance_count; i++) {
         world->paths[i].cut = false;
         if (world->paths[i].clogged_until > world->now_us)

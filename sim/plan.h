@@ -22,7 +22,8 @@
     X(DISK_FULL, "disk-full", "a replica takes nothing in for a while")                                                \
     X(OLD_IMAGE, "old-image", "a replica starts again from an old image of its disk")                                  \
     X(EMPTY_DISK, "empty-disk", "a replica's disk is found damaged and replaced by an empty one")                      \
-    X(CLIENTS, "clients", "clients lie: two bodies for a sequence, far sequences, forged signatures, junk")
+    X(CLIENTS, "clients", "clients lie: two bodies for a sequence, far sequences, forged signatures, junk")            \
+    X(AMBUSH, "ambush", "one replica alone prepares, and is away until others have prepared something else")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text, what) SIM_FAULT_##name,

@@ -101,7 +101,7 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
         process->wake_at_ms = effect->wake.at_ms;
         break;
     case ORD_EFFECT_SYNC:
-        sim_sync_wanted(process, effect->sync.seq);
+        sim_sync_wanted(process, effect->sync.seq, effect->sync.certificate);
         break;
     case ORD_EFFECT_LEADER:
         process->leader = effect->leader.leader;
@@ -225,7 +225,7 @@ static void send_all(struct sim_process *process) {
         struct sim_send *send = &process->outbox[i];
         uint64_t delay_us;
         if (send->to == 0) {
-            if (!replica->liar && sim_network_client_delay(world, &delay_us)) {
+            if (sim_liar_answers(replica) && sim_network_client_delay(world, &delay_us)) {
                 const struct sim_event event = {.kind = SIM_REPLY,
                                                 .target = send->client,
                                                 .source = replica->instance,

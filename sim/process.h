@@ -205,12 +205,14 @@ void sim_attest_tick(struct sim_process *process);
 uint64_t sim_attest_due_ms(const struct sim_process *process);
 void sim_attest_received(struct sim_process *process, ord_node_id from, struct ord_span bytes);
 void sim_attest_certificate_received(struct sim_process *process, struct ord_span bytes);
+/* The core shows a stable checkpoint that is ahead of us; empty: it shows none. */
+void sim_attest_shown(struct sim_process *process, struct ord_span bytes);
 const struct sim_point *sim_attest_find(const struct sim_process *process, uint64_t seq);
 size_t sim_points_encode(const struct sim_attest *attest, uint8_t *out);
 ORD_MUST_USE enum ord_err sim_points_decode(struct sim_attest *attest, struct ord_span bytes);
 
 /* sync.c */
-void sim_sync_wanted(struct sim_process *process, uint64_t seq);
+void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate);
 void sim_sync_tick(struct sim_process *process);
 uint64_t sim_sync_due_ms(const struct sim_process *process);
 void sim_sync_request_received(struct sim_process *process, ord_node_id from, struct ord_span bytes);

@@ -106,6 +106,10 @@ static void answer(struct sim_process *process, uint32_t client, uint64_t sequen
 void sim_request_submitted(struct sim_process *process, uint32_t client, uint64_t sequence,
                            struct sim_buffer *envelope) {
     enum sim_answer result = admit(process, sim_buffer_span(envelope), false);
+    struct sim_buffer *lie = sim_liar_receipt(process->replica, sim_buffer_span(envelope));
+    if (lie != NULL)
+        answer(process, client, sequence, SIM_ANSWER_RECEIPT, sim_buffer_span(lie));
+    sim_buffer_release(lie);
     answer(process, client, sequence, result, ord_span_of(NULL, 0));
     if (result != SIM_ANSWER_ACCEPTED)
         return;

@@ -46,8 +46,9 @@ static void next_source(struct sim_process *process) {
         process->sync.source = (process->sync.source + 1) % count;
 }
 
-void sim_sync_wanted(struct sim_process *process, uint64_t seq) {
+void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate) {
     struct sim_sync *sync = &process->sync;
+    sim_attest_shown(process, certificate);
     const struct channel_certificate *stable = &process->attest.stable;
     if (sync->active || stable->count == 0 || stable->statement.seq < seq ||
         stable->statement.seq <= channel_applied_seq(process->channel))
@@ -80,7 +81,7 @@ void sim_sync_tick(struct sim_process *process) {
     if (!sync->active && sync->between) { /* cut off by a crash: goes on as soon as there is a target */
         const struct channel_certificate *stable = &process->attest.stable;
         if (stable->count > 0 && stable->statement.height >= channel_height(process->channel))
-            sim_sync_wanted(process, 0);
+            sim_sync_wanted(process, 0, ord_span_of(NULL, 0));
         return;
     }
     if (!sync->active)
@@ -193,7 +194,7 @@ static void piece_keep(struct sim_process *process, const struct piece *piece) {
     sim_request_sweep(process);
     if (process->ended || piece->header_count > 0)
         return;
-    sim_check_certificate(process->replica, &piece->certificate, channel_weak_quorum(process->world->config));
+    sim_check_certificate(process->replica, &piece->certificate, false);
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &piece->certificate);
     sim_process_write(process, SIM_WRITE_CERTIFICATE, piece->certificate.statement.height, ord_span_of(bytes, size));

@@ -64,6 +64,15 @@ struct sim_path {
     bool cut;
 };
 
+/* ambush.c */
+struct sim_ambush {
+    uint8_t stage; /* 0: none is laid */
+    ord_node_id victim;
+    ord_node_id struck; /* ORD_NO_NODE: none yet */
+    uint64_t view;      /* of the last step */
+    uint64_t until_us;
+};
+
 struct sim_client;
 struct sim_checker;
 
@@ -87,6 +96,7 @@ struct sim_world {
     uint32_t replica_count;  /* ids */
     uint32_t instance_count; /* >= replica_count: twins follow */
     struct sim_replica *replicas;
+    struct sim_ambush ambush;
     struct sim_path *paths; /* instance x instance */
     struct sim_client *clients;
     struct sim_checker *checker;
@@ -130,6 +140,12 @@ void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_
 /* To and from clients; false: lost. */
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
 void sim_network_heal(struct sim_world *world);
+
+/* ambush.c: does it take this message away? */
+void sim_ambush_begin(struct sim_world *world, uint32_t victim);
+void sim_ambush_end(struct sim_world *world);
+bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to, enum sim_link kind,
+                      struct ord_span message);
 
 /* faults.c */
 void sim_faults_begin(struct sim_world *world);

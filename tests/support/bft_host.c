@@ -164,6 +164,7 @@ static void carry_out(struct host *host, const struct ord_effect *effect) {
         break;
     case ORD_EFFECT_SYNC:
         host->sync_seq = effect->sync.seq;
+        ORD_ASSERT(effect->sync.certificate.size > 0); /* the node may know of it by nothing else */
         break;
     case ORD_EFFECT_REJECT:
         host->reject_count++;

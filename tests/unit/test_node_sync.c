@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bft/view_message.h"
 #include "node/answer.h"
 #include "tests/support/test_main.h"
 
@@ -163,6 +164,54 @@ static bool somebody_is_asked(struct node_world *world) {
         if (node_world_queued(world, NULL, node_world_other(world, i), LINK_SYNC_REQUEST) > 0)
             return true;
     return false;
+}
+
+static void send_view_change(struct node_world *world, ord_node_id from, uint64_t view,
+                             const struct channel_certificate *checkpoint) {
+    static uint8_t bytes[4096];
+    uint8_t certificate[CHANNEL_CERTIFICATE_SIZE_MAX];
+    struct ord_core_config config = world->replica->core_config;
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    struct ord_hash hash;
+    struct ord_signature signature;
+    size_t count_at;
+    config.self = from;
+    bft_view_change_begin(&writer, &count_at, &config, view, checkpoint->statement.seq,
+                          ord_span_of(certificate, channel_certificate_encode(certificate, checkpoint)));
+    bft_view_change_end(&writer, count_at, 0, &hash, &config, view);
+    assert_ok(world->signers[from].sign(world->signers[from].context, &signature, &hash));
+    ord_write_signature(&writer, &signature);
+    assert_ok(ord_writer_finish(&writer));
+    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+}
+
+/* The others' cores may know a checkpoint by a view change too, and then no node of theirs has its certificate to pass on. */
+static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    node_chain_plan(&world);
+    node_world_write(&world);
+    node_world_start(&world);
+    node_chain_make(&chain, &world, 19, 100);
+    world.replica->housekeeping_ms = UINT64_MAX;
+    uint64_t view = 1;
+    while (bft_primary(&world.replica->core_config, view) != world.self)
+        view++; /* a view that ours makes itself out of what the others sent */
+    for (uint32_t i = 0; i < 3; i++)
+        send_view_change(&world, node_world_other(&world, i), view, &chain.target);
+    node_world_until(&world, somebody_is_asked, "asked for blocks");
+    struct ord_span request;
+    ord_node_id source = node_chain_asked(&chain, &request);
+    assert_true(ord_span_equal(request, request_of(SYNC_BLOCKS, 1, 19, 20)));
+    node_chain_send_piece(&chain, source, 1, 19);
+    node_world_turn(&world, 0);
+    node_chain_send_tail(&chain, source, true);
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    assert_int_equal(world.replica->attest.stable.statement.seq, 20);
+    end(&world, &chain);
 }
 
 /* Nobody has it: whoever says so at once must not be asked at once again. */
@@ -341,6 +390,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__comes_to_the_certified_state),
+    cmocka_unit_test(sync__goes_by_a_checkpoint_that_only_view_changes_tell_of),
     cmocka_unit_test(sync__waits_for_the_tick_where_a_source_has_nothing),
     cmocka_unit_test(sync__replaces_a_source_that_lies),
     cmocka_unit_test(sync__takes_no_block_beyond_the_target),

@@ -1,0 +1,175 @@
+/*
+ * Lies that somebody asked for: batches that are not the ones wanted, statements that convict nobody, receipts for what is in no
+ * block.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/proof.h"
+#include "channel/receipt.h"
+#include "core/assert.h"
+#include "crypto/hash.h"
+#include "sim/liar_internal.h"
+
+/* Another batch under the seq that was asked for: of nothing but a version, an old one, or the right one with some bytes changed. */
+bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+    struct bft_body_message body;
+    struct bft_pre_prepare old;
+    static const uint8_t nothing[13] = {1};
+    uint8_t header[BFT_BODY_SIZE];
+    if (!sim_liar_is_core(kind, message, BFT_BODY) ||
+        bft_body_decode(&body, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK)
+        return false;
+    const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_CORE);
+    struct sim_buffer *scratch = sim_liar_scratch(liar, body.body);
+    uint64_t how = sim_below(&liar->random, 3);
+    if (how == 0 && kept != NULL && sim_liar_is_core(kept->kind, kept->message, BFT_PRE_PREPARE) &&
+        bft_pre_prepare_decode(&old, sim_liar_config(liar), sim_buffer_span(kept->message)) == ORD_OK)
+        body.body = old.body;
+    else if (how == 1 && scratch->size > 0)
+        body.body = sim_buffer_span(scratch);
+    else
+        body.body = ord_span_of(nothing, sizeof(nothing));
+    bft_body_encode(header, sim_liar_config(liar), &body);
+    const struct ord_span parts[] = {ord_span_of(header, sizeof(header)), body.body};
+    struct sim_buffer *lie = sim_buffer_join(parts, 2);
+    sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
+    sim_buffer_release(lie);
+    sim_buffer_release(scratch);
+    return true;
+}
+
+/* ---- evidence ---- */
+
+/* A PRE-PREPARE that somebody sent it, as a statement that stands alone. 0: none came up. */
+static size_t statement_of(struct sim_replica *liar, uint8_t out[BFT_SIGNED_VOTE_SIZE_MAX],
+                           struct bft_statement *statement, struct bft_proof *proof) {
+    for (uint32_t tries = 0; tries < 16; tries++) {
+        const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_CORE);
+        struct bft_pre_prepare message;
+        if (kept == NULL || !sim_liar_is_core(kept->kind, kept->message, BFT_PRE_PREPARE) || kept->from == liar->id ||
+            bft_pre_prepare_decode(&message, sim_liar_config(liar), sim_buffer_span(kept->message)) != ORD_OK)
+            continue;
+        *statement = (struct bft_statement) {.type = BFT_PRE_PREPARE,
+                                             .view = message.view,
+                                             .seq = message.seq,
+                                             .digest = message.digest,
+                                             .sender = message.sender};
+        *proof = bft_proof_alone(&message.signature);
+        return bft_signed_encode(out, sim_liar_config(liar), statement, proof);
+    }
+    return 0;
+}
+
+static void say_evidence(struct sim_replica *liar, struct ord_span first, struct ord_span second) {
+    uint8_t bytes[BFT_EVIDENCE_SIZE_MAX];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    uint64_t view = sim_process_status(liar->process).view;
+    bft_header_write(&writer, sim_liar_config(liar), BFT_EVIDENCE, view, liar->id);
+    ord_write_string(&writer, first);
+    ord_write_span(&writer, second);
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
+    sim_liar_say_all(liar, SIM_LINK_CORE, ord_writer_span(&writer));
+}
+
+static void say_witness(struct sim_replica *liar, struct ord_span statement) {
+    uint8_t bytes[BFT_WITNESS_SIZE_MAX];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    uint64_t view = sim_process_status(liar->process).view;
+    bft_header_write(&writer, sim_liar_config(liar), BFT_WITNESS, view, liar->id);
+    ord_write_span(&writer, statement);
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
+    sim_liar_say_all(liar, SIM_LINK_CORE, ord_writer_span(&writer));
+}
+
+/* One statement twice; two about different things; one of them changed, under its own signature or under the liar's. */
+void sim_lie_accuse(struct sim_replica *liar) {
+    uint8_t first[BFT_SIGNED_VOTE_SIZE_MAX];
+    uint8_t second[BFT_SIGNED_VOTE_SIZE_MAX];
+    struct bft_statement a;
+    struct bft_statement b;
+    struct bft_proof proof;
+    if (liar->world->replica_count == 1)
+        return;
+    size_t first_size = statement_of(liar, first, &a, &proof);
+    if (first_size == 0)
+        return;
+    const struct ord_span span = ord_span_of(first, first_size);
+    uint64_t how = sim_below(&liar->random, 5);
+    if (how == 0) {
+        say_witness(liar, span);
+    } else if (how == 1) {
+        say_evidence(liar, span, span);
+    } else if (how == 2) {
+        size_t size = statement_of(liar, second, &b, &proof);
+        if (size > 0)
+            say_evidence(liar, span, ord_span_of(second, size));
+    } else {
+        struct ord_hash hash;
+        a.digest.bytes[0] ^= 1;
+        bft_statement_hash(&hash, sim_liar_config(liar), &a);
+        if (how == 3)
+            sim_liar_sign(liar, &proof.signature, &hash);
+        size_t size = bft_signed_encode(second, sim_liar_config(liar), &a, &proof);
+        say_evidence(liar, span, ord_span_of(second, size));
+        say_witness(liar, ord_span_of(second, size));
+    }
+}
+
+/* ---- receipts (row D3) ---- */
+
+/* In the place of an envelope of a real block: the path does not lead from it to the root. */
+static void put_in_place(struct sim_replica *liar, struct channel_receipt *out, uint64_t height) {
+    const struct sim_disk *disk = &liar->disk;
+    struct ord_span block = sim_buffer_span(disk->blocks.items[height - 1]);
+    struct ord_span left = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+    const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
+    struct ord_hash *leaves = sim_alloc((out->header.envelope_count + 1) * sizeof(*leaves));
+    struct ord_span bytes;
+    size_t path_size;
+    for (uint32_t i = 0; channel_batch_next(&bytes, &left) == ORD_OK; i++)
+        ord_merkle_leaf(&merkle, &leaves[i], bytes);
+    out->envelope_index = (uint32_t) sim_below(&liar->random, out->header.envelope_count);
+    ord_merkle_path(&merkle, out->path, &path_size, leaves, out->header.envelope_count, out->envelope_index);
+    out->path_size = (uint32_t) path_size;
+    free(leaves);
+}
+
+/* A block of its own with nothing else in it, and a certificate that nobody else signed. */
+static void make_block(struct sim_replica *liar, struct channel_receipt *out) {
+    out->header.data_root = out->leaf;
+    out->header.envelope_count = 1;
+    out->header.transaction_count = 1;
+    out->header.byte_count = out->envelope.size;
+    channel_header_hash(&out->certificate.statement.header_hash, &out->header);
+    bool alone = sim_chance(&liar->random, 300000);
+    sim_forge_certificate(liar, &out->certificate, alone ? 1 : liar->world->plan.faulty_max + 1,
+                          alone || sim_chance(&liar->random, 500000));
+}
+
+struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span envelope) {
+    const struct sim_disk *disk = &liar->disk;
+    struct channel_receipt receipt = {.envelope = envelope};
+    const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
+    uint64_t height;
+    if (disk->blocks.count == 0)
+        return NULL;
+    const struct sim_buffer *certificate =
+        sim_disk_certificate(disk, &height, 1 + sim_below(&liar->random, disk->blocks.count));
+    if (certificate == NULL || height > disk->blocks.count ||
+        channel_certificate_decode(&receipt.certificate, sim_buffer_span(certificate)) != ORD_OK ||
+        channel_header_decode(&receipt.header,
+                              ord_span_of(disk->blocks.items[height - 1]->data, CHANNEL_HEADER_SIZE)) != ORD_OK)
+        return NULL;
+    ord_merkle_leaf(&merkle, &receipt.leaf, envelope);
+    if (sim_chance(&liar->random, 500000))
+        put_in_place(liar, &receipt, height);
+    else
+        make_block(liar, &receipt);
+    size_t size = channel_receipt_size(&receipt);
+    struct ord_writer writer = ord_writer_of(sim_alloc(size), size);
+    ORD_ASSERT(channel_receipt_encode(&writer, &receipt) == ORD_OK);
+    struct sim_buffer *lie = sim_buffer_create(ord_writer_span(&writer));
+    free(writer.data);
+    return lie;
+}

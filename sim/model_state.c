@@ -1,0 +1,106 @@
+/*
+ * The state digest out of what the reference knows: docs/formats.md, "Client record" and "State digest", word by word.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "crypto/hash.h"
+#include "sim/model.h"
+
+enum { WINDOW = 4096, RECORD = 607 };
+
+static void put(uint8_t **out, const void *data, size_t size) {
+    memcpy(*out, data, size);
+    *out += size;
+}
+
+static void put_number(uint8_t **out, uint64_t value, uint32_t size) {
+    for (uint32_t i = 0; i < size; i++)
+        *(*out)++ = (uint8_t) (value >> 8 * (size - 1 - i));
+}
+
+/* The tag, a NUL, the bytes. */
+static void tagged(struct ord_hash *out, const char *tag, const void *data, size_t size) {
+    const struct ord_span parts[] = {ord_span_of(tag, strlen(tag) + 1), ord_span_of(data, size)};
+    crypto_sha256(out, parts, 2);
+}
+
+/* Parsed once: it takes long. */
+static const struct crypto_identity *parsed_of(uint32_t party) {
+    static struct crypto_identity parsed[SIM_PARTIES];
+    static bool known[SIM_PARTIES];
+    const struct sim_identity *identity = &sim_identities_get()->parties[party];
+    if (!known[party])
+        ORD_ASSERT(crypto_identity_parse(&parsed[party], ord_span_of(identity->cert, identity->cert_size)) == ORD_OK);
+    known[party] = true;
+    return &parsed[party];
+}
+
+static void leaf_of(struct ord_hash *out, const struct sim_model *model, uint32_t party) {
+    const struct crypto_identity *parsed = parsed_of(party);
+    uint8_t record[RECORD] = {0};
+    uint8_t *at = record;
+    uint32_t org_index = 0;
+    while (strcmp(model->config->orgs[org_index].name, parsed->organisation) != 0)
+        org_index++;
+    put_number(&at, 1, 1);
+    put(&at, sim_identities_get()->parties[party].fingerprint.bytes, ORD_HASH_SIZE);
+    put(&at, parsed->key.bytes, ORD_PUBLIC_KEY_SIZE);
+    put_number(&at, org_index, 4);
+    put_number(&at, parsed->role, 1);
+    put_number(&at, (uint64_t) parsed->not_before_s, 8);
+    put_number(&at, (uint64_t) parsed->not_after_s, 8);
+    put_number(&at, model->highest[party], 8);
+    for (size_t i = 0; i < model->ordered_count; i++) {
+        uint64_t sequence = model->ordered[i].sequence;
+        if (model->ordered[i].party == party && sequence + WINDOW > model->highest[party])
+            at[sequence % WINDOW / 8] |= (uint8_t) (1u << sequence % 8);
+    }
+    tagged(out, "ordain/client/v1", record, sizeof(record));
+}
+
+/* Of `width` places, the first of them `first`; places that nobody has yet are zeros. */
+static void clients_root(struct ord_hash *out, const struct sim_model *model, uint32_t first, uint32_t width) {
+    struct ord_hash children[2];
+    static const uint8_t node = 1;
+    if (width == 1) {
+        memset(out, 0, sizeof(*out));
+        if (first < model->client_count)
+            leaf_of(out, model, model->parties[first]);
+        return;
+    }
+    clients_root(&children[0], model, first, width / 2);
+    clients_root(&children[1], model, first + width / 2, width / 2);
+    const struct ord_span parts[] = {ord_span_of(&node, 1), ord_span_of(children, sizeof(children))};
+    crypto_sha256(out, parts, 2);
+}
+
+void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out) {
+    struct ord_hash clients;
+    struct ord_hash open;
+    uint8_t bytes[8 + 4 * ORD_HASH_SIZE + 8];
+    uint8_t *at = bytes;
+    uint32_t width = 1;
+    while (width < model->config->clients_max)
+        width *= 2;
+    clients_root(&clients, model, 0, width);
+    tagged(&open, "ordain/open/v1", model->leaves, model->leaf_count * ORD_HASH_SIZE);
+    const struct ord_hash *head =
+        model->block_count == 0 ? &model->genesis_hash : &model->blocks[model->block_count - 1].header_hash;
+    put_number(&at, model->block_count, 8);
+    put(&at, head->bytes, ORD_HASH_SIZE);
+    put(&at, clients.bytes, ORD_HASH_SIZE);
+    put(&at, open.bytes, ORD_HASH_SIZE);
+    put(&at, model->config_hash.bytes, ORD_HASH_SIZE);
+    put_number(&at, model->config->epoch, 8);
+    tagged(out, "ordain/state/v1", bytes, sizeof(bytes));
+}
+
+void sim_model_state_init(struct sim_model *model) {
+    uint8_t *data = sim_alloc(CHANNEL_CONFIG_BYTES_MAX);
+    struct ord_writer writer = ord_writer_of(data, CHANNEL_CONFIG_BYTES_MAX);
+    ORD_ASSERT(channel_config_encode(model->config, &writer) == ORD_OK);
+    tagged(&model->config_hash, "ordain/config/v1", writer.data, writer.size);
+    free(data);
+}
