@@ -281,12 +281,16 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     if (!core->started && event->type != ORD_EVENT_START)
         return ORD_ERR_WRONG_STATE;
     uint64_t before_ms = core->now_ms;
-    if (event->now_ms > core->now_ms)
+    struct bft_ratchet_clock clock = core->ratchet.clock;
+    if (event->now_ms > core->now_ms) {
+        bft_ratchet_pass(core, event->now_ms);
         core->now_ms = event->now_ms;
+    }
     bft_effects_reset(core);
     enum ord_err err = dispatch(core, event);
     if (err != ORD_OK) {
         core->now_ms = before_ms;
+        core->ratchet.clock = clock;
         return err;
     }
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);

@@ -102,6 +102,13 @@ struct bft_pace {
     bool measured;
     uint64_t wait_ms; /* in the request pool, on average */
     uint64_t rate;    /* envelopes a second */
+    bool idle;        /* of a window: for most of the time in which work waited nothing was proposed */
+};
+
+/* Of a window. */
+struct bft_ratchet_clock {
+    uint64_t waiting_ms; /* work waited */
+    uint64_t idle_ms;    /* of that: there was no proposal for the next seq */
 };
 
 struct bft_ratchet {
@@ -109,11 +116,13 @@ struct bft_ratchet {
     uint64_t envelopes;
     uint64_t waits;
     uint64_t wait_sum_ms;
-    uint32_t slow_windows;                  /* in a row */
-    struct bft_pace own;                    /* of this view: of all its windows */
-    struct bft_pace good;                   /* of those that were not slow */
-    struct bft_pace views[ORD_REPLICA_MAX]; /* of the last replica_count views in which anything was measured */
-    uint64_t view_next;
+    struct bft_ratchet_clock clock;
+    uint32_t windows;                     /* of this view, before this one */
+    uint32_t slow_windows;                /* in a row */
+    struct bft_pace own;                  /* of this view: of all its windows */
+    struct bft_pace good;                 /* of those that were not slow */
+    struct bft_pace led[ORD_REPLICA_MAX]; /* of each replica's last view in which anything was measured */
+    ord_node_id leader;                   /* of this view */
 };
 
 /* What a set of view changes makes of one seq. */
@@ -301,6 +310,8 @@ uint64_t bft_suspect_deadline(const struct ord_core *core);
 
 /* ratchet.c: is the primary slower than others were? */
 void bft_ratchet_view(struct ord_core *core);
+/* Time goes on to `now_ms`; all else is as it was since core->now_ms. */
+void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms);
 void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms);
 bool bft_ratchet_slow(const struct ord_core *core);
 

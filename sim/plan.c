@@ -109,9 +109,12 @@ static void draw_liars(struct sim_plan *plan, struct sim_random *random, const s
     }
 }
 
-/* Moderate load of a healthy channel with the default knobs of a configuration. */
-static void calm(struct sim_plan *plan) {
+/* Moderate load of a channel with the default knobs of a configuration: healthy, but for the liars that were asked for. */
+static void calm(struct sim_plan *plan, const struct sim_options *options) {
     *plan = (struct sim_plan) {
+        .behaviours = options->liars_given ? plan->behaviours : 0,
+        .liar_count = options->liars_given ? plan->liar_count : 0,
+        .lie_ppm = 1000000,
         .replica_count = plan->replica_count,
         .faulty_max = plan->faulty_max,
         .window = 256,
@@ -149,5 +152,5 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     draw_machines(out, &random);
     draw_liars(out, &random, options);
     if (options->calm)
-        calm(out);
+        calm(out, options);
 }

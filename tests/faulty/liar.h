@@ -19,6 +19,7 @@
     X(split, "P1", "the same, and nobody gets both")                                                                   \
     X(mute, "P2", "sends one more PRE-PREPARE, to 2f backups, and then no message of its core to anybody")             \
     X(delay, "P3", "holds every PRE-PREPARE back for most of the request timeout")                                     \
+    X(dawdle, "P3", "holds every PRE-PREPARE back for half of the request timeout")                                    \
     X(skip, "P5", "proposes beyond the window")                                                                        \
     X(censor, "P7", "neither proposes nor forwards what the first client that it saw submits")                         \
     X(bad_batch, "P8", "proposes an envelope with a bad signature")                                                    \
