@@ -271,6 +271,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
         return ORD_OK;
     case ORD_EVENT_APPLIED: /* that it was executed is told again by ATTESTED, once it is proven */
         bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
+        bft_useless_applied(core, event->applied.seq, event->applied.useful_seq);
         return ORD_OK;
     }
     return ORD_ERR_INVALID;

@@ -170,7 +170,9 @@ struct ord_core {
     uint64_t choice_base_seq;
     uint32_t choice_count;
     struct bft_ratchet ratchet;
-    bool look_again; /* view changes or new views came: FLUSH looks whether a view can be installed */
+    uint64_t useful_seq; /* last seq that was of use, as far as this primary is to blame */
+    uint64_t useless;    /* batches of its own that were of none, since then */
+    bool look_again;     /* view changes or new views came: FLUSH looks whether a view can be installed */
     ord_replica_set
         distrusted;          /* their view changes want batches that nobody gives: the new primary does without them */
     uint64_t fetch_since_ms; /* of the oldest batch that is wanted; 0: none is */
@@ -314,6 +316,12 @@ void bft_ratchet_view(struct ord_core *core);
 void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms);
 void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms);
 bool bft_ratchet_slow(const struct ord_core *core);
+
+/* useless.c: does the primary order anything that is of use? */
+/* `seq` was executed; `useful_seq` is the last that was of use. */
+void bft_useless_applied(struct ord_core *core, uint64_t seq, uint64_t useful_seq);
+/* More than an honest primary can order in a row. */
+bool bft_useless_many(const struct ord_core *core);
 
 /* witness.c: what one replica knows of a primary that contradicts itself, others must know too */
 /* After a PRE-PREPARE or a PREPARE: tells those who prepared another batch what the primary said to us. */

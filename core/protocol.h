@@ -101,6 +101,7 @@ struct ord_event {
             uint32_t envelopes;   /* that were executed since the last APPLIED, and not dropped */
             uint32_t waits;       /* of them those that stood in this replica's pool: */
             uint64_t wait_sum_ms; /* for so long together, since there is this leader */
+            uint64_t useful_seq; /* the last in which an envelope was executed or a block closed; 0: none since START */
         } applied;
         struct {
             uint64_t seq;

@@ -98,6 +98,8 @@ static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch
     count_add(&replica->counters.batches_executed, 1);
     count_add(&replica->counters.envelopes_accepted, applied.accepted);
     replica->executed += applied.accepted;
+    if (applied.accepted > 0 || applied.blocks > 0)
+        replica->useful_seq = seq;
     count_add(&replica->counters.envelopes_duplicate, applied.duplicates);
     count_add(&replica->counters.envelopes_refused, applied.refused);
     replica->state_changed = true;
@@ -180,7 +182,8 @@ void replica_step(struct replica *replica, const struct ord_event *event) {
                                 .applied = {.seq = after,
                                             .envelopes = replica->executed,
                                             .waits = replica->waits,
-                                            .wait_sum_ms = replica->wait_sum_ms}};
+                                            .wait_sum_ms = replica->wait_sum_ms,
+                                            .useful_seq = replica->useful_seq}};
     replica->executed = 0;
     replica->waits = 0;
     replica->wait_sum_ms = 0;

@@ -64,6 +64,8 @@ static void deliver(struct sim_process *process, uint64_t seq, struct ord_span b
     sim_say(process->world, process->replica->instance, "delivers seq %lu: %u accepted, %u blocks", (unsigned long) seq,
             applied.accepted, applied.blocks);
     process->executed += applied.accepted;
+    if (applied.accepted > 0 || applied.blocks > 0)
+        process->useful_seq = seq;
     process->state_changed = true;
     process->urgent = true;
     if (applied.attest)
@@ -141,7 +143,8 @@ static enum ord_err step(struct sim_process *process, const struct ord_event *ev
                                 .applied = {.seq = after,
                                             .envelopes = process->executed,
                                             .waits = process->pool_waits,
-                                            .wait_sum_ms = process->pool_wait_sum_ms}};
+                                            .wait_sum_ms = process->pool_wait_sum_ms,
+                                            .useful_seq = process->useful_seq}};
     process->executed = 0;
     process->pool_waits = 0;
     process->pool_wait_sum_ms = 0;

@@ -143,7 +143,8 @@ struct sim_process {
     enum ord_err rejected;
     uint64_t work_since_ms; /* that the core was told last */
     uint64_t leader_since_ms;
-    uint32_t executed; /* envelopes, since the last APPLIED; likewise: */
+    uint64_t useful_seq; /* last in which anything was executed or closed; 0: none since the start */
+    uint32_t executed;   /* envelopes, since the last APPLIED; likewise: */
     uint32_t pool_waits;
     uint64_t pool_wait_sum_ms;
     uint64_t open_height; /* that `open_since_ms` speaks of */
