@@ -219,6 +219,8 @@ static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
     uint64_t view = core->view;
     bool changing = core->changing;
+    if (bft_rotation_due(core))
+        bft_suspect(core, core->view + 1);
     if (core->next_view > core->view) {
         err = bft_change_view(core);
     } else if (core->look_again) {
@@ -311,6 +313,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .changing = core->changing,
         .view_changes = core->view_changes,
         .can_propose = leading && bft_in_window(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
+                       core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,

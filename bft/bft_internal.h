@@ -334,6 +334,12 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
 /* Two NEW-VIEWs of the primary of our view, or the like: leave it, and have the others leave it. `evidence` was just given. */
 void bft_pass_on_evidence(struct ord_core *core);
 
+/* rotate.c: views that end by themselves */
+/* Last seq that the primary of the installed view may propose; UINT64_MAX: there is none. */
+uint64_t bft_view_end(const struct ord_core *core);
+/* It is delivered, and the next view is to come. */
+bool bft_rotation_due(const struct ord_core *core);
+
 /* view_change.c */
 /* FLUSH: makes and sends a VIEW-CHANGE for next_view. A signer that fails leaves all as it was. */
 ORD_MUST_USE enum ord_err bft_change_view(struct ord_core *core);
