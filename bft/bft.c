@@ -219,6 +219,8 @@ static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
     uint64_t view = core->view;
     bool changing = core->changing;
+    if (bft_rotation_due(core))
+        bft_suspect(core, core->view + 1);
     if (core->next_view > core->view) {
         err = bft_change_view(core);
     } else if (core->look_again) {
@@ -271,6 +273,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
         return ORD_OK;
     case ORD_EVENT_APPLIED: /* that it was executed is told again by ATTESTED, once it is proven */
         bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
+        bft_useless_applied(core, event->applied.seq, event->applied.useful_seq);
         return ORD_OK;
     }
     return ORD_ERR_INVALID;
@@ -281,12 +284,16 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     if (!core->started && event->type != ORD_EVENT_START)
         return ORD_ERR_WRONG_STATE;
     uint64_t before_ms = core->now_ms;
-    if (event->now_ms > core->now_ms)
+    struct bft_ratchet_clock clock = core->ratchet.clock;
+    if (event->now_ms > core->now_ms) {
+        bft_ratchet_pass(core, event->now_ms);
         core->now_ms = event->now_ms;
+    }
     bft_effects_reset(core);
     enum ord_err err = dispatch(core, event);
     if (err != ORD_OK) {
         core->now_ms = before_ms;
+        core->ratchet.clock = clock;
         return err;
     }
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
@@ -306,6 +313,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .changing = core->changing,
         .view_changes = core->view_changes,
         .can_propose = leading && bft_in_window(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
+                       core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,

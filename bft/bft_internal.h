@@ -102,6 +102,13 @@ struct bft_pace {
     bool measured;
     uint64_t wait_ms; /* in the request pool, on average */
     uint64_t rate;    /* envelopes a second */
+    bool idle;        /* of a window: for most of the time in which work waited nothing was proposed */
+};
+
+/* Of a window. */
+struct bft_ratchet_clock {
+    uint64_t waiting_ms; /* work waited */
+    uint64_t idle_ms;    /* of that: there was no proposal for the next seq */
 };
 
 struct bft_ratchet {
@@ -109,11 +116,13 @@ struct bft_ratchet {
     uint64_t envelopes;
     uint64_t waits;
     uint64_t wait_sum_ms;
-    uint32_t slow_windows;                  /* in a row */
-    struct bft_pace own;                    /* of this view: of all its windows */
-    struct bft_pace good;                   /* of those that were not slow */
-    struct bft_pace views[ORD_REPLICA_MAX]; /* of the last replica_count views in which anything was measured */
-    uint64_t view_next;
+    struct bft_ratchet_clock clock;
+    uint32_t windows;                     /* of this view, before this one */
+    uint32_t slow_windows;                /* in a row */
+    struct bft_pace own;                  /* of this view: of all its windows */
+    struct bft_pace good;                 /* of those that were not slow */
+    struct bft_pace led[ORD_REPLICA_MAX]; /* of each replica's last view in which anything was measured */
+    ord_node_id leader;                   /* of this view */
 };
 
 /* What a set of view changes makes of one seq. */
@@ -161,7 +170,9 @@ struct ord_core {
     uint64_t choice_base_seq;
     uint32_t choice_count;
     struct bft_ratchet ratchet;
-    bool look_again; /* view changes or new views came: FLUSH looks whether a view can be installed */
+    uint64_t useful_seq; /* last seq that was of use, as far as this primary is to blame */
+    uint64_t useless;    /* batches of its own that were of none, since then */
+    bool look_again;     /* view changes or new views came: FLUSH looks whether a view can be installed */
     ord_replica_set
         distrusted;          /* their view changes want batches that nobody gives: the new primary does without them */
     uint64_t fetch_since_ms; /* of the oldest batch that is wanted; 0: none is */
@@ -301,8 +312,16 @@ uint64_t bft_suspect_deadline(const struct ord_core *core);
 
 /* ratchet.c: is the primary slower than others were? */
 void bft_ratchet_view(struct ord_core *core);
+/* Time goes on to `now_ms`; all else is as it was since core->now_ms. */
+void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms);
 void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms);
 bool bft_ratchet_slow(const struct ord_core *core);
+
+/* useless.c: does the primary order anything that is of use? */
+/* `seq` was executed; `useful_seq` is the last that was of use. */
+void bft_useless_applied(struct ord_core *core, uint64_t seq, uint64_t useful_seq);
+/* More than an honest primary can order in a row. */
+bool bft_useless_many(const struct ord_core *core);
 
 /* witness.c: what one replica knows of a primary that contradicts itself, others must know too */
 /* After a PRE-PREPARE or a PREPARE: tells those who prepared another batch what the primary said to us. */
@@ -314,6 +333,12 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
                              const struct bft_proof *proof);
 /* Two NEW-VIEWs of the primary of our view, or the like: leave it, and have the others leave it. `evidence` was just given. */
 void bft_pass_on_evidence(struct ord_core *core);
+
+/* rotate.c: views that end by themselves */
+/* Last seq that the primary of the installed view may propose; UINT64_MAX: there is none. */
+uint64_t bft_view_end(const struct ord_core *core);
+/* It is delivered, and the next view is to come. */
+bool bft_rotation_due(const struct ord_core *core);
 
 /* view_change.c */
 /* FLUSH: makes and sends a VIEW-CHANGE for next_view. A signer that fails leaves all as it was. */

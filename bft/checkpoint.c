@@ -103,6 +103,7 @@ enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span 
     core->synced_ms = core->now_ms;
     if (seq > core->delivered_seq) {
         core->delivered_seq = seq;
+        core->useful_seq = seq;
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
         if (seq > core->proposed_seq)

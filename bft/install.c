@@ -120,6 +120,7 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
         bft_leave_view(core);
     core->suspecting = false;
     bft_ratchet_view(core);
+    core->useless = 0;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->fetch_since_ms = 0;

@@ -24,7 +24,8 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
         why = ORD_ERR_INVALID;
     else if (core->changing || bft_primary(config, core->view) != config->self)
         why = ORD_ERR_FORBIDDEN;
-    else if (!bft_in_window(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX)
+    else if (!bft_in_window(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX ||
+             core->next_seq > bft_view_end(core))
         why = ORD_ERR_NO_SPACE;
     else if (core->body_bytes + batch.size > bft_propose_bytes_max(core))
         why = ORD_ERR_NO_SPACE;
@@ -73,7 +74,8 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
         core->messages_refused++;
         return ORD_OK;
     }
-    if (message.view != core->view || core->changing || !bft_in_window(core, message.seq)) {
+    if (message.view != core->view || core->changing || !bft_in_window(core, message.seq) ||
+        message.seq > bft_view_end(core)) {
         core->messages_dropped++;
         return ORD_OK;
     }

@@ -1,11 +1,17 @@
 /*
- * A primary that is not mute but slow (row P3): it must not fall far behind what the recent views gave. After Aardvark (Clement et
- * al., NSDI'09, section 4.4): what is expected of a primary follows from what others delivered.
+ * A primary that is not mute but slow (row P3). After Aardvark (Clement et al., NSDI'09, section 4.4): what is expected of a primary
+ * follows from what others delivered, and rises while it leads.
  *
  * Measured in windows of twice request_timeout_ms: how long envelopes stood in this replica's request pool before they were
- * executed, and how many were executed a second. A window is slow when envelopes waited several times as long as in the best
- * window of recent views, *and* far fewer were executed than in the best one: under overload the wait grows, but not the
- * rate falls, and another primary would do no better. Two slow windows in a row make a primary suspect.
+ * executed, how many were executed a second, and for how much of the time in which work waited the primary had proposed nothing. A
+ * window is slow when envelopes waited for too long *and* the primary was idle for most of that, or far fewer were executed than in
+ * the best window so far: under overload the wait grows, but the primary is busy and the rate does not fall; another would do
+ * no better.
+ *
+ * Too long: several times as long as in the best window of the view that each replica led last, once f + 1 of them were measured, for
+ * one of so many is honest. Before that a bound that falls while the view lasts, down to WAIT_FLOOR_PART: so no primary sets the
+ * standard for itself, and where the network is slow the first f + 1 pay for it and nobody after them. Two slow windows in a row make
+ * a primary suspect.
  */
 #include "bft/bft_internal.h"
 
@@ -14,9 +20,11 @@ enum {
     WAITS_MIN = 2,       /* envelopes that make a window count */
     WAIT_FACTOR = 8,     /* times the best wait */
     WAIT_FLOOR_PART = 4, /* of request_timeout_ms: no shorter wait is slow */
-    FIRST_NUMERATOR = 3, /* of request_timeout_ms: what is expected before anything was measured */
-    FIRST_DENOMINATOR = 32,
+    FIRST_PARTS =
+        12, /* of PARTS of request_timeout_ms: the bound of a view's first window; one less for each after it */
+    PARTS = 16,
     RATE_PART = 2, /* of the best rate: not below */
+    IDLE_PART = 2, /* of the time in which work waited: idle for no more */
     SLOW_WINDOWS = 2,
 };
 
@@ -26,18 +34,29 @@ static void window_begin(struct ord_core *core) {
     ratchet->envelopes = 0;
     ratchet->waits = 0;
     ratchet->wait_sum_ms = 0;
+    ratchet->clock = (struct bft_ratchet_clock) {0};
 }
 
 void bft_ratchet_view(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    if (ratchet->own.measured) {
-        ratchet->views[ratchet->view_next % core->config.replica_count] = ratchet->own;
-        ratchet->view_next++;
-    }
+    if (ratchet->own.measured)
+        ratchet->led[ratchet->leader] = ratchet->own;
+    ratchet->leader = bft_primary(&core->config, core->view);
     ratchet->own = (struct bft_pace) {.measured = false};
     ratchet->good = ratchet->own;
+    ratchet->windows = 0;
     ratchet->slow_windows = 0;
     window_begin(core);
+}
+
+void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms) {
+    uint64_t since_ms = core->now_ms > core->work_since_ms ? core->now_ms : core->work_since_ms;
+    if (core->changing || since_ms >= now_ms)
+        return;
+    core->ratchet.clock.waiting_ms += now_ms - since_ms;
+    const struct bft_slot *next = bft_slot_find(core, core->delivered_seq + 1);
+    if (next == NULL || next->state == BFT_SLOT_EMPTY)
+        core->ratchet.clock.idle_ms += now_ms - since_ms;
 }
 
 static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
@@ -50,16 +69,27 @@ static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
     best->measured = true;
 }
 
+static uint64_t wait_bound_ms(const struct ord_core *core, const struct bft_pace *best, uint32_t measured) {
+    const struct bft_ratchet *ratchet = &core->ratchet;
+    uint64_t timeout_ms = core->config.request_timeout_ms;
+    uint64_t floor_ms = timeout_ms / WAIT_FLOOR_PART;
+    uint64_t bound_ms = best->wait_ms * WAIT_FACTOR;
+    if (measured < core->weak_quorum) {
+        uint32_t less = ratchet->windows < FIRST_PARTS ? ratchet->windows : FIRST_PARTS;
+        bound_ms = timeout_ms * (FIRST_PARTS - less) / PARTS;
+    }
+    return bound_ms > floor_ms ? bound_ms : floor_ms;
+}
+
 static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
     struct bft_pace best = core->ratchet.good;
-    uint64_t timeout_ms = core->config.request_timeout_ms;
-    for (uint32_t i = 0; i < core->config.replica_count; i++)
-        take_best(&best, &core->ratchet.views[i]);
-    uint64_t expected_ms = best.measured ? best.wait_ms : timeout_ms * FIRST_NUMERATOR / FIRST_DENOMINATOR;
-    uint64_t bound_ms = expected_ms * WAIT_FACTOR;
-    if (bound_ms < timeout_ms / WAIT_FLOOR_PART)
-        bound_ms = timeout_ms / WAIT_FLOOR_PART;
-    return pace->wait_ms > bound_ms && (!best.measured || pace->rate < best.rate / RATE_PART);
+    uint32_t measured = 0;
+    for (uint32_t i = 0; i < core->config.replica_count; i++) {
+        take_best(&best, &core->ratchet.led[i]);
+        measured += core->ratchet.led[i].measured;
+    }
+    return pace->wait_ms > wait_bound_ms(core, &best, measured) &&
+           (pace->idle || (best.measured && pace->rate < best.rate / RATE_PART));
 }
 
 void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms) {
@@ -72,12 +102,14 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
         return;
     struct bft_pace pace = {.measured = true,
                             .wait_ms = ratchet->wait_sum_ms / ratchet->waits,
-                            .rate = ratchet->envelopes * 1000 / elapsed_ms};
+                            .rate = ratchet->envelopes * 1000 / elapsed_ms,
+                            .idle = ratchet->clock.idle_ms > ratchet->clock.waiting_ms / IDLE_PART};
     bool slow = is_slow(core, &pace);
     ratchet->slow_windows = slow ? ratchet->slow_windows + 1 : 0;
     take_best(&ratchet->own, &pace);
     if (!slow)
         take_best(&ratchet->good, &pace);
+    ratchet->windows++;
     window_begin(core);
 }
 

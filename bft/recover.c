@@ -278,6 +278,7 @@ enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event) 
     core->stable_seq = views.stable_seq;
     bft_checkpoint_set(&core->stable, views.stable_seq, views.checkpoint);
     core->proposed_seq = core->delivered_seq;
+    core->useful_seq = core->delivered_seq;
     core->moved_ms = core->now_ms;
     restore_views(core, &views, event);
     bft_ratchet_view(core);

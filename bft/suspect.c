@@ -70,7 +70,8 @@ static uint32_t suspects(const struct ord_core *core) {
 }
 
 void bft_suspect_check(struct ord_core *core) {
-    bool due = core->now_ms >= clock_deadline(core) || (!core->changing && bft_ratchet_slow(core));
+    bool due =
+        core->now_ms >= clock_deadline(core) || (!core->changing && (bft_ratchet_slow(core) || bft_useless_many(core)));
     if (core->changing) {
         if (due)
             bft_suspect(core, core->view + 1);

@@ -140,11 +140,12 @@ enum ord_err bft_change_view(struct ord_core *core) {
     struct bft_kept made = core->spare_change;
     core->spare_change = core->changes[core->config.self];
     core->changes[core->config.self] = made;
+    bool scheduled = bft_rotation_due(core) && view == core->view + 1;
     core->view = view;
     core->changing = true;
     core->suspecting = false;
     core->view_changes++;
-    core->failed_views++;
+    core->failed_views += !scheduled;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->distrusted = 0;
@@ -152,6 +153,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->fetch_since_ms = 0;
     bft_leave_view(core);
     bft_announce_leader(core);
+    core->effects[core->effect_count - 1].leader.scheduled = scheduled;
     bft_persist(core, BFT_TABLE_VIEW_CHANGE, core->config.self, ord_span_of(made.bytes, made.size));
     bft_send(core, core->others, ord_span_of(made.bytes, made.size), true);
     join(core); /* they may be further still */

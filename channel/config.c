@@ -8,7 +8,9 @@
 #include "channel/envelope.h"
 #include "core/quorum.h"
 
-#define CONFIG_VERSION 1
+/* The second version has decisions_per_leader, and is used where that is not 0: there is one encoding of each configuration. */
+#define CONFIG_VERSION        1
+#define CONFIG_VERSION_ROTATE 2
 
 /* Bounds that only keep nonsense out. */
 #define ENVELOPE_BYTES_MIN   1024u /* a registration fits */
@@ -111,6 +113,8 @@ static enum ord_err check_numbers(const struct channel_config *config, const cha
     REQUIRE(within(config->retransmit_ms, 1, TIMEOUT_MS_MAX), "retransmit_ms must be between 1 ms and an hour");
     REQUIRE(within(config->request_timeout_ms, 1, TIMEOUT_MS_MAX),
             "request_timeout_ms must be between 1 ms and an hour");
+    REQUIRE(config->decisions_per_leader == 0 || config->consensus == CHANNEL_PBFT,
+            "decisions_per_leader is for pbft alone");
     REQUIRE(within(config->clients_max, 1, CHANNEL_CLIENTS_LIMIT), "clients_max must be between 1 and 65536");
     return ORD_OK;
 }
@@ -190,7 +194,7 @@ static void write_text(struct ord_writer *writer, const char *text, size_t capac
 enum ord_err channel_config_encode(const struct channel_config *config, struct ord_writer *writer) {
     if (config->org_count > CHANNEL_ORG_MAX || config->replica_count > ORD_REPLICA_MAX)
         return ORD_ERR_INVALID;
-    ord_write_u8(writer, CONFIG_VERSION);
+    ord_write_u8(writer, config->decisions_per_leader == 0 ? CONFIG_VERSION : CONFIG_VERSION_ROTATE);
     write_text(writer, config->name, CHANNEL_NAME_MAX);
     ord_write_u8(writer, (uint8_t) config->consensus);
     ord_write_u64(writer, config->epoch);
@@ -205,6 +209,8 @@ enum ord_err channel_config_encode(const struct channel_config *config, struct o
     ord_write_u64(writer, config->body_bytes_max);
     ord_write_u32(writer, config->retransmit_ms);
     ord_write_u32(writer, config->request_timeout_ms);
+    if (config->decisions_per_leader != 0)
+        ord_write_u32(writer, config->decisions_per_leader);
     ord_write_u32(writer, config->clients_max);
     ord_write_u32(writer, config->org_count);
     for (uint32_t i = 0; i < config->org_count; i++) {
@@ -257,7 +263,8 @@ static void read_replica(struct ord_reader *reader, struct channel_replica *out)
 enum ord_err channel_config_decode(struct channel_config *out, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
     memset(out, 0, sizeof(*out));
-    if (ord_read_u8(&reader) != CONFIG_VERSION)
+    uint8_t version = ord_read_u8(&reader);
+    if (version != CONFIG_VERSION && version != CONFIG_VERSION_ROTATE)
         return ORD_ERR_INVALID;
     read_text(&reader, out->name, CHANNEL_NAME_MAX);
     uint8_t consensus = ord_read_u8(&reader);
@@ -276,6 +283,10 @@ enum ord_err channel_config_decode(struct channel_config *out, struct ord_span b
     out->body_bytes_max = ord_read_u64(&reader);
     out->retransmit_ms = ord_read_u32(&reader);
     out->request_timeout_ms = ord_read_u32(&reader);
+    if (version == CONFIG_VERSION_ROTATE)
+        out->decisions_per_leader = ord_read_u32(&reader);
+    if (version == CONFIG_VERSION_ROTATE && out->decisions_per_leader == 0)
+        return ORD_ERR_INVALID;
     out->clients_max = ord_read_u32(&reader);
     out->org_count = ord_read_u32(&reader);
     if (out->org_count > CHANNEL_ORG_MAX)
@@ -345,6 +356,7 @@ void channel_core_config(struct ord_core_config *out, const struct channel_confi
         .batch_bytes_max = config->batch_bytes_max,
         .body_bytes_max = config->body_bytes_max,
         .retransmit_ms = config->retransmit_ms,
+        .decisions_per_leader = config->decisions_per_leader,
         .request_timeout_ms = config->request_timeout_ms,
         .crypto = crypto,
     };

@@ -53,7 +53,8 @@ struct channel_config {
     uint32_t batch_bytes_max; /* >= absolute_max_bytes + CHANNEL_BATCH_OVERHEAD */
     uint64_t body_bytes_max;
     uint32_t retransmit_ms;
-    uint32_t request_timeout_ms; /* how long an admitted envelope may wait before the primary is suspected */
+    uint32_t decisions_per_leader; /* pbft: after so many seqs another leads; 0: only when the leader fails */
+    uint32_t request_timeout_ms;   /* how long an admitted envelope may wait before the primary is suspected */
     /* clients */
     uint32_t clients_max;
     uint32_t org_count;

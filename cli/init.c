@@ -40,6 +40,7 @@ static const struct knob knobs[] = {
     KNOB("body-bytes-max", body_bytes_max, true, 1, UINT64_MAX),
     KNOB("retransmit", retransmit_ms, false, 1, UINT32_MAX),
     KNOB("request-timeout", request_timeout_ms, false, 1, UINT32_MAX),
+    KNOB("decisions-per-leader", decisions_per_leader, false, 0, UINT32_MAX),
     KNOB("clients-max", clients_max, false, 1, CHANNEL_CLIENTS_LIMIT),
 };
 #define KNOB_COUNT (sizeof(knobs) / sizeof(knobs[0]))
@@ -105,6 +106,7 @@ static void print_help(void) {
         "  --body-bytes-max N      bytes of batches held in memory (%llu)\n"
         "  --retransmit MS         ask again when nothing moved for so long (%u)\n"
         "  --request-timeout MS    an envelope may wait so long before the primary is suspected (%u)\n"
+        "  --decisions-per-leader N  after so many instances another leads; 0: only when the leader fails (%u)\n"
         "  --clients-max N         clients that may register (%u)\n"
         "\n"
         "  --add-client NAME       a further client's identity, in DIR/NAME, made with the CA of --org (default "
@@ -112,7 +114,7 @@ static void print_help(void) {
         defaults->absolute_max_bytes, defaults->preferred_max_bytes, defaults->max_message_count,
         defaults->batch_timeout_ms, defaults->window, defaults->checkpoint_interval, defaults->batch_bytes_max,
         (unsigned long long) defaults->body_bytes_max, defaults->retransmit_ms, defaults->request_timeout_ms,
-        defaults->clients_max);
+        defaults->decisions_per_leader, defaults->clients_max);
     free(defaults);
 }
 

@@ -35,12 +35,13 @@ struct ord_core_config {
     uint32_t replica_count; /* 1 .. ORD_REPLICA_MAX */
     uint64_t epoch;
     struct ord_hash genesis_hash;
-    uint32_t window;              /* L: instances in flight, (stable, stable + L] */
-    uint32_t checkpoint_interval; /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
-    uint32_t batch_bytes_max;     /* a batch's bytes, at most */
-    uint64_t body_bytes_max;      /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
-    uint32_t retransmit_ms;       /* ask for what is missing when nothing moved for so long */
-    uint32_t request_timeout_ms;  /* work that waits longer makes a backup suspect the primary */
+    uint32_t window;               /* L: instances in flight, (stable, stable + L] */
+    uint32_t checkpoint_interval;  /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
+    uint32_t batch_bytes_max;      /* a batch's bytes, at most */
+    uint64_t body_bytes_max;       /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
+    uint32_t retransmit_ms;        /* ask for what is missing when nothing moved for so long */
+    uint32_t decisions_per_leader; /* pbft: a view ends after so many seqs; 0: it does not */
+    uint32_t request_timeout_ms;   /* work that waits longer makes a backup suspect the primary */
     struct ord_checkpoint_ops checkpoints; /* pbft only */
     const struct ord_crypto_ops *crypto;
 };
@@ -101,6 +102,7 @@ struct ord_event {
             uint32_t envelopes;   /* that were executed since the last APPLIED, and not dropped */
             uint32_t waits;       /* of them those that stood in this replica's pool: */
             uint64_t wait_sum_ms; /* for so long together, since there is this leader */
+            uint64_t useful_seq; /* the last in which an envelope was executed or a block closed; 0: none since START */
         } applied;
         struct {
             uint64_t seq;
@@ -163,6 +165,7 @@ struct ord_effect {
         struct {
             ord_node_id leader; /* ORD_NO_NODE: none, a view change is under way */
             uint64_t view;
+            bool scheduled; /* it was time for another; nobody is suspected */
         } leader;
         struct {
             enum ord_err err;

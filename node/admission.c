@@ -359,7 +359,7 @@ void admission_forwarded(struct replica *replica, struct frame *frame, struct or
 
 /* ---- sweeping ---- */
 
-static bool is_over(struct replica *replica, const struct pool_entry *entry) {
+bool admission_is_over(struct replica *replica, const struct pool_entry *entry) {
     if (replica->now_ms > entry->since_ms + POOL_AGE_MAX_MS)
         return true;
     struct channel_envelope envelope;
@@ -383,7 +383,7 @@ void admission_sweep(struct replica *replica) {
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         for (uint32_t left = LOOK_MAX; heads[i] != NULL && left > 0; left--) {
             struct pool_entry *next = heads[i]->next;
-            if (is_over(replica, heads[i]))
+            if (admission_is_over(replica, heads[i]))
                 pool_remove(&replica->pool, heads[i]);
             heads[i] = next;
         }

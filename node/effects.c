@@ -98,6 +98,8 @@ static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch
     count_add(&replica->counters.batches_executed, 1);
     count_add(&replica->counters.envelopes_accepted, applied.accepted);
     replica->executed += applied.accepted;
+    if (applied.accepted > 0 || applied.blocks > 0)
+        replica->useful_seq = seq;
     count_add(&replica->counters.envelopes_duplicate, applied.duplicates);
     count_add(&replica->counters.envelopes_refused, applied.refused);
     replica->state_changed = true;
@@ -109,14 +111,16 @@ static void deliver(struct replica *replica, uint64_t seq, struct ord_span batch
 }
 
 /* Of views that were left nothing is to be judged, and what was proposed in them may come to nothing. */
-static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t view) {
+static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t view, bool scheduled) {
     replica->leader = leader;
     replica->leader_since_ms = replica->now_ms;
     replica->view = view;
     replica->cut_height = 0;
     judge_drop(replica, UINT64_MAX);
     pool_leader_changed(&replica->pool);
-    if (leader == ORD_NO_NODE)
+    if (leader == ORD_NO_NODE && scheduled)
+        node_log(NODE_LOG_INFO, "rotation", "view=%" PRIu64, view);
+    else if (leader == ORD_NO_NODE)
         node_log(NODE_LOG_WARN, "view_change", "view=%" PRIu64, view);
     else
         node_log(NODE_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, view, leader);
@@ -148,7 +152,7 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
         sync_wanted(replica, effect->sync.seq);
         break;
     case ORD_EFFECT_LEADER:
-        leader_changed(replica, effect->leader.leader, effect->leader.view);
+        leader_changed(replica, effect->leader.leader, effect->leader.view, effect->leader.scheduled);
         break;
     case ORD_EFFECT_REJECT:
         replica->rejected = effect->reject.err;
@@ -181,7 +185,8 @@ void replica_step(struct replica *replica, const struct ord_event *event) {
                                 .applied = {.seq = after,
                                             .envelopes = replica->executed,
                                             .waits = replica->waits,
-                                            .wait_sum_ms = replica->wait_sum_ms}};
+                                            .wait_sum_ms = replica->wait_sum_ms,
+                                            .useful_seq = replica->useful_seq}};
     replica->executed = 0;
     replica->waits = 0;
     replica->wait_sum_ms = 0;

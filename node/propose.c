@@ -63,11 +63,20 @@ static bool worth_it(const struct replica *replica, const struct ord_status *sta
     return full || (worth && status->in_flight < PIPELINE_MAX);
 }
 
-/* Fills the batch buffer from the pool's head; entries stay READY until the proposal is taken. */
+/*
+ * Fills the batch buffer from the pool's head; entries stay READY until the proposal is taken. What was executed since it was admitted
+ * is left out: whoever orders what is of no use is suspected (bft/useless.c).
+ */
 static uint32_t fill(struct replica *replica, struct ord_writer *writer, uint64_t cut_height) {
     uint32_t count = 0;
     channel_batch_begin(writer, cut_height);
-    for (struct pool_entry *entry = replica->pool.ready.head; entry != NULL; entry = entry->next) {
+    struct pool_entry *next;
+    for (struct pool_entry *entry = replica->pool.ready.head; entry != NULL; entry = next) {
+        next = entry->next;
+        if (admission_is_over(replica, entry)) {
+            pool_remove(&replica->pool, entry);
+            continue;
+        }
         if (count == CHANNEL_BATCH_ENVELOPES_MAX || writer->size + 4 + entry->size > writer->capacity)
             break;
         channel_batch_add(writer, ord_span_of(entry->bytes, entry->size));
@@ -79,6 +88,8 @@ static uint32_t fill(struct replica *replica, struct ord_writer *writer, uint64_
 static bool propose_one(struct replica *replica, uint64_t cut_height) {
     struct ord_writer writer = ord_writer_of(replica->batch_buffer, replica->core_config.batch_bytes_max);
     uint32_t count = fill(replica, &writer, cut_height);
+    if (count == 0 && cut_height == 0)
+        return false;
     if (channel_batch_end(&writer, count) != ORD_OK)
         return false;
     /* PROPOSED before the step: solo executes it within, and executing removes entries. */

@@ -357,7 +357,8 @@ struct replica {
     uint64_t certified_pending; /* certified, and not on disk yet; 0: none */
     uint64_t executing_seq;
     uint64_t leader_since_ms;
-    uint32_t executed; /* envelopes, since the last APPLIED; likewise: */
+    uint64_t useful_seq; /* last in which anything was executed or closed; 0: none since the start */
+    uint32_t executed;   /* envelopes, since the last APPLIED; likewise: */
     uint32_t waits;
     uint64_t wait_sum_ms;
     uint64_t work_since_ms; /* as the core was told; UINT64_MAX: nothing waits */
@@ -416,6 +417,8 @@ void admission_submit(struct replica *replica, struct api_request *request);
 void admission_forwarded(struct replica *replica, struct frame *frame, struct ord_span batch);
 /* Removes what is executed or too old. */
 void admission_sweep(struct replica *replica);
+/* Need it not be ordered any more? Of one that is settled. */
+bool admission_is_over(struct replica *replica, const struct pool_entry *entry);
 struct pool_key admission_key(uint32_t client_index, const struct ord_hash *client, uint64_t sequence);
 void check_chunk_run(void *argument);
 

@@ -62,7 +62,7 @@ static void print_help(void) {
         "  --liars LIST     liars with these behaviours, as many as may lie: names with commas, \"all\" or \"none\"\n"
         "  --replicas N     so many replicas: 1 (solo), 4 to 16\n"
         "  --seconds S      faults for so many simulated seconds\n"
-        "  --steady         no fault, no liar, default configuration, moderate load\n"
+        "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --trace          tell everything that happens\n"
         "  --json           the summary as JSON\n\n"
         "Faults:\n");

@@ -109,9 +109,19 @@ static void draw_liars(struct sim_plan *plan, struct sim_random *random, const s
     }
 }
 
-/* Moderate load of a healthy channel with the default knobs of a configuration. */
-static void calm(struct sim_plan *plan) {
+/* From a stream of its own: other draws are what they were before there was rotation. */
+static void draw_rotation(struct sim_plan *plan, const struct sim_options *options) {
+    struct sim_random random = sim_random_of(options->seed, 6);
+    if (sim_chance(&random, 200000) && plan->replica_count > 1)
+        plan->decisions_per_leader = 1u << draw(&random, 0, 7);
+}
+
+/* Moderate load of a channel with the default knobs of a configuration: healthy, but for the liars that were asked for. */
+static void calm(struct sim_plan *plan, const struct sim_options *options) {
     *plan = (struct sim_plan) {
+        .behaviours = options->liars_given ? plan->behaviours : 0,
+        .liar_count = options->liars_given ? plan->liar_count : 0,
+        .lie_ppm = 1000000,
         .replica_count = plan->replica_count,
         .faulty_max = plan->faulty_max,
         .window = 256,
@@ -148,6 +158,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     draw_load(out, &random);
     draw_machines(out, &random);
     draw_liars(out, &random, options);
+    draw_rotation(out, options);
     if (options->calm)
-        calm(out);
+        calm(out, options);
 }

@@ -51,6 +51,7 @@ struct sim_plan {
     /* the channel */
     uint32_t window;
     uint32_t checkpoint_interval;
+    uint32_t decisions_per_leader; /* 0: views do not end by themselves */
     uint32_t absolute_max_bytes;
     uint32_t preferred_max_bytes;
     uint32_t max_message_count;

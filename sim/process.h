@@ -30,6 +30,7 @@ struct sim_pooled {
     bool foreign;          /* another replica forwarded it */
     uint32_t forwarded;    /* how often, under this leader */
     uint64_t since_ms;     /* since when its client waits to be served */
+    uint64_t admitted_ms;
     uint64_t forwarded_ms;
     struct sim_buffer *envelope;
 };
@@ -141,7 +142,12 @@ struct sim_process {
     uint64_t view;
     enum ord_err rejected;
     uint64_t work_since_ms; /* that the core was told last */
-    uint64_t open_height;   /* that `open_since_ms` speaks of */
+    uint64_t leader_since_ms;
+    uint64_t useful_seq; /* last in which anything was executed or closed; 0: none since the start */
+    uint32_t executed;   /* envelopes, since the last APPLIED; likewise: */
+    uint32_t pool_waits;
+    uint64_t pool_wait_sum_ms;
+    uint64_t open_height; /* that `open_since_ms` speaks of */
     uint64_t open_since_ms;
     uint64_t cut_height; /* that a cut was proposed for last */
     uint64_t cut_ms;

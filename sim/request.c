@@ -88,6 +88,7 @@ static enum sim_answer admit(struct sim_process *process, struct ord_span bytes,
                                                       .sequence = sequence,
                                                       .foreign = foreign,
                                                       .since_ms = since_ms,
+                                                      .admitted_ms = process->now_ms,
                                                       .envelope = sim_buffer_create(bytes)};
     return SIM_ANSWER_ACCEPTED;
 }
@@ -150,6 +151,10 @@ void sim_request_sweep(struct sim_process *process) {
             over = state == CHANNEL_SEQUENCE_SEEN || state == CHANNEL_SEQUENCE_OLD;
         }
         if (over) {
+            uint64_t admitted_ms = item->admitted_ms;
+            process->pool_waits++;
+            process->pool_wait_sum_ms +=
+                process->now_ms - (admitted_ms > process->leader_since_ms ? admitted_ms : process->leader_since_ms);
             sim_buffer_release(item->envelope);
             served[served_count++] = item->client_index;
         } else {

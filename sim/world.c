@@ -91,6 +91,7 @@ static void make_channel(struct sim_world *world) {
     config->batch_bytes_max = plan->batch_bytes_max;
     config->body_bytes_max = plan->body_bytes_max;
     config->retransmit_ms = plan->retransmit_ms;
+    config->decisions_per_leader = plan->decisions_per_leader;
     config->request_timeout_ms = plan->request_timeout_ms;
     config->clients_max = plan->clients_max;
     add_orgs(config);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Primaries that order as they like: old envelopes (P9), cut markers at the wrong time (P18), no cut markers (P16, P18), not one
+# Primaries that order as they like: old envelopes (P9), cut markers at the wrong time (P18), void ones without end (P18), no cut markers (P16, P18), not one
 # client's envelopes (P7), everything late (P3). What harms nobody changes nothing; who is not served is served by the next primary.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -25,6 +25,20 @@ wait_lie 32
 goes_on 5
 honest_is 'all(.view == 0)' || die "somebody left view 0"
 ok "P18: $(lies "$LIES" early_cut) cut markers and more, early, twice, void: nobody minds"
+end_liar
+
+# Nobody submits anything meanwhile: no clock runs.
+with_liar 0 void_batches 2
+start_cluster
+numbered_transactions "$WORK/first.hex" 1 first
+submit --hex --wait "$WORK/first.hex" >/dev/null || die "the first submission"
+wait_lie
+until_true "$DEADLINE_S" "who orders nothing but what is void is replaced" honest_is 'all(.view >= 1 and .primary != null)'
+has_lied 256 || die "replaced before there was a window of void batches"
+ok "P18: $(lies "$LIES" void_batches) void batches and more, and another primary"
+LOAD_PIECE=100 load_start
+goes_on 5
+cat "$WORK/first.hex" >>"$WORK/load.hex"
 end_liar
 
 with_liar 0 withhold_cut 30
@@ -64,11 +78,15 @@ ok "P7: the client that the primary ignored was served after $took ms, by the pr
 cat "$WORK/victim.hex" "$WORK/censored.hex" >>"$WORK/load.hex"
 end_liar
 
-# A primary that is slower than it need be, and faster than these clocks. Whether it is replaced is not demanded here.
-with_liar 0 delay 20
-start_cluster
-LOAD_PIECE=100 load_start
-wait_lie 8
-goes_on 3
-ok "P3: everything is served, if late; views $(honest 'map(.view | tostring) | join(" ")')"
-end_liar
+# A primary that is slower than it need be, and faster than these clocks.
+for behaviour in delay dawdle; do
+    with_liar 0 "$behaviour" 20
+    start_cluster
+    LOAD_PIECE=100 load_start
+    wait_lie
+    started=$(now_ms)
+    until_true "$DEADLINE_S" "the slow primary is replaced" honest_is 'all(.view >= 1 and .primary != null)'
+    goes_on 5
+    ok "P3: $behaviour: replaced after $(($(now_ms) - started)) ms"
+    end_liar
+done

@@ -47,4 +47,5 @@ half_of_it() {
 }
 half_of_it P2 mute 0
 half_of_it P1 equivocate 0
+half_of_it P3 delay 0
 half_of_it "V3, T9" flood 2

@@ -130,6 +130,42 @@ static void end_of_turn(struct ord_core *liar) {
         liar_flood(liar, status.view, status.delivered_seq, status.stable_seq);
 }
 
+/* The core's effects of a step that is not the last of this one: its spans end with the next. */
+static void keep_effect(struct ord_core *liar, const struct ord_effect *effect) {
+    struct ord_effect kept = *effect;
+    struct ord_span *spans[2] = {NULL, NULL};
+    if (effect->type == ORD_EFFECT_PERSIST)
+        spans[0] = &kept.persist.bytes;
+    if (effect->type == ORD_EFFECT_SEND) {
+        spans[0] = &kept.send.bytes;
+        spans[1] = &kept.send.body;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (spans[i] == NULL || spans[i]->size == 0)
+            continue;
+        uint8_t *copy = liar_alloc(liar, spans[i]->size);
+        memcpy(copy, spans[i]->data, spans[i]->size);
+        spans[i]->data = copy;
+    }
+    look_at(liar, &kept);
+}
+
+/* As primary: one more batch that does nothing, before the turn ends. */
+static void order_nothing(struct ord_core *liar) {
+    struct ord_status status;
+    bft_pbft.status(liar->inner, &status);
+    if (!liar_does(liar, LIAR_void_batches) || !status.leading || !status.can_propose || status.in_flight > 0)
+        return;
+    const struct ord_event event = {
+        .type = ORD_EVENT_PROPOSE, .now_ms = liar->now_ms, .propose = {.batch = liar_void_batch(liar)}};
+    struct ord_effects effects;
+    if (bft_pbft.step(liar->inner, &effects, &event) != ORD_OK)
+        return;
+    liar_lied(liar, LIAR_void_batches);
+    for (size_t i = 0; i < effects.count; i++)
+        keep_effect(liar, &effects.items[i]);
+}
+
 static enum ord_err liar_step(struct ord_core *liar, struct ord_effects *out, const struct ord_event *event) {
     for (struct liar_chunk *chunk = liar->chunks; chunk != NULL; chunk = liar->chunks) {
         liar->chunks = chunk->next;
@@ -140,6 +176,8 @@ static enum ord_err liar_step(struct ord_core *liar, struct ord_effects *out, co
     struct ord_event changed = *event;
     if (event->type == ORD_EVENT_PROPOSE)
         changed.propose.batch = liar_batch(liar, event->propose.batch);
+    if (event->type == ORD_EVENT_FLUSH)
+        order_nothing(liar);
     struct ord_effects effects;
     enum ord_err err = bft_pbft.step(liar->inner, &effects, &changed);
     for (size_t i = 0; err == ORD_OK && i < effects.count; i++)

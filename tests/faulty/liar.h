@@ -19,11 +19,13 @@
     X(split, "P1", "the same, and nobody gets both")                                                                   \
     X(mute, "P2", "sends one more PRE-PREPARE, to 2f backups, and then no message of its core to anybody")             \
     X(delay, "P3", "holds every PRE-PREPARE back for most of the request timeout")                                     \
+    X(dawdle, "P3", "holds every PRE-PREPARE back for half of the request timeout")                                    \
     X(skip, "P5", "proposes beyond the window")                                                                        \
     X(censor, "P7", "neither proposes nor forwards what the first client that it saw submits")                         \
     X(bad_batch, "P8", "proposes an envelope with a bad signature")                                                    \
     X(replay_batch, "P9", "proposes an old envelope again with every batch")                                           \
     X(early_cut, "P18", "cut markers with every batch: too early, twice, for old blocks")                              \
+    X(void_batches, "P18", "a batch with a void cut marker in every turn, whatever else there is to order")            \
     X(withhold_cut, "P16, P18", "no cut markers, but empty batches in their place")                                    \
     X(contradict_prepare, "P14", "as a backup: other PREPAREs to the second half; one replica gets both")              \
     X(wrong_new_view, "V8", "as a new primary: a NEW-VIEW that does not follow from its view changes")                 \
@@ -110,6 +112,8 @@ void liar_sign(struct ord_core *liar, struct ord_signature *out, const struct or
 
 /* lies_batch.c: the batch to propose in place of this one; of this step. */
 struct ord_span liar_batch(struct ord_core *liar, struct ord_span batch);
+/* A valid batch that does nothing. */
+struct ord_span liar_void_batch(struct ord_core *liar);
 /* Another valid batch with the same envelopes. */
 struct ord_span liar_other_batch(struct ord_core *liar, struct ord_span batch);
 

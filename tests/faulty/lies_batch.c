@@ -146,6 +146,11 @@ struct ord_span liar_batch(struct ord_core *liar, struct ord_span bytes) {
     return bytes;
 }
 
+struct ord_span liar_void_batch(struct ord_core *liar) {
+    struct draft draft = draft_begin(liar, VOID_CUT_HEIGHT);
+    return draft_end(&draft);
+}
+
 struct ord_span liar_other_batch(struct ord_core *liar, struct ord_span bytes) {
     struct channel_batch batch = decoded(bytes);
     if (batch.envelope_count < 2)

@@ -8,7 +8,8 @@
 #include "core/assert.h"
 #include "faulty/liar.h"
 
-enum { HOLD_PART = 8, HOLD_PARTS = 10 }; /* of request_timeout_ms: how long `delay` holds a PRE-PREPARE back */
+/* Of request_timeout_ms: how long `delay` and `dawdle` hold a PRE-PREPARE back. */
+enum { DELAY_PART = 8, DAWDLE_PART = 5, HOLD_PARTS = 10 };
 
 /* ---- PRE-PREPARE ---- */
 
@@ -41,11 +42,12 @@ static void equivocate(struct ord_core *liar, const struct bft_pre_prepare *mess
         liar_send(liar, to & ord_replica_bit(liar->last), bytes);
 }
 
-static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes) {
+static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, enum liar_behaviour behaviour) {
+    uint32_t part = behaviour == LIAR_delay ? DELAY_PART : DAWDLE_PART;
     struct liar_held *held = malloc(sizeof(*held) + bytes.size);
     ORD_ASSERT(held != NULL);
     *held = (struct liar_held) {
-        .due_ms = liar->now_ms + (uint64_t) liar->config.request_timeout_ms * HOLD_PART / HOLD_PARTS,
+        .due_ms = liar->now_ms + (uint64_t) liar->config.request_timeout_ms * part / HOLD_PARTS,
         .to = to,
         .size = bytes.size,
     };
@@ -54,7 +56,7 @@ static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span byte
     while (*end != NULL)
         end = &(*end)->next;
     *end = held;
-    liar_lied(liar, LIAR_delay);
+    liar_lied(liar, behaviour);
 }
 
 void liar_release_held(struct ord_core *liar) {
@@ -84,8 +86,8 @@ static void send_pre_prepare(struct ord_core *liar, ord_replica_set to, struct o
     }
     if (liar_does(liar, LIAR_equivocate) || liar_does(liar, LIAR_split))
         equivocate(liar, &message, to, bytes, liar_does(liar, LIAR_equivocate) ? LIAR_equivocate : LIAR_split);
-    else if (liar_does(liar, LIAR_delay))
-        hold(liar, to, bytes);
+    else if (liar_does(liar, LIAR_delay) || liar_does(liar, LIAR_dawdle))
+        hold(liar, to, bytes, liar_does(liar, LIAR_delay) ? LIAR_delay : LIAR_dawdle);
     else
         liar_send(liar, to, bytes);
 }

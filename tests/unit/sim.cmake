@@ -9,7 +9,8 @@ add_test(NAME sim.fixed COMMAND ordain-sim --seed 1 --runs ${sim_fixed})
 # The first seed is printed, and each violation with the command that replays it.
 add_test(NAME sim.fresh COMMAND ordain-sim --runs ${sim_fresh})
 add_test(NAME sim.deterministic COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim_deterministic.sh $<TARGET_FILE:ordain-sim>)
-set_tests_properties(sim.fixed sim.fresh sim.deterministic PROPERTIES LABELS sim TIMEOUT 300
+add_test(NAME sim.slow COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim_slow.sh $<TARGET_FILE:ordain-sim>)
+set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow PROPERTIES LABELS sim TIMEOUT 300
                      ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
 
 # Some of the planted bugs each time; all of them by hand: tests/canary/run

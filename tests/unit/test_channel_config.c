@@ -198,6 +198,38 @@ static void config__encoding_comes_back(void **state) {
     assert_err(channel_config_encode(config, &small), ORD_ERR_NO_SPACE);
 }
 
+/* It came later: where it is off, everything is encoded as before. */
+static void config__decisions_per_leader_have_a_version(void **state) {
+    struct net *net = *state;
+    struct channel_config *config = config_of(state);
+    static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
+    static struct channel_config decoded;
+    struct ord_core_config core;
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    assert_ok(channel_config_encode(config, &writer));
+    assert_int_equal(bytes[0], 1);
+    size_t size = writer.size;
+    config->decisions_per_leader = 1000;
+    writer = ord_writer_of(bytes, sizeof(bytes));
+    assert_ok(channel_config_encode(config, &writer));
+    assert_int_equal(bytes[0], 2);
+    assert_int_equal(writer.size, size + 4);
+    assert_ok(channel_config_decode(&decoded, ord_writer_span(&writer)));
+    assert_int_equal(decoded.decisions_per_leader, 1000);
+    channel_core_config(&core, &decoded, &net->genesis_hash, 2, &net->ops);
+    assert_int_equal(core.decisions_per_leader, 1000);
+    uint8_t *field = NULL; /* 1000 is in there once */
+    for (size_t i = 0; i + 4 <= writer.size && field == NULL; i++)
+        if (ord_load_u32(bytes + i) == 1000 && i > 1 && ord_load_u32(bytes + i - 4) == config->request_timeout_ms)
+            field = bytes + i;
+    assert_non_null(field);
+    memset(field, 0, 4); /* a second encoding of the first version's configuration */
+    assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
+    config->consensus = CHANNEL_SOLO;
+    config->replica_count = 1;
+    expect_refused(config, "decisions_per_leader");
+}
+
 static void config__every_shorter_or_longer_encoding_is_refused(void **state) {
     static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
     static struct channel_config decoded;
@@ -275,6 +307,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(config__two_replicas_never_share_a_key_or_port, setup, teardown),
     cmocka_unit_test_setup_teardown(config__organisations_are_distinct_and_own_their_ca, setup, teardown),
     cmocka_unit_test_setup_teardown(config__encoding_comes_back, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__decisions_per_leader_have_a_version, setup, teardown),
     cmocka_unit_test_setup_teardown(config__every_shorter_or_longer_encoding_is_refused, setup, teardown),
     cmocka_unit_test_setup_teardown(config__wild_counts_are_refused, setup, teardown),
     cmocka_unit_test(config__consensus_names),

@@ -72,8 +72,32 @@ static void propose__an_overdue_cut_that_cannot_be_proposed_does_not_wake_the_lo
     node_world_close(&world);
 }
 
+/* It came in while it was being executed: nobody is to be asked to execute it again. */
+static void propose__leaves_out_what_is_executed(void **state) {
+    (void) state;
+    static struct node_world world;
+    struct ord_hash digest;
+    struct pool_entry *entry;
+    begin(&world);
+    submit(&world, &digest);
+    node_world_until(&world, is_proposed, "it is proposed");
+    node_world_vote(&world, 1, &digest);
+    assert_int_equal(world.replica->pool.envelopes, 0);
+    world.replica->housekeeping_ms = UINT64_MAX; /* no sweep */
+    struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct pool_key key = {.client_index = UINT32_MAX, .sequence = 1};
+    assert_ok(pool_add(&world.replica->pool, &entry, key, 1, registration, world.replica->now_ms));
+    assert_ok(pool_settle(&world.replica->pool, entry, world.replica->now_ms));
+    propose(world.replica);
+    assert_int_equal(count_get(&world.replica->counters.batches_proposed), 1);
+    assert_int_equal(world.replica->pool.envelopes, 0);
+    free((void *) (uintptr_t) registration.data);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(propose__what_a_failed_step_did_not_take_stays_ready),
     cmocka_unit_test(propose__an_overdue_cut_that_cannot_be_proposed_does_not_wake_the_loop),
+    cmocka_unit_test(propose__leaves_out_what_is_executed),
 };
 TEST_CASES(cases);
