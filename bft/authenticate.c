@@ -85,6 +85,8 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
     out->bytes = bytes;
     out->type = (uint8_t) header.type;
     struct bft_status status;
+    struct bft_ask ask;
+    struct bft_recall recall;
     switch (bytes.data[0]) {
     case BFT_PRE_PREPARE:
         return authenticate_pre_prepare(out, config, bytes);
@@ -105,6 +107,10 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
         return authenticate_witness(config, bytes);
     case BFT_EVIDENCE:
         return authenticate_evidence(config, bytes);
+    case BFT_ASK:
+        return bft_ask_decode(&ask, config, bytes);
+    case BFT_RECALL:
+        return bft_recall_verify(&recall, config, bytes);
     default:
         return ORD_ERR_INVALID;
     }
@@ -125,6 +131,7 @@ uint32_t bft_cost(struct ord_span bytes) {
         return 2;
     case BFT_VIEW_CHANGE:
     case BFT_NEW_VIEW:
+    case BFT_RECALL:
         return (uint32_t) (1 + bytes.size / ORD_SIGNATURE_SIZE);
     default:
         return 0;

@@ -97,6 +97,7 @@ static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core
     struct ord_hash *commit_digests = take(&layout, window * count, sizeof(*commit_digests));
     uint8_t *certificates = take(&layout, window, certificate_size);
     struct bft_peer *peers = take(&layout, count, sizeof(*peers));
+    struct bft_heard *heard = take(&layout, count, sizeof(*heard));
     struct ord_effect *effects = take(&layout, bft_effect_max(config), sizeof(*effects));
     uint8_t *outbox = take(&layout, 1, bft_outbox_size(config));
     struct bft_body *bodies = take(&layout, window, sizeof(*bodies));
@@ -107,12 +108,14 @@ static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core
     if (memory == NULL)
         return layout.used;
     memset(peers, 0, count * sizeof(*peers));
+    memset(heard, 0, count * sizeof(*heard));
     for (size_t i = 0; i < window; i++)
         slots[i] = (struct bft_slot) {.prepare_votes = prepare_votes + i * count,
                                       .commit_digests = commit_digests + i * count,
                                       .certificate = certificates + i * certificate_size};
     core->slots = slots;
     core->peers = peers;
+    core->heard = heard;
     core->effects = effects;
     core->effect_max = bft_effect_max(config);
     core->outbox = ord_writer_of(outbox, bft_outbox_size(config));
@@ -132,12 +135,13 @@ static size_t larger(size_t a, size_t b) {
 
 static size_t bft_message_size_max(const struct ord_core_config *config) {
     size_t view = BFT_RELAY_SIZE + larger(bft_view_change_size_max(config), bft_new_view_size_max(config));
-    return larger(view, larger(BFT_PRE_PREPARE_SIZE + (size_t) config->batch_bytes_max, BFT_PREPARE_SIZE_MAX));
+    size_t silence = larger(bft_ask_size(config), bft_recall_size_max(config));
+    return larger(larger(view, silence),
+                  larger(BFT_PRE_PREPARE_SIZE + (size_t) config->batch_bytes_max, BFT_PREPARE_SIZE_MAX));
 }
 
 static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_size,
                              const struct ord_core_config *config, const struct ord_signer *signer, uint64_t seed) {
-    (void) seed; /* nothing here is random */
     size_t size = bft_memory_size(config);
     if (size == 0 || signer == NULL)
         return ORD_ERR_INVALID;
@@ -150,6 +154,7 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     core->quorum = ord_bft_quorum(config->replica_count);
     core->weak_quorum = ord_bft_weak_quorum(config->replica_count);
     core->work_since_ms = UINT64_MAX;
+    core->silence.nonce = seed;
     bft_body_digest(&core->null_digest, config->crypto, ord_span_of(NULL, 0));
     ord_replica_set all = config->replica_count == 64 ? UINT64_MAX : ord_replica_bit(config->replica_count) - 1;
     core->others = all & ~ord_replica_bit(config->self);
@@ -206,6 +211,10 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
         if (err != ORD_OK)
             return err;
         return status.sender == message->from ? bft_on_status(core, &status) : ORD_ERR_INVALID;
+    case BFT_ASK:
+        return bft_on_ask(core, message->bytes);
+    case BFT_RECALL:
+        return bft_on_recall(core, message->bytes);
     default:
         return ORD_ERR_INVALID;
     }
@@ -217,6 +226,13 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
  */
 static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
+    if (!bft_speaks(core)) {
+        core->next_view = core->view; /* who is silent follows */
+        core->look_again = false;
+        bft_try_candidates(core);
+        bft_wake(core);
+        return ORD_OK;
+    }
     uint64_t view = core->view;
     bool changing = core->changing;
     if (bft_rotation_due(core))
@@ -296,6 +312,7 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
         core->ratchet.clock = clock;
         return err;
     }
+    bft_silence_settle(core);
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
     ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
     out->count = core->effect_count;
@@ -303,7 +320,7 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
 }
 
 static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
-    ord_node_id leader = core->changing ? ORD_NO_NODE : bft_primary(&core->config, core->view);
+    ord_node_id leader = bft_leader(core);
     bool leading = core->started && leader == core->config.self;
     size_t batch_size = core->config.batch_bytes_max;
     *out = (struct ord_status) {
@@ -323,6 +340,9 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .messages_dropped = core->messages_dropped,
         .messages_refused = core->messages_refused,
         .retransmissions = core->retransmissions,
+        .asking = core->silence.asking,
+        .silent = core->silence.silent,
+        .silent_until_seq = core->silence.silent ? core->silence.bound_seq : 0,
     };
 }
 

@@ -12,6 +12,7 @@
 #include "bft/body_store.h"
 #include "bft/message.h"
 #include "bft/proof.h"
+#include "bft/silence.h"
 #include "bft/view_message.h"
 
 /* Tables of records. Numbers are disk format: never reuse one. */
@@ -22,6 +23,7 @@ enum bft_table {
     BFT_TABLE_CHECKPOINT = 3,  /* key 1. stable_seq and its certificate */
     BFT_TABLE_VIEW_CHANGE = 4, /* by sender. The own newest one; others' that the installed view rests on */
     BFT_TABLE_NEW_VIEW = 5,    /* key 1. That of the installed view */
+    BFT_TABLE_SILENCE = 6,     /* key 1. This replica may have forgotten what it said */
 };
 
 #define BFT_WINDOW_MAX       65536
@@ -80,6 +82,7 @@ struct bft_peer {
     uint64_t answer_ms;  /* no answer to its STATUS before */
     uint64_t view_ms;    /* no news of the view to it before */
     uint64_t fetch_ms;   /* no bodies to it before */
+    uint64_t recall_ms;  /* no RECALL to it before */
 };
 
 /* A message that is kept whole. */
@@ -180,6 +183,9 @@ struct ord_core {
     ord_replica_set fetch_set; /* who may have what is wanted */
     ord_node_id fetch_from;    /* who of them is asked next, or the next after */
 
+    struct bft_silence silence;
+    struct bft_heard *heard; /* replica_count */
+
     uint64_t delivered_seq; /* >= stable_seq */
     uint64_t stable_seq;    /* slots are of (stable_seq, stable_seq + window] */
     uint64_t next_seq;      /* what this replica would propose next, were it primary */
@@ -232,11 +238,18 @@ void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, 
 void bft_send_with(struct ord_core *core, ord_replica_set to, struct ord_span header, struct ord_span body);
 /* Copies into the outbox. */
 struct ord_span bft_outbox_copy(struct ord_core *core, const uint8_t *bytes, size_t size);
+/* By this replica's key. A signer that fails: its error. */
+ORD_MUST_USE enum ord_err bft_sign(struct ord_core *core, struct ord_signature *out, const struct ord_hash *hash);
 /* Encodes a list into the outbox. */
 struct ord_span bft_outbox_list(struct ord_core *core, const struct bft_vote_list *list);
 /* Two statements of one replica that differ in their digest alone. One per step; later ones wait for another occasion. */
 void bft_evidence(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof,
                   const struct ord_hash *other_digest, const struct bft_proof *other_proof);
+
+/* May it say anything of its own? Not while it may have forgotten what it said before. */
+static inline bool bft_speaks(const struct ord_core *core) {
+    return !core->silence.asking && !core->silence.silent;
+}
 
 /* slot.c: the window, and when a slot is prepared, committed, delivered. */
 static inline bool bft_in_window(const struct ord_core *core, uint64_t seq) {
@@ -384,6 +397,8 @@ void bft_open_entries(struct ord_core *core);
 void bft_accept_entry(struct ord_core *core, struct bft_slot *slot);
 /* Binds an entry of the installed view to its slot. */
 void bft_bind_entry(struct ord_core *core, struct bft_slot *slot);
+/* ORD_NO_NODE: there is none, or it is this replica, which is silent. */
+ord_node_id bft_leader(const struct ord_core *core);
 void bft_announce_leader(struct ord_core *core);
 
 /* fetch.c: batches by digest */

@@ -45,7 +45,8 @@ static void stabilize(struct ord_core *core, uint64_t seq, struct ord_span certi
         effect->forget.table = (uint8_t) tables[i];
         effect->forget.key = seq;
     }
-    bft_open_entries(core);
+    if (bft_speaks(core))
+        bft_open_entries(core);
 }
 
 void bft_targets_check(struct ord_core *core) {
@@ -82,7 +83,7 @@ uint64_t bft_sync_deadline(const struct ord_core *core) {
     if (core->attested.seq <= core->delivered_seq)
         return UINT64_MAX;
     uint64_t due = core->target_since_ms;
-    if (bft_in_window(core, core->attested.seq))
+    if (bft_in_window(core, core->attested.seq) && !core->silence.silent)
         due += 2 * (uint64_t) core->config.retransmit_ms; /* the others may still bring us there */
     return due > core->sync_after_ms ? due : core->sync_after_ms;
 }

@@ -14,7 +14,7 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
     bool useful = false;
     bool contradicts = false;
     ord_replica_set sender = ord_replica_bit(list->sender);
-    bool in_view = list->view == core->view && !core->changing;
+    bool in_view = list->view == core->view && !core->changing && bft_speaks(core);
     for (uint32_t i = 0; in_view && i < list->count; i++) {
         const struct bft_vote *vote = &list->votes[i];
         if (!bft_in_window(core, vote->seq))

@@ -21,8 +21,9 @@ size_t bft_effect_max(const struct ord_core_config *config) {
 }
 
 size_t bft_outbox_size(const struct ord_core_config *config) {
-    /* Lists; two STATUS and a FETCH; a WITNESS for each vote of a list; headers of bodies and of relayed messages. */
-    return list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE +
+    /* An ASK, what it is compared with, a RECALL; lists; three STATUS and a FETCH; a WITNESS for each vote of a list; headers of bodies and of relayed messages. */
+    return 2 * bft_ask_size(config) + bft_recall_size_max(config) + BFT_STATUS_SIZE +
+           list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE +
            BFT_FETCH_SIZE_MAX + (size_t) BFT_ANSWER_SEQS_MAX * BFT_BODY_SIZE + BFT_STATUS_SIZE +
            (size_t) BFT_LIST_MAX * BFT_WITNESS_SIZE_MAX + ((size_t) config->replica_count + 1) * BFT_RELAY_SIZE;
 }
@@ -47,7 +48,19 @@ void bft_persist(struct ord_core *core, enum bft_table table, uint64_t seq, stru
     effect->persist = (struct ord_record) {.table = (uint8_t) table, .key = seq, .bytes = bytes};
 }
 
+/* What others hold this replica to. */
+static bool is_own_word(uint8_t type) {
+    return type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT || type == BFT_VIEW_CHANGE ||
+           type == BFT_NEW_VIEW;
+}
+
+enum ord_err bft_sign(struct ord_core *core, struct ord_signature *out, const struct ord_hash *hash) {
+    ORD_ASSERT(bft_speaks(core));
+    return core->signer.sign(core->signer.context, out, hash);
+}
+
 void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, bool after_persist) {
+    ORD_ASSERT(bft_speaks(core) || !is_own_word(bytes.data[0]));
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_SEND);
     effect->send.to = to;
     effect->send.bytes = bytes;

@@ -11,9 +11,14 @@
 
 #include "core/assert.h"
 
+ord_node_id bft_leader(const struct ord_core *core) {
+    ord_node_id primary = bft_primary(&core->config, core->view);
+    return core->changing || (primary == core->config.self && !bft_speaks(core)) ? ORD_NO_NODE : primary;
+}
+
 void bft_announce_leader(struct ord_core *core) {
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_LEADER);
-    effect->leader.leader = core->changing ? ORD_NO_NODE : bft_primary(&core->config, core->view);
+    effect->leader.leader = bft_leader(core);
     effect->leader.view = core->view;
 }
 
@@ -86,7 +91,7 @@ static void keep_changes(struct ord_core *core, const struct bft_change_set *set
         struct bft_kept kept = *set->changes[node];
         *set->changes[node] = core->chosen[node];
         core->chosen[node] = kept;
-        if (node != core->config.self)
+        if (node != core->config.self || !bft_speaks(core)) /* a silent one may have got its own from others */
             bft_persist(core, BFT_TABLE_VIEW_CHANGE, node, ord_span_of(kept.bytes, kept.size));
     }
 }
@@ -139,7 +144,8 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     core->voted_seq = core->delivered_seq;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         core->peers[node].shown_seq = 0;
-    bft_open_entries(core);
+    if (bft_speaks(core)) /* else when it may */
+        bft_open_entries(core);
     bft_announce_leader(core);
     bft_send_status(core); /* votes that came too early are asked for */
 }

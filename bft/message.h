@@ -25,6 +25,8 @@ enum bft_type {
     BFT_RELAY = 9,        /* somebody's VIEW-CHANGE or NEW-VIEW, passed on by a third */
     BFT_WITNESS = 10,     /* bft/proof.h: what the primary said to the sender, for one who was told otherwise */
     BFT_EVIDENCE = 11,    /* likewise: two statements of one replica that contradict each other */
+    BFT_ASK = 12,         /* bft/silence.h: what of my words do you know that I do not? */
+    BFT_RECALL = 13,      /* the answer */
     BFT_CERTIFICATE = 64, /* a record, never a message of its own */
 };
 

@@ -86,7 +86,7 @@ static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t ba
     struct ord_signature signature;
     bft_view_message_hash(&hash, &spare->digest, config, BFT_NEW_VIEW, core->view, config->self,
                           ord_writer_span(&writer));
-    err = core->signer.sign(core->signer.context, &signature, &hash);
+    err = bft_sign(core, &signature, &hash);
     if (err != ORD_OK)
         return err;
     ord_write_signature(&writer, &signature);
@@ -149,12 +149,15 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
         return err;
     struct bft_kept *kept = &core->candidates[view.sender];
     const struct bft_kept *known = core->installed.view == view.view ? &core->installed : kept;
-    if (view.sender == core->config.self || view.view < core->view || view.view < kept->view) {
+    bool own = view.sender == core->config.self;
+    if ((own && bft_speaks(core)) || view.view < core->view || view.view < kept->view) {
         core->messages_dropped++;
         return ORD_OK;
     }
+    if (own && (view.view > core->view || core->changing))
+        bft_silence_prove(core, view.view, 0);
     if (known->view == view.view) {
-        if (ord_hash_equal(&known->digest, &view.digest))
+        if (own || ord_hash_equal(&known->digest, &view.digest))
             core->messages_dropped++;
         else
             contradiction(core, known, &view);

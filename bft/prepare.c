@@ -48,6 +48,15 @@ static void count_vote(struct ord_core *core, const struct bft_vote_list *list, 
     bft_slot_advance(core, slot);
 }
 
+static void note_heard(struct ord_core *core, const struct bft_vote_list *list) {
+    const struct bft_vote *last = &list->votes[list->count - 1];
+    const struct bft_statement statement = {
+        .type = BFT_PREPARE, .view = list->view, .seq = last->seq, .digest = last->digest, .sender = list->sender};
+    struct bft_proof proof;
+    bft_vote_tree_proof(&proof, &core->tree, list->count - 1, &list->signature);
+    bft_heard_note(core, &statement, &proof);
+}
+
 /* Of another replica, verified, or our own, just signed. */
 void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     if (list->sender == bft_primary(&core->config, list->view)) {
@@ -56,7 +65,7 @@ void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     }
     uint32_t new_count = 0;
     uint32_t contradiction_count = 0;
-    bool in_view = list->view == core->view && !core->changing;
+    bool in_view = list->view == core->view && !core->changing && bft_speaks(core);
     for (uint32_t i = 0; in_view && i < list->count; i++) {
         enum use use = use_of(core, list->sender, &list->votes[i]);
         new_count += use == NEW;
@@ -66,10 +75,13 @@ void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
         core->messages_refused++;
     else if (new_count == 0)
         core->messages_dropped++;
-    if (new_count + contradiction_count == 0)
+    bool newer = bft_heard_newer(core, list->sender, list->view, list->votes[list->count - 1].seq);
+    if (new_count + contradiction_count == 0 && !newer)
         return;
     bft_vote_tree_build(&core->tree, &core->config, list);
-    for (uint32_t i = 0; i < list->count; i++) {
+    if (newer)
+        note_heard(core, list);
+    for (uint32_t i = 0; in_view && i < list->count; i++) {
         /* Asked again: a vote before this one may have moved the window. */
         enum use use = use_of(core, list->sender, &list->votes[i]);
         if (use == NEW)
@@ -83,7 +95,7 @@ enum ord_err bft_sign_list(struct ord_core *core, struct bft_vote_list *list) {
     struct ord_hash hash;
     bft_vote_tree_build(&core->tree, &core->config, list);
     bft_vote_tree_signed_hash(&hash, &core->tree, &core->config);
-    return core->signer.sign(core->signer.context, &list->signature, &hash);
+    return bft_sign(core, &list->signature, &hash);
 }
 
 /* The next votes that are due, after `seq`; gives the last seq looked at. */

@@ -261,3 +261,18 @@ size_t bft_certificate_size(const struct ord_core_config *config, struct ord_spa
     struct bft_statement statement;
     return certificate_read(&statement, &reader, config, false, NULL) == ORD_OK ? reader.position : 0;
 }
+
+bool bft_certificate_word(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
+                          struct ord_span bytes, ord_node_id signer) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    ORD_ASSERT(statement_read(out, &reader, config) == ORD_OK && proof_read(proof, &reader) == ORD_OK);
+    bool found = out->sender == signer;
+    out->type = found ? BFT_PRE_PREPARE : BFT_PREPARE;
+    uint32_t vote_count = ord_read_u8(&reader);
+    for (uint32_t i = 0; i < vote_count && !found; i++) {
+        out->sender = ord_read_u32(&reader);
+        ORD_ASSERT(proof_read(proof, &reader) == ORD_OK);
+        found = out->sender == signer;
+    }
+    return found;
+}

@@ -22,7 +22,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
     enum ord_err why = ORD_OK;
     if (batch.size == 0 || batch.size > config->batch_bytes_max)
         why = ORD_ERR_INVALID;
-    else if (core->changing || bft_primary(config, core->view) != config->self)
+    else if (bft_leader(core) != config->self)
         why = ORD_ERR_FORBIDDEN;
     else if (!bft_in_window(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX ||
              core->next_seq > bft_view_end(core))
@@ -43,7 +43,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
                                       .sender = message.sender};
     struct ord_hash hash;
     bft_statement_hash(&hash, config, &statement);
-    enum ord_err err = core->signer.sign(core->signer.context, &message.signature, &hash);
+    enum ord_err err = bft_sign(core, &message.signature, &hash);
     if (err != ORD_OK)
         return err;
 
@@ -74,7 +74,14 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
         core->messages_refused++;
         return ORD_OK;
     }
-    if (message.view != core->view || core->changing || !bft_in_window(core, message.seq) ||
+    const struct bft_statement statement = {.type = BFT_PRE_PREPARE,
+                                            .view = message.view,
+                                            .seq = message.seq,
+                                            .digest = message.digest,
+                                            .sender = message.sender};
+    const struct bft_proof proof = bft_proof_alone(&message.signature);
+    bft_heard_note(core, &statement, &proof);
+    if (message.view != core->view || core->changing || !bft_speaks(core) || !bft_in_window(core, message.seq) ||
         message.seq > bft_view_end(core)) {
         core->messages_dropped++;
         return ORD_OK;
@@ -86,7 +93,6 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     struct bft_slot *slot = bft_slot_find(core, message.seq);
     if (slot != NULL && slot->state != BFT_SLOT_EMPTY) {
         /* What is of an earlier view here lies below what this one proposes: certified, and on its way by state transfer. */
-        struct bft_proof proof = bft_proof_alone(&message.signature);
         if (slot->view != core->view || ord_hash_equal(&slot->digest, &message.digest))
             core->messages_dropped++;
         else

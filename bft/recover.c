@@ -21,6 +21,7 @@ struct views {
     struct ord_span own_change;  /* empty: none */
     struct bft_new_view entries; /* of the installed view; view 0: none */
     struct ord_span installed;
+    struct ord_span silence; /* empty: none */
 };
 
 static const struct ord_record *find_record(const struct ord_event *event, enum bft_table table, uint64_t key) {
@@ -50,7 +51,8 @@ static enum ord_err read_views(struct views *out, const struct ord_core *core, c
     struct bft_view_change change = {0};
     *out = (struct views) {.checkpoint = record_bytes(event, BFT_TABLE_CHECKPOINT, 1),
                            .own_change = record_bytes(event, BFT_TABLE_VIEW_CHANGE, config->self),
-                           .installed = record_bytes(event, BFT_TABLE_NEW_VIEW, 1)};
+                           .installed = record_bytes(event, BFT_TABLE_NEW_VIEW, 1),
+                           .silence = record_bytes(event, BFT_TABLE_SILENCE, 1)};
     if (out->checkpoint.size > 0 &&
         (out->checkpoint.size > config->checkpoints.size_max ||
          config->checkpoints.verify(config->checkpoints.context, &out->stable_seq, out->checkpoint) != ORD_OK))
@@ -64,7 +66,7 @@ static enum ord_err read_views(struct views *out, const struct ord_core *core, c
         return ORD_ERR_CORRUPT;
     out->changing = change.view > out->entries.view;
     out->view = out->changing ? change.view : out->entries.view;
-    return ORD_OK;
+    return bft_silence_record_check(out->silence);
 }
 
 /* Is (view, seq, digest) void: another batch or none was proposed again for this seq by a later view that was installed here? */
@@ -128,7 +130,7 @@ static enum ord_err check_records(const struct ord_core *core, const struct view
         const struct ord_record *last = i > 0 ? record - 1 : NULL;
         if (last != NULL && (record->table < last->table || (record->table == last->table && record->key <= last->key)))
             return ORD_ERR_CORRUPT;
-        if (record->table < BFT_TABLE_LOG || record->table > BFT_TABLE_NEW_VIEW)
+        if (record->table < BFT_TABLE_LOG || record->table > BFT_TABLE_SILENCE)
             return ORD_ERR_CORRUPT;
         if (record->table > BFT_TABLE_CERTIFICATE || record->key <= views->stable_seq)
             continue;
@@ -293,11 +295,7 @@ enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event) 
     restore_votes(core);
     core->next_seq = core->proposed_seq + 1;
     core->look_again = core->changing;
+    bft_silence_start(core, views.silence, event->start.record_count == 0 && event->start.applied_seq == 0);
     bft_announce_leader(core);
-    if (core->changing) {
-        const struct bft_kept *own = &core->changes[core->config.self];
-        bft_send(core, core->others, ord_span_of(own->bytes, own->size), true);
-    }
-    bft_send_status(core);
     return ORD_OK;
 }

@@ -13,6 +13,8 @@ struct ord_span bft_relayed(struct ord_span bytes) {
 
 static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
     struct ord_span bytes = ord_span_of(kept->bytes, kept->size);
+    if (author == core->config.self && !bft_speaks(core))
+        return;
     core->retransmissions++;
     if (author == core->config.self) {
         bft_send(core, ord_replica_bit(to), bytes, true);
@@ -40,11 +42,11 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
             pass_on(core, status->sender, core->config.self, own);
         return;
     }
-    /* Each its own first: so who is far behind has f + 1 different ones soon, however little it takes of one peer at a time. */
+    /* Its own, too: only one who has forgotten it lacks it (row V16). Each its own first: so who is far behind has f + 1 different ones soon, however little it takes of one peer at a time. */
     ord_node_id node = core->config.self;
     for (uint32_t i = 0; i < core->config.replica_count;
          i++, node = node + 1 < core->config.replica_count ? node + 1 : 0)
-        if (core->chosen[node].view == core->view && node != status->sender && (has & ord_replica_bit(node)) == 0)
+        if (core->chosen[node].view == core->view && (has & ord_replica_bit(node)) == 0)
             pass_on(core, status->sender, node, &core->chosen[node]);
     if (core->installed.view == core->view && core->view > 0)
         pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed);
@@ -60,10 +62,14 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
     if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
         bytes = bft_relayed(bytes);
     struct ord_reader reader = ord_reader_of(bytes);
-    if (bft_header_read(&header, &reader, &core->config) != ORD_OK ||
-        (header.type != BFT_VIEW_CHANGE && header.type != BFT_NEW_VIEW))
+    enum ord_err err = bft_header_read(&header, &reader, &core->config);
+    if (err == ORD_OK && header.type == BFT_RECALL && header.sender < core->config.replica_count)
+        return ord_read_u64(&reader) == core->silence.nonce &&
+               (core->silence.answered & ord_replica_bit(header.sender)) == 0;
+    if (err != ORD_OK || (header.type != BFT_VIEW_CHANGE && header.type != BFT_NEW_VIEW))
         return true; /* whatever is wrong with it is told by `authenticate` */
-    if (header.sender >= core->config.replica_count || header.sender == core->config.self || header.view < core->view)
+    if (header.sender >= core->config.replica_count || header.view < core->view ||
+        (header.sender == core->config.self && bft_speaks(core)))
         return false;
     const struct bft_kept *kept = header.type == BFT_NEW_VIEW ? core->candidates : core->changes;
     if (is_kept(&kept[header.sender], header.view, bytes) || is_kept(&core->named[header.sender], header.view, bytes) ||

@@ -32,6 +32,8 @@ static uint64_t status_deadline(const struct ord_core *core) {
 }
 
 void bft_send_status(struct ord_core *core) {
+    if (core->silence.asking)
+        return; /* it would bring votes, which are of no use yet */
     struct bft_status status = {.view = core->view,
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
@@ -104,7 +106,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
         bft_answer_view(core, status);
         return ORD_OK;
     }
-    if (status->view > core->view || core->changing) {
+    if (status->view > core->view || core->changing || !bft_speaks(core)) {
         core->messages_dropped++; /* our own STATUS will bring us there */
         return ORD_OK;
     }
@@ -149,6 +151,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
 
 void bft_on_tick(struct ord_core *core) {
     look(core);
+    bft_silence_tick(core);
     bft_sync_check(core);
     bft_suspect_check(core);
     if (core->now_ms >= status_deadline(core))
@@ -157,7 +160,7 @@ void bft_on_tick(struct ord_core *core) {
 
 void bft_wake(struct ord_core *core) {
     look(core);
-    uint64_t deadline = status_deadline(core);
+    uint64_t deadline = core->silence.asking ? bft_silence_deadline(core) : status_deadline(core);
     const uint64_t others[] = {bft_sync_deadline(core), bft_suspect_deadline(core), bft_fetch_deadline(core)};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         deadline = others[i] < deadline ? others[i] : deadline;

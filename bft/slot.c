@@ -106,7 +106,7 @@ static uint32_t matching_commits(const struct ord_core *core, const struct bft_s
  */
 static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
     struct bft_certificate_vote votes[ORD_REPLICA_MAX];
-    if (slot->prepared || (slot->state != BFT_SLOT_ACCEPTED && slot->state != BFT_SLOT_REFUSED) ||
+    if (slot->prepared || !bft_speaks(core) || (slot->state != BFT_SLOT_ACCEPTED && slot->state != BFT_SLOT_REFUSED) ||
         slot->view != core->view || core->changing ||
         matching_prepares(core, slot, votes, core->quorum - 1) < core->quorum - 1)
         return;
@@ -132,7 +132,7 @@ void bft_slot_advance(struct ord_core *core, struct bft_slot *slot) {
 }
 
 void bft_deliver(struct ord_core *core) {
-    struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1);
+    struct bft_slot *slot = bft_speaks(core) ? bft_slot_find(core, core->delivered_seq + 1) : NULL;
     bool moved = false;
     while (slot != NULL && slot->prepared && matching_commits(core, slot) >= core->quorum) {
         struct ord_effect *effect = bft_effect(core, ORD_EFFECT_DELIVER);

@@ -35,7 +35,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 /* When the clocks that run are over. */
 static uint64_t clock_deadline(const struct ord_core *core) {
-    if (core->next_view > core->view || core->view == BFT_SEQ_MAX)
+    if (core->next_view > core->view || core->view == BFT_SEQ_MAX || !bft_speaks(core))
         return UINT64_MAX; /* under way */
     if (core->attested.seq > core->delivered_seq)
         return UINT64_MAX;
@@ -70,6 +70,8 @@ static uint32_t suspects(const struct ord_core *core) {
 }
 
 void bft_suspect_check(struct ord_core *core) {
+    if (!bft_speaks(core))
+        return;
     bool due =
         core->now_ms >= clock_deadline(core) || (!core->changing && (bft_ratchet_slow(core) || bft_useless_many(core)));
     if (core->changing) {

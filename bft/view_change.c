@@ -74,7 +74,7 @@ static enum ord_err make(struct ord_core *core, uint64_t view) {
     struct ord_hash hash;
     struct ord_signature signature;
     bft_view_change_end(&writer, count_at, count, &hash, &core->config, view);
-    enum ord_err err = core->signer.sign(core->signer.context, &signature, &hash);
+    enum ord_err err = bft_sign(core, &signature, &hash);
     if (err != ORD_OK)
         return err;
     bft_view_message_hash(&hash, &spare->digest, &core->config, BFT_VIEW_CHANGE, view, core->config.self,
@@ -206,7 +206,10 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     bool same_view = change.view == kept->view || change.view == chosen->view;
     const struct bft_kept *known = change.view == chosen->view ? chosen : kept;
     bool named = change.sender != core->config.self && take_named(core, &change, bytes);
-    if (change.sender == core->config.self || change.view < core->view || change.view < kept->view ||
+    bool own = change.sender == core->config.self;
+    if (own && !bft_speaks(core) && change.view > core->view)
+        bft_silence_prove(core, change.view, 0);
+    if ((own && (bft_speaks(core) || same_view)) || change.view < core->view || change.view < kept->view ||
         (same_view && ord_hash_equal(&known->digest, &change.digest)) ||
         (change.view == core->view && !core->changing && !same_view)) {
         core->messages_dropped += !named;

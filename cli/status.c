@@ -100,8 +100,12 @@ static int parse_arguments(struct status_arguments *out, bool *help, int argc, c
 static const char *state_of(const struct ordain_status *status) {
     if (status->why[0] != '\0')
         return status->why;
+    if (status->silent)
+        return "silent: its disk is older than what it said";
     if (status->syncing)
         return "catching up";
+    if (status->asking)
+        return "asks what it said before";
     return status->intake_open ? "ok" : "takes nothing in (disk)";
 }
 
@@ -190,9 +194,11 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
     cli_json_hex(stdout, status->state_digest, ORDAIN_HASH_SIZE);
     printf(",\"seq\":%" PRIu64 ",\"stable_seq\":%" PRIu64 ",\"in_flight\":%" PRIu32 ",\"pool_envelopes\":%" PRIu64
            ",\"pool_bytes\":%" PRIu64 ",\"uptime_ms\":%" PRIu64
-           ",\"syncing\":%s,\"intake_open\":%s,\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           ",\"syncing\":%s,\"intake_open\":%s,\"asking\":%s,\"silent\":%s,\"silent_until_seq\":%" PRIu64
+           ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
            status->seq, status->stable_seq, status->in_flight, status->pool_envelopes, status->pool_bytes,
            status->uptime_ms, status->syncing ? "true" : "false", status->intake_open ? "true" : "false",
+           status->asking ? "true" : "false", status->silent ? "true" : "false", status->silent_until_seq,
            status->links_up);
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)

@@ -304,6 +304,9 @@ struct ordain_status {
     uint64_t uptime_ms;
     bool syncing;
     bool intake_open;
+    bool asking;               /* has just started, and asks the others what it said before: it does not vote yet */
+    bool silent;               /* its disk lacks something that it said: it does not vote */
+    uint64_t silent_until_seq; /* before this is stable */
     uint32_t links_up;
     uint64_t peers_up;                     /* bit i: replica i */
     uint32_t evidence[ORDAIN_REPLICA_MAX]; /* [i]: pieces that it keeps against replica i */

@@ -124,7 +124,7 @@ enum ord_effect_type {
     ORD_EFFECT_DELIVER, /* seq is decided: execute it. Given in order, each seq once, null batches included */
     ORD_EFFECT_WAKE_AT, /* TICK at this time or a little later; replaces an earlier WAKE_AT */
     ORD_EFFECT_SYNC,    /* we are behind: bring the channel to the newest certified point at or above `seq` */
-    ORD_EFFECT_LEADER,  /* who leads now; what of earlier views is not decided may have to be proposed again */
+    ORD_EFFECT_LEADER, /* who leads now, as far as this node is concerned: itself only when it may propose; what of earlier views is not decided may have to be proposed again */
     ORD_EFFECT_REJECT, /* a proposal was not taken, and why: NO_SPACE (window full), FORBIDDEN (not leading), INVALID */
     ORD_EFFECT_EVIDENCE, /* two signed statements that no honest replica makes */
 };
@@ -198,6 +198,9 @@ struct ord_status {
     uint64_t messages_dropped; /* valid but useless: old, out of the window, no room */
     uint64_t messages_refused; /* such as no honest replica sends */
     uint64_t retransmissions;
+    bool asking; /* since START: it says nothing before enough others have told what it said in earlier lives */
+    bool silent; /* it has forgotten something that it said: it says nothing before that can do no harm */
+    uint64_t silent_until_seq; /* silent: until this is stable, at least */
 };
 
 struct ord_protocol {
@@ -206,7 +209,7 @@ struct ord_protocol {
     size_t (*memory_size)(const struct ord_core_config *config);
     /* Builds a core in the caller's memory (max_align_t aligned). The config is copied; `crypto` must outlive the core. */
     enum ord_err (*init)(struct ord_core **out, void *memory, size_t memory_size, const struct ord_core_config *config,
-                         const struct ord_signer *signer, uint64_t seed);
+                         const struct ord_signer *signer, uint64_t seed); /* `seed`: another at each start */
     /*
      * Thread-safe, stateless: parses wire bytes, checks that their sender is `from` and checks every signature in them. The
      * only maker of ord_verified. INVALID: malformed. FORBIDDEN: sender is not `from`. BAD_SIGNATURE. MISMATCH: another

@@ -118,12 +118,29 @@ static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t
     replica->cut_height = 0;
     judge_drop(replica, UINT64_MAX);
     pool_leader_changed(&replica->pool);
+    struct ord_status core;
+    replica->protocol->status(replica->core, &core);
     if (leader == ORD_NO_NODE && scheduled)
         node_log(NODE_LOG_INFO, "rotation", "view=%" PRIu64, view);
-    else if (leader == ORD_NO_NODE)
+    else if (leader == ORD_NO_NODE && core.changing)
         node_log(NODE_LOG_WARN, "view_change", "view=%" PRIu64, view);
-    else
+    else if (leader != ORD_NO_NODE)
         node_log(NODE_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, view, leader);
+}
+
+void replica_note_silence(struct replica *replica) {
+    struct ord_status core;
+    replica->protocol->status(replica->core, &core);
+    if (core.silent && (!replica->shown_silent || core.silent_until_seq != replica->shown_until_seq))
+        node_log(NODE_LOG_WARN, "silent", "until_seq=%" PRIu64 " stable_seq=%" PRIu64 " why=\"%s\"",
+                 core.silent_until_seq, core.stable_seq,
+                 replica->began_empty ? "the disk is new or was lost" : "the disk is older than what was said");
+    if (!core.asking && !core.silent && (replica->shown_asking || replica->shown_silent))
+        node_log(NODE_LOG_INFO, "speaks", "view=%" PRIu64 " stable_seq=%" PRIu64 " ms=%" PRIu64, core.view,
+                 core.stable_seq, replica->now_ms - replica->started_ms);
+    replica->shown_asking = core.asking;
+    replica->shown_silent = core.silent;
+    replica->shown_until_seq = core.silent_until_seq;
 }
 
 void replica_carry_out(struct replica *replica, const struct ord_effect *effect) {

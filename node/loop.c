@@ -163,6 +163,7 @@ void replica_turn(struct replica *replica, struct work *work) {
     struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = replica->now_ms};
     replica_step(replica, &flush);
     judge_drain(replica);
+    replica_note_silence(replica);
     commit(replica);
     if (replica->fatal)
         return;

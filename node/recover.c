@@ -270,6 +270,8 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     if (err != ORD_OK || replica->fatal)
         return corrupt(why, why_size, "consensus records do not give a state",
                        err == ORD_OK ? replica->fatal_err : err);
+    replica->began_empty = count == 0 && channel_applied_seq(replica->channel) == 0;
+    replica_note_silence(replica);
     replica->committed_height = channel_height(replica->channel);
     service_certified(replica, newest_certified(replica), NULL);
     replica_note_open(replica);

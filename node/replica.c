@@ -200,8 +200,13 @@ static enum ord_err make_core(struct replica *replica) {
     }
     channel_collector_init(&replica->attest.collector, collector, config->replica_count);
     replica->attest.newest.signer = ORD_NO_NODE;
+    uint64_t
+        seed; /* another at each start: what is said to this life of the core must not be mistaken for an earlier one's */
+    err = crypto_random(&seed, sizeof(seed));
+    if (err != ORD_OK)
+        return err;
     return replica->protocol->init(&replica->core, replica->core_memory, size, &replica->core_config, &replica->signer,
-                                   ord_load_u64(replica->genesis_hash.bytes) + replica->config.replica);
+                                   seed);
 }
 
 static enum ord_err make_buffers(struct replica *replica) {

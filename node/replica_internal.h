@@ -349,6 +349,10 @@ struct replica {
     uint64_t housekeeping_ms;
     ord_node_id leader;
     uint64_t view;
+    bool shown_asking; /* of the core, as the log was told; likewise: */
+    bool shown_silent;
+    uint64_t shown_until_seq;
+    bool began_empty;           /* nothing was on disk at the start */
     enum ord_err rejected;      /* last proposal's */
     uint64_t turn_bytes_max;    /* that one turn may write */
     bool cut_short;             /* the last turn left something to do, because it had written enough */
@@ -399,6 +403,8 @@ void replica_write_state(struct replica *replica);
 /* The core's low watermark, with whatever moved it. */
 /* After the channel executed: since when a block is open, which its timeout counts from. */
 void replica_note_open(struct replica *replica);
+/* Logs when the core begins or ceases to be silent. */
+void replica_note_silence(struct replica *replica);
 /* Gets each closed block while the channel executes. */
 enum ord_err replica_block_sink(void *context, const struct channel_block *block);
 

@@ -123,6 +123,9 @@ void status_reply(struct replica *replica, struct api_request *request) {
     status.uptime_ms = replica->now_ms - replica->started_ms;
     status.syncing = replica->sync.active;
     status.intake_open = replica->intake_open;
+    status.asking = core.asking;
+    status.silent = core.silent;
+    status.silent_until_seq = core.silent_until_seq;
     status.n_evidence = gather_evidence(replica, &evidence);
     status.evidence = evidence.pointers;
     status.n_counters = counters.count;

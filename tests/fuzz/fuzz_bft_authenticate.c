@@ -7,6 +7,7 @@
 
 #include "bft/bft.h"
 #include "bft/message.h"
+#include "bft/silence.h"
 #include "bft/view_message.h"
 #include "core/assert.h"
 
@@ -118,6 +119,8 @@ static void encode_again(const struct ord_core_config *config, struct ord_span b
     struct bft_body_message body;
     struct bft_vote_list list;
     struct bft_status status;
+    struct bft_ask ask;
+    struct bft_recall recall;
     if (bytes.data[0] == BFT_RELAY)
         bytes = ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
     switch (bytes.data[0]) {
@@ -146,6 +149,14 @@ static void encode_again(const struct ord_core_config *config, struct ord_span b
     case BFT_NEW_VIEW:
         new_view_again(&writer, config, bytes);
         break;
+    case BFT_ASK:
+        ORD_ASSERT(bft_ask_decode(&ask, config, bytes) == ORD_OK);
+        bft_ask_encode(&writer, config, &ask);
+        break;
+    case BFT_RECALL:
+        ORD_ASSERT(bft_recall_decode(&recall, config, bytes) == ORD_OK);
+        bft_recall_encode(&writer, config, ord_load_u64(bytes.data + 17), &recall);
+        break;
     case BFT_WITNESS:
     case BFT_EVIDENCE:
         statements_again(&writer, config, bytes);
@@ -162,7 +173,7 @@ static void encode_again(const struct ord_core_config *config, struct ord_span b
 static void mend_header(uint8_t *bytes, size_t size, ord_node_id sender) {
     if (size < BFT_HEADER_SIZE)
         return;
-    bytes[0] = (uint8_t) (1 + bytes[0] % 11);
+    bytes[0] = (uint8_t) (1 + bytes[0] % 13);
     memset(bytes + 1, 0, 8 + 8 + 7);
     ord_store_u32(bytes + BFT_HEADER_SIZE - 4, sender);
 }
@@ -188,6 +199,19 @@ static size_t mend_statements(uint8_t *bytes, size_t size, bool evidence) {
         one[fixed + 2] = 0;
     }
     return all_size;
+}
+
+/* And what a RECALL gives back, if it is long enough to be one. */
+static void mend_statement_of(uint8_t *bytes, size_t size, ord_node_id sender) {
+    const size_t fixed = BFT_HEADER_SIZE + 8 + ORD_HASH_SIZE;
+    if (size != fixed + 3 + ORD_SIGNATURE_SIZE)
+        return;
+    mend_header(bytes, size, sender);
+    bytes[0] = BFT_PREPARE;
+    ord_store_u64(bytes + BFT_HEADER_SIZE, 1);
+    bytes[fixed] = 0;
+    bytes[fixed + 1] = 1;
+    bytes[fixed + 2] = 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -219,6 +243,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             bytes = realloc(bytes, span.size);
             ORD_ASSERT(bytes != NULL);
             span.data = bytes;
+        }
+        if (span.size > BFT_HEADER_SIZE + 28 && bytes[0] == BFT_RECALL) { /* no certificate, a small reach */
+            memset(bytes + BFT_HEADER_SIZE + 8, 0, 8 + 4 + 7);
+            mend_statement_of(bytes + BFT_HEADER_SIZE + 28, span.size - BFT_HEADER_SIZE - 28, config.self);
         }
     }
     struct ord_verified verified;

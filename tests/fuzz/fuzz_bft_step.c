@@ -185,6 +185,44 @@ static void receive_statements(struct host *host, struct input *input, bool evid
                          input->now_ms);
 }
 
+/* One has started, and asks; or it answers us, perhaps with something that we signed, as it seems, in an earlier life. */
+static void receive_ask(struct host *host, struct input *input) {
+    uint8_t bytes[64];
+    uint8_t words = next(input);
+    uint8_t which = next(input);
+    const struct bft_ask ask = {.view = host->view + which / 4 % 3,
+                                .sender = which % 4,
+                                .nonce = which,
+                                .changing = which > 200 && host->view > 0,
+                                .stable_seq = host->applied > words % 8 ? host->applied - words % 8 : 0,
+                                .words = &words};
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_ask_encode(&writer, &host->config, &ask);
+    (void) !host_receive(host, ask.sender, ord_writer_span(&writer), input->now_ms);
+}
+
+static void receive_recall(struct host *host, struct input *input) {
+    static const enum bft_type types[] = {BFT_PREPARE, BFT_PRE_PREPARE, BFT_VIEW_CHANGE, BFT_NEW_VIEW};
+    uint8_t bytes[1024];
+    uint8_t checkpoint[STAND_IN_CHECKPOINT_SIZE];
+    uint8_t statement[BFT_SIGNED_VOTE_SIZE_MAX];
+    uint8_t which = next(input);
+    uint8_t far = next(input);
+    struct bft_recall recall = {.sender = which % 4, .nonce = host->starts - (which > 250)};
+    recall.stable_seq = far % 2 == 0 ? 0 : host->applied / 4 * 4;
+    if (recall.stable_seq > 0)
+        recall.certificate = stand_in_checkpoint(checkpoint, host->config.crypto, recall.stable_seq);
+    recall.reach_seq = recall.stable_seq + far / 2 % 18;
+    struct statement said = {.type = types[which / 4 % 4], .sender = host->config.self, .batch = "a"};
+    said.view = host->view + which / 16 % 3;
+    said.seq = said.type == BFT_PREPARE || said.type == BFT_PRE_PREPARE ? host->applied + 1 + far % 8 : 0;
+    if (which / 64 == 1 && said.view <= BFT_SEQ_MAX)
+        recall.statement = make_statement(statement, &host->config, &said);
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_recall_encode(&writer, &host->config, host->view, &recall);
+    (void) !host_receive(host, recall.sender, ord_writer_span(&writer), input->now_ms);
+}
+
 static void receive_some(struct host *host, struct input *input, uint8_t kind) {
     static const enum bft_type list_types[] = {[2] = BFT_PREPARE, [3] = BFT_COMMIT, [4] = BFT_FETCH};
     ord_node_id from = next(input) % 4;
@@ -218,16 +256,16 @@ static void one_event(struct host *host, const struct host *source, struct input
     uint8_t op = next(input);
     struct ord_event tick = {.type = ORD_EVENT_TICK};
     uint64_t seq;
-    switch (op % 22) {
+    switch (op % 25) {
     case 0:
     case 1:
     case 2:
     case 3:
-        receive_some(host, input, op % 22);
+        receive_some(host, input, op % 25);
         break;
     case 12:
     case 13:
-        receive_some(host, input, op % 22 - 8);
+        receive_some(host, input, op % 25 - 8);
         break;
     case 14:
     case 15:
@@ -271,7 +309,13 @@ static void one_event(struct host *host, const struct host *source, struct input
         break;
     case 20:
     case 21:
-        receive_statements(host, input, op % 22 == 21);
+        receive_statements(host, input, op % 25 == 21);
+        break;
+    case 22:
+        receive_ask(host, input);
+        break;
+    case 23:
+        receive_recall(host, input);
         break;
     case 10:
     case 19:
@@ -279,6 +323,7 @@ static void one_event(struct host *host, const struct host *source, struct input
         break;
     default:
         host_crash(host);
+        host->asks = op > 200;
         ORD_ASSERT(host_start(host, input->now_ms) == ORD_OK);
         break;
     }
@@ -293,6 +338,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     config.checkpoints = stand_in_checkpoints(&quick_crypto);
     config.body_bytes_max = 256;
     host_init(&host, &config);
+    host.forgets = true; /* all others have our key, as it seems */
     memset(changes, 0, sizeof(changes));
     memset(&source, 0, sizeof(source));
     source.durable_applied = HOST_SEQ_MAX - 1;

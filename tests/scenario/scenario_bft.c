@@ -12,7 +12,9 @@
  *   turn N                        ends N's turn: FLUSH, commit, sends
  *   deliver|drop [from=N] [to=N] [type=NAME] [quiet=yes]   what is in flight, in order of sending; quiet: effects only
  *   settle                        all of the above (judging yes) until nothing is in flight; tells decisions only
- *   tick N | attest N S | sync N S from=M | crash N | start N     (who crashed is dead until it starts)
+ *   tick N | attest N S | sync N S from=M | crash N     (who crashed is dead until it starts)
+ *   start N [asks]                it starts; unless it asks, others who know of nothing have told it so by then
+ *   lose N                        its disk is empty now
  *   work N MS|none                since when work waits at replica N
  *   status N | disk N             shows counters, or the durable records
  *   forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]   a signed message that no core sent;
@@ -101,8 +103,9 @@ static struct host *host_of(const char *text) {
 }
 
 static const char *type_name(uint8_t type) {
-    static const char *const names[] = {"?",        "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",  "VIEW-CHANGE",
-                                        "NEW-VIEW", "FETCH",       "BODY",    "RELAY",  "WITNESS", "EVIDENCE"};
+    static const char *const names[] = {"?",           "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",
+                                        "VIEW-CHANGE", "NEW-VIEW",    "FETCH",   "BODY",   "RELAY",
+                                        "WITNESS",     "EVIDENCE",    "ASK",     "RECALL"};
     return type < sizeof(names) / sizeof(names[0]) ? names[type] : names[0];
 }
 
@@ -197,6 +200,25 @@ static void print_statement(const struct ord_core_config *config, struct ord_spa
     print_entry(statement.seq, &statement.digest);
 }
 
+static void print_ask(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_ask ask;
+    ORD_ASSERT(bft_ask_decode(&ask, config, bytes) == ORD_OK);
+    fprintf(world.out, " view=%" PRIu64 "%s stable=%" PRIu64 " words=", ask.view, ask.changing ? " changing" : "",
+            ask.stable_seq);
+    for (uint32_t i = 0; i < config->window; i++)
+        fputc('0' + (ask.words[i / 8] >> i % 8 & 1), world.out);
+}
+
+static void print_recall(const struct ord_core_config *config, struct ord_span bytes) {
+    struct bft_recall recall;
+    ORD_ASSERT(bft_recall_decode(&recall, config, bytes) == ORD_OK);
+    fprintf(world.out, " stable=%" PRIu64 " reach=%" PRIu64, recall.stable_seq, recall.reach_seq);
+    if (recall.statement.size > 0) {
+        fprintf(world.out, " and");
+        print_statement(config, recall.statement);
+    }
+}
+
 static void print_message(const struct ord_core_config *config, struct ord_span bytes) {
     struct bft_pre_prepare pre_prepare;
     struct bft_body_message body;
@@ -234,6 +256,12 @@ static void print_message(const struct ord_core_config *config, struct ord_span 
     case BFT_WITNESS:
         print_statement(config, bft_witness_statement(bytes));
         break;
+    case BFT_ASK:
+        print_ask(config, bytes);
+        break;
+    case BFT_RECALL:
+        print_recall(config, bytes);
+        break;
     case BFT_EVIDENCE:
         ORD_ASSERT(bft_evidence_split(bytes, &first, &second) == ORD_OK);
         print_statement(config, first);
@@ -257,7 +285,7 @@ static void print_send(const struct ord_core_config *config, struct ord_span hea
 }
 
 static const char *table_name(uint8_t table) {
-    static const char *const names[] = {"?", "log", "certificate", "checkpoint", "view-change", "new-view"};
+    static const char *const names[] = {"?", "log", "certificate", "checkpoint", "view-change", "new-view", "silence"};
     return table < sizeof(names) / sizeof(names[0]) ? names[table] : names[0];
 }
 
@@ -473,12 +501,16 @@ static void run_status(struct host *host) {
     struct ord_status status;
     bft_pbft.status(host->core, &status);
     fprintf(world.out,
-            "%u: view=%" PRIu64 "%s delivered=%" PRIu64 " stable=%" PRIu64 " proposed=%" PRIu64
+            "%u: view=%" PRIu64 "%s%s delivered=%" PRIu64 " stable=%" PRIu64 " proposed=%" PRIu64
             " in flight=%u bodies=%" PRIu64 " can propose=%s dropped=%" PRIu64 " refused=%" PRIu64
             " sent again=%" PRIu64 "\n",
-            host->config.self, status.view, status.changing ? " changing" : "", status.delivered_seq, status.stable_seq,
-            status.proposed_seq, status.in_flight, status.body_bytes, status.can_propose ? "yes" : "no",
-            status.messages_dropped, status.messages_refused, status.retransmissions);
+            host->config.self, status.view, status.changing ? " changing" : "",
+            status.silent   ? " silent"
+            : status.asking ? " asking"
+                            : "",
+            status.delivered_seq, status.stable_seq, status.proposed_seq, status.in_flight, status.body_bytes,
+            status.can_propose ? "yes" : "no", status.messages_dropped, status.messages_refused,
+            status.retransmissions);
 }
 
 static void run_disk(const struct host *host) {
@@ -493,12 +525,17 @@ static void run_of_replica(const struct command *command) {
     const char *name = plain(command, 0);
     struct host *host = host_of(plain(command, 1));
     if (strcmp(name, "start") == 0) {
+        host->asks = command->plain_count > 2;
         if (host_start(host, world.now_ms) != ORD_OK)
             fail("does not start", plain(command, 1));
         return;
     }
     if (strcmp(name, "disk") == 0) {
         run_disk(host);
+        return;
+    }
+    if (strcmp(name, "lose") == 0) {
+        host_lose(host);
         return;
     }
     if (host->core == NULL)

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bft/silence.h"
+#include "core/quorum.h"
+
 static void *grow(void *items, size_t *capacity, size_t count, size_t size) {
     if (count < *capacity)
         return items;
@@ -65,6 +68,15 @@ void host_crash(struct host *host) {
     host->core = NULL;
 }
 
+void host_lose(struct host *host) {
+    ORD_ASSERT(host->core == NULL);
+    records_clear(&host->disk);
+    host->durable_applied = 0;
+    host->durable_view = 0;
+    host->applied = 0;
+    host->view = 0;
+}
+
 enum ord_err host_start(struct host *host, uint64_t now_ms) {
     ORD_ASSERT(host->core == NULL);
     size_t size = bft_pbft.memory_size(&host->config);
@@ -73,7 +85,7 @@ enum ord_err host_start(struct host *host, uint64_t now_ms) {
     ORD_ASSERT(host->memory != NULL);
     memset(host->memory, 0xa5, size); /* the core must not count on zeros */
     const struct ord_signer signer = {.context = &host->keys, .sign = stand_in_signer_sign};
-    ORD_ASSERT(bft_pbft.init(&host->core, host->memory, size, &host->config, &signer, 1) == ORD_OK);
+    ORD_ASSERT(bft_pbft.init(&host->core, host->memory, size, &host->config, &signer, ++host->starts) == ORD_OK);
     struct ord_record *records = calloc(host->disk.count + 1, sizeof(*records));
     ORD_ASSERT(records != NULL);
     for (size_t i = 0; i < host->disk.count; i++) {
@@ -84,9 +96,25 @@ enum ord_err host_start(struct host *host, uint64_t now_ms) {
         .type = ORD_EVENT_START,
         .now_ms = now_ms,
         .start = {.records = records, .record_count = host->disk.count, .applied_seq = host->durable_applied}};
+    host->lost = host->lost || (host->disk.count == 0 && host->durable_applied == 0);
     enum ord_err err = host_step(host, &event);
     free(records);
+    if (err == ORD_OK && !host->asks)
+        host_answer(host, ord_bft_quorum(host->config.replica_count) - 1, now_ms);
     return err;
+}
+
+void host_answer(struct host *host, uint32_t count, uint64_t now_ms) {
+    uint8_t bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8];
+    for (ord_node_id node = 0; count > 0; node++) {
+        if (node == host->config.self)
+            continue;
+        count--;
+        const struct bft_recall recall = {.sender = node, .nonce = host->starts};
+        struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+        bft_recall_encode(&writer, &host->config, 0, &recall);
+        ORD_ASSERT(host_receive(host, node, ord_writer_span(&writer), now_ms) == ORD_OK);
+    }
 }
 
 static void deliver(struct host *host, const struct ord_effect *effect) {
@@ -387,6 +415,8 @@ void host_commit(struct host *host) {
     struct ord_status status;
     bft_pbft.status(host->core, &status);
     ORD_ASSERT(status.delivered_seq == host->applied && status.view >= host->durable_view);
+    ORD_ASSERT(!status.silent || host->lost || host->forgets); /* nobody silences who has forgotten nothing */
+    host->lost = host->lost && (status.asking || status.silent);
     host->durable_view = status.view;
     for (size_t i = 0; i < host->send_count; i++)
         note_statements(host, ord_span_of(host->sends[i].data, host->sends[i].size));

@@ -55,6 +55,11 @@ struct host {
     struct ord_core *core; /* NULL: down */
     void *memory;
     void *context;
+    /* START is followed by answers to its ASK that know of nothing: false; else the test is the others. */
+    bool asks;
+    bool forgets;    /* the test gives it an old disk, or says that it said what it did not */
+    bool lost;       /* it may have forgotten: its disk was empty when it started and has not spoken since */
+    uint64_t starts; /* also the nonce of the newest ASK */
     /* Sees each effect in order, before it is carried out. May be NULL. */
     void (*on_effect)(struct host *host, const struct ord_effect *effect);
 
@@ -101,10 +106,14 @@ struct host {
 
 void host_init(struct host *host, const struct ord_core_config *config);
 void host_deinit(struct host *host);
-/* Starts a core from what is on disk. */
+/* Starts a core from what is on disk; unless `asks`, it may speak then. */
 enum ord_err host_start(struct host *host, uint64_t now_ms);
+/* Answers of so many others to the ASK of this start, from the lowest on, who know of nothing that was not asked. */
+void host_answer(struct host *host, uint32_t count, uint64_t now_ms);
 /* The process dies: the turn that runs is lost. */
 void host_crash(struct host *host);
+/* While it is down: its disk is lost. What it said it has said all the same. */
+void host_lose(struct host *host);
 enum ord_err host_step(struct host *host, const struct ord_event *event);
 /* Authenticates and steps; gives the error of whichever failed. */
 enum ord_err host_receive(struct host *host, ord_node_id from, struct ord_span bytes, uint64_t now_ms);

@@ -10,6 +10,7 @@
 
 #include "bft/message.h"
 #include "bft/proof.h"
+#include "bft/silence.h"
 #include "bft/view_message.h"
 #include "tests/support/bft_host.h"
 

@@ -3,7 +3,7 @@ foreach(name pool records shares)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_node_${name}.c DEPENDS ord_node)
 endforeach()
 # A whole replica in the test's process, which plays the other replicas (node_support.h).
-foreach(name accuse admission judge links loop propose service sync)
+foreach(name accuse admission judge links loop propose service silence sync)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_node_${name}.c
                   SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/unit/node_support.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/node_chain.c
                           ${PROJECT_SOURCE_DIR}/cli/init_files.c

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bft/message.h"
-#include "bft/proof.h"
+#include "bft/bft_internal.h"
+#include "core/quorum.h"
 #include "crypto/hash.h"
 #include "tests/support/test_main.h"
 
@@ -98,6 +98,12 @@ static void join_link(struct node_world *world, ord_node_id id) {
     peer->under_way = true;
 }
 
+static bool speaks(struct node_world *world) {
+    struct ord_status status;
+    world->replica->protocol->status(world->replica->core, &status);
+    return !status.asking && !status.silent;
+}
+
 void node_world_start(struct node_world *world) {
     char why[WHY_MAX];
     enum ord_err err = replica_create(&world->replica, &world->config, why, sizeof(why));
@@ -117,6 +123,21 @@ void node_world_start(struct node_world *world) {
     for (uint32_t i = 0; i < world->replica->peer_count; i++)
         if (i != world->self)
             join_link(world, i);
+    if (world->asks || world->plan.config.consensus != CHANNEL_PBFT)
+        return;
+    for (uint32_t i = 0; i + 1 < ord_bft_quorum(world->replica->peer_count); i++)
+        node_world_recall(world, node_world_other(world, i), 0);
+    node_world_until(world, speaks, "the replica speaks");
+    node_world_forget_queued(world);
+}
+
+void node_world_recall(struct node_world *world, ord_node_id from, uint64_t reach_seq) {
+    uint8_t bytes[128];
+    const struct bft_recall recall = {
+        .sender = from, .nonce = world->replica->core->silence.nonce, .reach_seq = reach_seq};
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_recall_encode(&writer, &world->replica->core_config, 0, &recall);
+    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
 }
 
 void node_world_open(struct node_world *world) {

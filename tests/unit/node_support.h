@@ -15,8 +15,9 @@ struct node_world {
     char directory[96];
     struct init_plan plan;
     struct node_config config;
-    bool leads;          /* set it before node_world_write: our replica is the primary of view 0, else a backup */
-    ord_node_id self;    /* our replica's number */
+    bool asks;        /* the others do not answer what our replica asks at its start: set it before node_world_start */
+    bool leads;       /* set it before node_world_write: our replica is the primary of view 0, else a backup */
+    ord_node_id self; /* our replica's number */
     ord_node_id primary; /* of view 0 */
     struct replica *replica;
     struct crypto_private_key keys[ORD_REPLICA_MAX];
@@ -33,6 +34,8 @@ struct node_world {
 void node_world_plan(struct node_world *world, enum channel_consensus consensus, uint32_t replica_count);
 void node_world_write(struct node_world *world);
 void node_world_start(struct node_world *world);
+/* A RECALL of replica `from`: it has seen all up to `reach_seq`, and knows of no word that our replica lacks. */
+void node_world_recall(struct node_world *world, ord_node_id from, uint64_t reach_seq);
 /* All three, for PBFT with four replicas. */
 void node_world_open(struct node_world *world);
 /* Ends the replica; node_world_start begins it again from its disk. */

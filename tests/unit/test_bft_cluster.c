@@ -187,6 +187,7 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     for (ord_node_id node = 0; node < net->count; node++) {
         config.self = node;
         host_init(&net->hosts[node], &config);
+        net->hosts[node].asks = true;
     }
 }
 

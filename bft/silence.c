@@ -1,0 +1,213 @@
+/*
+ * A replica that may have forgotten what it said: row V16. Its disk may be empty, or an older image that is consistent in itself;
+ * only the others can tell. So at each START it asks (ASK), and says nothing until quorum - 1 have answered.
+ *
+ * Invariant: while it asks or is silent no PRE-PREPARE, PREPARE, COMMIT, VIEW-CHANGE or NEW-VIEW of its own leaves it (bft_send, bft_sign).
+ * It is silent from the first proof that it has forgotten something until everything that it can have voted for lies at or below
+ * its stable checkpoint, in a view that is not below those it spoke in. The silence is durable, so a restart does not end it.
+ */
+#include "bft/bft_internal.h"
+
+#include "core/assert.h"
+
+enum state { EMPTY_DISK = 1, SILENT = 2 };
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static void keep(struct ord_core *core) {
+    struct bft_silence *silence = &core->silence;
+    ord_store_u64(silence->record, silence->bound_seq);
+    ord_store_u64(silence->record + 8, silence->floor_view);
+    silence->record[16] = silence->silent ? SILENT : EMPTY_DISK;
+    silence->kept = true;
+    bft_persist(core, BFT_TABLE_SILENCE, 1, ord_span_of(silence->record, sizeof(silence->record)));
+}
+
+static void forget(struct ord_core *core) {
+    if (!core->silence.kept)
+        return;
+    core->silence.kept = false;
+    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
+    effect->forget.table = BFT_TABLE_SILENCE;
+    effect->forget.key = 1;
+}
+
+enum ord_err bft_silence_record_check(struct ord_span record) {
+    if (record.size == 0)
+        return ORD_OK;
+    return record.size == BFT_SILENCE_SIZE && ord_load_u64(record.data) <= BFT_SEQ_MAX &&
+                   ord_load_u64(record.data + 8) <= BFT_SEQ_MAX &&
+                   (record.data[16] == EMPTY_DISK || record.data[16] == SILENT)
+               ? ORD_OK
+               : ORD_ERR_CORRUPT;
+}
+
+/* Has this replica a word of its own about (view, seq), `view` the installed one? */
+static bool has_word(const struct ord_core *core, uint64_t seq) {
+    const struct bft_new_view *entries = &core->entries;
+    const struct bft_slot *slot = bft_slot_find(core, seq);
+    if (bft_primary(&core->config, core->view) != core->config.self)
+        return slot != NULL && slot->own_prepare;
+    bool entry = entries->view == core->view && seq > entries->base_seq && seq - entries->base_seq <= entries->count;
+    return entry || (slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD);
+}
+
+/* `words` is in the outbox. */
+static struct bft_ask own_ask(struct ord_core *core) {
+    struct bft_ask ask = {.view = core->view,
+                          .sender = core->config.self,
+                          .nonce = core->silence.nonce,
+                          .changing = core->changing,
+                          .stable_seq = core->stable_seq};
+    uint8_t *words = core->outbox.data + core->outbox.size;
+    for (uint32_t i = 0; i < bft_ask_words_size(&core->config); i++)
+        ord_write_u8(&core->outbox, 0);
+    ORD_ASSERT(!core->outbox.failed);
+    for (uint32_t i = 0; i < core->config.window && !core->changing; i++)
+        if (has_word(core, core->stable_seq + 1 + i))
+            words[i / 8] |= (uint8_t) (1u << (i % 8));
+    ask.words = words;
+    return ask;
+}
+
+static void ask_others(struct ord_core *core) {
+    struct bft_silence *silence = &core->silence;
+    const struct bft_ask ask = own_ask(core);
+    size_t begin = core->outbox.size;
+    bft_ask_encode(&core->outbox, &core->config, &ask);
+    ORD_ASSERT(!core->outbox.failed);
+    bft_send(core, core->others & ~silence->answered, ord_span_of(core->outbox.data + begin, core->outbox.size - begin),
+             true);
+    /* At a start the links are still to come up; to wait a whole interval for them would be long. */
+    silence->ask_ms = core->now_ms + core->config.retransmit_ms / 2 + 1;
+}
+
+void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_empty) {
+    struct bft_silence *silence = &core->silence;
+    silence->asking = true;
+    silence->empty = disk_empty;
+    if (record.size > 0) {
+        silence->kept = true;
+        silence->empty = record.data[16] == EMPTY_DISK;
+        silence->silent = record.data[16] == SILENT;
+        silence->bound_seq = ord_load_u64(record.data);
+        silence->floor_view = ord_load_u64(record.data + 8);
+    } else if (disk_empty) {
+        keep(core); /* before anything else is: or a restart would find a disk that is not empty */
+    }
+    ask_others(core);
+}
+
+uint64_t bft_silence_deadline(const struct ord_core *core) {
+    return core->silence.asking ? core->silence.ask_ms : UINT64_MAX;
+}
+
+void bft_silence_tick(struct ord_core *core) {
+    if (core->silence.asking && core->now_ms >= core->silence.ask_ms)
+        ask_others(core);
+}
+
+/* Goes on as START would have, or from where it was when it fell silent. */
+static void speak(struct ord_core *core) {
+    ORD_ASSERT(bft_speaks(core) && core->next_seq > core->delivered_seq);
+    forget(core);
+    core->next_view = core->view;
+    core->view_since_ms = core->now_ms; /* what waited meanwhile says nothing of the primary */
+    core->progress_ms = core->now_ms;
+    core->in_flight_ms = core->now_ms;
+    bft_ratchet_view(core);
+    bft_open_entries(core);
+    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
+        struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot != NULL)
+            bft_slot_advance(core, slot);
+    }
+    core->look_again = true;
+    if (core->changing) {
+        const struct bft_kept *own = &core->changes[core->config.self];
+        bft_send(core, core->others, ord_span_of(own->bytes, own->size), true);
+    } else if (bft_primary(&core->config, core->view) == core->config.self) {
+        bft_announce_leader(core);
+    }
+    bft_send_status(core);
+}
+
+void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
+    struct bft_silence *silence = &core->silence;
+    bool spoke = bft_speaks(core);
+    if (silence->silent && seq <= silence->bound_seq && view <= silence->floor_view)
+        return;
+    silence->silent = true;
+    silence->bound_seq = larger(silence->bound_seq, seq);
+    silence->floor_view = larger(silence->floor_view, view);
+    if (!silence->asking)
+        silence->bound_seq = larger(silence->bound_seq, silence->reach_seq);
+    keep(core);
+    if (!spoke)
+        return;
+    core->next_view = core->view;
+    core->suspecting = false;
+    if (bft_primary(&core->config, core->view) == core->config.self)
+        bft_announce_leader(core); /* nobody leads as far as this node is concerned */
+}
+
+/* Enough have answered. */
+static void decide(struct ord_core *core) {
+    struct bft_silence *silence = &core->silence;
+    silence->asking = false;
+    /* A disk that was lost and one that never was cannot be told apart; where nothing is stable yet, all that was said is in the slots. */
+    silence->silent = silence->silent || (silence->empty && silence->checkpoint);
+    if (!silence->silent) {
+        speak(core);
+        return;
+    }
+    silence->bound_seq = larger(silence->bound_seq, silence->reach_seq);
+    keep(core);
+    bft_send_status(core);
+}
+
+enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
+    struct bft_silence *silence = &core->silence;
+    struct bft_recall recall;
+    enum ord_err err = bft_recall_decode(&recall, &core->config, bytes);
+    if (err != ORD_OK)
+        return err;
+    struct bft_statement statement;
+    struct bft_proof proof;
+    if (recall.statement.size > 0)
+        err = bft_signed_decode(&statement, &proof, &core->config, recall.statement);
+    if (err != ORD_OK)
+        return err;
+    if (recall.nonce != silence->nonce) {
+        core->messages_dropped++; /* to an earlier life */
+        return ORD_OK;
+    }
+    bool first = (silence->answered & ord_replica_bit(recall.sender)) == 0;
+    silence->answered |= ord_replica_bit(recall.sender);
+    if (first && recall.reach_seq > silence->reach_seq)
+        silence->reach_seq = recall.reach_seq;
+    silence->checkpoint = silence->checkpoint || recall.stable_seq > 0;
+    if (recall.statement.size > 0) {
+        const struct bft_ask ask = own_ask(core);
+        if (statement.sender == core->config.self && !bft_ask_covers(&ask, &core->config, &statement))
+            bft_silence_prove(core, statement.view, statement.seq);
+    }
+    if (silence->asking && bft_set_count(silence->answered) >= core->quorum - 1)
+        decide(core);
+    else if (silence->silent && !silence->asking && silence->reach_seq > silence->bound_seq)
+        bft_silence_prove(core, silence->floor_view, silence->reach_seq);
+    return ORD_OK;
+}
+
+void bft_silence_settle(struct ord_core *core) {
+    struct bft_silence *silence = &core->silence;
+    bool reached = core->stable_seq >= silence->bound_seq;
+    /* In a view that it is still changing to it has said nothing but its VIEW-CHANGE, which is kept. */
+    bool above = core->view > silence->floor_view || (core->view == silence->floor_view && !core->changing);
+    if (!silence->silent || silence->asking || !reached || !above)
+        return;
+    silence->silent = false;
+    speak(core);
+}

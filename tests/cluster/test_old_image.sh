@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Row V16: a replica comes back with an older copy of its data folder, and later with an empty one, under load each time. It is silent
+# while it may contradict itself, then takes part again: its vote is needed when another is stopped. Nobody has evidence against it.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+begin
+
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel image --max-message-count 100 \
+    --batch-timeout 5000
+start_cluster
+load_start
+until_true "$DEADLINE_S" "a first block" height_at_least 0 1
+victim=$(a_backup)
+data=$NET/replica$victim/data
+
+goes_on() { # the chain grows by some blocks
+    local height
+    height=$(field "$1" certified_height)
+    until_true "$DEADLINE_S" "the chain goes on" height_at_least "$1" $((height + ${2:-3}))
+}
+an_other() { # neither the victim nor the leader
+    local index leader
+    leader=$(field $(((victim + 1) % 4)) primary)
+    for index in 0 1 2 3; do
+        [ "$index" = "$victim" ] || [ "$index" = "$leader" ] || break
+    done
+    say "$index"
+}
+silences() { grep -c ' event=silent ' "$NET/replica$victim/log" || true; }
+is_silent() { [ "$(silences)" -gt "$1" ]; }
+
+# comes_back WHAT: the victim starts from another disk than it stopped with.
+comes_back() {
+    local before other height
+    before=$(silences)
+    start_replica "$victim"
+    until_true "$DEADLINE_S" "replica $victim is silent with $1" is_silent "$before"
+    grep ' event=silent ' "$NET/replica$victim/log" | tail -n 1
+    until_true "$DEADLINE_S" "replica $victim speaks again" speaks "$victim"
+    grep ' event=speaks ' "$NET/replica$victim/log" | tail -n 1
+    other=$(an_other)
+    stop_replica "$other"
+    height=$(field "$victim" certified_height)
+    until_true "$DEADLINE_S" "the chain goes on with the vote of replica $victim" height_at_least "$victim" $((height + 3))
+    start_replica "$other"
+    until_true "$DEADLINE_S" "replica $other takes part" speaks "$other"
+    load_alive
+    ok "with $1 replica $victim was silent, then its vote counted"
+}
+
+stop_replica "$victim"
+cp -a "$data" "$WORK/image"
+start_replica "$victim"
+until_true "$DEADLINE_S" "replica $victim takes part again" speaks "$victim"
+[ "$(silences)" -eq 0 ] || die "an intact replica is silent"
+goes_on "$victim"
+kill_replica "$victim"
+rm -rf "$data"
+cp -a "$WORK/image" "$data"
+comes_back "an older copy of its data"
+
+kill_replica "$victim"
+rm -rf "$data"
+mkdir "$data"
+comes_back "an empty folder"
+
+load_stop
+cat "$WORK/load.hex" >"$WORK/all.hex"
+wait_level
+
+# With one more down and an open block nothing becomes stable: it stays silent, over a restart too, and says so.
+other=$(an_other)
+third=$(((victim + 1) % 4))
+[ "$third" != "$other" ] || third=$(((victim + 2) % 4))
+stop_replica "$other"
+before=$(field "$third" seq)
+numbered_transactions "$WORK/one.hex" 1 open
+cat "$WORK/one.hex" >>"$WORK/all.hex"
+submit --hex "$WORK/one.hex" >/dev/null || die "submit"
+seq_past() { [ "$(field "$third" seq)" -gt "$1" ] && [ "$(field "$victim" seq)" -gt "$1" ]; }
+until_true "$DEADLINE_S" "a transaction is ordered" seq_past "$before"
+kill_replica "$victim"
+rm -rf "$data"
+mkdir "$data"
+start_replica "$victim"
+says_silent() { [ "$(field "$victim" silent)" = true ] && [ "$(field "$victim" asking)" = false ]; }
+until_true "$DEADLINE_S" "its status says that it is silent" says_silent
+kill_replica "$victim"
+start_replica "$victim"
+until_true "$DEADLINE_S" "it is silent after a restart" says_silent
+ordain status --config "$CLIENT" | grep -q ' silent: ' || die "ordain status does not say so"
+start_replica "$other"
+until_true "$DEADLINE_S" "replica $victim speaks when the block is stable" speaks "$victim"
+ok "silent while there is no quorum without it, and as soon as there is one it speaks"
+
+check_chains "$WORK/all.hex"
+status_json | jq -e '[.replicas[].evidence == []] | all' >/dev/null || die "evidence against an honest replica"
+ok "nobody has evidence against anybody"
+stop_cluster
+check_ledgers

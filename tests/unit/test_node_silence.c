@@ -1,0 +1,116 @@
+/*
+ * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its status that it is
+ * silent and until when, and a restart does not make it speak.
+ */
+#include <stdlib.h>
+
+#include "bft/bft_internal.h"
+#include "tests/support/test_main.h"
+#include "tests/unit/node_support.h"
+
+static Ordain__V1__Response *status_of(struct node_world *world) {
+    Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
+    Ordain__V1__StatusRequest status = ORDAIN__V1__STATUS_REQUEST__INIT;
+    request.kind_case = ORDAIN__V1__REQUEST__KIND_STATUS;
+    request.status = &status;
+    return node_world_ask(world, &request);
+}
+
+static void expect_status(struct node_world *world, bool asking, bool silent, uint64_t until_seq) {
+    Ordain__V1__Response *response = status_of(world);
+    assert_int_equal(response->replica->asking, asking);
+    assert_int_equal(response->replica->silent, silent);
+    assert_int_equal(response->replica->silent_until_seq, until_seq);
+    ordain__v1__response__free_unpacked(response, NULL);
+}
+
+/* Gives back a PREPARE of our replica that it does not hold: with its own key, which the test has. */
+static void give_back(struct node_world *world, ord_node_id from, uint64_t seq) {
+    const struct ord_core_config *config = &world->replica->core_config;
+    struct bft_statement statement = {.type = BFT_PREPARE, .seq = seq, .sender = world->self};
+    struct ord_hash hash;
+    struct ord_signature signature;
+    uint8_t word[BFT_SIGNED_VOTE_SIZE_MAX];
+    uint8_t bytes[1024];
+    bft_statement_hash(&hash, config, &statement);
+    assert_ok(crypto_sign(&signature, &world->keys[world->self], &hash));
+    const struct bft_proof proof = bft_proof_alone(&signature);
+    const struct bft_recall recall = {.sender = from,
+                                      .nonce = world->replica->core->silence.nonce,
+                                      .reach_seq = seq,
+                                      .statement =
+                                          ord_span_of(word, bft_signed_encode(word, config, &statement, &proof))};
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_recall_encode(&writer, config, 0, &recall);
+    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+    node_world_until_idle(world, from);
+}
+
+static size_t words_queued(struct node_world *world, enum bft_type type) {
+    struct ord_span last;
+    size_t count = node_world_queued(world, &last, world->primary, LINK_CORE);
+    return count > 0 && last.data[0] == type ? count : 0;
+}
+
+static void silence__is_told_and_outlives_a_restart(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    node_world_write(&world);
+    world.asks = true;
+    node_world_start(&world);
+    expect_status(&world, true, false, 0);
+    uint64_t first_nonce = world.replica->core->silence.nonce;
+    give_back(&world, node_world_other(&world, 0), 3);
+    expect_status(&world, true, true, 3);
+    node_world_recall(&world, node_world_other(&world, 1), 5);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, true, 5);
+
+    /* It does not vote. */
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct ord_span batch = node_world_batch(&registration, 1, 0);
+    node_world_forget_queued(&world);
+    node_world_pre_prepare(&world, 1, batch);
+    node_world_until_idle(&world, world.primary);
+    node_world_turn(&world, 0);
+    assert_int_equal(words_queued(&world, BFT_PREPARE), 0);
+    free((void *) (uintptr_t) batch.data);
+    free((void *) (uintptr_t) registration.data);
+
+    node_world_stop(&world);
+    node_world_start(&world);
+    assert_int_not_equal(world.replica->core->silence.nonce,
+                         first_nonce); /* answers to its earlier life do not count */
+    expect_status(&world, true, true, 5);
+    node_world_recall(&world, node_world_other(&world, 0), 0);
+    node_world_recall(&world, node_world_other(&world, 1), 0);
+    node_world_until_idle(&world, node_world_other(&world, 0));
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, true, 5);
+    node_world_close(&world);
+}
+
+static void silence__is_not_that_of_an_intact_replica(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
+    free((void *) (uintptr_t) registration.data);
+    node_world_stop(&world);
+    world.asks = true;
+    node_world_start(&world);
+    expect_status(&world, true, false, 0);
+    give_back(&world, node_world_other(&world, 0), 1); /* it holds its word about seq 1 */
+    node_world_recall(&world, node_world_other(&world, 1), 9);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, false, 0);
+    node_world_close(&world);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(silence__is_told_and_outlives_a_restart),
+    cmocka_unit_test(silence__is_not_that_of_an_intact_replica),
+};
+TEST_CASES(cases);
