@@ -168,6 +168,11 @@ static bool lies_now(struct sim_replica *liar) {
     return sim_chance(&liar->random, liar->world->plan.lie_ppm);
 }
 
+/* Not only as often as the plan has it: by halves these are nothing. */
+static bool always(uint32_t behaviour) {
+    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER;
+}
+
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
     if (!replica->liar) {
         sim_liar_pass(replica, to, kind, message);
@@ -180,7 +185,7 @@ void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link ki
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++) {
         uint32_t behaviour = (first + i) % SIM_BEHAVIOUR_COUNT;
         if ((replica->behaviours >> behaviour & 1) != 0 && sim_behaviours[behaviour].on_send != NULL &&
-            lies_now(replica) && sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
+            (always(behaviour) || lies_now(replica)) && sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
             replica->world->lies++;
             return;
         }
