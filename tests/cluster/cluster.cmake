@@ -19,6 +19,7 @@ if(TARGET ordain)
     ord_cluster_test(strangers 180)
     ord_cluster_test(evidence 180)
     ord_cluster_test(disk_full 180)
+    ord_cluster_test(disk_error 240 long)
     ord_cluster_test(memory 240 long)
     ord_cluster_test(kill_backup 400 long)
     ord_cluster_test(kill_primary 300 long)
@@ -36,6 +37,8 @@ if(TARGET ordain)
                            cluster/hostile_links.c cluster/hostile_requests.c)
     target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
+
+    set_property(TEST cluster.disk_error APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
 
     # A replica that contradicts itself, with the keys of one that does not run.
     add_executable(liar cluster/liar.c)
