@@ -165,7 +165,7 @@ static uint64_t usual_latency_us(const struct client_engine *engine) {
 }
 
 /* A channel under load is slow, but not silent: more of the same would make it slower. */
-static void wait_for(struct client_engine *engine, struct client_entry *entry) {
+static void wait_for(struct client_engine *engine, struct client_entry *entry, uint32_t replica) {
     if (!entry->accepted || entry->final_due_us <= engine->now_us) {
         uint32_t doublings = entry->resubmissions < 4 ? entry->resubmissions : 4;
         uint64_t usual_us = LATENCIES_PATIENT * usual_latency_us(engine);
@@ -174,6 +174,7 @@ static void wait_for(struct client_engine *engine, struct client_entry *entry) {
             patience_us = engine->resubmit_us > LATENCY_PATIENT_MAX_US ? engine->resubmit_us : LATENCY_PATIENT_MAX_US;
         entry->final_due_us = engine->now_us + (patience_us << doublings);
     }
+    entry->holder = replica;
     accept(engine, entry);
     client_entries_push(&engine->waiting, entry);
 }
@@ -216,7 +217,7 @@ static void duplicate(struct client_engine *engine, struct client_entry *entry, 
     if (++entry->duplicates > DUPLICATES_DOUBTFUL)
         client_entries_push(&engine->doubts, entry);
     else
-        wait_for(engine, entry);
+        wait_for(engine, entry, replica);
 }
 
 /*
@@ -271,7 +272,7 @@ static void take_result(struct client_engine *engine, struct client_entry *entry
     case ORDAIN__V1__STATUS__OK:
     case ORDAIN__V1__STATUS__ACCEPTED:
         engine->peers[replica].unknown_from_us = 0;
-        wait_for(engine, entry);
+        wait_for(engine, entry, replica);
         break;
     case ORDAIN__V1__STATUS__DUPLICATE:
         duplicate(engine, entry, replica, result);
@@ -402,23 +403,21 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
         if (engine->wait_target == request->replica)
             engine->wait_target = (request->replica + 1) % engine->peer_count;
     }
-    bool overdue = false;
     struct client_entries waiting = {0};
     for (uint32_t i = 0; i < request->count; i++) {
         struct client_entry *entry = request->entries[i];
         if (entry == NULL)
             continue;
         if (entry->final_due_us <= engine->now_us) {
+            /* Whoever accepted it did not get it ordered: try another. Not whom we turned to meanwhile. */
+            if (engine->client->replicas.pin == ORDAIN_ANY_REPLICA)
+                avoid(engine, entry->holder, ENGINE_AVOID_SLOW_US);
             submit_again(engine, entry);
-            overdue = true;
         } else {
             client_entries_push(&waiting, entry);
         }
     }
     client_entries_prepend(&engine->waiting, &waiting);
-    /* Whoever had them accepted did not get them ordered: try another. */
-    if (overdue && engine->client->replicas.pin == ORDAIN_ANY_REPLICA)
-        avoid(engine, engine->target, ENGINE_AVOID_SLOW_US);
 }
 
 /* ---- Doubts and positions --------------------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ struct client_entry {
     char words[160]; /* of the last refusal */
     uint64_t submitted_us;
     uint64_t final_due_us; /* submit again when no receipt came until then */
+    uint32_t holder;       /* the replica that accepted it last */
     ordain_event_fn on_event;
     void *context;
 };

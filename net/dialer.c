@@ -16,7 +16,7 @@ enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t por
         dial->aio = NULL;
         return net_err(code);
     }
-    nng_aio_set_timeout(dial->aio, NET_HANDSHAKE_MS);
+    nng_aio_set_timeout(dial->aio, NET_DIAL_MS);
     return ORD_OK;
 }
 

@@ -84,6 +84,11 @@ ORD_MUST_USE enum ord_err net_push_open(struct net_push **out, const struct net_
 /* Takes the message whatever the result. BUSY: one is under way. CLOSED: the link is down. Never blocks. */
 ORD_MUST_USE enum ord_err net_push_send(struct net_push *push, struct net_message *message);
 bool net_push_up(const struct net_push *push);
+/*
+ * Gives the connection up, if there is one, and dials again: the owner has reason to think that nobody is at its other end any more.
+ * TCP by itself may need as long as a cut has lasted to notice that it is over.
+ */
+void net_push_redial(struct net_push *push);
 void net_push_close(struct net_push *push);
 
 /* The public endpoint: REQ/REP. Every context serves one request at a time: `context_count` bounds them. */

@@ -35,6 +35,7 @@ enum {
     NET_HEADROOM = 80,   /* before a message's bytes: length and backtrace */
     NET_HALF_OPEN_MAX = 256,
     NET_HANDSHAKE_MS = 10000,
+    NET_DIAL_MS = 2000, /* to be connected by; the next try may meet a network that is whole again */
     NET_PROBE_DEADLINE_MS = 2000,
 };
 _Static_assert(NET_HEADROOM >= NET_LENGTH_SIZE + NET_HOPS_MAX * NET_WORD_SIZE, "room for what goes before a message");

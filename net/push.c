@@ -102,6 +102,13 @@ bool net_push_up(const struct net_push *push) {
     return up;
 }
 
+void net_push_redial(struct net_push *push) {
+    pthread_mutex_lock(&push->hub.lock);
+    if (push->conn != NULL)
+        net_conn_close(push->conn);
+    pthread_mutex_unlock(&push->hub.lock);
+}
+
 void net_push_close(struct net_push *push) {
     if (push == NULL)
         return;

@@ -20,6 +20,7 @@ enum {
     HELLO_INTERVAL_MS = 250,
     RECONNECT_MS_MIN = 50,
     RECONNECT_MS_MAX = 500,
+    SILENT_MS = 3000, /* whose core runs says something every second */
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
 };
@@ -96,6 +97,7 @@ static bool open_frame(struct replica *replica, struct peer **out, struct ord_sp
     pthread_mutex_unlock(&peer->mutex);
     if (err != ORD_OK)
         return false;
+    atomic_store(&peer->heard_ms, node_clock_ms());
     if (event == CRYPTO_LINK_HELLO_REPLY)
         atomic_store(&peer->hello_due, true);
     if (event != CRYPTO_LINK_DATA) {
@@ -257,9 +259,11 @@ static void on_sent(void *context, enum ord_err result) {
 
 static void on_link(void *context, bool up) {
     struct peer *peer = context;
-    atomic_store(&peer->up, up);
-    if (up)
+    if (up) {
+        atomic_store(&peer->heard_ms, node_clock_ms());
         atomic_store(&peer->hello_due, true);
+    }
+    atomic_store(&peer->up, up);
     node_log(NODE_LOG_INFO, up ? "link_up" : "link_down", "peer=%" PRIu32, peer->id);
     inbox_wake(&peer->replica->inbox);
 }
@@ -322,6 +326,29 @@ void links_flush(struct replica *replica) {
             send_hello(replica, peer);
         else if (ready && peer->frame_count > 0)
             send_frame(replica, peer);
+    }
+}
+
+/*
+ * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is whole again, a
+ * link could stay dead for as long as the cut has lasted. What one link suffers the other direction's does too, for TCP needs both.
+ */
+void links_tick(struct replica *replica) {
+    /* Who was frozen itself has no reason to think so of others. */
+    bool absent = replica->now_ms >= replica->links_looked_ms + SILENT_MS / 2;
+    replica->links_looked_ms = replica->now_ms;
+    for (uint32_t i = 0; i < replica->peer_count; i++) {
+        struct peer *peer = &replica->peers[i];
+        if (i == replica->config.replica || !atomic_load(&peer->up))
+            continue;
+        if (absent) {
+            atomic_store(&peer->heard_ms, replica->now_ms);
+        } else if (replica->now_ms >= count_get(&peer->heard_ms) + SILENT_MS) {
+            node_log(NODE_LOG_WARN, "link_silent", "peer=%" PRIu32, peer->id);
+            count_add(&replica->counters.links_silent, 1);
+            atomic_store(&peer->heard_ms, replica->now_ms);
+            net_push_redial(peer->push);
+        }
     }
 }
 

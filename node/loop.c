@@ -56,6 +56,7 @@ static void timers(struct replica *replica) {
     admission_sweep(replica);
     sync_tick(replica);
     forward_again(replica);
+    links_tick(replica);
 }
 
 /*

@@ -56,6 +56,7 @@ typedef atomic_uint_fast64_t counter;
     X(link_messages_dropped)                                                                                           \
     X(link_messages_ignored)                                                                                           \
     X(link_messages_useless)                                                                                           \
+    X(links_silent)                                                                                                    \
     X(link_jobs_over_share)                                                                                            \
     X(peer_frames_per_turn_max)                                                                                        \
     X(client_signatures_checked)                                                                                       \
@@ -128,6 +129,7 @@ struct peer {
     struct net_push *push;
     atomic_bool up;           /* transport is connected */
     atomic_bool hello_due;    /* send a hello at the next flush */
+    counter heard_ms;         /* last sign of life: a frame that opened, or the link coming up */
     counter inbound_bytes;    /* frames that the loop has not finished with, and the jobs made of them */
     counter ignored_until_ms; /* no votes, attestations and certificates of its until then */
     uint32_t jobs_open;       /* of its messages, in the vote pool; <= LINK_JOBS_MAX */
@@ -347,6 +349,7 @@ struct replica {
     uint64_t started_ms;
     uint64_t wake_at_ms; /* the core's */
     uint64_t housekeeping_ms;
+    uint64_t links_looked_ms; /* links_tick */
     ord_node_id leader;
     uint64_t view;
     bool shown_asking; /* of the core, as the log was told; likewise: */
@@ -481,6 +484,8 @@ void links_close(struct replica *replica);
 void links_send(struct replica *replica, ord_replica_set to, enum link_kind kind, const struct ord_span *parts,
                 size_t part_count);
 void links_flush(struct replica *replica);
+/* Several times a second: gives up links whose peer has not been heard for a while, and dials them again. */
+void links_tick(struct replica *replica);
 void frame_hold(struct frame *frame);
 void frame_release(struct frame *frame);
 ord_replica_set links_ready(struct replica *replica);

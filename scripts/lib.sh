@@ -13,6 +13,7 @@ CLIENT=""              # its client.cfg
 REPLICA_COUNT=0
 declare -A REPLICA_PID # index -> pid while it runs
 declare -A LIAR        # index -> what it does, as ordain-faulty's options; those not in it are honest. Needs ORDAIN_FAULTY_BIN
+declare -A WRAPPER     # index -> words before its command, of a program that becomes what it runs: env, `ip netns exec`; none: as it is
 BACKGROUND=()          # pids of other processes started here
 CLEANUPS=()            # commands to run at the end, last first
 
@@ -91,6 +92,8 @@ spawn_replica() {
     # shellcheck disable=SC2206 # words are wanted
     [ -z "${LIAR[$1]:-}" ] || program=("$ORDAIN_FAULTY_BIN" start --behaviour ${LIAR[$1]})
     : >"$folder/out"
+    # shellcheck disable=SC2206 # words are wanted
+    program=(${WRAPPER[$1]:-} "${program[@]}")
     "${program[@]}" --config "$folder/node.cfg" >"$folder/out" 2>>"$folder/log" &
     REPLICA_PID[$1]=$!
 }

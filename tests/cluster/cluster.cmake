@@ -1,9 +1,11 @@
 # Tests with the real program: each is a bash script that makes its own channel in a temporary folder, on free ports. They run one
-# at a time, for they measure times and load the machine. Those with the label long are left out under the sanitizers.
+# at a time, for they measure times and load the machine. Exit code 77: this machine cannot run it, and ctest says so. Those with the
+# label long are left out under the sanitizers.
 function(ord_cluster_test name timeout)
     add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
     set_tests_properties(
         cluster.${name} PROPERTIES LABELS "cluster;${ARGN}" TIMEOUT ${timeout} RUN_SERIAL ON
+                                   SKIP_RETURN_CODE 77
                                    ENVIRONMENT
                                    "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain;ORDAIN_FAULTY_BIN=${PROJECT_BINARY_DIR}/bin/ordain-faulty;${ORD_TEST_ENVIRONMENT}")
 endfunction()
@@ -19,11 +21,13 @@ if(TARGET ordain)
     ord_cluster_test(strangers 180)
     ord_cluster_test(evidence 180)
     ord_cluster_test(disk_full 180)
+    ord_cluster_test(disk_error 240 long)
     ord_cluster_test(memory 240 long)
     ord_cluster_test(kill_backup 400 long)
     ord_cluster_test(kill_primary 300 long)
     ord_cluster_test(kill_all 300 long)
     ord_cluster_test(rotation 200 long)
+    ord_cluster_test(cut 300 long)
     ord_cluster_test(state_transfer 300 long)
     ord_cluster_test(old_image 300 long)
     ord_cluster_test(faulty_primary 300 long)
@@ -38,6 +42,8 @@ if(TARGET ordain)
                            cluster/hostile_links.c cluster/hostile_requests.c)
     target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
+
+    set_property(TEST cluster.disk_error APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
 
     # A replica that contradicts itself, with the keys of one that does not run.
     add_executable(liar cluster/liar.c)

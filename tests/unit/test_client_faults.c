@@ -168,6 +168,22 @@ static void liar__that_drops_is_left(void **state) {
     close_scene(&scene);
 }
 
+/* So many waits at the same time that their answers come one after another: only whoever accepted is left, not whom we went to since. */
+static void liar__that_drops_is_the_only_one_left(void **state) {
+    (void) state;
+    enum { MANY = 1500 };
+    struct scene scene;
+    const struct world_fault fault = {.drops = true};
+    open_four(&scene);
+    assert_int_equal(ordain_prepare(scene.client, TIMEOUT_MS, NULL, 0), ORDAIN_OK);
+    uint64_t before = world_envelopes(scene.world, 0);
+    world_fault(scene.world, 0, &fault);
+    submit(&scene, 0, MANY);
+    check_exactly_once(&scene, MANY);
+    assert_int_equal(world_envelopes(scene.world, 0), before + MANY); /* none came back to it */
+    close_scene(&scene);
+}
+
 static void liar__that_is_mute_is_left(void **state) {
     (void) state;
     struct scene scene;
@@ -411,6 +427,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(dead__replica_is_passed_over),
     cmocka_unit_test(dead__all_replicas_and_back),
     cmocka_unit_test(liar__that_drops_is_left),
+    cmocka_unit_test(liar__that_drops_is_the_only_one_left),
     cmocka_unit_test(liar__that_is_mute_is_left),
     cmocka_unit_test(liar__with_forged_receipts_is_found_out),
     cmocka_unit_test(liar__with_forged_certificates_is_found_out),

@@ -140,6 +140,29 @@ static void push__connects_again_and_sends_nothing_stale(void **state) {
     net_pull_close(pull);
 }
 
+static void push__dials_again_when_its_owner_says_so(void **state) {
+    (void) state;
+    struct net_test_outbox outbox = {0};
+    uint16_t port;
+    int listener = net_test_raw_listen(&port);
+    struct net_push_options push_options = net_test_push_options(&outbox, NULL, port);
+    struct net_push *push;
+    assert_ok(net_push_open(&push, &push_options));
+    net_push_redial(push); /* nothing to give up yet */
+    int dead = net_test_raw_accept(listener, "\0SP\0\0\x51\0\0", 8);
+    WAIT_FOR(net_push_up(push));
+    net_push_redial(push);
+    assert_false(net_push_up(push));
+    int alive = net_test_raw_accept(listener, "\0SP\0\0\x51\0\0", 8);
+    WAIT_FOR(outbox.ups == 2);
+    assert_int_equal(outbox.downs, 1);
+    assert_true(net_push_up(push));
+    net_push_close(push);
+    close(alive);
+    close(dead);
+    close(listener);
+}
+
 /* Sends until a message has been under way for a while and nothing moves. Gives the count of those that were taken. */
 static uint32_t push_until_stuck(struct net_push *push, size_t size) {
     uint32_t taken = 0;
@@ -416,6 +439,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(link__forwards_a_received_message),
     cmocka_unit_test(push__is_closed_while_nobody_listens),
     cmocka_unit_test(push__connects_again_and_sends_nothing_stale),
+    cmocka_unit_test(push__dials_again_when_its_owner_says_so),
     cmocka_unit_test(push__is_busy_when_its_peer_does_not_read_and_loses_what_is_under_way),
     cmocka_unit_test(push__closes_with_a_message_under_way),
     cmocka_unit_test(link__comes_back_when_its_peer_dies_under_load),

@@ -149,10 +149,45 @@ static void links__a_message_without_a_header_makes_no_job(void **state) {
     node_world_close(&world);
 }
 
+/* Silent for `ms`, and looked at meanwhile unless `absent`. */
+static void after_silence(struct node_world *world, ord_node_id from, uint64_t ms, bool absent) {
+    struct replica *replica = world->replica;
+    atomic_store(&replica->peers[from].heard_ms, node_clock_ms() - ms);
+    replica->links_looked_ms = node_clock_ms() - (absent ? ms : 0);
+    replica->housekeeping_ms = 0;
+    node_world_turn(world, 0);
+}
+
+static void links__a_silent_peer_is_dialed_again(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const ord_node_id silent = node_world_other(&world, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        atomic_store(&world.replica->peers[node_world_other(&world, i)].heard_ms, node_clock_ms());
+    after_silence(&world, silent, 1500, false);
+    assert_int_equal(counted(&world, "links_silent"), 0);
+    after_silence(&world, silent, 4000, false);
+    assert_int_equal(counted(&world, "links_silent"), 1);
+    /* Not again at once. */
+    world.replica->housekeeping_ms = 0;
+    node_world_turn(&world, 0);
+    assert_int_equal(counted(&world, "links_silent"), 1);
+    /* Any frame that opens is a sign of life. */
+    atomic_store(&world.replica->peers[silent].heard_ms, 0);
+    send_true(&world, silent, 5);
+    assert_true(count_get(&world.replica->peers[silent].heard_ms) > 0);
+    /* It was we who were away. */
+    after_silence(&world, silent, 60000, true);
+    assert_int_equal(counted(&world, "links_silent"), 1);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(links__a_bad_signature_costs_one_check_and_silences_its_sender),
     cmocka_unit_test(links__a_bad_certificate_silences_its_sender),
     cmocka_unit_test(links__one_peer_has_a_share_of_the_vote_pool),
     cmocka_unit_test(links__a_message_without_a_header_makes_no_job),
+    cmocka_unit_test(links__a_silent_peer_is_dialed_again),
 };
 TEST_CASES(cases);
