@@ -23,6 +23,7 @@ enum {
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
     JOBS_MAX = 1 << 16,
+    LINK_QUEUE_BYTES_DEFAULT = 32 << 20,
     HEADER_LEAVES_SLACK = 16,
 };
 
@@ -204,13 +205,30 @@ static enum ord_err make_core(struct replica *replica) {
                                    ord_load_u64(replica->genesis_hash.bytes) + replica->config.replica);
 }
 
-static enum ord_err make_buffers(struct replica *replica) {
+/* The largest frame of a link; a queue that cannot take it would drop it, and every time that it is sent again. */
+static enum ord_err size_links(struct replica *replica, char *why, size_t why_size) {
     const struct channel_config *config = replica->channel_config;
-    replica->peer_count = config->replica_count;
     size_t message_bytes_max = replica->protocol->message_size_max(&replica->core_config);
     replica->frame_bytes_max = (size_t) config->batch_bytes_max + config->preferred_max_bytes + LINK_FRAME_SLACK;
     if (replica->frame_bytes_max < message_bytes_max + LINK_FRAME_SLACK)
         replica->frame_bytes_max = message_bytes_max + LINK_FRAME_SLACK;
+    uint64_t *queue_bytes_max = &replica->config.link_queue_bytes_max;
+    if (*queue_bytes_max == 0)
+        *queue_bytes_max = replica->frame_bytes_max > LINK_QUEUE_BYTES_DEFAULT / 2
+                               ? 2 * (uint64_t) replica->frame_bytes_max
+                               : LINK_QUEUE_BYTES_DEFAULT;
+    if (*queue_bytes_max >= replica->frame_bytes_max)
+        return ORD_OK;
+    snprintf(why, why_size,
+             "link_queue_bytes_max = %" PRIu64 ", but a message of channel %s between replicas takes up to %zu bytes "
+             "(window, batch_bytes_max and preferred_max_bytes decide)",
+             *queue_bytes_max, config->name, replica->frame_bytes_max);
+    return ORD_ERR_INVALID;
+}
+
+static enum ord_err make_buffers(struct replica *replica) {
+    const struct channel_config *config = replica->channel_config;
+    replica->peer_count = config->replica_count;
     replica->peers = calloc(config->replica_count, sizeof(*replica->peers));
     replica->batch_buffer = malloc(config->batch_bytes_max);
     replica->batch_entries = calloc(CHANNEL_BATCH_ENVELOPES_MAX, sizeof(struct pool_entry *));
@@ -302,6 +320,8 @@ enum ord_err replica_create_with(struct replica **out, const struct node_config 
         err = load_files(replica, why, why_size);
     if (err == ORD_OK)
         err = make_core(replica);
+    if (err == ORD_OK)
+        err = size_links(replica, why, why_size);
     if (err == ORD_OK)
         err = make_buffers(replica);
     if (err == ORD_OK)
