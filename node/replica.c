@@ -245,6 +245,8 @@ static enum ord_err make_buffers(struct replica *replica) {
     if (err == ORD_OK)
         err = crypto_pool_create(&replica->vote_pool, 1, JOBS_MAX);
     if (err == ORD_OK)
+        err = crypto_pool_create(&replica->view_pool, 1, JOBS_MAX);
+    if (err == ORD_OK)
         err = crypto_pool_create(&replica->judge_pool, replica->config.verify_threads, JOBS_MAX);
     if (err == ORD_OK)
         err = crypto_pool_create(&replica->client_pool, replica->config.verify_threads, JOBS_MAX);
@@ -370,9 +372,10 @@ static void drain(struct replica *replica) {
     while ((work = replica_take_work(replica, 0)) != NULL)
         handle_all(replica, work);
     crypto_pool_destroy(replica->vote_pool);
+    crypto_pool_destroy(replica->view_pool);
     crypto_pool_destroy(replica->judge_pool);
     crypto_pool_destroy(replica->client_pool);
-    replica->vote_pool = replica->judge_pool = replica->client_pool = NULL;
+    replica->vote_pool = replica->view_pool = replica->judge_pool = replica->client_pool = NULL;
     while ((work = inbox_take(&replica->inbox, 0)) != NULL)
         handle_all(replica, work);
     handle_all(replica, inbox_close(&replica->inbox));
@@ -385,6 +388,7 @@ void replica_destroy(struct replica *replica) {
     if (replica->service.running)
         drain(replica);
     crypto_pool_destroy(replica->vote_pool);
+    crypto_pool_destroy(replica->view_pool);
     crypto_pool_destroy(replica->judge_pool);
     crypto_pool_destroy(replica->client_pool);
     service_stop(replica);
