@@ -78,6 +78,7 @@ struct bft_slot {
 struct bft_peer {
     uint64_t shown_view; /* of its last STATUS */
     bool suspects;       /* said that STATUS */
+    bool accused;        /* evidence against it was given that is of its view as primary, or came late */
     uint64_t shown_seq;  /* highest seq that its last STATUS told of */
     uint64_t answer_ms;  /* no answer to its STATUS before */
     uint64_t view_ms;    /* no news of the view to it before */

@@ -37,6 +37,7 @@ void bft_witness(struct ord_core *core, struct bft_slot *slot) {
 void bft_pass_on_evidence(struct ord_core *core) {
     const struct ord_effect *effect = &core->effects[core->effect_count - 1];
     bft_suspect(core, core->view + 1);
+    core->peers[effect->evidence.culprit].accused = true;
     if (core->proof_size > 0 && core->proof_view == core->view)
         return;
     struct ord_writer writer = ord_writer_of(core->proof, sizeof(core->proof));
@@ -59,6 +60,20 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
     bft_pass_on_evidence(core);
 }
 
+/*
+ * About a view that is not ours (any more), or a backup: it convicts all the same, and moves nobody. Once for each culprit, so that
+ * one that contradicts itself without end costs nothing more.
+ */
+static void give_late(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof,
+                      const struct ord_hash *other_digest, const struct bft_proof *other_proof) {
+    if (core->peers[statement->sender].accused || core->evidence_given) {
+        core->messages_dropped++;
+        return;
+    }
+    core->peers[statement->sender].accused = true;
+    bft_evidence(core, statement, proof, other_digest, other_proof);
+}
+
 enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
     struct bft_statement statement;
     struct bft_proof proof;
@@ -66,14 +81,22 @@ enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
     if (err != ORD_OK)
         return err;
     struct bft_slot *slot = bft_slot_find(core, statement.seq);
-    bool known = slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD;
-    if (core->changing || statement.view != core->view || statement.type != BFT_PRE_PREPARE || !known ||
-        statement.sender != bft_primary(&core->config, core->view) ||
+    if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != statement.view ||
+        statement.type != BFT_PRE_PREPARE || statement.sender != bft_primary(&core->config, statement.view) ||
         ord_hash_equal(&statement.digest, &slot->digest)) {
         core->messages_dropped++;
         return ORD_OK;
     }
-    bft_primary_contradicts(core, slot, &statement.digest, &proof);
+    if (!core->changing && statement.view == core->view && slot->state != BFT_SLOT_HELD) {
+        bft_primary_contradicts(core, slot, &statement.digest, &proof);
+        return ORD_OK;
+    }
+    /* Of an earlier view: what a restart found on disk may lack the primary's signature. */
+    const struct bft_statement ours = statement_of(core, slot);
+    if (bft_proof_verify(&slot->proof, &core->config, &ours, NULL))
+        give_late(core, &ours, &slot->proof, &statement.digest, &proof);
+    else
+        core->messages_dropped++;
     return ORD_OK;
 }
 
@@ -92,9 +115,12 @@ enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes) {
     if (err != ORD_OK)
         return err;
     bool about_primary = statement.type == BFT_PRE_PREPARE || statement.type == BFT_NEW_VIEW;
-    bool known = core->proof_size > 0 && core->proof_view == core->view;
-    if (core->changing || !about_primary || statement.view != core->view || known ||
+    if (core->changing || !about_primary || statement.view != core->view ||
         statement.sender != bft_primary(&core->config, core->view)) {
+        give_late(core, &statement, &proof, &other.digest, &other_proof);
+        return ORD_OK;
+    }
+    if (core->proof_size > 0 && core->proof_view == core->view) {
         core->messages_dropped++;
         return ORD_OK;
     }

@@ -44,6 +44,7 @@ static const char node_text[] =
     "# client_envelopes_max = 16384;\n"
     "\n"
     "# What is kept for a replica that is away or slow. It is asked for again when it was dropped.\n"
+    "# Default: this, or twice the largest frame that the channel allows; one such frame at least.\n"
     "# link_queue_bytes_max = 33554432;\n"
     "\n"
     "# Requests of clients and peers that are served at the same time.\n"

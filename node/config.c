@@ -50,7 +50,7 @@ static const struct setting_rule rules[] = {
     NUMBER(pool_envelopes_max, SETTING_U32, false, 16, 1u << 24, 65536),
     NUMBER(pool_bytes_max, SETTING_U64, false, 1u << 20, 1ull << 40, 64ull << 20),
     NUMBER(client_envelopes_max, SETTING_U32, false, 1, 1u << 24, 16384),
-    NUMBER(link_queue_bytes_max, SETTING_U64, false, 1u << 20, 1ull << 40, 32ull << 20),
+    NUMBER(link_queue_bytes_max, SETTING_U64, false, 1u << 20, 1ull << 40, 0),
     NUMBER(client_contexts, SETTING_U32, false, 1, 65536, 256),
     NUMBER(ledger_map_bytes_max, SETTING_U64, false, 16ull << 20, 1ull << 46, 1ull << 40),
     NUMBER(disk_reserve_bytes, SETTING_U64, false, 0, 1ull << 50, 64ull << 20),

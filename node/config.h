@@ -28,7 +28,7 @@ struct node_config {
     uint32_t pool_envelopes_max;   /* request pool; default 65536 */
     uint64_t pool_bytes_max;       /* default 64 MiB */
     uint32_t client_envelopes_max; /* of one client in the pool; default 16384 */
-    uint64_t link_queue_bytes_max; /* per peer; default 32 MiB */
+    uint64_t link_queue_bytes_max; /* per peer; 0, the default: 32 MiB, or two of the channel's largest frames */
     uint32_t client_contexts;      /* public requests at the same time; default 256 */
     uint64_t ledger_map_bytes_max; /* default 1 TiB */
     uint64_t disk_reserve_bytes;   /* intake stops under so much free disk; default 64 MiB */

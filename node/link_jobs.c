@@ -2,6 +2,9 @@
  * What one peer's messages may take of the vote pool, which all peers share: so many jobs at a time, each charged to the peer's
  * quota of memory; and nothing for a while after a signature of its that does not verify. What is dropped here the sender's
  * retransmission brings back; an honest replica is never ignored, for what it sends over its link verifies.
+ *
+ * A VIEW-CHANGE can have hundreds of signatures, all of them valid, and a liar can send one after the other (row V3). So those have a thread of their own, behind which nobody else's votes wait, and an allowance of signatures that an
+ * honest replica's view changes stay within.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,6 +15,9 @@
 enum {
     LINK_COST_LOOK = 1,   /* what costs more is looked at first */
     LINK_COST_MAX = 2048, /* signatures to check at most, for the messages that are in the pool at a time */
+    LINK_COST_VOTE = 16,  /* what costs more goes to the view pool, and counts against the allowance */
+    LINK_FULL_MIN = 256,
+    LINK_FULL_BURST = 8,
     IGNORE_MS = 1000,
     CORE_BYTES_MIN = 29, /* the header that every message of a core has (docs/protocol.md) */
 };
@@ -53,6 +59,7 @@ struct core_job {
     struct ord_span bytes;
     struct ord_verified verified;
     uint32_t cost;
+    bool costly; /* in the view pool */
     bool ignored;
     enum ord_err err;
 };
@@ -70,6 +77,7 @@ static void core_job_done(struct replica *replica, struct work *work) {
                  ord_err_name(job->err));
     }
     job->frame->peer->cost_open -= job->cost;
+    job->frame->peer->costly_open -= job->costly;
     link_job_end(job->frame->peer, sizeof(*job));
     frame_release(job->frame);
     free(job);
@@ -86,6 +94,27 @@ static void core_job_run(void *argument) {
     if (job->err == ORD_ERR_BAD_SIGNATURE)
         link_ignore(peer);
     (void) inbox_post(&job->replica->inbox, &job->work, core_job_done);
+}
+
+/*
+ * The allowance: the signatures of certificates for a whole window, once in request_timeout_ms, for a view does not fail sooner; and
+ * several at once, for a new primary or who relays, and since `cost` is an upper bound. A single message is never too large: it leaves
+ * a debt, and the next one waits until that is paid.
+ */
+static bool afford(struct replica *replica, struct peer *peer, uint32_t cost) {
+    uint64_t full = (uint64_t) replica->core_config.window * channel_strong_quorum(replica->channel_config);
+    full = full < LINK_FULL_MIN ? LINK_FULL_MIN : full;
+    uint64_t paid = full * (replica->now_ms - peer->debt_ms) / replica->core_config.request_timeout_ms;
+    if (paid > 0) {
+        peer->debt = peer->debt > paid ? peer->debt - paid : 0;
+        peer->debt_ms = replica->now_ms;
+    }
+    if (cost <= LINK_COST_VOTE)
+        return true;
+    if (peer->debt >= LINK_FULL_BURST * full)
+        return false;
+    peer->debt += cost;
+    return true;
 }
 
 void link_core_received(struct replica *replica, struct frame *frame, struct ord_span bytes) {
@@ -105,6 +134,10 @@ void link_core_received(struct replica *replica, struct frame *frame, struct ord
         return;
     }
     struct core_job *job;
+    if (!afford(replica, peer, cost)) {
+        count_add(&replica->counters.link_jobs_over_share, 1);
+        return;
+    }
     if (!link_job_begin(replica, frame->peer, sizeof(*job)))
         return;
     job = calloc(1, sizeof(*job));
@@ -116,8 +149,11 @@ void link_core_received(struct replica *replica, struct frame *frame, struct ord
     job->frame = frame;
     job->bytes = bytes;
     job->cost = cost;
+    /* Its own later messages stay behind: votes of a new view are of no use before the NEW-VIEW. */
+    job->costly = cost > LINK_COST_VOTE || peer->costly_open > 0;
+    peer->costly_open += job->costly;
     peer->cost_open += cost;
     frame_hold(frame);
     count_add(&replica->counters.messages_authenticated, 1);
-    replica_run_job(replica, replica->vote_pool, core_job_run, job);
+    replica_run_job(replica, job->costly ? replica->view_pool : replica->vote_pool, core_job_run, job);
 }

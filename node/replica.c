@@ -23,6 +23,7 @@ enum {
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
     JOBS_MAX = 1 << 16,
+    LINK_QUEUE_BYTES_DEFAULT = 32 << 20,
     HEADER_LEAVES_SLACK = 16,
 };
 
@@ -209,13 +210,30 @@ static enum ord_err make_core(struct replica *replica) {
                                    seed);
 }
 
-static enum ord_err make_buffers(struct replica *replica) {
+/* The largest frame of a link; a queue that cannot take it would drop it, and every time that it is sent again. */
+static enum ord_err size_links(struct replica *replica, char *why, size_t why_size) {
     const struct channel_config *config = replica->channel_config;
-    replica->peer_count = config->replica_count;
     size_t message_bytes_max = replica->protocol->message_size_max(&replica->core_config);
     replica->frame_bytes_max = (size_t) config->batch_bytes_max + config->preferred_max_bytes + LINK_FRAME_SLACK;
     if (replica->frame_bytes_max < message_bytes_max + LINK_FRAME_SLACK)
         replica->frame_bytes_max = message_bytes_max + LINK_FRAME_SLACK;
+    uint64_t *queue_bytes_max = &replica->config.link_queue_bytes_max;
+    if (*queue_bytes_max == 0)
+        *queue_bytes_max = replica->frame_bytes_max > LINK_QUEUE_BYTES_DEFAULT / 2
+                               ? 2 * (uint64_t) replica->frame_bytes_max
+                               : LINK_QUEUE_BYTES_DEFAULT;
+    if (*queue_bytes_max >= replica->frame_bytes_max)
+        return ORD_OK;
+    snprintf(why, why_size,
+             "link_queue_bytes_max = %" PRIu64 ", but a message of channel %s between replicas takes up to %zu bytes "
+             "(window, batch_bytes_max and preferred_max_bytes decide)",
+             *queue_bytes_max, config->name, replica->frame_bytes_max);
+    return ORD_ERR_INVALID;
+}
+
+static enum ord_err make_buffers(struct replica *replica) {
+    const struct channel_config *config = replica->channel_config;
+    replica->peer_count = config->replica_count;
     replica->peers = calloc(config->replica_count, sizeof(*replica->peers));
     replica->batch_buffer = malloc(config->batch_bytes_max);
     replica->batch_entries = calloc(CHANNEL_BATCH_ENVELOPES_MAX, sizeof(struct pool_entry *));
@@ -231,6 +249,8 @@ static enum ord_err make_buffers(struct replica *replica) {
         err = admission_init(replica);
     if (err == ORD_OK)
         err = crypto_pool_create(&replica->vote_pool, 1, JOBS_MAX);
+    if (err == ORD_OK)
+        err = crypto_pool_create(&replica->view_pool, 1, JOBS_MAX);
     if (err == ORD_OK)
         err = crypto_pool_create(&replica->judge_pool, replica->config.verify_threads, JOBS_MAX);
     if (err == ORD_OK)
@@ -308,6 +328,8 @@ enum ord_err replica_create_with(struct replica **out, const struct node_config 
     if (err == ORD_OK)
         err = make_core(replica);
     if (err == ORD_OK)
+        err = size_links(replica, why, why_size);
+    if (err == ORD_OK)
         err = make_buffers(replica);
     if (err == ORD_OK)
         err = open_ledger(replica, why, why_size);
@@ -355,9 +377,10 @@ static void drain(struct replica *replica) {
     while ((work = replica_take_work(replica, 0)) != NULL)
         handle_all(replica, work);
     crypto_pool_destroy(replica->vote_pool);
+    crypto_pool_destroy(replica->view_pool);
     crypto_pool_destroy(replica->judge_pool);
     crypto_pool_destroy(replica->client_pool);
-    replica->vote_pool = replica->judge_pool = replica->client_pool = NULL;
+    replica->vote_pool = replica->view_pool = replica->judge_pool = replica->client_pool = NULL;
     while ((work = inbox_take(&replica->inbox, 0)) != NULL)
         handle_all(replica, work);
     handle_all(replica, inbox_close(&replica->inbox));
@@ -370,6 +393,7 @@ void replica_destroy(struct replica *replica) {
     if (replica->service.running)
         drain(replica);
     crypto_pool_destroy(replica->vote_pool);
+    crypto_pool_destroy(replica->view_pool);
     crypto_pool_destroy(replica->judge_pool);
     crypto_pool_destroy(replica->client_pool);
     service_stop(replica);

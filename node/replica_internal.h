@@ -139,7 +139,10 @@ struct peer {
     uint32_t frame_first;
     uint32_t frame_count;
     uint64_t queued_bytes;
-    uint32_t cost_open; /* signatures to check in its messages in the vote pool, at most */
+    uint32_t cost_open;   /* signatures to check in its messages in the vote and view pools, at most */
+    uint32_t costly_open; /* of its messages, in the view pool */
+    uint64_t debt;        /* of its messages with many signatures: what it used beyond its allowance, as of: */
+    uint64_t debt_ms;
     uint64_t sent_turn; /* turn of the last frame, and how many frames it sent to this peer */
     uint32_t sent_frames;
     uint64_t attested_seq; /* newest seq that it attested: how far it is */
@@ -328,6 +331,7 @@ struct replica {
 
     struct inbox inbox;
     struct crypto_pool *vote_pool;   /* consensus messages and attestations: never behind envelopes */
+    struct crypto_pool *view_pool;   /* those with many signatures: no other peer's votes are behind them */
     struct crypto_pool *judge_pool;  /* signatures of envelopes in proposed batches: never behind submissions */
     struct crypto_pool *client_pool; /* signatures of submitted envelopes */
     struct net_pull *pull;

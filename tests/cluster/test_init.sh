@@ -36,3 +36,21 @@ refused 2 'not empty' ordain init "$WORK/a" --channel t
 ordain init "$WORK/a" --add-client carol --org org3 >/dev/null || die "add a client"
 [ -f "$WORK/a/carol/client.cfg" ] || die "the added client has no files"
 ok "init"
+
+# ready_of DIRECTORY: replica 0 of it starts.
+ready_of() {
+    NET=$1
+    REPLICA_COUNT=1
+    start_replica 0
+    stop_replica 0
+}
+sed -i 's/^# link_queue_bytes_max = .*/link_queue_bytes_max = 4000000;/' "$WORK/a/replica0/node.cfg"
+refused 2 'link_queue_bytes_max = 4000000, but a message of channel t .* takes up to [0-9]+ bytes' \
+    ordain start --config "$WORK/a/replica0/node.cfg"
+sed -i 's/^link_queue_bytes_max = .*/link_queue_bytes_max = 4259840;/' "$WORK/a/replica0/node.cfg"
+ready_of "$WORK/a"
+ordain init "$WORK/wide" --channel wide --window 65536 >/dev/null || die "init with the largest window"
+ready_of "$WORK/wide"
+ordain init "$WORK/many" --channel many --replicas 64 >/dev/null || die "init with the most replicas"
+ready_of "$WORK/many"
+ok "link_queue_bytes_max covers the largest message, or the replica says that it does not"

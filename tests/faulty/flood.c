@@ -1,6 +1,9 @@
 /*
  * Valid messages without end: each is what a replica may send, and each costs a look.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "bft/view_message.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
@@ -10,6 +13,8 @@ enum {
     STATUS_COUNT = 10, /* in an interval */
     PREPARE_COUNT = 5,
     VIEW_CHANGE_COUNT = 5,
+    HEAVY_INTERVAL_MS = 20,
+    CERTIFICATE_TABLE = 2, /* of the core's records (docs/protocol.md) */
 };
 
 /* As if nothing were here: whoever believes it has much to send. */
@@ -21,14 +26,22 @@ static struct ord_span empty_handed(struct ord_core *liar, uint64_t view, uint64
     return ord_span_of(bytes, BFT_STATUS_SIZE);
 }
 
-static struct ord_span view_change(struct ord_core *liar, uint64_t view) {
+/* From the first seq on: with the certificates of the first window, or with none. */
+static struct ord_span view_change(struct ord_core *liar, uint64_t view, bool heavy) {
     size_t capacity = bft_view_change_size_max(&liar->config);
     struct ord_writer writer = ord_writer_of(liar_alloc(liar, capacity), capacity);
     size_t count_at;
     struct ord_hash hash;
     struct ord_signature signature;
+    uint32_t count = 0;
     bft_view_change_begin(&writer, &count_at, &liar->config, view, 0, ord_span_of(NULL, 0));
-    bft_view_change_end(&writer, count_at, 0, &hash, &liar->config, view);
+    for (uint32_t i = 0; heavy && i < liar->config.window; i++) {
+        if (liar->certificates[i].size == 0)
+            continue;
+        ord_write_span(&writer, liar->certificates[i]);
+        count++;
+    }
+    bft_view_change_end(&writer, count_at, count, &hash, &liar->config, view);
     liar_sign(liar, &signature, &hash);
     ord_write_signature(&writer, &signature);
     ORD_ASSERT(!writer.failed);
@@ -46,8 +59,28 @@ void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, ui
             liar_send(liar, all, ord_span_of(liar->prepare, liar->prepare_size));
         for (int i = 0; i < VIEW_CHANGE_COUNT; i++) {
             liar->flood_view = (liar->flood_view > view ? liar->flood_view : view) + 1;
-            liar_send(liar, all, view_change(liar, liar->flood_view));
+            liar_send(liar, all, view_change(liar, liar->flood_view, false));
         }
     }
     liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + INTERVAL_MS;
+}
+
+void liar_note_certificate(struct ord_core *liar, const struct ord_record *record) {
+    if (record->table != CERTIFICATE_TABLE || record->key > liar->config.window ||
+        liar->certificates[record->key - 1].size > 0)
+        return;
+    uint8_t *copy = malloc(record->bytes.size);
+    ORD_ASSERT(copy != NULL);
+    memcpy(copy, record->bytes.data, record->bytes.size);
+    liar->certificates[record->key - 1] = ord_span_of(copy, record->bytes.size);
+}
+
+void liar_heavy(struct ord_core *liar, uint64_t view) {
+    if (liar->now_ms >= liar->flood_ms + HEAVY_INTERVAL_MS) {
+        liar->flood_ms = liar->now_ms;
+        liar_lied(liar, LIAR_heavy);
+        liar->flood_view = (liar->flood_view > view ? liar->flood_view : view) + 1;
+        liar_send(liar, liar->first_half | liar->second_half, view_change(liar, liar->flood_view, true));
+    }
+    liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + HEAVY_INTERVAL_MS;
 }

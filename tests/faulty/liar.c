@@ -92,6 +92,8 @@ static enum ord_err liar_init(struct ord_core **out, void *memory, size_t memory
     liar->signer = *signer;
     liar->active = options_of_process->after_seq == 0;
     split_others(liar);
+    liar->certificates = calloc(config->window, sizeof(*liar->certificates));
+    ORD_ASSERT(liar->certificates != NULL);
     ready = true;
     *out = liar;
     return ORD_OK;
@@ -108,6 +110,9 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
             liar->effects[liar->effect_count - 1].wake.at_ms = liar->held->due_ms;
         break;
     case ORD_EFFECT_PERSIST:
+        liar_note_certificate(liar, &effect->persist);
+        *liar_effect(liar, effect->type) = *effect;
+        break;
     case ORD_EFFECT_FORGET:
     case ORD_EFFECT_JUDGE:
     case ORD_EFFECT_DELIVER:
@@ -128,6 +133,8 @@ static void end_of_turn(struct ord_core *liar) {
     liar_release_held(liar);
     if (liar_does(liar, LIAR_flood))
         liar_flood(liar, status.view, status.delivered_seq, status.stable_seq);
+    if (liar_does(liar, LIAR_heavy))
+        liar_heavy(liar, status.view);
 }
 
 /* The core's effects of a step that is not the last of this one: its spans end with the next. */

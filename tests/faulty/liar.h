@@ -31,6 +31,7 @@
     X(wrong_new_view, "V8", "as a new primary: a NEW-VIEW that does not follow from its view changes")                 \
     X(new_view_to_half, "V10", "as a new primary: the NEW-VIEW to the first half only")                                \
     X(flood, "V3, T9", "STATUS, its last PREPARE and VIEW-CHANGEs for rising views, without end")                      \
+    X(heavy, "V3", "VIEW-CHANGEs for rising views with a window full of valid certificates, without end")              \
     X(wrong_attestation, "C1", "attests another state than the others")                                                \
     X(lying_source, "C2, C5", "spoils whatever it gives in a state transfer")                                          \
     X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")
@@ -93,7 +94,8 @@ struct ord_core {
     size_t prepare_size;                   /* 0: none yet */
     uint64_t flood_view;                   /* of the last VIEW-CHANGE */
     uint64_t flood_ms;
-    uint64_t source_count; /* lying_source, drip: answers that were asked for */
+    struct ord_span *certificates; /* heavy: window; of seqs 1, 2, ..., malloc'ed; size 0: not yet */
+    uint64_t source_count;         /* lying_source, drip: answers that were asked for */
 };
 
 /* One liar a process. `options` must outlive it. */
@@ -124,6 +126,9 @@ void liar_release_held(struct ord_core *liar);
 /* lies_view.c: a NEW-VIEW of the core that does not follow. */
 struct ord_span liar_other_new_view(struct ord_core *liar, struct ord_span bytes);
 /* flood.c: at the end of a turn. */
+void liar_heavy(struct ord_core *liar, uint64_t view);
+/* A certificate that the core keeps. */
+void liar_note_certificate(struct ord_core *liar, const struct ord_record *record);
 void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq);
 
 /* lies_link.c: as `outgoing` of the seam. */

@@ -23,6 +23,15 @@ static void expect_unmoved(struct bench *bench, uint64_t view) {
     assert_int_equal(sent(bench, BFT_VIEW_CHANGE, NULL), 0);
 }
 
+/* Evidence once, and nothing more comes of it. */
+static void expect_convicted(struct bench *bench, ord_node_id culprit, uint64_t view) {
+    assert_int_equal(bench->host.evidence_count, 1);
+    assert_int_equal(bench->host.culprits, ord_replica_bit(culprit));
+    bench->host.evidence_count = 0;
+    expect_unmoved(bench, view);
+    bench->host.evidence_count = 1;
+}
+
 /* The primary is caught: evidence once, to all once, and its view is left. */
 static void expect_moved(struct bench *bench, ord_node_id culprit, uint64_t view) {
     assert_int_equal(bench->host.evidence_count, 1);
@@ -224,11 +233,11 @@ static void evidence__convinces_who_saw_nothing(void **state) {
     bench_close(&bench);
 }
 
+/* It convicts all the same, and each culprit once. */
 static void evidence__about_something_else_moves_nobody(void **state) {
     (void) state;
     struct bench bench;
-    bench_open(&bench, 2);
-    static const struct statement dropped[] = {
+    static const struct statement others[] = {
         {.type = BFT_PREPARE, .sender = 3, .view = 0, .seq = 1},     /* about a backup */
         {.type = BFT_PRE_PREPARE, .sender = 3, .view = 0, .seq = 1}, /* likewise, whatever it signs */
         {.type = BFT_PREPARE, .sender = 0, .view = 0, .seq = 1}, /* about the primary, as of a view it does not lead */
@@ -236,16 +245,21 @@ static void evidence__about_something_else_moves_nobody(void **state) {
         {.type = BFT_PRE_PREPARE, .sender = 0, .view = 4, .seq = 1}, /* about a view to come */
         {.type = BFT_PRE_PREPARE, .sender = 1, .view = 1, .seq = 1},
     };
-    for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
-        struct statement a = dropped[i];
-        struct statement b = dropped[i];
-        uint64_t before = status_of(&bench).messages_dropped;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct statement a = others[i];
+        struct statement b = others[i];
+        bench_open(&bench, 2);
         a.batch = "a";
         b.batch = "b";
         evidence_of(&bench, 3, &a, &b);
+        expect_convicted(&bench, others[i].sender, 0);
+        uint64_t before = status_of(&bench).messages_dropped;
+        evidence_of(&bench, 1, &a, &b);
         assert_int_equal(status_of(&bench).messages_dropped, before + 1);
-        expect_unmoved(&bench, 0);
+        expect_convicted(&bench, others[i].sender, 0);
+        bench_close(&bench);
     }
+    bench_open(&bench, 2);
     const struct statement a = said("a");
     struct statement own = said("b");
     own.sender = 3;
@@ -271,7 +285,7 @@ static void open_in_view_1(struct bench *bench, struct changes *changes) {
     host_sends_clear(&bench->host);
 }
 
-/* V8: as of view 1, a primary has two kinds of statements to contradict itself with. What is of view 0 is of no use any more. */
+/* V8: as of view 1, a primary has two kinds of statements to contradict itself with. What is of view 0 convicts, and moves nobody. */
 static void evidence__of_a_new_view(void **state) {
     (void) state;
     struct bench bench;
@@ -280,7 +294,9 @@ static void evidence__of_a_new_view(void **state) {
     for (int kind = 0; kind < 3; kind++) {
         open_in_view_1(&bench, &changes);
         evidence_of(&bench, 3, &old[0], &old[1]);
-        expect_unmoved(&bench, 1);
+        expect_convicted(&bench, 0, 1);
+        bench.host.evidence_count = 0;
+        bench.host.culprits = 0;
         host_sends_clear(&bench.host);
         struct statement a = {.type = BFT_NEW_VIEW, .sender = 1, .view = 1, .batch = "a"};
         struct statement b = a;
@@ -299,6 +315,54 @@ static void evidence__of_a_new_view(void **state) {
         expect_moved(&bench, 1, 2);
         bench_close(&bench);
     }
+}
+
+/* P1: the other statement comes when its view is left already: while the next is under way, or when that is installed. */
+static void witness__of_a_view_that_was_left_convicts(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct statement b = said("b");
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+    const struct ord_hash digests[] = {prepared.digest};
+    for (int installed = 0; installed < 2; installed++) {
+        bench_open(&bench, 2);
+        memset(&changes, 0, sizeof(changes));
+        accept(&bench, 1, "a");
+        time_out(&bench, &changes);
+        if (installed == 1) { /* bound to the new view's seq by now: nothing of view 0 is left to hold against it */
+            change(&bench, &changes, 1, 1, 0, &prepared, 1);
+            change(&bench, &changes, 3, 1, 0, NULL, 0);
+            new_view(&bench, &changes, 1, 0, digests, 1);
+            turn_ends(&bench);
+            assert_false(status_of(&bench).changing);
+        }
+        host_sends_clear(&bench.host);
+        assert_ok(receive(&bench, 3, make_witness(&bench.config, 3, &b)));
+        if (installed == 1) {
+            expect_unmoved(&bench, 1);
+        } else {
+            assert_ok(receive(&bench, 1, make_witness(&bench.config, 1, &b)));
+            expect_convicted(&bench, 0, 1);
+        }
+        bench_close(&bench);
+    }
+}
+
+/* A batch that came by a BODY is on disk without the primary's signature: no half of evidence. */
+static void witness__convicts_nobody_without_a_signature(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct statement b = said("b");
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    time_out(&bench, &changes);
+    bench.host.core->slots[1 % bench.config.window].proof = bft_proof_alone(&(struct ord_signature) {{0}});
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 3, make_witness(&bench.config, 3, &b)));
+    expect_unmoved(&bench, 1);
+    bench_close(&bench);
 }
 
 /* Who was not there is told when its STATUS shows that it still is in that view; at most so often. */
@@ -334,6 +398,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(evidence__convinces_who_saw_nothing),
     cmocka_unit_test(evidence__about_something_else_moves_nobody),
     cmocka_unit_test(evidence__of_a_new_view),
+    cmocka_unit_test(witness__of_a_view_that_was_left_convicts),
+    cmocka_unit_test(witness__convicts_nobody_without_a_signature),
     cmocka_unit_test(evidence__is_given_again_to_who_is_left_behind),
 };
 TEST_CASES(cases);

@@ -171,6 +171,8 @@ static void init__writes_node_files_whose_comments_are_true(void **state) {
     said->replica_listen_port = 0;
     said->client_listen_port = 0;
     said->verify_threads = plain->verify_threads;
+    assert_int_equal(said->link_queue_bytes_max, 32u << 20); /* unless the channel's frames are larger */
+    said->link_queue_bytes_max = plain->link_queue_bytes_max;
     assert_memory_equal(said, plain, sizeof(*plain));
     free(plain);
     fixture_close(fixture);

@@ -105,7 +105,7 @@ static void config__has_the_documented_defaults(void **state) {
     assert_int_equal(config->pool_envelopes_max, 65536);
     assert_true(config->pool_bytes_max == 64u << 20);
     assert_int_equal(config->client_envelopes_max, 16384);
-    assert_true(config->link_queue_bytes_max == 32u << 20);
+    assert_true(config->link_queue_bytes_max == 0); /* the channel's limits decide */
     assert_int_equal(config->client_contexts, 256);
     assert_true(config->ledger_map_bytes_max == 1ull << 40);
     assert_true(config->disk_reserve_bytes == 64u << 20);

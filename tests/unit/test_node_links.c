@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bft/message.h"
 #include "tests/support/test_main.h"
 
 static uint64_t counted(struct node_world *world, const char *name) {
@@ -183,10 +184,85 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     node_world_close(&world);
 }
 
+/* Looks like a VIEW-CHANGE with so many signatures, from outside. It is ill-formed: no signature of its is bad, so nobody is ignored. */
+static void send_costly(struct node_world *world, ord_node_id from, uint64_t view, size_t signature_count) {
+    size_t size = 29 + signature_count * ORD_SIGNATURE_SIZE;
+    uint8_t *bytes = calloc(1, size);
+    assert_non_null(bytes);
+    struct ord_writer writer = ord_writer_of(bytes, size);
+    bft_header_write(&writer, &world->replica->core_config, BFT_VIEW_CHANGE, view, from);
+    memset(bytes + writer.size, 0xff, size - writer.size);
+    node_world_send(world, from, LINK_CORE, ord_span_of(bytes, size));
+    free(bytes);
+}
+
+static void send_cheap(struct node_world *world, ord_node_id from) {
+    static const uint8_t bytes[29];
+    node_world_send(world, from, LINK_CORE, ord_span_of(bytes, sizeof(bytes)));
+}
+
+/* V3: nobody's votes wait behind another's view changes; its own do, for they may be of the view that these bring. */
+static void links__votes_do_not_wait_behind_anothers_view_change(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const ord_node_id liar = node_world_other(&world, 0);
+    const ord_node_id other = node_world_other(&world, 1);
+    struct node_plug plug;
+    node_plug_in(&plug, world.replica->view_pool);
+    send_costly(&world, liar, 1, 100);
+    send_cheap(&world, liar);
+    send_cheap(&world, other);
+    node_world_turn(&world, 0);
+    assert_int_equal(world.replica->peers[liar].costly_open, 2);
+    node_world_until_idle(&world, other);
+    assert_int_equal(counted(&world, "messages_refused"), 1);
+    assert_int_equal(world.replica->peers[liar].jobs_open, 2);
+    node_plug_out(&plug);
+    node_world_until_idle(&world, liar);
+    assert_int_equal(counted(&world, "messages_refused"), 3);
+    assert_int_equal(world.replica->peers[liar].costly_open, 0);
+    assert_int_equal(world.replica->peers[liar].cost_open, 0);
+    node_world_close(&world);
+}
+
+/* V3: view changes without end: so many at once, and then one in a request timeout. Votes are none of that. */
+static void links__one_peer_has_an_allowance_of_signatures(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.plan.config.request_timeout_ms = 3600000; /* the test says when it is over */
+    node_world_write(&world);
+    node_world_start(&world);
+    const ord_node_id liar = node_world_other(&world, 0);
+    size_t full = world.plan.config.window * 3;
+    for (uint64_t view = 1; view <= 20; view++) {
+        send_costly(&world, liar, view, full);
+        node_world_until_idle(&world, liar);
+    }
+    assert_int_equal(counted(&world, "messages_authenticated"), 8);
+    assert_int_equal(counted(&world, "link_jobs_over_share"), 12);
+    send_cheap(&world, liar);
+    node_world_until_idle(&world, liar);
+    assert_int_equal(counted(&world, "messages_authenticated"), 9);
+    send_costly(&world, node_world_other(&world, 1), 1, full); /* another's is its own */
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    assert_int_equal(counted(&world, "messages_authenticated"), 10);
+    world.replica->peers[liar].debt_ms -= 3600000;
+    for (uint64_t view = 21; view <= 25; view++) {
+        send_costly(&world, liar, view, full);
+        node_world_until_idle(&world, liar);
+    }
+    assert_int_equal(counted(&world, "messages_authenticated"), 11);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(links__a_bad_signature_costs_one_check_and_silences_its_sender),
     cmocka_unit_test(links__a_bad_certificate_silences_its_sender),
     cmocka_unit_test(links__one_peer_has_a_share_of_the_vote_pool),
+    cmocka_unit_test(links__votes_do_not_wait_behind_anothers_view_change),
+    cmocka_unit_test(links__one_peer_has_an_allowance_of_signatures),
     cmocka_unit_test(links__a_message_without_a_header_makes_no_job),
     cmocka_unit_test(links__a_silent_peer_is_dialed_again),
 };
