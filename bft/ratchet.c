@@ -9,6 +9,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "core/mark.h"
+
 enum {
     WINDOW_TIMEOUTS = 2,
     WAITS_MIN = 2,       /* envelopes that make a window count */
@@ -74,6 +76,9 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
                             .wait_ms = ratchet->wait_sum_ms / ratchet->waits,
                             .rate = ratchet->envelopes * 1000 / elapsed_ms};
     bool slow = is_slow(core, &pace);
+    ORD_MARK_IF(slow, WINDOW_SLOW);
+    ORD_MARK_IF(slow && ratchet->slow_windows + 1 == SLOW_WINDOWS, PRIMARY_SLOW);
+    ORD_MARK_IF(!slow && ratchet->slow_windows > 0, WINDOW_FAST_AGAIN);
     ratchet->slow_windows = slow ? ratchet->slow_windows + 1 : 0;
     take_best(&ratchet->own, &pace);
     if (!slow)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq) {
     struct bft_slot *slot = &core->slots[seq % core->config.window];
@@ -110,6 +111,7 @@ static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
         slot->view != core->view || core->changing ||
         matching_prepares(core, slot, votes, core->quorum - 1) < core->quorum - 1)
         return;
+    ORD_MARK_IF(slot->state == BFT_SLOT_REFUSED, REFUSED_OVERRULED);
     if (!slot->logged)
         bft_slot_log(core, slot);
     struct bft_statement statement = {.type = BFT_PRE_PREPARE,
@@ -135,6 +137,7 @@ void bft_deliver(struct ord_core *core) {
     struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1);
     bool moved = false;
     while (slot != NULL && slot->prepared && matching_commits(core, slot) >= core->quorum) {
+        ORD_MARK_IF(moved, DELIVER_BEHIND_GAP);
         struct ord_effect *effect = bft_effect(core, ORD_EFFECT_DELIVER);
         effect->deliver.seq = slot->seq;
         effect->deliver.batch = bft_slot_body(slot);

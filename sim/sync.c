@@ -8,6 +8,7 @@
 #include "channel/receipt.h"
 #include "core/assert.h"
 #include "core/codec.h"
+#include "core/mark.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
@@ -79,18 +80,22 @@ void sim_sync_tick(struct sim_process *process) {
     struct sim_sync *sync = &process->sync;
     if (!sync->active && sync->between) { /* cut off by a crash: goes on as soon as there is a target */
         const struct channel_certificate *stable = &process->attest.stable;
-        if (stable->count > 0 && stable->statement.height >= channel_height(process->channel))
+        if (stable->count > 0 && stable->statement.height >= channel_height(process->channel)) {
+            ORD_MARK(TRANSFER_RESUMED);
             sim_sync_wanted(process, 0);
+        }
         return;
     }
     if (!sync->active)
         return;
     /* The log brought us there after all. */
     if (!sync->between && channel_applied_seq(process->channel) >= sync->target.statement.seq) {
+        ORD_MARK(TRANSFER_OVERTAKEN);
         finished(process);
         return;
     }
     if (!sync->asked || process->now_ms >= sync->asked_ms + ANSWER_MS_MAX) {
+        ORD_MARK(SOURCE_REPLACED);
         next_source(process);
         ask(process);
     }
@@ -107,6 +112,7 @@ static void flush_core(struct sim_process *process) {
 }
 
 static void refused(struct sim_process *process, const char *why) {
+    ORD_MARK(SOURCE_REFUSED);
     sim_say(process->world, process->replica->instance, "source %u refused: %s", process->sync.source, why);
     process->sync.asked_ms = process->now_ms - ANSWER_MS_MAX * 4 / 5; /* not at once: nobody may have it yet */
 }
