@@ -115,6 +115,17 @@ void attest_tell_core(struct replica *replica, const struct channel_certificate 
     replica_step(replica, &event);
 }
 
+/* By a VIEW-CHANGE the core may learn of one whose attestations never came here. It has checked it. */
+void attest_take_from_core(struct replica *replica, struct ord_span certificate) {
+    struct attest *attest = &replica->attest;
+    struct channel_certificate decoded;
+    if (channel_certificate_decode(&decoded, certificate) != ORD_OK ||
+        (attest->stable.count > 0 && decoded.statement.seq <= attest->stable.statement.seq))
+        return;
+    attest->stable = decoded;
+    attest->stable_settled = false;
+}
+
 /*
  * The core truncates its log at `low`. That lags behind the newest stable checkpoint by up to half a checkpoint interval, though
  * any block may make one: a replica that lost a frame can then ask for it again, where it would need a state transfer

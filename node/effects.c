@@ -144,7 +144,7 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
         replica->wake_at_ms = effect->wake.at_ms;
         break;
     case ORD_EFFECT_SYNC:
-        sync_wanted(replica, effect->sync.seq);
+        sync_wanted(replica, effect->sync.seq, effect->sync.certificate);
         break;
     case ORD_EFFECT_LEADER:
         leader_changed(replica, effect->leader.leader, effect->leader.view);

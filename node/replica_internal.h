@@ -446,6 +446,8 @@ void attest_sign(struct replica *replica);
 /* When a stable checkpoint that was ahead of us has been executed meanwhile. */
 void attest_settle(struct replica *replica);
 void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate);
+/* The stable checkpoint that the core knows, if it is newer than ours. */
+void attest_take_from_core(struct replica *replica, struct ord_span certificate);
 void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
 void attest_certificate_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
@@ -487,7 +489,8 @@ void link_core_received(struct replica *replica, struct frame *frame, struct ord
 /* sync.c */
 /* May the core get messages, verdicts and proposals now? */
 bool sync_core_may_run(const struct replica *replica);
-void sync_wanted(struct replica *replica, uint64_t seq);
+/* `certificate` proves `seq` to the core. */
+void sync_wanted(struct replica *replica, uint64_t seq, struct ord_span certificate);
 void sync_tick(struct replica *replica);
 /* At the end of a turn, after the commit: goes on where a piece was taken. */
 void sync_ask(struct replica *replica);

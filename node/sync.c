@@ -72,9 +72,10 @@ static void ask_another(struct replica *replica) {
         ask(replica);
 }
 
-void sync_wanted(struct replica *replica, uint64_t seq) {
+void sync_wanted(struct replica *replica, uint64_t seq, struct ord_span certificate) {
     struct sync *sync = &replica->sync;
     const struct channel_certificate *stable = &replica->attest.stable;
+    attest_take_from_core(replica, certificate);
     if (sync->active || stable->count == 0 || stable->statement.seq < seq ||
         stable->statement.seq <= channel_applied_seq(replica->channel))
         return;

@@ -98,6 +98,17 @@ static void block_certified(struct sim_process *process, const struct channel_ce
     sim_process_write(process, SIM_WRITE_CERTIFICATE, certificate->statement.height, ord_span_of(bytes, size));
 }
 
+void sim_attest_take_from_core(struct sim_process *process, struct ord_span certificate) {
+    struct sim_attest *attest = &process->attest;
+    struct channel_certificate decoded;
+    if (channel_certificate_decode(&decoded, certificate) != ORD_OK ||
+        (attest->stable.count > 0 && decoded.statement.seq <= attest->stable.statement.seq))
+        return;
+    sim_check_certificate(process->replica, &decoded, channel_strong_quorum(process->world->config));
+    attest->stable = decoded;
+    attest->stable_settled = false;
+}
+
 /* The core's log lags half a checkpoint interval behind the newest stable checkpoint, unless its bodies take much memory. */
 static void truncate_log(struct sim_process *process) {
     struct sim_attest *attest = &process->attest;

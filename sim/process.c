@@ -102,7 +102,7 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
         process->wake_at_ms = effect->wake.at_ms;
         break;
     case ORD_EFFECT_SYNC:
-        sim_sync_wanted(process, effect->sync.seq);
+        sim_sync_wanted(process, effect->sync.seq, effect->sync.certificate);
         break;
     case ORD_EFFECT_LEADER:
         process->leader = effect->leader.leader;

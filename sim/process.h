@@ -201,6 +201,8 @@ void sim_judge_drop(struct sim_process *process, uint64_t seq);
 void sim_attest_at(struct sim_process *process, uint64_t seq);
 void sim_attest_sign(struct sim_process *process);
 void sim_attest_settle(struct sim_process *process);
+/* The stable checkpoint that the core knows, if it is newer. */
+void sim_attest_take_from_core(struct sim_process *process, struct ord_span certificate);
 void sim_attest_tick(struct sim_process *process);
 uint64_t sim_attest_due_ms(const struct sim_process *process);
 void sim_attest_received(struct sim_process *process, ord_node_id from, struct ord_span bytes);
@@ -210,7 +212,8 @@ size_t sim_points_encode(const struct sim_attest *attest, uint8_t *out);
 ORD_MUST_USE enum ord_err sim_points_decode(struct sim_attest *attest, struct ord_span bytes);
 
 /* sync.c */
-void sim_sync_wanted(struct sim_process *process, uint64_t seq);
+/* `certificate` proves `seq` to the core. */
+void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate);
 void sim_sync_tick(struct sim_process *process);
 uint64_t sim_sync_due_ms(const struct sim_process *process);
 void sim_sync_request_received(struct sim_process *process, ord_node_id from, struct ord_span bytes);

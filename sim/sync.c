@@ -47,11 +47,10 @@ static void next_source(struct sim_process *process) {
         process->sync.source = (process->sync.source + 1) % count;
 }
 
-void sim_sync_wanted(struct sim_process *process, uint64_t seq) {
+static void begin(struct sim_process *process) {
     struct sim_sync *sync = &process->sync;
     const struct channel_certificate *stable = &process->attest.stable;
-    if (sync->active || stable->count == 0 || stable->statement.seq < seq ||
-        stable->statement.seq <= channel_applied_seq(process->channel))
+    if (sync->active || stable->count == 0 || stable->statement.seq <= channel_applied_seq(process->channel))
         return;
     sync->active = true;
     sync->target = *stable;
@@ -59,6 +58,13 @@ void sim_sync_wanted(struct sim_process *process, uint64_t seq) {
             (unsigned long) stable->statement.seq, (unsigned long) stable->statement.height);
     next_source(process);
     ask(process);
+}
+
+void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate) {
+    const struct channel_certificate *stable = &process->attest.stable;
+    sim_attest_take_from_core(process, certificate);
+    if (stable->count > 0 && stable->statement.seq >= seq)
+        begin(process);
 }
 
 static void finished(struct sim_process *process) {
@@ -82,7 +88,7 @@ void sim_sync_tick(struct sim_process *process) {
         const struct channel_certificate *stable = &process->attest.stable;
         if (stable->count > 0 && stable->statement.height >= channel_height(process->channel)) {
             ORD_MARK(TRANSFER_RESUMED);
-            sim_sync_wanted(process, 0);
+            begin(process);
         }
         return;
     }

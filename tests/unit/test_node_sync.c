@@ -165,6 +165,31 @@ static bool somebody_is_asked(struct node_world *world) {
     return false;
 }
 
+/* By a VIEW-CHANGE: the attestations themselves, or all who would give the certificate, may be out of reach. */
+static void sync__takes_the_target_that_only_the_core_knows(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    node_chain_plan(&world);
+    node_world_write(&world);
+    node_world_start(&world);
+    node_chain_make(&chain, &world, 19, 100);
+    world.replica->housekeeping_ms = UINT64_MAX;
+    attest_tell_core(world.replica, &chain.target);
+    assert_true(world.replica->sync.active);
+    node_world_turn(&world, 0);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    assert_int_not_equal(source, ORD_NO_NODE);
+    node_chain_send_piece(&chain, source, 1, 19);
+    node_world_turn(&world, 0);
+    node_chain_send_tail(&chain, node_chain_asked(&chain, NULL), true);
+    node_world_turn(&world, 0);
+    assert_false(world.replica->sync.active);
+    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    end(&world, &chain);
+}
+
 /* Nobody has it: whoever says so at once must not be asked at once again. */
 static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
     (void) state;
@@ -341,6 +366,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__comes_to_the_certified_state),
+    cmocka_unit_test(sync__takes_the_target_that_only_the_core_knows),
     cmocka_unit_test(sync__waits_for_the_tick_where_a_source_has_nothing),
     cmocka_unit_test(sync__replaces_a_source_that_lies),
     cmocka_unit_test(sync__takes_no_block_beyond_the_target),
