@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/mark.h"
 
 void bft_bodies_init(struct bft_body_store *store, void *memory, size_t capacity, struct bft_body *bodies,
                      size_t count_max) {
@@ -34,9 +33,7 @@ static void compact(struct bft_body_store *store) {
     size_t end = 0;
     for (size_t i = 0; i < store->count; i++) {
         struct bft_body *body = &store->bodies[i];
-        ORD_MARK_IF(body->lent && body->offset > end, BODIES_LENT);
         if (!body->lent && body->offset > end) {
-            ORD_MARK(BODIES_MOVED);
             memmove(store->data + end, store->data + body->offset, body->size);
             body->offset = end;
             *body->handle = store->data + end;

@@ -91,7 +91,6 @@ static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size)
         if (other == NULL || other == slot || other->state != BFT_SLOT_HELD || other->certificate_size > 0 ||
             seq <= core->delivered_seq)
             continue;
-        ORD_MARK(BODY_PUTS_OUT_OTHERS);
         bft_slot_drop_body(core, other);
         if (bft_slot_alloc(core, slot, size, bytes_max))
             return true;

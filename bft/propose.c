@@ -115,11 +115,8 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
 
 void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible) {
     struct bft_slot *slot = bft_slot_find(core, seq);
-    if (slot == NULL || slot->state != BFT_SLOT_JUDGING || slot->view != view ||
-        !ord_hash_equal(&slot->digest, digest)) {
-        ORD_MARK(JUDGED_LATE);
+    if (slot == NULL || slot->state != BFT_SLOT_JUDGING || slot->view != view || !ord_hash_equal(&slot->digest, digest))
         return; /* state transfer has passed it since */
-    }
     bft_bodies_lend(&core->bodies, slot->message, false);
     if (admissible) {
         slot->state = BFT_SLOT_ACCEPTED;

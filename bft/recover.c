@@ -159,7 +159,6 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (!bft_slot_alloc(core, slot, message.body.size, 2 * core->config.body_bytes_max)) {
         ORD_ASSERT(loose); /* the sum of the others was checked */
-        ORD_MARK(RESTART_LOOSE_DROPPED);
         bft_slot_release(core, slot);
         return;
     }
@@ -189,8 +188,7 @@ static void restore_certificate(struct ord_core *core, const struct views *views
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (slot->state != BFT_SLOT_EMPTY && !ord_hash_equal(&slot->digest, &statement.digest)) {
         if (statement.view < slot->view)
-            return; /* void since the view of the LOG record */
-        ORD_MARK(RESTART_BATCH_UNDER_NULL);
+            return;                   /* void since the view of the LOG record */
         bft_slot_release(core, slot); /* it is the batch that is void: a null batch came after it */
         slot = bft_slot_open(core, record->key);
     }

@@ -111,7 +111,6 @@ static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
         slot->view != core->view || core->changing ||
         matching_prepares(core, slot, votes, core->quorum - 1) < core->quorum - 1)
         return;
-    ORD_MARK_IF(slot->state == BFT_SLOT_REFUSED, REFUSED_OVERRULED);
     if (!slot->logged)
         bft_slot_log(core, slot);
     struct bft_statement statement = {.type = BFT_PRE_PREPARE,

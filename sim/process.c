@@ -64,6 +64,7 @@ static void deliver(struct sim_process *process, uint64_t seq, struct ord_span b
     sim_check_executed(process->replica, process->channel, seq, &applied);
     sim_say(process->world, process->replica->instance, "delivers seq %lu: %u accepted, %u blocks", (unsigned long) seq,
             applied.accepted, applied.blocks);
+    process->executed += applied.accepted;
     process->state_changed = true;
     process->urgent = true;
     if (applied.attest)
@@ -106,6 +107,7 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
         break;
     case ORD_EFFECT_LEADER:
         process->leader = effect->leader.leader;
+        process->leader_since_ms = process->now_ms;
         process->view = effect->leader.view;
         sim_say(process->world, process->replica->instance, "view %lu, leader %u", (unsigned long) process->view,
                 process->leader);
@@ -135,7 +137,15 @@ static enum ord_err step(struct sim_process *process, const struct ord_event *ev
         sim_check_status(process->replica, process, event->type);
     if (after == before || event->type == ORD_EVENT_SYNCED || event->type == ORD_EVENT_START || process->ended)
         return ORD_OK;
-    struct ord_event applied = {.type = ORD_EVENT_APPLIED, .now_ms = process->now_ms, .applied = {.seq = after}};
+    struct ord_event applied = {.type = ORD_EVENT_APPLIED,
+                                .now_ms = process->now_ms,
+                                .applied = {.seq = after,
+                                            .envelopes = process->executed,
+                                            .waits = process->served,
+                                            .wait_sum_ms = process->served_wait_ms}};
+    process->executed = 0;
+    process->served = 0;
+    process->served_wait_ms = 0;
     return step(process, &applied);
 }
 

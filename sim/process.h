@@ -30,6 +30,7 @@ struct sim_pooled {
     bool foreign;          /* another replica forwarded it */
     uint32_t forwarded;    /* how often, under this leader */
     uint64_t since_ms;     /* since when its client waits to be served */
+    uint64_t admitted_ms;
     uint64_t forwarded_ms;
     struct sim_buffer *envelope;
 };
@@ -138,7 +139,11 @@ struct sim_process {
     uint64_t wake_at_ms; /* the core's */
     uint64_t wake_us;    /* of the event that is planned; UINT64_MAX: none */
     ord_node_id leader;
+    uint64_t leader_since_ms;
     uint64_t view;
+    uint32_t executed; /* envelopes since the core was told of them last; `served` of them stood in the pool: */
+    uint32_t served;
+    uint64_t served_wait_ms; /* for so long together, under this leader */
     enum ord_err rejected;
     uint64_t work_since_ms; /* that the core was told last */
     uint64_t open_height;   /* that `open_since_ms` speaks of */

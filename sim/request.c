@@ -71,6 +71,8 @@ static enum sim_answer admit(struct sim_process *process, struct ord_span bytes,
         case CHANNEL_SEQUENCE_OLD:
             return SIM_ANSWER_ACCEPTED;
         case CHANNEL_SEQUENCE_AHEAD:
+            if (sim_liar_takes_far(process->replica))
+                break;
             return SIM_ANSWER_REFUSED;
         }
     }
@@ -88,6 +90,7 @@ static enum sim_answer admit(struct sim_process *process, struct ord_span bytes,
                                                       .sequence = sequence,
                                                       .foreign = foreign,
                                                       .since_ms = since_ms,
+                                                      .admitted_ms = process->now_ms,
                                                       .envelope = sim_buffer_create(bytes)};
     return SIM_ANSWER_ACCEPTED;
 }
@@ -146,6 +149,9 @@ void sim_request_sweep(struct sim_process *process) {
             over = state == CHANNEL_SEQUENCE_SEEN || state == CHANNEL_SEQUENCE_OLD;
         }
         if (over) {
+            uint64_t leads_ms = process->leader_since_ms;
+            process->served++;
+            process->served_wait_ms += process->now_ms - (item->admitted_ms > leads_ms ? item->admitted_ms : leads_ms);
             sim_buffer_release(item->envelope);
             served[served_count++] = item->client_index;
         } else {
