@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "core/mark.h"
+
 static enum ord_err authenticate_pre_prepare(struct ord_verified *out, const struct ord_core_config *config,
                                              struct ord_span bytes) {
     struct bft_pre_prepare message;
@@ -13,8 +15,10 @@ static enum ord_err authenticate_pre_prepare(struct ord_verified *out, const str
     if (err != ORD_OK)
         return err;
     bft_body_digest(&out->digest, config->crypto, message.body);
-    if (!ord_hash_equal(&out->digest, &message.digest))
+    if (!ord_hash_equal(&out->digest, &message.digest)) {
+        ORD_MARK(DOOR_OTHER_BODY);
         return ORD_ERR_MISMATCH;
+    }
     struct bft_statement statement = {.type = BFT_PRE_PREPARE,
                                       .view = message.view,
                                       .seq = message.seq,
@@ -78,8 +82,10 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
     enum ord_err err = bft_header_read(&header, &reader, config);
     if (err != ORD_OK)
         return err;
-    if (header.sender != from || from >= config->replica_count || from == config->self)
+    if (header.sender != from || from >= config->replica_count || from == config->self) {
+        ORD_MARK(DOOR_OTHER_SENDER);
         return ORD_ERR_FORBIDDEN;
+    }
     memset(&out->digest, 0, sizeof(out->digest));
     out->from = from;
     out->bytes = bytes;

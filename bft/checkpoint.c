@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 void bft_checkpoint_set(struct bft_checkpoint *checkpoint, uint64_t seq, struct ord_span certificate) {
     checkpoint->seq = seq;
@@ -51,9 +52,11 @@ static void stabilize(struct ord_core *core, uint64_t seq, struct ord_span certi
 
 void bft_targets_check(struct ord_core *core) {
     const struct bft_checkpoint *reached = core->attested.seq <= core->delivered_seq ? &core->attested : &core->target;
+    ORD_MARK_IF(reached->seq > core->stable_seq && reached->seq <= core->delivered_seq, STABLE_LATE);
     if (reached->seq > core->stable_seq && reached->seq <= core->delivered_seq)
         stabilize(core, reached->seq, proof_of(reached));
     if (core->target.seq <= core->delivered_seq && core->attested.seq > core->delivered_seq) {
+        ORD_MARK(TARGET_NEXT);
         bft_checkpoint_set(&core->target, core->attested.seq, proof_of(&core->attested));
         core->target_since_ms = core->now_ms;
     }
@@ -71,6 +74,7 @@ enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_spa
         bft_checkpoint_set(&core->target, seq, certificate);
         core->target_since_ms = core->now_ms;
     } else if (seq < core->target.seq) {
+        ORD_MARK(TARGET_NEARER);
         bft_checkpoint_set(&core->target, seq, certificate);
     }
     if (seq > core->attested.seq)
@@ -91,6 +95,8 @@ uint64_t bft_sync_deadline(const struct ord_core *core) {
 void bft_sync_check(struct ord_core *core) {
     if (core->now_ms < bft_sync_deadline(core))
         return;
+    ORD_MARK_IF(!bft_in_window(core, core->attested.seq), SYNC_BEYOND_WINDOW);
+    ORD_MARK_IF(bft_in_window(core, core->attested.seq), SYNC_OVERDUE);
     core->sync_after_ms = core->now_ms + 4 * (uint64_t) core->config.retransmit_ms;
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_SYNC);
     effect->sync.seq = core->attested.seq;
@@ -112,6 +118,7 @@ enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span 
         if (seq >= core->next_seq)
             core->next_seq = seq + 1;
         stabilize(core, seq, certificate);
+        ORD_MARK_IF(bft_slot_find(core, seq + 1) != NULL, SYNCED_INTO_WINDOW);
         bft_deliver(core);
         bft_targets_check(core);
     }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 static bool better(const struct bft_choice *choice, const struct bft_statement *statement) {
     if (!choice->chosen || statement->view != choice->view)
@@ -43,6 +44,7 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_
         struct bft_statement statement;
         struct ord_span certificate;
         while (bft_view_change_next(&statement, &certificate, &change.certificates, &core->config)) {
+            ORD_MARK_IF(statement.seq <= *base_seq, CHOICE_BELOW_BASE);
             if (statement.seq <= *base_seq)
                 continue;
             /* Its sender's window begins at or below the base: so it ends within ours. */
@@ -50,6 +52,7 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_
             ORD_ASSERT(i < core->config.window);
             if (!better(&core->choices[i], &statement))
                 continue;
+            ORD_MARK_IF(core->choices[i].chosen, CHOICE_LATER_VIEW);
             core->choices[i] = (struct bft_choice) {.chosen = true,
                                                     .view = statement.view,
                                                     .digest = statement.digest,

@@ -4,6 +4,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "core/mark.h"
+
 void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
     slot->commits |= ord_replica_bit(core->config.self);
     slot->commit_digests[core->config.self] = slot->digest;
@@ -24,6 +26,7 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
             contradicts = contradicts || !ord_hash_equal(&slot->commit_digests[list->sender], &vote->digest);
             continue;
         }
+        ORD_MARK_IF(!slot->prepared, COMMIT_BEFORE_PREPARED);
         useful = true;
         slot->commits |= sender;
         slot->commit_digests[list->sender] = vote->digest;
@@ -31,6 +34,7 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
             core->voted_seq = vote->seq;
         bft_slot_advance(core, slot);
     }
+    ORD_MARK_IF(contradicts, COMMIT_CONTRADICTS);
     if (contradicts)
         core->messages_refused++;
     else if (!useful)

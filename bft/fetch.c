@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 void bft_want(struct ord_core *core, struct bft_slot *slot, const struct ord_hash *digest, ord_replica_set from) {
     slot->wanted = true;
@@ -38,6 +39,7 @@ void bft_fetch_check(struct ord_core *core) {
             list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->wanted_digest};
     }
     if (list->count == 0) { /* state transfer has passed them */
+        ORD_MARK(FETCH_PASSED);
         core->fetch_since_ms = 0;
         core->look_again = true;
         return;
@@ -47,6 +49,7 @@ void bft_fetch_check(struct ord_core *core) {
         core->fetch_from = after(core, core->fetch_from);
     if ((core->fetch_set & ord_replica_bit(core->fetch_from)) == 0)
         core->fetch_from = after(core, core->config.self);
+    ORD_MARK_IF(core->now_ms > core->fetch_since_ms, FETCH_NEXT_PEER);
     bft_send(core, ord_replica_bit(core->fetch_from), bft_outbox_list(core, list), false);
     core->fetch_from = after(core, core->fetch_from);
     core->fetch_ms = core->now_ms + core->config.retransmit_ms / 2 + 1;
@@ -56,6 +59,7 @@ void bft_fetch_check(struct ord_core *core) {
 void bft_on_fetch(struct ord_core *core, const struct bft_vote_list *list) {
     struct bft_peer *peer = &core->peers[list->sender];
     if (core->now_ms < peer->fetch_ms) {
+        ORD_MARK(FETCH_TOO_SOON);
         core->messages_dropped++;
         return;
     }
@@ -123,6 +127,8 @@ static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span 
         !ord_hash_equal(&core->choices[i].digest, &slot->wanted_digest))
         return;
     const struct bft_choice *choice = &core->choices[i];
+    ORD_MARK(BODY_ADOPTED);
+    ORD_MARK_IF(slot->certificate_size > 0, BODY_ADOPTED_FOR_LATER_VIEW);
     bft_slot_drop_body(core, slot);
     slot->certificate_size = 0;
     slot->state = BFT_SLOT_HELD;
@@ -145,6 +151,7 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
         return err;
     struct bft_slot *slot = bft_slot_find(core, message.seq);
     if (slot == NULL || !slot->wanted || !ord_hash_equal(&slot->wanted_digest, &verified->digest)) {
+        ORD_MARK(BODY_UNWANTED);
         core->messages_dropped++;
         return ORD_OK;
     }
@@ -157,6 +164,7 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
         core->messages_dropped++;
         return ORD_OK;
     }
+    ORD_MARK(BODY_OF_ENTRY);
     put(core, slot, message.body);
     bft_accept_entry(core, slot);
     bft_slot_advance(core, slot);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 ord_node_id bft_leader(const struct ord_core *core) {
     ord_node_id primary = bft_primary(&core->config, core->view);
@@ -40,6 +41,8 @@ void bft_bind_entry(struct ord_core *core, struct bft_slot *slot) {
     uint32_t index = (uint32_t) (slot->seq - core->entries.base_seq - 1);
     bft_new_view_entry(&digest, &core->entries, slot->seq);
     if (slot->state == BFT_SLOT_HELD && !ord_hash_equal(&slot->digest, &digest)) {
+        ORD_MARK(ENTRY_VOIDS_BATCH);
+        ORD_MARK_IF(slot->certificate_size > 0, ENTRY_VOIDS_CERTIFICATE);
         bft_slot_drop_body(core, slot);
         slot->certificate_size = 0;
     }
@@ -53,6 +56,7 @@ void bft_bind_entry(struct ord_core *core, struct bft_slot *slot) {
         bft_accept_entry(core, slot);
         return;
     }
+    ORD_MARK(ENTRY_AWAITS_BATCH);
     slot->state = BFT_SLOT_AWAITING;
     bft_want(core, slot, &digest, core->others);
 }
@@ -64,6 +68,7 @@ void bft_open_entries(struct ord_core *core) {
     uint32_t built = UINT32_MAX;
     for (uint32_t i = 0; i < entries->count; i++) {
         uint64_t seq = entries->base_seq + 1 + i;
+        ORD_MARK_IF(!bft_in_window(core, seq) && seq > core->stable_seq, ENTRY_BEYOND_WINDOW);
         if (!bft_in_window(core, seq))
             continue;
         struct bft_slot *slot = bft_slot_open(core, seq);
@@ -106,6 +111,7 @@ static void reach_base(struct ord_core *core) {
         ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
         if (change.stable_seq != core->entries.base_seq)
             continue;
+        ORD_MARK_IF(change.stable_seq > core->delivered_seq, INSTALLED_BEHIND_BASE);
         ORD_ASSERT(bft_on_attested(core, change.stable_seq, change.checkpoint) == ORD_OK);
         return;
     }
@@ -134,6 +140,7 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     uint64_t last_seq = core->entries.base_seq + core->entries.count;
     for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
         struct bft_slot *slot = bft_slot_find(core, seq);
+        ORD_MARK_IF(slot != NULL && seq > last_seq && slot->certificate_size > 0, INSTALLED_VOIDS_ABOVE);
         if (slot != NULL && seq > last_seq)
             bft_slot_release(core, slot);
     }

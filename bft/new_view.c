@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_hash *digest) {
     const struct bft_slot *slot = bft_slot_find(core, seq);
@@ -34,6 +35,7 @@ static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_
     for (uint32_t i = 0; i < count; i++) {
         uint64_t seq = base_seq + 1 + i;
         const struct ord_hash *digest = bft_choice_digest(core, i);
+        ORD_MARK_IF(!bft_in_window(core, seq), NEW_VIEW_OUT_OF_WINDOW);
         if (!bft_in_window(core, seq) || at_hand(core, seq, digest))
             continue; /* what lies beyond our window the others have to bring about */
         holders |= ord_replica_bit(core->choices[i].holder);
@@ -70,8 +72,10 @@ static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t ba
     bft_header_write(&writer, config, BFT_NEW_VIEW, core->view, config->self);
     ord_write_u64(&writer, base_seq);
     ord_write_u32(&writer, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        ORD_MARK_IF(!core->choices[i].chosen, CHOICE_NULL);
         ord_write_hash(&writer, bft_choice_digest(core, i));
+    }
     enum ord_err err = sign_entries(core, &writer, base_seq, count);
     if (err != ORD_OK)
         return err;
@@ -105,11 +109,13 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
         uint32_t count;
         struct bft_change_set changes = bft_changes_of(core, bft_changes_held(core) & ~core->distrusted);
         bft_choose(core, &changes, &base_seq, &count);
+        ORD_MARK(CHANGE_DISTRUSTED);
         core->distrusted |= lacking(core, base_seq, count);
         core->fetch_since_ms = 0;
     }
     ord_replica_set set = bft_changes_held(core) & ~core->distrusted;
     if (bft_set_count(set) < core->quorum) {
+        ORD_MARK(CHANGE_TRUSTED_AGAIN);
         core->distrusted = 0; /* too few without them: try again, and wait for others' */
         set = bft_changes_held(core);
     }
@@ -117,8 +123,10 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
     uint32_t count;
     struct bft_change_set changes = bft_changes_of(core, set);
     bft_choose(core, &changes, &base_seq, &count);
-    if (lacking(core, base_seq, count) != 0)
+    if (lacking(core, base_seq, count) != 0) {
+        ORD_MARK(NEW_VIEW_LACKS_BATCH);
         return ORD_OK;
+    }
     enum ord_err err = make(core, set, base_seq, count);
     if (err != ORD_OK)
         return err;
@@ -128,6 +136,7 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
 }
 
 static void contradiction(struct ord_core *core, const struct bft_kept *kept, const struct bft_new_view *view) {
+    ORD_MARK(NEW_VIEW_TWICE);
     core->messages_refused++;
     struct bft_statement statement = {
         .type = BFT_NEW_VIEW, .view = view->view, .digest = kept->digest, .sender = view->sender};
@@ -194,8 +203,10 @@ static struct bft_kept *find_change(struct ord_core *core, ord_node_id sender, u
                                     const struct ord_hash *digest) {
     struct bft_kept *kept[] = {&core->changes[sender], &core->named[sender]};
     for (size_t i = 0; i < 2; i++)
-        if (kept[i]->view == view && ord_hash_equal(&kept[i]->digest, digest))
+        if (kept[i]->view == view && ord_hash_equal(&kept[i]->digest, digest)) {
+            ORD_MARK_IF(i == 1, CHANGE_NAMED_USED);
             return kept[i];
+        }
     return NULL;
 }
 
@@ -238,12 +249,15 @@ void bft_try_candidates(struct ord_core *core) {
             continue;
         }
         ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-        if (!gather(core, &view, &set))
+        if (!gather(core, &view, &set)) {
+            ORD_MARK(NEW_VIEW_LACKS_CHANGE);
             continue;
+        }
         if (follows(core, &view, &set)) {
             bft_install(core, kept, &set);
             continue;
         }
+        ORD_MARK(NEW_VIEW_REFUSED);
         core->messages_refused++;
         kept->view = 0;
         bft_suspect(core, view.view + 1); /* a quorum is in that view, and its primary lies */

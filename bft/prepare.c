@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 enum use {
     USELESS,      /* known, or out of the window */
@@ -27,6 +28,7 @@ static void contradiction(struct ord_core *core, struct bft_slot *slot, const st
                           uint32_t index) {
     if ((slot->contradicted & ord_replica_bit(list->sender)) != 0 || core->evidence_given)
         return;
+    ORD_MARK(PREPARE_CONTRADICTS);
     slot->contradicted |= ord_replica_bit(list->sender);
     const struct bft_prepare_vote *vote = &slot->prepare_votes[list->sender];
     struct bft_statement statement = {
@@ -60,6 +62,7 @@ static void note_heard(struct ord_core *core, const struct bft_vote_list *list) 
 /* Of another replica, verified, or our own, just signed. */
 void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     if (list->sender == bft_primary(&core->config, list->view)) {
+        ORD_MARK(PREPARE_BY_PRIMARY);
         core->messages_refused++; /* its pre-prepare is its vote */
         return;
     }
@@ -84,6 +87,7 @@ void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     for (uint32_t i = 0; in_view && i < list->count; i++) {
         /* Asked again: a vote before this one may have moved the window. */
         enum use use = use_of(core, list->sender, &list->votes[i]);
+        ORD_MARK_IF(!bft_in_window(core, list->votes[i].seq), PREPARE_OUT_OF_WINDOW);
         if (use == NEW)
             count_vote(core, list, i);
         else if (use == CONTRADICTION)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 /* Half of what there is room for: a backup whose stable checkpoint lags must still have room for what the primary has in flight. */
 uint64_t bft_propose_bytes_max(const struct ord_core *core) {
@@ -71,6 +72,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     if (message.sender != verified->from || !ord_hash_equal(&message.digest, &verified->digest))
         return ORD_ERR_INVALID;
     if (message.sender != bft_primary(&core->config, message.view)) {
+        ORD_MARK(PRE_PREPARE_USURPED);
         core->messages_refused++;
         return ORD_OK;
     }
@@ -87,6 +89,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
         return ORD_OK;
     }
     if (core->entries.view == core->view && message.seq <= core->entries.base_seq) {
+        ORD_MARK(PRE_PREPARE_BELOW_BASE);
         core->messages_refused++; /* the view began above: there all is stable */
         return ORD_OK;
     }
@@ -101,9 +104,11 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     }
     slot = bft_slot_open(core, message.seq);
     if (!bft_slot_alloc(core, slot, message.body.size, core->config.body_bytes_max)) {
+        ORD_MARK(PRE_PREPARE_NO_ROOM);
         core->messages_dropped++;
         return ORD_OK;
     }
+    ORD_MARK_IF(slot->prepares != 0, PRE_PREPARE_AFTER_VOTES);
     memcpy(slot->message, verified->bytes.data, verified->bytes.size);
     bft_slot_fill(core, slot, BFT_SLOT_JUDGING, &message, verified->bytes.size);
     bft_bodies_lend(&core->bodies, slot->message, true);
@@ -127,6 +132,7 @@ void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const str
         slot->prepare_due = true;
         bft_slot_log(core, slot);
     } else {
+        ORD_MARK(JUDGED_INADMISSIBLE);
         slot->state = BFT_SLOT_REFUSED;
         core->messages_refused++;
     }

@@ -15,6 +15,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "core/mark.h"
+
 enum {
     WINDOW_TIMEOUTS = 2,
     WAITS_MIN = 2,       /* envelopes that make a window count */
@@ -105,6 +107,9 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
                             .rate = ratchet->envelopes * 1000 / elapsed_ms,
                             .idle = ratchet->clock.idle_ms > ratchet->clock.waiting_ms / IDLE_PART};
     bool slow = is_slow(core, &pace);
+    ORD_MARK_IF(slow, WINDOW_SLOW);
+    ORD_MARK_IF(slow && ratchet->slow_windows + 1 == SLOW_WINDOWS, PRIMARY_SLOW);
+    ORD_MARK_IF(!slow && ratchet->slow_windows > 0, WINDOW_FAST_AGAIN);
     ratchet->slow_windows = slow ? ratchet->slow_windows + 1 : 0;
     take_best(&ratchet->own, &pace);
     if (!slow)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 /* What the records say of views; spans point into them. */
 struct views {
@@ -153,8 +154,10 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
                         const struct ord_record *record, bool loose) {
     struct bft_pre_prepare message;
     ORD_ASSERT(bft_pre_prepare_decode(&message, &core->config, record->bytes) == ORD_OK);
+    ORD_MARK_IF(is_void(views, message.view, message.seq, &message.digest), RESTART_BATCH_VOID);
     if (is_void(views, message.view, message.seq, &message.digest) || is_loose(views, event, &message) != loose)
         return;
+    ORD_MARK_IF(loose, RESTART_BATCH_LOOSE);
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (!bft_slot_alloc(core, slot, message.body.size, 2 * core->config.body_bytes_max)) {
         ORD_ASSERT(loose); /* the sum of the others was checked */
@@ -178,6 +181,7 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
 static void restore_certificate(struct ord_core *core, const struct views *views, const struct ord_record *record) {
     struct bft_statement statement;
     ORD_ASSERT(bft_certificate_decode(&statement, &core->config, record->bytes) == ORD_OK);
+    ORD_MARK_IF(is_void(views, statement.view, statement.seq, &statement.digest), RESTART_CERTIFICATE_VOID);
     if (is_void(views, statement.view, statement.seq, &statement.digest))
         return;
     /* Whoever has a certificate has its batch: this one was void when another took the batch's place on disk. */
@@ -193,6 +197,7 @@ static void restore_certificate(struct ord_core *core, const struct views *views
     if (slot->state == BFT_SLOT_EMPTY) { /* a null batch; any other went when a view in between made it void */
         if (!ord_hash_equal(&statement.digest, &core->null_digest))
             return;
+        ORD_MARK(RESTART_NULL_CERTIFIED);
         slot->state = BFT_SLOT_HELD;
         slot->digest = statement.digest;
         slot->view = statement.view;
@@ -220,6 +225,7 @@ static void restore_votes(struct ord_core *core) {
         slot->prepare_due = slot->prepare_due && seq > core->delivered_seq;
         if (!certificate_is_of_view(core, slot))
             continue;
+        ORD_MARK(RESTART_PREPARED);
         slot->prepared = true;
         slot->prepare_due = false; /* who needs it asks */
         bft_own_commit(core, slot);
@@ -295,6 +301,7 @@ enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event) 
     restore_votes(core);
     core->next_seq = core->proposed_seq + 1;
     core->look_again = core->changing;
+    ORD_MARK_IF(core->view > 0 && !core->changing, RESTART_IN_LATER_VIEW);
     bft_silence_start(core, views.silence, event->start.record_count == 0 && event->start.applied_seq == 0);
     bft_announce_leader(core);
     return ORD_OK;

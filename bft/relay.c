@@ -4,6 +4,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "core/mark.h"
+
 enum { NEWS_INTERVALS = 2 }; /* of retransmit_ms, between two answers to one peer */
 
 struct ord_span bft_relayed(struct ord_span bytes) {
@@ -20,6 +22,7 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
         bft_send(core, ord_replica_bit(to), bytes, true);
         return;
     }
+    ORD_MARK(NEWS_RELAYED);
     uint8_t data[BFT_RELAY_SIZE];
     struct ord_writer writer = ord_writer_of(data, sizeof(data));
     bft_header_write(&writer, &core->config, BFT_RELAY, core->view, core->config.self);
@@ -32,10 +35,13 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     const struct bft_kept *own = &core->changes[core->config.self];
     ord_replica_set has = status->view == core->view ? status->changes : 0;
+    ORD_MARK_IF(core->now_ms < peer->view_ms, NEWS_TOO_SOON);
     if (core->now_ms < peer->view_ms)
         return;
     peer->view_ms = core->now_ms + (uint64_t) NEWS_INTERVALS * core->config.retransmit_ms;
-    if (core->proof_size > 0 && core->proof_view == status->view && status->view < core->view)
+    bool convicts = core->proof_size > 0 && core->proof_view == status->view && status->view < core->view;
+    ORD_MARK_IF(convicts, NEWS_EVIDENCE_AGAIN);
+    if (convicts)
         bft_send(core, ord_replica_bit(status->sender), ord_span_of(core->proof, core->proof_size), false);
     if (core->changing) {
         if ((has & ord_replica_bit(core->config.self)) == 0)

@@ -4,6 +4,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "core/mark.h"
+
 static bool somebody_is_ahead(const struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         if (core->peers[node].shown_seq > core->delivered_seq || core->peers[node].shown_view > core->view)
@@ -107,11 +109,13 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
         return ORD_OK;
     }
     if (status->view > core->view || core->changing || !bft_speaks(core)) {
+        ORD_MARK_IF(status->view > core->view, STATUS_OF_LATER_VIEW);
         core->messages_dropped++; /* our own STATUS will bring us there */
         return ORD_OK;
     }
     uint64_t shown_seq = shown_by(status);
     if (core->now_ms < peer->answer_ms) {
+        ORD_MARK(ANSWER_TOO_SOON);
         peer->shown_seq = shown_seq;
         return ORD_OK;
     }

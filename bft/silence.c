@@ -9,6 +9,7 @@
 #include "bft/bft_internal.h"
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 enum state { EMPTY_DISK = 1, SILENT = 2 };
 
@@ -126,6 +127,7 @@ static void speak(struct ord_core *core) {
     }
     core->look_again = true;
     if (core->changing) {
+        ORD_MARK(RESTART_PROMISE);
         const struct bft_kept *own = &core->changes[core->config.self];
         bft_send(core, core->others, ord_span_of(own->bytes, own->size), true);
     } else if (bft_primary(&core->config, core->view) == core->config.self) {

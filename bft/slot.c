@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq) {
     struct bft_slot *slot = &core->slots[seq % core->config.window];
@@ -135,6 +136,7 @@ void bft_deliver(struct ord_core *core) {
     struct bft_slot *slot = bft_speaks(core) ? bft_slot_find(core, core->delivered_seq + 1) : NULL;
     bool moved = false;
     while (slot != NULL && slot->prepared && matching_commits(core, slot) >= core->quorum) {
+        ORD_MARK_IF(moved, DELIVER_BEHIND_GAP);
         struct ord_effect *effect = bft_effect(core, ORD_EFFECT_DELIVER);
         effect->deliver.seq = slot->seq;
         effect->deliver.batch = bft_slot_body(slot);

@@ -13,6 +13,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "core/mark.h"
+
 enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
 
 void bft_suspect(struct ord_core *core, uint64_t view) {
@@ -75,11 +77,14 @@ void bft_suspect_check(struct ord_core *core) {
     bool due =
         core->now_ms >= clock_deadline(core) || (!core->changing && (bft_ratchet_slow(core) || bft_useless_many(core)));
     if (core->changing) {
+        ORD_MARK_IF(due, VIEW_FAILED);
         if (due)
             bft_suspect(core, core->view + 1);
         return;
     }
     bool changed = due != core->suspecting;
+    ORD_MARK_IF(changed && !due, CONTENT_AGAIN);
+    ORD_MARK_IF(changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
     core->suspecting = due;
     if (suspects(core) >= core->weak_quorum)
         bft_suspect(core, core->view + 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 
 uint32_t bft_set_count(ord_replica_set set) {
     uint32_t count = 0;
@@ -88,6 +89,7 @@ static enum ord_err make(struct ord_core *core, uint64_t view) {
 
 /* Votes are of one view; what is left is what a later view may propose again. */
 static void leave_slot(struct ord_core *core, struct bft_slot *slot) {
+    ORD_MARK_IF(slot->state == BFT_SLOT_JUDGING, LEFT_WHILE_JUDGING);
     if (slot->state == BFT_SLOT_JUDGING)
         bft_bodies_lend(&core->bodies, slot->message, false);
     if (slot->message == NULL && slot->certificate_size == 0) {
@@ -128,6 +130,8 @@ static void join(struct ord_core *core) {
         ahead++;
         smallest = view < smallest ? view : smallest;
     }
+    ORD_MARK_IF(ahead >= core->weak_quorum && smallest > core->view + 1, JOINED_FURTHER_VIEW);
+    ORD_MARK_IF(ahead > 0 && ahead < core->weak_quorum, FEW_AHEAD);
     if (ahead >= core->weak_quorum)
         bft_suspect(core, smallest);
 }
@@ -162,6 +166,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
 }
 
 static void contradiction(struct ord_core *core, const struct bft_kept *kept, const struct bft_view_change *change) {
+    ORD_MARK(CHANGE_TWICE);
     core->messages_refused++;
     struct bft_statement statement = {
         .type = BFT_VIEW_CHANGE, .view = change->view, .digest = kept->digest, .sender = change->sender};
@@ -191,6 +196,7 @@ static bool take_named(struct ord_core *core, const struct bft_view_change *chan
         !bft_is_named(core, change->sender, &change->digest, &names_sender) ||
         (kept->view == change->view && ord_hash_equal(&kept->digest, &change->digest)))
         return false;
+    ORD_MARK(CHANGE_NAMED_TAKEN);
     keep(core, &core->named[change->sender], change, bytes);
     core->look_again = true;
     return true;

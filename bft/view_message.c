@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 #include "core/quorum.h"
 
 static const char tag_view[] = "ordain pbft view";
@@ -78,8 +79,10 @@ static enum ord_err check_certificates(const struct bft_view_change *change, con
         const struct ord_span bytes = ord_span_of(left.data, size);
         enum ord_err err = cache == NULL ? bft_certificate_decode(&statement, config, bytes)
                                          : bft_certificate_verify(&statement, config, bytes, cache);
-        if (err != ORD_OK)
+        if (err != ORD_OK) {
+            ORD_MARK(CHANGE_CERTIFICATE_FORGED);
             return err;
+        }
         if (statement.seq <= last_seq || statement.seq - change->stable_seq > config->window ||
             statement.view >= change->view)
             return ORD_ERR_INVALID;
@@ -135,10 +138,14 @@ enum ord_err bft_view_change_verify(struct bft_view_change *out, const struct or
     if (out->stable_seq > 0) {
         uint64_t seq;
         err = config->checkpoints.verify(config->checkpoints.context, &seq, out->checkpoint);
-        if (err != ORD_OK)
+        if (err != ORD_OK) {
+            ORD_MARK(CHANGE_CHECKPOINT_FORGED);
             return err;
-        if (seq != out->stable_seq)
+        }
+        if (seq != out->stable_seq) {
+            ORD_MARK(CHANGE_CHECKPOINT_OTHER);
             return ORD_ERR_INVALID;
+        }
     }
     struct bft_verify_cache cache = {0};
     return check_certificates(out, config, &cache);

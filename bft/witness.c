@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "core/mark.h"
+
 static struct bft_statement statement_of(const struct ord_core *core, const struct bft_slot *slot) {
     return (struct bft_statement) {.type = BFT_PRE_PREPARE,
                                    .view = slot->view,
@@ -25,6 +27,7 @@ void bft_witness(struct ord_core *core, struct bft_slot *slot) {
             to |= ord_replica_bit(node);
     if (to == 0)
         return;
+    ORD_MARK(WITNESS_GIVEN);
     slot->witnessed |= to;
     uint8_t bytes[BFT_WITNESS_SIZE_MAX];
     struct ord_writer writer = ord_writer_of(bytes, BFT_HEADER_SIZE);
@@ -54,6 +57,7 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
     core->messages_refused++;
     if (slot->primary_contradicted || core->evidence_given)
         return;
+    ORD_MARK(PRIMARY_CONTRADICTS);
     slot->primary_contradicted = true;
     struct bft_statement statement = statement_of(core, slot);
     bft_evidence(core, &statement, &slot->proof, digest, proof);
@@ -88,6 +92,7 @@ enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
         return ORD_OK;
     }
     if (!core->changing && statement.view == core->view && slot->state != BFT_SLOT_HELD) {
+        ORD_MARK(WITNESS_CONVICTS);
         bft_primary_contradicts(core, slot, &statement.digest, &proof);
         return ORD_OK;
     }
@@ -124,6 +129,7 @@ enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes) {
         core->messages_dropped++;
         return ORD_OK;
     }
+    ORD_MARK(EVIDENCE_TAKEN);
     bft_evidence(core, &statement, &proof, &other.digest, &other_proof);
     bft_pass_on_evidence(core);
     return ORD_OK;

@@ -7,6 +7,7 @@
 
 #include "channel/tags.h"
 #include "core/assert.h"
+#include "core/mark.h"
 
 #define CERTIFICATE_VERSION 1
 
@@ -121,13 +122,17 @@ enum ord_err channel_certificate_verify(const struct channel_certificate *certif
         return ORD_ERR_MISMATCH;
     uint32_t count = certificate->count;
     if (count == 0 || count < quorum || count > config->replica_count || count > ORD_REPLICA_MAX ||
-        !signers_rise(certificate) || certificate->signers[count - 1] >= config->replica_count)
+        !signers_rise(certificate) || certificate->signers[count - 1] >= config->replica_count) {
+        ORD_MARK(CERTIFICATE_TOO_FEW);
         return ORD_ERR_INVALID;
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct ord_hash hash;
         channel_statement_hash(&hash, genesis_hash, &certificate->statement, certificate->signers[i]);
-        if (!crypto->verify(crypto->context, certificate->signers[i], &hash, &certificate->signatures[i]))
+        if (!crypto->verify(crypto->context, certificate->signers[i], &hash, &certificate->signatures[i])) {
+            ORD_MARK(CERTIFICATE_FORGED);
             return ORD_ERR_BAD_SIGNATURE;
+        }
     }
     return ORD_OK;
 }

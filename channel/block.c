@@ -8,6 +8,7 @@
 #include "channel/envelope.h"
 #include "channel/tags.h"
 #include "core/assert.h"
+#include "core/mark.h"
 #include "core/merkle.h"
 
 #define HEADER_VERSION 1
@@ -98,7 +99,9 @@ enum ord_err channel_block_check(const struct channel_header *header, struct ord
     if (err == ORD_ERR_TOO_LARGE && header->envelope_count > leaf_max)
         return err;
     if (err != ORD_OK || !ord_hash_equal(&root, &header->data_root) || envelope_count != header->envelope_count ||
-        transaction_count != header->transaction_count || byte_count != header->byte_count)
+        transaction_count != header->transaction_count || byte_count != header->byte_count) {
+        ORD_MARK(BLOCK_OTHER_DATA);
         return ORD_ERR_MISMATCH;
+    }
     return ORD_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "channel/tags.h"
 #include "core/assert.h"
+#include "core/mark.h"
 
 #define RECORD_VERSION 1
 /* What is agreed of a record; registered_seq follows it and is each replica's own. */
@@ -131,7 +132,9 @@ void channel_table_mark(struct channel_table *table, uint32_t client_index, uint
     struct channel_client *client = &table->clients[client_index];
     ORD_ASSERT(channel_sequence_check(client, sequence) == CHANNEL_SEQUENCE_FRESH);
     /* Positions that the window moves over are those of sequences that fall out behind. */
+    ORD_MARK_IF(sequence < client->highest_sequence, SEQUENCE_BEHIND_HIGHEST);
     if (sequence > client->highest_sequence) {
+        ORD_MARK_IF(sequence - client->highest_sequence > CHANNEL_REPLAY_WINDOW / 2, REPLAY_WINDOW_JUMPS);
         for (uint64_t skipped = client->highest_sequence + 1; skipped < sequence; skipped++)
             window_clear(client->window, skipped);
         client->highest_sequence = sequence;

@@ -6,6 +6,7 @@
 
 #include "channel/attestation.h"
 #include "core/assert.h"
+#include "core/mark.h"
 
 struct kept {
     struct channel_statement statement;
@@ -58,6 +59,7 @@ static bool put(struct shelf *shelf, const struct channel_attestation *attestati
     if (shelf->count == CHANNEL_COLLECTOR_DEPTH) {
         if (at == 0)
             return false;
+        ORD_MARK(ATTESTATION_DISPLACES);
         at--;
         memmove(&shelf->kept[0], &shelf->kept[1], at * sizeof(shelf->kept[0]));
     } else {
@@ -75,6 +77,7 @@ static void gather(const struct channel_collector *collector, struct channel_cer
     out->count = 0;
     for (uint32_t i = 0; i < collector->replica_count; i++) {
         const struct kept *kept = find(&collector->shelves[i], statement->seq);
+        ORD_MARK_IF(kept != NULL && !channel_statement_equal(&kept->statement, statement), ATTESTATION_DIFFERS);
         if (kept == NULL || !channel_statement_equal(&kept->statement, statement))
             continue;
         out->signers[out->count] = i;
@@ -88,6 +91,7 @@ enum ord_err channel_collector_add(struct channel_collector *collector, struct c
         return ORD_ERR_INVALID;
     struct shelf *shelf = &collector->shelves[attestation->signer];
     const struct kept *kept = find(shelf, attestation->statement.seq);
+    ORD_MARK_IF(kept != NULL && !channel_statement_equal(&kept->statement, &attestation->statement), ATTESTATION_TWICE);
     if (kept != NULL)
         return channel_statement_equal(&kept->statement, &attestation->statement) ? ORD_ERR_DUPLICATE
                                                                                   : ORD_ERR_MISMATCH;

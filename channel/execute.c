@@ -5,6 +5,7 @@
 #include "channel/state.h"
 #include "channel/state_internal.h"
 #include "core/assert.h"
+#include "core/mark.h"
 
 /*
  * Batches stay in a core's memory until a checkpoint is stable, also such that end up in no block: so there is a point of
@@ -24,6 +25,7 @@ enum ord_err channel_ordered_judge(const struct channel *channel, struct channel
     if (out->verdict.client_index == UINT32_MAX) {
         uint32_t known;
         bool again = channel_table_find(&channel->table, &known, &out->envelope.client) != NULL;
+        ORD_MARK_IF(again, REGISTERED_AGAIN);
         out->fate = again ? CHANNEL_FATE_DUPLICATE : CHANNEL_FATE_ACCEPT;
         return ORD_OK;
     }
@@ -33,10 +35,15 @@ enum ord_err channel_ordered_judge(const struct channel *channel, struct channel
         out->fate = CHANNEL_FATE_ACCEPT;
         break;
     case CHANNEL_SEQUENCE_SEEN:
+        ORD_MARK(SEQUENCE_SEEN);
+        out->fate = CHANNEL_FATE_DUPLICATE;
+        break;
     case CHANNEL_SEQUENCE_OLD: /* as good as seen: nobody knows any more */
+        ORD_MARK(SEQUENCE_OLD);
         out->fate = CHANNEL_FATE_DUPLICATE;
         break;
     case CHANNEL_SEQUENCE_AHEAD:
+        ORD_MARK(SEQUENCE_AHEAD);
         break;
     }
     return ORD_OK;
@@ -99,6 +106,9 @@ static enum ord_err apply_envelope(struct channel *channel, struct channel_appli
     }
     uint32_t count = ordered.envelope.transaction_count;
     if (channel_cutter_before(&channel->cutter, bytes.size, count)) {
+        ORD_MARK_IF(bytes.size > channel->config.preferred_max_bytes, CUT_BEFORE_LARGE);
+        ORD_MARK_IF(channel->cutter.byte_count + bytes.size > channel->config.preferred_max_bytes, CUT_BY_BYTES);
+        ORD_MARK_IF(channel->cutter.transaction_count + count > channel->config.max_message_count, CUT_BY_COUNT);
         err = close_block(channel, applied, seq, sink);
         if (err != ORD_OK)
             return err;
@@ -107,6 +117,8 @@ static enum ord_err apply_envelope(struct channel *channel, struct channel_appli
     channel_ordered_commit(channel, &entry, &ordered, seq);
     channel_cutter_add(&channel->cutter, bytes, count, &entry);
     applied->accepted++;
+    ORD_MARK_IF(channel->cutter.byte_count > channel->config.preferred_max_bytes, CUT_LARGE_ALONE);
+    ORD_MARK_IF(channel->cutter.transaction_count == channel->config.max_message_count, CUT_FULL);
     return channel_cutter_after(&channel->cutter) ? close_block(channel, applied, seq, sink) : ORD_OK;
 }
 
@@ -117,6 +129,10 @@ static enum ord_err apply_batch(struct channel *channel, struct channel_applied 
         applied->refused++; /* `batch` is the null batch now, which a new view orders where nothing was */
     if (batch.cut_height != 0) {
         applied->cut_void = batch.cut_height != channel->head_height + 1 || channel->cutter.envelope_count == 0;
+        ORD_MARK_IF(!applied->cut_void, CUT_BY_MARKER);
+        ORD_MARK_IF(batch.cut_height <= channel->head_height, MARKER_LATE);
+        ORD_MARK_IF(batch.cut_height > channel->head_height + 1, MARKER_EARLY);
+        ORD_MARK_IF(batch.cut_height == channel->head_height + 1 && applied->cut_void, MARKER_OF_NOTHING);
         enum ord_err err = applied->cut_void ? ORD_OK : close_block(channel, applied, seq, sink);
         if (err != ORD_OK)
             return err;
@@ -127,8 +143,10 @@ static enum ord_err apply_batch(struct channel *channel, struct channel_applied 
         if (err != ORD_OK)
             return err;
     }
-    if (channel->config.batch_timeout_ms == 0 && channel->cutter.envelope_count > 0)
+    if (channel->config.batch_timeout_ms == 0 && channel->cutter.envelope_count > 0) {
+        ORD_MARK(CUT_AT_BATCH_END);
         return close_block(channel, applied, seq, sink);
+    }
     return ORD_OK;
 }
 
@@ -147,6 +165,7 @@ enum ord_err channel_apply(struct channel *channel, struct channel_applied *out,
     channel->bytes_since_point += batch.size;
     out->attest = out->blocks > 0 || seq % channel->config.checkpoint_interval == 0 ||
                   channel->bytes_since_point >= channel->config.body_bytes_max / POINT_BYTES_PART;
+    ORD_MARK_IF(out->attest && out->blocks == 0 && seq % channel->config.checkpoint_interval != 0, POINT_BY_BYTES);
     if (out->attest)
         channel->bytes_since_point = 0;
     return ORD_OK;

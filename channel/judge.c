@@ -6,6 +6,7 @@
 
 #include "channel/state.h"
 #include "channel/state_internal.h"
+#include "core/mark.h"
 #include "crypto/x509.h"
 
 static const struct channel_org *org_by_name(const struct channel_config *config, const char *name,
@@ -34,8 +35,10 @@ static enum ord_err registration(const struct channel_config *config, struct cry
         return ORD_ERR_INVALID;
     struct ord_hash fingerprint;
     crypto_cert_fingerprint(&fingerprint, certificate);
-    if (!ord_hash_equal(&fingerprint, &envelope->client))
+    if (!ord_hash_equal(&fingerprint, &envelope->client)) {
+        ORD_MARK(REGISTRATION_OF_ANOTHER);
         return ORD_ERR_INVALID;
+    }
     enum ord_err err = certificate_fault(crypto_identity_parse(identity, certificate));
     if (err != ORD_OK)
         return err;
@@ -75,22 +78,28 @@ static enum ord_err consider_registration(const struct channel *channel, struct 
         return ORD_ERR_FORBIDDEN;
     uint32_t known;
     bool full = channel->table.count == channel->table.capacity;
+    ORD_MARK_IF(full, REGISTRATION_NO_ROOM);
     return full && channel_table_find(&channel->table, &known, &envelope->client) == NULL ? ORD_ERR_NO_SPACE : ORD_OK;
 }
 
 enum ord_err channel_consider(const struct channel *channel, struct channel_verdict *out,
                               const struct channel_envelope *envelope) {
     const struct channel_config *config = &channel->config;
-    if (!ord_hash_equal(&envelope->genesis_hash, &channel->genesis_hash))
+    if (!ord_hash_equal(&envelope->genesis_hash, &channel->genesis_hash)) {
+        ORD_MARK(ENVELOPE_FOREIGN);
         return ORD_ERR_MISMATCH;
-    if (envelope->bytes.size > config->absolute_max_bytes || envelope->transaction_count > config->max_message_count)
+    }
+    if (envelope->bytes.size > config->absolute_max_bytes || envelope->transaction_count > config->max_message_count) {
+        ORD_MARK(ENVELOPE_TOO_LARGE);
         return ORD_ERR_TOO_LARGE;
+    }
     if (envelope->config_sequence != config->config_sequence)
         return ORD_ERR_STALE;
     switch (envelope->kind) {
     case CHANNEL_ENVELOPE_TRANSACTIONS: {
         const struct channel_client *client =
             channel_table_find(&channel->table, &out->client_index, &envelope->client);
+        ORD_MARK_IF(client == NULL, ENVELOPE_OF_UNKNOWN);
         return client == NULL ? ORD_ERR_UNKNOWN_CLIENT : ORD_OK;
     }
     case CHANNEL_ENVELOPE_REGISTER:

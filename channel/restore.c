@@ -4,6 +4,7 @@
  */
 #include "channel/state.h"
 #include "channel/state_internal.h"
+#include "core/mark.h"
 
 enum ord_err channel_restore_client(struct channel *channel, uint32_t client_index, struct ord_span record) {
     struct channel_client client;
@@ -34,6 +35,7 @@ enum ord_err channel_restore_head(struct channel *channel, const struct channel_
     /* One less than the head's last seq: a transfer was cut off, and has to go on. */
     if (head->last_seq > 0 && applied_seq < head->last_seq - 1)
         return ORD_ERR_CORRUPT;
+    ORD_MARK_IF(applied_seq < head->last_seq, RESTORE_IN_TRANSFER);
     channel->head_height = head->height;
     channel->head_hash = hash;
     channel->head_last_seq = head->last_seq;
@@ -61,6 +63,7 @@ enum ord_err channel_restore_open(struct channel *channel, struct ord_span envel
     struct channel_cutter *cutter = &channel->cutter;
     if (!marked || !channel_cutter_fits(cutter, envelope.size, decoded.transaction_count))
         return ORD_ERR_CORRUPT;
+    ORD_MARK(RESTORE_OPEN_BLOCK);
     channel_cutter_add(cutter, envelope, decoded.transaction_count, entry);
     return ORD_OK;
 }

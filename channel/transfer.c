@@ -10,6 +10,7 @@
 #include "channel/state.h"
 #include "channel/state_internal.h"
 #include "channel/tags.h"
+#include "core/mark.h"
 #include "core/merkle.h"
 
 /* Skips the open block's data at the beginning of `data`. */
@@ -70,6 +71,7 @@ static enum ord_err execute_block(struct channel *channel, const struct channel_
     channel->head_height = block->header.height;
     channel->head_hash = block->header_hash;
     channel->head_last_seq = seq;
+    ORD_MARK_IF(cutter->envelope_count > 0, TRANSFER_IN_OPEN_BLOCK);
     channel->applied_seq = seq - 1; /* of `seq` itself there may be more, in the next block or in the tail */
     enum ord_err err = sink->block(sink->context, block);
     channel_cutter_reset(cutter);
@@ -110,6 +112,7 @@ enum ord_err channel_tail_check(struct channel *channel, struct ord_span data, c
     struct ord_hash digest;
     channel_tagged_hash(&open_digest, CHANNEL_TAG_OPEN, ord_span_of(cutter->leaves, (size_t) count * ORD_HASH_SIZE));
     channel_digest_of(channel, &digest, clients_root, &open_digest);
+    ORD_MARK_IF(!ord_hash_equal(&digest, state_digest), TRANSFER_TAIL_FORGED);
     return ord_hash_equal(&digest, state_digest) ? ORD_OK : ORD_ERR_MISMATCH;
 }
 
@@ -130,6 +133,7 @@ static enum ord_err execute_tail(struct channel *channel, uint64_t seq, struct o
         if (channel_cutter_after(cutter))
             return ORD_ERR_INVALID; /* it would have been closed */
     }
+    ORD_MARK_IF(cutter->envelope_count > 0, TRANSFER_TAIL);
     channel->applied_seq = seq;
     channel->bytes_since_point = 0; /* what is certified is a point */
     return ORD_OK;

@@ -10,6 +10,7 @@ option(ORD_TSAN "ThreadSanitizer" OFF)
 option(ORD_COVERAGE "gcov instrumentation" OFF)
 option(ORD_FUZZ "libFuzzer targets (clang)" OFF)
 option(ORD_SLOW_ASSERTS "assertions that cost more than what they guard" OFF)
+option(ORD_MARKS "coverage marks are counted (core/mark.h)" OFF)
 
 set(ORD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum
                  -Wvla -Wundef -Werror)
@@ -20,6 +21,9 @@ target_compile_definitions(ord_options INTERFACE _GNU_SOURCE ORD_VERSION="${PROJ
 target_include_directories(ord_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(ORD_SLOW_ASSERTS)
     target_compile_definitions(ord_options INTERFACE ORD_SLOW_ASSERTS)
+endif()
+if(ORD_MARKS)
+    target_compile_definitions(ord_options INTERFACE ORD_MARKS)
 endif()
 if(ORD_ASAN)
     target_compile_options(ord_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all)

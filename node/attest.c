@@ -126,7 +126,7 @@ static void truncate_log(struct replica *replica) {
     replica->protocol->status(replica->core, &core);
     uint64_t stable_seq = attest->stable.statement.seq;
     /* A window that is half full must not wait for a point that there may be no room for. */
-    bool full = core.body_bytes > replica->core_config.body_bytes_max / 4 ||
+    bool full = core.body_bytes + replica->core_config.batch_bytes_max > replica->core_config.body_bytes_max / 4 ||
                 stable_seq >= core.stable_seq + replica->core_config.window / 2;
     uint64_t low_seq = attest->low.count == 0 ? 0 : attest->low.statement.seq;
     if (!full && stable_seq < low_seq + replica->core_config.checkpoint_interval / 2)

@@ -105,7 +105,7 @@ static void truncate_log(struct sim_process *process) {
     uint64_t stable_seq = attest->stable.statement.seq;
     uint64_t low_seq = attest->low.count == 0 ? 0 : attest->low.statement.seq;
     /* A window that is half full must not wait for a point that there may be no room for. */
-    bool full = core.body_bytes > process->core_config.body_bytes_max / 4 ||
+    bool full = core.body_bytes + process->core_config.batch_bytes_max > process->core_config.body_bytes_max / 4 ||
                 stable_seq >= core.stable_seq + process->core_config.window / 2;
     if (!full && stable_seq < low_seq + process->core_config.checkpoint_interval / 2)
         return;

@@ -77,7 +77,8 @@ static struct draft honest_draft(struct sim_world *world, uint32_t client, uint6
     size_t room = config->absolute_max_bytes - CHANNEL_ENVELOPE_OVERHEAD - 4 * 64 - 64;
     if (sim_chance(random, 200000))
         draft.count = (uint32_t) sim_between(random, 1, count_max);
-    draft.size = (size_t) (sim_chance(random, 100000) ? sim_below(random, room) : sim_below(random, 120));
+    draft.size =
+        (size_t) (sim_chance(random, world->plan.large_ppm) ? sim_below(random, room) : sim_below(random, 120));
     if (world->options.calm)
         draft = (struct draft) {.party = client, .sequence = sequence, .count = 1, .size = 200};
     return draft;

@@ -3,6 +3,7 @@
  * client who is not registered waits until what precedes it is executed. Checking signatures takes its time.
  */
 #include "channel/envelope.h"
+#include "core/mark.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
@@ -43,6 +44,7 @@ static void look(struct sim_process *process, struct sim_judgement *judgement) {
     uint32_t checks = 0;
     enum ord_err err = judge_batch(process, judgement, &checks);
     judgement->waiting = err == ORD_ERR_UNKNOWN_CLIENT && channel_applied_seq(process->channel) + 1 < judgement->seq;
+    ORD_MARK_IF(judgement->waiting, JUDGE_WAITS_FOR_CLIENT);
     if (judgement->waiting)
         return;
     judgement->bad = err != ORD_OK;

@@ -252,6 +252,12 @@ uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t
     }
 }
 
+bool sim_liar_takes_far(struct sim_replica *replica) {
+    bool takes = has(replica, SIM_LIE_BATCH);
+    replica->world->lies += takes;
+    return takes;
+}
+
 struct sim_buffer *sim_liar_envelope(struct sim_replica *replica) {
     const struct sim_disk *disk = &replica->disk;
     if (!has(replica, SIM_LIE_BATCH) || disk->blocks.count == 0 || !sim_chance(&replica->random, 400000))

@@ -74,6 +74,8 @@ void sim_liar_event(struct sim_replica *replica, const struct sim_event *event);
 bool sim_liar_censors(struct sim_replica *replica, const struct ord_hash *fingerprint);
 /* Row P18: the height to cut at, where an honest primary would say `cut_height` (0: none). */
 uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t open_height);
+/* Row K5: does it take, to propose it, a sequence that lies beyond the replay window? */
+bool sim_liar_takes_far(struct sim_replica *replica);
 /* Rows P8, P9: one more envelope for a batch; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_envelope(struct sim_replica *replica);
 /* Row D3: a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */

@@ -202,7 +202,9 @@ bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum sim_link kind, 
     if (!decode_pre_prepare(liar, &pre_prepare, kind, sim_buffer_span(message)))
         return false;
     struct bft_pre_prepare other = pre_prepare;
-    other.seq = sim_chance(&liar->random, 500000) ? 1 + sim_below(&liar->random, pre_prepare.seq)
+    uint64_t near = 2 * (uint64_t) liar->world->config->window;
+    uint64_t behind = sim_chance(&liar->random, 500000) || near > pre_prepare.seq ? pre_prepare.seq : near;
+    other.seq = sim_chance(&liar->random, 500000) ? pre_prepare.seq - sim_below(&liar->random, behind)
                                                   : pre_prepare.seq + sim_below(&liar->random, 80);
     say_pre_prepare(liar, to, &other);
     return false; /* the true one goes too */

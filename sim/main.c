@@ -13,6 +13,7 @@
 #include "crypto/hash.h"
 #include "sim/check.h"
 #include "sim/liar.h"
+#include "sim/marks.h"
 #include "sim/world.h"
 
 struct arguments {
@@ -22,6 +23,9 @@ struct arguments {
     double minutes;
     bool json;
     bool stop;
+    bool marks;
+    bool marks_often; /* fails without those that are met often */
+    bool marks_all;
     char again[512]; /* options that change what a seed means */
 };
 
@@ -40,6 +44,7 @@ struct totals {
 };
 
 static char replay_line[700];
+static struct sim_marks marks;
 
 static void print_help(void) {
     printf(
@@ -64,14 +69,18 @@ static void print_help(void) {
         "  --seconds S      faults for so many simulated seconds\n"
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --trace          tell everything that happens\n"
-        "  --json           the summary as JSON\n\n"
+        "  --json           the summary as JSON\n"
+        "  --marks          which coverage marks were met (core/mark.h), never met ones first\n"
+        "  --marks-required often|all\n"
+        "                   fail when one that the fixed seeds meet, or any at all, was not met\n\n"
         "Faults:\n");
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         printf("  %-16s %s\n", sim_fault_name((enum sim_fault) i), sim_fault_text((enum sim_fault) i));
     printf("\nLiars (with the rows of the adversary list that they play):\n");
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
         printf("  %-16s %s (%s)\n", sim_behaviours[i].name, sim_behaviours[i].what, sim_behaviours[i].rows);
-    printf("\nExit code: 0 when nothing was violated, 1 when something was, 2 for a wrong command line.\n");
+    printf("\nExit code: 0 when nothing was violated, 1 when something was or a required mark was not met,\n2 for a "
+           "wrong command line.\n");
 }
 
 static const char *fault_at(uint32_t index) {
@@ -122,7 +131,22 @@ static void add_again(struct arguments *arguments, const char *option, const cha
              value == NULL ? "" : value);
 }
 
-enum choice { SEED = 1, RUNS, MINUTES, FAULTS, LIARS, REPLICAS, SECONDS, STEADY, TRACE, JSON, STOP, HELP };
+enum choice {
+    SEED = 1,
+    RUNS,
+    MINUTES,
+    FAULTS,
+    LIARS,
+    REPLICAS,
+    SECONDS,
+    STEADY,
+    TRACE,
+    JSON,
+    STOP,
+    MARKS,
+    REQUIRED,
+    HELP,
+};
 
 static const struct option long_options[] = {
     {"seed", required_argument, NULL, SEED},
@@ -136,9 +160,17 @@ static const struct option long_options[] = {
     {"trace", no_argument, NULL, TRACE},
     {"json", no_argument, NULL, JSON},
     {"stop", no_argument, NULL, STOP},
+    {"marks", no_argument, NULL, MARKS},
+    {"marks-required", required_argument, NULL, REQUIRED},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
+
+static bool marks_possible(void) {
+    if (!sim_marks_count())
+        fprintf(stderr, "ordain-sim: this build does not count marks (CMake option ORD_MARKS)\n");
+    return sim_marks_count();
+}
 
 static bool take(struct arguments *arguments, int option, const char *value) {
     struct sim_options *options = &arguments->options;
@@ -191,6 +223,16 @@ static bool take(struct arguments *arguments, int option, const char *value) {
     case STOP:
         arguments->stop = true;
         return true;
+    case MARKS:
+        arguments->marks = true;
+        return marks_possible();
+    case REQUIRED:
+        arguments->marks_often = strcmp(value, "often") == 0;
+        arguments->marks_all = strcmp(value, "all") == 0;
+        if (arguments->marks_often || arguments->marks_all)
+            return marks_possible();
+        fprintf(stderr, "ordain-sim: --marks-required wants \"often\" or \"all\"\n");
+        return false;
     case HELP:
         print_help();
         exit(0);
@@ -253,6 +295,7 @@ static void run_one(struct totals *totals, const struct arguments *arguments, co
              arguments->again);
     struct sim_world *world = sim_world_create(options);
     sim_world_run(world);
+    sim_marks_after_run(&marks);
     totals->runs++;
     totals->violations += world->failed;
     totals->simulated_us += world->now_us;
@@ -327,5 +370,9 @@ int main(int argc, char **argv) {
         run_one(&totals, &arguments, &options);
     }
     print_totals(&totals, first_seed, seconds_now() - begin_s, arguments.json);
-    return totals.violations > 0 ? 1 : 0;
+    if (arguments.marks)
+        sim_marks_print(&marks, arguments.json);
+    uint32_t missing =
+        arguments.marks_often || arguments.marks_all ? sim_marks_missing(&marks, arguments.marks_all) : 0;
+    return totals.violations > 0 || missing > 0 ? 1 : 0;
 }

@@ -55,10 +55,32 @@ static void draw_channel(struct sim_plan *plan, struct sim_random *random) {
     plan->clients_max = sim_chance(random, 150000) ? draw(random, 1, 4) : SIM_CLIENTS;
 }
 
+/* Batches fill what memory there is for them, and a block may take more of it than lies between two checkpoints. */
+static void draw_tight(struct sim_plan *plan, struct sim_random *random) {
+    plan->batch_bytes_max = plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + draw(random, 0, 1000);
+    plan->preferred_max_bytes = draw(random, 2 * plan->absolute_max_bytes, 4 * plan->absolute_max_bytes);
+    plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max);
+    plan->max_message_count = 64;
+    plan->large_ppm = 800000;
+    plan->client_every_us /= 8;
+}
+
+/* One view change after the other, and restarts among them. */
+static void draw_storm(struct sim_plan *plan, struct sim_random *random) {
+    plan->window = 1u << draw(random, 1, 3);
+    plan->checkpoint_interval = draw(random, 1, plan->window / 2);
+    plan->request_timeout_ms = draw(random, 100, 300);
+    plan->faults |= UINT64_C(1) << SIM_FAULT_PARTITION | UINT64_C(1) << SIM_FAULT_CRASH | UINT64_C(1) << SIM_FAULT_LOSS;
+    plan->loss_ppm = draw(random, 1000, 100000);
+    plan->fault_every_us = sim_between(random, 100, 500) * 1000;
+    plan->fault_long_us = sim_between(random, 100, 500) * 1000;
+}
+
 static void draw_load(struct sim_plan *plan, struct sim_random *random) {
     plan->client_count = draw(random, 1, SIM_CLIENTS);
     plan->client_every_us = sim_between(random, 20, 1500) * 1000;
     plan->client_window = draw(random, 1, 12);
+    plan->large_ppm = 100000;
     if (plan->faults >> SIM_FAULT_CLIENTS & 1)
         plan->lying_clients = draw(random, 1, plan->client_count);
 }
@@ -159,6 +181,12 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     draw_machines(out, &random);
     draw_liars(out, &random, options);
     draw_rotation(out, options);
+    /* A stream of its own: the draws above mean the same with and without. */
+    random = sim_random_of(options->seed, 8);
+    if (sim_chance(&random, 100000))
+        draw_tight(out, &random);
+    if (sim_chance(&random, 100000) && !options->faults_given && out->replica_count > 1)
+        draw_storm(out, &random);
     if (options->calm)
         calm(out, options);
 }

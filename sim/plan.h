@@ -65,6 +65,7 @@ struct sim_plan {
     uint32_t client_count;
     uint64_t client_every_us; /* between two requests of one client, on average */
     uint32_t client_window;   /* requests of a client that wait at once */
+    uint32_t large_ppm;       /* how often a request is as large as it may be */
     uint32_t lying_clients;
     /* network */
     uint64_t delay_us; /* mean, beside the least */

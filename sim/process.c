@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/mark.h"
 #include "sim/check.h"
 #include "sim/liar.h"
 
@@ -370,6 +371,7 @@ static void committed(struct sim_process *process) {
     }
     bool dies = faults && sim_chance(&replica->random, world->plan.crash_in_commit_ppm);
     if (dies && sim_chance(&replica->random, 500000)) {
+        ORD_MARK(CRASHED_BEFORE_COMMIT);
         sim_crash(replica, sim_spread(&replica->random, world->plan.fault_long_us));
         return;
     }
@@ -379,6 +381,7 @@ static void committed(struct sim_process *process) {
     process->urgent = false;
     process->lazy_due_ms = UINT64_MAX;
     if (dies) {
+        ORD_MARK(CRASHED_BEFORE_SENDS);
         sim_crash(replica, sim_spread(&replica->random, world->plan.fault_long_us));
         return;
     }
@@ -395,6 +398,7 @@ static void committed(struct sim_process *process) {
 
 static void gather(struct sim_process *process, struct sim_event *event) {
     if (event->kind == SIM_FRAME && process->inbox_frames[event->source]++ >= SIM_INBOX_MAX) {
+        ORD_MARK(INBOX_FULL);
         sim_buffer_release(event->buffer);
         return;
     }

@@ -71,6 +71,8 @@ static enum sim_answer admit(struct sim_process *process, struct ord_span bytes,
         case CHANNEL_SEQUENCE_OLD:
             return SIM_ANSWER_ACCEPTED;
         case CHANNEL_SEQUENCE_AHEAD:
+            if (sim_liar_takes_far(process->replica))
+                break;
             return SIM_ANSWER_REFUSED;
         }
     }

@@ -8,6 +8,7 @@
 #include "channel/receipt.h"
 #include "core/assert.h"
 #include "core/codec.h"
+#include "core/mark.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
@@ -46,12 +47,10 @@ static void next_source(struct sim_process *process) {
         process->sync.source = (process->sync.source + 1) % count;
 }
 
-void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate) {
+static void begin(struct sim_process *process) {
     struct sim_sync *sync = &process->sync;
-    sim_attest_shown(process, certificate);
     const struct channel_certificate *stable = &process->attest.stable;
-    if (sync->active || stable->count == 0 || stable->statement.seq < seq ||
-        stable->statement.seq <= channel_applied_seq(process->channel))
+    if (sync->active || stable->count == 0 || stable->statement.seq <= channel_applied_seq(process->channel))
         return;
     sync->active = true;
     sync->target = *stable;
@@ -59,6 +58,13 @@ void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span 
             (unsigned long) stable->statement.seq, (unsigned long) stable->statement.height);
     next_source(process);
     ask(process);
+}
+
+void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate) {
+    const struct channel_certificate *stable = &process->attest.stable;
+    sim_attest_shown(process, certificate);
+    if (stable->count > 0 && stable->statement.seq >= seq)
+        begin(process);
 }
 
 static void finished(struct sim_process *process) {
@@ -80,18 +86,22 @@ void sim_sync_tick(struct sim_process *process) {
     struct sim_sync *sync = &process->sync;
     if (!sync->active && sync->between) { /* cut off by a crash: goes on as soon as there is a target */
         const struct channel_certificate *stable = &process->attest.stable;
-        if (stable->count > 0 && stable->statement.height >= channel_height(process->channel))
-            sim_sync_wanted(process, 0, ord_span_of(NULL, 0));
+        if (stable->count > 0 && stable->statement.height >= channel_height(process->channel)) {
+            ORD_MARK(TRANSFER_RESUMED);
+            begin(process);
+        }
         return;
     }
     if (!sync->active)
         return;
     /* The log brought us there after all. */
     if (!sync->between && channel_applied_seq(process->channel) >= sync->target.statement.seq) {
+        ORD_MARK(TRANSFER_OVERTAKEN);
         finished(process);
         return;
     }
     if (!sync->asked || process->now_ms >= sync->asked_ms + ANSWER_MS_MAX) {
+        ORD_MARK(SOURCE_REPLACED);
         next_source(process);
         ask(process);
     }
@@ -108,6 +118,7 @@ static void flush_core(struct sim_process *process) {
 }
 
 static void refused(struct sim_process *process, const char *why) {
+    ORD_MARK(SOURCE_REFUSED);
     sim_say(process->world, process->replica->instance, "source %u refused: %s", process->sync.source, why);
     process->sync.asked_ms = process->now_ms - ANSWER_MS_MAX * 4 / 5; /* not at once: nobody may have it yet */
 }

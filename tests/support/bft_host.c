@@ -167,6 +167,14 @@ static void evidence(struct host *host, const struct ord_effect *effect) {
     host->evidence_count++;
 }
 
+static void sync_wanted(struct host *host, const struct ord_effect *effect) {
+    const struct ord_checkpoint_ops *checkpoints = &host->config.checkpoints;
+    uint64_t seq;
+    ORD_ASSERT(checkpoints->verify(checkpoints->context, &seq, effect->sync.certificate) == ORD_OK);
+    ORD_ASSERT(seq == effect->sync.seq);
+    host->sync_seq = seq;
+}
+
 static void carry_out(struct host *host, const struct ord_effect *effect) {
     switch (effect->type) {
     case ORD_EFFECT_PERSIST:
@@ -191,8 +199,7 @@ static void carry_out(struct host *host, const struct ord_effect *effect) {
         host->wake_ms = effect->wake.at_ms;
         break;
     case ORD_EFFECT_SYNC:
-        host->sync_seq = effect->sync.seq;
-        ORD_ASSERT(effect->sync.certificate.size > 0); /* the node may know of it by nothing else */
+        sync_wanted(host, effect);
         break;
     case ORD_EFFECT_REJECT:
         host->reject_count++;

@@ -226,10 +226,33 @@ static void evidence__carries_votes_out_of_the_longest_list(void **state) {
     assert_int_equal(culprit, 2);
 }
 
+/* Whatever a codec let through: a place in no tree proves nothing. */
+static void proof__of_no_place_in_a_tree_proves_nothing(void **state) {
+    (void) state;
+    struct ord_core_config config = test_config(1);
+    const struct bft_statement statement = {.type = BFT_PREPARE, .seq = 1, .digest = digest_of("x"), .sender = 2};
+    const struct bft_proof good = sign_alone(&config, &statement);
+    assert_true(bft_proof_verify(&good, &config, &statement, NULL));
+    struct bft_proof bad = good;
+    bad.count = 0;
+    assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
+    bad.count = BFT_LIST_MAX + 1;
+    assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
+    bad = good;
+    bad.index = 1;
+    assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
+    bad = good;
+    bad.path_count = BFT_PATH_MAX + 1;
+    assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
+    bad.path_count = 1; /* more path than there are levels */
+    assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(vote_tree__gives_the_paths_of_core_merkle),
     cmocka_unit_test(certificate__is_quorum_less_one_distinct_backups),
     cmocka_unit_test(certificate__refuses_every_flipped_bit_and_other_length),
+    cmocka_unit_test(proof__of_no_place_in_a_tree_proves_nothing),
     cmocka_unit_test(evidence__needs_two_signed_statements_that_contradict),
     cmocka_unit_test(evidence__of_two_view_changes_or_new_views),
     cmocka_unit_test(evidence__carries_votes_out_of_the_longest_list),

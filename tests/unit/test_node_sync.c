@@ -98,6 +98,36 @@ static void sync__serves_the_tail_of_what_was_attested_before_a_restart(void **s
     node_world_close(&world);
 }
 
+/*
+ * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has no room for
+ * all that may come before the next one: nothing would ever free it.
+ */
+static void checkpoint__frees_the_log_at_once_where_memory_is_little(void **state) {
+    (void) state;
+    static struct node_world world;
+    for (int little = 0; little < 2; little++) {
+        node_world_plan(&world, CHANNEL_PBFT, 4);
+        world.plan.config.max_message_count = 3;
+        if (little) {
+            world.plan.config.absolute_max_bytes = 2048;
+            world.plan.config.preferred_max_bytes = 3000;
+            world.plan.config.batch_bytes_max = 3000;
+            world.plan.config.body_bytes_max = 12000;
+        }
+        node_world_write(&world);
+        node_world_start(&world);
+        order(&world, 1, 0, 3); /* closes a block */
+        struct channel_statement statement = attest_find(world.replica, 1)->statement;
+        for (uint32_t i = 0; i < 2; i++)
+            node_world_send_attestation(&world, node_world_other(&world, i), &statement);
+        node_world_until(&world, is_stable, "a stable checkpoint");
+        struct ord_status status;
+        world.replica->protocol->status(world.replica->core, &status);
+        assert_true(little ? status.body_bytes == 0 : status.body_bytes > 0);
+        node_world_close(&world);
+    }
+}
+
 static void sync__a_request_has_a_price_even_when_it_brings_nothing(void **state) {
     (void) state;
     static struct node_world world;
@@ -382,6 +412,7 @@ static void sync__takes_one_piece_a_turn(void **state) {
 }
 
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(checkpoint__frees_the_log_at_once_where_memory_is_little),
     cmocka_unit_test(sync__a_request_has_a_price_even_when_it_brings_nothing),
     cmocka_unit_test(sync__asks_another_after_a_piece_that_is_small_for_no_reason),
     cmocka_unit_test(sync__stays_with_a_source_whose_pieces_are_full),

@@ -1,0 +1,71 @@
+/*
+ * The table of coverage marks.
+ */
+#include "sim/marks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum often { OFTEN, RARE };
+
+static const struct {
+    const char *name;
+    const char *text;
+    enum often often;
+} known[ORD_MARK_COUNT] = {
+#define SIM_MARK_KNOWN(name, often, text) {#name, text, often},
+    ORD_MARKS_OF_ALL(SIM_MARK_KNOWN)
+#undef SIM_MARK_KNOWN
+};
+
+#ifdef ORD_MARKS
+bool sim_marks_count(void) {
+    return true;
+}
+
+void sim_marks_after_run(struct sim_marks *marks) {
+    for (uint32_t i = 0; i < ORD_MARK_COUNT; i++) {
+        marks->runs[i] += ord_mark_hits[i] > marks->hits[i];
+        marks->hits[i] = ord_mark_hits[i];
+    }
+}
+#else
+bool sim_marks_count(void) {
+    return false;
+}
+
+void sim_marks_after_run(struct sim_marks *marks) {
+    (void) marks;
+}
+#endif
+
+static void print(const struct sim_marks *marks, uint32_t i, bool json) {
+    printf(json ? "{\"mark\": \"%s\", \"hits\": %" PRIu64 ", \"runs\": %" PRIu64 ", \"what\": \"%s\"}\n"
+                : "%-30s %12" PRIu64 " %8" PRIu64 "  %s\n",
+           known[i].name, marks->hits[i], marks->runs[i], known[i].text);
+}
+
+void sim_marks_print(const struct sim_marks *marks, bool json) {
+    uint32_t met = 0;
+    if (!json)
+        printf("%-30s %12s %8s\n", "mark", "hits", "runs");
+    for (int zero = 1; zero >= 0; zero--)
+        for (uint32_t i = 0; i < ORD_MARK_COUNT; i++)
+            if ((marks->hits[i] == 0) == (zero != 0)) {
+                print(marks, i, json);
+                met += marks->hits[i] > 0;
+            }
+    if (!json)
+        printf("%" PRIu32 " of %d marks met\n", met, (int) ORD_MARK_COUNT);
+}
+
+uint32_t sim_marks_missing(const struct sim_marks *marks, bool all) {
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < ORD_MARK_COUNT; i++) {
+        if (marks->hits[i] > 0 || (known[i].often == RARE && !all))
+            continue;
+        fprintf(stderr, "ordain-sim: mark %s was never met: %s\n", known[i].name, known[i].text);
+        missing++;
+    }
+    return missing;
+}
