@@ -235,8 +235,7 @@ static enum ord_err on_flush(struct ord_core *core) {
     }
     uint64_t view = core->view;
     bool changing = core->changing;
-    if (bft_rotation_due(core))
-        bft_suspect(core, core->view + 1);
+    bft_rotate_check(core);
     if (core->next_view > core->view) {
         err = bft_change_view(core);
     } else if (core->look_again) {
@@ -258,6 +257,7 @@ static enum ord_err on_flush(struct ord_core *core) {
         return err;
     bft_fetch_check(core);
     bft_suspect_check(core);
+    bft_rotate_check(core); /* this turn's COMMITs may have been the last */
     bft_wake(core);
     return ORD_OK;
 }

@@ -351,7 +351,9 @@ void bft_pass_on_evidence(struct ord_core *core);
 /* rotate.c: views that end by themselves */
 /* Last seq that the primary of the installed view may propose; UINT64_MAX: there is none. */
 uint64_t bft_view_end(const struct ord_core *core);
-/* It is delivered, and the next view is to come. */
+/* FLUSH: moves on when it is due. */
+void bft_rotate_check(struct ord_core *core);
+/* That seq is delivered, and the next view is to come. */
 bool bft_rotation_due(const struct ord_core *core);
 
 /* view_change.c */

@@ -168,7 +168,7 @@ void bft_wake(struct ord_core *core) {
     const uint64_t others[] = {bft_sync_deadline(core), bft_suspect_deadline(core), bft_fetch_deadline(core)};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         deadline = others[i] < deadline ? others[i] : deadline;
-    if (core->next_view > core->view || core->look_again || bft_rotation_due(core))
+    if (core->next_view > core->view || core->look_again)
         deadline = core->now_ms; /* one step of a view change in a turn: more are due */
     if (core->wake_ms != 0 && core->wake_ms > core->now_ms && core->wake_ms <= deadline)
         return; /* an early TICK asks again */

@@ -16,3 +16,8 @@ uint64_t bft_view_end(const struct ord_core *core) {
 bool bft_rotation_due(const struct ord_core *core) {
     return !core->changing && core->delivered_seq >= bft_view_end(core);
 }
+
+void bft_rotate_check(struct ord_core *core) {
+    if (bft_rotation_due(core))
+        bft_suspect(core, core->view + 1);
+}

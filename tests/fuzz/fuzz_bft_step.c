@@ -333,7 +333,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct host host;
     static struct host source;
     struct input input = {.data = data, .size = size, .now_ms = 1000};
-    struct ord_core_config config = test_config(next(&input) % 4);
+    uint32_t first = next(&input);
+    struct ord_core_config config = test_config(first % 4);
+    config.decisions_per_leader = first / 4 % 8; /* 0: views do not end by themselves */
     config.crypto = &quick_crypto;
     config.checkpoints = stand_in_checkpoints(&quick_crypto);
     config.body_bytes_max = 256;
