@@ -244,6 +244,13 @@ static inline bool bft_speaks(const struct ord_core *core) {
 static inline bool bft_in_window(const struct ord_core *core, uint64_t seq) {
     return seq > core->stable_seq && seq - core->stable_seq <= core->config.window;
 }
+/*
+ * May a batch be bound to it here? What others have proven to be stable was decided, and is no longer remembered word by word by
+ * who answers an ASK: one with an older disk could contradict itself there, and nobody needs its vote.
+ */
+static inline bool bft_may_bind(const struct ord_core *core, uint64_t seq) {
+    return bft_in_window(core, seq) && seq > core->silence.proven_seq;
+}
 /* NULL: nothing is known of it. */
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq);
 /* The slot of a seq in the window; empty when it is new. */
