@@ -79,6 +79,7 @@ struct bft_peer {
     uint64_t shown_view; /* of its last STATUS */
     bool suspects;       /* said that STATUS */
     uint64_t shown_seq;  /* highest seq that its last STATUS told of */
+    uint64_t again_seq;  /* of what our view proposes again: up to here it was told our votes once more */
     uint64_t answer_ms;  /* no answer to its STATUS before */
     uint64_t view_ms;    /* no news of the view to it before */
     uint64_t fetch_ms;   /* no bodies to it before */
