@@ -329,7 +329,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .leading = leading,
         .changing = core->changing,
         .view_changes = core->view_changes,
-        .can_propose = leading && bft_in_window(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
+        .can_propose = leading && bft_may_bind(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
                        core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,

@@ -80,6 +80,7 @@ struct bft_peer {
     bool suspects;       /* said that STATUS */
     bool accused;        /* evidence against it was given that is of its view as primary, or came late */
     uint64_t shown_seq;  /* highest seq that its last STATUS told of */
+    uint64_t again_seq;  /* of what our view proposes again: up to here it was told our votes once more */
     uint64_t answer_ms;  /* no answer to its STATUS before */
     uint64_t view_ms;    /* no news of the view to it before */
     uint64_t fetch_ms;   /* no bodies to it before */
@@ -255,6 +256,13 @@ static inline bool bft_speaks(const struct ord_core *core) {
 /* slot.c: the window, and when a slot is prepared, committed, delivered. */
 static inline bool bft_in_window(const struct ord_core *core, uint64_t seq) {
     return seq > core->stable_seq && seq - core->stable_seq <= core->config.window;
+}
+/*
+ * May a batch be bound to it here? What others have proven to be stable was decided, and is no longer remembered word by word by
+ * who answers an ASK: one with an older disk could contradict itself there, and nobody needs its vote.
+ */
+static inline bool bft_may_bind(const struct ord_core *core, uint64_t seq) {
+    return bft_in_window(core, seq) && seq > core->silence.proven_seq;
 }
 /* NULL: nothing is known of it. */
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq);

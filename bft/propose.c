@@ -25,7 +25,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
         why = ORD_ERR_INVALID;
     else if (bft_leader(core) != config->self)
         why = ORD_ERR_FORBIDDEN;
-    else if (!bft_in_window(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX ||
+    else if (!bft_may_bind(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX ||
              core->next_seq > bft_view_end(core))
         why = ORD_ERR_NO_SPACE;
     else if (core->body_bytes + batch.size > bft_propose_bytes_max(core))
@@ -83,7 +83,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
                                             .sender = message.sender};
     const struct bft_proof proof = bft_proof_alone(&message.signature);
     bft_heard_note(core, &statement, &proof);
-    if (message.view != core->view || core->changing || !bft_speaks(core) || !bft_in_window(core, message.seq) ||
+    if (message.view != core->view || core->changing || !bft_speaks(core) || !bft_may_bind(core, message.seq) ||
         message.seq > bft_view_end(core)) {
         core->messages_dropped++;
         return ORD_OK;

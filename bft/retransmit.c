@@ -99,6 +99,30 @@ static bool answer_add(struct ord_core *core, struct answer *answer, const struc
     return true;
 }
 
+/*
+ * What the view proposes again has to be prepared in it also by who had it delivered before, or those who had not never get its
+ * COMMIT: so our votes for it go to those, too, until it is stable there. From where the last answer ended, for it may be more.
+ */
+static uint64_t answer_entries(struct ord_core *core, struct answer *answer, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
+    uint64_t first = status->stable_seq > core->stable_seq ? status->stable_seq + 1 : core->stable_seq + 1;
+    uint64_t last = core->entries.base_seq + core->entries.count;
+    uint64_t seqs = 0;
+    last = last < status->delivered_seq ? last : status->delivered_seq;
+    if (core->entries.count == 0 || core->entries.view != core->view || first > last)
+        return 0;
+    uint64_t seq = peer->again_seq >= first && peer->again_seq < last ? peer->again_seq + 1 : first;
+    for (; seq <= last && seqs < BFT_ANSWER_SEQS_MAX / 2; seq++) {
+        const struct bft_slot *slot = bft_slot_find(core, seq);
+        peer->again_seq = seq;
+        if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != core->view || in_flight(core, slot))
+            continue;
+        seqs++;
+        (void) answer_add(core, answer, status, slot); /* no PRE-PREPARE: it has that */
+    }
+    return seqs;
+}
+
 enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     peer->shown_view = status->view;
@@ -124,7 +148,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     struct answer answer = {.prepares = prepares, .commits = commits};
     uint64_t seq = status->delivered_seq > core->stable_seq ? status->delivered_seq : core->stable_seq;
     uint64_t last = status->stable_seq + core->config.window; /* it takes nothing beyond its window */
-    uint64_t seqs = 0;
+    uint64_t seqs = answer_entries(core, &answer, status);
     for (seq++; seq <= last && seq <= core->proposed_seq && seqs < BFT_ANSWER_SEQS_MAX; seq++) {
         const struct bft_slot *slot = bft_slot_find(core, seq);
         if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != core->view || in_flight(core, slot))

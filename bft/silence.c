@@ -11,25 +11,31 @@
 #include "core/assert.h"
 #include "core/mark.h"
 
-enum state { EMPTY_DISK = 1, SILENT = 2 };
-
 static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-static void keep(struct ord_core *core) {
+static void keep(struct ord_core *core, enum bft_silence_state state) {
     struct bft_silence *silence = &core->silence;
     ord_store_u64(silence->record, silence->bound_seq);
     ord_store_u64(silence->record + 8, silence->floor_view);
-    silence->record[16] = silence->silent ? SILENT : EMPTY_DISK;
-    silence->kept = true;
+    silence->record[16] = (uint8_t) state;
+    silence->kept = state;
     bft_persist(core, BFT_TABLE_SILENCE, 1, ord_span_of(silence->record, sizeof(silence->record)));
 }
 
-static void forget(struct ord_core *core) {
-    if (!core->silence.kept)
+/* It is over. One who has said nothing yet, and is restarted, must not be taken for one who lost its disk. */
+static void release(struct ord_core *core) {
+    struct bft_silence *silence = &core->silence;
+    if (silence->kept == BFT_SILENCE_NONE || (silence->kept == BFT_SILENCE_SPEAKS && core->stable_seq == 0))
         return;
-    core->silence.kept = false;
+    silence->bound_seq = 0;
+    silence->floor_view = 0;
+    if (core->stable_seq == 0) {
+        keep(core, BFT_SILENCE_SPEAKS);
+        return;
+    }
+    silence->kept = BFT_SILENCE_NONE; /* the checkpoint tells it */
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
     effect->forget.table = BFT_TABLE_SILENCE;
     effect->forget.key = 1;
@@ -39,8 +45,8 @@ enum ord_err bft_silence_record_check(struct ord_span record) {
     if (record.size == 0)
         return ORD_OK;
     return record.size == BFT_SILENCE_SIZE && ord_load_u64(record.data) <= BFT_SEQ_MAX &&
-                   ord_load_u64(record.data + 8) <= BFT_SEQ_MAX &&
-                   (record.data[16] == EMPTY_DISK || record.data[16] == SILENT)
+                   ord_load_u64(record.data + 8) <= BFT_SEQ_MAX && record.data[16] >= BFT_SILENCE_EMPTY &&
+                   record.data[16] <= BFT_SILENCE_SPEAKS
                ? ORD_OK
                : ORD_ERR_CORRUPT;
 }
@@ -90,13 +96,13 @@ void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_
     silence->asking = true;
     silence->empty = disk_empty;
     if (record.size > 0) {
-        silence->kept = true;
-        silence->empty = record.data[16] == EMPTY_DISK;
-        silence->silent = record.data[16] == SILENT;
+        silence->kept = (enum bft_silence_state) record.data[16];
+        silence->empty = silence->kept == BFT_SILENCE_EMPTY;
+        silence->silent = silence->kept == BFT_SILENCE_SILENT;
         silence->bound_seq = ord_load_u64(record.data);
         silence->floor_view = ord_load_u64(record.data + 8);
     } else if (disk_empty) {
-        keep(core); /* before anything else is: or a restart would find a disk that is not empty */
+        keep(core, BFT_SILENCE_EMPTY); /* before anything else is: or a restart would find a disk that is not empty */
     }
     ask_others(core);
 }
@@ -113,7 +119,7 @@ void bft_silence_tick(struct ord_core *core) {
 /* Goes on as START would have, or from where it was when it fell silent. */
 static void speak(struct ord_core *core) {
     ORD_ASSERT(bft_speaks(core) && core->next_seq > core->delivered_seq);
-    forget(core);
+    release(core);
     core->next_view = core->view;
     core->view_since_ms = core->now_ms; /* what waited meanwhile says nothing of the primary */
     core->progress_ms = core->now_ms;
@@ -146,7 +152,7 @@ void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
     silence->floor_view = larger(silence->floor_view, view);
     if (!silence->asking)
         silence->bound_seq = larger(silence->bound_seq, silence->reach_seq);
-    keep(core);
+    keep(core, BFT_SILENCE_SILENT);
     if (!spoke)
         return;
     core->next_view = core->view;
@@ -160,13 +166,13 @@ static void decide(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
     silence->asking = false;
     /* A disk that was lost and one that never was cannot be told apart; where nothing is stable yet, all that was said is in the slots. */
-    silence->silent = silence->silent || (silence->empty && silence->checkpoint);
+    silence->silent = silence->silent || (silence->empty && silence->proven_seq > 0);
     if (!silence->silent) {
         speak(core);
         return;
     }
     silence->bound_seq = larger(silence->bound_seq, silence->reach_seq);
-    keep(core);
+    keep(core, BFT_SILENCE_SILENT);
     bft_send_status(core);
 }
 
@@ -190,7 +196,7 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
     silence->answered |= ord_replica_bit(recall.sender);
     if (first && recall.reach_seq > silence->reach_seq)
         silence->reach_seq = recall.reach_seq;
-    silence->checkpoint = silence->checkpoint || recall.stable_seq > 0;
+    silence->proven_seq = larger(silence->proven_seq, recall.stable_seq);
     if (recall.statement.size > 0) {
         const struct bft_ask ask = own_ask(core);
         if (statement.sender == core->config.self && !bft_ask_covers(&ask, &core->config, &statement))

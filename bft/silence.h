@@ -47,21 +47,27 @@ ORD_MUST_USE enum ord_err bft_recall_verify(struct bft_recall *out, const struct
 bool bft_ask_covers(const struct bft_ask *ask, const struct ord_core_config *config,
                     const struct bft_statement *statement);
 
-/* The record of table BFT_TABLE_SILENCE, key 1: bound_seq u64 | floor_view u64 | 1: asks, on a disk that was empty; 2: silent. */
+/* The record of table BFT_TABLE_SILENCE, key 1: bound_seq u64 | floor_view u64 | enum bft_silence_state u8. */
 #define BFT_SILENCE_SIZE (8 + 8 + 1)
+enum bft_silence_state {
+    BFT_SILENCE_NONE = 0,   /* no record */
+    BFT_SILENCE_EMPTY = 1,  /* asks, on a disk that was empty */
+    BFT_SILENCE_SILENT = 2, /* has forgotten something */
+    BFT_SILENCE_SPEAKS = 3, /* neither; there may be no other record yet to tell that this disk is not an empty one */
+};
 
 struct bft_silence {
     uint64_t nonce;
-    bool asking;                      /* since START, until quorum - 1 have answered */
-    bool empty;                       /* nothing was on disk when it began to ask */
-    bool silent;                      /* says nothing before stable_seq >= bound_seq and floor_view is installed */
-    bool kept;                        /* there is a record of it */
-    uint64_t bound_seq;               /* it may have voted up to here */
-    uint64_t floor_view;              /* and in this view */
-    uint64_t reach_seq;               /* highest of the answers */
-    bool checkpoint;                  /* one of them proved a stable checkpoint above 0 */
-    ord_replica_set answered;         /* each counts once */
-    uint64_t ask_ms;                  /* next ASK */
+    bool asking;                 /* since START, until quorum - 1 have answered */
+    bool empty;                  /* nothing was on disk when it began to ask */
+    bool silent;                 /* says nothing before stable_seq >= bound_seq and floor_view is installed */
+    enum bft_silence_state kept; /* as it is on disk */
+    uint64_t bound_seq;          /* it may have voted up to here */
+    uint64_t floor_view;         /* and in this view */
+    uint64_t reach_seq;          /* highest of the answers */
+    uint64_t proven_seq;         /* highest stable seq that one of them proved: what it said up to there is of no use */
+    ord_replica_set answered;    /* each counts once */
+    uint64_t ask_ms;             /* next ASK */
     uint8_t record[BFT_SILENCE_SIZE]; /* lent to PERSIST */
 };
 

@@ -380,7 +380,46 @@ static void new_view__binds_its_primary(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * What was delivered in an earlier view is prepared again in the new one, or who had not delivered it would never get a COMMIT: so
+ * votes for it go to those as well who have it, until it is stable there.
+ */
+static void answer__repeats_votes_for_what_a_view_proposes_again(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct ord_hash digest = digest_of("a");
+    const struct prepared prepared = {.seq = 1, .digest = digest};
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, 0, &prepared, 1);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, &digest, 1);
+    turn_ends(&bench);
+    turn_ends(&bench);
+    bench.now_ms += bench.config.retransmit_ms;
+    host_sends_clear(&bench.host);
+    struct bft_status status = {.view = 1, .sender = 3, .delivered_seq = 1};
+    struct bft_vote_list list;
+    uint8_t bytes[BFT_STATUS_SIZE];
+    bft_status_encode(bytes, &bench.config, &status);
+    assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
+    assert_int_equal(list.votes[0].seq, 1);
+    /* Stable there: no more. */
+    bench.now_ms += bench.config.retransmit_ms;
+    host_sends_clear(&bench.host);
+    status.stable_seq = 1;
+    bft_status_encode(bytes, &bench.config, &status);
+    assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(answer__repeats_votes_for_what_a_view_proposes_again),
     cmocka_unit_test(new_views__that_contradict_are_evidence),
     cmocka_unit_test(new_views__of_views_ahead_move_nobody),
     cmocka_unit_test(new_primary__proposes_again_what_a_quorum_tells),

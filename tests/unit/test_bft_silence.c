@@ -238,8 +238,13 @@ static void empty_disk__of_a_new_network_goes_on(void **state) {
     assert_ok(recall(&bench, 3, 0, 0, NULL));
     assert_true(speaks(&bench));
     host_commit(&bench.host);
-    assert_int_equal(on_disk(&bench, BFT_TABLE_SILENCE), 0);
-    accept(&bench, 1, "a");
+    /* When it is restarted before it has said anything, it is not one that lost its disk. */
+    assert_int_equal(bench.host.disk.count, 1);
+    restart(&bench);
+    assert_ok(recall(&bench, 2, 4, 6, NULL));
+    assert_ok(recall(&bench, 3, 4, 4, NULL));
+    assert_true(speaks(&bench));
+    accept(&bench, 5, "e");
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
     bench_close(&bench);
@@ -283,7 +288,28 @@ static void intact__goes_on_with_its_votes(void **state) {
     assert_true(speaks(&bench));
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1); /* the same again */
-    assert_int_equal(on_disk(&bench, BFT_TABLE_SILENCE), 0);
+    bench_close(&bench);
+}
+
+/* What others have proven to be stable is decided: nobody needs its vote there, and it might have given another. */
+static void intact__binds_nothing_to_what_is_stable_elsewhere(void **state) {
+    (void) state;
+    struct bench bench;
+    open_voted(&bench);
+    assert_ok(recall(&bench, 2, 4, 6, NULL));
+    assert_ok(recall(&bench, 3, 0, 0, NULL));
+    assert_true(speaks(&bench));
+    pre_prepare(&bench, 4, "d");
+    assert_int_equal(bench.host.judge_count, 0);
+    accept(&bench, 5, "e");
+    bench_close(&bench);
+    open_asking(&bench, 0);
+    assert_ok(recall(&bench, 1, 0, 0, NULL));
+    assert_ok(recall(&bench, 2, 0, 0, NULL));
+    assert_ok(recall(&bench, 3, 4, 6, NULL)); /* told late; it may have led before */
+    assert_false(status_of(&bench).can_propose);
+    host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+    assert_int_equal(bench.host.reject_count, 1);
     bench_close(&bench);
 }
 
@@ -388,7 +414,7 @@ static void silence__survives_a_restart(void **state) {
     /* A record that is none of ours does not start. */
     for (size_t i = 0; i < bench.host.disk.count; i++)
         if (bench.host.disk.items[i].table == BFT_TABLE_SILENCE)
-            bench.host.disk.items[i].data[16] = 3;
+            bench.host.disk.items[i].data[16] = 4;
     host_crash(&bench.host);
     assert_err(host_start(&bench.host, bench.now_ms), ORD_ERR_CORRUPT);
     bench_close(&bench);
@@ -671,6 +697,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(empty_disk__of_a_new_network_goes_on),
     cmocka_unit_test(empty_disk__is_remembered_by_a_restart),
     cmocka_unit_test(intact__goes_on_with_its_votes),
+    cmocka_unit_test(intact__binds_nothing_to_what_is_stable_elsewhere),
     cmocka_unit_test(old_image__is_proven_by_a_word_that_it_lacks),
     cmocka_unit_test(old_image__that_changes_views),
     cmocka_unit_test(old_image__is_proven_at_any_time),
