@@ -91,7 +91,9 @@ void bft_sync_check(struct ord_core *core) {
     if (core->now_ms < bft_sync_deadline(core))
         return;
     core->sync_after_ms = core->now_ms + 4 * (uint64_t) core->config.retransmit_ms;
-    bft_effect(core, ORD_EFFECT_SYNC)->sync.seq = core->attested.seq;
+    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_SYNC);
+    effect->sync.seq = core->attested.seq;
+    effect->sync.certificate = proof_of(&core->attested);
 }
 
 enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span certificate) {

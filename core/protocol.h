@@ -157,6 +157,7 @@ struct ord_effect {
         } wake;
         struct {
             uint64_t seq;
+            struct ord_span certificate; /* of that seq, verified: the node may have heard of it nowhere else */
         } sync;
         struct {
             ord_node_id leader; /* ORD_NO_NODE: none, a view change is under way */

@@ -162,6 +162,16 @@ void attest_settle(struct replica *replica) {
     truncate_log(replica);
 }
 
+void attest_learn(struct replica *replica, struct ord_span bytes) {
+    struct attest *attest = &replica->attest;
+    struct channel_certificate certificate;
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK ||
+        (attest->stable.count > 0 && certificate.statement.seq <= attest->stable.statement.seq))
+        return;
+    attest->stable = certificate;
+    attest->stable_settled = false;
+}
+
 static void checkpoint_stable(struct replica *replica, const struct channel_certificate *certificate) {
     struct attest *attest = &replica->attest;
     attest->stable = *certificate;

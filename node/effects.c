@@ -144,6 +144,7 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
         replica->wake_at_ms = effect->wake.at_ms;
         break;
     case ORD_EFFECT_SYNC:
+        attest_learn(replica, effect->sync.certificate);
         sync_wanted(replica, effect->sync.seq);
         break;
     case ORD_EFFECT_LEADER:

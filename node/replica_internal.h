@@ -448,6 +448,11 @@ const struct attest_point *attest_find(const struct replica *replica, uint64_t s
 void attest_sign(struct replica *replica);
 /* When a stable checkpoint that was ahead of us has been executed meanwhile. */
 void attest_settle(struct replica *replica);
+/*
+ * A stable checkpoint that the core has verified and is behind. It may rest on a view change: who made it need not have told us what it
+ * attested, only those who brought the certificate along.
+ */
+void attest_learn(struct replica *replica, struct ord_span certificate);
 void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate);
 void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, struct frame *frame, struct ord_span bytes);

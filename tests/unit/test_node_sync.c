@@ -332,7 +332,36 @@ static void sync__takes_one_piece_a_turn(void **state) {
     end(&world, &chain);
 }
 
+/* A view change brought a checkpoint that nobody attested to us: what the core says with SYNC is a target all the same. */
+static void sync__goes_to_a_checkpoint_that_only_the_core_was_told_of(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    static struct channel_certificate certificate;
+    static uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    certificate.statement = (struct channel_statement) {
+        .epoch = world.replica->core_config.epoch, .seq = 500, .height = 70, .header_hash = {{3}}};
+    certificate.count = 3;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct channel_attestation attestation;
+        node_world_attest(&world, &attestation, i, &certificate.statement);
+        certificate.signers[i] = i;
+        certificate.signatures[i] = attestation.signature;
+    }
+    struct ord_effect effect = {.type = ORD_EFFECT_SYNC};
+    effect.sync.seq = 500;
+    replica_carry_out(world.replica, &effect);
+    assert_false(world.replica->sync.active); /* to nowhere: no certificate */
+    effect.sync.certificate = ord_span_of(bytes, channel_certificate_encode(bytes, &certificate));
+    replica_carry_out(world.replica, &effect);
+    assert_true(world.replica->sync.active);
+    assert_int_equal(world.replica->sync.target.statement.seq, 500);
+    assert_int_equal(world.replica->sync.target.statement.height, 70);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(sync__goes_to_a_checkpoint_that_only_the_core_was_told_of),
     cmocka_unit_test(sync__a_request_has_a_price_even_when_it_brings_nothing),
     cmocka_unit_test(sync__asks_another_after_a_piece_that_is_small_for_no_reason),
     cmocka_unit_test(sync__stays_with_a_source_whose_pieces_are_full),
