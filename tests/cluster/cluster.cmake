@@ -35,6 +35,7 @@ if(TARGET ordain)
     ord_cluster_test(faulty_backup 300 long)
     ord_cluster_test(faulty_view 200 long)
     ord_cluster_test(faulty_source 300 long)
+    ord_cluster_test(faulty_state 300 long)
     ord_cluster_test(faulty_speed 400 long)
 
     # A client that does what cannot be done from the shell; a program of the tests, not of the installation.

@@ -48,3 +48,4 @@ half_of_it() {
 half_of_it P2 mute 0
 half_of_it P1 equivocate 0
 half_of_it "V3, T9" flood 2
+half_of_it C7 ask_flood 2

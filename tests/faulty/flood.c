@@ -4,12 +4,14 @@
 #include "bft/view_message.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
+#include "node/sync.h"
 
 enum {
     INTERVAL_MS = 5,
     STATUS_COUNT = 10, /* in an interval */
     PREPARE_COUNT = 5,
     VIEW_CHANGE_COUNT = 5,
+    ASK_COUNT = 50,
 };
 
 /* As if nothing were here: whoever believes it has much to send. */
@@ -47,6 +49,24 @@ void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, ui
         for (int i = 0; i < VIEW_CHANGE_COUNT; i++) {
             liar->flood_view = (liar->flood_view > view ? liar->flood_view : view) + 1;
             liar_send(liar, all, view_change(liar, liar->flood_view));
+        }
+    }
+    liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + INTERVAL_MS;
+}
+
+void liar_ask_flood(struct ord_core *liar) {
+    enum { ASK_SIZE = 1 + 1 + 3 * 8 };
+    if (liar->now_ms >= liar->flood_ms + INTERVAL_MS) {
+        liar->flood_ms = liar->now_ms;
+        liar_lied(liar, LIAR_ask_flood);
+        for (int i = 0; i < ASK_COUNT; i++) {
+            struct ord_writer writer = ord_writer_of(liar_alloc(liar, ASK_SIZE), ASK_SIZE);
+            ord_write_u8(&writer, LIAR_ASK);
+            ord_write_u8(&writer, i % 10 == 0 ? SYNC_TAIL : SYNC_BLOCKS);
+            ord_write_u64(&writer, 1);
+            ord_write_u64(&writer, UINT64_MAX);
+            ord_write_u64(&writer, UINT64_MAX);
+            liar_send(liar, liar->first_half | liar->second_half, ord_writer_span(&writer));
         }
     }
     liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + INTERVAL_MS;
