@@ -25,8 +25,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
         why = ORD_ERR_INVALID;
     else if (bft_leader(core) != config->self)
         why = ORD_ERR_FORBIDDEN;
-    else if (!bft_may_bind(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX ||
-             core->next_seq > bft_view_end(core))
+    else if (!bft_may_bind(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX || core->next_seq > bft_view_end(core))
         why = ORD_ERR_NO_SPACE;
     else if (core->body_bytes + batch.size > bft_propose_bytes_max(core))
         why = ORD_ERR_NO_SPACE;

@@ -216,7 +216,7 @@ static void send_to(struct replica *replica, struct peer *peer, enum link_kind k
     }
     const struct replica_seam *seam = &replica->seam;
     if (seam->outgoing != NULL) {
-        if (!seam->outgoing(seam->context, peer->id, (uint8_t) kind, out - size, &size))
+        if (!seam->outgoing(seam->context, peer->id, frame->data + frame->used, out - size, &size))
             return;
         ord_store_u32(frame->data + frame->used + 1, (uint32_t) size);
     }

@@ -12,9 +12,9 @@ struct replica_seam {
     const struct ord_protocol *protocol; /* NULL: the channel's */
     /*
      * Each message to another replica, in the loop thread, where it may be changed in place and made shorter. `kind` is one of
-     * enum link_kind. False: it is not sent. NULL: nobody looks.
+     * enum link_kind, and may become another. False: it is not sent. NULL: nobody looks.
      */
-    bool (*outgoing)(void *context, ord_node_id to, uint8_t kind, uint8_t *bytes, size_t *size);
+    bool (*outgoing)(void *context, ord_node_id to, uint8_t *kind, uint8_t *bytes, size_t *size);
     void *context;
 };
 

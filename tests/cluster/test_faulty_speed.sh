@@ -50,3 +50,4 @@ half_of_it P1 equivocate 0
 half_of_it P3 delay 0
 half_of_it "V3, T9" flood 2
 half_of_it V3 heavy 2
+half_of_it C7 ask_flood 2

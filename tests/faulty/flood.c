@@ -7,6 +7,7 @@
 #include "bft/view_message.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
+#include "node/sync.h"
 
 enum {
     INTERVAL_MS = 5,
@@ -15,6 +16,7 @@ enum {
     VIEW_CHANGE_COUNT = 5,
     HEAVY_INTERVAL_MS = 20,
     CERTIFICATE_TABLE = 2, /* of the core's records (docs/protocol.md) */
+    ASK_COUNT = 50,
 };
 
 /* As if nothing were here: whoever believes it has much to send. */
@@ -83,4 +85,22 @@ void liar_heavy(struct ord_core *liar, uint64_t view) {
         liar_send(liar, liar->first_half | liar->second_half, view_change(liar, liar->flood_view, true));
     }
     liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + HEAVY_INTERVAL_MS;
+}
+
+void liar_ask_flood(struct ord_core *liar) {
+    enum { ASK_SIZE = 1 + 1 + 3 * 8 };
+    if (liar->now_ms >= liar->flood_ms + INTERVAL_MS) {
+        liar->flood_ms = liar->now_ms;
+        liar_lied(liar, LIAR_ask_flood);
+        for (int i = 0; i < ASK_COUNT; i++) {
+            struct ord_writer writer = ord_writer_of(liar_alloc(liar, ASK_SIZE), ASK_SIZE);
+            ord_write_u8(&writer, LIAR_ASK);
+            ord_write_u8(&writer, i % 10 == 0 ? SYNC_TAIL : SYNC_BLOCKS);
+            ord_write_u64(&writer, 1);
+            ord_write_u64(&writer, UINT64_MAX);
+            ord_write_u64(&writer, UINT64_MAX);
+            liar_send(liar, liar->first_half | liar->second_half, ord_writer_span(&writer));
+        }
+    }
+    liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + INTERVAL_MS;
 }

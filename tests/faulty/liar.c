@@ -109,13 +109,19 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
         if (liar->held != NULL && liar->held->due_ms < effect->wake.at_ms)
             liar->effects[liar->effect_count - 1].wake.at_ms = liar->held->due_ms;
         break;
+    case ORD_EFFECT_DELIVER: {
+        struct ord_effect *deliver = liar_effect(liar, effect->type);
+        *deliver = *effect;
+        if (liar_does(liar, LIAR_wrong_execution))
+            deliver->deliver.batch = liar_shorter_batch(liar, effect->deliver.batch);
+        break;
+    }
     case ORD_EFFECT_PERSIST:
         liar_note_certificate(liar, &effect->persist);
         *liar_effect(liar, effect->type) = *effect;
         break;
     case ORD_EFFECT_FORGET:
     case ORD_EFFECT_JUDGE:
-    case ORD_EFFECT_DELIVER:
     case ORD_EFFECT_SYNC:
     case ORD_EFFECT_LEADER:
     case ORD_EFFECT_REJECT:
@@ -135,6 +141,8 @@ static void end_of_turn(struct ord_core *liar) {
         liar_flood(liar, status.view, status.delivered_seq, status.stable_seq);
     if (liar_does(liar, LIAR_heavy))
         liar_heavy(liar, status.view);
+    if (liar_does(liar, LIAR_ask_flood))
+        liar_ask_flood(liar);
 }
 
 /* The core's effects of a step that is not the last of this one: its spans end with the next. */
@@ -202,7 +210,7 @@ static void liar_status(const struct ord_core *liar, struct ord_status *out) {
 /* All that is not about a core is the real one's. */
 static struct ord_protocol liar_protocol;
 
-static bool on_outgoing(void *context, ord_node_id to, uint8_t kind, uint8_t *bytes, size_t *size) {
+static bool on_outgoing(void *context, ord_node_id to, uint8_t *kind, uint8_t *bytes, size_t *size) {
     (void) context;
     return !ready || liar_outgoing(&the_liar, to, kind, bytes, size);
 }

@@ -34,6 +34,9 @@
     X(heavy, "V3", "VIEW-CHANGEs for rising views with a window full of valid certificates, without end")              \
     X(wrong_attestation, "C1", "attests another state than the others")                                                \
     X(lying_source, "C2, C5", "spoils whatever it gives in a state transfer")                                          \
+    X(great_claims, "C3", "says that it is a million seqs ahead: in STATUS, attestations and certificates")            \
+    X(ask_flood, "C7", "asks the others for state, without end")                                                       \
+    X(wrong_execution, "C1", "not a lie: executes another batch than was decided, and does not know")                  \
     X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")
 
 enum liar_behaviour {
@@ -125,13 +128,20 @@ void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect);
 void liar_release_held(struct ord_core *liar);
 /* lies_view.c: a NEW-VIEW of the core that does not follow. */
 struct ord_span liar_other_new_view(struct ord_core *liar, struct ord_span bytes);
+/* A decided batch without its last envelope; as it is when it has none. */
+struct ord_span liar_shorter_batch(struct ord_core *liar, struct ord_span batch);
 /* flood.c: at the end of a turn. */
 void liar_heavy(struct ord_core *liar, uint64_t view);
 /* A certificate that the core keeps. */
 void liar_note_certificate(struct ord_core *liar, const struct ord_record *record);
 void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq);
+/* Requests for state go the way of the core's messages, and become what they are in liar_outgoing. */
+void liar_ask_flood(struct ord_core *liar);
+#define LIAR_ASK 0xff /* the first byte of such a one: no message of a core */
+
+#define LIAR_GREAT_CLAIM 1000000u /* seqs and blocks ahead of the truth */
 
 /* lies_link.c: as `outgoing` of the seam. */
-bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t kind, uint8_t *bytes, size_t *size);
+bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t *kind, uint8_t *bytes, size_t *size);
 
 #endif

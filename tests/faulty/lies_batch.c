@@ -146,6 +146,21 @@ struct ord_span liar_batch(struct ord_core *liar, struct ord_span bytes) {
     return bytes;
 }
 
+struct ord_span liar_shorter_batch(struct ord_core *liar, struct ord_span bytes) {
+    struct channel_batch batch;
+    struct ord_span envelope;
+    if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0)
+        return bytes;
+    liar_lied(liar, LIAR_wrong_execution);
+    struct draft draft = draft_begin(liar, batch.cut_height);
+    struct ord_span left = batch.envelopes;
+    while (draft.count + 1 < batch.envelope_count && channel_batch_next(&envelope, &left) == ORD_OK)
+        draft_add(&draft, envelope);
+    if (draft.count == 0 && batch.cut_height == 0)
+        draft = draft_begin(liar, VOID_CUT_HEIGHT);
+    return draft_end(&draft);
+}
+
 struct ord_span liar_void_batch(struct ord_core *liar) {
     struct draft draft = draft_begin(liar, VOID_CUT_HEIGHT);
     return draft_end(&draft);

@@ -23,6 +23,28 @@ static void attest_wrongly(struct ord_core *liar, uint8_t *bytes) {
     liar_lied(liar, LIAR_wrong_attestation);
 }
 
+/* Its own attestation, signed; of a certificate the others' signatures cannot be made, and stay as they are. */
+static void claim_greatly(struct ord_core *liar, uint8_t kind, uint8_t *bytes, size_t size) {
+    if (kind == LINK_ATTESTATION) {
+        struct channel_attestation attestation;
+        ORD_ASSERT(channel_attestation_decode(&attestation, ord_span_of(bytes, size)) == ORD_OK);
+        struct channel_statement statement = attestation.statement;
+        statement.seq += LIAR_GREAT_CLAIM;
+        statement.height += LIAR_GREAT_CLAIM;
+        ORD_ASSERT(channel_attest(&attestation, &liar->config.genesis_hash, &statement, liar->config.self,
+                                  &liar->signer) == ORD_OK);
+        channel_attestation_encode(bytes, &attestation);
+    } else {
+        struct channel_certificate *certificate =
+            (struct channel_certificate *) (void *) liar_alloc(liar, sizeof(*certificate));
+        ORD_ASSERT(channel_certificate_decode(certificate, ord_span_of(bytes, size)) == ORD_OK);
+        certificate->statement.seq += LIAR_GREAT_CLAIM;
+        certificate->statement.height += LIAR_GREAT_CLAIM;
+        ORD_ASSERT(channel_certificate_encode(bytes, certificate) == size);
+    }
+    liar_lied(liar, LIAR_great_claims);
+}
+
 static bool is_answer(uint8_t kind) {
     return kind == LINK_SYNC_BLOCKS || kind == LINK_SYNC_TAIL;
 }
@@ -95,8 +117,16 @@ static bool has_victims(const struct ord_core *liar, struct ord_span bytes) {
     return false;
 }
 
-bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t kind, uint8_t *bytes, size_t *size) {
+bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t *kind_of, uint8_t *bytes, size_t *size) {
     (void) to;
+    const uint8_t kind = *kind_of;
+    if (kind == LINK_CORE && bytes[0] == LIAR_ASK) {
+        *kind_of = LINK_SYNC_REQUEST;
+        memmove(bytes, bytes + 1, --*size);
+        return true;
+    }
+    if ((kind == LINK_ATTESTATION || kind == LINK_CERTIFICATE) && liar_does(liar, LIAR_great_claims))
+        claim_greatly(liar, kind, bytes, *size);
     if (kind == LINK_ATTESTATION && liar_does(liar, LIAR_wrong_attestation))
         attest_wrongly(liar, bytes);
     if (is_answer(kind) && liar_does(liar, LIAR_lying_source))

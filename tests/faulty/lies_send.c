@@ -137,6 +137,17 @@ static void send_new_view(struct ord_core *liar, ord_replica_set to, struct ord_
     liar_send(liar, to, bytes);
 }
 
+static void send_great_status(struct ord_core *liar, ord_replica_set to, struct ord_span bytes) {
+    struct bft_status status;
+    ORD_ASSERT(bft_status_decode(&status, &liar->config, bytes) == ORD_OK);
+    status.delivered_seq += LIAR_GREAT_CLAIM;
+    status.stable_seq += LIAR_GREAT_CLAIM;
+    uint8_t *out = liar_alloc(liar, BFT_STATUS_SIZE);
+    bft_status_encode(out, &liar->config, &status);
+    liar_lied(liar, LIAR_great_claims);
+    liar_send(liar, to, ord_span_of(out, BFT_STATUS_SIZE));
+}
+
 void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect) {
     struct ord_span bytes = effect->send.bytes;
     if (liar->silent) {
@@ -146,6 +157,10 @@ void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect) {
     /* A message in two parts is a body, or another's word: neither is worth a lie. */
     if (bytes.size == 0 || effect->send.body.size > 0) {
         *liar_effect(liar, ORD_EFFECT_SEND) = *effect;
+        return;
+    }
+    if (bytes.data[0] == BFT_STATUS && liar_does(liar, LIAR_great_claims)) {
+        send_great_status(liar, effect->send.to, bytes);
         return;
     }
     switch (bytes.data[0]) {

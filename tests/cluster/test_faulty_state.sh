@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Replicas that are wrong about the state, under load: one claims to be a million seqs ahead (C3) and is nobody's target; one executes
+# something else than was decided, without knowing (C1): it stops by itself, and says why; one asks for state without end (C7, and
+# with it T9: nobody's memory grows).
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/faulty.sh"
+begin
+
+MEMORY_GROWTH_KIB=$((32 * 1024)) # from a flood's first seconds to its last
+
+with_liar 2 great_claims 0 --window 16 --checkpoint-interval 8 --max-message-count 40
+start_cluster
+away=$((($(primary) + 1) % 4))
+LOAD_PIECE=100 load_start
+wait_lie 16
+goes_on 5
+honest_is 'all(.view == 0)' || die "somebody left view 0"
+kill_replica "$away"
+seq=$(honest 'map(.seq) | max')
+until_true "$DEADLINE_S" "the others leave replica $away behind" honest_is "all(.seq >= $((seq + 40)))"
+target=$(honest 'map(.certified_height) | max')
+start_replica "$away"
+until_true "$DEADLINE_S" "replica $away catches up to height $target" height_at_least "$away" "$target"
+wait_lie 64
+claimed=$(sed -n 's/.*event=sync_started .*target_height=\([0-9]*\) .*/\1/p' "$NET"/replica*/log | sort -n | tail -n 1)
+newest=$(honest 'map(.height) | max')
+[ -n "$claimed" ] && [ "$claimed" -le "$newest" ] || die "somebody's target was height ${claimed:-none}, with $newest blocks there"
+ok "C3: a million ahead, $(lies "$LIES" great_claims) times: the highest target was height $claimed of $newest"
+end_liar
+
+with_liar 2 wrong_execution 30
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie
+until_true "$DEADLINE_S" "replica $LIES stops by itself" process_gone "${REPLICA_PID[$LIES]}"
+status=0
+wait "${REPLICA_PID[$LIES]}" || status=$?
+unset "REPLICA_PID[$LIES]"
+[ "$status" -eq 4 ] || die "it ended with exit code $status"
+grep -q 'event=state_differs seq=' "$NET/replica$LIES/log" || die "it does not say that its state differs"
+grep -q 'event=fatal err=MISMATCH ' "$NET/replica$LIES/log" || die "it does not say why it stopped"
+[ "$(grep -l 'event=state_differs' "$NET"/replica*/log)" = "$NET/replica$LIES/log" ] || die "an honest replica stopped, too"
+goes_on 5
+honest_is 'length == 3 and all(.view == 0)' || die "the others do not just go on"
+ok "C1: it stopped with exit code 4: $(sed -n 's/.*event=state_differs //p' "$NET/replica$LIES/log")"
+load_alive
+load_stop
+stop_cluster
+# An operator who knows why gives it an empty disk.
+unset "LIAR[$LIES]"
+rm -r "$NET/replica$LIES/data"
+: >"$NET/replica$LIES/log"
+start_cluster
+check_chains "$WORK/load.hex"
+stop_cluster
+check_ledgers
+
+# memory: the most that an honest replica has of its own, in KiB.
+memory() {
+    local index now most=0
+    for index in "${!REPLICA_PID[@]}"; do
+        [ "$index" -ne "$LIES" ] || continue
+        now=$(awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$index]}/status")
+        [ "$now" -le "$most" ] || most=$now
+    done
+    say "$most"
+}
+for flood in "C7 ask_flood" "T9 flood"; do
+    with_liar 2 "${flood#* }" 0
+    start_cluster
+    LOAD_PIECE=100 load_start
+    wait_lie 64
+    goes_on 2
+    before=$(memory)
+    wait_lie 512
+    goes_on 5
+    after=$(memory)
+    honest_is 'all(.view == 0 and .counters.evidence == 0)' || die "somebody left view 0, or is accused"
+    [ "$after" -lt $((before + MEMORY_GROWTH_KIB)) ] || die "memory grew from $before to $after KiB"
+    ok "${flood% *}: ${flood#* }, $(lies "$LIES" "${flood#* }") times: $before KiB at first, then $after KiB"
+    end_liar
+done

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# View changes that go wrong on the way, with real replicas under load: two primaries in a row are frozen, of seven (V11); and a
+# replica is killed as soon as it has promised to leave a view, and comes back in the middle of it (V15).
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+begin
+
+TIMEOUT_MS=1000 # request_timeout_ms, as `ordain init` sets it
+NOISE_MS=1000   # a client's patience, the view changes themselves, and what else the machine does
+
+freeze() { for index in "$@"; do kill -STOP "${REPLICA_PID[$index]}"; done; }
+thaw() { for index in "$@"; do kill -CONT "${REPLICA_PID[$index]}"; done; }
+
+# leader_of VIEW: of any view; view 0's is known.
+leader_of() { say $(((FIRST + $1) % REPLICA_COUNT)); }
+
+# without COUNT: freezes the primaries of so many views at one moment, from the present one on, until the others went on; sets GAP.
+without() {
+    local view victims=() witness height target i index
+    view=$(status_json | jq '[.replicas[].view] | max')
+    for ((i = 0; i < $1; i++)); do victims+=("$(leader_of $((view + i)))"); done
+    witness=$(leader_of $((view + 3)))
+    watch_start "$witness" newest
+    random_pause 300
+    height=$(field "$witness" height)
+    freeze "${victims[@]}"
+    until_true "$DEADLINE_S" "the chain goes on" height_at_least "$witness" $((height + 10))
+    until_true "$DEADLINE_S" "the reader gets the blocks after it" watched_past $((height + 10))
+    watch_stop
+    GAP=$(cat "$WORK/gap")
+    [ "$(field "$witness" view)" -ge $((view + $1)) ] || die "a frozen replica leads"
+    thaw "${victims[@]}"
+    target=$(field "$witness" certified_height)
+    for index in "${victims[@]}"; do
+        until_true "$DEADLINE_S" "replica $index catches up to height $target" height_at_least "$index" "$target"
+    done
+    load_alive
+    ok "V11: $1 primaries frozen in view $view: $GAP ms without progress; then view $(field "$witness" view)"
+}
+
+# in_time COUNT: one timeout for each. The best of a few tries counts, for others may use the machine too.
+in_time() {
+    for _ in 1 2 3; do
+        without "$1"
+        [ "$GAP" -ge $(($1 * TIMEOUT_MS + NOISE_MS)) ] || return 0
+    done
+    die "$GAP ms without progress"
+}
+
+# Seven, two of which may be faulty: two primaries in a row are frozen, and later, when both are back, a third one: the timeouts, which
+# doubled meanwhile, are what they were.
+LOAD_PIECE=60
+make_network "$WORK/net" --replicas 7 --consensus pbft --channel seven --batch-timeout 20
+FIRST=$(first_primary)
+start_cluster
+load_start
+until_true "$DEADLINE_S" "a first block" height_at_least 0 1
+in_time 2
+in_time 1
+load_stop
+check_chains "$WORK/load.hex"
+stop_cluster
+check_ledgers
+
+# The primaries of this view and of the next are frozen, so the two others promise to leave the view and get no further. One of
+# them is killed, started again, and the first primary is let go: it still believes in its view, and has clients.
+LOAD_PIECE=300
+rm -rf "$WORK/net"
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel promise --batch-timeout 20
+FIRST=$(first_primary)
+start_cluster
+load_start
+until_true "$DEADLINE_S" "a first block" height_at_least 0 1
+promised() { [ "$(field "$1" 'view > '"$view"' and .primary == null')" = true ]; }
+keeps() { [ "$(field "$1" 'view > '"$view")" = true ]; }
+for ((round = 1; round <= 3; round++)); do
+    view=$(field 0 view)
+    first=$(leader_of "$view")
+    second=$(leader_of $((view + 1)))
+    victim=$(leader_of $((view + 2 + round % 2)))
+    random_pause 200
+    freeze "$first" "$second"
+    until_true "$DEADLINE_S" "replica $victim leaves view $view" promised "$victim"
+    kill_replica "$victim"
+    start_replica "$victim"
+    keeps "$victim" || die "replica $victim forgot its promise: view $(field "$victim" view)"
+    height=$(field "$victim" certified_height)
+    thaw "$first"
+    until_true "$DEADLINE_S" "the chain goes on without replica $second" height_at_least "$victim" $((height + 5))
+    for index in "$first" "$victim"; do keeps "$index" || die "replica $index is in view $(field "$index" view)"; done
+    thaw "$second"
+    target=$(field "$victim" certified_height)
+    for index in 0 1 2 3; do
+        until_true "$DEADLINE_S" "replica $index catches up to height $target" height_at_least "$index" "$target"
+    done
+    load_alive
+    ok "V15: killed with a promise to leave view $view: kept; they went on in view $(field "$victim" view)"
+done
+status_json | jq -e '[.replicas[].evidence == []] | all' >/dev/null || die "somebody contradicted itself"
+load_stop
+check_chains "$WORK/load.hex"
+stop_cluster
+check_ledgers
