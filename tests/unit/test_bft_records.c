@@ -62,6 +62,12 @@ static void records__that_are_no_words_of_its_own_are_corrupt(void **state) {
     put_log(&bench, 0, 1, "a");
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
+    bench.host.durable_applied = 4;
+    uint8_t stable[STAND_IN_CHECKPOINT_SIZE];
+    put(&bench, BFT_TABLE_CHECKPOINT, 1, stand_in_checkpoint(stable, &test_crypto, 4));
+    put_log(&bench, 0, 5, "a"); /* of a table before the last one's */
+    assert_start(&bench, ORD_ERR_CORRUPT);
+    prepare_disk(&bench, &config);
     put_log(&bench, 0, 1, "a");
     put_certificate(&bench, 1, 0, 2, "a"); /* of another seq than its key */
     assert_start(&bench, ORD_ERR_CORRUPT);

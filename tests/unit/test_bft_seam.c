@@ -136,6 +136,42 @@ static void message__that_is_cut_short_is_refused(void **state) {
     bench_close(&bench);
 }
 
+/* Whatever the type that the door read: each decoder looks itself, and at the bounds of its own fields. */
+static void decoder__takes_its_own_type_and_sane_seqs(void **state) {
+    (void) state;
+    const struct ord_core_config config = test_config(1);
+    struct bft_pre_prepare proposal;
+    struct bft_vote_list list;
+    struct bft_status status;
+    struct bft_body_message body;
+    uint8_t bytes[256];
+    struct ord_span good = make_body(&config, 0, 0, 1, "x");
+    memcpy(bytes, good.data, good.size);
+    good.data = bytes;
+    assert_ok(bft_body_decode(&body, &config, good));
+    ord_store_u64(bytes + BFT_HEADER_SIZE, 0);
+    assert_err(bft_body_decode(&body, &config, good), ORD_ERR_INVALID);
+    ord_store_u64(bytes + BFT_HEADER_SIZE, BFT_SEQ_MAX + 1);
+    assert_err(bft_body_decode(&body, &config, good), ORD_ERR_INVALID);
+    ord_store_u64(bytes + BFT_HEADER_SIZE, BFT_SEQ_MAX);
+    assert_ok(bft_body_decode(&body, &config, good));
+    bytes[0] = BFT_PRE_PREPARE;
+    assert_err(bft_body_decode(&body, &config, good), ORD_ERR_INVALID);
+    good = make_pre_prepare(&config, 0, 0, 1, "x");
+    memcpy(bytes, good.data, good.size);
+    bytes[0] = BFT_BODY;
+    assert_err(bft_pre_prepare_decode(&proposal, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
+    good = make_vote(&config, BFT_COMMIT, 0, 1, "x");
+    memcpy(bytes, good.data, good.size);
+    bytes[0] = BFT_STATUS;
+    assert_err(bft_vote_list_decode(&list, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
+    good = make_status(&config, 0, 4, 4, 0);
+    memcpy(bytes, good.data, good.size);
+    assert_ok(bft_status_decode(&status, &config, ord_span_of(bytes, good.size)));
+    bytes[0] = BFT_COMMIT;
+    assert_err(bft_status_decode(&status, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
+}
+
 /* A statement about a view has no seq, and a vote is no proposal: neither says anything of what the primary proposed. */
 static void witness__of_anything_but_a_proposal_is_dropped(void **state) {
     (void) state;
@@ -451,6 +487,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(config__of_as_many_replicas_as_there_may_be),
     cmocka_unit_test(message__that_is_not_what_the_node_says_is_refused),
     cmocka_unit_test(message__that_is_cut_short_is_refused),
+    cmocka_unit_test(decoder__takes_its_own_type_and_sane_seqs),
     cmocka_unit_test(witness__of_anything_but_a_proposal_is_dropped),
     cmocka_unit_test(event__of_no_known_kind_is_refused),
     cmocka_unit_test(record__without_a_batch_is_corrupt),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/checkpoint.h"
 #include "channel/envelope.h"
 #include "crypto/hash.h"
 #include "tests/support/test_main.h"
@@ -285,6 +286,72 @@ static void collector__prune_drops_what_is_covered(void **state) {
     assert_err(channel_collector_add(collector, &certificate, &stranger, 2), ORD_ERR_INVALID);
 }
 
+static void statement__is_the_same_in_every_field_or_another(void **state) {
+    (void) state;
+    const struct channel_statement statement = sample(9);
+    struct channel_statement others[5] = {statement, statement, statement, statement, statement};
+    assert_true(channel_statement_equal(&statement, &others[0]));
+    others[0].epoch++;
+    others[1].seq++;
+    others[2].height++;
+    others[3].header_hash.bytes[31] ^= 1;
+    others[4].state_digest.bytes[0] ^= 1;
+    for (size_t i = 0; i < 5; i++)
+        assert_false(channel_statement_equal(&statement, &others[i]));
+}
+
+static void certificate__of_nobody_or_of_too_many_is_refused(void **state) {
+    struct net *net = *state;
+    const struct channel_statement statement = sample(9);
+    struct channel_certificate certificate = net_certificate(net, &statement, 4);
+    assert_ok(verify(net, &certificate, 3));
+    certificate.count = 0;
+    assert_err(verify(net, &certificate, 0), ORD_ERR_INVALID);
+    certificate.count = 5; /* of four replicas */
+    assert_err(verify(net, &certificate, 3), ORD_ERR_INVALID);
+}
+
+static void collector__tells_what_somebody_attested(void **state) {
+    struct net *net = *state;
+    struct channel_collector *collector;
+    struct channel_certificate certificate;
+    struct channel_attestation found;
+    channel_collector_init(&collector, net_alloc(net, channel_collector_size(4)), 4);
+    const struct channel_statement statement = sample(9);
+    const struct channel_attestation attestation = attest(net, &statement, 2);
+    assert_err(channel_collector_add(collector, &certificate, &attestation, 2), ORD_ERR_NOT_FOUND);
+    assert_true(channel_collector_find(collector, &found, 2, 9));
+    assert_memory_equal(&found.signature, &attestation.signature, sizeof(found.signature));
+    assert_true(channel_statement_equal(&found.statement, &statement));
+    assert_false(channel_collector_find(collector, &found, 2, 8));
+    assert_false(channel_collector_find(collector, &found, 1, 9));
+    assert_false(channel_collector_find(collector, &found, 4, 9)); /* no such replica */
+}
+
+/* What a core takes for the proof of a stable checkpoint. */
+static void checkpoint__is_a_certificate_of_a_strong_quorum(void **state) {
+    struct net *net = *state;
+    const struct channel_checkpoints context = {
+        .config = &net->config, .genesis_hash = &net->genesis_hash, .crypto = &net->ops};
+    const struct channel_statement statement = sample(9);
+    struct ord_checkpoint_ops ops;
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    uint64_t seq = 1;
+    channel_checkpoint_ops(&ops, &context);
+    struct channel_certificate certificate = net_certificate(net, &statement, 3);
+    size_t size = channel_certificate_encode(bytes, &certificate);
+    assert_true(size <= ops.size_max);
+    assert_ok(ops.verify(ops.context, &seq, ord_span_of(bytes, size)));
+    assert_int_equal(seq, 9);
+    assert_err(ops.verify(ops.context, &seq, ord_span_of(bytes, size - 1)), ORD_ERR_INVALID);
+    assert_int_equal(seq, 0);
+    certificate = net_certificate(net, &statement, 2);
+    seq = 1;
+    size = channel_certificate_encode(bytes, &certificate);
+    assert_err(ops.verify(ops.context, &seq, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+    assert_int_equal(seq, 0);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(attestation__comes_back_and_verifies, setup, teardown),
     cmocka_unit_test_setup_teardown(attestation__signature_covers_every_field, setup, teardown),
@@ -297,5 +364,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(collector__wild_seqs_displace_only_their_own, setup, teardown),
     cmocka_unit_test_setup_teardown(collector__keeps_the_newest_of_a_signer_in_any_order, setup, teardown),
     cmocka_unit_test_setup_teardown(collector__prune_drops_what_is_covered, setup, teardown),
+    cmocka_unit_test(statement__is_the_same_in_every_field_or_another),
+    cmocka_unit_test_setup_teardown(certificate__of_nobody_or_of_too_many_is_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(collector__tells_what_somebody_attested, setup, teardown),
+    cmocka_unit_test_setup_teardown(checkpoint__is_a_certificate_of_a_strong_quorum, setup, teardown),
 };
 TEST_CASES(cases);

@@ -270,6 +270,52 @@ static void genesis__configuration_must_be_one_that_runs(void **state) {
     assert_err(channel_genesis_create(&header, &small, &net->config), ORD_ERR_NO_SPACE);
 }
 
+/* A genesis file around this envelope, whose only transaction is the configuration. */
+static enum ord_err open_around(struct net *net, const struct channel_envelope *envelope,
+                                const struct channel_config *config, uint8_t signature_byte) {
+    static struct channel_config opened_config;
+    static uint8_t encoded[CHANNEL_CONFIG_BYTES_MAX];
+    struct ord_writer writer = ord_writer_of(encoded, sizeof(encoded));
+    assert_ok(channel_config_encode(config, &writer));
+    const struct ord_span transaction = ord_writer_span(&writer);
+    struct ord_span bytes = net_envelope_of(net, envelope, &transaction, 1, NULL);
+    ((uint8_t *) (uintptr_t) bytes.data)[bytes.size - 1] = signature_byte;
+    size_t capacity = CHANNEL_HEADER_SIZE + 4 + bytes.size;
+    uint8_t *file = net_alloc(net, capacity);
+    struct ord_writer data = ord_writer_of(file + CHANNEL_HEADER_SIZE, capacity - CHANNEL_HEADER_SIZE);
+    ord_write_string(&data, bytes);
+    struct channel_header header = {.epoch = config->epoch};
+    struct ord_hash leaf;
+    assert_ok(channel_data_root(&header.data_root, &header.envelope_count, &header.transaction_count,
+                                &header.byte_count, &leaf, 1, ord_writer_span(&data)));
+    channel_header_encode(file, &header);
+    struct ord_hash hash;
+    struct ord_span rest;
+    return channel_genesis_open(&opened_config, &hash, &header, &rest, ord_span_of(file, capacity));
+}
+
+/* One configuration, one genesis block: nothing of its envelope can be chosen. */
+static void genesis__envelope_fields_are_fixed(void **state) {
+    struct net *net = *state;
+    struct channel_config config = net->config;
+    const struct channel_envelope good = {.kind = CHANNEL_ENVELOPE_CONFIG};
+    assert_ok(open_around(net, &good, &config, 0));
+    assert_err(open_around(net, &good, &config, 1), ORD_ERR_INVALID); /* signed */
+    struct channel_envelope bad[5] = {good, good, good, good, good};
+    bad[0].genesis_hash.bytes[0] = 1;
+    bad[1].client.bytes[0] = 1;
+    bad[2].sequence = 1;
+    bad[3].config_sequence = 1;
+    bad[4] = (struct channel_envelope) {.kind = CHANNEL_ENVELOPE_TRANSACTIONS, .sequence = 1};
+    for (size_t i = 0; i < 5; i++)
+        assert_err(open_around(net, &bad[i], &config, 0), ORD_ERR_INVALID);
+    config.config_sequence = 1; /* not the first */
+    assert_err(open_around(net, &good, &config, 0), ORD_ERR_INVALID);
+    config = net->config;
+    config.consensus = CHANNEL_RAFT;
+    assert_err(open_around(net, &good, &config, 0), ORD_ERR_UNSUPPORTED);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(header__comes_back),
     cmocka_unit_test(header__of_an_empty_block_does_not_exist),
@@ -282,5 +328,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(genesis__any_changed_byte_is_refused_or_another_network, setup, teardown),
     cmocka_unit_test_setup_teardown(genesis__header_fields_are_fixed, setup, teardown),
     cmocka_unit_test_setup_teardown(genesis__configuration_must_be_one_that_runs, setup, teardown),
+    cmocka_unit_test_setup_teardown(genesis__envelope_fields_are_fixed, setup, teardown),
 };
 TEST_CASES(cases);

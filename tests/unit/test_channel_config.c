@@ -136,6 +136,109 @@ static void config__limits_of_the_knobs(void **state) {
     expect_refused(config, "epoch");
 }
 
+static void config__limits_of_times_and_memory(void **state) {
+    struct channel_config *config = config_of(state);
+    const struct channel_config good = *config;
+    const uint32_t hour_ms = 3600000;
+    config->batch_timeout_ms = hour_ms + 1;
+    expect_refused(config, "batch_timeout_ms");
+    *config = good;
+    config->retransmit_ms = 0;
+    expect_refused(config, "retransmit_ms");
+    config->retransmit_ms = hour_ms + 1;
+    expect_refused(config, "retransmit_ms");
+    *config = good;
+    config->request_timeout_ms = 0;
+    expect_refused(config, "request_timeout_ms");
+    config->request_timeout_ms = hour_ms;
+    assert_ok(channel_config_check(config, NULL));
+    *config = good;
+    config->batch_bytes_max = (128u << 20) + 1;
+    expect_refused(config, "128 MiB");
+    *config = good;
+    config->body_bytes_max = UINT64_MAX;
+    expect_refused(config, "body_bytes_max");
+}
+
+/* What a field cannot hold, and what an enumeration has no name for. */
+static void config__refuses_what_no_configuration_has(void **state) {
+    struct channel_config *config = config_of(state);
+    const struct channel_config good = *config;
+    config->consensus = (enum channel_consensus) 7;
+    expect_refused(config, "solo, pbft or raft");
+    assert_int_equal(channel_weak_quorum(config), 1);
+    assert_int_equal(channel_strong_quorum(config), 1);
+    *config = good;
+    config->orgs[0].name[0] = '\0';
+    expect_refused(config, "1 to 64 bytes");
+    memset(config->orgs[0].name, 'a', sizeof(config->orgs[0].name));
+    expect_refused(config, "1 to 64 bytes");
+    *config = good;
+    config->orgs[0].ca_der_size = 0;
+    expect_refused(config, "no sane size");
+    *config = good;
+    config->replicas[0].replica_port = 0;
+    expect_refused(config, "port is 0");
+    *config = good;
+    memset(config->replicas[0].host, 'a', sizeof(config->replicas[0].host)); /* no terminator */
+    expect_refused(config, "host");
+    snprintf(config->replicas[0].host, sizeof(config->replicas[0].host), "[2001:DB8::1%%eth0]");
+    assert_ok(channel_config_check(config, NULL));
+    snprintf(config->replicas[0].host, sizeof(config->replicas[0].host), "a{b");
+    expect_refused(config, "host");
+    *config = good;
+    struct crypto_replica_keys keys;
+    config->replica_count = 0;
+    assert_err(channel_replica_keys(&keys, config), ORD_ERR_INVALID);
+}
+
+/* Of two replicas on one host no port is used twice, whatever for. */
+static void config__one_host_has_each_port_once(void **state) {
+    struct channel_config *config = config_of(state);
+    const uint16_t ports[][2] = {{7000, 8000}, {8000, 7000}, {7001, 8000}, {8000, 7001}};
+    snprintf(config->replicas[2].host, sizeof(config->replicas[2].host), "%s", config->replicas[1].host);
+    for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+        config->replicas[2].replica_port = ports[i][0];
+        config->replicas[2].client_port = ports[i][1];
+        expect_refused(config, "host and port");
+    }
+    config->replicas[2].replica_port = 8000;
+    config->replicas[2].client_port = 8001;
+    assert_ok(channel_config_check(config, NULL));
+}
+
+static void config__wild_fields_of_an_encoding_are_refused(void **state) {
+    static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
+    static struct channel_config decoded;
+    struct channel_config *config = config_of(state);
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    assert_ok(channel_config_encode(config, &writer));
+    const size_t name_at = 1 + 4;
+    const size_t consensus_at = name_at + strlen(config->name);
+    bytes[name_at + 1] = '\0'; /* in the middle of a text */
+    assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
+    bytes[name_at + 1] = (uint8_t) config->name[1];
+    const uint8_t consensus = bytes[consensus_at];
+    static const uint8_t wild[] = {0, CHANNEL_RAFT + 1, 255};
+    for (size_t i = 0; i < sizeof(wild); i++) {
+        bytes[consensus_at] = wild[i];
+        assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
+    }
+    bytes[consensus_at] = consensus;
+    assert_ok(channel_config_decode(&decoded, ord_writer_span(&writer)));
+    size_t replica_size = 4 + ORD_PUBLIC_KEY_SIZE + 4 + strlen(config->replicas[0].host) + 2 + 2;
+    size_t count_at = writer.size - 4 * replica_size - 4;
+    assert_int_equal(ord_load_u32(bytes + count_at), 4);
+    ord_store_u32(bytes + count_at, ORD_REPLICA_MAX + 1);
+    assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
+    config->replica_count = ORD_REPLICA_MAX + 1;
+    assert_err(channel_config_encode(config, &writer), ORD_ERR_INVALID);
+    config->replica_count = 4;
+    config->orgs[1].ca_der_size = CRYPTO_CERT_DER_MAX + 1;
+    writer.size = 0;
+    assert_err(channel_config_encode(config, &writer), ORD_ERR_INVALID);
+}
+
 static void config__two_replicas_never_share_a_key_or_port(void **state) {
     struct channel_config *config = config_of(state);
     const struct channel_config good = *config;
@@ -276,6 +379,10 @@ static void config__quorums(void **state) {
     config->replica_count = 7;
     assert_int_equal(channel_weak_quorum(config), 3);
     assert_int_equal(channel_strong_quorum(config), 5);
+    config->consensus = CHANNEL_RAFT;
+    config->replica_count = 5;
+    assert_int_equal(channel_weak_quorum(config), 3);
+    assert_int_equal(channel_strong_quorum(config), 3);
     config->consensus = CHANNEL_SOLO;
     config->replica_count = 1;
     assert_int_equal(channel_weak_quorum(config), 1);
@@ -304,6 +411,10 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(config__window_holds_two_checkpoints, setup, teardown),
     cmocka_unit_test_setup_teardown(config__batch_holds_the_largest_envelope, setup, teardown),
     cmocka_unit_test_setup_teardown(config__limits_of_the_knobs, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__limits_of_times_and_memory, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__refuses_what_no_configuration_has, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__one_host_has_each_port_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__wild_fields_of_an_encoding_are_refused, setup, teardown),
     cmocka_unit_test_setup_teardown(config__two_replicas_never_share_a_key_or_port, setup, teardown),
     cmocka_unit_test_setup_teardown(config__organisations_are_distinct_and_own_their_ca, setup, teardown),
     cmocka_unit_test_setup_teardown(config__encoding_comes_back, setup, teardown),

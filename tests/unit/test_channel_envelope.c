@@ -150,6 +150,8 @@ static void envelope__kinds_and_versions(void **state) {
     bytes[0] = 1;
     memset(bytes + 66, 0, 8); /* sequence 0 */
     assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
+    bytes[1] = CHANNEL_ENVELOPE_REGISTER; /* three transactions */
+    assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
 }
 
 static void envelope__encoder_makes_nothing_that_does_not_decode(void **state) {

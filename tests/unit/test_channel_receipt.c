@@ -313,6 +313,58 @@ static void chain__false_certificates_prove_nothing(void **state) {
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+/* Made by hand: such a one cannot come out of the decoder, and proves nothing all the same. */
+static void receipt__of_no_shape_proves_nothing(void **state) {
+    struct fixture *fixture = *state;
+    const struct channel_receipt good = receipt_of(fixture, 2, 1, 3);
+    assert_ok(verify(fixture, &good));
+    struct channel_receipt bad[5] = {good, good, good, good, good};
+    bad[0].path_size = ORD_MERKLE_PATH_MAX + 1;
+    bad[1].later_header_count = CHANNEL_RECEIPT_HEADERS_MAX + 1;
+    bad[2].later_header_count = 2; /* there is one */
+    bad[3].certificate.count = 0;
+    bad[4].certificate.count = ORD_REPLICA_MAX + 1;
+    for (size_t i = 0; i < 5; i++) {
+        uint8_t bytes[256];
+        struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+        assert_err(verify(fixture, &bad[i]), ORD_ERR_INVALID);
+        assert_err(channel_receipt_encode(&writer, &bad[i]), ORD_ERR_INVALID);
+        assert_int_equal(writer.size, 0);
+    }
+}
+
+/* The leaf is right, and what is said to be behind it is no envelope of this network. */
+static void receipt__envelope_must_be_one_of_this_network(void **state) {
+    struct fixture *fixture = *state;
+    struct net *net = fixture->net;
+    struct channel_receipt receipt = receipt_of(fixture, 2, 1, 3);
+    const struct channel_receipt good = receipt;
+    struct ord_span bytes = net_copy(net, receipt.envelope);
+    uint8_t *data = (uint8_t *) (uintptr_t) bytes.data;
+    data[0] = 9; /* no such version */
+    receipt.envelope = bytes;
+    ord_merkle_leaf(&net->ops, &receipt.leaf, bytes);
+    assert_err(channel_receipt_verify(&receipt, &net->config, &net->genesis_hash, &net->ops, NULL), ORD_ERR_INVALID);
+    data[0] = good.envelope.data[0];
+    data[2] ^= 1; /* in the genesis hash */
+    ord_merkle_leaf(&net->ops, &receipt.leaf, bytes);
+    assert_err(verify(fixture, &receipt), ORD_ERR_MISMATCH);
+    data[2] ^= 1;
+    ord_merkle_leaf(&net->ops, &receipt.leaf, bytes);
+    assert_ok(verify(fixture, &receipt));
+}
+
+static void chain__seq_zero_decides_nothing(void **state) {
+    struct fixture *fixture = *state;
+    struct channel_chain chain;
+    struct channel_header header = fixture->log->blocks[0].header;
+    channel_chain_init(&chain, &fixture->net->config, &fixture->net->genesis_hash, &fixture->net->ops);
+    header.last_seq = 0;
+    assert_err(channel_chain_header(&chain, &header, NULL), ORD_ERR_INVALID);
+    header.last_seq = 1;
+    assert_ok(channel_chain_header(&chain, &header, NULL));
+}
+
 static const struct CMUnitTest cases[] = {
     CASE(receipt__proves_every_envelope),
     CASE(receipt__comes_back),
@@ -326,5 +378,8 @@ static const struct CMUnitTest cases[] = {
     CASE(chain__body_must_match_its_header),
     CASE(chain__links_network_epoch_and_seq),
     CASE(chain__false_certificates_prove_nothing),
+    cmocka_unit_test_setup_teardown(receipt__of_no_shape_proves_nothing, setup, teardown),
+    cmocka_unit_test_setup_teardown(receipt__envelope_must_be_one_of_this_network, setup, teardown),
+    cmocka_unit_test_setup_teardown(chain__seq_zero_decides_nothing, setup, teardown),
 };
 TEST_CASES(cases);

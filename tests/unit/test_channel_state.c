@@ -161,6 +161,23 @@ static void registration__demands_a_members_client(void **state) {
     assert_int_equal(channel_client_count(fixture->channel), 1);
 }
 
+/* The fingerprint is right; what it is the fingerprint of is no certificate. */
+static void registration__of_what_is_no_certificate_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    struct net *net = fixture->net;
+    uint8_t junk[CRYPTO_CERT_DER_MAX + 1];
+    memset(junk, 0x30, sizeof(junk));
+    const size_t sizes[] = {1, 100, CRYPTO_CERT_DER_MAX, CRYPTO_CERT_DER_MAX + 1};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        const struct ord_span bytes = ord_span_of(junk, sizes[i]);
+        struct channel_envelope header = {.kind = CHANNEL_ENVELOPE_REGISTER, .genesis_hash = net->genesis_hash};
+        crypto_cert_fingerprint(&header.client, bytes);
+        expect_dropped(fixture, net_envelope_of(net, &header, &bytes, 1, &fixture->bob->key),
+                       sizes[i] > CRYPTO_CERT_DER_MAX ? ORD_ERR_INVALID : ORD_ERR_FORBIDDEN);
+    }
+    assert_int_equal(channel_client_count(fixture->channel), 1);
+}
+
 static void registration__is_known_to_later_envelopes_of_its_batch(void **state) {
     struct fixture *fixture = *state;
     const struct ord_span envelopes[] = {net_envelope(fixture->net, fixture->bob, 1, 1, 10, 1),
@@ -647,6 +664,7 @@ static const struct CMUnitTest cases[] = {
     CASE(judge__refuses_another_network_and_configuration),
     CASE(judge__refuses_config_envelopes),
     CASE(registration__demands_a_members_client),
+    CASE(registration__of_what_is_no_certificate_is_refused),
     CASE(registration__is_known_to_later_envelopes_of_its_batch),
     CASE(registration__happens_once),
     CASE(registration__table_is_bounded),
