@@ -192,6 +192,11 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
         core->messages_dropped++; /* to an earlier life */
         return ORD_OK;
     }
+    /* Nothing up to there is bound here any more: it has to come by state transfer, and perhaps nobody else tells of it. */
+    if (recall.stable_seq > core->delivered_seq)
+        err = bft_on_attested(core, recall.stable_seq, recall.certificate);
+    if (err != ORD_OK)
+        return err;
     bool first = (silence->answered & ord_replica_bit(recall.sender)) == 0;
     silence->answered |= ord_replica_bit(recall.sender);
     if (first && recall.reach_seq > silence->reach_seq)

@@ -302,6 +302,9 @@ static void intact__binds_nothing_to_what_is_stable_elsewhere(void **state) {
     pre_prepare(&bench, 4, "d");
     assert_int_equal(bench.host.judge_count, 0);
     accept(&bench, 5, "e");
+    /* It comes by state transfer: nobody else may ever tell of that checkpoint. */
+    tick(&bench, bench.now_ms + 1000);
+    assert_int_equal(bench.host.sync_seq, 4);
     bench_close(&bench);
     open_asking(&bench, 0);
     assert_ok(recall(&bench, 1, 0, 0, NULL));
