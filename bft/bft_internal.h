@@ -400,6 +400,12 @@ void bft_try_candidates(struct ord_core *core);
 bool bft_is_named(const struct ord_core *core, ord_node_id sender, const struct ord_hash *digest, bool *names_sender);
 
 /* install.c */
+/* Does the NEW-VIEW of the installed view propose this seq again? */
+static inline bool bft_is_entry(const struct ord_core *core, uint64_t seq) {
+    const struct bft_new_view *entries = &core->entries;
+    return !core->changing && entries->view == core->view && seq > entries->base_seq &&
+           seq - entries->base_seq <= entries->count;
+}
 /* Makes the NEW-VIEW in `view` (swapped in), which rests on the view changes of `set`, the view of this replica. */
 void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_change_set *set);
 /* Opens the slots of what the installed view proposes again, as far as the window reaches; again when it moved. */

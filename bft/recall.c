@@ -17,7 +17,11 @@ struct search {
 
 static void offer(struct search *search, const struct bft_statement *statement, const struct bft_proof *proof) {
     const struct bft_statement *best = &search->best.statement;
-    if (bft_ask_covers(search->ask, &search->core->config, statement) ||
+    /* Who has its own NEW-VIEW holds all that it proposes again, however far that is beyond its window. */
+    bool entry = statement->type == BFT_PRE_PREPARE && statement->view == search->core->view &&
+                 search->ask->view == statement->view && !search->ask->changing &&
+                 bft_is_entry(search->core, statement->seq);
+    if (entry || bft_ask_covers(search->ask, &search->core->config, statement) ||
         (search->best.any &&
          (statement->view < best->view || (statement->view == best->view && statement->seq <= best->seq))))
         return;

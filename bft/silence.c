@@ -53,12 +53,19 @@ enum ord_err bft_silence_record_check(struct ord_span record) {
 
 /* Has this replica a word of its own about (view, seq), `view` the installed one? */
 static bool has_word(const struct ord_core *core, uint64_t seq) {
-    const struct bft_new_view *entries = &core->entries;
     const struct bft_slot *slot = bft_slot_find(core, seq);
     if (bft_primary(&core->config, core->view) != core->config.self)
         return slot != NULL && slot->own_prepare;
-    bool entry = entries->view == core->view && seq > entries->base_seq && seq - entries->base_seq <= entries->count;
-    return entry || (slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD);
+    return bft_is_entry(core, seq) || (slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD);
+}
+
+/*
+ * Does it hold this statement of its own? What a NEW-VIEW of its own proposes again may lie beyond its window, where an ASK has no
+ * bits for it.
+ */
+static bool is_held(const struct ord_core *core, const struct bft_ask *ask, const struct bft_statement *statement) {
+    return bft_ask_covers(ask, &core->config, statement) ||
+           (statement->view == core->view && statement->type == BFT_PRE_PREPARE && bft_is_entry(core, statement->seq));
 }
 
 /* `words` is in the outbox. */
@@ -204,7 +211,7 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
     silence->proven_seq = larger(silence->proven_seq, recall.stable_seq);
     if (recall.statement.size > 0) {
         const struct bft_ask ask = own_ask(core);
-        if (statement.sender == core->config.self && !bft_ask_covers(&ask, &core->config, &statement))
+        if (statement.sender == core->config.self && !is_held(core, &ask, &statement))
             bft_silence_prove(core, statement.view, statement.seq);
     }
     if (silence->asking && bft_set_count(silence->answered) >= core->quorum - 1)

@@ -164,6 +164,11 @@ void sim_check_state(struct sim_replica *replica, const struct channel_statement
 static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint64_t seq,
                 const struct ord_hash *digest) {
     bool fresh;
+    if (!sim_honest(replica)) {
+        if (type != BFT_COMMIT) /* not signed: nobody can give it back */
+            sim_check_again(replica, type, view, seq, digest);
+        return;
+    }
     struct sim_map_entry *entry =
         sim_map_insert(&checker_of(replica)->said, &fresh, (uint64_t) type << 32 | replica->id, view, seq);
     if (fresh)
@@ -176,7 +181,7 @@ static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint6
 /* Whoever has asked for a view takes no part in those before it. */
 static void keeps_promise(struct sim_replica *replica, uint64_t view) {
     uint64_t promised = checker_of(replica)->promised[replica->id];
-    if (view < promised)
+    if (view < promised && sim_honest(replica))
         sim_fail(replica->world, "promise: replica %u votes in view %lu after it asked for view %lu", replica->instance,
                  (unsigned long) view, (unsigned long) promised);
 }
@@ -229,9 +234,9 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
                bft_vote_list_decode(&list, config, bytes) == ORD_OK) {
         for (uint32_t i = 0; i < list.count; i++) {
             say(replica, list.type, list.view, list.votes[i].seq, &list.votes[i].digest);
-            if (list.type == BFT_PREPARE)
+            if (list.type == BFT_PREPARE && sim_honest(replica))
                 votes_as_judged(replica, list.view, &list.votes[i]);
-            if (list.type == BFT_COMMIT)
+            if (list.type == BFT_COMMIT && sim_honest(replica))
                 check_quorum(replica, false, list.view, list.votes[i].seq, &list.votes[i].digest);
         }
         keeps_promise(replica, list.view);
@@ -249,7 +254,7 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
 
 void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_span bytes) {
     struct channel_attestation attestation;
-    if (!sim_honest(replica) || replica->world->failed)
+    if (replica->liar || replica->world->failed)
         return;
     if (kind == SIM_LINK_CORE && replica->world->replica_count > 1)
         say_core(replica, bytes);
@@ -327,6 +332,7 @@ void sim_check_durable(struct sim_replica *replica) {
 void sim_check_started(struct sim_replica *replica) {
     struct sim_shown *shown = &checker_of(replica)->shown[replica->instance];
     uint64_t applied_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED);
+    sim_check_silence_started(replica);
     if (sim_honest(replica) && applied_seq != shown->durable_seq)
         sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
                  (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
@@ -375,6 +381,9 @@ static const char *replica_rest(const struct sim_replica *replica, bool moving) 
         return "a replica is down or busy";
     if (process->sync.active || process->sync.between)
         return "a state transfer is under way";
+    if (replica->world->replica_count > 1 && sim_check_speaking(replica) != NULL &&
+        sim_clients_can_nudge(replica->world))
+        return sim_check_speaking(replica);
     if (channel_applied_seq(process->channel) < (moving ? checker->goal_seq : checker->model.seq_count))
         return "a replica is behind";
     return process->writes.count > 0 && !moving ? "a commit is due" : NULL;

@@ -1,7 +1,7 @@
 /*
  * What must hold at every step (the invariants of docs/testing.md). Called by the processes where something happens; the first
  * violation ends the run. Liars are looked at nowhere but as culprits; forgetful replicas (sim/world.h) keep the chain's rules
- * but are excused from their earlier promises.
+ * but are excused from their earlier promises, as far as nobody told them of those.
  */
 #ifndef ORDAIN_SIM_CHECK_H
 #define ORDAIN_SIM_CHECK_H
@@ -27,7 +27,8 @@ enum { SIM_SAID_ATTESTATION = 100, SIM_SAID_REFUSED = 101 };
 
 struct sim_checker {
     struct sim_model model;
-    struct sim_map said;                /* (type and sender, view, seq) -> digest that was signed */
+    struct sim_map said; /* (type and sender, view, seq) -> digest that was signed; who holds it (check_silence.c) */
+    uint64_t asked[ORD_REPLICA_MAX];    /* the nonce of its newest ASK */
     struct sim_map states;              /* (seq) -> statement that an honest replica made there */
     struct sim_shown *shown;            /* by instance */
     uint64_t promised[ORD_REPLICA_MAX]; /* the highest view that it asked for, in a VIEW-CHANGE */
@@ -91,6 +92,22 @@ void sim_changes_deinit(struct sim_checker *checker);
 /* After each step: view, delivered and stable never go back; memory and queues are within their bounds. */
 void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after);
 void sim_check_started(struct sim_replica *replica);
+/* check_silence.c. The core gives out a message: not one of its own words while it is silent. */
+void sim_check_silence(struct sim_replica *replica, struct ord_span message);
+void sim_check_silence_started(struct sim_replica *replica);
+/* The core has taken a message of `from`. */
+void sim_check_taken(struct sim_replica *replica, ord_node_id from, struct ord_span bytes);
+/* An ASK or a RECALL leaves; others are not looked at. */
+void sim_check_asking(struct sim_replica *replica, ord_replica_set to, struct ord_span bytes);
+/* A statement of one that was forgetful: contradicts nothing that it was told of. */
+void sim_check_again(struct sim_replica *replica, uint32_t type, uint64_t view, uint64_t seq,
+                     const struct ord_hash *digest);
+/* After a commit. */
+void sim_check_spoke(struct sim_replica *replica);
+/* Are more than f silent or liars? Then nothing has to be ordered. */
+bool sim_check_too_many(const struct sim_world *world);
+/* NULL: it takes part. */
+const char *sim_check_speaking(const struct sim_replica *replica);
 void sim_check_durable(struct sim_replica *replica);
 /* NULL: everything is at rest, all replicas are equal and every request is served. Else what is not yet. */
 const char *sim_check_rest(struct sim_world *world);

@@ -286,6 +286,13 @@ const char *sim_clients_rest(const struct sim_world *world) {
     return NULL;
 }
 
+bool sim_clients_can_nudge(const struct sim_world *world) {
+    for (uint32_t i = 0; i < world->plan.client_count; i++)
+        if (world->checker->model.registered[i])
+            return true;
+    return false;
+}
+
 void sim_clients_nudge(struct sim_world *world) {
     const struct sim_model *model = &world->checker->model;
     for (uint32_t round = 0; round < 2; round++) /* an honest one, or else a liar, who knows where its window is */

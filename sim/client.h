@@ -32,6 +32,8 @@ void sim_client_event(struct sim_world *world, const struct sim_event *event);
 void sim_client_reply(struct sim_world *world, const struct sim_event *event);
 const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uint32_t client);
 /* One more request: a replica that is left behind alone learns of it by the next block only. */
+/* Is there anybody to send one? */
+bool sim_clients_can_nudge(const struct sim_world *world);
 void sim_clients_nudge(struct sim_world *world);
 /* NULL: every request of an honest client is served, or cannot be. */
 const char *sim_clients_rest(const struct sim_world *world);

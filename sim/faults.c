@@ -57,6 +57,7 @@ static void forget(struct sim_world *world, struct sim_replica *replica, bool ol
     sim_crash(replica, length_us(world));
     sim_say(world, replica->instance, old_image ? "gets an old image of its disk" : "gets an empty disk");
     replica->forgetful = true;
+    replica->spoke = false;
     sim_disk_wipe(&replica->disk);
     if (old_image)
         sim_disk_copy(&replica->disk, &replica->image);

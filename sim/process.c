@@ -92,6 +92,7 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
         sim_write(&process->writes, SIM_WRITE_FORGET, effect->forget.table, effect->forget.key, ord_span_of(NULL, 0));
         break;
     case ORD_EFFECT_SEND:
+        sim_check_silence(process->replica, effect->send.bytes);
         sim_process_send(process, effect->send.to, SIM_LINK_CORE,
                          (const struct ord_span[]) {effect->send.bytes, effect->send.body}, 2);
         break;
@@ -250,6 +251,8 @@ static void send_all(struct sim_process *process) {
             }
         } else {
             sim_check_said(replica, send->kind, sim_buffer_span(send->buffer));
+            if (send->kind == SIM_LINK_CORE)
+                sim_check_asking(replica, send->to, sim_buffer_span(send->buffer));
             for (ord_node_id to = 0; to < world->replica_count; to++)
                 if ((send->to & ord_replica_bit(to)) != 0)
                     sim_liar_send(replica, to, send->kind, send->buffer);
@@ -277,6 +280,7 @@ static void handle(struct sim_process *process, const struct sim_event *event) {
             return;
         struct ord_event message = {.type = ORD_EVENT_MESSAGE, .now_ms = process->now_ms, .message = &verified};
         sim_process_step(process, &message);
+        sim_check_taken(process->replica, event->source, bytes);
         break;
     }
     case SIM_LINK_ATTESTATION:
@@ -377,6 +381,7 @@ static void committed(struct sim_process *process) {
     }
     sim_disk_commit(&replica->disk, &process->writes);
     sim_check_durable(replica);
+    sim_check_spoke(replica);
     process->busy = false;
     process->urgent = false;
     process->lazy_due_ms = UINT64_MAX;
@@ -461,7 +466,7 @@ void sim_process_start(struct sim_replica *replica) {
     channel_collector_init(&process->attest.collector, process->attest.collector, world->replica_count);
     const struct ord_signer signer = sim_crypto_signer(&world->crypto, replica->id);
     ORD_ASSERT(process->protocol->init(&process->core, process->core_memory, core_size, &process->core_config, &signer,
-                                       world->options.seed ^ replica->instance) == ORD_OK);
+                                       sim_roll(&replica->random)) == ORD_OK);
     ORD_ASSERT(channel_init(&process->channel, process->channel_memory, channel_size, world->config,
                             &world->genesis_hash) == ORD_OK);
     sim_check_started(replica);

@@ -42,7 +42,9 @@ struct sim_replica {
     uint32_t instance;
     ord_node_id id;
     bool liar;
-    bool forgetful; /* lost what it had promised: counts against f like a liar, but does not lie */
+    bool forgetful;            /* lost what it had promised: counts against f like a liar, but does not lie */
+    bool spoke;                /* took part, and that is on its disk */
+    uint64_t silent_until_seq; /* 0: is not silent */
     bool paused;
     bool full;            /* no room on disk */
     bool crash_after;     /* dies in the commit under way, after it */

@@ -525,6 +525,28 @@ static void silence__of_a_primary(void **state) {
     bench_close(&bench);
 }
 
+/* What it proposed again in its NEW-VIEW may lie beyond its own window: it holds that all the same. */
+static void intact__primary_that_is_behind_what_it_proposed_again(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct ord_hash digest = digest_of("z");
+    const struct prepared prepared = {.seq = 12, .digest = digest};
+    bench_open(&bench, 1);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 2, 1, 11, &prepared, 1);
+    change(&bench, &changes, 3, 1, 11, &prepared, 1);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).stable_seq, 0); /* its window ends at seq 8 */
+    assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 1);
+    restart(&bench);
+    const struct statement own = {.type = BFT_PRE_PREPARE, .sender = 1, .view = 1, .seq = 12, .batch = "z"};
+    assert_ok(recall(&bench, 2, 0, 0, &own));
+    assert_ok(recall(&bench, 3, 0, 0, NULL));
+    assert_true(speaks(&bench));
+    bench_close(&bench);
+}
+
 /* A view that it spoke in has to be installed, however far the others are. */
 static void silence__lasts_until_its_view_is_there(void **state) {
     (void) state;
@@ -708,6 +730,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__cannot_be_drawn_out),
     cmocka_unit_test(silence__follows_to_a_view_that_rests_on_its_own_word),
     cmocka_unit_test(silence__of_a_primary),
+    cmocka_unit_test(intact__primary_that_is_behind_what_it_proposed_again),
     cmocka_unit_test(silence__lasts_until_its_view_is_there),
     cmocka_unit_test(answer__gives_back_what_the_asker_lacks),
     cmocka_unit_test(answer__remembers_votes_of_views_that_were_left),

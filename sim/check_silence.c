@@ -1,0 +1,177 @@
+/*
+ * Row V16: who lost its disk, or came back with an older one, says nothing while it is silent; and afterwards nothing that contradicts
+ * what it said before, as far as somebody who answered it still held that.
+ *
+ * In the entries of `said`, `number` has three sets of replicas: who holds the statement in a process that still runs, in the view that
+ * it is of; who held it when it answered; and whose answer arrived.
+ */
+#include "bft/silence.h"
+#include "bft/view_message.h"
+#include "sim/check.h"
+#include "sim/process.h"
+
+enum { HOLDS = 0, HELD = 16, TOLD = 32, IDS = 16 }; /* shifts; no more than IDS replicas */
+
+static bool is_word(uint8_t type) {
+    return type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT || type == BFT_VIEW_CHANGE ||
+           type == BFT_NEW_VIEW;
+}
+
+static bool looked_at(const struct sim_world *world) {
+    return world->replica_count > 1 && !world->failed &&
+           ((world->plan.faults >> SIM_FAULT_OLD_IMAGE | world->plan.faults >> SIM_FAULT_EMPTY_DISK) & 1) != 0;
+}
+
+void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
+    if (replica->liar || replica->world->replica_count == 1)
+        return;
+    struct ord_status status = sim_process_status(replica->process);
+    if ((status.asking || status.silent) && message.size > 0 && is_word(message.data[0]))
+        sim_fail(replica->world, "silence: replica %u is silent and says something of type %u", replica->instance,
+                 message.data[0]);
+}
+
+void sim_check_spoke(struct sim_replica *replica) {
+    struct ord_status status = sim_process_status(replica->process);
+    if (status.silent && status.silent_until_seq != replica->silent_until_seq)
+        sim_say(replica->world, replica->instance, "is silent until seq %lu", (unsigned long) status.silent_until_seq);
+    else if (!status.silent && !status.asking && (replica->silent_until_seq != 0 || !replica->spoke))
+        sim_say(replica->world, replica->instance, "takes part");
+    replica->silent_until_seq = status.silent ? status.silent_until_seq : 0;
+    replica->spoke = replica->spoke || (!status.asking && !status.silent);
+    if (status.silent && sim_honest(replica) && replica->spoke)
+        sim_fail(replica->world, "silence: replica %u is silent, and has forgotten nothing", replica->instance);
+}
+
+static uint64_t bit(uint32_t shift, ord_node_id id) {
+    return UINT64_C(1) << (shift + id);
+}
+
+static struct sim_map *said(const struct sim_world *world) {
+    return &world->checker->said;
+}
+
+static ord_node_id sayer(const struct sim_map_entry *entry) {
+    return (ord_node_id) (entry->key[0] & 0xffffffff);
+}
+
+void sim_check_silence_started(struct sim_replica *replica) {
+    struct sim_map *map = said(replica->world);
+    if (!looked_at(replica->world) || replica->liar)
+        return;
+    replica->world->checker->asked[replica->id] = 0;
+    for (size_t i = 0; i < map->capacity; i++) {
+        struct sim_map_entry *entry = &map->entries[i];
+        entry->number &= ~bit(HOLDS, replica->id);
+        if (entry->used && sayer(entry) == replica->id)
+            entry->number &= (UINT64_C(1) << HELD) - 1;
+    }
+}
+
+static void hold(struct sim_replica *replica, enum bft_type type, ord_node_id from, uint64_t view, uint64_t seq,
+                 const struct ord_hash *digest) {
+    struct sim_map_entry *entry = sim_map_find(said(replica->world), (uint64_t) type << 32 | from, view, seq);
+    if (entry != NULL && ord_hash_equal(&entry->hash, digest))
+        entry->number |= bit(HOLDS, replica->id);
+}
+
+/* What it keeps of a message that it has just taken. */
+static void hear(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
+    const struct ord_core_config *config = &replica->process->core_config;
+    struct ord_status status = sim_process_status(replica->process);
+    struct bft_pre_prepare pre_prepare;
+    struct bft_vote_list list;
+    struct bft_view_change change;
+    bool votes = !status.asking && !status.silent && !status.changing;
+    if (bytes.data[0] == BFT_PRE_PREPARE && bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK)
+        hold(replica, BFT_PRE_PREPARE, from, pre_prepare.view, pre_prepare.seq, &pre_prepare.digest);
+    if (bytes.data[0] == BFT_PREPARE && votes && bft_vote_list_decode(&list, config, bytes) == ORD_OK &&
+        list.view == status.view)
+        for (uint32_t i = 0; i < list.count; i++)
+            if (list.votes[i].seq > status.stable_seq && list.votes[i].seq - status.stable_seq <= config->window)
+                hold(replica, BFT_PREPARE, from, list.view, list.votes[i].seq, &list.votes[i].digest);
+    if (bytes.data[0] == BFT_VIEW_CHANGE && bft_view_change_parse(&change, config, bytes) == ORD_OK &&
+        change.view >= status.view && bft_view_change_decode(&change, config, bytes) == ORD_OK)
+        hold(replica, BFT_VIEW_CHANGE, from, change.view, 0, &change.digest);
+}
+
+/* An answer came to the life that asked for it: whoever gave it has told all that it held then. */
+static void told(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct sim_map *map = said(replica->world);
+    struct bft_recall recall;
+    if (!replica->forgetful || bft_recall_decode(&recall, &replica->process->core_config, bytes) != ORD_OK ||
+        recall.nonce != replica->world->checker->asked[replica->id])
+        return;
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->entries[i].used && sayer(&map->entries[i]) == replica->id &&
+            (map->entries[i].number & bit(HELD, from)) != 0)
+            map->entries[i].number |= bit(TOLD, from);
+}
+
+void sim_check_taken(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
+    if (!looked_at(replica->world) || replica->liar || bytes.size == 0)
+        return;
+    if (bytes.data[0] == BFT_RECALL)
+        told(replica, from, bytes);
+    else if (sim_honest(replica))
+        hear(replica, from, bytes);
+}
+
+void sim_check_asking(struct sim_replica *replica, ord_replica_set to, struct ord_span bytes) {
+    struct sim_checker *checker = replica->world->checker;
+    struct sim_map *map = said(replica->world);
+    if (!looked_at(replica->world) || replica->liar || bytes.size < BFT_HEADER_SIZE + 8)
+        return;
+    uint64_t nonce = ord_load_u64(bytes.data + BFT_HEADER_SIZE);
+    if (bytes.data[0] == BFT_ASK)
+        checker->asked[replica->id] = nonce;
+    if (bytes.data[0] != BFT_RECALL || !sim_honest(replica))
+        return;
+    bool needed = false;
+    for (uint32_t i = 0; i < replica->world->instance_count; i++)
+        needed = needed ||
+                 ((to & ord_replica_bit(replica->world->replicas[i].id)) != 0 && replica->world->replicas[i].forgetful);
+    struct ord_status status = sim_process_status(replica->process);
+    for (size_t i = 0; needed && i < map->capacity; i++) {
+        struct sim_map_entry *entry = &map->entries[i];
+        if (entry->used && (to & ord_replica_bit(sayer(entry))) != 0 && nonce == checker->asked[sayer(entry)] &&
+            (entry->number & bit(HOLDS, replica->id)) != 0 && entry->key[1] >= status.view)
+            entry->number |= bit(HELD, replica->id);
+    }
+}
+
+void sim_check_again(struct sim_replica *replica, uint32_t type, uint64_t view, uint64_t seq,
+                     const struct ord_hash *digest) {
+    bool fresh;
+    struct sim_map_entry *entry =
+        sim_map_insert(said(replica->world), &fresh, (uint64_t) type << 32 | replica->id, view, seq);
+    if (fresh)
+        entry->hash = *digest;
+    else if (!ord_hash_equal(&entry->hash, digest) && entry->number >> TOLD != 0)
+        sim_fail(
+            replica->world,
+            "silence: replica %u, which had forgotten, contradicts its statement of type %u about view %lu, seq %lu; "
+            "replicas %lx held that when they answered it",
+            replica->instance, type, (unsigned long) view, (unsigned long) seq,
+            (unsigned long) (entry->number >> TOLD));
+}
+
+/*
+ * One that came so late that something was stable before it ever took part is silent like one that lost its disk. No run plans that, and it
+ * may be one too many.
+ */
+bool sim_check_too_many(const struct sim_world *world) {
+    uint32_t count = world->plan.liar_count;
+    for (uint32_t i = 0; i < world->instance_count && world->replica_count > 1; i++)
+        count += !world->replicas[i].liar && world->replicas[i].process != NULL &&
+                 sim_process_status(world->replicas[i].process).silent;
+    return count > world->plan.faulty_max;
+}
+
+/* One that waits for a view which it had asked for, and the others are not in, is out as it was when it asked: the next view change ends it. */
+const char *sim_check_speaking(const struct sim_replica *replica) {
+    struct ord_status status = sim_process_status(replica->process);
+    if (status.asking)
+        return "a replica still asks what it said before";
+    return status.silent && status.stable_seq < status.silent_until_seq ? "a replica is silent" : NULL;
+}
