@@ -1,6 +1,6 @@
 /*
  * A replica that may have forgotten what it said: it asks at each start, is silent once it is proven, and speaks again when it can do no
- * harm. Row V16 of the adversary's list; rule 24 of docs/protocol.md.
+ * harm. Row V16 of the adversary's list; rule 26 of docs/protocol.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/unit/bft_bench.h"
