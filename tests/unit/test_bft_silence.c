@@ -181,6 +181,10 @@ static void door__refuses_answers_that_prove_nothing(void **state) {
     memcpy(bytes, made.data, made.size);
     bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8] ^= 1; /* the certificate */
     assert_err(receive(&bench, 3, ord_span_of(bytes, made.size)), ORD_ERR_BAD_SIGNATURE);
+    made = make_recall(&bench, 3, bench.host.starts, 4, 5, none);
+    memcpy(bytes, made.data, made.size);
+    bytes[BFT_HEADER_SIZE + 8 + 7] = 5; /* what it claims to be stable; the certificate is of seq 4 */
+    assert_err(receive(&bench, 3, ord_span_of(bytes, made.size)), ORD_ERR_INVALID);
     const struct statement own = {.type = BFT_PREPARE, .sender = 1, .seq = 1, .batch = "a"};
     uint8_t statement[BFT_SIGNED_VOTE_SIZE_MAX];
     made = make_recall(&bench, 3, bench.host.starts, 0, 0, make_statement(statement, &bench.config, &own));
@@ -387,10 +391,24 @@ static void old_image__is_proven_at_any_time(void **state) {
     assert_ok(recall(&bench, 0, 0, 0, &own));
     assert_true(status_of(&bench).silent);
     assert_int_equal(status_of(&bench).silent_until_seq, 5); /* what others had seen when it began to ask */
+    /* Enough others voted for what it was judging: it is not prepared here, for its own COMMIT would be counted. */
+    vote(&bench, BFT_PREPARE, 2, 2, "b");
     host_judge(&bench.host, 0, true, bench.now_ms);
     turn_ends(&bench);
     assert_int_equal(words_sent(&bench), 0);
     assert_int_equal(on_disk(&bench, BFT_TABLE_SILENCE), 1);
+    /* It repeats nothing to who asks, and suspects nobody. */
+    bench.now_ms += bench.config.retransmit_ms;
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 2, make_status(&bench.config, 2, 0, 0, 0)));
+    host_work(&bench.host, bench.now_ms, bench.now_ms);
+    tick(&bench, bench.now_ms + 10 * (uint64_t) bench.config.request_timeout_ms);
+    host_flush(&bench.host, bench.now_ms);
+    host_commit(&bench.host);
+    assert_int_equal(words_sent(&bench), 0);
+    struct bft_status status;
+    assert_ok(bft_status_decode(&status, &bench.config, sent_message(&bench, BFT_STATUS)));
+    assert_int_equal(status.mood, BFT_CONTENT);
     bench_close(&bench);
 }
 
@@ -613,11 +631,13 @@ static void answer__gives_back_what_the_asker_lacks(void **state) {
     assert_int_equal(word.seq, 2);
     assert_int_equal(recall.reach_seq, 2);
     /* A gap below the newest is found, too. */
-    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 2)));
-    assert_int_equal(word.seq, 1);
-    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 3)));
+    vote(&bench, BFT_PREPARE, 3, 5, "e");
+    vote(&bench, BFT_PREPARE, 3, 4, "d");
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x13)));
+    assert_int_equal(word.seq, 4);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x1b)));
     assert_int_equal(recall.statement.size, 0);
-    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 2, 0)));
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 5, 0)));
     assert_int_equal(recall.statement.size, 0);
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 1, false, 0, 0)));
     assert_int_equal(recall.statement.size, 0);
