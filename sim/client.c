@@ -1,5 +1,6 @@
 /*
- * What clients do. A request goes to one replica, drawn anew at each try; the replay window makes that safe.
+ * What clients do. A request goes to one replica, drawn anew at each try; the replay window makes that safe
+ * (row K10).
  */
 #include "sim/client.h"
 

@@ -1,6 +1,7 @@
 /*
  * What goes wrong, and when: from time to time one of the run's kinds of fault strikes, lasts a while, and ends. At
- * plan.fault_end_us everything is mended at once.
+ * plan.fault_end_us everything is mended at once. Rows V12 (clocks apart), V13, V15 and C6 (crashes and cuts at any moment, of view
+ * changes and transfers too), V16 (old images), F1 (crashes within a commit).
  */
 #include "sim/check.h"
 #include "sim/process.h"

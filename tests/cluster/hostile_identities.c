@@ -1,5 +1,5 @@
 /*
- * Who may write: a client that is not registered, and certificates that give no right to register.
+ * Who may write: a client that is not registered, and certificates that give no right to register, expired ones among them (row K8).
  */
 #include "hostile.h"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A full disk: the replica refuses with BUSY and breaks nothing; when there is room again it goes on. All four ledgers lie on a
+# A full disk (row F5): the replica refuses with BUSY and breaks nothing; when there is room again it goes on. All four ledgers lie on a
 # small file system of their own where one can be mounted (as root, or in a user namespace); elsewhere the free space is taken
 # away by a large file and the reserve that node.cfg asks for.
 set -euo pipefail

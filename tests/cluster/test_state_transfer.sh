@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A backup that was away for longer than the others' logs reach comes back by state transfer, under load and with an open block
-# (the tail), also when it is killed in the middle of a transfer; afterwards it is like the others, on disk too.
+# (the tail), also when it is killed in the middle of a transfer (row C6); afterwards it is like the others, on disk too.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin

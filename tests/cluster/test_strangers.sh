@@ -33,7 +33,7 @@ for target in "$client_port" "$port"; do
     ok "$((2 * count + 200)) strangers at port $target"
 done
 
-# Some that stay, half open, while members work.
+# Some that stay, half open, while members work (row T4).
 held=()
 for ((i = 0; i < 200; i++)); do
     fd=""

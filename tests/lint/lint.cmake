@@ -10,6 +10,7 @@ endfunction()
 
 ord_lint(arrows)
 ord_lint(words)
+ord_lint(rows)
 if(TARGET ord_core AND TARGET ord_bft AND TARGET ord_channel AND TARGET ord_evidence)
     ord_lint(purity ${PROJECT_BINARY_DIR})
 endif()

@@ -2,8 +2,8 @@
  * Clusters of PBFT cores under a seeded scheduler that loses, doubles and reorders messages, delays judgements, crashes
  * replicas in the middle of a turn and restarts them from their disks, and puts liars among them. What must hold at every
  * step is checked by tests/support/bft_host.c (order, exactly once, no contradicting statement) and here (agreement); what
- * must hold after the network heals is progress, whoever led and whoever is dead. Rows P1, P2, P4, P12, P14, P15, V6, V8, V11
- * and V15 of the adversary's list.
+ * must hold after the network heals is progress, whoever led and whoever is dead. Rows P1, P2, P4, P12, P14, P15, V6, V8, V11,
+ * V15 and V16 (who has forgotten nothing is never silent) of the adversary's list.
  *
  * ORD_BFT_SEED=n runs one seed, the one that a failure printed.
  */

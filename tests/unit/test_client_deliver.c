@@ -1,5 +1,5 @@
 /*
- * Blocks, receipts and status from replicas of which some lie: what is given out is proved, and who lies is named.
+ * Blocks, receipts and status from replicas of which some lie: what is given out is proved, and who lies is named (rows D1, D2, D3).
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
  * Certificates where memory runs out: a good one is then not called bad, for a verdict is agreed state and a shortage is this
- * machine's own. Every allocation that OpenSSL makes fails once, and once with all that follow.
+ * machine's own. Every allocation that OpenSSL makes (row F6) fails once, and once with all that follow.
  */
 #include "tests/support/test_main.h"
 

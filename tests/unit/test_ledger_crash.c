@@ -1,5 +1,5 @@
 /*
- * Processes: killed writers lose nothing that they acknowledged and leave no half turn; a failed commit acknowledges
+ * Processes: killed writers lose nothing that they acknowledged (row F1) and leave no half turn; a failed commit acknowledges
  * nothing ever after; a second writer is kept out; readers work beside a writer.
  */
 #include <errno.h>

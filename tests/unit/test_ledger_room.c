@@ -1,5 +1,5 @@
 /*
- * Space: the map grows under running readers; a full map or disk stops intake before it harms a turn, and intake goes on
+ * Space: the map grows under running readers; a full map or disk (row F5) stops intake before it harms a turn, and intake goes on
  * when there is room again.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * A flipped bit on disk is found by whoever reads the record, and by the scrub; a damaged length is an error and not a
+ * A flipped bit on disk (row F3) is found by whoever reads the record, and by the scrub; a damaged length is an error and not a
  * crash.
  */
 #include <stdio.h>

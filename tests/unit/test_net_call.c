@@ -451,7 +451,7 @@ static void client__drops_a_server_that_answers_too_much(void **state) {
     net_server_close(server);
 }
 
-/* A client that asks for much and never reads: it loses its connection, and the contexts serve others. */
+/* A client that asks for much and never reads (row D7): it loses its connection, and the contexts serve others. */
 static void server__drops_a_reader_that_does_not_read(void **state) {
     (void) state;
     struct net_test_echo echo = {0};

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The table of the adversary's rows in docs/testing.md is whole, and true: one line for each row, and each test that it names exists and
+# names the row.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/lint/files.sh
+rows=(P{1..18} V{1..13} V{15..17} C{1..7} K{1..3} K{5..10} T1 T{3..9} T11 D{1..3} D{5..7} F1 F{3..6} 'R*')
+
+failed=0
+checked=0
+report() {
+    printf '%s\n' "$*"
+    failed=1
+}
+
+# files_of TEST: where a test of this name is written, and what it is made of.
+files_of() {
+    case $1 in
+    cluster.hostile) tracked 'tests/cluster/hostile*' 'tests/cluster/test_hostile.sh' ;;
+    cluster.*) tracked "tests/cluster/test_${1#cluster.}.sh" ;;
+    scenario.bft.*) tracked "tests/scenario/bft_${1#scenario.bft.}.txt" ;;
+    sim.*) tracked 'sim/*.c' ;;
+    fuzz_*) tracked "tests/fuzz/$1.c" ;;
+    test_*) tracked "tests/unit/$1.c" ;;
+    *) tracked "$1" ;;
+    esac
+}
+
+declare -A lines=()
+while IFS='|' read -r _ row _ tests _; do
+    row=${row// /}
+    lines[$row]=$((${lines[$row]:-0} + 1))
+    [[ " ${rows[*]} " == *" $row "* ]] || report "$row is no row"
+    named=0
+    while IFS= read -r name; do
+        named=1
+        mapfile -t files < <(files_of "$name")
+        [ "${#files[@]}" -gt 0 ] || { report "$row: there is no test $name"; continue; }
+        [[ "$name" != *.c ]] || continue # a tool
+        checked=$((checked + 1))
+        grep -qwe "$row" "${files[@]}" || report "$row: $name does not name it"
+    done < <(grep -o '`[^`]*`' <<<"$tests" | tr -d '`' || true)
+    [ "$named" -eq 1 ] || [[ "$tests" == *waits* ]] || report "$row: neither a test nor what it waits for"
+done < <(sed -n '/^| row | asked | tests |$/,/^$/p' docs/testing.md | sed 1,2d | grep '^|')
+for row in "${rows[@]}"; do
+    [ "${lines[$row]:-0}" -eq 1 ] || report "$row: ${lines[$row]:-0} lines in the table of docs/testing.md"
+done
+
+# A check that finds nothing proves nothing.
+[ "$checked" -gt 100 ] || report "only $checked tests looked at"
+[ "$failed" -eq 0 ] && echo "rows: ${#rows[@]} rows, $checked times a test names its row"
+exit "$failed"
