@@ -21,6 +21,8 @@ enum {
     RECONNECT_MS_MIN = 50,
     RECONNECT_MS_MAX = 500,
     SILENT_MS = 3000, /* whose core runs says something every second */
+    SILENT_DOUBLINGS_MAX = 4,
+    SILENT_CALM_MS = 120000, /* without such a silence: the next one is a first one again */
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
 };
@@ -332,6 +334,7 @@ void links_flush(struct replica *replica) {
 /*
  * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is whole again, a
  * link could stay dead for as long as the cut has lasted. What one link suffers the other direction's does too, for TCP needs both.
+ * A frame can take longer than that on a slow link, and in the other direction, too: so the patience doubles with each time.
  */
 void links_tick(struct replica *replica) {
     /* Who was frozen itself has no reason to think so of others. */
@@ -341,11 +344,16 @@ void links_tick(struct replica *replica) {
         struct peer *peer = &replica->peers[i];
         if (i == replica->config.replica || !atomic_load(&peer->up))
             continue;
+        if (replica->now_ms >= peer->silent_ms + SILENT_CALM_MS)
+            peer->silences = 0;
+        uint32_t doublings = peer->silences < SILENT_DOUBLINGS_MAX ? peer->silences : SILENT_DOUBLINGS_MAX;
         if (absent) {
             atomic_store(&peer->heard_ms, replica->now_ms);
-        } else if (replica->now_ms >= count_get(&peer->heard_ms) + SILENT_MS) {
+        } else if (replica->now_ms >= count_get(&peer->heard_ms) + ((uint64_t) SILENT_MS << doublings)) {
             node_log(NODE_LOG_WARN, "link_silent", "peer=%" PRIu32, peer->id);
             count_add(&replica->counters.links_silent, 1);
+            peer->silences++;
+            peer->silent_ms = replica->now_ms;
             atomic_store(&peer->heard_ms, replica->now_ms);
             net_push_redial(peer->push);
         }

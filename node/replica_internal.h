@@ -127,9 +127,11 @@ struct peer {
     pthread_mutex_t mutex;   /* guards `link` */
     struct crypto_link link; /* loop thread seals, receiving thread opens */
     struct net_push *push;
-    atomic_bool up;           /* transport is connected */
-    atomic_bool hello_due;    /* send a hello at the next flush */
-    counter heard_ms;         /* last sign of life: a frame that opened, or the link coming up */
+    atomic_bool up;        /* transport is connected */
+    atomic_bool hello_due; /* send a hello at the next flush */
+    counter heard_ms;      /* last sign of life: a frame that opened, or the link coming up */
+    uint32_t silences;     /* of late: how often it was given up since it was not heard, last at: */
+    uint64_t silent_ms;
     counter inbound_bytes;    /* frames that the loop has not finished with, and the jobs made of them */
     counter ignored_until_ms; /* no votes, attestations and certificates of its until then */
     uint32_t jobs_open;       /* of its messages, in the vote pool; <= LINK_JOBS_MAX */

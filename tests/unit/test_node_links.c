@@ -174,13 +174,24 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     world.replica->housekeeping_ms = 0;
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "links_silent"), 1);
+    /* Its frames may only be slow: the next time it gets twice as long. */
+    after_silence(&world, silent, 4000, false);
+    assert_int_equal(counted(&world, "links_silent"), 1);
+    after_silence(&world, silent, 7000, false);
+    assert_int_equal(counted(&world, "links_silent"), 2);
+    after_silence(&world, silent, 7000, false);
+    assert_int_equal(counted(&world, "links_silent"), 2);
+    /* Long ago it was. */
+    world.replica->peers[silent].silent_ms -= 120000;
+    after_silence(&world, silent, 4000, false);
+    assert_int_equal(counted(&world, "links_silent"), 3);
     /* Any frame that opens is a sign of life. */
     atomic_store(&world.replica->peers[silent].heard_ms, 0);
     send_true(&world, silent, 5);
     assert_true(count_get(&world.replica->peers[silent].heard_ms) > 0);
     /* It was we who were away. */
     after_silence(&world, silent, 60000, true);
-    assert_int_equal(counted(&world, "links_silent"), 1);
+    assert_int_equal(counted(&world, "links_silent"), 3);
     node_world_close(&world);
 }
 
