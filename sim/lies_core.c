@@ -202,10 +202,19 @@ bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum sim_link kind, 
     if (!decode_pre_prepare(liar, &pre_prepare, kind, sim_buffer_span(message)))
         return false;
     struct bft_pre_prepare other = pre_prepare;
-    uint64_t near = 2 * (uint64_t) liar->world->config->window;
-    uint64_t behind = sim_chance(&liar->random, 500000) || near > pre_prepare.seq ? pre_prepare.seq : near;
-    other.seq = sim_chance(&liar->random, 500000) ? pre_prepare.seq - sim_below(&liar->random, behind)
-                                                  : pre_prepare.seq + sim_below(&liar->random, 80);
+    uint64_t stable_seq = sim_process_status(liar->process).stable_seq;
+    uint64_t window = liar->world->config->window;
+    switch (sim_below(&liar->random, stable_seq == 0 ? 2 : 3)) {
+    case 0:
+        other.seq = pre_prepare.seq + sim_below(&liar->random, 80);
+        break;
+    case 1:
+        other.seq = 1 + sim_below(&liar->random, pre_prepare.seq);
+        break;
+    default: /* where its view began, but for who is behind */
+        other.seq = stable_seq - sim_below(&liar->random, stable_seq < window ? stable_seq : window);
+        break;
+    }
     say_pre_prepare(liar, to, &other);
     return false; /* the true one goes too */
 }
