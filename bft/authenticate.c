@@ -61,6 +61,18 @@ static enum ord_err authenticate_view_message(const struct ord_core_config *conf
                                                               : bft_new_view_verify(&view, config, bytes);
 }
 
+/* Its author's signature is what counts. */
+static enum ord_err authenticate_relay(struct ord_verified *out, const struct ord_core_config *config,
+                                       struct ord_span bytes) {
+    struct bft_pre_prepare message;
+    if (bytes.size == 0 || bytes.data[0] != BFT_PRE_PREPARE)
+        return authenticate_view_message(config, bytes);
+    enum ord_err err = bft_pre_prepare_decode(&message, config, bytes);
+    if (err == ORD_OK && message.sender == config->self)
+        return ORD_ERR_FORBIDDEN; /* nobody lacks what it said itself (row T6) */
+    return err == ORD_OK ? authenticate_pre_prepare(out, config, bytes) : err;
+}
+
 static enum ord_err authenticate_witness(const struct ord_core_config *config, struct ord_span bytes) {
     struct bft_statement statement;
     enum ord_err err = bft_signed_verify(&statement, config, bft_witness_statement(bytes));
@@ -105,8 +117,8 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
     case BFT_VIEW_CHANGE:
     case BFT_NEW_VIEW:
         return authenticate_view_message(config, bytes);
-    case BFT_RELAY: /* its author's signature is what counts */
-        return authenticate_view_message(config, bft_relayed(bytes));
+    case BFT_RELAY:
+        return authenticate_relay(out, config, bft_relayed(bytes));
     case BFT_BODY:
         return authenticate_body(out, config, bytes);
     case BFT_WITNESS:

@@ -136,8 +136,8 @@ static size_t larger(size_t a, size_t b) {
 static size_t bft_message_size_max(const struct ord_core_config *config) {
     size_t view = BFT_RELAY_SIZE + larger(bft_view_change_size_max(config), bft_new_view_size_max(config));
     size_t silence = larger(bft_ask_size(config), bft_recall_size_max(config));
-    return larger(larger(view, silence),
-                  larger(BFT_PRE_PREPARE_SIZE + (size_t) config->batch_bytes_max, BFT_PREPARE_SIZE_MAX));
+    size_t proposal = BFT_RELAY_SIZE + BFT_PRE_PREPARE_SIZE + (size_t) config->batch_bytes_max;
+    return larger(larger(view, silence), larger(proposal, BFT_PREPARE_SIZE_MAX));
 }
 
 static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_size,
@@ -165,6 +165,18 @@ static enum ord_err on_view_message(struct ord_core *core, struct ord_span bytes
     if (bytes.size == 0)
         return ORD_ERR_INVALID;
     return bytes.data[0] == BFT_VIEW_CHANGE ? bft_on_view_change(core, bytes) : bft_on_new_view(core, bytes);
+}
+
+static enum ord_err on_relay(struct ord_core *core, const struct ord_verified *message) {
+    struct ord_verified relayed = {
+        .type = BFT_PRE_PREPARE, .bytes = bft_relayed(message->bytes), .digest = message->digest};
+    struct ord_reader reader = ord_reader_of(relayed.bytes);
+    struct bft_header header;
+    enum ord_err err = bft_header_read(&header, &reader, &core->config);
+    if (err != ORD_OK)
+        return err;
+    relayed.from = header.sender;
+    return header.type == BFT_PRE_PREPARE ? bft_on_pre_prepare(core, &relayed) : on_view_message(core, relayed.bytes);
 }
 
 static enum ord_err on_message(struct ord_core *core, const struct ord_verified *message) {
@@ -205,7 +217,7 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
     case BFT_NEW_VIEW:
         return on_view_message(core, message->bytes);
     case BFT_RELAY:
-        return on_view_message(core, bft_relayed(message->bytes));
+        return on_relay(core, message);
     case BFT_STATUS:
         err = bft_status_decode(&status, &core->config, message->bytes);
         if (err != ORD_OK)

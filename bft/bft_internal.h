@@ -76,15 +76,17 @@ struct bft_slot {
 };
 
 struct bft_peer {
-    uint64_t shown_view; /* of its last STATUS */
-    bool suspects;       /* said that STATUS */
-    bool accused;        /* evidence against it was given that is of its view as primary, or came late */
-    uint64_t shown_seq;  /* highest seq that its last STATUS told of */
-    uint64_t again_seq;  /* of what our view proposes again: up to here it was told our votes once more */
-    uint64_t answer_ms;  /* no answer to its STATUS before */
-    uint64_t view_ms;    /* no news of the view to it before */
-    uint64_t fetch_ms;   /* no bodies to it before */
-    uint64_t recall_ms;  /* no RECALL to it before */
+    uint64_t shown_view;    /* of its last STATUS */
+    bool suspects;          /* said that STATUS */
+    bool accused;           /* evidence against it was given that is of its view as primary, or came late */
+    uint64_t shown_seq;     /* highest seq that its last STATUS told of */
+    uint64_t delivered_seq; /* of its last STATUS; since: */
+    uint64_t delivered_ms;
+    uint64_t again_seq; /* of what our view proposes again: up to here it was told our votes once more */
+    uint64_t answer_ms; /* no answer to its STATUS before */
+    uint64_t view_ms;   /* no news of the view to it before */
+    uint64_t fetch_ms;  /* no bodies to it before */
+    uint64_t recall_ms; /* no RECALL to it before */
 };
 
 /* A message that is kept whole. */
@@ -428,6 +430,8 @@ ORD_MUST_USE enum ord_err bft_on_body(struct ord_core *core, const struct ord_ve
 
 /* relay.c: VIEW-CHANGE and NEW-VIEW for those who lack them. */
 struct ord_span bft_relayed(struct ord_span bytes);
+/* What somebody else has signed; `bytes` stay where they are. */
+void bft_relay(struct ord_core *core, ord_node_id to, struct ord_span bytes);
 void bft_answer_view(struct ord_core *core, const struct bft_status *status);
 
 /* recover.c */

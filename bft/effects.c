@@ -21,7 +21,7 @@ size_t bft_effect_max(const struct ord_core_config *config) {
 }
 
 size_t bft_outbox_size(const struct ord_core_config *config) {
-    /* An ASK, what it is compared with, a RECALL; lists; three STATUS and a FETCH; a WITNESS for each vote of a list; headers of bodies and of relayed messages. */
+    /* An ASK, what it is compared with, a RECALL; lists; three STATUS and a FETCH; a WITNESS for each vote of a list; headers of bodies, or of relayed PRE-PREPAREs, and of relayed view changes. */
     return 2 * bft_ask_size(config) + bft_recall_size_max(config) + BFT_STATUS_SIZE +
            list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE +
            BFT_FETCH_SIZE_MAX + (size_t) BFT_ANSWER_SEQS_MAX * BFT_BODY_SIZE + BFT_STATUS_SIZE +

@@ -22,7 +22,7 @@ enum bft_type {
     BFT_NEW_VIEW = 6,
     BFT_FETCH = 7,        /* which bodies the sender lacks */
     BFT_BODY = 8,         /* one of them */
-    BFT_RELAY = 9,        /* somebody's VIEW-CHANGE or NEW-VIEW, passed on by a third */
+    BFT_RELAY = 9,        /* somebody's PRE-PREPARE, VIEW-CHANGE or NEW-VIEW, passed on by a third */
     BFT_WITNESS = 10,     /* bft/proof.h: what the primary said to the sender, for one who was told otherwise */
     BFT_EVIDENCE = 11,    /* likewise: two statements of one replica that contradict each other */
     BFT_ASK = 12,         /* bft/silence.h: what of my words do you know that I do not? */
@@ -95,6 +95,7 @@ enum bft_mood {
     BFT_CONTENT = 0,
     BFT_CHANGING = 1, /* it is not installed yet */
     BFT_SUSPECTS = 2, /* it wants another primary, and goes on until enough do */
+    BFT_SILENT = 3,   /* it takes no part, and wants no votes and batches */
 };
 
 struct bft_status {

@@ -13,6 +13,13 @@ struct ord_span bft_relayed(struct ord_span bytes) {
                                         : ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
 }
 
+void bft_relay(struct ord_core *core, ord_node_id to, struct ord_span bytes) {
+    uint8_t data[BFT_RELAY_SIZE];
+    struct ord_writer writer = ord_writer_of(data, sizeof(data));
+    bft_header_write(&writer, &core->config, BFT_RELAY, core->view, core->config.self);
+    bft_send_with(core, ord_replica_bit(to), bft_outbox_copy(core, data, sizeof(data)), bytes);
+}
+
 static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
     struct ord_span bytes = ord_span_of(kept->bytes, kept->size);
     if (author == core->config.self && !bft_speaks(core))
@@ -23,10 +30,7 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
         return;
     }
     ORD_MARK(NEWS_RELAYED);
-    uint8_t data[BFT_RELAY_SIZE];
-    struct ord_writer writer = ord_writer_of(data, sizeof(data));
-    bft_header_write(&writer, &core->config, BFT_RELAY, core->view, core->config.self);
-    bft_send_with(core, ord_replica_bit(to), bft_outbox_copy(core, data, sizeof(data)), bytes);
+    bft_relay(core, to, bytes);
 }
 
 void bft_answer_view(struct ord_core *core, const struct bft_status *status) {

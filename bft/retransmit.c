@@ -6,6 +6,8 @@
 
 #include "core/mark.h"
 
+enum { LEFT_OUT_INTERVALS = 2 }; /* of retransmit_ms, without a delivery */
+
 static bool somebody_is_ahead(const struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         if (core->peers[node].shown_seq > core->delivered_seq || core->peers[node].shown_view > core->view)
@@ -40,9 +42,10 @@ void bft_send_status(struct ord_core *core) {
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
                                 .stable_seq = core->stable_seq,
-                                .mood = core->changing     ? BFT_CHANGING
-                                        : core->suspecting ? BFT_SUSPECTS
-                                                           : BFT_CONTENT,
+                                .mood = core->changing      ? BFT_CHANGING
+                                        : !bft_speaks(core) ? BFT_SILENT
+                                        : core->suspecting  ? BFT_SUSPECTS
+                                                            : BFT_CONTENT,
                                 .changes = bft_changes_shown(core)};
     for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
         const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);
@@ -80,16 +83,32 @@ struct answer {
     struct bft_vote_list commits;
 };
 
+/*
+ * A primary may leave a backup out, and tell it nothing when it asks: what was decided here, and has not come there for a while, comes
+ * from the others, too. Without, only a checkpoint would bring it, and where liars attest to nobody there may be none for long.
+ */
+static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot, ord_node_id node) {
+    uint64_t since_ms = core->peers[node].delivered_ms;
+    return slot->seq <= core->delivered_seq &&
+           core->now_ms >= since_ms + LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
+}
+
 /* Adds what we have of this slot. False: the answer is full. */
 static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
                        const struct bft_slot *slot) {
     bool ours = slot->proposed && bft_primary(&core->config, slot->view) == core->config.self;
-    if (ours && !holds(status, slot->seq)) {
+    bool left_out = slot->proposed && !ours && is_left_out(core, slot, status->sender);
+    if ((ours || left_out) && !holds(status, slot->seq)) {
         if (answer->pre_prepare_count > 0 && answer->pre_prepare_bytes + slot->message_size > BFT_ANSWER_BYTES_MAX)
             return false;
         answer->pre_prepare_count++;
         answer->pre_prepare_bytes += slot->message_size;
-        bft_send(core, ord_replica_bit(status->sender), ord_span_of(slot->message, slot->message_size), true);
+        const struct ord_span message = ord_span_of(slot->message, slot->message_size);
+        ORD_MARK_IF(left_out, PRE_PREPARE_RELAYED);
+        if (ours)
+            bft_send(core, ord_replica_bit(status->sender), message, true);
+        else
+            bft_relay(core, status->sender, message);
     }
     struct bft_vote vote = {.seq = slot->seq, .digest = slot->digest};
     if (slot->own_prepare && !slot->prepare_due)
@@ -127,12 +146,16 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     struct bft_peer *peer = &core->peers[status->sender];
     peer->shown_view = status->view;
     peer->suspects = status->mood == BFT_SUSPECTS;
+    if (status->delivered_seq != peer->delivered_seq || peer->delivered_ms == 0) {
+        peer->delivered_seq = status->delivered_seq;
+        peer->delivered_ms = core->now_ms;
+    }
     bft_suspect_check(core);
     if (status->view < core->view || (status->view == core->view && status->mood == BFT_CHANGING)) {
         bft_answer_view(core, status);
         return ORD_OK;
     }
-    if (status->view > core->view || core->changing || !bft_speaks(core)) {
+    if (status->view > core->view || core->changing || !bft_speaks(core) || status->mood == BFT_SILENT) {
         ORD_MARK_IF(status->view > core->view, STATUS_OF_LATER_VIEW);
         core->messages_dropped++; /* our own STATUS will bring us there */
         return ORD_OK;

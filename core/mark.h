@@ -76,6 +76,7 @@
     X(RESTART_IN_LATER_VIEW, OFTEN, "restart in a view above 0")                                                       \
     X(RESTART_PROMISE, OFTEN, "restart: the VIEW-CHANGE is sent again")                                                \
     /* relay.c */                                                                                                      \
+    X(PRE_PREPARE_RELAYED, OFTEN, "who was left out gets a PRE-PREPARE from another than the primary")                 \
     X(NEWS_RELAYED, OFTEN, "another's VIEW-CHANGE or NEW-VIEW is passed on")                                           \
     X(NEWS_TOO_SOON, OFTEN, "a peer wants news of the view again too soon")                                            \
     X(NEWS_EVIDENCE_AGAIN, OFTEN, "evidence is given again to who stays in the view")                                  \

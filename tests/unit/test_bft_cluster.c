@@ -252,6 +252,31 @@ static void expect_progress(struct net *net, uint64_t more) {
 
 static struct net net_of_run; /* too large for a stack */
 
+static bool all_speak(const struct net *net) {
+    for (ord_node_id node = 0; node < net->count; node++) {
+        struct ord_status status;
+        if (is_liar(net, node))
+            continue;
+        if (net->hosts[node].core == NULL)
+            return false;
+        bft_pbft.status(net->hosts[node].core, &status);
+        if (status.asking || status.silent)
+            return false;
+    }
+    return true;
+}
+
+/* Who came late to a network that had begun without it is silent for a while (row V16): it is one of the f until then. */
+static void expect_voices(struct net *net) {
+    uint64_t deadline_ms = net->now_ms + 60000;
+    while (!all_speak(net) && net->now_ms < deadline_ms)
+        advance(net);
+    if (!all_speak(net))
+        describe(net);
+    if (!all_speak(net))
+        fail_msg("seed %" PRIu64 ": somebody is silent long after the network healed", net->seed);
+}
+
 static void run(uint64_t seed, enum liar liar) {
     struct net *net = &net_of_run;
     net_init(net, seed, liar);
@@ -259,6 +284,7 @@ static void run(uint64_t seed, enum liar liar) {
     while (net->now_ms < duration_ms && net->agreed_count + 200 < HOST_SEQ_MAX)
         advance(net);
     heal(net);
+    expect_voices(net);
     if (liar == NOBODY && chance(net, 50)) { /* f stay dead for a while, whoever they are: the others do without them */
         uint32_t faulty = (uint32_t) below(net, ord_bft_faulty_max(net->count) + 1);
         for (uint32_t i = 0; i < faulty; i++) {
