@@ -236,7 +236,7 @@ static void new_view__signs_its_entries_in_chunks(void **state) {
 }
 
 /* T5, T6: a VIEW-CHANGE comes from its sender, or within a RELAY from anybody; what a RELAY holds convinces by itself. */
-static void relay__holds_a_message_of_views_and_nothing_else(void **state) {
+static void relay__holds_a_proposal_or_a_message_of_views(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
     struct ord_core_config other = test_config(1);
@@ -247,7 +247,8 @@ static void relay__holds_a_message_of_views_and_nothing_else(void **state) {
     assert_err(authenticate(2, make_relay(&config, 3, make_view_change(&config, 2, 1, 0, NULL, 0))), ORD_ERR_FORBIDDEN);
     assert_err(authenticate(3, make_relay(&config, 3, ord_span_of(NULL, 0))), ORD_ERR_INVALID);
     assert_err(authenticate(3, make_relay(&config, 3, make_vote(&config, BFT_PREPARE, 2, 1, "x"))), ORD_ERR_INVALID);
-    assert_err(authenticate(3, make_relay(&config, 3, make_pre_prepare(&config, 0, 0, 1, "x"))), ORD_ERR_INVALID);
+    assert_err(authenticate(3, make_relay(&config, 3, make_pre_prepare(&config, 1, 0, 1, "x"))), ORD_ERR_FORBIDDEN);
+    assert_ok(authenticate(3, make_relay(&config, 3, make_pre_prepare(&config, 0, 0, 1, "x"))));
     assert_err(authenticate(3, make_relay(&config, 3, make_status(&config, 2, 0, 0, 0))), ORD_ERR_INVALID);
     static uint8_t bytes[1024];
     struct ord_span inner = make_relay(&config, 3, make_view_change(&config, 2, 1, 0, NULL, 0));
@@ -269,6 +270,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(view__near_the_end_of_numbers_is_refused_or_kept_whole),
     cmocka_unit_test(new_view__names_a_quorum_of_distinct_replicas),
     cmocka_unit_test(new_view__signs_its_entries_in_chunks),
-    cmocka_unit_test(relay__holds_a_message_of_views_and_nothing_else),
+    cmocka_unit_test(relay__holds_a_proposal_or_a_message_of_views),
 };
 TEST_CASES(cases);
