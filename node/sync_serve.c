@@ -10,7 +10,7 @@
 #include "node/sync.h"
 
 enum {
-    QUOTA_BYTES_PER_S = 64 << 20, /* that one asker gets */
+    QUOTA_BYTES_PER_S = 32 << 20, /* that one asker gets */
     REQUEST_BYTES_MIN = 64 << 10, /* what a request counts, however little it brings */
 };
 
