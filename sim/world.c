@@ -16,13 +16,7 @@
 #include "sim/liar.h"
 #include "sim/process.h"
 
-enum {
-    REST_EVERY_US = 50000,
-    NUDGE_EVERY_US = 5000000,
-    NUDGE_SILENT_US = 200000,
-    HURRY_AFTER_US = 30000000,
-    HURRY_EVERY_US = 400000
-};
+enum { REST_EVERY_US = 50000, NUDGE_EVERY_US = 5000000, NUDGE_SILENT_US = 200000 };
 
 void sim_fail(struct sim_world *world, const char *format, ...) {
     if (world->failed)
@@ -268,12 +262,8 @@ void sim_world_run(struct sim_world *world) {
         why = sim_check_rest(world);
         if (why == NULL)
             return;
-        /* Whom a liar leads past may be kept behind until the window is full: it must fill. */
-        bool hurry = world->plan.liar_count > 0 && world->now_us > world->plan.fault_end_us + HURRY_AFTER_US;
-        if (world->now_us >= nudge_us && (hurry || sim_clients_rest(world) == NULL)) {
-            nudge_us = world->now_us + (somebody_is_silent(world) ? NUDGE_SILENT_US
-                                        : hurry                   ? HURRY_EVERY_US
-                                                                  : NUDGE_EVERY_US);
+        if (world->now_us >= nudge_us && sim_clients_rest(world) == NULL) {
+            nudge_us = world->now_us + (somebody_is_silent(world) ? NUDGE_SILENT_US : NUDGE_EVERY_US);
             sim_clients_nudge(world);
         }
         if (world->now_us > limit_us)
