@@ -11,6 +11,7 @@
 #define RECORD_OPEN      "open"    /* the open block's entries: where each envelope stands in the consensus log */
 #define RECORD_TAIL      "tail"    /* envelopes of the open block that state transfer brought: they are in no log */
 #define RECORD_STABLE    "stable"  /* newest certificate with a strong quorum that is executed here */
+#define RECORD_TARGET    "target"  /* certificate of where a state transfer goes; of use only where one was cut off */
 #define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
 #define RECORD_POINTS    "points" /* where others may ask for the tail of: the stable checkpoint, the newest statement */
 

@@ -198,6 +198,23 @@ static enum ord_err recover_points(struct replica *replica) {
     return err;
 }
 
+/* A transfer that was cut off goes on to where it went; newer certificates move it as ever. */
+static enum ord_err recover_target(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    struct ledger_bytes bytes;
+    struct channel_certificate target;
+    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_TARGET);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
+    err = channel_certificate_decode(&target, ord_span_of(bytes.data, bytes.size));
+    free(bytes.data);
+    if (err == ORD_OK && (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq)) {
+        attest->stable = target;
+        attest->stable_settled = false;
+    }
+    return err;
+}
+
 /* The newest certificates and the own statement. */
 static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
@@ -212,6 +229,8 @@ static enum ord_err recover_attest(struct replica *replica) {
     } else if (err == ORD_ERR_NOT_FOUND) {
         err = ORD_OK;
     }
+    if (err == ORD_OK && replica->sync.between)
+        err = recover_target(replica);
     if (err != ORD_OK)
         return err;
     err = ledger_get_meta(replica->ledger, &bytes, RECORD_STATEMENT);
@@ -270,6 +289,8 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     if (err != ORD_OK || replica->fatal)
         return corrupt(why, why_size, "consensus records do not give a state",
                        err == ORD_OK ? replica->fatal_err : err);
+    if (replica->sync.between)
+        sync_wanted(replica, channel_applied_seq(replica->channel) + 1);
     replica->began_empty = count == 0 && channel_applied_seq(replica->channel) == 0;
     replica_note_silence(replica);
     replica->committed_height = channel_height(replica->channel);

@@ -218,8 +218,21 @@ static void piece_taken(struct replica *replica, size_t size) {
     sync->go_on = true;
 }
 
+/*
+ * Where it goes stays known over a restart: the core gets nothing until the transfer is over, and it may be the only one who was told, by
+ * a view change or an answer to its ASK.
+ */
+static void target_keep(struct replica *replica) {
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t size = channel_certificate_encode(bytes, &replica->sync.target);
+    enum ord_err err = ledger_put_meta(replica->ledger, RECORD_TARGET, ord_span_of(bytes, size));
+    if (err != ORD_OK)
+        replica_fail(replica, err, "writing a transfer's target");
+}
+
 static void piece_keep(struct replica *replica, const struct piece *piece) {
     const struct channel_sink sink = {.context = replica, .block = replica_block_sink};
+    target_keep(replica);
     replica->sync.between = true; /* from here to the tail the core delivers nothing */
     struct ord_span left = piece->blocks;
     struct ord_span block;

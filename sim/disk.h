@@ -14,6 +14,7 @@ enum sim_meta {
     SIM_META_APPLIED, /* seq that the channel state is at; bytes since the last point of attestation */
     SIM_META_OPEN,    /* the open block: count, entries, data */
     SIM_META_STABLE,  /* newest certificate with a strong quorum that is executed here */
+    SIM_META_TARGET,  /* certificate of where a state transfer goes; of use only where one was cut off */
     SIM_META_POINTS,  /* newest own statements, with what a tail needs */
     SIM_META_COUNT,
 };

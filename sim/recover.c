@@ -125,6 +125,12 @@ enum ord_err sim_recover(struct sim_process *process) {
         attest->low = attest->stable;
         attest->weak = attest->stable;
     }
+    if (err == ORD_OK && process->sync.between && disk->meta[SIM_META_TARGET] != NULL) {
+        struct channel_certificate target;
+        err = channel_certificate_decode(&target, sim_buffer_span(disk->meta[SIM_META_TARGET]));
+        if (err == ORD_OK && (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq))
+            attest->stable = target;
+    }
     if (err == ORD_OK && disk->meta[SIM_META_POINTS] != NULL)
         err = sim_points_decode(attest, sim_buffer_span(disk->meta[SIM_META_POINTS]));
     if (err == ORD_OK && attest->point_count > 0) {

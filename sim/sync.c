@@ -189,6 +189,9 @@ static enum ord_err piece_check(struct sim_process *process, const struct piece 
 static void piece_keep(struct sim_process *process, const struct piece *piece) {
     const struct channel_sink sink = {.context = process, .block = sim_process_block};
     process->sync.between = true; /* from here to the tail the core delivers nothing */
+    uint8_t target[CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t target_size = channel_certificate_encode(target, &process->sync.target);
+    sim_process_write(process, SIM_WRITE_META, SIM_META_TARGET, ord_span_of(target, target_size));
     struct ord_span left = piece->blocks;
     struct ord_span block;
     while (!process->ended && channel_batch_next(&block, &left) == ORD_OK) {

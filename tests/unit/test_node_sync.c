@@ -132,7 +132,7 @@ static void sync__a_request_has_a_price_even_when_it_brings_nothing(void **state
     (void) state;
     static struct node_world world;
     node_world_open(&world);
-    enum { REQUESTS = 3000, SIZE = 25, ANSWERED_MAX = (64 << 20) / (64 << 10) };
+    enum { REQUESTS = 3000, SIZE = 25, ANSWERED_MAX = (32 << 20) / (64 << 10) };
     static uint8_t bytes[REQUESTS * SIZE];
     for (size_t i = 0; i < REQUESTS; i++)
         memcpy(bytes + i * SIZE, request_of(i % 2 == 0 ? SYNC_BLOCKS : SYNC_TAIL, 5, 9, 10).data, SIZE);
@@ -241,6 +241,28 @@ static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **sta
     node_world_turn(&world, 0);
     assert_int_equal(channel_applied_seq(world.replica->channel), 20);
     assert_int_equal(world.replica->attest.stable.statement.seq, 20);
+    end(&world, &chain);
+}
+
+/* C6: nobody tells of it again, and the core, which knew, hears nothing before the transfer is over. */
+static void sync__goes_on_after_a_restart_where_only_the_core_knew_the_target(void **state) {
+    (void) state;
+    static struct node_world world;
+    static struct node_chain chain;
+    begin(&world, &chain);
+    ord_node_id source = node_chain_asked(&chain, NULL);
+    node_chain_send_piece(&chain, source, 1, 19);
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_height(world.replica->channel), 19);
+    world.asks = true; /* and nobody answers it */
+    restart(&world);
+    assert_false(sync_core_may_run(world.replica));
+    node_world_until(&world, somebody_is_asked, "asked for the tail");
+    source = node_chain_asked(&chain, NULL);
+    node_chain_send_tail(&chain, source, true);
+    node_world_turn(&world, 0);
+    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    assert_true(sync_core_may_run(world.replica));
     end(&world, &chain);
 }
 
@@ -422,6 +444,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__comes_to_the_certified_state),
     cmocka_unit_test(sync__goes_by_a_checkpoint_that_only_view_changes_tell_of),
+    cmocka_unit_test(sync__goes_on_after_a_restart_where_only_the_core_knew_the_target),
     cmocka_unit_test(sync__waits_for_the_tick_where_a_source_has_nothing),
     cmocka_unit_test(sync__replaces_a_source_that_lies),
     cmocka_unit_test(sync__takes_no_block_beyond_the_target),
