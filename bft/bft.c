@@ -247,7 +247,6 @@ static enum ord_err on_flush(struct ord_core *core) {
     }
     uint64_t view = core->view;
     bool changing = core->changing;
-    bft_rotate_check(core);
     if (core->next_view > core->view) {
         err = bft_change_view(core);
     } else if (core->look_again) {
@@ -269,7 +268,7 @@ static enum ord_err on_flush(struct ord_core *core) {
         return err;
     bft_fetch_check(core);
     bft_suspect_check(core);
-    bft_rotate_check(core); /* this turn's COMMITs may have been the last */
+    bft_rotate_check(core); /* not before this turn's COMMITs are out: they may be the last of the view */
     bft_wake(core);
     return ORD_OK;
 }

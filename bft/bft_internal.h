@@ -380,6 +380,8 @@ ord_replica_set bft_changes_shown(const struct ord_core *core);
 /* The view changes of these for the current view. */
 struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set);
 uint32_t bft_set_count(ord_replica_set set);
+/* f + 1 others are ahead with VIEW-CHANGEs: one of them is honest. To the smallest of their views. */
+void bft_join(struct ord_core *core);
 /* Is it time for a quorum's clock to run, or for the new primary to act? */
 void bft_quorum_check(struct ord_core *core);
 
@@ -398,8 +400,9 @@ ORD_MUST_USE enum ord_err bft_make_new_view(struct ord_core *core);
 ORD_MUST_USE enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes);
 /* FLUSH: installs a candidate whose view changes are here. */
 void bft_try_candidates(struct ord_core *core);
-/* Is this the view change of its sender that the NEW-VIEW which came for the current view names? */
-bool bft_is_named(const struct ord_core *core, ord_node_id sender, const struct ord_hash *digest, bool *names_sender);
+/* Is this the view change of its sender that the NEW-VIEW which came for `of_view`, where this replica is going, names? */
+bool bft_is_named(const struct ord_core *core, uint64_t of_view, ord_node_id sender, const struct ord_hash *digest,
+                  bool *names_sender);
 
 /* install.c */
 /* Does the NEW-VIEW of the installed view propose this seq again? */

@@ -111,6 +111,7 @@ enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span 
     if (seq > core->delivered_seq) {
         core->delivered_seq = seq;
         core->useful_seq = seq;
+        core->useless = 0;
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
         if (seq > core->proposed_seq)

@@ -159,7 +159,11 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
         adopt(core, slot, message.body);
         return ORD_OK;
     }
-    ORD_ASSERT(slot->state == BFT_SLOT_AWAITING);
+    if (slot->state != BFT_SLOT_AWAITING) { /* it was wanted for a view that this replica, silent since, did not make */
+        slot->wanted = false;
+        core->messages_dropped++;
+        return ORD_OK;
+    }
     if (!make_room(core, slot, message.body.size)) {
         core->messages_dropped++;
         return ORD_OK;

@@ -88,7 +88,8 @@ static uint64_t reach(const struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         seq = larger(seq, core->heard[node].statement.seq);
     uint64_t most = core->stable_seq + 2 * (uint64_t) core->config.window;
-    return seq < most ? seq : most;
+    seq = seq < most ? seq : most;
+    return seq < BFT_SEQ_MAX ? seq : BFT_SEQ_MAX;
 }
 
 enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {

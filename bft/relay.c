@@ -86,5 +86,7 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
         is_kept(&core->chosen[header.sender], header.view, bytes) || is_kept(&core->installed, header.view, bytes))
         return false;
     /* A later one of the same sender is here: only what a NEW-VIEW may name is of use. */
-    return header.type == BFT_NEW_VIEW || header.view == core->view || header.view > kept[header.sender].view;
+    bool followed = !bft_speaks(core) && core->candidates[bft_primary(&core->config, header.view)].view == header.view;
+    return header.type == BFT_NEW_VIEW || header.view == core->view || followed ||
+           header.view > kept[header.sender].view;
 }

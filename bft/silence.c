@@ -125,8 +125,9 @@ void bft_silence_tick(struct ord_core *core) {
 
 /* Goes on as START would have, or from where it was when it fell silent. */
 static void speak(struct ord_core *core) {
-    ORD_ASSERT(bft_speaks(core) && core->next_seq > core->delivered_seq);
+    ORD_ASSERT(bft_speaks(core));
     release(core);
+    core->next_seq = larger(core->next_seq, core->delivered_seq + 1);
     core->next_view = core->view;
     core->view_since_ms = core->now_ms; /* what waited meanwhile says nothing of the primary */
     core->progress_ms = core->now_ms;
@@ -146,6 +147,7 @@ static void speak(struct ord_core *core) {
     } else if (bft_primary(&core->config, core->view) == core->config.self) {
         bft_announce_leader(core);
     }
+    bft_join(core); /* they may have gone on meanwhile, and will not say so again */
     bft_send_status(core);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Who may have forgotten what it said is silent until it may speak again. TOCS'02, section 4.3.2 (estimation), adapted: a
- * replica asks the others at each start what they remember of it. Rule 24 of docs/protocol.md.
+ * replica asks the others at each start what they remember of it. Rule 26 of docs/protocol.md.
  *
  * ASK: what its sender holds of its own words. RECALL, to who asked: how far its sender has seen anybody go, and a statement
  * of the asker's that the ASK does not cover. Only the asker can have signed that, so nobody can silence an intact replica.

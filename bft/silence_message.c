@@ -73,7 +73,7 @@ enum ord_err bft_recall_decode(struct bft_recall *out, const struct ord_core_con
     out->statement = ord_read_span(&reader, smaller(left, BFT_SIGNED_VOTE_SIZE_MAX));
     if (ord_reader_finish(&reader) != ORD_OK || header.type != BFT_RECALL || out->stable_seq > BFT_SEQ_MAX ||
         (out->stable_seq == 0) != (out->certificate.size == 0) || out->reach_seq < out->stable_seq ||
-        out->reach_seq - out->stable_seq > 2 * (uint64_t) config->window)
+        out->reach_seq > BFT_SEQ_MAX || out->reach_seq - out->stable_seq > 2 * (uint64_t) config->window)
         return ORD_ERR_INVALID;
     return ORD_OK;
 }

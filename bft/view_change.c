@@ -31,7 +31,7 @@ ord_replica_set bft_changes_shown(const struct ord_core *core) {
     ord_replica_set shown = bft_changes_held(core);
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         bool names_sender;
-        bool here = bft_is_named(core, node, &core->changes[node].digest, &names_sender) ||
+        bool here = bft_is_named(core, core->view, node, &core->changes[node].digest, &names_sender) ||
                     core->named[node].view == core->view;
         if (names_sender)
             shown = here ? shown | ord_replica_bit(node) : shown & ~ord_replica_bit(node);
@@ -119,8 +119,7 @@ void bft_leave_view(struct ord_core *core) {
     }
 }
 
-/* f + 1 others are ahead: one of them is honest. To the smallest of their views. */
-static void join(struct ord_core *core) {
+void bft_join(struct ord_core *core) {
     uint32_t ahead = 0;
     uint64_t smallest = UINT64_MAX;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
@@ -160,7 +159,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->effects[core->effect_count - 1].leader.scheduled = scheduled;
     bft_persist(core, BFT_TABLE_VIEW_CHANGE, core->config.self, ord_span_of(made.bytes, made.size));
     bft_send(core, core->others, ord_span_of(made.bytes, made.size), true);
-    join(core); /* they may be further still */
+    bft_join(core); /* they may be further still */
     bft_quorum_check(core);
     return ORD_OK;
 }
@@ -192,8 +191,7 @@ static void keep(struct ord_core *core, struct bft_kept *kept, const struct bft_
 static bool take_named(struct ord_core *core, const struct bft_view_change *change, struct ord_span bytes) {
     bool names_sender;
     const struct bft_kept *kept = &core->changes[change->sender];
-    if (!core->changing || change->view != core->view ||
-        !bft_is_named(core, change->sender, &change->digest, &names_sender) ||
+    if (!bft_is_named(core, change->view, change->sender, &change->digest, &names_sender) ||
         (kept->view == change->view && ord_hash_equal(&kept->digest, &change->digest)))
         return false;
     ORD_MARK(CHANGE_NAMED_TAKEN);
@@ -226,7 +224,7 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
         return ORD_OK;
     }
     keep(core, kept, &change, bytes);
-    join(core);
+    bft_join(core);
     bft_quorum_check(core);
     return ORD_OK;
 }

@@ -96,9 +96,10 @@ enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
         bft_primary_contradicts(core, slot, &statement.digest, &proof);
         return ORD_OK;
     }
-    /* Of an earlier view: what a restart found on disk may lack the primary's signature. */
+    /* Of an earlier view: what a restart found on disk may lack the primary's signature. Once for each culprit. */
     const struct bft_statement ours = statement_of(core, slot);
-    if (bft_proof_verify(&slot->proof, &core->config, &ours, NULL))
+    if (!core->peers[statement.sender].accused && !core->evidence_given &&
+        bft_proof_verify(&slot->proof, &core->config, &ours, NULL))
         give_late(core, &ours, &slot->proof, &statement.digest, &proof);
     else
         core->messages_dropped++;

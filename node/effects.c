@@ -118,6 +118,8 @@ static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t
     replica->cut_height = 0;
     judge_drop(replica, UINT64_MAX);
     pool_leader_changed(&replica->pool);
+    if (leader != ORD_NO_NODE)
+        links_forgive(replica);
     struct ord_status core;
     replica->protocol->status(replica->core, &core);
     if (leader == ORD_NO_NODE && scheduled)

@@ -47,14 +47,21 @@ static void parcel_add(struct parcel *parcel, struct pool_entry *entry) {
     pool_set_state(&parcel->replica->pool, entry, entry->foreign ? POOL_PASSED : parcel->then);
 }
 
-static bool leads_somebody_else(const struct replica *replica) {
-    return replica->leader != replica->config.replica && replica->leader != ORD_NO_NODE;
+/*
+ * Who is to propose what is here; 0: we, or nobody yet. A primary that is silent has no leader (docs/protocol.md, rule 26): all others get
+ * it, and come to suspect it.
+ */
+static ord_replica_set takers(const struct replica *replica) {
+    if (replica->leader == ORD_NO_NODE)
+        return replica->shown_silent ? ~(ord_replica_set) 0 : 0;
+    return replica->leader == replica->config.replica ? 0 : ord_replica_bit(replica->leader);
 }
 
 void forward_fresh(struct replica *replica) {
-    if (!leads_somebody_else(replica) || replica->pool.ready.count == 0)
+    ord_replica_set to = takers(replica);
+    if (to == 0 || replica->pool.ready.count == 0)
         return;
-    struct parcel parcel = {.replica = replica, .to = ord_replica_bit(replica->leader), .then = POOL_SENT};
+    struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SENT};
     parcel_begin(&parcel);
     while (replica->pool.ready.head != NULL) {
         if (parcel_full(&parcel, replica->pool.ready.head)) {
@@ -77,11 +84,12 @@ static void forward_list(struct replica *replica, const struct pool_list *list, 
 }
 
 void forward_again(struct replica *replica) {
-    if (!leads_somebody_else(replica))
+    ord_replica_set to = takers(replica);
+    if (to == 0)
         return;
     uint64_t timeout_ms = replica->channel_config->request_timeout_ms;
     ord_replica_set all = ~(ord_replica_set) 0;
     forward_list(replica, &replica->pool.sent, all, timeout_ms / SOON_PART);
     forward_list(replica, &replica->pool.spread, all, timeout_ms);
-    forward_list(replica, &replica->pool.passed, ord_replica_bit(replica->leader), timeout_ms / PASSED_PART);
+    forward_list(replica, &replica->pool.passed, to, timeout_ms / PASSED_PART);
 }

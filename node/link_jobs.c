@@ -99,7 +99,8 @@ static void core_job_run(void *argument) {
 /*
  * The allowance: the signatures of certificates for a whole window, once in request_timeout_ms, for a view does not fail sooner; and
  * several at once, for a new primary or who relays, and since `cost` is an upper bound. A single message is never too large: it leaves
- * a debt, and the next one waits until that is paid.
+ * a debt, and the next one waits until that is paid. Debts end with a view change that came to something: honest replicas agreed on it,
+ * and with a scheduled rotation there may be many.
  */
 static bool afford(struct replica *replica, struct peer *peer, uint32_t cost) {
     uint64_t full = (uint64_t) replica->core_config.window * channel_strong_quorum(replica->channel_config);
@@ -115,6 +116,11 @@ static bool afford(struct replica *replica, struct peer *peer, uint32_t cost) {
         return false;
     peer->debt += cost;
     return true;
+}
+
+void links_forgive(struct replica *replica) {
+    for (uint32_t i = 0; i < replica->peer_count; i++)
+        replica->peers[i].debt = 0;
 }
 
 void link_core_received(struct replica *replica, struct frame *frame, struct ord_span bytes) {

@@ -504,6 +504,8 @@ void link_job_end(struct peer *peer, size_t job_bytes);
 /* It sent a signature that does not verify: ignore it for a while. Any thread. */
 void link_ignore(struct peer *peer);
 bool link_ignored(struct peer *peer, uint64_t now_ms);
+/* A view was installed: what its view changes cost is forgotten. */
+void links_forgive(struct replica *replica);
 void link_core_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
 
 /* sync.c */

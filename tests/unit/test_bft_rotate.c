@@ -99,8 +99,28 @@ static void rotation__is_due_after_a_restart(void **state) {
     assert_ok(host_start(&bench.host, bench.now_ms));
     assert_false(status_of(&bench).changing);
     turn_ends(&bench);
+    turn_ends(&bench);
     expect_view(&bench, 1, true);
     bench_close(&source);
+    bench_close(&bench);
+}
+
+/* Delivered before the turn ends, in which its own COMMIT is due: the others may need that for the last seq, and get it from nobody else. */
+static void rotation__waits_for_the_last_commit(void **state) {
+    (void) state;
+    struct bench bench;
+    rotating_open(&bench, 1, 1);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    vote(&bench, BFT_COMMIT, 0, 1, "a");
+    vote(&bench, BFT_COMMIT, 2, 1, "a");
+    vote(&bench, BFT_PREPARE, 2, 1, "a");
+    assert_int_equal(status_of(&bench).delivered_seq, 1);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
     bench_close(&bench);
 }
 
@@ -135,10 +155,8 @@ static void rotation__is_no_failed_view(void **state) {
 }
 
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(rotation__follows_the_last_seq_of_a_view),
-    cmocka_unit_test(rotation__stops_the_primary),
-    cmocka_unit_test(rotation__counts_from_what_is_proposed_again),
-    cmocka_unit_test(rotation__is_due_after_a_restart),
-    cmocka_unit_test(rotation__is_no_failed_view),
+    cmocka_unit_test(rotation__follows_the_last_seq_of_a_view),     cmocka_unit_test(rotation__stops_the_primary),
+    cmocka_unit_test(rotation__counts_from_what_is_proposed_again), cmocka_unit_test(rotation__is_due_after_a_restart),
+    cmocka_unit_test(rotation__waits_for_the_last_commit),          cmocka_unit_test(rotation__is_no_failed_view),
 };
 TEST_CASES(cases);

@@ -503,6 +503,58 @@ static void silence__follows_to_a_view_that_rests_on_its_own_word(void **state) 
     bench_close(&bench);
 }
 
+/* A liar that shows this one a view change far ahead, and is one of those that the others' view rests on, keeps it from nothing. */
+static void silence__follows_past_a_view_change_far_ahead(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    restart(&bench);
+    const struct statement own = {.type = BFT_PREPARE, .sender = 2, .seq = 2, .batch = "b"};
+    assert_ok(recall(&bench, 0, 0, 2, &own));
+    assert_ok(recall(&bench, 1, 0, 2, NULL));
+    assert_true(status_of(&bench).silent);
+    assert_ok(receive(&bench, 3, make_view_change(&bench.config, 3, 1000, 0, NULL, 0)));
+    struct ord_span lied = changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
+    change(&bench, &changes, 0, 1, 0, NULL, 0);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    assert_false(bft_pbft.wants(bench.host.core, make_relay(&bench.config, 0, lied)));
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 0);
+    assert_true(bft_pbft.wants(bench.host.core, make_relay(&bench.config, 0, lied)));
+    assert_ok(receive(&bench, 0, make_relay(&bench.config, 0, lied)));
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_false(status_of(&bench).changing);
+    assert_int_equal(words_sent(&bench), 0);
+    bench_close(&bench);
+}
+
+/* Who was ahead when it began to ask does not say so again. */
+static void asking__remembers_who_has_gone_on(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    restart(&bench);
+    change(&bench, &changes, 0, 3, 0, NULL, 0);
+    change(&bench, &changes, 3, 3, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 0);
+    assert_ok(recall(&bench, 0, 0, 1, NULL));
+    assert_ok(recall(&bench, 1, 0, 1, NULL));
+    assert_true(speaks(&bench));
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 3);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
+    bench_close(&bench);
+}
+
 /* It led view 1 and forgot it: its own NEW-VIEW comes from the others, and it does not lead there. */
 static void silence__of_a_primary(void **state) {
     (void) state;
@@ -749,6 +801,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__survives_a_restart),
     cmocka_unit_test(silence__cannot_be_drawn_out),
     cmocka_unit_test(silence__follows_to_a_view_that_rests_on_its_own_word),
+    cmocka_unit_test(silence__follows_past_a_view_change_far_ahead),
+    cmocka_unit_test(asking__remembers_who_has_gone_on),
     cmocka_unit_test(silence__of_a_primary),
     cmocka_unit_test(intact__primary_that_is_behind_what_it_proposed_again),
     cmocka_unit_test(silence__lasts_until_its_view_is_there),
