@@ -16,24 +16,24 @@
 
 enum { RESEND_MS = 1000 };
 
-/* The points whose tails must still be found after a restart: the newest stable checkpoint's, and the newest of all. */
-static void write_points(struct replica *replica) {
-    const struct attest *attest = &replica->attest;
-    const struct attest_point *stable =
-        attest->stable.count == 0 ? NULL : attest_find(replica, attest->stable.statement.seq);
-    if (attest->history_count == 0)
-        return;
-    const struct attest_point *newest = &attest->history[(attest->history_count - 1) % ATTEST_HISTORY];
-    struct attest_point points[RECORD_POINTS_MAX];
-    uint32_t count = 0;
-    if (stable != NULL && stable != newest)
-        points[count++] = *stable;
-    points[count++] = *newest;
-    uint8_t record[RECORD_POINTS_MAX * RECORD_POINT_SIZE];
-    size_t size = record_points_encode(record, points, count);
-    enum ord_err err = ledger_put_meta(replica->ledger, RECORD_POINTS, ord_span_of(record, size));
-    if (err != ORD_OK)
-        replica_fail(replica, err, "writing the points of attestation");
+/*
+ * Every point from the newest stable checkpoint on must be found again, restarts included: whichever of them becomes stable next,
+ * who is behind asks those who executed it for its tail, and nobody else has it. They all lie within a window.
+ */
+static uint32_t slot_of(const struct replica *replica, uint64_t seq) {
+    return (uint32_t) (seq % record_point_slots(replica->channel_config->window));
+}
+
+void attest_keep(struct replica *replica, const struct attest_point *point) {
+    replica->attest.history[slot_of(replica, point->statement.seq)] = *point;
+}
+
+static enum ord_err write_point(struct replica *replica, const struct attest_point *point) {
+    char name[RECORD_POINT_NAME_SIZE];
+    uint8_t record[RECORD_POINT_SIZE];
+    record_point_name(name, slot_of(replica, point->statement.seq));
+    record_point_encode(record, point);
+    return ledger_put_meta(replica->ledger, name, ord_span_of(record, sizeof(record)));
 }
 
 /* In the turn that executed `seq`. */
@@ -54,29 +54,21 @@ void attest_at(struct replica *replica, uint64_t seq) {
     attest->pending[attest->pending_count++] = statement;
     struct channel_open_block open;
     channel_open(replica->channel, &open);
-    struct attest_point *point = &attest->history[attest->history_count++ % ATTEST_HISTORY];
-    *point = (struct attest_point) {.statement = statement, .tail_size = open.data.size};
-    channel_clients_root(replica->channel, &point->clients_root);
+    struct attest_point point = {.statement = statement, .tail_size = open.data.size};
+    channel_clients_root(replica->channel, &point.clients_root);
+    attest_keep(replica, &point);
     uint8_t record[RECORD_STATEMENT_SIZE];
     record_statement_encode(record, &statement);
     enum ord_err err = ledger_put_meta(replica->ledger, RECORD_STATEMENT, ord_span_of(record, sizeof(record)));
+    if (err == ORD_OK)
+        err = write_point(replica, &point);
     if (err != ORD_OK)
         replica_fail(replica, err, "writing a statement");
-    else
-        write_points(replica);
 }
 
 const struct attest_point *attest_find(const struct replica *replica, uint64_t seq) {
-    const struct attest *attest = &replica->attest;
-    uint64_t count = attest->history_count < ATTEST_HISTORY ? attest->history_count : ATTEST_HISTORY;
-    for (uint64_t i = 1; i <= count; i++) {
-        const struct attest_point *own = &attest->history[(attest->history_count - i) % ATTEST_HISTORY];
-        if (own->statement.seq == seq)
-            return own;
-        if (own->statement.seq < seq)
-            break;
-    }
-    return NULL;
+    const struct attest_point *own = &replica->attest.history[slot_of(replica, seq)];
+    return seq != 0 && own->statement.seq == seq ? own : NULL;
 }
 
 /* An honest replica that differs from f + 1 others has lost its state: it stops before it does harm (row C1). */
@@ -157,7 +149,6 @@ void attest_settle(struct replica *replica) {
         replica_fail(replica, err, "writing the stable checkpoint");
         return;
     }
-    write_points(replica);
     channel_collector_prune(attest->collector, seq);
     truncate_log(replica);
 }

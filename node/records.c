@@ -94,30 +94,31 @@ enum ord_err record_statement_decode(struct channel_statement *out, struct ord_s
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
-size_t record_points_encode(uint8_t out[RECORD_POINTS_MAX * RECORD_POINT_SIZE], const struct attest_point *points,
-                            uint32_t count) {
-    struct ord_writer writer = ord_writer_of(out, (size_t) count * RECORD_POINT_SIZE);
-    for (uint32_t i = 0; i < count; i++) {
-        write_statement(&writer, &points[i].statement);
-        ord_write_u64(&writer, points[i].tail_size);
-        ord_write_hash(&writer, &points[i].clients_root);
-    }
-    return writer.size;
+uint32_t record_point_slots(uint32_t window) {
+    ORD_ASSERT(window < RECORD_POINT_SLOTS_MAX);
+    return window + 1;
 }
 
-enum ord_err record_points_decode(struct attest_point out[RECORD_POINTS_MAX], uint32_t *count, struct ord_span bytes) {
+void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot) {
+    ORD_ASSERT(slot < RECORD_POINT_SLOTS_MAX);
+    memcpy(out, "point.00000", sizeof("point.00000"));
+    for (char *digit = out + 10; slot > 0; slot /= 10)
+        *digit-- = (char) ('0' + slot % 10);
+}
+
+void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point) {
+    struct ord_writer writer = ord_writer_of(out, RECORD_POINT_SIZE);
+    write_statement(&writer, &point->statement);
+    ord_write_u64(&writer, point->tail_size);
+    ord_write_hash(&writer, &point->clients_root);
+}
+
+enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
-    if (bytes.size == 0 || bytes.size > RECORD_POINTS_MAX * RECORD_POINT_SIZE || bytes.size % RECORD_POINT_SIZE != 0)
-        return ORD_ERR_CORRUPT;
-    *count = (uint32_t) (bytes.size / RECORD_POINT_SIZE);
-    for (uint32_t i = 0; i < *count; i++) {
-        read_statement(&out[i].statement, &reader);
-        out[i].tail_size = ord_read_u64(&reader);
-        ord_read_hash(&reader, &out[i].clients_root);
-        if (i > 0 && out[i].statement.seq <= out[i - 1].statement.seq)
-            return ORD_ERR_CORRUPT;
-    }
-    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
+    read_statement(&out->statement, &reader);
+    out->tail_size = ord_read_u64(&reader);
+    ord_read_hash(&reader, &out->clients_root);
+    return ord_reader_finish(&reader) == ORD_OK && out->statement.seq > 0 ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
 /* In a large channel fewer for each, so that one liar cannot use up what there is for the others. */

@@ -13,7 +13,6 @@
 #define RECORD_STABLE    "stable"  /* newest certificate with a strong quorum that is executed here */
 #define RECORD_TARGET    "target"  /* certificate of where a state transfer goes; of use only where one was cut off */
 #define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
-#define RECORD_POINTS    "points" /* where others may ask for the tail of: the stable checkpoint, the newest statement */
 
 /* Evidence, "evidence.CC.SS": the SS-th piece against replica CC. So many against one, and never more than 256 in all. */
 #define RECORD_EVIDENCE_SIZE  16
@@ -58,13 +57,17 @@ struct attest_point {
     struct ord_hash clients_root;
 };
 
-/* At most two, seqs rising. Per point: statement, tail size u64, root over the client table. */
-#define RECORD_POINTS_MAX 2
-#define RECORD_POINT_SIZE (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE)
-size_t record_points_encode(uint8_t out[RECORD_POINTS_MAX * RECORD_POINT_SIZE], const struct attest_point *points,
-                            uint32_t count);
-ORD_MUST_USE enum ord_err record_points_decode(struct attest_point out[RECORD_POINTS_MAX], uint32_t *count,
-                                               struct ord_span bytes);
+/* "point.SSSSS": the newest point whose seq modulo record_point_slots is SSSSS. Statement, tail size u64, root over the client table. */
+#define RECORD_POINT_NAME_SIZE 12
+#define RECORD_POINT_SIZE      (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE)
+#define RECORD_POINT_SLOTS_MAX 65537u
+/* Enough for the checkpoint where the core's log begins and all that a window (<= 65536) lets be executed after it. */
+uint32_t record_point_slots(uint32_t window);
+/* slot < RECORD_POINT_SLOTS_MAX. */
+void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot);
+void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point);
+/* CORRUPT also for seq 0, which has no point. */
+ORD_MUST_USE enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes);
 
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement);
 ORD_MUST_USE enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes);

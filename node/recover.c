@@ -176,26 +176,42 @@ enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size
     return ORD_OK;
 }
 
-/* What others may ask for the tail of, with how much of the open block there was at each. */
-static enum ord_err recover_points(struct replica *replica) {
-    struct attest *attest = &replica->attest;
-    const struct channel_statement *newest = &attest->pending[0];
+/* A point that this replica executed before; NOT_FOUND: none in this slot. */
+static enum ord_err recover_point(struct replica *replica, uint32_t slot, const struct channel_statement *newest) {
+    char name[RECORD_POINT_NAME_SIZE];
+    struct attest_point point;
     struct ledger_bytes bytes;
-    uint32_t count = 0;
-    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, RECORD_POINTS);
-    if (err == ORD_ERR_NOT_FOUND) { /* of a version that did not keep it */
-        attest->history[attest->history_count++] =
-            (struct attest_point) {.statement = *newest, .tail_size = UINT64_MAX};
-        return ORD_OK;
-    }
+    record_point_name(name, slot);
+    enum ord_err err = ledger_get_meta(replica->ledger, &bytes, name);
     if (err != ORD_OK)
         return err;
-    err = record_points_decode(attest->history, &count, ord_span_of(bytes.data, bytes.size));
+    err = record_point_decode(&point, ord_span_of(bytes.data, bytes.size));
     free(bytes.data);
-    attest->history_count = count;
-    if (err == ORD_OK && !channel_statement_equal(&attest->history[count - 1].statement, newest))
-        err = ORD_ERR_CORRUPT;
-    return err;
+    if (err != ORD_OK)
+        return err;
+    uint64_t seq = point.statement.seq;
+    if (seq > newest->seq || seq % record_point_slots(replica->channel_config->window) != slot)
+        return ORD_ERR_CORRUPT;
+    attest_keep(replica, &point);
+    return ORD_OK;
+}
+
+/* What others may ask for the tail of, with how much of the open block there was at each. */
+static enum ord_err recover_points(struct replica *replica, const struct channel_statement *newest) {
+    bool any = false;
+    for (uint32_t slot = 0; slot < record_point_slots(replica->channel_config->window); slot++) {
+        enum ord_err err = recover_point(replica, slot, newest);
+        if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
+            return err;
+        any = any || err == ORD_OK;
+    }
+    if (!any) { /* of a version that did not keep them */
+        const struct attest_point point = {.statement = *newest, .tail_size = UINT64_MAX};
+        attest_keep(replica, &point);
+        return ORD_OK;
+    }
+    const struct attest_point *own = attest_find(replica, newest->seq);
+    return own != NULL && channel_statement_equal(&own->statement, newest) ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
 /* A transfer that was cut off goes on to where it went; newer certificates move it as ever. */
@@ -240,7 +256,7 @@ static enum ord_err recover_attest(struct replica *replica) {
     free(bytes.data);
     if (err == ORD_OK) {
         attest->pending_count = 1; /* signed again in the first turn: the same statement, the same signature */
-        err = recover_points(replica);
+        err = recover_points(replica, &attest->pending[0]);
     }
     return err;
 }

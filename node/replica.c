@@ -194,8 +194,10 @@ static enum ord_err make_core(struct replica *replica) {
     replica->core_memory = malloc(size);
     replica->channel_memory_size = channel_memory_size(config);
     replica->channel_memory = malloc(replica->channel_memory_size);
+    replica->attest.history = calloc(record_point_slots(config->window), sizeof(*replica->attest.history));
     void *collector = malloc(channel_collector_size(config->replica_count));
-    if (replica->core_memory == NULL || replica->channel_memory == NULL || collector == NULL) {
+    if (replica->core_memory == NULL || replica->channel_memory == NULL || replica->attest.history == NULL ||
+        collector == NULL) {
         free(collector);
         return ORD_ERR_NO_MEMORY;
     }
@@ -410,6 +412,7 @@ void replica_destroy(struct replica *replica) {
     if (replica->tls_key != NULL)
         crypto_wipe(replica->tls_key, CRYPTO_PEM_MAX);
     free(replica->attest.collector);
+    free(replica->attest.history);
     free(replica->core_memory);
     free(replica->channel_memory);
     free(replica->channel_config);

@@ -230,16 +230,13 @@ struct judgement {
 
 /* ---- attestations ---- */
 
-#define ATTEST_HISTORY 256 /* own statements that are kept to compare with */
-
 struct attest {
     struct channel_collector *collector;
     struct channel_statement pending[64]; /* of this turn, to be signed after the commit */
     uint32_t pending_count;
     struct channel_attestation newest; /* own; signer ORD_NO_NODE: none */
     uint64_t newest_sent_ms;
-    struct attest_point history[ATTEST_HISTORY]; /* by count */
-    uint64_t history_count;
+    struct attest_point *history;      /* own points, by seq modulo record_point_slots; seq 0: none */
     struct channel_certificate stable; /* newest with a strong quorum; count 0: none */
     bool stable_settled;               /* executed here: blocks below it are certified */
     struct channel_certificate low; /* of the checkpoint where the core's log will be truncated next; count 0: none */
@@ -460,6 +457,7 @@ void judge_deinit(struct replica *replica);
 void attest_at(struct replica *replica, uint64_t seq);
 /* Own statement at `seq`; NULL: none that is remembered. */
 const struct attest_point *attest_find(const struct replica *replica, uint64_t seq);
+void attest_keep(struct replica *replica, const struct attest_point *point);
 void attest_sign(struct replica *replica);
 /* When a stable checkpoint that was ahead of us has been executed meanwhile. */
 void attest_settle(struct replica *replica);

@@ -10,6 +10,38 @@
 
 enum { RESEND_MS = 1000, POINT_SIZE = CHANNEL_STATEMENT_SIZE + 8 + ORD_HASH_SIZE };
 
+/* Whichever point from the newest stable checkpoint on becomes stable next, its tail must be found; they lie within a window. */
+static size_t slot_of(const struct sim_process *process, uint64_t seq) {
+    ORD_ASSERT(process->core_config.window < SIM_POINTS);
+    return (size_t) (seq % (process->core_config.window + 1));
+}
+
+static void point_encode(uint8_t out[POINT_SIZE], const struct sim_point *point) {
+    struct ord_writer writer = ord_writer_of(out, POINT_SIZE);
+    const struct channel_statement *statement = &point->statement;
+    ord_write_u64(&writer, statement->epoch);
+    ord_write_u64(&writer, statement->seq);
+    ord_write_u64(&writer, statement->height);
+    ord_write_hash(&writer, &statement->header_hash);
+    ord_write_hash(&writer, &statement->state_digest);
+    ord_write_u64(&writer, point->tail_size);
+    ord_write_hash(&writer, &point->clients_root);
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
+}
+
+static enum ord_err point_decode(struct sim_point *out, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    struct channel_statement *statement = &out->statement;
+    statement->epoch = ord_read_u64(&reader);
+    statement->seq = ord_read_u64(&reader);
+    statement->height = ord_read_u64(&reader);
+    ord_read_hash(&reader, &statement->header_hash);
+    ord_read_hash(&reader, &statement->state_digest);
+    out->tail_size = ord_read_u64(&reader);
+    ord_read_hash(&reader, &out->clients_root);
+    return ord_reader_finish(&reader);
+}
+
 void sim_attest_at(struct sim_process *process, uint64_t seq) {
     struct sim_attest *attest = &process->attest;
     struct channel_statement statement = {.epoch = process->core_config.epoch,
@@ -25,58 +57,39 @@ void sim_attest_at(struct sim_process *process, uint64_t seq) {
     attest->pending[attest->pending_count++] = statement;
     struct channel_open_block open;
     channel_open(process->channel, &open);
-    struct sim_point *point = &attest->points[attest->point_count++ % SIM_POINTS];
+    size_t slot = slot_of(process, seq);
+    struct sim_point *point = &attest->points[slot];
     *point = (struct sim_point) {.statement = statement, .tail_size = open.data.size};
     channel_clients_root(process->channel, &point->clients_root);
+    uint8_t record[POINT_SIZE];
+    point_encode(record, point);
+    sim_process_write(process, SIM_WRITE_POINT, slot, ord_span_of(record, sizeof(record)));
     process->state_changed = true;
 }
 
 const struct sim_point *sim_attest_find(const struct sim_process *process, uint64_t seq) {
-    const struct sim_attest *attest = &process->attest;
-    for (uint64_t i = 1; i <= attest->point_count && i <= SIM_POINTS; i++) {
-        const struct sim_point *point = &attest->points[(attest->point_count - i) % SIM_POINTS];
-        if (point->statement.seq == seq)
-            return point;
-    }
-    return NULL;
+    const struct sim_point *point = &process->attest.points[slot_of(process, seq)];
+    return seq != 0 && point->statement.seq == seq ? point : NULL;
 }
 
-static void statement_write(struct ord_writer *writer, const struct channel_statement *statement) {
-    ord_write_u64(writer, statement->epoch);
-    ord_write_u64(writer, statement->seq);
-    ord_write_u64(writer, statement->height);
-    ord_write_hash(writer, &statement->header_hash);
-    ord_write_hash(writer, &statement->state_digest);
-}
-
-/* Oldest first; `out` has SIM_POINTS_KEPT * 160 bytes. */
-size_t sim_points_encode(const struct sim_attest *attest, uint8_t *out) {
-    struct ord_writer writer = ord_writer_of(out, SIM_POINTS_KEPT * POINT_SIZE);
-    uint64_t first = attest->point_count > SIM_POINTS_KEPT ? attest->point_count - SIM_POINTS_KEPT : 0;
-    for (uint64_t i = first; i < attest->point_count; i++) {
-        const struct sim_point *point = &attest->points[i % SIM_POINTS];
-        statement_write(&writer, &point->statement);
-        ord_write_u64(&writer, point->tail_size);
-        ord_write_hash(&writer, &point->clients_root);
+enum ord_err sim_attest_recover(struct sim_process *process) {
+    const struct sim_list *points = &process->replica->disk.points;
+    struct sim_attest *attest = &process->attest;
+    for (size_t slot = 0; slot < points->count; slot++) {
+        struct sim_point point;
+        if (points->items[slot] == NULL)
+            continue;
+        enum ord_err err = point_decode(&point, sim_buffer_span(points->items[slot]));
+        if (err != ORD_OK)
+            return err;
+        if (slot_of(process, point.statement.seq) != slot)
+            return ORD_ERR_CORRUPT;
+        attest->points[slot] = point;
+        if (attest->pending_count == 0 || point.statement.seq > attest->pending[0].seq)
+            attest->pending[0] = point.statement; /* the newest is signed again in the first turn: the same statement */
+        attest->pending_count = 1;
     }
-    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    return writer.size;
-}
-
-enum ord_err sim_points_decode(struct sim_attest *attest, struct ord_span bytes) {
-    struct ord_reader reader = ord_reader_of(bytes);
-    while (ord_reader_left(&reader) > 0 && !reader.failed) {
-        struct sim_point *point = &attest->points[attest->point_count++ % SIM_POINTS];
-        struct channel_statement *statement = &point->statement;
-        statement->epoch = ord_read_u64(&reader);
-        statement->seq = ord_read_u64(&reader);
-        statement->height = ord_read_u64(&reader);
-        ord_read_hash(&reader, &statement->header_hash);
-        ord_read_hash(&reader, &statement->state_digest);
-        point->tail_size = ord_read_u64(&reader);
-        ord_read_hash(&reader, &point->clients_root);
-    }
-    return ord_reader_finish(&reader);
+    return ORD_OK;
 }
 
 /* Row C1: a replica that differs from f + 1 others stops. */

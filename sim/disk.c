@@ -99,6 +99,9 @@ void sim_disk_commit(struct sim_disk *disk, struct sim_writes *writes) {
         case SIM_WRITE_CLIENT:
             list_put(&disk->clients, write->key, write->buffer);
             break;
+        case SIM_WRITE_POINT:
+            list_put(&disk->points, write->key, write->buffer);
+            break;
         case SIM_WRITE_META:
             sim_buffer_release(disk->meta[write->key]);
             disk->meta[write->key] = write->buffer;
@@ -121,6 +124,7 @@ void sim_disk_copy(struct sim_disk *out, const struct sim_disk *disk) {
     list_copy(&out->blocks, &disk->blocks);
     list_copy(&out->certificates, &disk->certificates);
     list_copy(&out->clients, &disk->clients);
+    list_copy(&out->points, &disk->points);
     for (size_t i = 0; i < SIM_META_COUNT; i++)
         out->meta[i] = sim_buffer_hold(disk->meta[i]);
 }
@@ -140,6 +144,7 @@ void sim_disk_wipe(struct sim_disk *disk) {
     list_wipe(&disk->blocks);
     list_wipe(&disk->certificates);
     list_wipe(&disk->clients);
+    list_wipe(&disk->points);
     for (size_t i = 0; i < SIM_META_COUNT; i++)
         sim_buffer_release(disk->meta[i]);
     *disk = (struct sim_disk) {0};

@@ -15,7 +15,6 @@ enum sim_meta {
     SIM_META_OPEN,    /* the open block: count, entries, data */
     SIM_META_STABLE,  /* newest certificate with a strong quorum that is executed here */
     SIM_META_TARGET,  /* certificate of where a state transfer goes; of use only where one was cut off */
-    SIM_META_POINTS,  /* newest own statements, with what a tail needs */
     SIM_META_COUNT,
 };
 
@@ -25,13 +24,14 @@ enum sim_write_kind {
     SIM_WRITE_BLOCK,
     SIM_WRITE_CERTIFICATE,
     SIM_WRITE_CLIENT,
+    SIM_WRITE_POINT,
     SIM_WRITE_META
 };
 
 struct sim_write {
     enum sim_write_kind kind;
     uint8_t table;
-    uint64_t key; /* of a record; height; client index; enum sim_meta */
+    uint64_t key; /* of a record; height; client index; slot of a point; enum sim_meta */
     struct sim_buffer *buffer;
 };
 
@@ -64,6 +64,7 @@ struct sim_disk {
     struct sim_list blocks;       /* height - 1; header, then data */
     struct sim_list certificates; /* height - 1; NULL: none for this very height */
     struct sim_list clients;
+    struct sim_list points; /* own statements, with what a tail needs; NULL: none in this slot */
     struct sim_buffer *meta[SIM_META_COUNT];
 };
 

@@ -20,8 +20,7 @@
 #define SIM_WAITS_MAX     256 /* clients that want a receipt */
 #define SIM_INBOX_MAX     256 /* frames of one peer that wait for the loop */
 #define SIM_JUDGEMENT_MAX 256
-#define SIM_POINTS        64 /* own statements that are remembered; the newest SIM_POINTS_KEPT on disk */
-#define SIM_POINTS_KEPT   8
+#define SIM_POINTS        257 /* own statements that are kept: more than the largest window */
 
 struct sim_pooled {
     uint32_t client_index; /* UINT32_MAX: a registration */
@@ -69,12 +68,11 @@ struct sim_attest {
     uint32_t pending_count;
     struct channel_attestation newest; /* own; signer ORD_NO_NODE: none */
     uint64_t newest_sent_ms;
-    struct sim_point points[SIM_POINTS]; /* ring by count */
-    uint64_t point_count;
-    struct channel_certificate stable; /* newest with a strong quorum; count 0: none */
-    bool stable_settled;               /* executed here */
-    struct channel_certificate low;    /* where the core's log will be cut next; count 0: none */
-    struct channel_certificate weak;   /* newest that we executed; count 0: none */
+    struct sim_point points[SIM_POINTS]; /* by seq modulo the window + 1, as the node's; seq 0: none */
+    struct channel_certificate stable;   /* newest with a strong quorum; count 0: none */
+    bool stable_settled;                 /* executed here */
+    struct channel_certificate low;      /* where the core's log will be cut next; count 0: none */
+    struct channel_certificate weak;     /* newest that we executed; count 0: none */
     uint64_t peer_seqs[ORD_REPLICA_MAX];
 };
 
@@ -214,8 +212,8 @@ void sim_attest_certificate_received(struct sim_process *process, struct ord_spa
 /* The core shows a stable checkpoint that is ahead of us; empty: it shows none. */
 void sim_attest_shown(struct sim_process *process, struct ord_span bytes);
 const struct sim_point *sim_attest_find(const struct sim_process *process, uint64_t seq);
-size_t sim_points_encode(const struct sim_attest *attest, uint8_t *out);
-ORD_MUST_USE enum ord_err sim_points_decode(struct sim_attest *attest, struct ord_span bytes);
+/* What it attested in earlier lives; the newest is pending then. */
+ORD_MUST_USE enum ord_err sim_attest_recover(struct sim_process *process);
 
 /* sync.c */
 void sim_sync_wanted(struct sim_process *process, uint64_t seq, struct ord_span certificate);

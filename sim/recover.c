@@ -7,7 +7,7 @@
 #include "core/codec.h"
 #include "sim/process.h"
 
-enum { ENTRY_SIZE = 4 + 4 + 8 + 8, POINT_BYTES = 256 };
+enum { ENTRY_SIZE = 4 + 4 + 8 + 8 };
 
 void sim_index_block(struct sim_process *process, uint64_t height, struct ord_span data) {
     struct ord_span bytes;
@@ -57,9 +57,6 @@ void sim_state_write(struct sim_process *process) {
     channel_clients_clean(process->channel);
     write_applied(process);
     write_open(process);
-    uint8_t points[SIM_POINTS_KEPT * POINT_BYTES];
-    sim_process_write(process, SIM_WRITE_META, SIM_META_POINTS,
-                      ord_span_of(points, sim_points_encode(&process->attest, points)));
     process->state_changed = false;
 }
 
@@ -131,12 +128,7 @@ enum ord_err sim_recover(struct sim_process *process) {
         if (err == ORD_OK && (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq))
             attest->stable = target;
     }
-    if (err == ORD_OK && disk->meta[SIM_META_POINTS] != NULL)
-        err = sim_points_decode(attest, sim_buffer_span(disk->meta[SIM_META_POINTS]));
-    if (err == ORD_OK && attest->point_count > 0) {
-        /* Signed again in the first turn: the same statement. */
-        attest->pending[0] = attest->points[(attest->point_count - 1) % SIM_POINTS].statement;
-        attest->pending_count = 1;
-    }
+    if (err == ORD_OK)
+        err = sim_attest_recover(process);
     return err == ORD_OK ? sim_process_core_start(process) : err;
 }

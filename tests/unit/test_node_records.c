@@ -53,33 +53,31 @@ static void records__statement_and_tail_round_trip(void **state) {
     assert_err(record_tail_decode(&height, &count, &data, ord_span_of(tail, 11)), ORD_ERR_CORRUPT);
 }
 
-static void records__points_round_trip_in_rising_order(void **state) {
+static void records__point_round_trip(void **state) {
     (void) state;
-    struct attest_point points[RECORD_POINTS_MAX] = {
-        {.statement = {.epoch = 1, .seq = 20, .height = 3}, .tail_size = 0},
-        {.statement = {.epoch = 1, .seq = 21, .height = 3}, .tail_size = (uint64_t) 1 << 40},
-    };
-    memset(points[0].clients_root.bytes, 6, 32);
-    memset(points[1].statement.state_digest.bytes, 7, 32);
-    uint8_t bytes[sizeof(points) + RECORD_POINT_SIZE] = {0};
-    struct attest_point decoded[RECORD_POINTS_MAX];
-    uint32_t count;
-    for (uint32_t i = 1; i <= RECORD_POINTS_MAX; i++) {
-        assert_int_equal(record_points_encode(bytes, points, i), i * RECORD_POINT_SIZE);
-        assert_ok(record_points_decode(decoded, &count, ord_span_of(bytes, i * RECORD_POINT_SIZE)));
-        assert_int_equal(count, i);
-        for (uint32_t j = 0; j < i; j++) {
-            assert_true(channel_statement_equal(&decoded[j].statement, &points[j].statement));
-            assert_true(decoded[j].tail_size == points[j].tail_size);
-            assert_true(ord_hash_equal(&decoded[j].clients_root, &points[j].clients_root));
-        }
-    }
-    for (size_t size = 0; size <= 3 * RECORD_POINT_SIZE; size++)
-        if (size != RECORD_POINT_SIZE && size != 2 * RECORD_POINT_SIZE)
-            assert_err(record_points_decode(decoded, &count, ord_span_of(bytes, size)), ORD_ERR_CORRUPT);
-    points[1].statement.seq = 20;
-    (void) record_points_encode(bytes, points, 2);
-    assert_err(record_points_decode(decoded, &count, ord_span_of(bytes, 2 * RECORD_POINT_SIZE)), ORD_ERR_CORRUPT);
+    struct attest_point point = {.statement = {.epoch = 1, .seq = 21, .height = 3}, .tail_size = (uint64_t) 1 << 40};
+    struct attest_point decoded;
+    memset(point.clients_root.bytes, 6, 32);
+    memset(point.statement.state_digest.bytes, 7, 32);
+    uint8_t bytes[2 * RECORD_POINT_SIZE] = {0};
+    record_point_encode(bytes, &point);
+    assert_ok(record_point_decode(&decoded, ord_span_of(bytes, RECORD_POINT_SIZE)));
+    assert_true(channel_statement_equal(&decoded.statement, &point.statement));
+    assert_true(decoded.tail_size == point.tail_size);
+    assert_true(ord_hash_equal(&decoded.clients_root, &point.clients_root));
+    for (size_t size = 0; size <= sizeof(bytes); size++)
+        if (size != RECORD_POINT_SIZE)
+            assert_err(record_point_decode(&decoded, ord_span_of(bytes, size)), ORD_ERR_CORRUPT);
+    point.statement.seq = 0;
+    record_point_encode(bytes, &point);
+    assert_err(record_point_decode(&decoded, ord_span_of(bytes, RECORD_POINT_SIZE)), ORD_ERR_CORRUPT);
+
+    char name[RECORD_POINT_NAME_SIZE];
+    record_point_name(name, 0);
+    assert_string_equal(name, "point.00000");
+    record_point_name(name, RECORD_POINT_SLOTS_MAX - 1);
+    assert_string_equal(name, "point.65536");
+    assert_int_equal(record_point_slots(256), 257);
 }
 
 static void records__evidence_has_room_for_everybody(void **state) {
@@ -97,7 +95,7 @@ static void records__evidence_has_room_for_everybody(void **state) {
 }
 
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(records__points_round_trip_in_rising_order),
+    cmocka_unit_test(records__point_round_trip),
     cmocka_unit_test(records__open_block_round_trip),
     cmocka_unit_test(records__statement_and_tail_round_trip),
     cmocka_unit_test(records__evidence_has_room_for_everybody),

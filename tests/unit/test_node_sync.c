@@ -98,6 +98,85 @@ static void sync__serves_the_tail_of_what_was_attested_before_a_restart(void **s
     node_world_close(&world);
 }
 
+static uint64_t wanted_stable_seq;
+
+static bool is_stable_at_wanted(struct node_world *world) {
+    return world->replica->attest.stable.statement.seq == wanted_stable_seq;
+}
+
+/*
+ * Others may settle on a point in the middle when all who executed it have executed more and have been restarted: then nobody else
+ * can bring on those who are behind it.
+ */
+static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_restart(void **state) {
+    (void) state;
+    enum { POINTS = 12 };
+    static struct node_world world;
+    static struct ord_span tails[POINTS + 1];
+    static struct channel_statement statements[POINTS + 1];
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.plan.config.max_message_count = 3;
+    world.plan.config.window = 8;
+    world.plan.config.checkpoint_interval = 4;
+    node_world_write(&world);
+    node_world_start(&world);
+    for (uint64_t seq = 1, first = 0; seq <= POINTS; seq++) {
+        uint32_t count = seq == 1 ? 4 : 3; /* each closes a block, with one open then */
+        order(&world, seq, first, count);
+        first += count;
+        assert_int_equal(channel_applied_seq(world.replica->channel), seq);
+        statements[seq] = attest_find(world.replica, seq)->statement;
+        tails[seq] = ask_tail(&world, seq, seq);
+        assert_int_equal(tails[seq].data[8], 1); /* found */
+        if (seq == 4) { /* the log begins here from now on, and a whole window is executed after it */
+            for (uint32_t i = 0; i < 2; i++)
+                node_world_send_attestation(&world, node_world_other(&world, i), &statements[seq]);
+            node_world_until(&world, is_stable, "a stable checkpoint");
+        }
+    }
+    for (uint64_t stable = 4; stable <= POINTS; stable++) {
+        restart(&world);
+        for (uint64_t seq = 4; seq <= POINTS; seq++)
+            assert_same_tail(&world, seq, seq, tails[seq]);
+        wanted_stable_seq = stable;
+        for (uint32_t i = 0; i < 3; i++) /* ours is sent again for the newest point only */
+            node_world_send_attestation(&world, node_world_other(&world, i), &statements[stable]);
+        node_world_until(&world, is_stable_at_wanted, "a stable checkpoint in the middle");
+    }
+    for (uint64_t seq = 1; seq <= POINTS; seq++)
+        free((void *) (uintptr_t) tails[seq].data);
+    node_world_close(&world);
+}
+
+/* A point that it cannot have made is none of its own. */
+static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
+    (void) state;
+    static struct node_world world;
+    char why[256];
+    char name[RECORD_POINT_NAME_SIZE];
+    uint8_t record[RECORD_POINT_SIZE];
+    for (int lie = 0; lie < 3; lie++) {
+        node_world_plan(&world, CHANNEL_PBFT, 4);
+        world.plan.config.max_message_count = 3;
+        node_world_write(&world);
+        node_world_start(&world);
+        order(&world, 1, 0, 3);
+        struct attest_point point = *attest_find(world.replica, 1);
+        if (lie == 0)
+            point.statement.height++; /* the newest, and not what was signed */
+        else if (lie == 1)
+            point.statement.seq++; /* beyond the newest, in its own slot */
+        record_point_encode(record, &point);
+        record_point_name(name, lie == 2 ? 7 : (uint32_t) point.statement.seq);
+        assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(record, sizeof(record))));
+        world.replica->commit_urgent = true;
+        node_world_turn(&world, 0);
+        node_world_stop(&world);
+        assert_err(replica_create(&world.replica, &world.config, why, sizeof(why)), ORD_ERR_CORRUPT);
+        node_world_close(&world);
+    }
+}
+
 /*
  * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has no room for
  * all that may come before the next one: nothing would ever free it.
@@ -442,6 +521,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__takes_one_piece_a_turn),
     cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
+    cmocka_unit_test(sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_restart),
+    cmocka_unit_test(sync__does_not_start_from_points_that_do_not_fit),
     cmocka_unit_test(sync__comes_to_the_certified_state),
     cmocka_unit_test(sync__goes_by_a_checkpoint_that_only_view_changes_tell_of),
     cmocka_unit_test(sync__goes_on_after_a_restart_where_only_the_core_knew_the_target),
