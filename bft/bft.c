@@ -345,6 +345,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,
+        .stable_certificate = ord_span_of(core->stable.bytes, core->stable.size),
         .proposed_seq = core->proposed_seq,
         .in_flight = (uint32_t) (core->proposed_seq - core->delivered_seq),
         .body_bytes = core->body_bytes,

@@ -192,11 +192,12 @@ struct ord_status {
     bool can_propose;      /* a PROPOSE of batch_bytes_max would be taken now */
     uint64_t delivered_seq;
     uint64_t stable_seq;
-    uint64_t proposed_seq;     /* highest seq seen in a pre-prepare or entry */
-    uint32_t in_flight;        /* proposed_seq - delivered_seq */
-    uint64_t body_bytes;       /* batch bodies in memory */
-    uint64_t messages_dropped; /* valid but useless: old, out of the window, no room */
-    uint64_t messages_refused; /* such as no honest replica sends */
+    struct ord_span stable_certificate; /* of stable_seq; until the next step; size 0: none */
+    uint64_t proposed_seq;              /* highest seq seen in a pre-prepare or entry */
+    uint32_t in_flight;                 /* proposed_seq - delivered_seq */
+    uint64_t body_bytes;                /* batch bodies in memory */
+    uint64_t messages_dropped;          /* valid but useless: old, out of the window, no room */
+    uint64_t messages_refused;          /* such as no honest replica sends */
     uint64_t retransmissions;
     bool asking; /* since START: it says nothing before enough others have told what it said in earlier lives */
     bool silent; /* it has forgotten something that it said: it says nothing before that can do no harm */

@@ -250,6 +250,20 @@ void attest_sign(struct replica *replica) {
 }
 
 /*
+ * View changes tell the core of checkpoints, too, and where their signers attest to nobody no node has heard of them: who is behind
+ * them could not either. Verified at the core's door.
+ */
+static void learn_stable(struct replica *replica) {
+    struct channel_certificate certificate;
+    struct ord_status core;
+    replica->protocol->status(replica->core, &core);
+    uint64_t known_seq = replica->attest.stable.count == 0 ? 0 : replica->attest.stable.statement.seq;
+    if (core.stable_seq > known_seq && core.stable_seq <= channel_applied_seq(replica->channel) &&
+        channel_certificate_decode(&certificate, core.stable_certificate) == ORD_OK)
+        certified(replica, &certificate);
+}
+
+/*
  * The newest own attestation again, once a second, and the stable certificate to those who are behind it: so a replica that was away
  * learns how far the others are.
  */
@@ -259,6 +273,7 @@ void attest_resend(struct replica *replica) {
         return;
     attest->newest_sent_ms = replica->now_ms;
     send_attestation(replica, ~(ord_replica_set) 0);
+    learn_stable(replica);
     if (attest->stable.count == 0)
         return;
     ord_replica_set behind = 0;

@@ -207,6 +207,16 @@ void sim_attest_sign(struct sim_process *process) {
     attest->pending_count = 0;
 }
 
+/* What view changes told the core of. */
+static void learn_stable(struct sim_process *process) {
+    struct channel_certificate certificate;
+    struct ord_status core = sim_process_status(process);
+    uint64_t known_seq = process->attest.stable.count == 0 ? 0 : process->attest.stable.statement.seq;
+    if (core.stable_seq > known_seq && core.stable_seq <= channel_applied_seq(process->channel) &&
+        channel_certificate_decode(&certificate, core.stable_certificate) == ORD_OK)
+        certified(process, &certificate);
+}
+
 uint64_t sim_attest_due_ms(const struct sim_process *process) {
     const struct sim_attest *attest = &process->attest;
     return attest->newest.signer == ORD_NO_NODE ? UINT64_MAX : attest->newest_sent_ms + RESEND_MS;
@@ -217,6 +227,7 @@ void sim_attest_tick(struct sim_process *process) {
     if (process->now_ms < sim_attest_due_ms(process))
         return;
     send_newest(process);
+    learn_stable(process);
     if (attest->stable.count == 0)
         return;
     ord_replica_set behind = 0;

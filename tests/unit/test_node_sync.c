@@ -323,6 +323,40 @@ static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **sta
     end(&world, &chain);
 }
 
+static bool passes_a_certificate_on(struct node_world *world) {
+    return node_world_queued(world, NULL, node_world_other(world, 0), LINK_CERTIFICATE) > 0;
+}
+
+/* Our node has executed it, and heard too few attest to it; who is behind has to hear of it from somebody. */
+static void checkpoint__that_only_view_changes_tell_of_is_passed_on(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.plan.config.max_message_count = 3;
+    node_world_write(&world);
+    node_world_start(&world);
+    order(&world, 1, 0, 3); /* closes a block */
+    struct channel_certificate certificate = {.statement = attest_find(world.replica, 1)->statement};
+    for (ord_node_id id = 0; id < 4; id++) {
+        struct channel_attestation attestation;
+        if (id == world.self)
+            continue;
+        node_world_attest(&world, &attestation, id, &certificate.statement);
+        certificate.signers[certificate.count] = id;
+        certificate.signatures[certificate.count++] = attestation.signature;
+    }
+    uint64_t view = 1;
+    while (bft_primary(&world.replica->core_config, view) != world.self)
+        view++;
+    for (uint32_t i = 0; i < 3; i++)
+        send_view_change(&world, node_world_other(&world, i), view, &certificate);
+    world.replica->attest.newest_sent_ms = 0; /* long ago */
+    node_world_until(&world, passes_a_certificate_on, "a certificate for who is behind");
+    assert_int_equal(world.replica->attest.stable.statement.seq, 1);
+    assert_true(world.replica->attest.stable_settled);
+    node_world_close(&world);
+}
+
 /* C6: nobody tells of it again, and the core, which knew, hears nothing before the transfer is over. */
 static void sync__goes_on_after_a_restart_where_only_the_core_knew_the_target(void **state) {
     (void) state;
@@ -519,6 +553,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(sync__stays_with_a_source_whose_pieces_are_full),
     cmocka_unit_test(sync__a_piece_that_came_late_is_no_reason_to_ask_another),
     cmocka_unit_test(sync__takes_one_piece_a_turn),
+    cmocka_unit_test(checkpoint__that_only_view_changes_tell_of_is_passed_on),
     cmocka_unit_test(sync__serves_a_block_when_it_is_committed_and_not_before),
     cmocka_unit_test(sync__serves_the_tail_of_what_was_attested_before_a_restart),
     cmocka_unit_test(sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_restart),
