@@ -118,9 +118,9 @@ struct verification {
     char why[WHY_MAX];
 };
 
-static void report_bad_record(void *context, const char *table, const char *what) {
+static void report_bad_record(void *context, const struct ledger_problem *problem) {
     (void) context;
-    fprintf(stderr, "ordain ledger: bad record in %s: %s\n", table, what);
+    fprintf(stderr, "ordain ledger: bad record in %s: %s\n", problem->table, problem->what);
 }
 
 static enum ord_err load_genesis(struct verification *v, const char *path) {
