@@ -87,7 +87,10 @@ ORD_MUST_USE enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_
 /* Headers of [from, to] end to end; stops early at `bytes_max` or at the newest. */
 ORD_MUST_USE enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out, uint64_t from,
                                              uint64_t to, size_t header_size, size_t bytes_max);
-/* The certificate at the lowest height >= `height`; `*at` gets that height. NOT_FOUND: none. */
+/*
+ * The certificate at the lowest height >= `height`; `*at` gets that height. NOT_FOUND: none. CORRUPT with `*at` above 0: that one is
+ * damaged, and the next may be sound.
+ */
 ORD_MUST_USE enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *out, uint64_t *at,
                                                  uint64_t height);
 ORD_MUST_USE enum ord_err ledger_get_index(struct ledger *ledger, uint64_t *height, uint32_t *envelope_index,

@@ -120,6 +120,8 @@ static void replace_certificate__repairs_it(void **state) {
     free(file);
     struct ledger *ledger = ledger_test_open(test);
     assert_err(ledger_get_certificate(ledger, &bytes, &at, 1), ORD_ERR_CORRUPT);
+    assert_int_equal(at, 3);
+    assert_err(ledger_get_certificate(ledger, &bytes, &at, 4), ORD_ERR_NOT_FOUND);
     assert_err(ledger_replace_certificate(ledger, 2, ord_span_of("the certificate", 15)), ORD_ERR_NOT_FOUND);
     assert_err(ledger_replace_certificate(ledger, 3, ord_span_of("a certificate", 13)), ORD_ERR_MISMATCH);
     assert_ok(ledger_replace_certificate(ledger, 3, ord_span_of("the Certificate", 15)));
