@@ -1,6 +1,7 @@
 /*
  * `ordain ledger`: looks at the ledger of a stopped or running replica, on disk. `verify` trusts nothing but the genesis block:
- * it scrubs every record's checksum and then walks the chain as a peer would.
+ * it scrubs every record's checksum and then walks the chain as a peer would. `show` is in
+ * ledger_show.c, `repair` in ledger_repair.c.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -11,6 +12,8 @@
 #include "channel/receipt.h"
 #include "cli/command.h"
 #include "cli/ledger_evidence.h"
+#include "cli/ledger_repair.h"
+#include "cli/ledger_show.h"
 #include "cli/number.h"
 #include "crypto/hash.h"
 #include "ledger/ledger.h"
@@ -25,26 +28,71 @@ static void print_help(void) {
     printf(
         "Usage: ordain ledger verify DIR --genesis FILE [--json]\n"
         "       ordain ledger show DIR [--block HEIGHT] [--json]\n"
+        "       ordain ledger repair DIR --genesis FILE --config FILE [--timeout SECONDS] [--json]\n"
         "\n"
-        "DIR is the data_dir of a replica (DIR/replica0/data as `ordain init` lays it out). The replica may be "
-        "stopped\n"
-        "or running; nothing is changed.\n"
+        "DIR is the data_dir of a replica (DIR/replica0/data as `ordain init` lays it out). For verify and show the\n"
+        "replica may be stopped or running, and nothing is changed; for repair it must be stopped.\n"
         "\n"
         "verify  reads every record and checks its checksum, then walks the chain from the genesis block: links, "
         "order,\n"
-        "        counts, Merkle roots, the signatures of every certificate, and evidence of replicas that lied. Exit\n"
-        "        code 1 when anything is wrong.\n"
-        "show    the newest block and the evidence that is kept, or the block at HEIGHT and its envelopes.\n");
+        "        counts, Merkle roots, the signatures of every certificate, and evidence of replicas that lied.\n"
+        "show    the newest block and the evidence that is kept, or the block at HEIGHT and its envelopes.\n"
+        "repair  reads every record, and fetches each block or certificate whose checksum does not hold from the "
+        "other\n"
+        "        replicas. It is written when enough replicas have signed it and it fits to the chain in DIR. Then "
+        "all is\n"
+        "        verified. Other records cannot be fetched: it says so, and what to do.\n"
+        "\n"
+        "  --genesis FILE       the channel's genesis block\n"
+        "  --config FILE        repair: the client.cfg that `ordain init` made\n"
+        "  --timeout SECONDS    repair: how long to wait for each block (default 30)\n"
+        "  --json               one JSON object: what was verified or is shown\n"
+        "\n"
+        "Exit codes: 0 all is in order (repair: by now); 1 something is wrong (repair: and stays so); 2 wrong "
+        "arguments, no\n"
+        "ledger, or repair of a ledger that is in use: nothing was done; 3 repair: no replica gave what is missing; 4 "
+        "writing\n"
+        "failed.\n");
 }
 
+#define TIMEOUT_MS_DEFAULT 30000
+
+enum action { LEDGER_VERIFY, LEDGER_SHOW, LEDGER_REPAIR };
+
 struct arguments {
-    bool verify; /* else show */
+    enum action action;
     const char *directory;
     const char *genesis;
+    const char *config; /* repair */
+    uint32_t timeout_ms;
     bool block_said;
     uint64_t block;
     bool json;
 };
+
+static int parse_action(struct arguments *out, int count, char **words) {
+    static const char *const names[] = {[LEDGER_VERIFY] = "verify", [LEDGER_SHOW] = "show", [LEDGER_REPAIR] = "repair"};
+    size_t action = 0;
+    while (count == 2 && action < sizeof(names) / sizeof(names[0]) && strcmp(words[0], names[action]) != 0)
+        action++;
+    if (count != 2 || action == sizeof(names) / sizeof(names[0])) {
+        fprintf(stderr, "ordain ledger: say verify, show or repair, and the data folder; see `ordain ledger --help`\n");
+        return CLI_EXIT_USAGE;
+    }
+    out->action = (enum action) action;
+    if (out->action != LEDGER_SHOW && out->genesis == NULL) {
+        fprintf(stderr, "ordain ledger %s: --genesis FILE is missing: it is what the chain is checked against\n",
+                names[action]);
+        return CLI_EXIT_USAGE;
+    }
+    if (out->action == LEDGER_REPAIR && out->config == NULL) {
+        fprintf(stderr,
+                "ordain ledger repair: --config FILE is missing: the client.cfg that says where the others are\n");
+        return CLI_EXIT_USAGE;
+    }
+    out->directory = words[1];
+    return CLI_EXIT_OK;
+}
 
 /* CLI_EXIT_OK with directory NULL: help was asked for and given. */
 static int parse_arguments(struct arguments *out, int argc, char **argv) {
@@ -53,9 +101,11 @@ static int parse_arguments(struct arguments *out, int argc, char **argv) {
         {"genesis", required_argument, NULL, 'g'},
         {"block", required_argument, NULL, 'b'},
         {"json", no_argument, NULL, 'j'},
+        {"config", required_argument, NULL, 'c'},
+        {"timeout", required_argument, NULL, 'w'},
         {NULL, 0, NULL, 0},
     };
-    *out = (struct arguments) {0};
+    *out = (struct arguments) {.timeout_ms = TIMEOUT_MS_DEFAULT};
     optind = 1;
     for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (code) {
@@ -75,23 +125,18 @@ static int parse_arguments(struct arguments *out, int argc, char **argv) {
         case 'j':
             out->json = true;
             break;
+        case 'c':
+            out->config = optarg;
+            break;
+        case 'w':
+            if (!cli_seconds(&out->timeout_ms, "ledger", "--timeout", optarg))
+                return CLI_EXIT_USAGE;
+            break;
         default:
             return CLI_EXIT_USAGE;
         }
     }
-    bool verify = optind < argc && strcmp(argv[optind], "verify") == 0;
-    bool show = optind < argc && strcmp(argv[optind], "show") == 0;
-    if (argc - optind != 2 || (!verify && !show)) {
-        fprintf(stderr, "ordain ledger: say verify or show, and the data folder; see `ordain ledger --help`\n");
-        return CLI_EXIT_USAGE;
-    }
-    if (verify && out->genesis == NULL) {
-        fprintf(stderr, "ordain ledger verify: --genesis FILE is missing: it is what the chain is checked against\n");
-        return CLI_EXIT_USAGE;
-    }
-    out->verify = verify;
-    out->directory = argv[optind + 1];
-    return CLI_EXIT_OK;
+    return parse_action(out, argc - optind, argv + optind);
 }
 
 /* A chain being verified. */
@@ -118,9 +163,9 @@ struct verification {
     char why[WHY_MAX];
 };
 
-static void report_bad_record(void *context, const char *table, const char *what) {
+static void report_bad_record(void *context, const struct ledger_problem *problem) {
     (void) context;
-    fprintf(stderr, "ordain ledger: bad record in %s: %s\n", table, what);
+    fprintf(stderr, "ordain ledger: bad record in %s: %s\n", problem->table, problem->what);
 }
 
 static enum ord_err load_genesis(struct verification *v, const char *path) {
@@ -140,25 +185,6 @@ static enum ord_err load_genesis(struct verification *v, const char *path) {
     return ORD_OK;
 }
 
-/* Reads a block and takes it apart; free(bytes->data). */
-static enum ord_err read_block(struct ledger *ledger, struct ledger_bytes *bytes, struct channel_header *header,
-                               struct ord_span *data, uint64_t height) {
-    enum ord_err err = ledger_get_block(ledger, bytes, height);
-    if (err != ORD_OK)
-        return err;
-    if (bytes->size < CHANNEL_HEADER_SIZE) {
-        free(bytes->data);
-        return ORD_ERR_CORRUPT;
-    }
-    err = channel_header_decode(header, ord_span_of(bytes->data, CHANNEL_HEADER_SIZE));
-    if (err != ORD_OK) {
-        free(bytes->data);
-        return err;
-    }
-    *data = ord_span_of(bytes->data + CHANNEL_HEADER_SIZE, bytes->size - CHANNEL_HEADER_SIZE);
-    return ORD_OK;
-}
-
 static enum ord_err check_genesis(struct verification *v, const struct channel_header *header, struct ord_span data) {
     struct ord_hash hash;
     channel_header_hash(&hash, header);
@@ -172,7 +198,7 @@ static enum ord_err check_block(struct verification *v, uint64_t height) {
     struct ledger_bytes bytes;
     struct channel_header header;
     struct ord_span data;
-    enum ord_err err = read_block(v->ledger, &bytes, &header, &data, height);
+    enum ord_err err = cli_ledger_block(v->ledger, &bytes, &header, &data, height);
     if (err != ORD_OK) {
         snprintf(v->why, sizeof(v->why), "block %" PRIu64 ": %s", height, ord_err_text(err));
         return err;
@@ -293,133 +319,63 @@ out:
     return exit_code;
 }
 
-static void print_header(const struct channel_header *header, bool json) {
-    struct ord_hash hash;
-    char name[HEX_HASH_SIZE];
-    char previous[HEX_HASH_SIZE];
-    char root[HEX_HASH_SIZE];
-    channel_header_hash(&hash, header);
-    cli_hex(name, hash.bytes, ORD_HASH_SIZE);
-    cli_hex(previous, header->previous_hash.bytes, ORD_HASH_SIZE);
-    cli_hex(root, header->data_root.bytes, ORD_HASH_SIZE);
-    const char *form = json ? "\"height\":%" PRIu64
-                              ",\"hash\":\"%s\",\"previous_hash\":\"%s\",\"data_root\":\"%s\",\"envelope_count\":%u,"
-                              "\"transaction_count\":%u,\"byte_count\":%" PRIu64 ",\"epoch\":%" PRIu64
-                              ",\"config_height\":%" PRIu64 ",\"last_seq\":%" PRIu64
-                            : "block %" PRIu64
-                              "\n  hash          %s\n  previous      %s\n  data root     %s\n  envelopes     %u\n"
-                              "  transactions  %u\n  bytes         %" PRIu64 "\n  epoch         %" PRIu64
-                              "\n  config block  %" PRIu64 "\n  last seq      %" PRIu64 "\n";
-    printf(form, header->height, name, previous, root, header->envelope_count, header->transaction_count,
-           header->byte_count, header->epoch, header->config_height, header->last_seq);
-}
-
-static enum ord_err print_envelopes(struct ord_span data, bool json) {
-    struct ord_span bytes;
-    for (uint32_t i = 0; channel_batch_next(&bytes, &data) == ORD_OK; i++) {
-        struct channel_envelope envelope;
-        enum ord_err err = channel_envelope_decode(&envelope, bytes);
-        if (err != ORD_OK)
-            return err;
-        char client[HEX_HASH_SIZE];
-        cli_hex(client, envelope.client.bytes, ORD_HASH_SIZE);
-        const char *kind = envelope.kind == CHANNEL_ENVELOPE_REGISTER ? "register"
-                           : envelope.kind == CHANNEL_ENVELOPE_CONFIG ? "config"
-                                                                      : "transactions";
-        if (json)
-            printf("%s{\"index\":%u,\"kind\":\"%s\",\"client\":\"%s\",\"sequence\":%" PRIu64
-                   ",\"transactions\":%u,\"bytes\":%zu}",
-                   i == 0 ? "" : ",", i, kind, client, envelope.sequence, envelope.transaction_count, bytes.size);
-        else
-            printf("  envelope %-5u %-12s client %.16s sequence %-8" PRIu64 " %u transaction%s, %zu bytes\n", i, kind,
-                   client, envelope.sequence, envelope.transaction_count, envelope.transaction_count == 1 ? "" : "s",
-                   bytes.size);
-    }
-    return ORD_OK;
-}
-
-/* Who vouches: the lowest certificate at or above `height`. */
-static void print_certificate(struct ledger *ledger, uint64_t height, bool json) {
-    struct ledger_bytes bytes;
-    uint64_t at = 0;
-    struct channel_certificate certificate = {0};
-    enum ord_err err = ledger_get_certificate(ledger, &bytes, &at, height);
-    if (err == ORD_OK) {
-        err = channel_certificate_decode(&certificate, ord_span_of(bytes.data, bytes.size));
-        free(bytes.data);
-    }
-    if (err != ORD_OK) {
-        if (json)
-            printf(",\"certificate\":null");
-        else
-            printf("  certificate   %s\n", err == ORD_ERR_NOT_FOUND ? "none yet" : ord_err_text(err));
-        return;
-    }
-    printf(json ? ",\"certificate\":{\"height\":%" PRIu64 ",\"signers\":["
-                : "  certificate   of block %" PRIu64 ", signed by replicas",
-           at);
-    for (uint32_t i = 0; i < certificate.count; i++)
-        printf(json ? "%s%u" : "%s %u", i > 0 ? "," : "", certificate.signers[i]);
-    printf(json ? "]}" : "\n");
-}
-
-static int show(struct ledger *ledger, const struct arguments *arguments) {
-    uint64_t newest = 0;
-    struct ledger_bytes bytes = {0};
-    struct channel_header header;
-    struct ord_span data;
-    enum ord_err err = ledger_height(ledger, &newest);
+/* Opens it to read. On failure standard error says why. */
+static int open_ledger(struct ledger **out, const struct arguments *arguments) {
+    struct ledger_options options;
+    ledger_options_defaults(&options);
+    options.read_only = true;
+    enum ord_err err = ledger_open(out, arguments->directory, &options);
     if (err == ORD_OK)
-        err = read_block(ledger, &bytes, &header, &data, arguments->block_said ? arguments->block : newest);
-    if (err == ORD_ERR_NOT_FOUND) {
-        if (arguments->block_said)
-            fprintf(stderr, "ordain ledger: there is no block %" PRIu64 "\n", arguments->block);
-        else
-            fprintf(stderr, "ordain ledger: no block yet\n");
-        return CLI_EXIT_FAILED;
-    }
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s\n", ord_err_text(err));
-        return CLI_EXIT_FAILED;
-    }
-    bool json = arguments->json;
-    if (json)
-        printf("{\"newest\":%" PRIu64 ",", newest);
-    else
-        printf("newest block %" PRIu64 "\n", newest);
-    print_header(&header, json);
-    print_certificate(ledger, header.height, json);
-    if (arguments->block_said) {
-        printf(json ? ",\"envelopes\":[" : "");
-        err = print_envelopes(data, json);
-        printf(json ? "]" : "");
-    }
-    bool good = arguments->block_said || cli_ledger_evidence_print(ledger, json);
-    printf(json ? "}\n" : "");
-    free(bytes.data);
-    if (err != ORD_OK)
-        fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
-    return err == ORD_OK && good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+        return CLI_EXIT_OK;
+    fprintf(stderr, "ordain ledger: %s: %s\n", arguments->directory,
+            err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
+    if (err == ORD_ERR_CORRUPT && arguments->action == LEDGER_REPAIR)
+        cli_ledger_repair_advice(arguments->directory);
+    return err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE;
+}
+
+/* Whatever could be repaired: what is there then is verified. The worse of both is the outcome. */
+static int repair(const struct arguments *arguments) {
+    struct cli_ledger_repair repair = {
+        .directory = arguments->directory,
+        .genesis = arguments->genesis,
+        .timeout_ms = arguments->timeout_ms,
+        .quiet = arguments->json,
+    };
+    struct ledger *ledger = NULL;
+    cli_connection_init(&repair.connection);
+    repair.connection.config_file = arguments->config;
+    int code = cli_ledger_repair(&repair);
+    if (code == CLI_EXIT_USAGE || code == CLI_EXIT_INTERNAL)
+        return code;
+    int opened = open_ledger(&ledger, arguments);
+    if (opened != CLI_EXIT_OK)
+        return code != CLI_EXIT_OK ? code : opened;
+    int verified = verify(ledger, arguments);
+    ledger_close(ledger);
+    return code != CLI_EXIT_OK ? code : verified;
 }
 
 int cli_ledger(int argc, char **argv) {
     struct arguments arguments;
+    struct ledger *ledger = NULL;
     int exit_code = parse_arguments(&arguments, argc, argv);
     if (exit_code != CLI_EXIT_OK || arguments.directory == NULL)
         return exit_code;
-    struct ledger_options options;
-    ledger_options_defaults(&options);
-    options.read_only = true;
-    struct ledger *ledger = NULL;
-    enum ord_err err = crypto_init();
-    if (err == ORD_OK)
-        err = ledger_open(&ledger, arguments.directory, &options);
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s: %s\n", arguments.directory,
-                err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
-        return err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE;
+    if (crypto_init() != ORD_OK) {
+        fprintf(stderr, "ordain ledger: cryptography does not start\n");
+        return CLI_EXIT_INTERNAL;
     }
-    exit_code = arguments.verify ? verify(ledger, &arguments) : show(ledger, &arguments);
+    exit_code = open_ledger(&ledger, &arguments);
+    if (exit_code != CLI_EXIT_OK)
+        return exit_code;
+    if (arguments.action == LEDGER_REPAIR) { /* there is one; it is opened again to write */
+        ledger_close(ledger);
+        return repair(&arguments);
+    }
+    exit_code = arguments.action == LEDGER_VERIFY
+                    ? verify(ledger, &arguments)
+                    : cli_ledger_show(ledger, arguments.block_said ? &arguments.block : NULL, arguments.json);
     ledger_close(ledger);
     return exit_code;
 }

@@ -23,7 +23,7 @@ static const struct command commands[] = {
     {"verify", cli_verify, "check such a proof offline"},
     {"status", cli_status, "show every replica of a channel"},
     {"evidence", cli_evidence, "fetch or check proofs that a replica lied"},
-    {"ledger", cli_ledger, "verify or show a replica's ledger on disk"},
+    {"ledger", cli_ledger, "verify, show or repair a replica's ledger on disk"},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

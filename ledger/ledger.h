@@ -87,7 +87,10 @@ ORD_MUST_USE enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_
 /* Headers of [from, to] end to end; stops early at `bytes_max` or at the newest. */
 ORD_MUST_USE enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out, uint64_t from,
                                              uint64_t to, size_t header_size, size_t bytes_max);
-/* The certificate at the lowest height >= `height`; `*at` gets that height. NOT_FOUND: none. */
+/*
+ * The certificate at the lowest height >= `height`; `*at` gets that height. NOT_FOUND: none. CORRUPT with `*at` above 0: that one is
+ * damaged, and the next may be sound.
+ */
 ORD_MUST_USE enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *out, uint64_t *at,
                                                  uint64_t height);
 ORD_MUST_USE enum ord_err ledger_get_index(struct ledger *ledger, uint64_t *height, uint32_t *envelope_index,
@@ -112,8 +115,31 @@ struct ledger_scrub {
     uint64_t bytes;
     uint64_t bad;
 };
-ORD_MUST_USE enum ord_err ledger_scrub(struct ledger *ledger, struct ledger_scrub *out,
-                                       void (*problem)(void *context, const char *table, const char *what),
+enum ledger_problem_kind {
+    LEDGER_PROBLEM_BLOCK,       /* the bytes of the block at `height` */
+    LEDGER_PROBLEM_CERTIFICATE, /* the bytes of the certificate at `height` */
+    LEDGER_PROBLEM_OTHER,       /* any other record, a key, a gap, the tree */
+};
+/* Valid until the call returns. */
+struct ledger_problem {
+    enum ledger_problem_kind kind;
+    uint64_t height;
+    const char *table;
+    const char *what; /* for people */
+};
+typedef void (*ledger_problem_fn)(void *context, const struct ledger_problem *problem);
+ORD_MUST_USE enum ord_err ledger_scrub(struct ledger *ledger, struct ledger_scrub *out, ledger_problem_fn problem,
                                        void *context);
+
+/*
+ * Repair: writes a damaged record again. That these are the right bytes is the caller's to know. Opens a turn of its own:
+ * WRONG_STATE when one is open. NOT_FOUND: there is no such record. EXISTS: it is sound, and stays. MISMATCH: the one that is
+ * there has another length. CORRUPT: not only its bytes are damaged but also what leads to them, and writing there might
+ * free what belongs to others. Looks at every key of the ledger.
+ */
+ORD_MUST_USE enum ord_err ledger_replace_block(struct ledger *ledger, uint64_t height, struct ord_span header,
+                                               struct ord_span data);
+ORD_MUST_USE enum ord_err ledger_replace_certificate(struct ledger *ledger, uint64_t height,
+                                                     struct ord_span certificate);
 
 #endif

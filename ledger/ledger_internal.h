@@ -94,6 +94,11 @@ void ledger_read_end(struct ledger *ledger, MDB_txn *txn);
 /* Newest height in this transaction, read from the tree. */
 ORD_MUST_USE enum ord_err ledger_newest(struct ledger *ledger, MDB_txn *txn, uint64_t *height);
 
+/* place.c: may the damaged record of this key be written again with a payload of `size` bytes? As ledger_replace_block says. */
+struct ledger_key;
+ORD_MUST_USE enum ord_err ledger_place_check(struct ledger *ledger, enum ledger_table table,
+                                             const struct ledger_key *key, size_t size);
+
 /* record.c: keys, values, checksums. */
 struct ledger_key {
     uint8_t bytes[LEDGER_KEY_SIZE_MAX];
@@ -115,6 +120,11 @@ ORD_MUST_USE enum ord_err ledger_value_check(struct ord_span *payload, enum ledg
 /* Finds and checks. The payload lives as long as the transaction. */
 ORD_MUST_USE enum ord_err ledger_find(const struct ledger *ledger, MDB_txn *txn, struct ord_span *payload,
                                       enum ledger_table table, const struct ledger_key *key);
+/*
+ * A flipped bit in a length may point out of the map, and then reading is a signal, not an error. Is every page of this value
+ * mapped?
+ */
+bool ledger_is_mapped(MDB_val value);
 /* Takes a block's value apart; checks the header's checksum and no other. CORRUPT. */
 ORD_MUST_USE enum ord_err ledger_block_header(struct ord_span *header, MDB_val key, MDB_val value);
 /* Takes a checked block payload apart. CORRUPT. */

@@ -219,6 +219,7 @@ enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *
     MDB_val value;
     struct ord_span payload;
     *out = (struct ledger_bytes) {NULL, 0};
+    *at = 0;
     enum ord_err err = ledger_read_begin(ledger, &txn);
     if (err != ORD_OK)
         return err;
@@ -227,12 +228,12 @@ enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *
         err = ledger_err_of(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
     if (err == ORD_OK && key.mv_size != 8)
         err = ORD_ERR_CORRUPT;
-    if (err == ORD_OK)
+    if (err == ORD_OK) {
+        *at = ord_load_u64(key.mv_data);
         err = ledger_value_check(&payload, LEDGER_CERTIFICATE, key, value);
+    }
     if (err == ORD_OK)
         err = copy_out(out, payload);
-    if (err == ORD_OK)
-        *at = ord_load_u64(key.mv_data);
     if (cursor != NULL)
         mdb_cursor_close(cursor);
     ledger_read_end(ledger, txn);

@@ -82,10 +82,9 @@ uint64_t ledger_checksum(enum ledger_table table, MDB_val key, const uint8_t *pa
 }
 
 /*
- * A flipped bit in a length may point out of the map, and then reading is a signal, not an error. msync with MS_ASYNC does
- * nothing but say whether every page of a range is mapped; the file backs the whole map (room.c).
+ * msync with MS_ASYNC does nothing but say whether every page of a range is mapped; the file backs the whole map (room.c).
  */
-static bool is_mapped(MDB_val value) {
+bool ledger_is_mapped(MDB_val value) {
     size_t page = (size_t) sysconf(_SC_PAGESIZE);
     size_t offset = (uintptr_t) value.mv_data & (page - 1);
     if (offset + value.mv_size <= page)
@@ -95,7 +94,7 @@ static bool is_mapped(MDB_val value) {
 
 enum ord_err ledger_value_check(struct ord_span *payload, enum ledger_table table, MDB_val key, MDB_val value) {
     *payload = ord_span_of(NULL, 0);
-    if (value.mv_size < LEDGER_CHECKSUM_SIZE || value.mv_size > LEDGER_VALUE_SIZE_MAX || !is_mapped(value))
+    if (value.mv_size < LEDGER_CHECKSUM_SIZE || value.mv_size > LEDGER_VALUE_SIZE_MAX || !ledger_is_mapped(value))
         return ORD_ERR_CORRUPT;
     const uint8_t *data = value.mv_data;
     size_t size = value.mv_size - LEDGER_CHECKSUM_SIZE;
@@ -129,7 +128,7 @@ enum ord_err ledger_block_split(struct ord_span *header, struct ord_span *data, 
 
 enum ord_err ledger_block_header(struct ord_span *header, MDB_val key, MDB_val value) {
     struct ord_span data;
-    if (value.mv_size < LEDGER_CHECKSUM_SIZE || value.mv_size > LEDGER_VALUE_SIZE_MAX || !is_mapped(value))
+    if (value.mv_size < LEDGER_CHECKSUM_SIZE || value.mv_size > LEDGER_VALUE_SIZE_MAX || !ledger_is_mapped(value))
         return ORD_ERR_CORRUPT;
     return ledger_block_split(header, &data, key, ord_span_of(value.mv_data, value.mv_size - LEDGER_CHECKSUM_SIZE));
 }

@@ -18,7 +18,7 @@ enum {
 struct scrub {
     struct ledger *ledger;
     struct ledger_scrub *out;
-    void (*problem)(void *context, const char *table, const char *what);
+    ledger_problem_fn problem;
     void *context;
     /* Of the table that is read now. */
     enum ledger_table table;
@@ -30,19 +30,29 @@ struct scrub {
     bool one_state; /* all pieces saw the same commit */
 };
 
-static void bad(struct scrub *scrub, const char *what) {
+static void report(struct scrub *scrub, enum ledger_problem_kind kind, uint64_t height, const char *what) {
+    const struct ledger_problem problem = {kind, height, ledger_table_name(scrub->table), what};
     scrub->out->bad++;
     if (scrub->problem != NULL)
-        scrub->problem(scrub->context, ledger_table_name(scrub->table), what);
+        scrub->problem(scrub->context, &problem);
 }
 
-/* "height 7", "key 01000000000000000a", "applied": which record it is, for people. */
-static void bad_record(struct scrub *scrub, MDB_val key, const char *why) {
+static void bad(struct scrub *scrub, const char *what) {
+    report(scrub, LEDGER_PROBLEM_OTHER, 0, what);
+}
+
+/* "height 7", "key 01000000000000000a", "applied": which record it is, for people. `bytes_only`: its key is in order. */
+static void bad_record(struct scrub *scrub, MDB_val key, bool bytes_only, const char *why) {
     char name[3 * LEDGER_KEY_SIZE_MAX];
     const uint8_t *bytes = key.mv_data;
     size_t size = key.mv_size < LEDGER_KEY_SIZE_MAX ? key.mv_size : LEDGER_KEY_SIZE_MAX;
+    enum ledger_problem_kind kind = LEDGER_PROBLEM_OTHER;
+    uint64_t height = 0;
     if ((scrub->table == LEDGER_BLOCK || scrub->table == LEDGER_CERTIFICATE) && size == 8) {
-        snprintf(name, sizeof(name), "height %llu", (unsigned long long) ord_load_u64(bytes));
+        height = ord_load_u64(bytes);
+        if (bytes_only)
+            kind = scrub->table == LEDGER_BLOCK ? LEDGER_PROBLEM_BLOCK : LEDGER_PROBLEM_CERTIFICATE;
+        snprintf(name, sizeof(name), "height %llu", (unsigned long long) height);
     } else {
         size_t at = (size_t) snprintf(name, sizeof(name), "key ");
         for (size_t i = 0; i < size; i++)
@@ -50,7 +60,7 @@ static void bad_record(struct scrub *scrub, MDB_val key, const char *why) {
     }
     char what[sizeof(name) + 64];
     snprintf(what, sizeof(what), "%s: %s", name, why);
-    bad(scrub, what);
+    report(scrub, kind, height, what);
 }
 
 static bool key_fits(enum ledger_table table, size_t size) {
@@ -76,7 +86,7 @@ static void check_block(struct scrub *scrub, MDB_val key, struct ord_span payloa
     struct ord_span header;
     struct ord_span data;
     if (ledger_block_split(&header, &data, key, payload) != ORD_OK)
-        bad_record(scrub, key, "header checksum does not match");
+        bad_record(scrub, key, true, "header checksum does not match");
 }
 
 static void check_record(struct scrub *scrub, MDB_val key, MDB_val value) {
@@ -85,17 +95,17 @@ static void check_record(struct scrub *scrub, MDB_val key, MDB_val value) {
     scrub->out->records++;
     scrub->out->bytes += key.mv_size + value.mv_size;
     if (!key_fits(scrub->table, key.mv_size)) {
-        bad_record(scrub, key, "key of a wrong size");
+        bad_record(scrub, key, false, "key of a wrong size");
         return;
     }
     if (scrub->table == LEDGER_BLOCK) {
         uint64_t height = ord_load_u64(key.mv_data);
         if (height != scrub->next_height)
-            bad_record(scrub, key, "the block before it is missing");
+            bad_record(scrub, key, false, "the block before it is missing");
         scrub->next_height = height + 1;
     }
     if (ledger_value_check(&payload, scrub->table, key, value) != ORD_OK)
-        bad_record(scrub, key, "checksum does not match");
+        bad_record(scrub, key, true, "checksum does not match");
     else if (scrub->table == LEDGER_BLOCK)
         check_block(scrub, key, payload);
 }
@@ -176,8 +186,7 @@ static enum ord_err scrub_piece(struct scrub *scrub, bool *done) {
     return err;
 }
 
-enum ord_err ledger_scrub(struct ledger *ledger, struct ledger_scrub *out,
-                          void (*problem)(void *context, const char *table, const char *what), void *context) {
+enum ord_err ledger_scrub(struct ledger *ledger, struct ledger_scrub *out, ledger_problem_fn problem, void *context) {
     struct scrub scrub = {.ledger = ledger, .out = out, .problem = problem, .context = context};
     *out = (struct ledger_scrub) {0};
     for (enum ledger_table table = LEDGER_META; table < LEDGER_TABLE_END; table++) {

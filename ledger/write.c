@@ -77,6 +77,18 @@ static enum ord_err put(struct ledger *ledger, enum ledger_table table, const st
     return ORD_OK;
 }
 
+/* Value of a block, to the place that was reserved for it. */
+static void write_block(uint8_t *place, const struct ledger_key *key, struct ord_span header, struct ord_span data) {
+    ord_store_u32(place, (uint32_t) header.size);
+    if (header.size > 0)
+        memcpy(place + 4, header.data, header.size);
+    /* The header has a checksum of its own, so that reading headers does not read the data behind them. */
+    seal(place, LEDGER_BLOCK, key, 4 + header.size);
+    if (data.size > 0)
+        memcpy(place + LEDGER_BLOCK_OVERHEAD + header.size, data.data, data.size);
+    seal(place, LEDGER_BLOCK, key, LEDGER_BLOCK_OVERHEAD + header.size + data.size);
+}
+
 enum ord_err ledger_put_block(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data) {
     enum ord_err err = ledger_writable(ledger);
     if (err != ORD_OK)
@@ -90,16 +102,39 @@ enum ord_err ledger_put_block(struct ledger *ledger, uint64_t height, struct ord
     uint8_t *place = reserve(ledger, &err, LEDGER_BLOCK, &key, size, MDB_APPEND);
     if (place == NULL)
         return err;
-    ord_store_u32(place, (uint32_t) header.size);
-    if (header.size > 0)
-        memcpy(place + 4, header.data, header.size);
-    /* The header has a checksum of its own, so that reading headers does not read the data behind them. */
-    seal(place, LEDGER_BLOCK, &key, 4 + header.size);
-    if (data.size > 0)
-        memcpy(place + LEDGER_BLOCK_OVERHEAD + header.size, data.data, data.size);
-    seal(place, LEDGER_BLOCK, &key, size);
+    write_block(place, &key, header, data);
     ledger->next_height = height + 1;
     return ORD_OK;
+}
+
+static enum ord_err replaceable(struct ledger *ledger, enum ledger_table table, const struct ledger_key *key,
+                                size_t size) {
+    enum ord_err err = ledger_writable(ledger);
+    if (err == ORD_OK && ledger->turn != NULL)
+        err = ORD_ERR_WRONG_STATE;
+    return err != ORD_OK ? err : ledger_place_check(ledger, table, key, size);
+}
+
+enum ord_err ledger_replace_block(struct ledger *ledger, uint64_t height, struct ord_span header,
+                                  struct ord_span data) {
+    if (header.size > LEDGER_VALUE_SIZE_MAX || data.size > LEDGER_VALUE_SIZE_MAX)
+        return ORD_ERR_TOO_LARGE;
+    struct ledger_key key = ledger_key_u64(height);
+    size_t size = LEDGER_BLOCK_OVERHEAD + header.size + data.size;
+    enum ord_err err = replaceable(ledger, LEDGER_BLOCK, &key, size);
+    if (err != ORD_OK)
+        return err;
+    uint8_t *place = reserve(ledger, &err, LEDGER_BLOCK, &key, size, 0);
+    if (place == NULL)
+        return err;
+    write_block(place, &key, header, data);
+    return ORD_OK;
+}
+
+enum ord_err ledger_replace_certificate(struct ledger *ledger, uint64_t height, struct ord_span certificate) {
+    struct ledger_key key = ledger_key_u64(height);
+    enum ord_err err = replaceable(ledger, LEDGER_CERTIFICATE, &key, certificate.size);
+    return err != ORD_OK ? err : put(ledger, LEDGER_CERTIFICATE, &key, certificate);
 }
 
 enum ord_err ledger_put_index(struct ledger *ledger, uint32_t client_index, uint64_t sequence, uint64_t height,

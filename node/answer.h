@@ -28,6 +28,9 @@ uint64_t service_certified_height(struct service *service);
 ORD_MUST_USE enum ord_err service_proof(struct service *service, struct ledger_bytes *headers,
                                         struct ledger_bytes *certificate, uint64_t height);
 
+/* Answers that it cannot be served, and why: UNAVAILABLE. */
+void answer_failed(struct api_request *request, enum ord_err err);
+
 /* answer_receipts.c: each answers the request, and frees it. */
 void answer_receipt(struct service *service, struct api_request *request);
 /* The loop decided; receipts of duplicates are added here. */

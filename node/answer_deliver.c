@@ -45,8 +45,10 @@ static enum ord_err add_block(struct service *service, struct delivery *delivery
                               const Ordain__V1__DeliverRequest *ask) {
     struct ledger_bytes *bytes = &delivery->storage[delivery->count];
     enum ord_err err = ledger_get_block(service->replica->ledger, bytes, height);
-    if (err != ORD_OK)
+    if (err != ORD_OK) {
+        replica_note_damage(service->replica, "block", height, err);
         return err;
+    }
     Ordain__V1__Block *block = &delivery->blocks[delivery->count];
     ordain__v1__block__init(block);
     delivery->pointers[delivery->count++] = block;
@@ -78,15 +80,20 @@ static void delivery_free(struct delivery *delivery) {
     free(delivery->storage);
 }
 
-static void reply_delivery(struct service *service, struct api_request *request, struct delivery *delivery,
-                           uint64_t last) {
+/* Whatever cannot be proved is not given: that would look like a lie. */
+static enum ord_err reply_delivery(struct service *service, struct api_request *request, struct delivery *delivery,
+                                   uint64_t last) {
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__DeliverResponse deliver = ORDAIN__V1__DELIVER_RESPONSE__INIT;
     struct ledger_bytes headers = {0};
     struct ledger_bytes certificate = {0};
     deliver.newest = service_certified_height(service);
-    if (last > 0 && delivery->blocks[delivery->count - 1].certificate.len == 0 &&
-        service_proof(service, &headers, &certificate, last) == ORD_OK) {
+    if (last > 0 && delivery->blocks[delivery->count - 1].certificate.len == 0) {
+        enum ord_err err = service_proof(service, &headers, &certificate, last);
+        if (err != ORD_OK) {
+            replica_note_damage(service->replica, "proof of block", last, err);
+            return err;
+        }
         deliver.later_headers = (ProtobufCBinaryData) {headers.size, headers.data};
         deliver.certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
     }
@@ -97,8 +104,8 @@ static void reply_delivery(struct service *service, struct api_request *request,
     response.deliver = &deliver;
     api_reply(request, &response);
     free(headers.data);
-    if (deliver.certificate.len > 0)
-        free(certificate.data);
+    free(certificate.data);
+    return ORD_OK;
 }
 
 void answer_deliver(struct service *service, struct api_request *request) {
@@ -124,10 +131,13 @@ void answer_deliver(struct service *service, struct api_request *request) {
         if (delivery.count > 0 && delivery.bytes >= bytes_max)
             break;
         err = add_block(service, &delivery, height, ask);
+        if (err != ORD_OK)
+            break;
     }
-    if (err == ORD_OK)
-        reply_delivery(service, request, &delivery, height - 1);
-    else
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, ord_err_text(err));
+    if (err == ORD_OK ||
+        (err == ORD_ERR_CORRUPT && delivery.count > 0)) /* what comes before a damaged block is sound */
+        err = reply_delivery(service, request, &delivery, height - 1);
+    if (err != ORD_OK)
+        answer_failed(request, err);
     delivery_free(&delivery);
 }

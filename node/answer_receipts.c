@@ -22,6 +22,7 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
         return ORD_OK;
     service_block_drop(block);
     enum ord_err err = ledger_get_block(service->replica->ledger, &block->bytes, height);
+    replica_note_damage(service->replica, "block", height, err);
     if (err != ORD_OK)
         return err;
     err = channel_header_decode(&block->header, ord_span_of(block->bytes.data, CHANNEL_HEADER_SIZE));
@@ -39,8 +40,10 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
     }
     if (err == ORD_OK)
         ord_merkle_tree_build(&service->replica->crypto, block->tree, count);
-    if (err == ORD_OK)
+    if (err == ORD_OK) {
         err = service_proof(service, &block->later_headers, &block->certificate_bytes, height);
+        replica_note_damage(service->replica, "proof of block", height, err);
+    }
     if (err == ORD_OK)
         err = channel_certificate_decode(&block->certificate,
                                          ord_span_of(block->certificate_bytes.data, block->certificate_bytes.size));
@@ -124,7 +127,7 @@ void answer_receipt(struct service *service, struct api_request *request) {
     } else if (err == ORD_ERR_BUSY) {
         api_reply_error(request, ORDAIN__V1__STATUS__NOT_READY, "ordered, but not certified yet");
     } else {
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, ord_err_text(err));
+        answer_failed(request, err);
     }
     free(receipt.receipt.data);
 }

@@ -28,6 +28,14 @@ void replica_fail(struct replica *replica, enum ord_err err, const char *what) {
     node_log(NODE_LOG_ERROR, "fatal", "err=%s what=\"%s\"", ord_err_name(err), what);
 }
 
+void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err) {
+    if (err != ORD_ERR_CORRUPT)
+        return;
+    uint64_t before = atomic_fetch_add_explicit(&replica->counters.damaged_reads, 1, memory_order_relaxed);
+    if ((before & (before + 1)) == 0)
+        node_log(NODE_LOG_ERROR, "damaged", "what=\"%s\" height=%" PRIu64 " count=%" PRIu64, what, height, before + 1);
+}
+
 void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_job job, void *argument) {
     (void) replica;
     /* A full queue: then this thread may as well do it, which also slows intake. No pool: the replica is being unmade. */

@@ -12,7 +12,8 @@
 #include "node/replica_internal.h"
 
 static enum ord_err corrupt(char *why, size_t why_size, const char *what, enum ord_err err) {
-    snprintf(why, why_size, "ledger: %s: %s", what, ord_err_text(err));
+    snprintf(why, why_size, "ledger: %s: %s%s", what, ord_err_text(err),
+             err == ORD_ERR_CORRUPT ? "; `ordain ledger repair` refills blocks and certificates" : "");
     return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
 }
 
@@ -265,17 +266,17 @@ static enum ord_err recover_attest(struct replica *replica) {
 static uint64_t newest_certified(struct replica *replica) {
     uint64_t low = 0;
     uint64_t high = channel_height(replica->channel);
-    /* "There is a certificate at or above h" is true up to some height and false beyond. */
+    /* "There is a certificate at or above h" is true up to some height and false beyond, damaged ones included. */
     while (low < high) {
         uint64_t middle = high - (high - low) / 2;
         struct ledger_bytes bytes;
         uint64_t at;
-        if (ledger_get_certificate(replica->ledger, &bytes, &at, middle) == ORD_OK) {
-            free(bytes.data);
+        enum ord_err err = ledger_get_certificate(replica->ledger, &bytes, &at, middle);
+        free(bytes.data);
+        if (err == ORD_OK || err == ORD_ERR_CORRUPT)
             low = middle;
-        } else {
+        else
             high = middle - 1;
-        }
     }
     return low;
 }

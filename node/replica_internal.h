@@ -89,6 +89,7 @@ typedef atomic_uint_fast64_t counter;
     X(sync_refused)                                                                                                    \
     X(evidence)                                                                                                        \
     X(evidence_refused)                                                                                                \
+    X(damaged_reads)                                                                                                   \
     X(intake_stopped)
 
 struct node_counters {
@@ -401,6 +402,8 @@ static inline uint64_t count_get(counter *c) {
 uint64_t node_clock_ms(void);
 /* The process must end: logs why once and stops the loop after this turn, without a commit. */
 void replica_fail(struct replica *replica, enum ord_err err, const char *what);
+/* Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th ... time. Any thread. */
+void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err);
 
 /* effects.c */
 void replica_step(struct replica *replica, const struct ord_event *event);

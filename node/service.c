@@ -56,10 +56,21 @@ void api_reply_error(struct api_request *request, Ordain__V1__Status status, con
     api_reply(request, &response);
 }
 
+void answer_failed(struct api_request *request, enum ord_err err) {
+    api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE,
+                    err == ORD_ERR_CORRUPT ? "damaged on this replica's disk; ask another" : ord_err_text(err));
+}
+
 /* ---- certificates ---- */
 
 enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
     enum ord_err err = ledger_get_certificate(service->replica->ledger, out, at, height);
+    bool damaged = false;
+    while (err == ORD_ERR_CORRUPT && *at > 0) { /* a later one proves as much */
+        damaged = true;
+        replica_note_damage(service->replica, "certificate", *at, err);
+        err = ledger_get_certificate(service->replica->ledger, out, at, *at + 1);
+    }
     if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
         return err;
     if (err == ORD_OK && *at == height)
@@ -82,7 +93,7 @@ enum ord_err service_certificate(struct service *service, struct ledger_bytes *o
         *at = best->height;
     }
     pthread_mutex_unlock(&service->mutex);
-    return err;
+    return err == ORD_ERR_NOT_FOUND && damaged ? ORD_ERR_CORRUPT : err;
 }
 
 enum ord_err service_proof(struct service *service, struct ledger_bytes *headers, struct ledger_bytes *certificate,

@@ -40,7 +40,9 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     for (; height <= to; height++) {
         if (height > from && writer.size >= SYNC_PIECE_BYTES_MAX)
             break;
-        if (ledger_get_block(replica->ledger, &bytes, height) != ORD_OK)
+        enum ord_err err = ledger_get_block(replica->ledger, &bytes, height);
+        replica_note_damage(replica, "block", height, err);
+        if (err != ORD_OK)
             break;
         *read += bytes.size;
         ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));

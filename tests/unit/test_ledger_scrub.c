@@ -11,15 +11,19 @@
 
 struct problems {
     size_t count;
+    enum ledger_problem_kind kind;
+    uint64_t height;
     char table[16];
     char what[160];
 };
 
-static void note(void *context, const char *table, const char *what) {
+static void note(void *context, const struct ledger_problem *problem) {
     struct problems *problems = context;
     problems->count++;
-    snprintf(problems->table, sizeof(problems->table), "%s", table);
-    snprintf(problems->what, sizeof(problems->what), "%s", what);
+    problems->kind = problem->kind;
+    problems->height = problem->height;
+    snprintf(problems->table, sizeof(problems->table), "%s", problem->table);
+    snprintf(problems->what, sizeof(problems->what), "%s", problem->what);
 }
 
 static void fill_ledger(const struct ledger_test *test) {
@@ -57,6 +61,9 @@ static void assert_one_problem(struct ledger *ledger, const char *table, const c
     assert_int_equal(problems.count, 1);
     assert_string_equal(problems.table, table);
     assert_string_equal(problems.what, what);
+    bool block = strcmp(table, "block") == 0;
+    assert_int_equal(problems.kind, block ? LEDGER_PROBLEM_BLOCK : LEDGER_PROBLEM_OTHER);
+    assert_true(!block || what[strlen("height ")] == (char) ('0' + problems.height));
 }
 
 static void scrub__of_a_sound_ledger_is_clean(void **state) {

@@ -1,0 +1,142 @@
+/*
+ * `ordain ledger show`.
+ */
+#include "cli/ledger_show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "channel/receipt.h"
+#include "cli/command.h"
+#include "cli/ledger_evidence.h"
+#include "cli/number.h"
+#include "crypto/hash.h"
+
+#define HEX_HASH_SIZE (2 * ORD_HASH_SIZE + 1)
+
+enum ord_err cli_ledger_block(struct ledger *ledger, struct ledger_bytes *bytes, struct channel_header *header,
+                              struct ord_span *data, uint64_t height) {
+    enum ord_err err = ledger_get_block(ledger, bytes, height);
+    if (err != ORD_OK)
+        return err;
+    if (bytes->size < CHANNEL_HEADER_SIZE) {
+        free(bytes->data);
+        return ORD_ERR_CORRUPT;
+    }
+    err = channel_header_decode(header, ord_span_of(bytes->data, CHANNEL_HEADER_SIZE));
+    if (err != ORD_OK) {
+        free(bytes->data);
+        return err;
+    }
+    *data = ord_span_of(bytes->data + CHANNEL_HEADER_SIZE, bytes->size - CHANNEL_HEADER_SIZE);
+    return ORD_OK;
+}
+
+static void print_header(const struct channel_header *header, bool json) {
+    struct ord_hash hash;
+    char name[HEX_HASH_SIZE];
+    char previous[HEX_HASH_SIZE];
+    char root[HEX_HASH_SIZE];
+    channel_header_hash(&hash, header);
+    cli_hex(name, hash.bytes, ORD_HASH_SIZE);
+    cli_hex(previous, header->previous_hash.bytes, ORD_HASH_SIZE);
+    cli_hex(root, header->data_root.bytes, ORD_HASH_SIZE);
+    const char *form = json ? "\"height\":%" PRIu64
+                              ",\"hash\":\"%s\",\"previous_hash\":\"%s\",\"data_root\":\"%s\",\"envelope_count\":%u,"
+                              "\"transaction_count\":%u,\"byte_count\":%" PRIu64 ",\"epoch\":%" PRIu64
+                              ",\"config_height\":%" PRIu64 ",\"last_seq\":%" PRIu64
+                            : "block %" PRIu64
+                              "\n  hash          %s\n  previous      %s\n  data root     %s\n  envelopes     %u\n"
+                              "  transactions  %u\n  bytes         %" PRIu64 "\n  epoch         %" PRIu64
+                              "\n  config block  %" PRIu64 "\n  last seq      %" PRIu64 "\n";
+    printf(form, header->height, name, previous, root, header->envelope_count, header->transaction_count,
+           header->byte_count, header->epoch, header->config_height, header->last_seq);
+}
+
+static enum ord_err print_envelopes(struct ord_span data, bool json) {
+    struct ord_span bytes;
+    for (uint32_t i = 0; channel_batch_next(&bytes, &data) == ORD_OK; i++) {
+        struct channel_envelope envelope;
+        enum ord_err err = channel_envelope_decode(&envelope, bytes);
+        if (err != ORD_OK)
+            return err;
+        char client[HEX_HASH_SIZE];
+        cli_hex(client, envelope.client.bytes, ORD_HASH_SIZE);
+        const char *kind = envelope.kind == CHANNEL_ENVELOPE_REGISTER ? "register"
+                           : envelope.kind == CHANNEL_ENVELOPE_CONFIG ? "config"
+                                                                      : "transactions";
+        if (json)
+            printf("%s{\"index\":%u,\"kind\":\"%s\",\"client\":\"%s\",\"sequence\":%" PRIu64
+                   ",\"transactions\":%u,\"bytes\":%zu}",
+                   i == 0 ? "" : ",", i, kind, client, envelope.sequence, envelope.transaction_count, bytes.size);
+        else
+            printf("  envelope %-5u %-12s client %.16s sequence %-8" PRIu64 " %u transaction%s, %zu bytes\n", i, kind,
+                   client, envelope.sequence, envelope.transaction_count, envelope.transaction_count == 1 ? "" : "s",
+                   bytes.size);
+    }
+    return ORD_OK;
+}
+
+/* Who vouches: the lowest certificate at or above `height`. */
+static void print_certificate(struct ledger *ledger, uint64_t height, bool json) {
+    struct ledger_bytes bytes;
+    uint64_t at = 0;
+    struct channel_certificate certificate = {0};
+    enum ord_err err = ledger_get_certificate(ledger, &bytes, &at, height);
+    if (err == ORD_OK) {
+        err = channel_certificate_decode(&certificate, ord_span_of(bytes.data, bytes.size));
+        free(bytes.data);
+    }
+    if (err != ORD_OK) {
+        if (json)
+            printf(",\"certificate\":null");
+        else
+            printf("  certificate   %s\n", err == ORD_ERR_NOT_FOUND ? "none yet" : ord_err_text(err));
+        return;
+    }
+    printf(json ? ",\"certificate\":{\"height\":%" PRIu64 ",\"signers\":["
+                : "  certificate   of block %" PRIu64 ", signed by replicas",
+           at);
+    for (uint32_t i = 0; i < certificate.count; i++)
+        printf(json ? "%s%u" : "%s %u", i > 0 ? "," : "", certificate.signers[i]);
+    printf(json ? "]}" : "\n");
+}
+
+int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
+    uint64_t newest = 0;
+    struct ledger_bytes bytes = {0};
+    struct channel_header header;
+    struct ord_span data;
+    enum ord_err err = ledger_height(ledger, &newest);
+    if (err == ORD_OK)
+        err = cli_ledger_block(ledger, &bytes, &header, &data, block != NULL ? *block : newest);
+    if (err == ORD_ERR_NOT_FOUND) {
+        if (block != NULL)
+            fprintf(stderr, "ordain ledger: there is no block %" PRIu64 "\n", *block);
+        else
+            fprintf(stderr, "ordain ledger: no block yet\n");
+        return CLI_EXIT_FAILED;
+    }
+    if (err != ORD_OK) {
+        fprintf(stderr, "ordain ledger: %s\n", ord_err_text(err));
+        return CLI_EXIT_FAILED;
+    }
+    if (json)
+        printf("{\"newest\":%" PRIu64 ",", newest);
+    else
+        printf("newest block %" PRIu64 "\n", newest);
+    print_header(&header, json);
+    print_certificate(ledger, header.height, json);
+    if (block != NULL) {
+        printf(json ? ",\"envelopes\":[" : "");
+        err = print_envelopes(data, json);
+        printf(json ? "]" : "");
+    }
+    bool good = block != NULL || cli_ledger_evidence_print(ledger, json);
+    printf(json ? "}\n" : "");
+    free(bytes.data);
+    if (err != ORD_OK)
+        fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
+    return err == ORD_OK && good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+}
