@@ -267,12 +267,14 @@ static void print_verification(const struct verification *v, bool json, bool goo
 static int verify(struct ledger *ledger, const struct arguments *arguments) {
     struct verification *v = calloc(1, sizeof(*v));
     if (v == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("ledger");
     v->ledger = ledger;
     int exit_code = CLI_EXIT_USAGE;
     enum ord_err err = load_genesis(v, arguments->genesis);
     if (err != ORD_OK) {
         fprintf(stderr, "ordain ledger: %s\n", v->why);
+        if (err == ORD_ERR_NO_MEMORY)
+            exit_code = CLI_EXIT_INTERNAL;
         goto out;
     }
     enum ord_err scrub = ledger_scrub(ledger, &v->scrub, report_bad_record, NULL);
@@ -284,6 +286,10 @@ static int verify(struct ledger *ledger, const struct arguments *arguments) {
         fprintf(stderr, "ordain ledger: scrub: %s\n", ord_err_text(scrub));
     if (err != ORD_OK)
         fprintf(stderr, "ordain ledger: %s\n", v->why);
+    if (scrub == ORD_ERR_NO_MEMORY || err == ORD_ERR_NO_MEMORY) {
+        exit_code = CLI_EXIT_INTERNAL; /* that says nothing of the ledger */
+        goto out;
+    }
     bool good = scrub == ORD_OK && err == ORD_OK;
     print_verification(v, arguments->json, good);
     exit_code = good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
@@ -339,7 +345,7 @@ static enum ord_err print_envelopes(struct ord_span data, bool json) {
 }
 
 /* Who vouches: the lowest certificate at or above `height`. */
-static void print_certificate(struct ledger *ledger, uint64_t height, bool json) {
+static enum ord_err print_certificate(struct ledger *ledger, uint64_t height, bool json) {
     struct ledger_bytes bytes;
     uint64_t at = 0;
     struct channel_certificate certificate = {0};
@@ -353,7 +359,7 @@ static void print_certificate(struct ledger *ledger, uint64_t height, bool json)
             printf(",\"certificate\":null");
         else
             printf("  certificate   %s\n", err == ORD_ERR_NOT_FOUND ? "none yet" : ord_err_text(err));
-        return;
+        return err == ORD_ERR_NO_MEMORY ? err : ORD_OK;
     }
     printf(json ? ",\"certificate\":{\"height\":%" PRIu64 ",\"signers\":["
                 : "  certificate   of block %" PRIu64 ", signed by replicas",
@@ -361,6 +367,12 @@ static void print_certificate(struct ledger *ledger, uint64_t height, bool json)
     for (uint32_t i = 0; i < certificate.count; i++)
         printf(json ? "%s%u" : "%s %u", i > 0 ? "," : "", certificate.signers[i]);
     printf(json ? "]}" : "\n");
+    return ORD_OK;
+}
+
+/* No memory says nothing of the ledger. */
+static int exit_of(enum ord_err err) {
+    return err == ORD_OK ? CLI_EXIT_OK : err == ORD_ERR_NO_MEMORY ? CLI_EXIT_INTERNAL : CLI_EXIT_FAILED;
 }
 
 static int show(struct ledger *ledger, const struct arguments *arguments) {
@@ -380,7 +392,7 @@ static int show(struct ledger *ledger, const struct arguments *arguments) {
     }
     if (err != ORD_OK) {
         fprintf(stderr, "ordain ledger: %s\n", ord_err_text(err));
-        return CLI_EXIT_FAILED;
+        return exit_of(err);
     }
     bool json = arguments->json;
     if (json)
@@ -388,18 +400,21 @@ static int show(struct ledger *ledger, const struct arguments *arguments) {
     else
         printf("newest block %" PRIu64 "\n", newest);
     print_header(&header, json);
-    print_certificate(ledger, header.height, json);
+    enum ord_err proof = print_certificate(ledger, header.height, json);
+    if (proof != ORD_OK)
+        fprintf(stderr, "ordain ledger: certificate: %s\n", ord_err_text(proof));
     if (arguments->block_said) {
         printf(json ? ",\"envelopes\":[" : "");
         err = print_envelopes(data, json);
         printf(json ? "]" : "");
+        if (err != ORD_OK)
+            fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
+    } else {
+        err = cli_ledger_evidence_print(ledger, json);
     }
-    bool good = arguments->block_said || cli_ledger_evidence_print(ledger, json);
     printf(json ? "}\n" : "");
     free(bytes.data);
-    if (err != ORD_OK)
-        fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
-    return err == ORD_OK && good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+    return exit_of(err != ORD_OK ? err : proof);
 }
 
 int cli_ledger(int argc, char **argv) {
@@ -417,7 +432,7 @@ int cli_ledger(int argc, char **argv) {
     if (err != ORD_OK) {
         fprintf(stderr, "ordain ledger: %s: %s\n", arguments.directory,
                 err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
-        return err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE;
+        return err == ORD_ERR_CORRUPT || err == ORD_ERR_NO_MEMORY ? exit_of(err) : CLI_EXIT_USAGE;
     }
     exit_code = arguments.verify ? verify(ledger, &arguments) : show(ledger, &arguments);
     ledger_close(ledger);
