@@ -99,7 +99,7 @@ void cli_warn_of_suspects(struct ordain *client, const char *command) {
                     ordain_replica_address(client, i), why);
 }
 
-bool cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max) {
+int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int otherwise) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     uint8_t *data = NULL;
     size_t used = 0;
@@ -132,11 +132,11 @@ bool cli_read_file(uint8_t **out, size_t *size, const char *command, const char 
     if (!ok) {
         fprintf(stderr, "ordain %s: %s: %s\n", command, path, strerror(code));
         free(data);
-        return false;
+        return code == ENOMEM ? CLI_EXIT_INTERNAL : otherwise;
     }
     *out = data;
     *size = used;
-    return true;
+    return CLI_EXIT_OK;
 }
 
 bool cli_write_file(const char *command, const char *path, const void *data, size_t size) {

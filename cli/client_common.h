@@ -34,8 +34,11 @@ bool cli_seconds(uint32_t *out_ms, const char *command, const char *option, cons
 /* Warns on standard error of each replica that gave something that does not verify. */
 void cli_warn_of_suspects(struct ordain *client, const char *command);
 
-/* Reads a whole file (malloc'ed); on failure says why on standard error. */
-bool cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max);
+/*
+ * Reads a whole file (malloc'ed); on failure says why on standard error, and gives `otherwise`, or CLI_EXIT_INTERNAL where it is no
+ * fault of the file: no memory.
+ */
+int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int otherwise);
 /* Writes a file whole, by way of a temporary one beside it; on failure says why. */
 bool cli_write_file(const char *command, const char *path, const void *data, size_t size);
 /* Makes a folder unless it is there; on failure says why. */

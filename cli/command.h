@@ -5,6 +5,8 @@
 #ifndef ORDAIN_CLI_COMMAND_H
 #define ORDAIN_CLI_COMMAND_H
 
+#include <stdio.h>
+
 enum cli_exit {
     CLI_EXIT_OK = 0,
     CLI_EXIT_FAILED = 1,      /* it was tried and did not work: a check failed, a transaction was refused */
@@ -23,5 +25,11 @@ int cli_verify(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_evidence(int argc, char **argv);
 int cli_ledger(int argc, char **argv);
+
+/* Says so on standard error; an exit code. */
+static inline int cli_no_memory(const char *command) {
+    fprintf(stderr, "ordain %s: out of memory\n", command);
+    return CLI_EXIT_INTERNAL;
+}
 
 #endif

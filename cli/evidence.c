@@ -230,9 +230,9 @@ static int verify_one(const struct evidence_arguments *arguments, struct ordain_
     uint32_t count = 0;
     uint8_t *data = NULL;
     size_t size = 0;
-    int code = CLI_EXIT_FAILED;
-    if (!cli_read_file(&data, &size, "evidence", path, ORDAIN_EVIDENCE_BYTES_MAX))
-        return CLI_EXIT_FAILED;
+    int code = cli_read_file(&data, &size, "evidence", path, ORDAIN_EVIDENCE_BYTES_MAX, CLI_EXIT_FAILED);
+    if (code != CLI_EXIT_OK)
+        return code;
     enum ordain_error error =
         ordain_evidence_verify(&list, &count, genesis, (struct ordain_bytes) {data, size}, why, sizeof(why));
     if (error == ORDAIN_INVALID) {
@@ -240,6 +240,7 @@ static int verify_one(const struct evidence_arguments *arguments, struct ordain_
         code = CLI_EXIT_USAGE;
     } else if (error == ORDAIN_UNVERIFIED) {
         fprintf(stderr, "ordain evidence: %s does not verify: %s\n", path, why);
+        code = CLI_EXIT_FAILED;
     } else if (error != ORDAIN_OK) {
         fprintf(stderr, "ordain evidence: %s: %s\n", path, ordain_error_name(error));
         code = cli_exit_of(error);
@@ -252,7 +253,6 @@ static int verify_one(const struct evidence_arguments *arguments, struct ordain_
             else
                 print_one(&list[i]);
         }
-        code = CLI_EXIT_OK;
     }
     free(list);
     free(data);
@@ -269,8 +269,9 @@ int cli_evidence(int argc, char **argv) {
         return code;
     if (arguments.export)
         return export_evidence(&arguments);
-    if (!cli_read_file(&genesis, &genesis_size, "evidence", arguments.genesis, CLI_GENESIS_BYTES_MAX))
-        return CLI_EXIT_USAGE;
+    code = cli_read_file(&genesis, &genesis_size, "evidence", arguments.genesis, CLI_GENESIS_BYTES_MAX, CLI_EXIT_USAGE);
+    if (code != CLI_EXIT_OK)
+        return code;
     for (int i = arguments.first; i < argc && code != CLI_EXIT_USAGE; i++) {
         int one = verify_one(&arguments, (struct ordain_bytes) {genesis, genesis_size}, argv[i]);
         if (one != CLI_EXIT_OK)

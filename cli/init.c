@@ -72,10 +72,10 @@ enum option_code {
     OPTION_KNOB, /* and so on: one for each */
 };
 
-static void print_help(void) {
+static int print_help(void) {
     struct channel_config *defaults = calloc(1, sizeof(*defaults));
     if (defaults == NULL)
-        return;
+        return cli_no_memory("init");
     channel_config_defaults(defaults);
     printf(
         "Usage: ordain init DIR --channel NAME [OPTIONS]\n"
@@ -117,6 +117,7 @@ static void print_help(void) {
         (unsigned long long) defaults->body_bytes_max, defaults->retransmit_ms, defaults->request_timeout_ms,
         defaults->decisions_per_leader, defaults->clients_max);
     free(defaults);
+    return CLI_EXIT_OK;
 }
 
 static int refuse(const char *option, const char *text, const char *wanted) {
@@ -183,8 +184,7 @@ static int parse_arguments(struct arguments *out, int argc, char **argv) {
     optind = 1;
     for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (code == 'h') {
-            print_help();
-            return CLI_EXIT_OK;
+            return print_help();
         }
         int exit_code = code == '?' ? CLI_EXIT_USAGE : take_option(out, code, optarg);
         if (exit_code != CLI_EXIT_OK)
@@ -350,7 +350,7 @@ int cli_init(int argc, char **argv) {
         return add_client(&arguments);
     struct init_plan *plan = calloc(1, sizeof(*plan));
     if (plan == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("init");
     char why[INIT_WHY_MAX];
     exit_code = take_arguments(plan, &arguments);
     if (exit_code != CLI_EXIT_OK)

@@ -293,12 +293,14 @@ static void print_verification(const struct verification *v, bool json, bool goo
 static int verify(struct ledger *ledger, const struct arguments *arguments) {
     struct verification *v = calloc(1, sizeof(*v));
     if (v == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("ledger");
     v->ledger = ledger;
     int exit_code = CLI_EXIT_USAGE;
     enum ord_err err = load_genesis(v, arguments->genesis);
     if (err != ORD_OK) {
         fprintf(stderr, "ordain ledger: %s\n", v->why);
+        if (err == ORD_ERR_NO_MEMORY)
+            exit_code = CLI_EXIT_INTERNAL;
         goto out;
     }
     enum ord_err scrub = ledger_scrub(ledger, &v->scrub, report_bad_record, NULL);
@@ -310,6 +312,10 @@ static int verify(struct ledger *ledger, const struct arguments *arguments) {
         fprintf(stderr, "ordain ledger: scrub: %s\n", ord_err_text(scrub));
     if (err != ORD_OK)
         fprintf(stderr, "ordain ledger: %s\n", v->why);
+    if (scrub == ORD_ERR_NO_MEMORY || err == ORD_ERR_NO_MEMORY) {
+        exit_code = CLI_EXIT_INTERNAL; /* that says nothing of the ledger */
+        goto out;
+    }
     bool good = scrub == ORD_OK && err == ORD_OK;
     print_verification(v, arguments->json, good);
     exit_code = good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
@@ -331,7 +337,7 @@ static int open_ledger(struct ledger **out, const struct arguments *arguments) {
             err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
     if (err == ORD_ERR_CORRUPT && arguments->action == LEDGER_REPAIR)
         cli_ledger_repair_advice(arguments->directory);
-    return err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE;
+    return err == ORD_ERR_CORRUPT || err == ORD_ERR_NO_MEMORY ? cli_ledger_exit_of(err) : CLI_EXIT_USAGE;
 }
 
 /* Whatever could be repaired: what is there then is verified. The worse of both is the outcome. */

@@ -95,7 +95,7 @@ static enum ord_err own_genesis(struct ledger *ledger, struct channel_config *co
     return err;
 }
 
-bool cli_ledger_evidence_print(struct ledger *ledger, bool json) {
+enum ord_err cli_ledger_evidence_print(struct ledger *ledger, bool json) {
     struct printing printing = {.json = json};
     struct ord_hash genesis_hash;
     struct ord_crypto_ops crypto;
@@ -116,8 +116,8 @@ bool cli_ledger_evidence_print(struct ledger *ledger, bool json) {
     if (json)
         printf("]");
     if (err != ORD_OK)
-        fprintf(stderr, "ordain ledger: evidence: %s\n", why);
+        fprintf(stderr, "ordain ledger: evidence: %s\n", err == ORD_ERR_NO_MEMORY ? ord_err_text(err) : why);
     free(config);
     free(keys);
-    return err == ORD_OK;
+    return err;
 }

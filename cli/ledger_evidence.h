@@ -18,9 +18,9 @@ ORD_MUST_USE enum ord_err cli_ledger_evidence(uint32_t *count, struct ledger *le
                                               void *context, char *why, size_t why_size);
 
 /*
- * A list for `ordain ledger show`, checked against the genesis block that is in the ledger itself. False: some of it does not hold,
- * and standard error says why.
+ * A list for `ordain ledger show`, checked against the genesis block that is in the ledger itself. Not OK: some of it does not hold, or NO_MEMORY,
+ * and standard error says which.
  */
-bool cli_ledger_evidence_print(struct ledger *ledger, bool json);
+enum ord_err cli_ledger_evidence_print(struct ledger *ledger, bool json);
 
 #endif

@@ -79,7 +79,7 @@ static enum ord_err print_envelopes(struct ord_span data, bool json) {
 }
 
 /* Who vouches: the lowest certificate at or above `height`. */
-static void print_certificate(struct ledger *ledger, uint64_t height, bool json) {
+static enum ord_err print_certificate(struct ledger *ledger, uint64_t height, bool json) {
     struct ledger_bytes bytes;
     uint64_t at = 0;
     struct channel_certificate certificate = {0};
@@ -93,7 +93,7 @@ static void print_certificate(struct ledger *ledger, uint64_t height, bool json)
             printf(",\"certificate\":null");
         else
             printf("  certificate   %s\n", err == ORD_ERR_NOT_FOUND ? "none yet" : ord_err_text(err));
-        return;
+        return err == ORD_ERR_NO_MEMORY ? err : ORD_OK;
     }
     printf(json ? ",\"certificate\":{\"height\":%" PRIu64 ",\"signers\":["
                 : "  certificate   of block %" PRIu64 ", signed by replicas",
@@ -101,6 +101,11 @@ static void print_certificate(struct ledger *ledger, uint64_t height, bool json)
     for (uint32_t i = 0; i < certificate.count; i++)
         printf(json ? "%s%u" : "%s %u", i > 0 ? "," : "", certificate.signers[i]);
     printf(json ? "]}" : "\n");
+    return ORD_OK;
+}
+
+int cli_ledger_exit_of(enum ord_err err) {
+    return err == ORD_OK ? CLI_EXIT_OK : err == ORD_ERR_NO_MEMORY ? CLI_EXIT_INTERNAL : CLI_EXIT_FAILED;
 }
 
 int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
@@ -120,23 +125,26 @@ int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
     }
     if (err != ORD_OK) {
         fprintf(stderr, "ordain ledger: %s\n", ord_err_text(err));
-        return CLI_EXIT_FAILED;
+        return cli_ledger_exit_of(err);
     }
     if (json)
         printf("{\"newest\":%" PRIu64 ",", newest);
     else
         printf("newest block %" PRIu64 "\n", newest);
     print_header(&header, json);
-    print_certificate(ledger, header.height, json);
+    enum ord_err proof = print_certificate(ledger, header.height, json);
+    if (proof != ORD_OK)
+        fprintf(stderr, "ordain ledger: certificate: %s\n", ord_err_text(proof));
     if (block != NULL) {
         printf(json ? ",\"envelopes\":[" : "");
         err = print_envelopes(data, json);
         printf(json ? "]" : "");
+        if (err != ORD_OK)
+            fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
+    } else {
+        err = cli_ledger_evidence_print(ledger, json);
     }
-    bool good = block != NULL || cli_ledger_evidence_print(ledger, json);
     printf(json ? "}\n" : "");
     free(bytes.data);
-    if (err != ORD_OK)
-        fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
-    return err == ORD_OK && good ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+    return cli_ledger_exit_of(err != ORD_OK ? err : proof);
 }

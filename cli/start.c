@@ -105,9 +105,10 @@ static int parse_arguments(const char **path, const char **level, int argc, char
 
 static int load_config(struct node_config *config, const char *path, const char *level) {
     char why[WHY_MAX] = "";
-    if (node_config_load(config, path, why, sizeof(why)) != ORD_OK) {
+    enum ord_err err = node_config_load(config, path, why, sizeof(why));
+    if (err != ORD_OK) {
         fprintf(stderr, "ordain start: %s\n", why);
-        return CLI_EXIT_USAGE;
+        return err == ORD_ERR_NO_MEMORY ? CLI_EXIT_INTERNAL : CLI_EXIT_USAGE;
     }
     if (level != NULL && node_log_level_parse(&config->log_level, level) != ORD_OK) {
         fprintf(stderr, "ordain start: --log-level wants error, warn, info or debug, found '%s'\n", level);
@@ -189,7 +190,7 @@ int cli_start(int argc, char **argv) {
     raise_descriptor_limit();
     struct node_config *config = calloc(1, sizeof(*config));
     if (config == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("start");
     exit_code = load_config(config, path, level);
     if (exit_code == CLI_EXIT_OK)
         exit_code = run(config);

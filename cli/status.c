@@ -246,7 +246,7 @@ int cli_status(int argc, char **argv) {
         return code;
     struct ordain_status *list = calloc(ORDAIN_REPLICA_MAX, sizeof(*list));
     if (list == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("status");
     code = cli_connect(&client, "status", &arguments.connection, false);
     if (code == CLI_EXIT_OK) {
         enum ordain_error error = ordain_status(client, list, &count, arguments.timeout_ms);
@@ -259,7 +259,7 @@ int cli_status(int argc, char **argv) {
         if (arguments.counters && !arguments.json)
             print_counters(list, count);
         if (error != ORDAIN_OK)
-            fprintf(stderr, "ordain status: no replica answers\n");
+            fprintf(stderr, "ordain status: %s\n", error == ORDAIN_NO_MEMORY ? "out of memory" : "no replica answers");
         code = cli_exit_of(error);
         ordain_close(client);
     }

@@ -202,7 +202,7 @@ static int flush(struct run *run) {
     }
     struct group *group = malloc(sizeof(*group));
     if (group == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("submit");
     *group = (struct group) {run, run->first_line, run->last_line, run->count};
     run->envelopes++;
     if (run->arguments->rate != 0)
@@ -242,7 +242,7 @@ static int add(struct run *run, struct ord_span transaction, uint64_t line) {
         size_t capacity = 2 * (run->buffer_size + transaction.size);
         uint8_t *buffer = realloc(run->buffer, capacity);
         if (buffer == NULL)
-            return CLI_EXIT_INTERNAL;
+            return cli_no_memory("submit");
         run->buffer = buffer;
         run->buffer_capacity = capacity;
     }
@@ -302,10 +302,12 @@ static uint64_t next_random(uint64_t *state) {
 static int submit_generated(struct run *run) {
     uint64_t seed = 0;
     size_t size = run->arguments->generate_size;
-    int code = CLI_EXIT_OK;
     uint8_t *transaction = malloc(size + sizeof(uint64_t));
-    if (transaction == NULL || getrandom(&seed, sizeof(seed), 0) != (ssize_t) sizeof(seed))
+    int code = transaction == NULL ? cli_no_memory("submit") : CLI_EXIT_OK;
+    if (code == CLI_EXIT_OK && getrandom(&seed, sizeof(seed), 0) != (ssize_t) sizeof(seed)) {
+        perror("ordain submit: getrandom");
         code = CLI_EXIT_INTERNAL;
+    }
     seed |= 1;
     for (uint64_t i = 0; code == CLI_EXIT_OK && i < run->arguments->generate; i++) {
         for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
@@ -418,7 +420,7 @@ static int prepare(struct run *run) {
     }
     enum ordain_error error = ordain_prepare(run->client, run->arguments->timeout_ms, why, sizeof(why));
     if (error != ORDAIN_OK)
-        fprintf(stderr, "ordain submit: %s\n", why);
+        fprintf(stderr, "ordain submit: %s\n", why[0] != '\0' ? why : ordain_error_name(error));
     return cli_exit_of(error);
 }
 
@@ -432,13 +434,13 @@ int cli_submit(int argc, char **argv) {
         return CLI_EXIT_USAGE;
     struct run *run = calloc(1, sizeof(*run));
     if (run == NULL)
-        return CLI_EXIT_INTERNAL;
+        return cli_no_memory("submit");
     run->arguments = &arguments;
     run->draw = !arguments.quiet && isatty(STDERR_FILENO) == 1;
     run->sizes = calloc(arguments.per_envelope, sizeof(*run->sizes));
     run->transactions = calloc(arguments.per_envelope, sizeof(*run->transactions));
     pthread_mutex_init(&run->progress.lock, NULL);
-    code = run->sizes == NULL || run->transactions == NULL ? CLI_EXIT_INTERNAL : CLI_EXIT_OK;
+    code = run->sizes == NULL || run->transactions == NULL ? cli_no_memory("submit") : CLI_EXIT_OK;
     if (code == CLI_EXIT_OK)
         code = cli_connect(&run->client, "submit", &arguments.connection, arguments.receipts_folder != NULL);
     if (code == CLI_EXIT_OK)

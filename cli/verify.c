@@ -81,20 +81,21 @@ static int parse_arguments(struct verify_arguments *out, bool *help, int argc, c
 }
 
 /* The transaction's bytes; hex is decoded in place. */
-static bool load_transaction(struct ordain_bytes *out, uint8_t **data, const struct verify_arguments *arguments) {
+static int load_transaction(struct ordain_bytes *out, uint8_t **data, const struct verify_arguments *arguments) {
     size_t size = 0;
-    if (!cli_read_file(data, &size, "verify", arguments->transaction, CLI_FILE_BYTES_MAX))
-        return false;
+    int code = cli_read_file(data, &size, "verify", arguments->transaction, CLI_FILE_BYTES_MAX, CLI_EXIT_USAGE);
+    if (code != CLI_EXIT_OK)
+        return code;
     if (arguments->hex) {
         while (size > 0 && strchr(" \t\r\n", (*data)[size - 1]) != NULL)
             size--;
         if (cli_unhex(*data, &size, (const char *) *data, size) != ORD_OK) {
             fprintf(stderr, "ordain verify: %s: not hex digits in pairs\n", arguments->transaction);
-            return false;
+            return CLI_EXIT_USAGE;
         }
     }
     *out = (struct ordain_bytes) {*data, size};
-    return true;
+    return CLI_EXIT_OK;
 }
 
 static int verify_one(const struct verify_arguments *arguments, struct ordain_bytes genesis,
@@ -104,16 +105,20 @@ static int verify_one(const struct verify_arguments *arguments, struct ordain_by
     uint8_t *data = NULL;
     size_t size = 0;
     uint32_t index = 0;
-    if (!cli_read_file(&data, &size, "verify", path, CLI_FILE_BYTES_MAX))
-        return CLI_EXIT_FAILED;
+    int code = cli_read_file(&data, &size, "verify", path, CLI_FILE_BYTES_MAX, CLI_EXIT_FAILED);
+    if (code != CLI_EXIT_OK)
+        return code;
     struct ordain_bytes receipt = {data, size};
-    int code = CLI_EXIT_FAILED;
+    code = CLI_EXIT_FAILED;
     enum ordain_error error = ordain_receipt_verify(&said, genesis, receipt, why, sizeof(why));
     if (error == ORDAIN_INVALID) {
         fprintf(stderr, "ordain verify: %s: %s\n", arguments->genesis, why);
         code = CLI_EXIT_USAGE;
-    } else if (error != ORDAIN_OK) {
+    } else if (error == ORDAIN_UNVERIFIED) {
         fprintf(stderr, "ordain verify: %s does not verify: %s\n", path, why);
+    } else if (error != ORDAIN_OK) {
+        fprintf(stderr, "ordain verify: %s: %s\n", path, ordain_error_name(error));
+        code = cli_exit_of(error);
     } else if (transaction != NULL && ordain_receipt_find(&index, receipt, *transaction) != ORDAIN_OK) {
         fprintf(stderr, "ordain verify: %s: the receipt is good, but %s is not in its envelope\n", path,
                 arguments->transaction);
@@ -139,10 +144,11 @@ int cli_verify(int argc, char **argv) {
     int code = parse_arguments(&arguments, &help, argc, argv);
     if (code != CLI_EXIT_OK || help)
         return code;
-    if (!cli_read_file(&genesis, &genesis_size, "verify", arguments.genesis, CLI_GENESIS_BYTES_MAX) ||
-        (arguments.transaction != NULL && !load_transaction(&transaction, &transaction_data, &arguments)))
-        code = CLI_EXIT_USAGE;
-    for (int i = arguments.first; i < argc && code != CLI_EXIT_USAGE; i++) {
+    code = cli_read_file(&genesis, &genesis_size, "verify", arguments.genesis, CLI_GENESIS_BYTES_MAX, CLI_EXIT_USAGE);
+    if (code == CLI_EXIT_OK && arguments.transaction != NULL)
+        code = load_transaction(&transaction, &transaction_data, &arguments);
+    bool ready = code == CLI_EXIT_OK;
+    for (int i = arguments.first; ready && i < argc && code != CLI_EXIT_USAGE; i++) {
         int one = verify_one(&arguments, (struct ordain_bytes) {genesis, genesis_size},
                              arguments.transaction != NULL ? &transaction : NULL, argv[i]);
         if (one != CLI_EXIT_OK)

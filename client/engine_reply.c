@@ -610,12 +610,15 @@ static Ordain__V1__Request__KindCase asked(enum engine_request_kind kind) {
 void engine_take_reply(struct client_engine *engine, struct engine_request *request) {
     client_response *response = NULL;
     count_back(engine, request);
-    if (request->result != ORD_OK) {
+    enum ord_err err = ORD_OK;
+    if (request->result == ORD_OK)
+        err = client_response_unpack(&response, net_message_bytes(request->reply), asked(request->kind));
+    if (request->result != ORD_OK || err == ORD_ERR_NO_MEMORY) {
         call_failed(engine, request);
         give_back(engine, request);
         goto out;
     }
-    if (client_response_unpack(&response, net_message_bytes(request->reply), asked(request->kind)) != ORD_OK) {
+    if (err != ORD_OK) {
         accuse(engine, request->replica, "it gave a malformed reply");
         give_back(engine, request);
         goto out;

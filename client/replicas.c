@@ -118,7 +118,7 @@ void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, c
 static enum ord_err unpack(struct client_replicas *replicas, client_response **out, uint32_t replica,
                            const struct net_message *reply, Ordain__V1__Request__KindCase asked) {
     enum ord_err err = client_response_unpack(out, net_message_bytes(reply), asked);
-    if (err != ORD_OK)
+    if (err != ORD_OK && err != ORD_ERR_NO_MEMORY)
         client_replica_accuse(replicas, replica, "it gave a malformed reply");
     return err;
 }

@@ -17,14 +17,17 @@
 
 struct budget {
     size_t left;
+    bool no_memory; /* it is not the reply's fault */
 };
 
 static void *budget_alloc(void *data, size_t size) {
     struct budget *budget = data;
     if (size > budget->left)
         return NULL;
+    void *memory = malloc(size == 0 ? 1 : size);
     budget->left -= size;
-    return malloc(size == 0 ? 1 : size);
+    budget->no_memory |= memory == NULL;
+    return memory;
 }
 
 static void budget_free(void *data, void *pointer) {
@@ -91,7 +94,7 @@ enum ord_err client_response_unpack(client_response **out, struct ord_span bytes
     ProtobufCAllocator allocator = {.alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};
     client_response *response = ordain__v1__response__unpack(&allocator, bytes.size, bytes.data);
     if (response == NULL)
-        return ORD_ERR_INVALID;
+        return budget.no_memory ? ORD_ERR_NO_MEMORY : ORD_ERR_INVALID;
     if (!fits(response, asked)) {
         client_response_free(response);
         return ORD_ERR_INVALID;

@@ -29,8 +29,8 @@ ORD_MUST_USE enum ord_err client_request_pack(struct net_message **out, const cl
 /*
  * Unpacks a reply to a request of kind `asked`. On ORD_OK `*out` is freed with client_response_free; its status is
  * one of those that are defined, and where a status OK (or ACCEPTED, DUPLICATE) promises content, the content of that
- * kind is there. INVALID: malformed, or not an answer to what was asked. NO_MEMORY: it would unfold to more than is
- * reasonable.
+ * kind is there. INVALID: malformed, not an answer to what was asked, or it would unfold to more than is reasonable.
+ * TOO_LARGE. NO_MEMORY: our own fault, and nothing is known of the reply.
  */
 ORD_MUST_USE enum ord_err client_response_unpack(client_response **out, struct ord_span bytes,
                                                  Ordain__V1__Request__KindCase asked);

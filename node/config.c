@@ -311,7 +311,7 @@ enum ord_err node_config_load(struct node_config *out, const char *path, char *w
         goto out;
     err = node_read_file(&text, &text_size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
     if (err != ORD_OK) {
-        err = err == ORD_ERR_NOT_FOUND ? err : ORD_ERR_INVALID;
+        err = err == ORD_ERR_NOT_FOUND || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
         goto out;
     }
     err = ORD_ERR_INVALID;
@@ -322,10 +322,11 @@ enum ord_err node_config_load(struct node_config *out, const char *path, char *w
     unsigned include_line;
     wide = widen_integers((const char *) text, &include_line);
     if (wide == NULL) {
+        err = include_line > 0 ? ORD_ERR_INVALID : ORD_ERR_NO_MEMORY;
         if (include_line > 0)
             say(why, why_size, "%s:%u: @include is not supported", path, include_line);
         else
-            say(why, why_size, "%s: %s", path, ord_err_text(ORD_ERR_NO_MEMORY));
+            say(why, why_size, "%s: %s", path, ord_err_text(err));
         goto out;
     }
     if (config_read_string(&file, wide) != CONFIG_TRUE) {

@@ -37,7 +37,7 @@ struct node_config {
 
 /*
  * Loads a file. On failure `why` (size why_size) gets a sentence that names file, line and setting: unknown settings, wrong
- * types and values out of range are errors. NOT_FOUND, INVALID.
+ * types and values out of range are errors. NOT_FOUND, INVALID, NO_MEMORY.
  */
 ORD_MUST_USE enum ord_err node_config_load(struct node_config *out, const char *path, char *why, size_t why_size);
 

@@ -237,26 +237,12 @@ void links_send(struct replica *replica, ord_replica_set to, enum link_kind kind
             send_to(replica, &replica->peers[i], kind, parts, part_count, size);
 }
 
-/* The transport is done with a message: the next may go. Allocated per message, for it crosses threads. */
-struct sent_work {
-    struct work work;
-    struct peer *peer;
-};
-
-static void sent(struct replica *replica, struct work *work) {
-    (void) replica; /* the flush at the end of this turn sends what waits */
-    struct sent_work *done = (struct sent_work *) work;
-    done->peer->under_way = false;
-    free(done);
-}
-
+/* The transport is done with a message: the next may go, at the flush of the turn that this begins. */
 static void on_sent(void *context, enum ord_err result) {
     (void) result;
     struct peer *peer = context;
-    struct sent_work *work = calloc(1, sizeof(*work));
-    ORD_ASSERT(work != NULL);
-    work->peer = peer;
-    (void) inbox_post(&peer->replica->inbox, &work->work, sent);
+    atomic_store(&peer->sent, true);
+    inbox_wake(&peer->replica->inbox);
 }
 
 static void on_link(void *context, bool up) {
@@ -315,6 +301,8 @@ void links_flush(struct replica *replica) {
         struct peer *peer = &replica->peers[i];
         if (i == replica->config.replica)
             continue;
+        if (atomic_exchange(&peer->sent, false)) /* one at a time is under way, so it was that one */
+            peer->under_way = false;
         if (!atomic_load(&peer->up)) {
             drop_queue(replica, peer);
             continue;

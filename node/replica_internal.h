@@ -137,6 +137,7 @@ struct peer {
     counter ignored_until_ms; /* no votes, attestations and certificates of its until then */
     uint32_t jobs_open;       /* of its messages, in the vote pool; <= LINK_JOBS_MAX */
     bool under_way;           /* the transport has a message of ours */
+    atomic_bool sent;         /* it is done with it */
     uint64_t hello_sent_ms;
     struct link_frame frames[LINK_FRAMES_MAX]; /* ring */
     uint32_t frame_first;

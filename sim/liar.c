@@ -155,6 +155,7 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_RECEIPT] = {"receipt", "D3", "receipts for what was not ordered", NULL, NULL, NULL},
     [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "attestations and certificates for nobody, but in view changes", whisper,
                          NULL, NULL},
+    [SIM_LIE_EMPTY] = {"empty", "P16", "as primary, orders void batches and nothing of what waits", NULL, NULL, NULL},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", sim_lie_slow, NULL, NULL},
 };
 
@@ -252,6 +253,24 @@ uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t
     }
 }
 
+/* Not in every view, or one that does other things as primary too would never come to them. */
+bool sim_liar_idles(const struct sim_replica *replica, uint64_t view) {
+    return has(replica, SIM_LIE_EMPTY) && (view + replica->lies->side) % 2 == 0;
+}
+
+uint64_t sim_liar_void_due_ms(const struct sim_replica *replica) {
+    return replica->lies->void_due_ms;
+}
+
+/* Block 1 is closed, or else is closed early; after that it is the same one again. */
+uint64_t sim_liar_void_cut(struct sim_replica *replica, uint64_t now_ms) {
+    if (now_ms < replica->lies->void_due_ms)
+        return 0;
+    replica->lies->void_due_ms = now_ms + replica->lies->void_pace_ms;
+    replica->world->lies++;
+    return 1;
+}
+
 bool sim_liar_takes_far(struct sim_replica *replica) {
     bool takes = has(replica, SIM_LIE_BATCH);
     replica->world->lies += takes;
@@ -308,6 +327,8 @@ static void become_liar(struct sim_world *world, struct sim_replica *replica) {
     replica->lies->side = sim_roll(random);
     replica->lies->shunned = few_bits(random);
     replica->lies->censored = (uint32_t) sim_below(random, world->plan.client_count);
+    /* So that something is always delivered in time, and so seldom that they are not many when the oldest request is overdue. */
+    replica->lies->void_pace_ms = world->plan.request_timeout_ms / 3;
     plan_lie(replica);
     if (!has(replica, SIM_LIE_TWINS))
         return;

@@ -56,6 +56,7 @@ enum sim_behaviour_index {
     SIM_LIE_ACCUSE,
     SIM_LIE_RECEIPT,
     SIM_LIE_WHISPER,
+    SIM_LIE_EMPTY,
     SIM_BEHAVIOUR_COUNT
 };
 
@@ -74,6 +75,12 @@ void sim_liar_event(struct sim_replica *replica, const struct sim_event *event);
 bool sim_liar_censors(struct sim_replica *replica, const struct ord_hash *fingerprint);
 /* Row P18: the height to cut at, where an honest primary would say `cut_height` (0: none). */
 uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t open_height);
+/* Row P16: does it, primary of `view`, order nothing of what waits? */
+bool sim_liar_idles(const struct sim_replica *replica, uint64_t view);
+/* When one that idles orders its next batch of nothing. */
+uint64_t sim_liar_void_due_ms(const struct sim_replica *replica);
+/* The height that it cuts at then, for nothing; 0: not now. */
+uint64_t sim_liar_void_cut(struct sim_replica *replica, uint64_t now_ms);
 /* Row K5: does it take, to propose it, a sequence that lies beyond the replay window? */
 bool sim_liar_takes_far(struct sim_replica *replica);
 /* Rows P8, P9: one more envelope for a batch; NULL: none. The caller holds it. */

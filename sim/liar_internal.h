@@ -29,6 +29,8 @@ struct sim_liar {
     ord_replica_set shunned;
     uint32_t censored; /* party */
     uint64_t mute_until_us;
+    uint32_t void_pace_ms; /* from one void batch to the next; 0: as soon as that is delivered */
+    uint64_t void_due_ms;
     struct sim_kept kept[SIM_KEPT]; /* ring: what it said and heard */
     uint64_t kept_count;
     struct sim_hoarded hoard[SIM_HOARD]; /* ring */

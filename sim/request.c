@@ -270,8 +270,11 @@ uint64_t sim_request_due_ms(const struct sim_process *process) {
     struct ord_status status = sim_process_status(process);
     struct channel_open_block open;
     channel_open(process->channel, &open);
-    if (timeout_ms == 0 || !status.can_propose || !sim_process_core_runs(process) || open.envelope_count == 0 ||
-        open.height != process->open_height)
+    if (!status.can_propose || !sim_process_core_runs(process))
+        return UINT64_MAX;
+    if (sim_liar_idles(process->replica, status.view))
+        return process->pool.count > 0 ? sim_liar_void_due_ms(process->replica) : UINT64_MAX;
+    if (timeout_ms == 0 || open.envelope_count == 0 || open.height != process->open_height)
         return UINT64_MAX;
     return process->cut_height == open.height ? process->cut_ms + CUT_AGAIN_MS : process->open_since_ms + timeout_ms;
 }
@@ -283,13 +286,14 @@ static bool worth_it(const struct sim_process *process, const struct ord_status 
     return ready > 0 && (status->in_flight == 0 || (ready >= BATCH_WORTH && status->in_flight < PIPELINE_MAX));
 }
 
-static bool propose_one(struct sim_process *process, uint64_t cut_height) {
+/* With nothing of the pool when `idle`. */
+static bool propose_one(struct sim_process *process, uint64_t cut_height, bool idle) {
     uint8_t *buffer = sim_alloc(process->core_config.batch_bytes_max);
     struct ord_writer writer = ord_writer_of(buffer, process->core_config.batch_bytes_max);
     bool taken[SIM_POOL_MAX] = {false};
     uint32_t count = 0;
     channel_batch_begin(&writer, cut_height);
-    for (uint32_t i = 0; i < process->pool.count && count < BATCH_MAX; i++) {
+    for (uint32_t i = 0; !idle && i < process->pool.count && count < BATCH_MAX; i++) {
         struct sim_pooled *item = &process->pool.items[i];
         if (item->proposed)
             continue;
@@ -330,10 +334,14 @@ void sim_request_propose(struct sim_process *process) {
         struct ord_status status = sim_process_status(process);
         if (!status.leading || !status.can_propose || !sim_process_core_runs(process))
             return;
-        uint64_t cut_height = sim_liar_cut(process->replica, cut_due(process), channel_height(process->channel) + 1);
-        if (cut_height == 0 && !worth_it(process, &status))
+        bool idles = sim_liar_idles(process->replica, status.view);
+        uint64_t cut_height =
+            !idles ? sim_liar_cut(process->replica, cut_due(process), channel_height(process->channel) + 1)
+            : worth_it(process, &status) ? sim_liar_void_cut(process->replica, process->now_ms)
+                                         : 0;
+        if (cut_height == 0 && (idles || !worth_it(process, &status)))
             return;
-        if (!propose_one(process, cut_height))
+        if (!propose_one(process, cut_height, idles))
             return;
     }
 }

@@ -23,6 +23,7 @@ if(TARGET ordain)
     ord_cluster_test(disk_full 180)
     ord_cluster_test(disk_error 240 long)
     ord_cluster_test(clients 240 long)
+    ord_cluster_test(no_memory 240 long)
     ord_cluster_test(memory 240 long)
     ord_cluster_test(kill_backup 400 long)
     ord_cluster_test(kill_primary 300 long)
@@ -48,10 +49,16 @@ if(TARGET ordain)
     target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
 
+    # A client that asks and does not read.
+    add_executable(reader cluster/reader.c)
+    target_link_libraries(reader PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
+    set_property(TEST cluster.memory APPEND PROPERTY ENVIRONMENT "READER_BIN=$<TARGET_FILE:reader>")
+
     set_property(TEST cluster.disk_error APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
 
     # A replica that contradicts itself, with the keys of one that does not run.
     add_executable(liar cluster/liar.c)
     target_link_libraries(liar PRIVATE ord_options ord_node ord_net ord_bft ord_channel ord_crypto ord_core)
-    set_property(TEST cluster.evidence APPEND PROPERTY ENVIRONMENT "LIAR_BIN=$<TARGET_FILE:liar>")
+    set_property(TEST cluster.evidence cluster.no_memory APPEND PROPERTY ENVIRONMENT "LIAR_BIN=$<TARGET_FILE:liar>")
+    set_property(TEST cluster.no_memory APPEND PROPERTY ENVIRONMENT "ALLOC_FAULT_LIB=$<TARGET_FILE:alloc_fault>")
 endif()

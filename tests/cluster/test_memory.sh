@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A replica's memory stays under a bound that its configuration implies, also while one peer is away for the whole run and much
-# more is ordered than would fit.
+# more is ordered than would fit. And a reader that never reads (row D7) loses its connection, and what was made for it is given back.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+: "${READER_BIN:?the reader that never reads}"
 begin
 
 body_mib=16  # batches in memory
@@ -11,6 +12,9 @@ queue_mib=8  # for each of three peers
 # The rest: the program, nng's and protobuf's buffers, the client table, the open block, blocks on their way to readers.
 rest_mib=96
 bound_kib=$(((body_mib + pool_mib + 3 * queue_mib + rest_mib) * 1024))
+
+# memory_kib INDEX: memory of its own; the ledger's mapped pages belong to the page cache.
+memory_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$1]}/status"; }
 
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel bounded --body-bytes-max "${body_mib}M"
 for index in 0 1 2 3; do
@@ -27,8 +31,7 @@ BACKGROUND+=("$submitting")
 most=0
 while kill -0 "$submitting" 2>/dev/null; do
     for index in "${!REPLICA_PID[@]}"; do
-        # Memory of its own; the ledger's mapped pages belong to the page cache.
-        now=$(awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$index]}/status")
+        now=$(memory_kib "$index")
         [ "$now" -le "$most" ] || most=$now
         [ "$now" -le "$bound_kib" ] || die "replica $index uses $now KiB; the bound is $bound_kib KiB"
     done
@@ -41,3 +44,20 @@ ok "$count transactions of 8,000 bytes with replica $away away: at most $most Ki
 start_replica "$away"
 wait_level 120
 ok "replica $away caught up: heights $(heights)"
+
+# The reader that never reads: more is asked for than sockets take. Its connection is closed ten seconds after an answer could not leave.
+readers() { field "$1" counters.client_listener_pipes; }
+readers_are() { [ "$(readers "$1")" = "$2" ]; }
+memory_back() { [ "$(memory_kib "$1")" -le "$bound_kib" ]; }
+victim=$(a_backup)
+before=$(readers "$victim")
+"$READER_BIN" "$CLIENT" "$victim" "${READER_ASKS:-8}" >"$WORK/reader.out" 2>&1 &
+BACKGROUND=("$!")
+until_true "$DEADLINE_S" "the reader has asked" grep -q '^asked' "$WORK/reader.out"
+until_true "$DEADLINE_S" "it is connected" readers_are "$victim" $((before + 1))
+ordain deliver --config "$CLIENT" --replica "$victim" --from 1 --to 100 --quiet --hex >"$WORK/others.hex" || die "others get nothing"
+most=$(memory_kib "$victim")
+until_true "$DEADLINE_S" "the reader that does not read loses its connection" readers_are "$victim" "$before"
+kill -0 "${BACKGROUND[0]}" || die "it went by itself"
+until_true "$DEADLINE_S" "what was made for it is given back" memory_back "$victim"
+ok "D7: others were served; $most KiB while it did not read, $(memory_kib "$victim") KiB after its connection was closed"

@@ -1,3 +1,5 @@
-# Tools of the tests, never installed. A disk that fails, to be preloaded into a program.
-add_library(io_fault MODULE tools/io_fault.c)
-target_link_libraries(io_fault PRIVATE ord_options ${CMAKE_DL_LIBS})
+# Tools of the tests, never installed, to be preloaded into a program: a disk that fails, and memory that runs out.
+foreach(tool io_fault alloc_fault)
+    add_library(${tool} MODULE tools/${tool}.c)
+    target_link_libraries(${tool} PRIVATE ord_options ${CMAKE_DL_LIBS})
+endforeach()
