@@ -290,22 +290,29 @@ static int repair_certificate(struct repair *repair, uint64_t height) {
 
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
-static bool load_genesis(struct repair *repair) {
+static int load_genesis(struct repair *repair) {
     struct channel_config *config = malloc(sizeof(*config));
     struct channel_header header;
     struct ord_span data;
     uint8_t *bytes = NULL;
     size_t size = 0;
     const char *path = repair->arguments->genesis;
-    bool good = config != NULL && cli_read_file(&bytes, &size, "ledger", path, CLI_GENESIS_BYTES_MAX);
-    if (good &&
-        channel_genesis_open(config, &repair->genesis_hash, &header, &data, ord_span_of(bytes, size)) != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s: not a genesis block\n", path);
-        good = false;
+    if (config == NULL)
+        return cli_no_memory("ledger");
+    int code = cli_read_file(&bytes, &size, "ledger", path, CLI_GENESIS_BYTES_MAX, CLI_EXIT_USAGE);
+    if (code == CLI_EXIT_OK) {
+        enum ord_err err =
+            channel_genesis_open(config, &repair->genesis_hash, &header, &data, ord_span_of(bytes, size));
+        if (err == ORD_ERR_NO_MEMORY)
+            code = cli_no_memory("ledger");
+        else if (err != ORD_OK)
+            code = CLI_EXIT_USAGE;
+        if (code == CLI_EXIT_USAGE)
+            fprintf(stderr, "ordain ledger: %s: not a genesis block\n", path);
     }
     free(bytes);
     free(config);
-    return good;
+    return code;
 }
 
 /* The client must speak of the same channel as the genesis block that was given. */
@@ -367,9 +374,9 @@ static int repair_all(struct repair *repair) {
 
 static int run(struct repair *repair) {
     struct ledger_scrub scrub;
-    if (!load_genesis(repair))
-        return CLI_EXIT_USAGE;
-    int code = open_ledger(repair);
+    int code = load_genesis(repair);
+    if (code == CLI_EXIT_OK)
+        code = open_ledger(repair);
     if (code != CLI_EXIT_OK)
         return code;
     enum ord_err err = ledger_scrub(repair->ledger, &scrub, note, repair);
