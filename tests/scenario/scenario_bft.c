@@ -29,6 +29,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tests/scenario/scenario_print.h"
 #include "tests/unit/bft_support.h"
 
 #define LINE_MAX_SIZE 512
@@ -102,251 +103,9 @@ static struct host *host_of(const char *text) {
     return &world.hosts[node];
 }
 
-static const char *type_name(uint8_t type) {
-    static const char *const names[] = {"?",           "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",
-                                        "VIEW-CHANGE", "NEW-VIEW",    "FETCH",   "BODY",   "RELAY",
-                                        "WITNESS",     "EVIDENCE",    "ASK",     "RECALL"};
-    return type < sizeof(names) / sizeof(names[0]) ? names[type] : names[0];
-}
-
-static void print_digest(const struct ord_hash *digest) {
-    struct ord_hash null_digest;
-    bft_body_digest(&null_digest, &test_crypto, ord_span_of(NULL, 0));
-    if (ord_hash_equal(digest, &null_digest)) {
-        fprintf(world.out, "null");
-        return;
-    }
-    for (size_t i = 0; i < 4; i++)
-        fprintf(world.out, "%02x", digest->bytes[i]);
-}
-
-static void print_set(ord_replica_set set) {
-    for (ord_node_id node = 0; node < ORD_REPLICA_MAX; node++)
-        if ((set & ord_replica_bit(node)) != 0)
-            fprintf(world.out, "%s%u", (set & (ord_replica_bit(node) - 1)) != 0 ? "," : "", node);
-}
-
-static void print_text(struct ord_span text) {
-    fprintf(world.out, "\"%.*s\"", (int) text.size, (const char *) text.data);
-}
-
-static void print_entry(uint64_t seq, const struct ord_hash *digest) {
-    fprintf(world.out, " %" PRIu64 ":", seq);
-    print_digest(digest);
-}
-
-static void print_list(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_vote_list list;
-    ORD_ASSERT(bft_vote_list_decode(&list, config, bytes) == ORD_OK);
-    fprintf(world.out, " view=%" PRIu64, list.view);
-    for (uint32_t i = 0; i < list.count; i++)
-        print_entry(list.votes[i].seq, &list.votes[i].digest);
-}
-
-static void print_view_change(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_view_change change;
-    struct bft_statement statement;
-    struct ord_span certificate;
-    ORD_ASSERT(bft_view_change_verify(&change, config, bytes) == ORD_OK);
-    fprintf(world.out, " of %u view=%" PRIu64 " stable=%" PRIu64, change.sender, change.view, change.stable_seq);
-    while (bft_view_change_next(&statement, &certificate, &change.certificates, config)) {
-        print_entry(statement.seq, &statement.digest);
-        fprintf(world.out, "@%" PRIu64, statement.view);
-    }
-}
-
-static void print_new_view(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_new_view view;
-    struct ord_hash digest;
-    ord_replica_set senders = 0;
-    ORD_ASSERT(bft_new_view_verify(&view, config, bytes) == ORD_OK);
-    for (uint32_t i = 0; i < view.change_count; i++) {
-        ord_node_id sender;
-        bft_new_view_change(&sender, &digest, &view, i);
-        senders |= ord_replica_bit(sender);
-    }
-    fprintf(world.out, " of %u view=%" PRIu64 " on ", view.sender, view.view);
-    print_set(senders);
-    fprintf(world.out, " base=%" PRIu64, view.base_seq);
-    for (uint64_t seq = view.base_seq + 1; seq <= view.base_seq + view.count; seq++) {
-        bft_new_view_entry(&digest, &view, seq);
-        print_entry(seq, &digest);
-    }
-}
-
-static const char *mood_name(enum bft_mood mood) {
-    return mood == BFT_CHANGING   ? " changing"
-           : mood == BFT_SUSPECTS ? " suspects"
-           : mood == BFT_SILENT   ? " silent"
-                                  : "";
-}
-
-static void print_status(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_status status;
-    ORD_ASSERT(bft_status_decode(&status, config, bytes) == ORD_OK);
-    fprintf(world.out, " view=%" PRIu64 "%s delivered=%" PRIu64 " stable=%" PRIu64 " held=", status.view,
-            mood_name(status.mood), status.delivered_seq, status.stable_seq);
-    for (uint32_t i = 0; i < config->window; i++)
-        fputc('0' + (status.held[i / 8] >> i % 8 & 1), world.out);
-    if (status.changes != 0) {
-        fprintf(world.out, " changes=");
-        print_set(status.changes);
-    }
-}
-
-/* One that stands alone. */
-static void print_statement(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_statement statement;
-    ORD_ASSERT(bft_signed_verify(&statement, config, bytes) == ORD_OK);
-    fprintf(world.out, " %s of %u view=%" PRIu64, type_name((uint8_t) statement.type), statement.sender,
-            statement.view);
-    print_entry(statement.seq, &statement.digest);
-}
-
-static void print_ask(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_ask ask;
-    ORD_ASSERT(bft_ask_decode(&ask, config, bytes) == ORD_OK);
-    fprintf(world.out, " view=%" PRIu64 "%s stable=%" PRIu64 " words=", ask.view, ask.changing ? " changing" : "",
-            ask.stable_seq);
-    for (uint32_t i = 0; i < config->window; i++)
-        fputc('0' + (ask.words[i / 8] >> i % 8 & 1), world.out);
-}
-
-static void print_recall(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_recall recall;
-    ORD_ASSERT(bft_recall_decode(&recall, config, bytes) == ORD_OK);
-    fprintf(world.out, " stable=%" PRIu64 " reach=%" PRIu64, recall.stable_seq, recall.reach_seq);
-    if (recall.statement.size > 0) {
-        fprintf(world.out, " and");
-        print_statement(config, recall.statement);
-    }
-}
-
-static void print_message(const struct ord_core_config *config, struct ord_span bytes) {
-    struct bft_pre_prepare pre_prepare;
-    struct bft_body_message body;
-    struct ord_span first;
-    struct ord_span second;
-    fprintf(world.out, "%s", type_name(bytes.data[0]));
-    if (bytes.data[0] == BFT_RELAY) {
-        bytes = ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
-        fprintf(world.out, " %s", type_name(bytes.data[0]));
-    }
-    switch (bytes.data[0]) {
-    case BFT_PRE_PREPARE:
-        ORD_ASSERT(bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK);
-        fprintf(world.out, " view=%" PRIu64, pre_prepare.view);
-        print_entry(pre_prepare.seq, &pre_prepare.digest);
-        fputc(' ', world.out);
-        print_text(pre_prepare.body);
-        break;
-    case BFT_PREPARE:
-    case BFT_COMMIT:
-    case BFT_FETCH:
-        print_list(config, bytes);
-        break;
-    case BFT_VIEW_CHANGE:
-        print_view_change(config, bytes);
-        break;
-    case BFT_NEW_VIEW:
-        print_new_view(config, bytes);
-        break;
-    case BFT_BODY:
-        ORD_ASSERT(bft_body_decode(&body, config, bytes) == ORD_OK);
-        fprintf(world.out, " %" PRIu64 " ", body.seq);
-        print_text(body.body);
-        break;
-    case BFT_WITNESS:
-        print_statement(config, bft_witness_statement(bytes));
-        break;
-    case BFT_ASK:
-        print_ask(config, bytes);
-        break;
-    case BFT_RECALL:
-        print_recall(config, bytes);
-        break;
-    case BFT_EVIDENCE:
-        ORD_ASSERT(bft_evidence_split(bytes, &first, &second) == ORD_OK);
-        print_statement(config, first);
-        fprintf(world.out, " and");
-        print_statement(config, second);
-        break;
-    default:
-        print_status(config, bytes);
-    }
-}
-
-/* A message as the node would put it together. */
-static void print_send(const struct ord_core_config *config, struct ord_span head, struct ord_span body) {
-    uint8_t *bytes = malloc(head.size + body.size);
-    ORD_ASSERT(bytes != NULL);
-    memcpy(bytes, head.data, head.size);
-    if (body.size > 0)
-        memcpy(bytes + head.size, body.data, body.size);
-    print_message(config, ord_span_of(bytes, head.size + body.size));
-    free(bytes);
-}
-
-static const char *table_name(uint8_t table) {
-    static const char *const names[] = {"?", "log", "certificate", "checkpoint", "view-change", "new-view", "silence"};
-    return table < sizeof(names) / sizeof(names[0]) ? names[table] : names[0];
-}
-
-static void print_evidence(const struct ord_core_config *config, const struct ord_effect *effect) {
-    fprintf(world.out, "EVIDENCE against %u:", effect->evidence.culprit);
-    print_statement(config, effect->evidence.first);
-    fprintf(world.out, " and");
-    print_statement(config, effect->evidence.second);
-}
-
-static void print_effect(struct host *host, const struct ord_effect *effect) {
-    if (world.decisions_only && effect->type != ORD_EFFECT_DELIVER)
-        return;
-    fprintf(world.out, "%u: ", host->config.self);
-    switch (effect->type) {
-    case ORD_EFFECT_PERSIST:
-        fprintf(world.out, "PERSIST %s %" PRIu64 " (%zu bytes)", table_name(effect->persist.table), effect->persist.key,
-                effect->persist.bytes.size);
-        break;
-    case ORD_EFFECT_FORGET:
-        fprintf(world.out, "FORGET %s up to %" PRIu64, table_name(effect->forget.table), effect->forget.key);
-        break;
-    case ORD_EFFECT_SEND:
-        fprintf(world.out, "SEND to ");
-        print_set(effect->send.to);
-        fprintf(world.out, "%s: ", effect->send.after_persist ? " once durable" : "");
-        print_send(&host->config, effect->send.bytes, effect->send.body);
-        break;
-    case ORD_EFFECT_JUDGE:
-        fprintf(world.out, "JUDGE view=%" PRIu64 " %" PRIu64 ":", effect->judge.view, effect->judge.seq);
-        print_digest(&effect->judge.digest);
-        fputc(' ', world.out);
-        print_text(effect->judge.batch);
-        break;
-    case ORD_EFFECT_DELIVER:
-        fprintf(world.out, "DELIVER %" PRIu64 " ", effect->deliver.seq);
-        print_text(effect->deliver.batch);
-        break;
-    case ORD_EFFECT_WAKE_AT:
-        fprintf(world.out, "WAKE_AT %" PRIu64, effect->wake.at_ms);
-        break;
-    case ORD_EFFECT_SYNC:
-        fprintf(world.out, "SYNC to %" PRIu64, effect->sync.seq);
-        break;
-    case ORD_EFFECT_LEADER:
-        if (effect->leader.leader == ORD_NO_NODE)
-            fprintf(world.out, "LEADER none view=%" PRIu64, effect->leader.view);
-        else
-            fprintf(world.out, "LEADER %u view=%" PRIu64, effect->leader.leader, effect->leader.view);
-        break;
-    case ORD_EFFECT_REJECT:
-        fprintf(world.out, "REJECT %s", ord_err_name(effect->reject.err));
-        break;
-    case ORD_EFFECT_EVIDENCE:
-        print_evidence(&host->config, effect);
-        break;
-    }
-    fputc('\n', world.out);
+static void on_effect(struct host *host, const struct ord_effect *effect) {
+    if (!world.decisions_only || effect->type == ORD_EFFECT_DELIVER)
+        scenario_print_effect(&host->config, effect);
 }
 
 static void world_clear(void) {
@@ -378,7 +137,7 @@ static void run_cluster(const struct command *command) {
         host_flush(&world.hosts[node], world.now_ms);
         host_commit(&world.hosts[node]);
         host_sends_clear(&world.hosts[node]); /* the first STATUS of all says nothing */
-        world.hosts[node].on_effect = print_effect;
+        world.hosts[node].on_effect = on_effect;
     }
 }
 
@@ -411,7 +170,7 @@ static bool selected(const struct command *command, const struct flying *message
     const char *type = option(command, "type");
     return number_option(command, "from", message->from) == message->from &&
            number_option(command, "to", message->to) == message->to &&
-           (type == NULL || strcasecmp(type, type_name(message->data[0])) == 0);
+           (type == NULL || strcasecmp(type, scenario_type_name(message->data[0])) == 0);
 }
 
 /* Delivers or drops what is in flight now and fits; what that makes replicas send waits for their turns. */
@@ -429,7 +188,7 @@ static size_t run_deliver(const struct command *command, bool drop) {
         struct host *host = &world.hosts[message.to];
         if (!world.decisions_only && option(command, "quiet") == NULL) {
             fprintf(world.out, "%u %s %u ", message.from, drop || host->core == NULL ? "-x" : "->", message.to);
-            print_message(&host->config, ord_span_of(message.data, message.size));
+            scenario_print_message(&host->config, ord_span_of(message.data, message.size));
             fputc('\n', world.out);
         }
         if (!drop && host->core != NULL)
@@ -519,7 +278,7 @@ static void run_status(struct host *host) {
 static void run_disk(const struct host *host) {
     fprintf(world.out, "%u: applied=%" PRIu64, host->config.self, host->durable_applied);
     for (size_t i = 0; i < host->disk.count; i++)
-        fprintf(world.out, " %s:%" PRIu64, table_name(host->disk.items[i].table), host->disk.items[i].key);
+        fprintf(world.out, " %s:%" PRIu64, scenario_table_name(host->disk.items[i].table), host->disk.items[i].key);
     fputc('\n', world.out);
 }
 
@@ -608,6 +367,7 @@ static char *run_script(FILE *script, size_t *size) {
     bool expecting = false;
     world.now_ms = 1000;
     world.out = open_memstream(&text, size);
+    scenario_print_to(world.out);
     ORD_ASSERT(world.out != NULL);
     while (fgets(line, sizeof(line), script) != NULL) {
         if (expecting && line[0] != '\n')
