@@ -86,7 +86,7 @@ static uint64_t larger(uint64_t a, uint64_t b) {
 static uint64_t reach(const struct ord_core *core) {
     uint64_t seq = larger(larger(core->delivered_seq, core->attested.seq), larger(core->proposed_seq, core->voted_seq));
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        seq = larger(seq, core->heard[node].statement.seq);
+        seq = larger(seq, core->heard[node].seq_max);
     uint64_t most = core->stable_seq + 2 * (uint64_t) core->config.window;
     seq = seq < most ? seq : most;
     return seq < BFT_SEQ_MAX ? seq : BFT_SEQ_MAX;
@@ -136,6 +136,8 @@ bool bft_heard_newer(const struct ord_core *core, ord_node_id sender, uint64_t v
 }
 
 void bft_heard_note(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof) {
+    struct bft_heard *heard = &core->heard[statement->sender];
+    uint64_t seq_max = larger(heard->seq_max, statement->seq);
     if (bft_heard_newer(core, statement->sender, statement->view, statement->seq))
-        core->heard[statement->sender] = (struct bft_heard) {.any = true, .statement = *statement, .proof = *proof};
+        *heard = (struct bft_heard) {.any = true, .seq_max = seq_max, .statement = *statement, .proof = *proof};
 }

@@ -71,9 +71,10 @@ struct bft_silence {
     uint8_t record[BFT_SILENCE_SIZE]; /* lent to PERSIST */
 };
 
-/* The newest statement about a seq that was verified from a peer, whatever became of it. */
+/* The newest PRE-PREPARE, PREPARE or VIEW-CHANGE that was verified from a peer, whatever became of it. */
 struct bft_heard {
     bool any;
+    uint64_t seq_max; /* of all of them */
     struct bft_statement statement;
     struct bft_proof proof;
 };

@@ -211,6 +211,11 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     const struct bft_kept *known = change.view == chosen->view ? chosen : kept;
     bool named = change.sender != core->config.self && take_named(core, &change, bytes);
     bool own = change.sender == core->config.self;
+    const struct bft_statement statement = {
+        .type = BFT_VIEW_CHANGE, .view = change.view, .digest = change.digest, .sender = change.sender};
+    const struct bft_proof proof = bft_proof_alone(&change.signature);
+    if (!own) /* also one that is of no use here: its sender may forget it */
+        bft_heard_note(core, &statement, &proof);
     if (own && !bft_speaks(core) && change.view > core->view)
         bft_silence_prove(core, change.view, 0);
     if ((own && (bft_speaks(core) || same_view)) || change.view < core->view || change.view < kept->view ||

@@ -43,7 +43,7 @@ static bool installs(struct ord_span message, uint64_t view) {
 }
 
 static void go_to(struct sim_world *world, enum stage stage, uint64_t view, const char *what) {
-    world->ambush.stage = stage;
+    world->ambush.stage = (uint8_t) stage;
     world->ambush.view = view;
     sim_say(world, -1, "ambush: %s (view %lu)", what, (unsigned long) view);
 }

@@ -718,6 +718,30 @@ static void answer__remembers_votes_of_views_that_were_left(void **state) {
     bench_close(&bench);
 }
 
+/* A promise that comes when the view is installed without it is of no use but this. */
+static void answer__remembers_a_promise_that_came_late(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_recall recall;
+    struct bft_statement word;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    vote(&bench, BFT_PREPARE, 3, 7, "g");
+    time_out(&bench, &changes);
+    change(&bench, &changes, 0, 1, 0, NULL, 0);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_false(status_of(&bench).changing);
+    assert_ok(receive(&bench, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0)));
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x40)));
+    assert_int_equal(word.type, BFT_VIEW_CHANGE);
+    assert_int_equal(word.view, 1);
+    assert_int_equal(recall.reach_seq, 7); /* and how far it had gone before */
+    bench_close(&bench);
+}
+
 static void answer__gives_back_promises_and_new_views(void **state) {
     (void) state;
     struct bench bench;
@@ -808,6 +832,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__lasts_until_its_view_is_there),
     cmocka_unit_test(answer__gives_back_what_the_asker_lacks),
     cmocka_unit_test(answer__remembers_votes_of_views_that_were_left),
+    cmocka_unit_test(answer__remembers_a_promise_that_came_late),
     cmocka_unit_test(answer__gives_back_promises_and_new_views),
     cmocka_unit_test(answer__proves_how_far_all_are),
     cmocka_unit_test(answer__costs_little_however_often_it_is_asked_for),
