@@ -34,6 +34,10 @@ static void handle_request(struct replica *replica, struct work *work) {
     struct ord_hash fingerprint;
     const ProtobufCBinaryData *client = NULL;
     count_add(&replica->counters.requests, 1);
+    if (replica->pull == NULL) { /* being unmade: the links, which a status tells of, are gone already */
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
+        return;
+    }
     switch ((int) request->message->kind_case) {
     case ORDAIN__V1__REQUEST__KIND_SUBMIT:
         admission_submit(replica, request);

@@ -113,9 +113,85 @@ static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **
     node_world_close(&world);
 }
 
+enum { ASKED = 3 };
+
+static sem_t refused;
+
+static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
+    (void) context;
+    if (result == ORD_OK) {
+        struct ord_span bytes = net_message_bytes(reply);
+        Ordain__V1__Response *response = ordain__v1__response__unpack(NULL, bytes.size, bytes.data);
+        if (response != NULL && response->status == ORDAIN__V1__STATUS__UNAVAILABLE)
+            sem_post(&refused);
+        ordain__v1__response__free_unpacked(response, NULL);
+        net_message_destroy(reply);
+    }
+    sem_post(context);
+}
+
+/* The i-th request comes in; the loop has taken it, and not come to it. */
+static void ask(struct node_world *world, struct net_client *connection, sem_t *done, size_t i) {
+    Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
+    Ordain__V1__StatusRequest status = ORDAIN__V1__STATUS_REQUEST__INIT;
+    Ordain__V1__ClientRequest client = ORDAIN__V1__CLIENT_REQUEST__INIT;
+    Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
+    struct net_message *message;
+    uint8_t *data;
+    request.channel = world->replica->channel_config->name;
+    if (i == 0) {
+        request.kind_case = ORDAIN__V1__REQUEST__KIND_STATUS;
+        request.status = &status;
+    } else if (i == 1) {
+        request.kind_case = ORDAIN__V1__REQUEST__KIND_CLIENT;
+        client.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, world->client.bytes};
+        request.client = &client;
+    } else {
+        request.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
+        request.submit = &submit;
+    }
+    assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(&request)));
+    ordain__v1__request__pack(&request, data);
+    assert_ok(net_client_call(connection, message, 20000, on_reply, done));
+    struct work **last = &world->replica->deferred;
+    while (*last != NULL)
+        last = &(*last)->next;
+    uint64_t deadline_ms = node_clock_ms() + 20000;
+    while ((*last = inbox_take(&world->replica->inbox, 100)) == NULL)
+        assert_true(node_clock_ms() < deadline_ms);
+}
+
+/*
+ * A turn that fails (row F6) leaves what it took, and more comes until the endpoint closes, while what a status tells of is
+ * gone already.
+ */
+static void destroy__refuses_what_was_asked_and_not_answered(void **state) {
+    (void) state;
+    static struct node_world world;
+    sem_t done;
+    sem_init(&done, 0, 0);
+    sem_init(&refused, 0, 0);
+    node_world_open(&world);
+    node_world_turn(&world, 0);
+    struct net_client *connection = node_world_connect(&world);
+    for (size_t i = 0; i < ASKED; i++)
+        ask(&world, connection, &done, i);
+    replica_destroy(world.replica);
+    world.replica = NULL;
+    for (size_t i = 0; i < ASKED; i++)
+        sem_wait(&done); /* each call has a deadline */
+    for (size_t i = 0; i < ASKED; i++)
+        assert_int_equal(sem_trywait(&refused), 0);
+    net_client_close(connection);
+    sem_destroy(&done);
+    sem_destroy(&refused);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(turn__leaves_work_to_the_next_when_it_has_written_enough),
     cmocka_unit_test(turn__leaves_verdicts_to_the_next_when_it_has_written_enough),
+    cmocka_unit_test(destroy__refuses_what_was_asked_and_not_answered),
     cmocka_unit_test(room__is_made_by_a_commit_where_the_map_has_to_grow),
 };
 TEST_CASES(cases);
