@@ -129,15 +129,11 @@ static size_t bft_memory_size(const struct ord_core_config *config) {
     return config_valid(config) ? lay_out(NULL, NULL, config) : 0;
 }
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static size_t bft_message_size_max(const struct ord_core_config *config) {
-    size_t view = BFT_RELAY_SIZE + larger(bft_view_change_size_max(config), bft_new_view_size_max(config));
-    size_t silence = larger(bft_ask_size(config), bft_recall_size_max(config));
+    size_t view = BFT_RELAY_SIZE + ord_max(bft_view_change_size_max(config), bft_new_view_size_max(config));
+    size_t silence = ord_max(bft_ask_size(config), bft_recall_size_max(config));
     size_t proposal = BFT_RELAY_SIZE + BFT_PRE_PREPARE_SIZE + (size_t) config->batch_bytes_max;
-    return larger(larger(view, silence), larger(proposal, BFT_PREPARE_SIZE_MAX));
+    return ord_max(ord_max(view, silence), ord_max(proposal, BFT_PREPARE_SIZE_MAX));
 }
 
 static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_size,

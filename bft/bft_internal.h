@@ -379,7 +379,6 @@ ord_replica_set bft_changes_held(const struct ord_core *core);
 ord_replica_set bft_changes_shown(const struct ord_core *core);
 /* The view changes of these for the current view. */
 struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set);
-uint32_t bft_set_count(ord_replica_set set);
 /* f + 1 others are ahead with VIEW-CHANGEs: one of them is honest. To the smallest of their views. */
 void bft_join(struct ord_core *core);
 /* Is it time for a quorum's clock to run, or for the new primary to act? */

@@ -79,7 +79,7 @@ static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t ba
     enum ord_err err = sign_entries(core, &writer, base_seq, count);
     if (err != ORD_OK)
         return err;
-    ord_write_u8(&writer, (uint8_t) bft_set_count(set));
+    ord_write_u8(&writer, (uint8_t) ord_replica_count(set));
     for (ord_node_id node = 0; node < config->replica_count; node++) {
         if ((set & ord_replica_bit(node)) == 0)
             continue;
@@ -102,7 +102,7 @@ static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t ba
 
 enum ord_err bft_make_new_view(struct ord_core *core) {
     if (!core->changing || bft_primary(&core->config, core->view) != core->config.self ||
-        bft_set_count(bft_changes_held(core)) < core->quorum)
+        ord_replica_count(bft_changes_held(core)) < core->quorum)
         return ORD_OK;
     if (core->fetch_since_ms != 0 && core->now_ms >= core->fetch_since_ms + 4 * (uint64_t) core->config.retransmit_ms) {
         uint64_t base_seq;
@@ -114,7 +114,7 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
         core->fetch_since_ms = 0;
     }
     ord_replica_set set = bft_changes_held(core) & ~core->distrusted;
-    if (bft_set_count(set) < core->quorum) {
+    if (ord_replica_count(set) < core->quorum) {
         ORD_MARK(CHANGE_TRUSTED_AGAIN);
         core->distrusted = 0; /* too few without them: try again, and wait for others' */
         set = bft_changes_held(core);

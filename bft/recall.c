@@ -78,15 +78,12 @@ static void offer_slot(struct search *search, const struct bft_slot *slot) {
         offer(search, &statement, &proof);
 }
 
-static uint64_t larger(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
 /* Further than two windows from what can be proven it says nothing: nobody votes there but liars. */
 static uint64_t reach(const struct ord_core *core) {
-    uint64_t seq = larger(larger(core->delivered_seq, core->attested.seq), larger(core->proposed_seq, core->voted_seq));
+    uint64_t seq =
+        ord_max(ord_max(core->delivered_seq, core->attested.seq), ord_max(core->proposed_seq, core->voted_seq));
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        seq = larger(seq, core->heard[node].seq_max);
+        seq = ord_max(seq, core->heard[node].seq_max);
     uint64_t most = core->stable_seq + 2 * (uint64_t) core->config.window;
     seq = seq < most ? seq : most;
     return seq < BFT_SEQ_MAX ? seq : BFT_SEQ_MAX;
@@ -137,7 +134,7 @@ bool bft_heard_newer(const struct ord_core *core, ord_node_id sender, uint64_t v
 
 void bft_heard_note(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof) {
     struct bft_heard *heard = &core->heard[statement->sender];
-    uint64_t seq_max = larger(heard->seq_max, statement->seq);
+    uint64_t seq_max = ord_max(heard->seq_max, statement->seq);
     if (bft_heard_newer(core, statement->sender, statement->view, statement->seq))
         *heard = (struct bft_heard) {.any = true, .seq_max = seq_max, .statement = *statement, .proof = *proof};
 }

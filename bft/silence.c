@@ -11,10 +11,6 @@
 #include "core/assert.h"
 #include "core/mark.h"
 
-static uint64_t larger(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
 static void keep(struct ord_core *core, enum bft_silence_state state) {
     struct bft_silence *silence = &core->silence;
     ord_store_u64(silence->record, silence->bound_seq);
@@ -127,7 +123,7 @@ void bft_silence_tick(struct ord_core *core) {
 static void speak(struct ord_core *core) {
     ORD_ASSERT(bft_speaks(core));
     release(core);
-    core->next_seq = larger(core->next_seq, core->delivered_seq + 1);
+    core->next_seq = ord_max(core->next_seq, core->delivered_seq + 1);
     core->next_view = core->view;
     core->view_since_ms = core->now_ms; /* what waited meanwhile says nothing of the primary */
     core->progress_ms = core->now_ms;
@@ -157,10 +153,10 @@ void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
     if (silence->silent && seq <= silence->bound_seq && view <= silence->floor_view)
         return;
     silence->silent = true;
-    silence->bound_seq = larger(silence->bound_seq, seq);
-    silence->floor_view = larger(silence->floor_view, view);
+    silence->bound_seq = ord_max(silence->bound_seq, seq);
+    silence->floor_view = ord_max(silence->floor_view, view);
     if (!silence->asking)
-        silence->bound_seq = larger(silence->bound_seq, silence->reach_seq);
+        silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
     keep(core, BFT_SILENCE_SILENT);
     if (!spoke)
         return;
@@ -180,7 +176,7 @@ static void decide(struct ord_core *core) {
         speak(core);
         return;
     }
-    silence->bound_seq = larger(silence->bound_seq, silence->reach_seq);
+    silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
     keep(core, BFT_SILENCE_SILENT);
     bft_send_status(core);
 }
@@ -210,13 +206,13 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
     silence->answered |= ord_replica_bit(recall.sender);
     if (first && recall.reach_seq > silence->reach_seq)
         silence->reach_seq = recall.reach_seq;
-    silence->proven_seq = larger(silence->proven_seq, recall.stable_seq);
+    silence->proven_seq = ord_max(silence->proven_seq, recall.stable_seq);
     if (recall.statement.size > 0) {
         const struct bft_ask ask = own_ask(core);
         if (statement.sender == core->config.self && !is_held(core, &ask, &statement))
             bft_silence_prove(core, statement.view, statement.seq);
     }
-    if (silence->asking && bft_set_count(silence->answered) >= core->quorum - 1)
+    if (silence->asking && ord_replica_count(silence->answered) >= core->quorum - 1)
         decide(core);
     else if (silence->silent && !silence->asking && silence->reach_seq > silence->bound_seq)
         bft_silence_prove(core, silence->floor_view, silence->reach_seq);

@@ -5,10 +5,6 @@
 
 #include "core/quorum.h"
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 size_t bft_ask_words_size(const struct ord_core_config *config) {
     return ((size_t) config->window + 7) / 8;
 }
@@ -70,7 +66,7 @@ enum ord_err bft_recall_decode(struct bft_recall *out, const struct ord_core_con
     out->certificate = ord_read_string(&reader, config->checkpoints.size_max);
     out->reach_seq = ord_read_u64(&reader);
     size_t left = ord_reader_left(&reader);
-    out->statement = ord_read_span(&reader, smaller(left, BFT_SIGNED_VOTE_SIZE_MAX));
+    out->statement = ord_read_span(&reader, ord_min(left, BFT_SIGNED_VOTE_SIZE_MAX));
     if (ord_reader_finish(&reader) != ORD_OK || header.type != BFT_RECALL || out->stable_seq > BFT_SEQ_MAX ||
         (out->stable_seq == 0) != (out->certificate.size == 0) || out->reach_seq < out->stable_seq ||
         out->reach_seq > BFT_SEQ_MAX || out->reach_seq - out->stable_seq > 2 * (uint64_t) config->window)

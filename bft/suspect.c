@@ -27,14 +27,6 @@ static uint64_t timeout_ms(const struct ord_core *core) {
     return (uint64_t) core->config.request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
-static uint64_t later(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 /* When the clocks that run are over. */
 static uint64_t clock_deadline(const struct ord_core *core) {
     if (core->next_view > core->view || core->view == BFT_SEQ_MAX || !bft_speaks(core))
@@ -44,15 +36,15 @@ static uint64_t clock_deadline(const struct ord_core *core) {
     if (core->changing) /* alone, or with too few, nobody goes further: who comes late finds the others in one view */
         return core->quorum_since_ms == 0 ? UINT64_MAX : core->quorum_since_ms + timeout_ms(core);
     /* What waited while we were behind says nothing of the primary. */
-    uint64_t begin = later(core->view_since_ms, core->synced_ms);
+    uint64_t begin = ord_max(core->view_since_ms, core->synced_ms);
     uint64_t due = UINT64_MAX;
     if (core->proposed_seq > core->delivered_seq) /* what it proposed to us is work that waits, whoever asked for it */
-        due = later(later(begin, core->in_flight_ms), core->progress_ms) + timeout_ms(core);
+        due = ord_max(ord_max(begin, core->in_flight_ms), core->progress_ms) + timeout_ms(core);
     if (core->work_since_ms == UINT64_MAX)
         return due;
-    uint64_t since = later(begin, core->work_since_ms);
-    due = earlier(due, later(since, core->progress_ms) + timeout_ms(core));
-    return earlier(due, since + AGE_FACTOR * timeout_ms(core));
+    uint64_t since = ord_max(begin, core->work_since_ms);
+    due = ord_min(due, ord_max(since, core->progress_ms) + timeout_ms(core));
+    return ord_min(due, since + AGE_FACTOR * timeout_ms(core));
 }
 
 uint64_t bft_suspect_deadline(const struct ord_core *core) {

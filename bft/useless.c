@@ -8,13 +8,9 @@
  */
 #include "bft/bft_internal.h"
 
-static uint64_t later(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
 void bft_useless_applied(struct ord_core *core, uint64_t seq, uint64_t useful_seq) {
-    core->useful_seq = later(core->useful_seq, useful_seq);
-    uint64_t begin = later(core->useful_seq, core->entries.base_seq + core->entries.count);
+    core->useful_seq = ord_max(core->useful_seq, useful_seq);
+    uint64_t begin = ord_max(core->useful_seq, core->entries.base_seq + core->entries.count);
     core->useless = seq > begin ? seq - begin : 0;
 }
 

@@ -12,13 +12,6 @@
 #include "core/assert.h"
 #include "core/mark.h"
 
-uint32_t bft_set_count(ord_replica_set set) {
-    uint32_t count = 0;
-    for (; set != 0; set &= set - 1)
-        count++;
-    return count;
-}
-
 ord_replica_set bft_changes_held(const struct ord_core *core) {
     ord_replica_set held = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)

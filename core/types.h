@@ -50,6 +50,14 @@ static inline uint32_t ord_replica_count(ord_replica_set set) {
     return (uint32_t) __builtin_popcountll(set);
 }
 
+static inline uint64_t ord_min(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static inline uint64_t ord_max(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
 bool ord_hash_equal(const struct ord_hash *a, const struct ord_hash *b);
 bool ord_hash_is_zero(const struct ord_hash *hash);
 bool ord_span_equal(struct ord_span a, struct ord_span b);

@@ -33,10 +33,6 @@ static uint64_t minus(uint64_t a, uint64_t b) {
     return a > b ? a - b : 0;
 }
 
-static uint64_t at_most(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 void ledger_room_spent(struct ledger *ledger, uint64_t bytes) {
     bytes += tree_pages_per_turn * ledger->page_size;
     ledger->room.disk_bytes += bytes;
@@ -70,7 +66,7 @@ enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
     if (rc != 0)
         return ledger_err_of(rc);
     uint64_t page = ledger->page_size;
-    uint64_t size = at_most((map_bytes + page - 1) / page * page, ledger->options.map_bytes_max / page * page);
+    uint64_t size = ord_min((map_bytes + page - 1) / page * page, ledger->options.map_bytes_max / page * page);
     if (size < info.me_mapsize)
         size = info.me_mapsize;
     enum ord_err err = extend_file(ledger, size);
@@ -148,7 +144,7 @@ static enum ord_err free_pages(struct ledger *ledger, size_t **pages, size_t *co
         }
         memcpy(&id, key.mv_data, sizeof(id));
         memcpy(&noted, value.mv_data, sizeof(noted));
-        noted = at_most(noted, value.mv_size / sizeof(noted) - 1);
+        noted = ord_min(noted, value.mv_size / sizeof(noted) - 1);
         if (id >= before)
             break;
         if (*count + noted > capacity) {
@@ -195,7 +191,7 @@ static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t
         return err;
     if (count > 0)
         qsort(pages, count, sizeof(*pages), compare_pages);
-    uint64_t limit = at_most(info.me_mapsize, ledger->options.map_bytes_max) / ledger->page_size;
+    uint64_t limit = ord_min(info.me_mapsize, ledger->options.map_bytes_max) / ledger->page_size;
     uint64_t longest = minus(limit, info.me_last_pgno + 1);
     uint64_t run = 0;
     for (size_t i = 0; i < count; i++) {
@@ -269,7 +265,7 @@ static enum ord_err tail_bytes(const struct ledger *ledger, uint64_t *tail, uint
     int rc = mdb_env_info(ledger->env, &info);
     if (rc != 0)
         return ledger_err_of(rc);
-    *map = at_most(info.me_mapsize, ledger->options.map_bytes_max);
+    *map = ord_min(info.me_mapsize, ledger->options.map_bytes_max);
     *used = (info.me_last_pgno + 1) * ledger->page_size;
     *tail = minus(*map, *used + ledger->turn_bytes);
     return ORD_OK;
@@ -292,7 +288,7 @@ enum ord_err ledger_room(struct ledger *ledger) {
     }
     if (map + ledger->page_size <= ledger->options.map_bytes_max) {
         int dead = 0;
-        uint64_t size = map + at_most(map, growth_bytes_max);
+        uint64_t size = map + ord_min(map, growth_bytes_max);
         (void) mdb_reader_check(ledger->env, &dead);
         err = ledger_map_grow(ledger, size < used + need ? used + need : size);
         if (err != ORD_OK || (err = tail_bytes(ledger, &tail, &used, &map)) != ORD_OK)

@@ -98,10 +98,6 @@ static bool finished(const struct net_hub *hub) {
     return hub->stopping && hub->conns == NULL && !hub->dial.busy && !hub->probe.busy && !hub->accept_busy;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 static void *hub_run(void *context) {
     struct net_hub *hub = context;
     pthread_mutex_lock(&hub->lock);
@@ -109,17 +105,17 @@ static void *hub_run(void *context) {
         hub->kicked = false;
         reap(hub);
         uint64_t now_ms = net_now_ms();
-        uint64_t next_ms = earlier(now_ms + LOOK_AGAIN_MS, enforce_deadlines(hub, now_ms));
+        uint64_t next_ms = ord_min(now_ms + LOOK_AGAIN_MS, enforce_deadlines(hub, now_ms));
         if (!hub->stopping) {
             if (hub->dial.dialer != NULL)
-                next_ms = earlier(next_ms, net_hub_dialer_tick(hub, now_ms));
+                next_ms = ord_min(next_ms, net_hub_dialer_tick(hub, now_ms));
             if (hub->accept_aio != NULL)
-                next_ms = earlier(next_ms, net_hub_listener_tick(hub, now_ms));
+                next_ms = ord_min(next_ms, net_hub_listener_tick(hub, now_ms));
             if (hub->probe.dialer != NULL)
-                next_ms = earlier(next_ms, net_hub_probe_tick(hub, now_ms));
+                next_ms = ord_min(next_ms, net_hub_probe_tick(hub, now_ms));
         }
         if (hub->owner.on_tick != NULL)
-            next_ms = earlier(next_ms, hub->owner.on_tick(hub->context, now_ms));
+            next_ms = ord_min(next_ms, hub->owner.on_tick(hub->context, now_ms));
         if (finished(hub))
             break;
         hub->wake_ms = next_ms;
