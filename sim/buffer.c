@@ -14,6 +14,12 @@ void *sim_alloc(size_t size) {
     return memory;
 }
 
+struct ord_writer sim_writer(size_t capacity) {
+    void *memory = malloc(capacity);
+    ORD_ASSERT(memory != NULL);
+    return ord_writer_of(memory, capacity);
+}
+
 void *sim_grow(void *items, size_t *capacity, size_t count, size_t size) {
     if (count < *capacity)
         return items;

@@ -4,6 +4,7 @@
 #ifndef ORDAIN_SIM_BUFFER_H
 #define ORDAIN_SIM_BUFFER_H
 
+#include "core/codec.h"
 #include "core/types.h"
 
 struct sim_buffer {
@@ -12,8 +13,10 @@ struct sim_buffer {
     uint8_t data[];
 };
 
-/* malloc that ends the program instead of failing: a simulation that ran out of memory says nothing. */
+/* Zeros, and the program ends instead of failing: a simulation that ran out of memory says nothing. */
 void *sim_alloc(size_t size);
+/* Into memory that is not set to anything; the caller frees its data. */
+struct ord_writer sim_writer(size_t capacity);
 /* Room for one more item of `size` bytes behind `count`. */
 void *sim_grow(void *items, size_t *capacity, size_t count, size_t size);
 

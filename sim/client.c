@@ -50,7 +50,7 @@ static struct sim_buffer *make(struct sim_world *world, const struct draft *draf
     };
     header.genesis_hash.bytes[0] ^= draft->other_network;
     size_t size = channel_envelope_size(transactions, draft->count);
-    struct ord_writer writer = ord_writer_of(sim_alloc(size), size);
+    struct ord_writer writer = sim_writer(size);
     ORD_ASSERT(channel_envelope_encode(&writer, &header, transactions, draft->count, NULL) == ORD_OK);
     struct ord_hash id;
     struct ord_signature signature;

@@ -168,7 +168,7 @@ static struct sim_buffer *spoiled(struct sim_replica *liar, const struct bft_vie
     struct ord_span left = change->certificates;
     struct ord_span certificate;
     struct bft_statement statement;
-    struct ord_writer writer = ord_writer_of(sim_alloc(change->certificates.size + 1), change->certificates.size);
+    struct ord_writer writer = sim_writer(change->certificates.size + 1);
     uint32_t count = 0;
     while (bft_view_change_next(&statement, &certificate, &left, sim_liar_config(liar))) {
         if (repeated && statement.sender == liar->id)
@@ -310,7 +310,7 @@ bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum sim_link kind,
         size += chosen[count] == NULL ? 0 : chosen[count]->size;
         count += chosen[count] != NULL;
     }
-    struct ord_writer writer = ord_writer_of(sim_alloc(size + 1), size);
+    struct ord_writer writer = sim_writer(size + 1);
     for (uint32_t i = 0; i < count; i++)
         ord_write_span(&writer, sim_buffer_span(chosen[i]));
     ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);

@@ -127,7 +127,7 @@ void sim_lie_forward(struct sim_replica *liar) {
     if (forged->size > 90) /* a fresh sequence under the old signature */
         ord_store_u64(forged->data + 66, ord_load_u64(forged->data + 66) + 1 + sim_below(&liar->random, 50));
     size_t capacity = 64 + forged->size;
-    struct ord_writer writer = ord_writer_of(sim_alloc(capacity), capacity);
+    struct ord_writer writer = sim_writer(capacity);
     channel_batch_begin(&writer, 0);
     channel_batch_add(&writer, sim_buffer_span(forged));
     ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);

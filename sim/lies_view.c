@@ -24,7 +24,7 @@ static void sign_message(struct sim_replica *liar, struct sim_buffer *message, e
 struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint64_t stable_seq,
                                    struct ord_span checkpoint, struct ord_span certificates, uint32_t count) {
     size_t capacity = 128 + checkpoint.size + certificates.size + ORD_SIGNATURE_SIZE;
-    struct ord_writer writer = ord_writer_of(sim_alloc(capacity), capacity);
+    struct ord_writer writer = sim_writer(capacity);
     static const struct ord_signature none;
     size_t count_at;
     bft_view_change_begin(&writer, &count_at, sim_liar_config(liar), view, stable_seq, checkpoint);

@@ -25,7 +25,8 @@ void sim_model_deinit(struct sim_model *model) {
     free(model->blocks);
     free(model->data);
     free(model->leaves);
-    free(model->ordered);
+    for (uint32_t party = 0; party < SIM_PARTIES; party++)
+        free(model->ordered[party].sequences);
 }
 
 void sim_model_batch_digest(uint64_t out[2], struct ord_span batch) {
@@ -142,9 +143,10 @@ static void execute(struct sim_model *model, struct ord_span envelope, uint64_t 
         model->parties[model->client_count++] = item->party;
     } else {
         (void) sim_map_insert(&model->seen, &fresh, item->party, item->sequence, 0);
-        model->ordered =
-            sim_grow(model->ordered, &model->ordered_capacity, model->ordered_count, sizeof(*model->ordered));
-        model->ordered[model->ordered_count++] = (struct sim_ordered) {item->party, item->sequence};
+        struct sim_ordered *ordered = &model->ordered[item->party];
+        ordered->sequences =
+            sim_grow(ordered->sequences, &ordered->capacity, ordered->count, sizeof(*ordered->sequences));
+        ordered->sequences[ordered->count++] = item->sequence;
         if (item->sequence > model->highest[item->party])
             model->highest[item->party] = item->sequence;
     }

@@ -28,9 +28,11 @@ struct sim_model_block {
     uint64_t last_seq;
 };
 
+/* A client's sequences in the order of execution. */
 struct sim_ordered {
-    uint32_t party;
-    uint64_t sequence;
+    uint64_t *sequences;
+    size_t count;
+    size_t capacity;
 };
 
 /* After a seq. */
@@ -63,9 +65,7 @@ struct sim_model {
     bool registered[SIM_PARTIES];
     uint64_t highest[SIM_PARTIES];
     struct sim_map seen; /* (party, sequence, 0) */
-    struct sim_ordered *ordered;
-    size_t ordered_count;
-    size_t ordered_capacity;
+    struct sim_ordered ordered[SIM_PARTIES];
 
     /* the open block */
     uint8_t *data;

@@ -52,9 +52,10 @@ static void leaf_of(struct ord_hash *out, const struct sim_model *model, uint32_
     put_number(&at, (uint64_t) parsed->not_before_s, 8);
     put_number(&at, (uint64_t) parsed->not_after_s, 8);
     put_number(&at, model->highest[party], 8);
-    for (size_t i = 0; i < model->ordered_count; i++) {
-        uint64_t sequence = model->ordered[i].sequence;
-        if (model->ordered[i].party == party && sequence + WINDOW > model->highest[party])
+    const struct sim_ordered *ordered = &model->ordered[party];
+    for (size_t i = 0; i < ordered->count; i++) {
+        uint64_t sequence = ordered->sequences[i];
+        if (sequence + WINDOW > model->highest[party])
             at[sequence % WINDOW / 8] |= (uint8_t) (1u << sequence % 8);
     }
     tagged(out, "ordain/client/v1", record, sizeof(record));

@@ -31,7 +31,7 @@ static void write_open(struct sim_process *process) {
     struct channel_open_block open;
     channel_open(process->channel, &open);
     size_t capacity = 16 + (size_t) open.envelope_count * ENTRY_SIZE + open.data.size;
-    struct ord_writer writer = ord_writer_of(sim_alloc(capacity), capacity);
+    struct ord_writer writer = sim_writer(capacity);
     ord_write_u64(&writer, open.height);
     ord_write_u32(&writer, open.envelope_count);
     for (uint32_t i = 0; i < open.envelope_count; i++) {

@@ -195,8 +195,7 @@ static bool forward_due(const struct sim_process *process, const struct sim_pool
 
 /* To the leader what is new, to all what was not served in time. */
 static void forward(struct sim_process *process, bool again, ord_replica_set to) {
-    size_t capacity = process->core_config.batch_bytes_max;
-    struct ord_writer writer = ord_writer_of(sim_alloc(capacity), capacity);
+    struct ord_writer writer = sim_writer(process->core_config.batch_bytes_max);
     uint32_t count = 0;
     channel_batch_begin(&writer, 0);
     for (uint32_t i = 0; i < process->pool.count && count < BATCH_MAX; i++) {
@@ -288,8 +287,7 @@ static bool worth_it(const struct sim_process *process, const struct ord_status 
 
 /* With nothing of the pool when `idle`. */
 static bool propose_one(struct sim_process *process, uint64_t cut_height, bool idle) {
-    uint8_t *buffer = sim_alloc(process->core_config.batch_bytes_max);
-    struct ord_writer writer = ord_writer_of(buffer, process->core_config.batch_bytes_max);
+    struct ord_writer writer = sim_writer(process->core_config.batch_bytes_max);
     bool taken[SIM_POOL_MAX] = {false};
     uint32_t count = 0;
     channel_batch_begin(&writer, cut_height);
@@ -315,7 +313,7 @@ static bool propose_one(struct sim_process *process, uint64_t cut_height, bool i
     struct ord_event event = {
         .type = ORD_EVENT_PROPOSE, .now_ms = process->now_ms, .propose = {.batch = ord_writer_span(&writer)}};
     sim_process_step(process, &event);
-    free(buffer);
+    free(writer.data);
     if (process->rejected != ORD_OK) {
         for (uint32_t i = 0; i < process->pool.count; i++)
             if (taken[i])
@@ -389,7 +387,7 @@ static bool receipt_of(const struct sim_process *process, struct ord_writer *out
     for (uint64_t h = height + 1; h <= at; h++)
         memcpy(later + (h - height - 1) * CHANNEL_HEADER_SIZE, disk->blocks.items[h - 1]->data, CHANNEL_HEADER_SIZE);
     receipt.later_headers = ord_span_of(later, (size_t) receipt.later_header_count * CHANNEL_HEADER_SIZE);
-    *out = ord_writer_of(sim_alloc(channel_receipt_size(&receipt)), channel_receipt_size(&receipt));
+    *out = sim_writer(channel_receipt_size(&receipt));
     ORD_ASSERT(channel_receipt_encode(out, &receipt) == ORD_OK);
     free(later);
     return true;

@@ -299,7 +299,7 @@ static void serve_blocks(struct sim_process *process, ord_node_id to, uint64_t f
     bool some = certificate != NULL && certified <= sim_disk_height(disk);
     if (some)
         capacity += (certified - height + 1) * CHANNEL_HEADER_SIZE;
-    struct ord_writer writer = ord_writer_of(sim_alloc(capacity), capacity);
+    struct ord_writer writer = sim_writer(capacity);
     ord_write_u64(&writer, from);
     ord_write_u32(&writer, 0);
     for (uint64_t h = from; h < height && some; h++)
