@@ -163,6 +163,39 @@ static void intact__primary_that_is_behind_what_it_proposed_again(void **state) 
     bench_close(&bench);
 }
 
+/* A batch that it asked for as the primary of a view that it then, silent, did not make: in the next view nobody waits for it. */
+static void silence__wants_no_batch_of_a_view_that_it_did_not_make(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+    const struct statement own = {.type = BFT_PRE_PREPARE, .sender = 1, .view = 1, .seq = 2, .batch = "b"};
+    bench_open(&bench, 1);
+    bench.host.forgets = true;
+    time_out(&bench, &changes);
+    change(&bench, &changes, 2, 1, 0, &prepared, 1);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_FETCH, NULL), 1);
+    assert_ok(recall(&bench, 0, 0, 2, &own));
+    assert_true(status_of(&bench).silent);
+    memset(&changes, 0, sizeof(changes));
+    change(&bench, &changes, 0, 2, 0, NULL, 0);
+    change(&bench, &changes, 2, 2, 0, &prepared, 1);
+    change(&bench, &changes, 3, 2, 0, NULL, 0);
+    new_view(&bench, &changes, 2, 0, &prepared.digest, 1);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 2);
+    assert_false(status_of(&bench).changing);
+    uint64_t before = status_of(&bench).messages_dropped;
+    assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 1, 1, "a")));
+    assert_int_equal(status_of(&bench).messages_dropped, before + 1);
+    assert_int_equal(status_of(&bench).body_bytes, 0);
+    turn_ends(&bench);
+    assert_int_equal(words_sent(&bench), 0);
+    bench_close(&bench);
+}
+
 /* A view that it spoke in has to be installed, however far the others are. */
 static void silence__lasts_until_its_view_is_there(void **state) {
     (void) state;
@@ -196,6 +229,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__follows_past_a_view_change_far_ahead),
     cmocka_unit_test(asking__remembers_who_has_gone_on),
     cmocka_unit_test(silence__of_a_primary),
+    cmocka_unit_test(silence__wants_no_batch_of_a_view_that_it_did_not_make),
     cmocka_unit_test(intact__primary_that_is_behind_what_it_proposed_again),
     cmocka_unit_test(silence__lasts_until_its_view_is_there),
 };

@@ -74,8 +74,12 @@ static void batches__before_this_core_knew_do_not_count(void **state) {
     bench_open(&bench, 2);
     bench_open(&source, 3);
     source.host.durable_applied = 100;
+    applied(&bench, 9, 0);
+    assert_true(suspects(&bench));
     host_attested(&bench.host, 100, bench.now_ms);
     host_sync_from(&bench.host, &source.host, 100, bench.now_ms);
+    turn_ends(&bench);
+    assert_false(suspects(&bench));
     applied(&bench, 108, 0);
     assert_false(suspects(&bench));
     applied(&bench, 109, 0);

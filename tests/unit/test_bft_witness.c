@@ -349,6 +349,34 @@ static void witness__of_a_view_that_was_left_convicts(void **state) {
     }
 }
 
+static uint32_t checks;
+
+static bool counting_verify(const void *context, ord_node_id signer, const struct ord_hash *hash,
+                            const struct ord_signature *signature) {
+    checks++;
+    return stand_in_verify(context, signer, hash, signature);
+}
+
+/* What is looked at beside the door's own check of a WITNESS is looked at once: then its primary is convicted. */
+static void witness__that_is_repeated_costs_no_check(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    struct ord_crypto_ops counting = test_crypto;
+    const struct statement b = said("b");
+    counting.verify = counting_verify;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    time_out(&bench, &changes);
+    bench.host.core->config.crypto = &counting;
+    checks = 0;
+    for (int i = 0; i < 5; i++)
+        assert_ok(receive(&bench, 3, make_witness(&bench.config, 3, &b)));
+    assert_int_equal(bench.host.culprits, ord_replica_bit(0));
+    assert_int_equal(checks, 1);
+    bench_close(&bench);
+}
+
 /* A batch that came by a BODY is on disk without the primary's signature: no half of evidence. */
 static void witness__convicts_nobody_without_a_signature(void **state) {
     (void) state;
@@ -399,6 +427,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(evidence__about_something_else_moves_nobody),
     cmocka_unit_test(evidence__of_a_new_view),
     cmocka_unit_test(witness__of_a_view_that_was_left_convicts),
+    cmocka_unit_test(witness__that_is_repeated_costs_no_check),
     cmocka_unit_test(witness__convicts_nobody_without_a_signature),
     cmocka_unit_test(evidence__is_given_again_to_who_is_left_behind),
 };

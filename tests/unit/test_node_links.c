@@ -269,12 +269,41 @@ static void links__one_peer_has_an_allowance_of_signatures(void **state) {
     node_world_close(&world);
 }
 
+/* A view that a quorum agreed on is no waste: with a scheduled rotation there may be many. */
+static void links__an_allowance_is_whole_again_under_a_new_leader(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.plan.config.request_timeout_ms = 3600000;
+    world.leads = true;
+    node_world_write(&world);
+    world.asks = true; /* nobody leads before it has its answers */
+    node_world_start(&world);
+    const ord_node_id peer = node_world_other(&world, 0);
+    size_t full = world.plan.config.window * 3;
+    for (uint64_t view = 1; view <= 9; view++) {
+        send_costly(&world, peer, view, full);
+        node_world_until_idle(&world, peer);
+    }
+    assert_int_equal(counted(&world, "link_jobs_over_share"), 1);
+    node_world_recall(&world, node_world_other(&world, 1), 0);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    node_world_recall(&world, node_world_other(&world, 2), 0);
+    node_world_until_idle(&world, node_world_other(&world, 2));
+    assert_int_equal(world.replica->leader, world.self);
+    send_costly(&world, peer, 10, full);
+    node_world_until_idle(&world, peer);
+    assert_int_equal(counted(&world, "link_jobs_over_share"), 1);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(links__a_bad_signature_costs_one_check_and_silences_its_sender),
     cmocka_unit_test(links__a_bad_certificate_silences_its_sender),
     cmocka_unit_test(links__one_peer_has_a_share_of_the_vote_pool),
     cmocka_unit_test(links__votes_do_not_wait_behind_anothers_view_change),
     cmocka_unit_test(links__one_peer_has_an_allowance_of_signatures),
+    cmocka_unit_test(links__an_allowance_is_whole_again_under_a_new_leader),
     cmocka_unit_test(links__a_message_without_a_header_makes_no_job),
     cmocka_unit_test(links__a_silent_peer_is_dialed_again),
 };

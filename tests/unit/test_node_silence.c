@@ -109,8 +109,42 @@ static void silence__is_not_that_of_an_intact_replica(void **state) {
     node_world_close(&world);
 }
 
+static bool has_pooled(struct node_world *world) {
+    return world->replica->pool.passed.count + world->replica->pool.ready.count > 0;
+}
+
+/* A primary that is silent proposes nothing: who asks it is heard by all others, whose clocks run then (row P7). */
+static void silence__of_a_primary_is_no_grave_for_requests(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.leads = true;
+    node_world_write(&world);
+    world.asks = true;
+    node_world_start(&world);
+    give_back(&world, node_world_other(&world, 0), 3);
+    node_world_recall(&world, node_world_other(&world, 1), 3);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, true, 3);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct ord_span batch = node_world_batch(&registration, 1, 0);
+    node_world_forget_queued(&world);
+    node_world_send(&world, node_world_other(&world, 2), LINK_FORWARD, batch);
+    node_world_until(&world, has_pooled, "the envelope is in the pool");
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct ord_span last;
+        assert_int_equal(node_world_queued(&world, &last, node_world_other(&world, i), LINK_FORWARD), 1);
+        assert_true(ord_span_equal(last, batch));
+    }
+    free((void *) (uintptr_t) batch.data);
+    free((void *) (uintptr_t) registration.data);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__is_told_and_outlives_a_restart),
     cmocka_unit_test(silence__is_not_that_of_an_intact_replica),
+    cmocka_unit_test(silence__of_a_primary_is_no_grave_for_requests),
 };
 TEST_CASES(cases);
