@@ -1,6 +1,6 @@
 /*
- * The engine's state, for engine.c (threads, hand-over), engine_send.c (what to send where) and engine_reply.c (what
- * an answer means).
+ * The engine's state, for engine.c (threads, hand-over), engine_send.c (what to send where), engine_reply.c (what an answer
+ * means), engine_submitted.c, engine_doubt.c and engine_outcome.c (its parts).
  */
 #ifndef ORDAIN_CLIENT_ENGINE_INTERNAL_H
 #define ORDAIN_CLIENT_ENGINE_INTERNAL_H
@@ -13,6 +13,7 @@
 #define ENGINE_WAITS_MAX      8u          /* wait requests at the same time; each holds a context of the replica */
 #define ENGINE_PROBES_MAX     16u
 #define ENGINE_WAIT_MS        250u
+#define ENGINE_WAIT_PAUSE_US  20000u   /* before a replica that had nothing to tell is asked again */
 #define ENGINE_PERIOD_US      5000000u /* of shortest_us */
 #define ENGINE_AVOID_LIE_US   30000000u
 #define ENGINE_AVOID_SLOW_US  5000000u
@@ -133,9 +134,35 @@ void engine_offer_registration(struct client_engine *engine, uint32_t replica);
 
 /* engine_reply.c: takes a reply and frees the request. */
 void engine_take_reply(struct client_engine *engine, struct engine_request *request);
-/* An entry that every replica which may be asked has refused. */
+
+/* engine_submitted.c: the answer to a submit request. */
+void engine_take_submit(struct client_engine *engine, struct engine_request *request, const client_response *response);
+/* A receipt that came for this entry: it ends its way, casts doubt on its number, or accuses who gave it (false). */
+bool engine_take_receipt(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
+                         struct ord_span bytes);
+void engine_submit_again(struct client_engine *engine, struct client_entry *entry);
+
+/* engine_doubt.c: answers about a number that may be taken, and about where the client stands. */
+void engine_take_probe(struct client_engine *engine, struct engine_request *request, const client_response *response);
+void engine_take_position(struct client_engine *engine, const struct engine_request *request,
+                          const client_response *response);
+
+/* engine_outcome.c. An entry that every replica which may be asked has refused. */
 void engine_fail(struct client_engine *engine, struct client_entry *entry, enum ordain_error error,
                  const char *message);
+/* A replica took it; told once. */
+void engine_accept(struct client_engine *engine, struct client_entry *entry);
+/* The receipt, which verifies, is of this entry. */
+void engine_finish(struct client_engine *engine, struct client_entry *entry, struct channel_receipt *receipt);
+/* Others are asked before this replica, for so long. */
+void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_us);
+/* It said what no honest replica says. */
+void engine_accuse(struct client_engine *engine, uint32_t replica, const char *what);
+void engine_accuse_receipt(struct client_engine *engine, uint32_t replica, const char *why);
+/* It wants nothing for so long; 0: it did not say how long. */
+void engine_busy(struct client_engine *engine, uint32_t replica, uint32_t retry_after_ms);
+/* `hint`: the leader's number + 1 as a replica tells it, or 0. */
+void engine_follow_hint(struct client_engine *engine, uint32_t hint);
 
 /* engine.c: signs the entries of `renumber` under fresh numbers, when it is time and as far as there are any. */
 void engine_renumber(struct client_engine *engine);

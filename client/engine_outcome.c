@@ -1,0 +1,139 @@
+/*
+ * How an envelope's way ends, and what an answer means for the replica that gave it.
+ */
+#include <stdlib.h>
+
+#include "client/engine_internal.h"
+#include "client/text.h"
+
+#define RETRY_AFTER_MS_DEFAULT 50u
+
+static void tell(struct client_engine *engine, struct client_entry *entry, struct ordain_event *event) {
+    if (entry->on_event == NULL)
+        return;
+    event->sequence = entry->sequence;
+    event->elapsed_us = engine->now_us - entry->submitted_us;
+    entry->on_event(entry->context, event);
+}
+
+static void count_accepted(struct client_engine *engine, struct client_entry *entry) {
+    if (entry->accepted)
+        return;
+    entry->accepted = true;
+    engine->accepted_now++;
+}
+
+void engine_fail(struct client_engine *engine, struct client_entry *entry, enum ordain_error error,
+                 const char *message) {
+    struct ordain_event event = {.kind = ORDAIN_EVENT_FAILED, .error = error, .message = message};
+    count_accepted(engine, entry); /* nobody waits for its acceptance any more */
+    tell(engine, entry, &event);
+    engine->statistics.failed++;
+    client_entries_push(&engine->done, entry);
+}
+
+void engine_accept(struct client_engine *engine, struct client_entry *entry) {
+    if (!entry->accepted) {
+        struct ordain_event event = {.kind = ORDAIN_EVENT_ACCEPTED, .message = ""};
+        count_accepted(engine, entry);
+        engine->statistics.accepted++;
+        tell(engine, entry, &event);
+    }
+}
+
+/* A receipt that was asked for by waiting comes without the envelope; who keeps it wants both. */
+static enum ord_err full_receipt(uint8_t **out, size_t *size, struct channel_receipt *receipt,
+                                 const struct client_entry *entry) {
+    if (receipt->envelope.size == 0)
+        receipt->envelope = ord_span_of(entry->envelope, entry->size);
+    size_t capacity = channel_receipt_size(receipt);
+    uint8_t *data = malloc(capacity);
+    if (data == NULL)
+        return ORD_ERR_NO_MEMORY;
+    struct ord_writer writer = ord_writer_of(data, capacity);
+    enum ord_err err = channel_receipt_encode(&writer, receipt);
+    if (err != ORD_OK) {
+        free(data);
+        return err;
+    }
+    *out = data;
+    *size = writer.size;
+    return ORD_OK;
+}
+
+void engine_finish(struct client_engine *engine, struct client_entry *entry, struct channel_receipt *receipt) {
+    engine_accept(engine, entry);
+    struct ordain_event event = {
+        .kind = ORDAIN_EVENT_FINAL,
+        .height = receipt->header.height,
+        .index = receipt->envelope_index,
+        .message = "",
+    };
+    uint8_t *bytes = NULL;
+    if (engine->client->receipts && entry->on_event != NULL &&
+        full_receipt(&bytes, &event.receipt.size, receipt, entry) == ORD_OK)
+        event.receipt.data = bytes;
+    tell(engine, entry, &event);
+    free(bytes);
+    engine->statistics.final++;
+    uint64_t latency_us = engine->now_us - entry->submitted_us;
+    if (engine->now_us - engine->period_since_us > ENGINE_PERIOD_US) {
+        engine->shortest_before_us = engine->shortest_us;
+        engine->shortest_us = 0;
+        engine->period_since_us = engine->now_us;
+    }
+    if (engine->shortest_us == 0 || latency_us < engine->shortest_us)
+        engine->shortest_us = latency_us;
+    engine->progress_at_us = engine->now_us;
+    client_entries_push(&engine->done, entry);
+}
+
+/* ---- Replicas --------------------------------------------------------------------------------------------------- */
+
+void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_us) {
+    struct engine_peer *peer = &engine->peers[replica];
+    if (peer->avoid_until_us < engine->now_us + time_us)
+        peer->avoid_until_us = engine->now_us + time_us;
+    /* When it is all there is, it is asked all the same, but not as fast as it answers. */
+    uint64_t pause_us = engine->now_us + RETRY_AFTER_MS_DEFAULT * 1000u;
+    if (peer->not_before_us < pause_us)
+        peer->not_before_us = pause_us;
+    if (peer->wait_after_us < pause_us)
+        peer->wait_after_us = pause_us;
+    if (engine->target == replica)
+        engine->target = (replica + 1) % engine->peer_count;
+    if (engine->wait_target == replica)
+        engine->wait_target = (replica + 1) % engine->peer_count;
+}
+
+void engine_accuse(struct client_engine *engine, uint32_t replica, const char *what) {
+    engine->statistics.replies_bad++;
+    client_replica_accuse(&engine->client->replicas, replica, what);
+    engine_avoid(engine, replica, ENGINE_AVOID_LIE_US);
+}
+
+void engine_accuse_receipt(struct client_engine *engine, uint32_t replica, const char *why) {
+    char what[160];
+    client_say(what, sizeof(what), "it gave a receipt that does not verify: %s", why);
+    engine_accuse(engine, replica, what);
+}
+
+void engine_busy(struct client_engine *engine, uint32_t replica, uint32_t retry_after_ms) {
+    struct engine_peer *peer = &engine->peers[replica];
+    uint32_t ms = retry_after_ms == 0 ? RETRY_AFTER_MS_DEFAULT : retry_after_ms;
+    if (ms > CLIENT_RETRY_AFTER_MAX)
+        ms = CLIENT_RETRY_AFTER_MAX;
+    peer->not_before_us = engine->now_us + (uint64_t) ms * 1000u;
+    peer->busy_in_row++;
+}
+
+void engine_follow_hint(struct client_engine *engine, uint32_t hint) {
+    if (hint == 0 || hint > engine->peer_count || engine->client->replicas.pin != ORDAIN_ANY_REPLICA)
+        return;
+    uint32_t leader = hint - 1;
+    if (leader != engine->target && engine->peers[leader].avoid_until_us <= engine->now_us &&
+        client_replica_up(&engine->client->replicas, leader)) {
+        engine->target = leader;
+        engine->wait_target = leader;
+    }
+}
