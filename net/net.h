@@ -119,6 +119,11 @@ void net_server_close(struct net_server *server);
 struct ord_span net_request_bytes(const struct net_request *request);
 /* Its connection: a number that no other connection has until the request is answered. An address, and so a large one. */
 uint64_t net_request_source(const struct net_request *request);
+/*
+ * Bytes of answers that have not left yet: over the request's connection, and, in `all` (may be NULL), over any. Who asks and does not read
+ * makes them grow.
+ */
+size_t net_request_unsent(const struct net_request *request, size_t *all);
 /* Takes the message (NULL: no memory; the request is dropped and the client times out). Never blocks. */
 void net_request_reply(struct net_request *request, struct net_message *reply);
 

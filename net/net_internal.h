@@ -114,8 +114,9 @@ struct net_conn {
     /* The owner's */
     struct net_message *waiting; /* a request that found no free context, or of one that has its share of them */
     struct net_conn *waiting_next;
-    bool in_line; /* for a free context */
-    uint32_t out; /* requests that are out */
+    bool in_line;  /* for a free context */
+    uint32_t out;  /* requests that are out */
+    size_t unsent; /* bytes of answers that have not left */
 };
 /* Takes the stream in any case, and starts to talk. NULL: no memory. */
 struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe);

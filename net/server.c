@@ -18,6 +18,7 @@ struct net_request {
     struct net_request *next; /* in the list of free ones */
     struct net_conn *conn; /* held until the answer is given; then it lives until the answer has left, or could not */
     bool answered;
+    size_t unsent;                               /* bytes of the answer, until it has left */
     struct net_message *message;                 /* until the answer is given */
     uint8_t trace[NET_HOPS_MAX * NET_WORD_SIZE]; /* SP's backtrace, to be sent back in front of the answer */
     size_t trace_size;
@@ -28,6 +29,7 @@ struct net_server {
     struct net_request *requests;
     struct net_request *free_first;
     uint32_t out_count; /* requests that are not in the list of free ones */
+    size_t unsent;      /* bytes of their answers */
     struct net_conn *waiting_first;
     struct net_conn *waiting_last;
     bool draining; /* the server closes: no more requests */
@@ -57,6 +59,7 @@ static struct net_request *assign(struct net_server *server, struct net_conn *co
     conn->out++;
     request->conn = conn;
     request->answered = false;
+    request->unsent = 0;
     request->message = message;
     request->trace_size = trace_size(message);
     memcpy(request->trace, net_message_bytes(message).data, request->trace_size);
@@ -87,6 +90,8 @@ static void release(struct net_request *request) {
     struct net_server *server = request->server;
     struct net_conn *conn = request->conn;
     conn->out--;
+    conn->unsent -= request->unsent;
+    server->unsent -= request->unsent;
     if (conn->waiting != NULL && !conn->in_line && conn->out < server->connection_contexts)
         stand_in_line(server, conn);
     request->next = server->free_first;
@@ -253,6 +258,16 @@ uint64_t net_request_source(const struct net_request *request) {
     return (uintptr_t) request->conn;
 }
 
+size_t net_request_unsent(const struct net_request *request, size_t *all) {
+    struct net_server *server = request->server;
+    pthread_mutex_lock(&server->hub.lock);
+    size_t here = request->conn->unsent;
+    if (all != NULL)
+        *all = server->unsent;
+    pthread_mutex_unlock(&server->hub.lock);
+    return here;
+}
+
 void net_request_reply(struct net_request *request, struct net_message *reply) {
     struct net_server *server = request->server;
     net_message_destroy(request->message);
@@ -264,6 +279,9 @@ void net_request_reply(struct net_request *request, struct net_message *reply) {
     if (reply != NULL && !conn->closed) {
         net_message_prepend(reply, request->trace, request->trace_size);
         reply->tag = request;
+        request->unsent = net_message_bytes(reply).size;
+        conn->unsent += request->unsent;
+        server->unsent += request->unsent;
         reply->deadline_ms = net_now_ms() + server->send_timeout_ms;
         net_conn_send(conn, reply);
         reply = NULL;

@@ -7,7 +7,19 @@
 #include "channel/receipt.h"
 #include "node/replica_internal.h"
 
-#define ANSWER_BYTES_MAX (8u << 20) /* of blocks or receipts in one answer, but always one */
+enum {
+    ANSWER_BYTES_MAX = 8 << 20,   /* of blocks or receipts in one answer, but always one */
+    UNSENT_READER_MAX = 16 << 20, /* of answers that a connection has not read: it gets no further blocks or receipts */
+    UNSENT_MAX = 128 << 20,       /* and all of them */
+};
+
+/*
+ * How many bytes of blocks or receipts an answer may have, but always one; 0: none, for so much that was asked for has not been read yet
+ * (row D7).
+ */
+size_t answer_room(const struct api_request *request);
+/* BUSY, for that reason. */
+void answer_unread(struct api_request *request);
 
 /* A block that receipts are made of, with its leaf hashes. */
 struct service_block {

@@ -119,7 +119,12 @@ void answer_deliver(struct service *service, struct api_request *request) {
                                             : "the range ends before it begins");
         return;
     }
-    size_t bytes_max = ask->bytes_max == 0 || ask->bytes_max > ANSWER_BYTES_MAX ? ANSWER_BYTES_MAX : ask->bytes_max;
+    size_t room = answer_room(request);
+    if (room == 0) {
+        answer_unread(request);
+        return;
+    }
+    size_t bytes_max = ask->bytes_max == 0 || ask->bytes_max > room ? room : ask->bytes_max;
     struct delivery delivery = {
         .blocks = calloc(DELIVER_BLOCKS_MAX, sizeof(*delivery.blocks)),
         .pointers = calloc(DELIVER_BLOCKS_MAX, sizeof(Ordain__V1__Block *)),

@@ -106,6 +106,10 @@ void answer_receipt(struct service *service, struct api_request *request) {
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__ReceiptResponse receipt = ORDAIN__V1__RECEIPT_RESPONSE__INIT;
     enum ord_err err;
+    if (answer_room(request) == 0) {
+        answer_unread(request);
+        return;
+    }
     if (ask->by_place)
         err = ask->height == 0 ? ORD_ERR_NOT_FOUND
               : ask->height > service_certified_height(service)
@@ -147,6 +151,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         return;
     }
     size_t bytes = 0;
+    const size_t bytes_max = answer_room(request);
     for (uint32_t i = 0; i < submission->count; i++) {
         const struct submit_result *from = &submission->results[i];
         ordain__v1__submit_result__init(&results[i]);
@@ -155,7 +160,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
         /* Without a receipt a client waits for it. */
-        if (from->want_receipt && bytes < ANSWER_BYTES_MAX &&
+        if (from->want_receipt && bytes < bytes_max &&
             receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
             results[i].receipt = (ProtobufCBinaryData) {0};
         bytes += results[i].receipt.len;
@@ -218,9 +223,10 @@ void answer_wait(struct service *service, struct api_request *request) {
     Ordain__V1__WaitResult **pointers = calloc(wait->n_sequences + 1, sizeof(Ordain__V1__WaitResult *));
     size_t count = 0;
     size_t bytes = 0;
+    const size_t bytes_max = answer_room(request);
     bool room = results != NULL && pointers != NULL;
     /* What does not fit is not ready: a client asks again for what it did not get. */
-    for (size_t i = 0; room && i < wait->n_sequences && bytes < ANSWER_BYTES_MAX; i++) {
+    for (size_t i = 0; room && i < wait->n_sequences && bytes < bytes_max; i++) {
         ordain__v1__wait_result__init(&results[count]);
         results[count].sequence = wait->sequences[i];
         pointers[count] = &results[count];

@@ -56,6 +56,16 @@ void api_reply_error(struct api_request *request, Ordain__V1__Status status, con
     api_reply(request, &response);
 }
 
+size_t answer_room(const struct api_request *request) {
+    size_t all;
+    size_t here = net_request_unsent(request->net, &all);
+    return here < UNSENT_READER_MAX && all < UNSENT_MAX ? ANSWER_BYTES_MAX : 0;
+}
+
+void answer_unread(struct api_request *request) {
+    api_reply_error(request, ORDAIN__V1__STATUS__BUSY, "too much that was asked for has not been read yet");
+}
+
 void answer_failed(struct api_request *request, enum ord_err err) {
     api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE,
                     err == ORD_ERR_CORRUPT ? "damaged on this replica's disk; ask another" : ord_err_text(err));

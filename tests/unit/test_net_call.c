@@ -452,6 +452,42 @@ static void client__drops_a_server_that_answers_too_much(void **state) {
 }
 
 /* A client that asks for much and never reads (row D7): it loses its connection, and the contexts serve others. */
+/* Row D7: what waits for a reader is known, and no longer when its connection is closed. */
+static void server__knows_what_has_not_left(void **state) {
+    (void) state;
+    static struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct net_test_echo echo = {0};
+    struct net_server_options server_options = net_test_echo_options(&echo, NULL, 0);
+    server_options.context_count = 3;
+    server_options.send_timeout_ms = 3600000;
+    server_options.on_request = on_request_keep;
+    server_options.context = &shelf;
+    struct net_server *server;
+    assert_ok(net_server_open(&server, &server_options));
+    /* Two requests of one connection, and one of another; neither reads. */
+    static const char frames[] = "\0SP\0\0\x30\0\0"
+                                 "\0\0\0\0\0\0\0\4\x80\0\0\1"
+                                 "\0\0\0\0\0\0\0\4\x80\0\0\2";
+    int fd = net_test_raw_connect(net_server_port(server), frames, sizeof(frames) - 1);
+    WAIT_FOR(shelf.total == 2);
+    int other_fd = net_test_raw_connect(net_server_port(server), frames, sizeof(frames) - 1 - 12);
+    WAIT_FOR(shelf.total == 3);
+    const size_t size = 64 << 20;
+    size_t all;
+    net_request_reply(shelf.requests[0], net_test_message(1, size));
+    assert_int_equal(net_request_unsent(shelf.requests[1], &all), 4 + size);
+    assert_int_equal(all, 4 + size);
+    assert_int_equal(net_request_unsent(shelf.requests[2], &all), 0);
+    assert_int_equal(all, 4 + size);
+    net_request_reply(shelf.requests[1], net_test_message(1, 8));
+    assert_true((net_request_unsent(shelf.requests[2], &all), all == 4 + size + 4 + 8));
+    close(fd);
+    WAIT_FOR((net_request_unsent(shelf.requests[2], &all), all == 0));
+    net_request_reply(shelf.requests[2], net_test_message(1, 8));
+    close(other_fd);
+    net_server_close(server);
+}
+
 static void server__drops_a_reader_that_does_not_read(void **state) {
     (void) state;
     struct net_test_echo echo = {0};
@@ -550,6 +586,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(connection__is_missed_when_it_ends_under_load),
     cmocka_unit_test(server__drops_what_is_too_large_or_malformed),
     cmocka_unit_test(client__drops_a_server_that_answers_too_much),
+    cmocka_unit_test(server__knows_what_has_not_left),
     cmocka_unit_test(server__drops_a_reader_that_does_not_read),
     cmocka_unit_test(server__refuses_bad_options),
     cmocka_unit_test(call__opens_and_closes_in_every_state),
