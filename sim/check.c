@@ -317,6 +317,8 @@ void sim_check_durable(struct sim_replica *replica) {
         sim_fail(world, "disk: replica %u goes back from seq %lu to %lu", replica->instance,
                  (unsigned long) shown->durable_seq, (unsigned long) applied_seq);
     shown->durable_seq = applied_seq;
+    shown->durable_view = shown->view; /* no step since the turn whose writes these are */
+    shown->durable_stable_seq = shown->stable_seq;
     sim_check_records(replica);
 }
 
@@ -324,10 +326,18 @@ void sim_check_started(struct sim_replica *replica) {
     struct sim_shown *shown = &checker_of(replica)->shown[replica->instance];
     uint64_t applied_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED);
     sim_check_silence_started(replica);
-    if (sim_honest(replica) && applied_seq != shown->durable_seq)
+    if (!replica->liar && applied_seq != shown->durable_seq)
         sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
                  (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
-    *shown = (struct sim_shown) {.delivered_seq = applied_seq, .durable_seq = applied_seq};
+    shown->view = shown->durable_view; /* a restart goes back to no less */
+    shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0; /* solo does not keep it */
+    shown->delivered_seq = applied_seq;
+    shown->woken = 0;
+}
+
+void sim_check_forgot(struct sim_replica *replica) {
+    checker_of(replica)->shown[replica->instance] =
+        (struct sim_shown) {.durable_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED)};
 }
 
 void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after) {

@@ -14,12 +14,14 @@
 struct sim_process;
 struct sim_changes;
 
-/* What a replica showed last. */
+/* What a replica showed last, and what of it is on its disk. */
 struct sim_shown {
     uint64_t view;
     uint64_t delivered_seq;
     uint64_t stable_seq;
+    uint64_t durable_view;
     uint64_t durable_seq;
+    uint64_t durable_stable_seq;
     uint32_t woken; /* turns in a row that nothing but the core's own wish to go on at once has brought */
 };
 
@@ -87,6 +89,8 @@ void sim_changes_deinit(struct sim_checker *checker);
 /* After each step: view, delivered and stable never go back. */
 void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after);
 void sim_check_started(struct sim_replica *replica);
+/* It has another disk, perhaps an empty one. */
+void sim_check_forgot(struct sim_replica *replica);
 /* check_bounds.c. After a commit: what the disk has of the core's. */
 void sim_check_records(struct sim_replica *replica);
 /* After each step: the request pool, batches, what is stable. */
