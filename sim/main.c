@@ -12,6 +12,7 @@
 
 #include "crypto/hash.h"
 #include "sim/check.h"
+#include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/marks.h"
 #include "sim/world.h"
@@ -43,6 +44,7 @@ struct totals {
     uint64_t lies;
     uint64_t evidence;
     uint64_t view_max;
+    uint64_t longest_us; /* that an honest client waited for a receipt */
 };
 
 static char replay_line[700];
@@ -312,6 +314,8 @@ static void run_one(struct totals *totals, const struct arguments *arguments, co
     totals->evidence += world->checker->evidence;
     if (world->checker->view_max > totals->view_max)
         totals->view_max = world->checker->view_max;
+    if (sim_clients_longest_us(world) > totals->longest_us)
+        totals->longest_us = sim_clients_longest_us(world);
     if (world->failed && !arguments->json)
         print_violation(world);
     if (world->failed && arguments->json)
@@ -343,13 +347,14 @@ static void print_totals(const struct totals *totals, uint64_t first_seed, doubl
         "\"wall_s\": %.3f, \"speed\": %.1f, \"runs_an_hour\": %.0f, \"events\": %" PRIu64 ", \"messages\": %" PRIu64
         ", \"blocks\": %" PRIu64 ", \"receipts\": %" PRIu64 ", \"crashes\": %" PRIu64 ", \"lies\": %" PRIu64
         ", \"evidence\": %" PRIu64 ", \"view_max\": %" PRIu64 ", \"liar_runs\": %" PRIu64
-        ", \"full_liar_runs\": %" PRIu64 "}\n";
+        ", \"full_liar_runs\": %" PRIu64 ", \"longest_ms\": %" PRIu64 "}\n";
     double speed = simulated_s / wall_s;
     double hourly = (double) totals->runs * 3600 / wall_s;
     if (json)
         printf(json_text, totals->runs, first_seed, totals->violations, simulated_s, wall_s, speed, hourly,
                totals->events, totals->messages, totals->blocks, totals->receipts, totals->crashes, totals->lies,
-               totals->evidence, totals->view_max, totals->liar_runs, totals->full_liar_runs);
+               totals->evidence, totals->view_max, totals->liar_runs, totals->full_liar_runs,
+               totals->longest_us / 1000);
     else
         printf(text, totals->runs, first_seed, totals->violations, totals->liar_runs, totals->full_liar_runs,
                simulated_s, wall_s, speed, hourly, totals->events, totals->messages, totals->blocks, totals->receipts,
