@@ -272,7 +272,7 @@ static bool write_files(const struct ordain_block *block, const char *folder) {
         for (unsigned t = 0; ordain_transaction_next(&transaction, &envelope.transactions); t++) {
             int size = snprintf(path, sizeof(path), "%s/%010" PRIu64 "-%05u-%05u", folder, block->height, e, t);
             if (size < 0 || (size_t) size >= sizeof(path) ||
-                !cli_write_file("deliver", path, transaction.data, transaction.size))
+                cli_write_file("deliver", path, transaction.data, transaction.size) != CLI_EXIT_OK)
                 return false;
         }
     }

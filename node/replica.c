@@ -277,6 +277,8 @@ static enum ord_err open_ledger(struct replica *replica, char *why, size_t why_s
     enum ord_err err = ledger_open(&replica->ledger, replica->config.data_dir, &options);
     if (err == ORD_ERR_BUSY)
         snprintf(why, why_size, "the ledger in %s is in use by another process", replica->config.data_dir);
+    else if (err == ORD_ERR_NOT_FOUND)
+        snprintf(why, why_size, "data_dir: %s is no folder, and none can be made there", replica->config.data_dir);
     else if (err != ORD_OK)
         snprintf(why, why_size, "cannot open the ledger in %s: %s", replica->config.data_dir, ord_err_text(err));
     return err == ORD_ERR_BUSY ? ORD_ERR_IN_USE : err;
