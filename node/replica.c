@@ -171,6 +171,12 @@ static enum ord_err load_files(struct replica *replica, char *why, size_t why_si
     if (err != ORD_OK)
         snprintf(why, why_size, "%s is not the key of the certificate %s", replica->config.tls_key_file,
                  replica->config.tls_cert_file);
+    if (err == ORD_OK) {
+        err = net_tls_ca_check(replica->tls_ca);
+        if (err == ORD_ERR_INVALID)
+            snprintf(why, why_size, "%s holds no certificates of CAs, or one that cannot be read",
+                     replica->config.tls_ca_file);
+    }
     return err;
 }
 

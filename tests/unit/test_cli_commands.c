@@ -133,6 +133,31 @@ static void wrong_path__of_data_dir_is_usage(void **state) {
     close_folder();
 }
 
+/* "spoiled": the CAs of the channel, the last of them cut short. */
+static void spoil_bundle(void) {
+    static char text[SAID_MAX];
+    FILE *file = fopen("net/ca-bundle.crt", "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    assert_true(size > 200);
+    memcpy(text + size - 150, "-----END CERTIFICATE-----\n", sizeof("-----END CERTIFICATE-----\n"));
+    write_text("spoiled", text);
+}
+
+static void wrong_file__of_cas_is_named(void **state) {
+    (void) state;
+    open_folder();
+    spoil_bundle();
+    static const char *const wrong[] = {"../../empty", "../../spoiled"};
+    for (size_t i = 0; i < 2; i++) {
+        configure("tls_ca_file", wrong[i]);
+        EXPECT(2, "holds no certificates of CAs", "start", "--config", "net/replica0/other.cfg");
+        assert_non_null(strstr(said, wrong[i]));
+    }
+    close_folder();
+}
+
 /* Before anybody is asked: no replica runs here, and that would be 3. */
 static void wrong_path__of_submit_is_usage(void **state) {
     (void) state;
@@ -187,8 +212,9 @@ static void wrong_path__of_a_receipt_is_usage(void **state) {
 }
 
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(wrong_path__of_init_is_usage),     cmocka_unit_test(wrong_path__of_data_dir_is_usage),
-    cmocka_unit_test(wrong_path__of_submit_is_usage),   cmocka_unit_test(wrong_path__is_no_refuted_proof),
-    cmocka_unit_test(wrong_path__of_a_ledger_is_usage), cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
+    cmocka_unit_test(wrong_path__of_init_is_usage),      cmocka_unit_test(wrong_path__of_data_dir_is_usage),
+    cmocka_unit_test(wrong_path__of_submit_is_usage),    cmocka_unit_test(wrong_path__is_no_refuted_proof),
+    cmocka_unit_test(wrong_file__of_cas_is_named),       cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
+    cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
 };
 TEST_CASES(cases);
