@@ -211,10 +211,41 @@ static void wrong_path__of_a_receipt_is_usage(void **state) {
     world_destroy(world);
 }
 
+/* A replica that joins has said nothing, and is told from one that has forgotten by nobody but its operator. */
+static void status__of_a_silent_replica_is_true_for_a_new_one(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    const struct world_fault fault = {.silent = true};
+    struct world *world = world_create(&options);
+    world_fault(world, 0, &fault);
+    EXPECT(0, "silent: its disk is new, or older than what it said", "status", "--config", world_config_file(world));
+    world_destroy(world);
+}
+
+static void status__keeps_a_long_address_apart(void **state) {
+    (void) state;
+    open_folder();
+    static const char address[] = "0x0000000000000000007f000001:1"; /* 127.0.0.1, and nobody listens */
+    char words[64];
+    snprintf(words, sizeof(words), "%s - ", address);
+    FILE *file = fopen("net/client/client.cfg", "a");
+    assert_non_null(file);
+    assert_true(fprintf(file, "replicas = (\"%s\", \"%s\", \"%s\", \"%s\");\n", address, address, address, address) >
+                0);
+    assert_int_equal(fclose(file), 0);
+    EXPECT(3, words, "status", "--config", "net/client/client.cfg", "--timeout", "0.1");
+    close_folder();
+}
+
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(wrong_path__of_init_is_usage),      cmocka_unit_test(wrong_path__of_data_dir_is_usage),
-    cmocka_unit_test(wrong_path__of_submit_is_usage),    cmocka_unit_test(wrong_path__is_no_refuted_proof),
-    cmocka_unit_test(wrong_file__of_cas_is_named),       cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
+    cmocka_unit_test(wrong_path__of_init_is_usage),
+    cmocka_unit_test(wrong_path__of_data_dir_is_usage),
+    cmocka_unit_test(wrong_path__of_submit_is_usage),
+    cmocka_unit_test(wrong_path__is_no_refuted_proof),
+    cmocka_unit_test(wrong_file__of_cas_is_named),
+    cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
     cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
+    cmocka_unit_test(status__of_a_silent_replica_is_true_for_a_new_one),
+    cmocka_unit_test(status__keeps_a_long_address_apart),
 };
 TEST_CASES(cases);
