@@ -361,7 +361,7 @@ static void print_summary(const struct run *run, double seconds, const struct or
         printf("again         %" PRIu64 " because of BUSY, %" PRIu64 " sent elsewhere or later, %" PRIu64
                " under a fresh number\n",
                statistics->busy, statistics->resent, statistics->renumbered);
-    if (!run->arguments->wait)
+    if (!run->arguments->wait && run->read > 0)
         fprintf(stderr, "Accepted is not final: one replica holds each envelope in memory. With --wait, this command\n"
                         "stays until there is a verified receipt for each.\n");
 }
@@ -398,13 +398,19 @@ static int finish(struct run *run, int code) {
     uint64_t done = run->arguments->wait ? run->progress.final : run->progress.accepted;
     uint64_t ended = run->progress.refused + done;
     uint64_t left = run->read > ended ? run->read - ended : 0;
+    bool nothing = run->arguments->generate == 0 && run->read + run->malformed == 0;
+    if (nothing)
+        fprintf(stderr, "ordain submit: there was nothing to submit in %s\n",
+                strcmp(run->arguments->path, "-") == 0 ? "standard input" : run->arguments->path);
     if (left > 0)
         fprintf(stderr, "ordain submit: %" PRIu64 " transactions are not %s\n", left,
                 run->arguments->wait ? "final" : "accepted");
     if (run->progress.receipts_lost > 0)
         fprintf(stderr, "ordain submit: %" PRIu64 " receipts could not be kept\n", run->progress.receipts_lost);
+    /* No lines is what a pipe may well bring; but --raw promised one transaction. */
+    bool missing = nothing && run->arguments->format == CLI_INPUT_RAW;
     if (code == CLI_EXIT_OK &&
-        (run->progress.refused + run->malformed > 0 || left > 0 || run->progress.receipts_lost > 0))
+        (run->progress.refused + run->malformed > 0 || left > 0 || run->progress.receipts_lost > 0 || missing))
         code = CLI_EXIT_FAILED;
     pthread_mutex_unlock(&run->progress.lock);
     cli_warn_of_suspects(run->client, "submit");

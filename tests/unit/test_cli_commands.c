@@ -237,6 +237,61 @@ static void status__keeps_a_long_address_apart(void **state) {
     close_folder();
 }
 
+static void help__is_given_however_it_is_asked_for(void **state) {
+    (void) state;
+    static const char usage[] = "Usage: ordain COMMAND";
+    EXPECT(0, usage, "--help");
+    EXPECT(0, usage, "help");
+    EXPECT(0, usage, "help", "--help");
+    EXPECT(0, usage, "help", "-h");
+    EXPECT(0, usage, "help", "help");
+    EXPECT(0, "Usage: ordain deliver", "help", "deliver");
+    EXPECT(0, "Usage: ordain deliver", "deliver", "--help");
+    EXPECT(2, "did you mean 'deliver'", "help", "delver");
+}
+
+static void message__begins_with_the_command(void **state) {
+    (void) state;
+    open_folder();
+    EXPECT(2, "ordain status: unrecognized option '--nonsense'", "status", "--nonsense");
+    EXPECT(2, "ordain submit: option '--size' requires an argument", "submit", "--size");
+    EXPECT(2, "ordain deliver: nowhere/x: No such file", "deliver", "--config", "net/client/client.cfg", "--chain",
+           "nowhere/x");
+    close_folder();
+}
+
+/* A pipe may bring no lines, and then none failed; --raw of an empty file was to submit one transaction, and did not. */
+static void submit__of_nothing_says_so(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    struct world *world = world_create(&options);
+    const char *config = world_config_file(world);
+    static const char words[] = "nothing to submit in empty";
+    open_folder();
+    write_text("blank", "\n\n");
+    EXPECT(0, words, "submit", "--config", config, "empty");
+    assert_null(strstr(said, "Accepted is not final"));
+    EXPECT(0, words, "submit", "--config", config, "--hex", "--wait", "empty");
+    EXPECT(0, "nothing to submit in blank", "submit", "--config", config, "blank");
+    EXPECT(0, "nothing to submit in standard input", "submit", "--config", config, "-");
+    EXPECT(1, words, "submit", "--config", config, "--raw", "empty");
+    assert_null(strstr(said, "Accepted is not final"));
+    EXPECT(1, words, "submit", "--config", config, "--raw", "--wait", "--json", "empty");
+    EXPECT(0, "Accepted is not final", "submit", "--config", config, "--raw", "blank");
+    assert_null(strstr(said, "nothing to submit"));
+    close_folder();
+    world_destroy(world);
+}
+
+static void deliver__of_a_block_that_does_not_come_fails(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    struct world *world = world_create(&options);
+    EXPECT(1, "deliver: TIMEOUT", "deliver", "--config", world_config_file(world), "--to", "9", "--timeout", "0.3");
+    EXPECT(0, "did not come within --timeout", "deliver", "--help");
+    world_destroy(world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(wrong_path__of_init_is_usage),
     cmocka_unit_test(wrong_path__of_data_dir_is_usage),
@@ -247,5 +302,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
     cmocka_unit_test(status__of_a_silent_replica_is_true_for_a_new_one),
     cmocka_unit_test(status__keeps_a_long_address_apart),
+    cmocka_unit_test(help__is_given_however_it_is_asked_for),
+    cmocka_unit_test(message__begins_with_the_command),
+    cmocka_unit_test(submit__of_nothing_says_so),
+    cmocka_unit_test(deliver__of_a_block_that_does_not_come_fails),
 };
 TEST_CASES(cases);
