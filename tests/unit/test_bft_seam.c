@@ -125,7 +125,7 @@ static void message__that_is_cut_short_is_refused(void **state) {
     struct bench bench;
     bench_open(&bench, 1);
     const struct ord_status before = status_of(&bench);
-    for (uint8_t type = BFT_PRE_PREPARE; type <= BFT_EVIDENCE; type++) {
+    for (uint8_t type = BFT_PRE_PREPARE; type <= BFT_RECALL; type++) {
         uint8_t bytes[BFT_HEADER_SIZE + 3] = {0};
         struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
         bft_header_write(&writer, &bench.config, (enum bft_type) type, 0, 2);
