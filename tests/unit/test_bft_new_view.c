@@ -52,6 +52,33 @@ static void new_views__of_views_ahead_move_nobody(void **state) {
     bench_close(&bench);
 }
 
+/* Of each primary the NEW-VIEW of its latest view is kept: an earlier one takes nothing from it. */
+static void new_view__of_an_earlier_view_than_its_sender_has_led_is_dropped(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static struct changes later;
+    bench_open(&bench, 2);
+    for (ord_node_id node = 0; node < 4; node++) {
+        if (node == 2)
+            continue;
+        (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 1, 0, NULL, 0));
+        (void) changes_keep(&later, node, make_view_change(&bench.config, node, 5, 0, NULL, 0));
+    }
+    new_view(&bench, &later, 5, 0, NULL, 0);
+    uint64_t dropped = status_of(&bench).messages_dropped;
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    assert_int_equal(status_of(&bench).messages_dropped, dropped + 1);
+    for (ord_node_id node = 0; node < 4; node++)
+        if (node != 2)
+            assert_ok(receive(&bench, node, later.of[node]));
+    turn_ends(&bench);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 5);
+    assert_false(status_of(&bench).changing);
+    bench_close(&bench);
+}
+
 /* The new primary's choice: the base, what is proposed again, a null batch for what nobody prepared. V6, V7. */
 static void new_primary__proposes_again_what_a_quorum_tells(void **state) {
     (void) state;
@@ -422,6 +449,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(answer__repeats_votes_for_what_a_view_proposes_again),
     cmocka_unit_test(new_views__that_contradict_are_evidence),
     cmocka_unit_test(new_views__of_views_ahead_move_nobody),
+    cmocka_unit_test(new_view__of_an_earlier_view_than_its_sender_has_led_is_dropped),
     cmocka_unit_test(new_primary__proposes_again_what_a_quorum_tells),
     cmocka_unit_test(new_primary__takes_the_certificate_of_the_highest_view),
     cmocka_unit_test(new_view__begins_at_the_highest_checkpoint),

@@ -178,14 +178,16 @@ static void witness__of_anything_but_a_proposal_is_dropped(void **state) {
     struct bench bench;
     bench_open(&bench, 1);
     accept(&bench, 1, "x");
+    vote(&bench, BFT_PREPARE, 3, 3, "x"); /* of that seq there are votes alone */
     const struct statement said[] = {{.type = BFT_VIEW_CHANGE, .sender = 0, .batch = "y"},
                                      {.type = BFT_PREPARE, .sender = 0, .seq = 1, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 3, .seq = 1, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 2, .batch = "y"},
+                                     {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 3, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 1, .batch = "x"}};
     for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
         assert_ok(give(&bench, 2, BFT_WITNESS, make_witness(&bench.config, 2, &said[i])));
-    assert_int_equal(status_of(&bench).messages_dropped, 5);
+    assert_int_equal(status_of(&bench).messages_dropped, 6);
     assert_int_equal(bench.host.evidence_count, 0);
     bench_close(&bench);
 }
@@ -280,6 +282,28 @@ static void seq__has_a_last_one(void **state) {
     host_crash(&bench.host);
     bench.host.durable_applied = BFT_SEQ_MAX + 1;
     assert_err(host_start(&bench.host, bench.now_ms), ORD_ERR_INVALID);
+    bench_close(&bench);
+}
+
+/* Nor does a view follow the last one, whatever its primary did. */
+static void view__has_a_last_one(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct ord_hash lie = digest_of("a");
+    bench_open(&bench, 1);
+    change(&bench, &changes, 0, BFT_SEQ_MAX, 0, NULL, 0);
+    change(&bench, &changes, 2, BFT_SEQ_MAX, 0, NULL, 0);
+    turn_ends(&bench);
+    (void) changes_keep(&changes, 1, sent_message(&bench, BFT_VIEW_CHANGE));
+    new_view(&bench, &changes, BFT_SEQ_MAX, 0, &lie, 1);
+    uint64_t refused = status_of(&bench).messages_refused;
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).messages_refused, refused + 1);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, BFT_SEQ_MAX);
+    assert_true(status_of(&bench).changing);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
     bench_close(&bench);
 }
 
@@ -495,6 +519,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(record__without_a_batch_is_corrupt),
     cmocka_unit_test(judged__for_another_batch_changes_nothing),
     cmocka_unit_test(seq__has_a_last_one),
+    cmocka_unit_test(view__has_a_last_one),
     cmocka_unit_test(clock__may_begin_at_zero),
     cmocka_unit_test(clock__of_a_view_change_may_begin_at_zero),
     cmocka_unit_test(new_view__of_more_than_one_tree),
