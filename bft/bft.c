@@ -343,7 +343,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .stable_seq = core->stable_seq,
         .stable_certificate = ord_span_of(core->stable.bytes, core->stable.size),
         .proposed_seq = core->proposed_seq,
-        .in_flight = (uint32_t) (core->proposed_seq - core->delivered_seq),
+        .in_flight = (uint32_t) ord_min(core->proposed_seq - core->delivered_seq, UINT32_MAX),
         .body_bytes = core->body_bytes,
         .messages_dropped = core->messages_dropped,
         .messages_refused = core->messages_refused,

@@ -259,6 +259,10 @@ static inline bool bft_speaks(const struct ord_core *core) {
 static inline bool bft_in_window(const struct ord_core *core, uint64_t seq) {
     return seq > core->stable_seq && seq - core->stable_seq <= core->config.window;
 }
+/* The last seq that a slot can be of; a view may propose again what lies far beyond who is behind. */
+static inline uint64_t bft_slots_end(const struct ord_core *core) {
+    return ord_min(core->proposed_seq, core->stable_seq + core->config.window);
+}
 /*
  * May a batch be bound to it here? What others have proven to be stable was decided, and is no longer remembered word by word by
  * who answers an ASK: one with an older disk could contradict itself there, and nobody needs its vote.
@@ -433,7 +437,7 @@ ORD_MUST_USE enum ord_err bft_on_body(struct ord_core *core, const struct ord_ve
 /* relay.c: VIEW-CHANGE and NEW-VIEW for those who lack them. */
 struct ord_span bft_relayed(struct ord_span bytes);
 /* What somebody else has signed; `bytes` stay where they are. */
-void bft_relay(struct ord_core *core, ord_node_id to, struct ord_span bytes);
+void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes);
 void bft_answer_view(struct ord_core *core, const struct bft_status *status);
 
 /* recover.c */

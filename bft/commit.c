@@ -43,9 +43,10 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
 
 void bft_flush_commits(struct ord_core *core) {
     struct bft_vote_list *list = &core->list;
-    for (uint64_t seq = core->stable_seq; seq < core->proposed_seq;) {
+    const uint64_t end = bft_slots_end(core);
+    for (uint64_t seq = core->stable_seq; seq < end;) {
         *list = (struct bft_vote_list) {.type = BFT_COMMIT, .view = core->view, .sender = core->config.self};
-        while (seq < core->proposed_seq && list->count < BFT_LIST_MAX) {
+        while (seq < end && list->count < BFT_LIST_MAX) {
             struct bft_slot *slot = bft_slot_find(core, ++seq);
             if (slot != NULL && slot->commit_due) {
                 slot->commit_due = false;

@@ -14,10 +14,10 @@ static size_t list_count_max(const struct ord_core_config *config) {
 
 size_t bft_effect_max(const struct ord_core_config *config) {
     /* Per slot of the window: PERSIST of pre-prepare and certificate, DELIVER. Per list: SEND of PREPARE and COMMIT. Per
-     * answer: the pre-prepares or bodies. Per replica: PERSIST or SEND of its VIEW-CHANGE. The rest: CHECKPOINT, NEW-VIEW,
+     * answer: the pre-prepares or bodies. Per replica: PERSIST or SEND of its VIEW-CHANGE, SEND of its NEW-VIEW. The rest: CHECKPOINT,
      * FORGET, SYNC, WAKE_AT, JUDGE, EVIDENCE, LEADER, STATUS and the like. */
     return (size_t) config->window * 3 + list_count_max(config) * 2 + BFT_ANSWER_SEQS_MAX + BFT_LIST_MAX +
-           config->replica_count + 32;
+           2 * (size_t) config->replica_count + 32;
 }
 
 size_t bft_outbox_size(const struct ord_core_config *config) {

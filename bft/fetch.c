@@ -134,6 +134,7 @@ static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span 
     slot->state = BFT_SLOT_HELD;
     slot->digest = choice->digest;
     slot->view = choice->view;
+    slot->proof = bft_proof_alone(&(struct ord_signature) {{0}}); /* the old one's is of another batch */
     if (!make_room(core, slot, body.size))
         return;
     put(core, slot, body);

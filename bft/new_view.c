@@ -151,6 +151,37 @@ static void contradiction(struct ord_core *core, const struct bft_kept *kept, co
         bft_pass_on_evidence(core);
 }
 
+/*
+ * The view whose NEW-VIEW this replica waits for; 0: none. Of one that is silent, which goes to no view by itself: one that an honest
+ * replica is in, or has been.
+ */
+static uint64_t view_due(const struct ord_core *core) {
+    if (bft_speaks(core) && core->next_view > core->view)
+        return core->next_view;
+    if (bft_speaks(core))
+        return core->changing ? core->view : 0;
+    uint64_t due = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        uint64_t view = core->peers[node].shown_view;
+        uint32_t count = 0;
+        for (ord_node_id other = 0; other < core->config.replica_count; other++)
+            count += other != core->config.self && core->peers[other].shown_view >= view;
+        if (node != core->config.self && count >= core->weak_quorum)
+            due = ord_max(due, view);
+    }
+    return due;
+}
+
+/*
+ * One of each sender is kept: the one that is due, else the newest. Or a liar's for a view to come, which nobody else has asked for,
+ * would keep the one of the present out.
+ */
+static bool displaces(const struct ord_core *core, const struct bft_kept *kept, uint64_t view) {
+    uint64_t due = view_due(core);
+    ORD_MARK_IF(kept->view > view && view == due, NEW_VIEW_DUE_TAKEN);
+    return kept->view == 0 || view == due || (view > kept->view && kept->view != due);
+}
+
 enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
     struct bft_new_view view;
     enum ord_err err = bft_new_view_decode(&view, &core->config, bytes);
@@ -159,17 +190,25 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
     struct bft_kept *kept = &core->candidates[view.sender];
     const struct bft_kept *known = core->installed.view == view.view ? &core->installed : kept;
     bool own = view.sender == core->config.self;
-    if ((own && bft_speaks(core)) || view.view < core->view || view.view < kept->view) {
+    if (view.view < core->view) {
         core->messages_dropped++;
         return ORD_OK;
     }
-    if (own && (view.view > core->view || core->changing))
+    if (own && (view.view > core->view || core->changing)) /* made, and not on its disk */
         bft_silence_prove(core, view.view, 0);
+    if (own && bft_speaks(core)) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
     if (known->view == view.view) {
         if (own || ord_hash_equal(&known->digest, &view.digest))
             core->messages_dropped++;
         else
             contradiction(core, known, &view);
+        return ORD_OK;
+    }
+    if (!displaces(core, kept, view.view)) {
+        core->messages_dropped++;
         return ORD_OK;
     }
     kept->view = view.view;
@@ -263,6 +302,8 @@ void bft_try_candidates(struct ord_core *core) {
         ORD_MARK(NEW_VIEW_REFUSED);
         core->messages_refused++;
         kept->view = 0;
+        /* Who was given another one convicts it then, or this replica would be out of a view that works, and nobody know why. */
+        bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
         bft_suspect(core, view.view + 1); /* a quorum is in that view, and its primary lies */
     }
 }

@@ -105,7 +105,7 @@ enum ord_err bft_sign_list(struct ord_core *core, struct bft_vote_list *list) {
 /* The next votes that are due, after `seq`; gives the last seq looked at. */
 static uint64_t gather(struct ord_core *core, struct bft_vote_list *list, uint64_t seq) {
     *list = (struct bft_vote_list) {.type = BFT_PREPARE, .view = core->view, .sender = core->config.self};
-    while (seq < core->proposed_seq && list->count < BFT_LIST_MAX) {
+    while (seq < bft_slots_end(core) && list->count < BFT_LIST_MAX) {
         const struct bft_slot *slot = bft_slot_find(core, ++seq);
         if (slot != NULL && slot->prepare_due)
             list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->digest};
@@ -117,7 +117,7 @@ enum ord_err bft_flush_prepares(struct ord_core *core) {
     struct bft_vote_list *list = &core->list;
     size_t begin = core->effect_count;
     /* Sign all before anything is counted: a signer that fails leaves all as it was. */
-    for (uint64_t seq = core->stable_seq; seq < core->proposed_seq;) {
+    for (uint64_t seq = core->stable_seq; seq < bft_slots_end(core);) {
         seq = gather(core, list, seq);
         if (list->count == 0)
             break;

@@ -13,11 +13,11 @@ struct ord_span bft_relayed(struct ord_span bytes) {
                                         : ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
 }
 
-void bft_relay(struct ord_core *core, ord_node_id to, struct ord_span bytes) {
+void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes) {
     uint8_t data[BFT_RELAY_SIZE];
     struct ord_writer writer = ord_writer_of(data, sizeof(data));
     bft_header_write(&writer, &core->config, BFT_RELAY, core->view, core->config.self);
-    bft_send_with(core, ord_replica_bit(to), bft_outbox_copy(core, data, sizeof(data)), bytes);
+    bft_send_with(core, to, bft_outbox_copy(core, data, sizeof(data)), bytes);
 }
 
 static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
@@ -30,7 +30,7 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
         return;
     }
     ORD_MARK(NEWS_RELAYED);
-    bft_relay(core, to, bytes);
+    bft_relay(core, ord_replica_bit(to), bytes);
 }
 
 void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
@@ -78,9 +78,11 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
                (core->silence.answered & ord_replica_bit(header.sender)) == 0;
     if (err != ORD_OK || (header.type != BFT_VIEW_CHANGE && header.type != BFT_NEW_VIEW))
         return true; /* whatever is wrong with it is told by `authenticate` */
-    if (header.sender >= core->config.replica_count || header.view < core->view ||
-        (header.sender == core->config.self && bft_speaks(core)))
+    if (header.sender >= core->config.replica_count || header.view < core->view)
         return false;
+    if (header.sender == core->config.self &&
+        bft_speaks(core)) /* what it does not hold proves that it has forgotten it */
+        return header.view > core->view || (header.type == BFT_NEW_VIEW && core->changing);
     const struct bft_kept *kept = header.type == BFT_NEW_VIEW ? core->candidates : core->changes;
     if (is_kept(&kept[header.sender], header.view, bytes) || is_kept(&core->named[header.sender], header.view, bytes) ||
         is_kept(&core->chosen[header.sender], header.view, bytes) || is_kept(&core->installed, header.view, bytes))

@@ -108,7 +108,7 @@ static bool answer_add(struct ord_core *core, struct answer *answer, const struc
         if (ours)
             bft_send(core, ord_replica_bit(status->sender), message, true);
         else
-            bft_relay(core, status->sender, message);
+            bft_relay(core, ord_replica_bit(status->sender), message);
     }
     struct bft_vote vote = {.seq = slot->seq, .digest = slot->digest};
     if (slot->own_prepare && !slot->prepare_due)
@@ -127,7 +127,7 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
     uint64_t first = status->stable_seq > core->stable_seq ? status->stable_seq + 1 : core->stable_seq + 1;
     uint64_t last = core->entries.base_seq + core->entries.count;
     uint64_t seqs = 0;
-    last = last < status->delivered_seq ? last : status->delivered_seq;
+    last = ord_min(ord_min(last, status->delivered_seq), bft_slots_end(core));
     if (core->entries.count == 0 || core->entries.view != core->view || first > last)
         return 0;
     uint64_t seq = peer->again_seq >= first && peer->again_seq < last ? peer->again_seq + 1 : first;
@@ -170,9 +170,10 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     const struct bft_vote_list commits = {.type = BFT_COMMIT, .view = core->view, .sender = core->config.self};
     struct answer answer = {.prepares = prepares, .commits = commits};
     uint64_t seq = status->delivered_seq > core->stable_seq ? status->delivered_seq : core->stable_seq;
-    uint64_t last = status->stable_seq + core->config.window; /* it takes nothing beyond its window */
+    uint64_t last =
+        ord_min(status->stable_seq + core->config.window, bft_slots_end(core)); /* it takes nothing beyond its window */
     uint64_t seqs = answer_entries(core, &answer, status);
-    for (seq++; seq <= last && seq <= core->proposed_seq && seqs < BFT_ANSWER_SEQS_MAX; seq++) {
+    for (seq++; seq <= last && seqs < BFT_ANSWER_SEQS_MAX; seq++) {
         const struct bft_slot *slot = bft_slot_find(core, seq);
         if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != core->view || in_flight(core, slot))
             continue;

@@ -9,7 +9,8 @@
  * A replica whose clocks are over says so in its STATUS and goes on, until f + 1 say so: one of them is honest. It does not leave
  * alone, as in the paper: whoever is merely cut off, or slow itself, would be out of a view that works, and the others one
  * replica nearer to f. Nothing is lost by it: work that an honest replica waits for is forwarded to all, so all come to
- * suspect a primary that does not serve it.
+ * suspect a primary that does not serve it. Who is brought out all the same, by liars that suspect to it alone, passes on
+ * what its clients ask for (node/forward.c) until the next view change.
  */
 #include "bft/bft_internal.h"
 

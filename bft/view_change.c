@@ -209,7 +209,7 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     const struct bft_proof proof = bft_proof_alone(&change.signature);
     if (!own) /* also one that is of no use here: its sender may forget it */
         bft_heard_note(core, &statement, &proof);
-    if (own && !bft_speaks(core) && change.view > core->view)
+    if (own && change.view > core->view) /* made, and not on its disk */
         bft_silence_prove(core, change.view, 0);
     if ((own && (bft_speaks(core) || same_view)) || change.view < core->view || change.view < kept->view ||
         (same_view && ord_hash_equal(&known->digest, &change.digest)) ||

@@ -49,6 +49,7 @@
     X(NEW_VIEW_LACKS_BATCH, OFTEN, "a new primary waits for a batch")                                                  \
     X(NEW_VIEW_LACKS_CHANGE, OFTEN, "a NEW-VIEW waits for a VIEW-CHANGE that it names")                                \
     X(NEW_VIEW_REFUSED, RARE, "a NEW-VIEW does not follow from its view changes")                                      \
+    X(NEW_VIEW_DUE_TAKEN, RARE, "the NEW-VIEW that is due takes the place of a later one")                             \
     X(NEW_VIEW_TWICE, RARE, "two NEW-VIEWs of one view")                                                               \
     X(CHANGE_DISTRUSTED, RARE, "a VIEW-CHANGE whose batches nobody gives is done without")                             \
     X(CHANGE_TRUSTED_AGAIN, RARE, "... and is needed after all")                                                       \

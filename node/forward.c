@@ -49,11 +49,13 @@ static void parcel_add(struct parcel *parcel, struct pool_entry *entry) {
 
 /*
  * Who is to propose what is here; 0: we, or nobody yet. A primary that is silent has no leader (docs/protocol.md, rule 26): all others get
- * it, and come to suspect it.
+ * it, and come to suspect it. So they do from who has had no leader for long: it may be out of a view that works for them.
  */
 static ord_replica_set takers(const struct replica *replica) {
-    if (replica->leader == ORD_NO_NODE)
-        return replica->shown_silent ? ~(ord_replica_set) 0 : 0;
+    if (replica->leader == ORD_NO_NODE) {
+        bool long_since = replica->now_ms >= replica->leader_since_ms + replica->channel_config->request_timeout_ms;
+        return replica->shown_silent || long_since ? ~(ord_replica_set) 0 : 0;
+    }
     return replica->leader == replica->config.replica ? 0 : ord_replica_bit(replica->leader);
 }
 

@@ -445,7 +445,109 @@ static void answer__repeats_votes_for_what_a_view_proposes_again(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * A liar that leads views 1 and 5 gives one replica a NEW-VIEW of 5 on view changes that nobody made: it does not keep that of view 1 out,
+ * whichever comes first.
+ */
+static void new_view__that_is_due_is_not_kept_out_by_a_later_one(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static struct changes invented;
+    for (int again = 0; again < 2; again++) {
+        memset(&changes, 0, sizeof(changes));
+        bench_open(&bench, 2);
+        for (ord_node_id node = 0; node < 4; node++)
+            (void) changes_keep(&invented, node, make_view_change(&bench.config, node, 5, 0, NULL, 0));
+        new_view(&bench, &invented, 5, 0, NULL, 0);
+        time_out(&bench, &changes);
+        change(&bench, &changes, 1, 1, 0, NULL, 0);
+        (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
+        new_view(&bench, &changes, 1, 0, NULL, 0);
+        if (again == 1) /* it is kept until what it names is here */
+            new_view(&bench, &invented, 5, 0, NULL, 0);
+        turn_ends(&bench);
+        assert_true(status_of(&bench).changing);
+        assert_ok(receive(&bench, 3, changes.of[3]));
+        turn_ends(&bench);
+        assert_int_equal(status_of(&bench).view, 1);
+        assert_false(status_of(&bench).changing);
+        bench_close(&bench);
+    }
+}
+
+/*
+ * V10: the others got one that follows, this replica one that does not. It leaves their view alone; what it refused convicts the liar
+ * wherever the other one is installed, so that all leave.
+ */
+static void new_view__that_is_refused_convicts_its_primary_elsewhere(void **state) {
+    (void) state;
+    struct bench refuses;
+    struct bench installs;
+    static struct changes changes;
+    static struct changes others;
+    const struct ord_hash wrong = digest_of("a");
+    memset(&changes, 0, sizeof(changes));
+    memset(&others, 0, sizeof(others));
+    bench_open(&refuses, 2);
+    time_out(&refuses, &changes);
+    change(&refuses, &changes, 1, 1, 0, NULL, 0);
+    change(&refuses, &changes, 3, 1, 0, NULL, 0);
+    bench_open(&installs, 3);
+    time_out(&installs, &others);
+    assert_ok(receive(&installs, 1, changes.of[1]));
+    assert_ok(receive(&installs, 2, changes.of[2]));
+    new_view(&installs, &changes, 1, 0, NULL, 0);
+    turn_ends(&installs);
+    assert_false(status_of(&installs).changing);
+    new_view(&refuses, &changes, 1, 0, &wrong, 1);
+    turn_ends(&refuses);
+    assert_int_equal(sent(&refuses, BFT_RELAY, NULL), 1);
+    for (size_t i = 0; i < refuses.host.send_count; i++)
+        if (refuses.host.sends[i].data[0] == BFT_RELAY)
+            assert_int_equal(refuses.host.sends[i].to, 15 & ~ord_replica_bit(2));
+    assert_ok(receive(&installs, 2, sent_message(&refuses, BFT_RELAY)));
+    assert_int_equal(installs.host.culprits, ord_replica_bit(1));
+    turn_ends(&installs);
+    assert_int_equal(status_of(&installs).view, 2);
+    turn_ends(&refuses);
+    assert_int_equal(status_of(&refuses).view, 2);
+    assert_int_equal(sent(&refuses, BFT_RELAY, NULL), 0);
+    bench_close(&refuses);
+    bench_close(&installs);
+}
+
+/* Votes, and answers to who asks, are looked for among the slots of the window, however far a view begins above it. */
+static void new_view__far_above_costs_no_more_than_a_window(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const uint64_t far = UINT64_C(1) << 60;
+    const struct prepared prepared = {.seq = far + 1, .digest = digest_of("a")};
+    memset(&changes, 0, sizeof(changes));
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, far, &prepared, 1);
+    change(&bench, &changes, 3, 1, far, NULL, 0);
+    new_view(&bench, &changes, 1, far, &prepared.digest, 1);
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    assert_int_equal(status_of(&bench).in_flight, UINT32_MAX);
+    turn_ends(&bench);
+    const struct bft_status answers[] = {{.view = 1, .sender = 3},
+                                         {.view = 1, .sender = 3, .delivered_seq = far + 1, .stable_seq = 1}};
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t bytes[BFT_STATUS_SIZE];
+        bft_status_encode(bytes, &bench.config, &answers[i]);
+        assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
+    }
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(new_view__that_is_due_is_not_kept_out_by_a_later_one),
+    cmocka_unit_test(new_view__that_is_refused_convicts_its_primary_elsewhere),
+    cmocka_unit_test(new_view__far_above_costs_no_more_than_a_window),
     cmocka_unit_test(answer__repeats_votes_for_what_a_view_proposes_again),
     cmocka_unit_test(new_views__that_contradict_are_evidence),
     cmocka_unit_test(new_views__of_views_ahead_move_nobody),

@@ -102,6 +102,77 @@ static void asking__remembers_who_has_gone_on(void **state) {
     bench_close(&bench);
 }
 
+/* Who is silent waits for the view that f + 1 others are in: a liar's NEW-VIEW of a later one does not keep that one out. */
+static void silence__follows_past_a_new_view_far_ahead(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static struct changes invented;
+    static struct host source;
+    const struct statement own = {.type = BFT_PREPARE, .sender = 2, .seq = 2, .view = 1, .batch = "b"};
+    source.durable_applied = HOST_SEQ_MAX - 1;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    restart(&bench);
+    assert_ok(recall(&bench, 0, 0, 2, &own));
+    assert_ok(recall(&bench, 3, 0, 2, NULL));
+    assert_true(status_of(&bench).silent);
+    for (ord_node_id node = 0; node < 4; node++)
+        (void) changes_keep(&invented, node, make_view_change(&bench.config, node, 5, 0, NULL, 0));
+    memset(&changes, 0, sizeof(changes));
+    change(&bench, &changes, 0, 1, 0, NULL, 0);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
+    new_view(&bench, &invented, 5, 0, NULL, 0);
+    assert_ok(receive(&bench, 1, make_view_status(&bench.config, 1, 1000, false, 0xb))); /* one liar's word */
+    assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 1, false, 0xb)));
+    turn_ends(&bench);
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    new_view(&bench, &invented, 5, 0, NULL, 0);
+    assert_ok(receive(&bench, 3, changes.of[3]));
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_false(status_of(&bench).changing);
+    host_attested(&bench.host, 8, bench.now_ms);
+    host_sync_from(&bench.host, &source, 8, bench.now_ms);
+    turn_ends(&bench);
+    assert_true(speaks(&bench));
+    bench_close(&bench);
+}
+
+/*
+ * A word of its own that it knows nothing of proves at any time that it forgot. It had asked for view 1, or made it; when the others do so,
+ * too, it would say something else.
+ */
+static void silence__begins_with_an_own_word_about_a_view(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("b")};
+    for (int made = 0; made < 2; made++) {
+        memset(&changes, 0, sizeof(changes));
+        bench_open(&bench, 1);
+        bench.host.forgets = true;
+        assert_true(speaks(&bench));
+        struct ord_span own = changes_keep(&changes, 1, make_view_change(&bench.config, 1, 1, 0, &prepared, 1));
+        if (made == 1) {
+            for (ord_node_id node = 2; node < 4; node++)
+                (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 1, 0, NULL, 0));
+            own = make_new_view(&bench.config, 1, 0, &prepared.digest, 1, changes.of);
+        }
+        struct ord_span relayed = make_relay(&bench.config, 2, own);
+        assert_true(bft_pbft.wants(bench.host.core, relayed));
+        assert_ok(receive(&bench, 2, relayed));
+        assert_true(status_of(&bench).silent);
+        change(&bench, &changes, 2, 1, 0, NULL, 0);
+        change(&bench, &changes, 3, 1, 0, NULL, 0);
+        turn_ends(&bench);
+        assert_int_equal(words_sent(&bench), 0);
+        bench_close(&bench);
+    }
+}
+
 /* It led view 1 and forgot it: its own NEW-VIEW comes from the others, and it does not lead there. */
 static void silence__of_a_primary(void **state) {
     (void) state;
@@ -321,6 +392,8 @@ static void old_image__of_a_primary_that_has_only_votes_for_what_it_proposed(voi
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__follows_to_a_view_that_rests_on_its_own_word),
     cmocka_unit_test(silence__follows_past_a_view_change_far_ahead),
+    cmocka_unit_test(silence__follows_past_a_new_view_far_ahead),
+    cmocka_unit_test(silence__begins_with_an_own_word_about_a_view),
     cmocka_unit_test(asking__remembers_who_has_gone_on),
     cmocka_unit_test(silence__of_a_primary),
     cmocka_unit_test(silence__wants_no_batch_of_a_view_that_it_did_not_make),

@@ -142,7 +142,35 @@ static void silence__of_a_primary_is_no_grave_for_requests(void **state) {
     node_world_close(&world);
 }
 
+/* Whoever has no leader for long, for whatever reason: its clients are heard by the others, who may have one. */
+static void leaderless__replica_keeps_no_request_to_itself(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.leads = true;
+    world.plan.config.request_timeout_ms = 3600000; /* the test says when it is over */
+    node_world_write(&world);
+    world.asks = true; /* so nobody leads yet */
+    node_world_start(&world);
+    assert_int_equal(world.replica->leader, ORD_NO_NODE);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct ord_span batch = node_world_batch(&registration, 1, 0);
+    node_world_send(&world, node_world_other(&world, 2), LINK_FORWARD, batch);
+    node_world_until(&world, has_pooled, "the envelope is in the pool");
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), LINK_FORWARD), 0);
+    world.replica->leader_since_ms -= 3600000;
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), LINK_FORWARD), 1);
+    free((void *) (uintptr_t) batch.data);
+    free((void *) (uintptr_t) registration.data);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(leaderless__replica_keeps_no_request_to_itself),
     cmocka_unit_test(silence__is_told_and_outlives_a_restart),
     cmocka_unit_test(silence__is_not_that_of_an_intact_replica),
     cmocka_unit_test(silence__of_a_primary_is_no_grave_for_requests),
