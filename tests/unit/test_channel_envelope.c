@@ -193,6 +193,10 @@ static void batch__comes_back(void **state) {
     for (size_t size = 1; size < writer.size; size++)
         assert_err(channel_batch_decode(&batch, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     assert_err(channel_batch_decode(&batch, ord_span_of(bytes, writer.size + 1)), ORD_ERR_INVALID);
+    for (unsigned version = 0; version < 256; version++) {
+        bytes[0] = (uint8_t) version;
+        assert_err(channel_batch_decode(&batch, ord_writer_span(&writer)), version == 1 ? ORD_OK : ORD_ERR_INVALID);
+    }
 }
 
 static void batch__empty_span_is_the_null_batch(void **state) {
