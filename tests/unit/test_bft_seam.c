@@ -501,11 +501,38 @@ static void wants__only_view_changes_that_tell_something(void **state) {
     assert_false(status_of(&bench).changing);
     assert_false(wants(&bench, view));       /* installed */
     assert_false(wants(&bench, used.of[3])); /* it rests on it */
+    assert_false(wants(&bench, used.of[1]));
     assert_true(wants(&bench, make_view_change(config, 3, 2, 0, NULL, 0)));
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     static struct changes later;
     time_out(&bench, &later);
     assert_false(wants(&bench, view)); /* of a view that was left */
+    bench_close(&bench);
+}
+
+/* Its own are wanted where they would tell a replica that it has forgotten them. */
+static void wants__own_words_that_it_does_not_hold(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static uint8_t copy[TEST_VIEW_CHANGE_SIZE];
+    bench_open(&bench, 1);
+    const struct ord_core_config *config = &bench.config;
+    for (ord_node_id node = 1; node < 4; node++)
+        (void) changes_keep(&changes, node, make_view_change(config, node, 1, 0, NULL, 0));
+    struct ord_span view = make_new_view(config, 1, 0, NULL, 0, changes.of);
+    memcpy(copy, view.data, view.size);
+    view.data = copy;
+    assert_true(wants(&bench, view));
+    assert_true(wants(&bench, changes.of[1]));
+    time_out(&bench, &changes);
+    assert_true(wants(&bench, view));           /* it has made none */
+    assert_false(wants(&bench, changes.of[1])); /* which is what it said */
+    change(&bench, &changes, 2, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 1);
+    assert_false(wants(&bench, view));
     bench_close(&bench);
 }
 
@@ -529,5 +556,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(status_message__is_not_answered_when_the_signer_fails),
     cmocka_unit_test(answer__has_a_bound_in_bytes),
     cmocka_unit_test(wants__only_view_changes_that_tell_something),
+    cmocka_unit_test(wants__own_words_that_it_does_not_hold),
 };
 TEST_CASES(cases);
