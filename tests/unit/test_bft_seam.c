@@ -170,6 +170,13 @@ static void decoder__takes_its_own_type_and_sane_seqs(void **state) {
     assert_ok(bft_status_decode(&status, &config, ord_span_of(bytes, good.size)));
     bytes[0] = BFT_COMMIT;
     assert_err(bft_status_decode(&status, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
+    struct bft_view_change change;
+    good = make_view_change(&config, 0, 1, 0, NULL, 0);
+    assert_true(good.size <= sizeof(bytes));
+    memcpy(bytes, good.data, good.size);
+    assert_ok(bft_view_change_decode(&change, &config, ord_span_of(bytes, good.size)));
+    bytes[0] = BFT_NEW_VIEW;
+    assert_err(bft_view_change_decode(&change, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
 }
 
 /* A statement about a view has no seq, and a vote is no proposal: neither says anything of what the primary proposed. */
