@@ -62,6 +62,34 @@ static void silent__gets_no_votes_and_no_batches(void **state) {
     bench_close(&bench);
 }
 
+/* Of what lies beyond the bitmap of a STATUS nobody knows that it is held. */
+static void far_behind__gets_what_its_status_cannot_tell_of(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct host source;
+    uint8_t bytes[BFT_STATUS_SIZE];
+    const uint64_t stable_seq = BFT_HELD_COUNT + 1;
+    struct bft_status status = {.sender = 3, .mood = BFT_SUSPECTS};
+    bench_open(&bench, 0);
+    bench_close(&bench);
+    bench.config.window = BFT_HELD_COUNT + 8;
+    host_init(&bench.host, &bench.config);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    source.durable_applied = HOST_SEQ_MAX - 1;
+    host_attested(&bench.host, stable_seq, bench.now_ms);
+    host_sync_from(&bench.host, &source, stable_seq, bench.now_ms);
+    host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).proposed_seq, stable_seq + 1);
+    memset(status.held, 0xff, sizeof(status.held));
+    bench.now_ms += bench.config.retransmit_ms;
+    bft_status_encode(bytes, &bench.config, &status);
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
+    assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 1);
+    bench_close(&bench);
+}
+
 /* `message` as replica 2 passes it on. */
 static enum ord_err receive_relayed(struct bench *bench, struct ord_span message) {
     return receive(bench, 2, make_relay(&bench->config, 2, message));
@@ -106,6 +134,7 @@ static void relayed__is_checked_like_the_primarys_own(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(left_out__gets_what_was_decided_from_a_backup),
+    cmocka_unit_test(far_behind__gets_what_its_status_cannot_tell_of),
     cmocka_unit_test(silent__gets_no_votes_and_no_batches),
     cmocka_unit_test(relayed__is_taken_like_the_primarys_own),
     cmocka_unit_test(relayed__is_checked_like_the_primarys_own),

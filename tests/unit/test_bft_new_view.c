@@ -52,6 +52,33 @@ static void new_views__of_views_ahead_move_nobody(void **state) {
     bench_close(&bench);
 }
 
+/* Of each primary the NEW-VIEW of its latest view is kept: an earlier one takes nothing from it. */
+static void new_view__of_an_earlier_view_than_its_sender_has_led_is_dropped(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static struct changes later;
+    bench_open(&bench, 2);
+    for (ord_node_id node = 0; node < 4; node++) {
+        if (node == 2)
+            continue;
+        (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 1, 0, NULL, 0));
+        (void) changes_keep(&later, node, make_view_change(&bench.config, node, 5, 0, NULL, 0));
+    }
+    new_view(&bench, &later, 5, 0, NULL, 0);
+    uint64_t dropped = status_of(&bench).messages_dropped;
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    assert_int_equal(status_of(&bench).messages_dropped, dropped + 1);
+    for (ord_node_id node = 0; node < 4; node++)
+        if (node != 2)
+            assert_ok(receive(&bench, node, later.of[node]));
+    turn_ends(&bench);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 5);
+    assert_false(status_of(&bench).changing);
+    bench_close(&bench);
+}
+
 /* The new primary's choice: the base, what is proposed again, a null batch for what nobody prepared. V6, V7. */
 static void new_primary__proposes_again_what_a_quorum_tells(void **state) {
     (void) state;
@@ -418,6 +445,43 @@ static void answer__repeats_votes_for_what_a_view_proposes_again(void **state) {
     bench_close(&bench);
 }
 
+/* One answer has so many of them; the next goes on from there, and begins again when all have been given. */
+static void answer__to_who_has_it_all_takes_turns(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    enum { COUNT = BFT_ANSWER_SEQS_MAX / 2 + 3 };
+    struct ord_hash digests[COUNT];
+    struct bft_vote_list list;
+    uint8_t bytes[BFT_STATUS_SIZE];
+    const struct bft_status status = {.view = 1, .sender = 3, .delivered_seq = COUNT};
+    const struct prepared last = {.seq = COUNT, .digest = *null_digest()};
+    bench_open(&bench, 2);
+    bench_close(&bench);
+    bench.config.window = 64;
+    host_init(&bench.host, &bench.config);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    for (size_t i = 0; i < COUNT; i++)
+        digests[i] = *null_digest();
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, 0, &last, 1);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, digests, COUNT);
+    turn_ends(&bench);
+    turn_ends(&bench);
+    bft_status_encode(bytes, &bench.config, &status);
+    static const uint64_t firsts[] = {1, COUNT - 2, 1};
+    for (size_t i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+        bench.now_ms += bench.config.retransmit_ms;
+        host_sends_clear(&bench.host);
+        assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
+        assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
+        assert_int_equal(list.votes[0].seq, firsts[i]);
+        assert_int_equal(list.count, firsts[i] == 1 ? COUNT - 3 : 3);
+    }
+    bench_close(&bench);
+}
+
 /*
  * A liar that leads views 1 and 5 gives one replica a NEW-VIEW of 5 on view changes that nobody made: it does not keep that of view 1 out,
  * whichever comes first.
@@ -521,9 +585,11 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(new_view__that_is_due_is_not_kept_out_by_a_later_one),
     cmocka_unit_test(new_view__that_is_refused_convicts_its_primary_elsewhere),
     cmocka_unit_test(new_view__far_above_costs_no_more_than_a_window),
+    cmocka_unit_test(answer__to_who_has_it_all_takes_turns),
     cmocka_unit_test(answer__repeats_votes_for_what_a_view_proposes_again),
     cmocka_unit_test(new_views__that_contradict_are_evidence),
     cmocka_unit_test(new_views__of_views_ahead_move_nobody),
+    cmocka_unit_test(new_view__of_an_earlier_view_than_its_sender_has_led_is_dropped),
     cmocka_unit_test(new_primary__proposes_again_what_a_quorum_tells),
     cmocka_unit_test(new_primary__takes_the_certificate_of_the_highest_view),
     cmocka_unit_test(new_view__begins_at_the_highest_checkpoint),

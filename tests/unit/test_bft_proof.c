@@ -248,7 +248,25 @@ static void proof__of_no_place_in_a_tree_proves_nothing(void **state) {
     assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
 }
 
+/* What was verified once is not again; another signature over the same is another, however good the first was. */
+static void cache__knows_signatures_not_signers(void **state) {
+    (void) state;
+    const struct ord_core_config config = test_config(1);
+    struct bft_verify_cache cache = {0};
+    const struct bft_statement said = {.type = BFT_PREPARE, .seq = 5, .digest = digest_of("x"), .sender = 2};
+    const struct bft_statement other = {.type = BFT_PREPARE, .seq = 6, .digest = digest_of("x"), .sender = 2};
+    const struct bft_proof proof = sign_alone(&config, &said);
+    struct bft_proof spoiled = proof;
+    spoiled.signature.bytes[40] ^= 1;
+    assert_false(bft_proof_verify(&spoiled, &config, &said, &cache));
+    assert_true(bft_proof_verify(&proof, &config, &said, &cache));
+    assert_true(bft_proof_verify(&proof, &config, &said, &cache));
+    assert_false(bft_proof_verify(&spoiled, &config, &said, &cache));
+    assert_false(bft_proof_verify(&proof, &config, &other, &cache));
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(cache__knows_signatures_not_signers),
     cmocka_unit_test(vote_tree__gives_the_paths_of_core_merkle),
     cmocka_unit_test(certificate__is_quorum_less_one_distinct_backups),
     cmocka_unit_test(certificate__refuses_every_flipped_bit_and_other_length),

@@ -132,6 +132,54 @@ static void answer__gives_back_promises_and_new_views(void **state) {
     bench_close(&bench);
 }
 
+/* Of two views it gives back the later, whichever it came upon first. */
+static void answer__prefers_the_later_view(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_recall recall;
+    struct bft_statement word;
+    static struct changes changes;
+    bench_open(&bench, 1);
+    vote(&bench, BFT_PREPARE, 3, 2, "b");
+    for (ord_node_id node = 0; node < 3; node++)
+        (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 3, 0, NULL, 0));
+    new_view(&bench, &changes, 3, 0, NULL,
+             0); /* its view changes are not here: it is kept, and nothing else of view 3 */
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0)));
+    assert_int_equal(word.type, BFT_NEW_VIEW);
+    assert_int_equal(word.view, 3);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 3, false, 0, 0)));
+    assert_int_equal(recall.statement.size, 0);
+    bench_close(&bench);
+}
+
+/* What a NEW-VIEW proposes again is held by who has that NEW-VIEW; not by who is still to come to its view. */
+static void answer__gives_back_what_was_proposed_again(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_recall recall;
+    struct bft_statement word;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+    bench_open(&bench, 1);
+    prepare(&bench, 1, "a");
+    change(&bench, &changes, 2, 3, 0, &prepared, 1);
+    change(&bench, &changes, 3, 3, 0, NULL, 0);
+    turn_ends(&bench);
+    (void) changes_keep(&changes, 1, sent_message(&bench, BFT_VIEW_CHANGE));
+    new_view(&bench, &changes, 3, 0, &prepared.digest, 1);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 3);
+    assert_false(status_of(&bench).changing);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 3, true, 0, 0)));
+    assert_int_equal(word.type, BFT_PRE_PREPARE);
+    assert_int_equal(word.view, 3);
+    assert_int_equal(word.seq, 1);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 3, false, 0, 0)));
+    assert_int_equal(recall.statement.size, 0);
+    bench_close(&bench);
+}
+
 static void answer__proves_how_far_all_are(void **state) {
     (void) state;
     struct bench bench;
@@ -170,6 +218,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(answer__remembers_votes_of_views_that_were_left),
     cmocka_unit_test(answer__remembers_a_promise_that_came_late),
     cmocka_unit_test(answer__gives_back_promises_and_new_views),
+    cmocka_unit_test(answer__prefers_the_later_view),
+    cmocka_unit_test(answer__gives_back_what_was_proposed_again),
     cmocka_unit_test(answer__proves_how_far_all_are),
     cmocka_unit_test(answer__costs_little_however_often_it_is_asked_for),
 };

@@ -3,7 +3,7 @@
  * 13). What a restart goes on with is in test_bft_recover.c and test_bft_view_restart.c.
  */
 #include "bft/bft_internal.h"
-#include "tests/unit/bft_bench.h"
+#include "tests/unit/bft_asking.h"
 
 /* A replica that is down, with an empty disk. */
 static void prepare_disk(struct bench *bench, const struct ord_core_config *config) {
@@ -56,6 +56,9 @@ static void records__that_are_no_words_of_its_own_are_corrupt(void **state) {
     const struct ord_core_config config = test_config(1);
     prepare_disk(&bench, &config);
     put(&bench, 0, 1, ord_span_of("x", 1)); /* no such table */
+    assert_start(&bench, ORD_ERR_CORRUPT);
+    prepare_disk(&bench, &config);
+    put(&bench, BFT_TABLE_SILENCE + 1, 1, ord_span_of("x", 1)); /* nor this */
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
     put_log(&bench, 0, 1, "a"); /* the same one twice */
@@ -150,9 +153,86 @@ static void records__below_the_base_the_later_view_counts(void **state) {
     bench_close(&bench);
 }
 
+/* Who does not start leads nothing, though it is the primary of view 0. */
+static void records__that_are_corrupt_leave_nobody_to_lead(void **state) {
+    (void) state;
+    struct bench bench;
+    const struct ord_core_config config = test_config(0);
+    prepare_disk(&bench, &config);
+    put(&bench, 0, 1, ord_span_of("x", 1));
+    assert_err(host_start(&bench.host, bench.now_ms), ORD_ERR_CORRUPT);
+    assert_false(status_of(&bench).leading);
+    assert_false(status_of(&bench).can_propose);
+    bench_close(&bench);
+}
+
+/* Table 6 has one form, and each of its values a range. */
+static void records__of_a_silence_that_cannot_be_are_corrupt(void **state) {
+    (void) state;
+    static const struct {
+        size_t size;
+        uint64_t bound_seq;
+        uint64_t floor_view;
+        uint8_t kept;
+        enum ord_err expected;
+    } records[] = {
+        {BFT_SILENCE_SIZE, 8, 1, BFT_SILENCE_SILENT, ORD_OK},
+        {BFT_SILENCE_SIZE, 0, 0, BFT_SILENCE_EMPTY, ORD_OK},
+        {BFT_SILENCE_SIZE, 0, 0, BFT_SILENCE_SPEAKS, ORD_OK},
+        {BFT_SILENCE_SIZE, BFT_SEQ_MAX, BFT_SEQ_MAX, BFT_SILENCE_SILENT, ORD_OK},
+        {BFT_SILENCE_SIZE - 1, 8, 1, BFT_SILENCE_SILENT, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE + 1, 8, 1, BFT_SILENCE_SILENT, ORD_ERR_CORRUPT},
+        {1, 8, 1, BFT_SILENCE_SILENT, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE, BFT_SEQ_MAX + 1, 1, BFT_SILENCE_SILENT, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE, 8, BFT_SEQ_MAX + 1, BFT_SILENCE_SILENT, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE, UINT64_MAX, UINT64_MAX, BFT_SILENCE_SILENT, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE, 0, 0, BFT_SILENCE_NONE, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE, 0, 0, BFT_SILENCE_SPEAKS + 1, ORD_ERR_CORRUPT},
+        {BFT_SILENCE_SIZE, 0, 0, UINT8_MAX, ORD_ERR_CORRUPT},
+    };
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        struct bench bench;
+        const struct ord_core_config config = test_config(1);
+        uint8_t bytes[BFT_SILENCE_SIZE + 1] = {0};
+        prepare_disk(&bench, &config);
+        ord_store_u64(bytes, records[i].bound_seq);
+        ord_store_u64(bytes + 8, records[i].floor_view);
+        bytes[16] = records[i].kept;
+        put(&bench, BFT_TABLE_SILENCE, 1, ord_span_of(bytes, records[i].size));
+        bench.host.asks = true;
+        assert_err(host_start(&bench.host, bench.now_ms), records[i].expected);
+        if (records[i].expected == ORD_OK) {
+            assert_int_equal(status_of(&bench).silent, records[i].kept == BFT_SILENCE_SILENT);
+            assert_int_equal(status_of(&bench).silent_until_seq, records[i].bound_seq);
+        }
+        bench_close(&bench);
+    }
+}
+
+/* Blocks without a record are no empty disk, and others that are further no reason to say nothing. */
+static void records__may_all_be_gone_from_a_disk_that_has_blocks(void **state) {
+    (void) state;
+    for (uint64_t applied = 0; applied <= 2; applied += 2) {
+        struct bench bench;
+        const struct ord_core_config config = test_config(1);
+        prepare_disk(&bench, &config);
+        bench.host.durable_applied = applied;
+        bench.host.applied = applied;
+        bench.host.asks = true;
+        assert_ok(host_start(&bench.host, bench.now_ms));
+        assert_ok(recall(&bench, 2, 4, 6, NULL));
+        assert_ok(recall(&bench, 3, 4, 4, NULL));
+        assert_int_equal(status_of(&bench).silent, applied == 0);
+        bench_close(&bench);
+    }
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(records__that_are_no_words_of_its_own_are_corrupt),
     cmocka_unit_test(records__beyond_what_memory_holds_are_refused),
+    cmocka_unit_test(records__that_are_corrupt_leave_nobody_to_lead),
+    cmocka_unit_test(records__of_a_silence_that_cannot_be_are_corrupt),
+    cmocka_unit_test(records__may_all_be_gone_from_a_disk_that_has_blocks),
     cmocka_unit_test(records__below_the_base_the_later_view_counts),
 };
 TEST_CASES(cases);

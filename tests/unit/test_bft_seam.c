@@ -125,7 +125,7 @@ static void message__that_is_cut_short_is_refused(void **state) {
     struct bench bench;
     bench_open(&bench, 1);
     const struct ord_status before = status_of(&bench);
-    for (uint8_t type = BFT_PRE_PREPARE; type <= BFT_EVIDENCE; type++) {
+    for (uint8_t type = BFT_PRE_PREPARE; type <= BFT_RECALL; type++) {
         uint8_t bytes[BFT_HEADER_SIZE + 3] = {0};
         struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
         bft_header_write(&writer, &bench.config, (enum bft_type) type, 0, 2);
@@ -170,6 +170,13 @@ static void decoder__takes_its_own_type_and_sane_seqs(void **state) {
     assert_ok(bft_status_decode(&status, &config, ord_span_of(bytes, good.size)));
     bytes[0] = BFT_COMMIT;
     assert_err(bft_status_decode(&status, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
+    struct bft_view_change change;
+    good = make_view_change(&config, 0, 1, 0, NULL, 0);
+    assert_true(good.size <= sizeof(bytes));
+    memcpy(bytes, good.data, good.size);
+    assert_ok(bft_view_change_decode(&change, &config, ord_span_of(bytes, good.size)));
+    bytes[0] = BFT_NEW_VIEW;
+    assert_err(bft_view_change_decode(&change, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
 }
 
 /* A statement about a view has no seq, and a vote is no proposal: neither says anything of what the primary proposed. */
@@ -178,14 +185,16 @@ static void witness__of_anything_but_a_proposal_is_dropped(void **state) {
     struct bench bench;
     bench_open(&bench, 1);
     accept(&bench, 1, "x");
+    vote(&bench, BFT_PREPARE, 3, 3, "x"); /* of that seq there are votes alone */
     const struct statement said[] = {{.type = BFT_VIEW_CHANGE, .sender = 0, .batch = "y"},
                                      {.type = BFT_PREPARE, .sender = 0, .seq = 1, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 3, .seq = 1, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 2, .batch = "y"},
+                                     {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 3, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 1, .batch = "x"}};
     for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
         assert_ok(give(&bench, 2, BFT_WITNESS, make_witness(&bench.config, 2, &said[i])));
-    assert_int_equal(status_of(&bench).messages_dropped, 5);
+    assert_int_equal(status_of(&bench).messages_dropped, 6);
     assert_int_equal(bench.host.evidence_count, 0);
     bench_close(&bench);
 }
@@ -280,6 +289,28 @@ static void seq__has_a_last_one(void **state) {
     host_crash(&bench.host);
     bench.host.durable_applied = BFT_SEQ_MAX + 1;
     assert_err(host_start(&bench.host, bench.now_ms), ORD_ERR_INVALID);
+    bench_close(&bench);
+}
+
+/* Nor does a view follow the last one, whatever its primary did. */
+static void view__has_a_last_one(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct ord_hash lie = digest_of("a");
+    bench_open(&bench, 1);
+    change(&bench, &changes, 0, BFT_SEQ_MAX, 0, NULL, 0);
+    change(&bench, &changes, 2, BFT_SEQ_MAX, 0, NULL, 0);
+    turn_ends(&bench);
+    (void) changes_keep(&changes, 1, sent_message(&bench, BFT_VIEW_CHANGE));
+    new_view(&bench, &changes, BFT_SEQ_MAX, 0, &lie, 1);
+    uint64_t refused = status_of(&bench).messages_refused;
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).messages_refused, refused + 1);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, BFT_SEQ_MAX);
+    assert_true(status_of(&bench).changing);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
     bench_close(&bench);
 }
 
@@ -477,11 +508,38 @@ static void wants__only_view_changes_that_tell_something(void **state) {
     assert_false(status_of(&bench).changing);
     assert_false(wants(&bench, view));       /* installed */
     assert_false(wants(&bench, used.of[3])); /* it rests on it */
+    assert_false(wants(&bench, used.of[1]));
     assert_true(wants(&bench, make_view_change(config, 3, 2, 0, NULL, 0)));
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     static struct changes later;
     time_out(&bench, &later);
     assert_false(wants(&bench, view)); /* of a view that was left */
+    bench_close(&bench);
+}
+
+/* Its own are wanted where they would tell a replica that it has forgotten them. */
+static void wants__own_words_that_it_does_not_hold(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static uint8_t copy[TEST_VIEW_CHANGE_SIZE];
+    bench_open(&bench, 1);
+    const struct ord_core_config *config = &bench.config;
+    for (ord_node_id node = 1; node < 4; node++)
+        (void) changes_keep(&changes, node, make_view_change(config, node, 1, 0, NULL, 0));
+    struct ord_span view = make_new_view(config, 1, 0, NULL, 0, changes.of);
+    memcpy(copy, view.data, view.size);
+    view.data = copy;
+    assert_true(wants(&bench, view));
+    assert_true(wants(&bench, changes.of[1]));
+    time_out(&bench, &changes);
+    assert_true(wants(&bench, view));           /* it has made none */
+    assert_false(wants(&bench, changes.of[1])); /* which is what it said */
+    change(&bench, &changes, 2, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 1);
+    assert_false(wants(&bench, view));
     bench_close(&bench);
 }
 
@@ -496,6 +554,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(record__without_a_batch_is_corrupt),
     cmocka_unit_test(judged__for_another_batch_changes_nothing),
     cmocka_unit_test(seq__has_a_last_one),
+    cmocka_unit_test(view__has_a_last_one),
     cmocka_unit_test(clock__may_begin_at_zero),
     cmocka_unit_test(clock__of_a_view_change_may_begin_at_zero),
     cmocka_unit_test(new_view__of_more_than_one_tree),
@@ -504,5 +563,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(status_message__is_not_answered_when_the_signer_fails),
     cmocka_unit_test(answer__has_a_bound_in_bytes),
     cmocka_unit_test(wants__only_view_changes_that_tell_something),
+    cmocka_unit_test(wants__own_words_that_it_does_not_hold),
 };
 TEST_CASES(cases);

@@ -72,6 +72,7 @@ static void silence__follows_past_a_view_change_far_ahead(void **state) {
     assert_int_equal(status_of(&bench).view, 0);
     assert_true(bft_pbft.wants(bench.host.core, make_relay(&bench.config, 0, lied)));
     assert_ok(receive(&bench, 0, make_relay(&bench.config, 0, lied)));
+    assert_false(bft_pbft.wants(bench.host.core, make_relay(&bench.config, 0, lied)));
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     assert_false(status_of(&bench).changing);
@@ -295,6 +296,99 @@ static void silence__lasts_until_its_view_is_there(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * It is going to view 1 with a VIEW-CHANGE that is kept, which is no reason for silence when others bring it. Its NEW-VIEW of that view
+ * is one: the disk is older. It follows there by that NEW-VIEW, holds what that proposes again, and does not lead. Nobody convicts
+ * itself, whatever it signed in its other lives.
+ */
+static void old_image__of_a_primary_that_is_going_to_its_view(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static struct changes others;
+    static uint8_t bytes[TEST_VIEW_CHANGE_SIZE];
+    struct bft_ask ask;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+    bench_open(&bench, 1);
+    time_out(&bench, &changes);
+    restart(&bench);
+    uint64_t dropped = status_of(&bench).messages_dropped;
+    assert_ok(receive(&bench, 2, make_relay(&bench.config, 2, changes.of[1])));
+    struct ord_span other = make_view_change(&bench.config, 1, 1, 0, &prepared, 1);
+    assert_ok(receive(&bench, 2, make_relay(&bench.config, 2, other)));
+    assert_false(status_of(&bench).silent);
+    assert_int_equal(status_of(&bench).messages_dropped, dropped + 2);
+    for (ord_node_id node = 2; node < 4; node++)
+        (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 1, 0, &prepared, 1));
+    struct ord_span own = make_new_view(&bench.config, 1, 0, &prepared.digest, 1, changes.of);
+    memcpy(bytes, own.data, own.size);
+    own = make_relay(&bench.config, 2, ord_span_of(bytes, own.size));
+    assert_ok(receive(&bench, 2, own));
+    assert_true(status_of(&bench).silent);
+    assert_ok(receive(&bench, 2, own));
+    assert_int_equal(status_of(&bench).messages_dropped, dropped + 3);
+    for (ord_node_id node = 2; node < 4; node++)
+        assert_ok(receive(&bench, node, changes.of[node]));
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_false(status_of(&bench).changing);
+    assert_false(status_of(&bench).leading);
+    assert_ok(receive(&bench, 2, own));
+    (void) changes_keep(&others, 0, make_view_change(&bench.config, 0, 1, 0, NULL, 0));
+    for (ord_node_id node = 2; node < 4; node++)
+        (void) changes_keep(&others, node, changes.of[node]);
+    own = make_new_view(&bench.config, 1, 0, &prepared.digest, 1, others.of);
+    assert_ok(receive(&bench, 2, make_relay(&bench.config, 2, own)));
+    assert_int_equal(status_of(&bench).messages_dropped, dropped + 5);
+    assert_int_equal(bench.host.evidence_count, 0);
+    tick(&bench, bench.now_ms + bench.config.retransmit_ms);
+    assert_ok(bft_ask_decode(&ask, &bench.config, sent_message(&bench, BFT_ASK)));
+    assert_int_equal(ask.view, 1);
+    assert_false(ask.changing);
+    assert_int_equal(ask.words[0], 0x01);
+    assert_int_equal(words_sent(&bench), 0);
+    bench_close(&bench);
+}
+
+/* A batch of an earlier view below the base of its own is no proposal of its own: it does not claim to have made one. */
+static void ask__of_a_primary_has_its_own_proposals_alone(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    struct bft_ask ask;
+    bench_open(&bench, 1);
+    prepare(&bench, 1, "a");
+    time_out(&bench, &changes);
+    change(&bench, &changes, 2, 1, 4, NULL, 0);
+    change(&bench, &changes, 3, 1, 4, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 1);
+    host_propose(&bench.host, ord_span_of("e", 1), bench.now_ms);
+    turn_ends(&bench);
+    host_crash(&bench.host);
+    bench.host.asks = true;
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    assert_ok(bft_ask_decode(&ask, &bench.config, sent_message(&bench, BFT_ASK)));
+    assert_int_equal(ask.view, 1);
+    assert_int_equal(ask.stable_seq, 0);
+    assert_int_equal(ask.words[0], 0x10); /* seq 5 */
+    bench_close(&bench);
+}
+
+/* Nor are votes of others for it, which came first. */
+static void old_image__of_a_primary_that_has_only_votes_for_what_it_proposed(void **state) {
+    (void) state;
+    struct bench bench;
+    const struct statement own = {.type = BFT_PRE_PREPARE, .sender = 0, .seq = 2, .batch = "b"};
+    bench_open(&bench, 0);
+    bench.host.forgets = true;
+    vote(&bench, BFT_PREPARE, 2, 2, "b");
+    assert_false(status_of(&bench).silent);
+    assert_ok(recall(&bench, 3, 0, 0, &own));
+    assert_true(status_of(&bench).silent);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__follows_to_a_view_that_rests_on_its_own_word),
     cmocka_unit_test(silence__follows_past_a_view_change_far_ahead),
@@ -304,6 +398,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__of_a_primary),
     cmocka_unit_test(silence__wants_no_batch_of_a_view_that_it_did_not_make),
     cmocka_unit_test(intact__primary_that_is_behind_what_it_proposed_again),
+    cmocka_unit_test(old_image__of_a_primary_that_is_going_to_its_view),
+    cmocka_unit_test(ask__of_a_primary_has_its_own_proposals_alone),
+    cmocka_unit_test(old_image__of_a_primary_that_has_only_votes_for_what_it_proposed),
     cmocka_unit_test(silence__lasts_until_its_view_is_there),
 };
 TEST_CASES(cases);

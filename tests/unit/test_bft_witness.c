@@ -357,6 +357,29 @@ static bool counting_verify(const void *context, ord_node_id signer, const struc
     return stand_in_verify(context, signer, hash, signature);
 }
 
+/* Nor is a proposal below the base of the view that is installed, which is on its way by state transfer: it convicts, and moves nobody. */
+static void witness__of_a_proposal_below_the_base_convicts(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct statement other = said("b");
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    memset(&changes, 0, sizeof(changes));
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, 4, NULL, 0);
+    change(&bench, &changes, 3, 1, 4, NULL, 0);
+    new_view(&bench, &changes, 1, 4, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_false(status_of(&bench).changing);
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 3, make_witness(&bench.config, 3, &other)));
+    expect_convicted(&bench, 0, 1);
+    bench_close(&bench);
+}
+
 /* What is looked at beside the door's own check of a WITNESS is looked at once: then its primary is convicted. */
 static void witness__that_is_repeated_costs_no_check(void **state) {
     (void) state;
@@ -417,6 +440,23 @@ static void evidence__is_given_again_to_who_is_left_behind(void **state) {
     bench_close(&bench);
 }
 
+/* Who is still on its way to that view is told of it, and not twice of what its primary did: that went to all in this turn. */
+static void evidence__is_not_given_again_about_the_present_view(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    struct statement a = {.type = BFT_NEW_VIEW, .sender = 1, .view = 1, .batch = "a"};
+    struct statement b = a;
+    b.batch = "b";
+    open_in_view_1(&bench, &changes);
+    evidence_of(&bench, 3, &a, &b);
+    assert_int_equal(sent(&bench, BFT_EVIDENCE, NULL), 1);
+    assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 1, true, 0)));
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
+    expect_moved(&bench, 1, 2);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(primary__that_tells_two_halves_different_things_is_caught),
     cmocka_unit_test(backup__that_lies_draws_one_witness),
@@ -427,8 +467,10 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(evidence__about_something_else_moves_nobody),
     cmocka_unit_test(evidence__of_a_new_view),
     cmocka_unit_test(witness__of_a_view_that_was_left_convicts),
+    cmocka_unit_test(witness__of_a_proposal_below_the_base_convicts),
     cmocka_unit_test(witness__that_is_repeated_costs_no_check),
     cmocka_unit_test(witness__convicts_nobody_without_a_signature),
     cmocka_unit_test(evidence__is_given_again_to_who_is_left_behind),
+    cmocka_unit_test(evidence__is_not_given_again_about_the_present_view),
 };
 TEST_CASES(cases);

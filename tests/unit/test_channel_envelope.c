@@ -168,8 +168,11 @@ static void envelope__encoder_makes_nothing_that_does_not_decode(void **state) {
     assert_err(channel_envelope_encode(&writer, &header, &transaction, 1, NULL), ORD_ERR_INVALID);
     header.sequence = 0;
     assert_ok(channel_envelope_encode(&writer, &header, &transaction, 1, NULL));
-    struct ord_writer small = ord_writer_of(bytes, CHANNEL_ENVELOPE_OVERHEAD + 4);
-    assert_err(channel_envelope_encode(&small, &header, &transaction, 1, NULL), ORD_ERR_NO_SPACE);
+    for (size_t capacity = 0; capacity <= writer.size; capacity++) {
+        struct ord_writer small = ord_writer_of(bytes, capacity);
+        assert_err(channel_envelope_encode(&small, &header, &transaction, 1, NULL),
+                   capacity < writer.size ? ORD_ERR_NO_SPACE : ORD_OK);
+    }
 }
 
 static void batch__comes_back(void **state) {
@@ -193,6 +196,10 @@ static void batch__comes_back(void **state) {
     for (size_t size = 1; size < writer.size; size++)
         assert_err(channel_batch_decode(&batch, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     assert_err(channel_batch_decode(&batch, ord_span_of(bytes, writer.size + 1)), ORD_ERR_INVALID);
+    for (unsigned version = 0; version < 256; version++) {
+        bytes[0] = (uint8_t) version;
+        assert_err(channel_batch_decode(&batch, ord_writer_span(&writer)), version == 1 ? ORD_OK : ORD_ERR_INVALID);
+    }
 }
 
 static void batch__empty_span_is_the_null_batch(void **state) {
