@@ -302,8 +302,12 @@ void bft_try_candidates(struct ord_core *core) {
         ORD_MARK(NEW_VIEW_REFUSED);
         core->messages_refused++;
         kept->view = 0;
-        /* Who was given another one convicts it then, or this replica would be out of a view that works, and nobody know why. */
-        bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
+        /*
+         * Who was given another one convicts it then, or this replica would be out of a view that works, and nobody know why. One that is
+         * silent goes nowhere: two of them would tell each other for ever.
+         */
+        if (bft_speaks(core))
+            bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
         bft_suspect(core, view.view + 1); /* a quorum is in that view, and its primary lies */
     }
 }

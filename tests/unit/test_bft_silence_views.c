@@ -141,6 +141,34 @@ static void silence__follows_past_a_new_view_far_ahead(void **state) {
     bench_close(&bench);
 }
 
+/* It refuses what does not follow as often as it comes, and passes it on to nobody: another silent one would do so, too. */
+static void silence__passes_no_refused_new_view_on(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct ord_hash wrong = digest_of("a");
+    const struct statement own = {.type = BFT_PREPARE, .sender = 2, .seq = 2, .batch = "b"};
+    memset(&changes, 0, sizeof(changes));
+    bench_open(&bench, 2);
+    restart(&bench);
+    assert_ok(recall(&bench, 0, 0, 2, &own));
+    assert_ok(recall(&bench, 3, 0, 2, NULL));
+    for (ord_node_id node = 0; node < 4; node++)
+        if (node != 2)
+            change(&bench, &changes, node, 1, 0, NULL, 0);
+    for (int i = 0; i < 3; i++) {
+        uint64_t before = status_of(&bench).messages_refused;
+        new_view(&bench, &changes, 1, 0, &wrong, 1);
+        turn_ends(&bench);
+        assert_int_equal(status_of(&bench).messages_refused, before + 1);
+        assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
+    }
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    bench_close(&bench);
+}
+
 /*
  * A word of its own that it knows nothing of proves at any time that it forgot. It had asked for view 1, or made it; when the others do so,
  * too, it would say something else.
@@ -393,6 +421,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__follows_to_a_view_that_rests_on_its_own_word),
     cmocka_unit_test(silence__follows_past_a_view_change_far_ahead),
     cmocka_unit_test(silence__follows_past_a_new_view_far_ahead),
+    cmocka_unit_test(silence__passes_no_refused_new_view_on),
     cmocka_unit_test(silence__begins_with_an_own_word_about_a_view),
     cmocka_unit_test(asking__remembers_who_has_gone_on),
     cmocka_unit_test(silence__of_a_primary),
