@@ -25,7 +25,7 @@ refused 2 'window wants a number' ordain init "$WORK/a" --channel t --window man
 refused 2 'name' ordain init "$WORK/a" --channel 'Not A Name'
 refused 2 'room for' ordain init "$WORK/a" --channel t --base-port 65530
 [ ! -e "$WORK/a" ] || die "a refused init left something behind"
-refused 4 'no such file' ordain init "$WORK/no/such/folder" --channel t
+refused 2 'no such file' ordain init "$WORK/no/such/folder" --channel t
 ok "wrong arguments have exit code 2 and leave no trace"
 
 ordain init "$WORK/a" --channel t --replicas 7 --clients 2 --preferred-max-bytes 64K >"$WORK/out" || die "init"
