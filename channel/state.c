@@ -85,10 +85,6 @@ const struct channel_config *channel_configuration(const struct channel *channel
     return &channel->config;
 }
 
-const struct ord_hash *channel_genesis_hash(const struct channel *channel) {
-    return &channel->genesis_hash;
-}
-
 uint64_t channel_height(const struct channel *channel) {
     return channel->head_height;
 }

@@ -139,7 +139,6 @@ ORD_MUST_USE enum ord_err channel_registration(const struct channel *channel, st
                                                const struct channel_envelope *envelope);
 
 const struct channel_config *channel_configuration(const struct channel *channel);
-const struct ord_hash *channel_genesis_hash(const struct channel *channel);
 uint64_t channel_height(const struct channel *channel); /* of the newest closed block */
 const struct ord_hash *channel_head_hash(const struct channel *channel);
 uint64_t channel_applied_seq(const struct channel *channel);

@@ -99,7 +99,7 @@ void cli_warn_of_suspects(struct ordain *client, const char *command) {
                     ordain_replica_address(client, i), why);
 }
 
-int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int otherwise) {
+int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int too_large) {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     uint8_t *data = NULL;
     size_t used = 0;
@@ -132,19 +132,25 @@ int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *
     if (!ok) {
         fprintf(stderr, "ordain %s: %s: %s\n", command, path, strerror(code));
         free(data);
-        return code == ENOMEM ? CLI_EXIT_INTERNAL : otherwise;
+        return code == ENOMEM ? CLI_EXIT_INTERNAL : code == EFBIG ? too_large : CLI_EXIT_USAGE;
     }
     *out = data;
     *size = used;
     return CLI_EXIT_OK;
 }
 
-bool cli_write_file(const char *command, const char *path, const void *data, size_t size) {
+/* Does the path lead to no place where a file may be? All else is the disk's fault. */
+static bool is_path_fault(int code) {
+    return code == ENOENT || code == ENOTDIR || code == EISDIR || code == ELOOP || code == ENAMETOOLONG ||
+           code == EACCES || code == EPERM || code == EROFS;
+}
+
+int cli_write_file(const char *command, const char *path, const void *data, size_t size) {
     char temporary[PATH_ROOM];
     int length = snprintf(temporary, sizeof(temporary), "%s.part", path);
     if (length < 0 || (size_t) length >= sizeof(temporary)) {
         fprintf(stderr, "ordain %s: %s: %s\n", command, path, strerror(ENAMETOOLONG));
-        return false;
+        return CLI_EXIT_USAGE;
     }
     FILE *file = fopen(temporary, "wb");
     bool ok = file != NULL;
@@ -163,7 +169,7 @@ bool cli_write_file(const char *command, const char *path, const void *data, siz
         if (file != NULL)
             remove(temporary);
     }
-    return ok;
+    return ok ? CLI_EXIT_OK : is_path_fault(code) ? CLI_EXIT_USAGE : CLI_EXIT_INTERNAL;
 }
 
 bool cli_make_folder(const char *command, const char *path) {

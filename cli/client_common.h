@@ -35,12 +35,15 @@ bool cli_seconds(uint32_t *out_ms, const char *command, const char *option, cons
 void cli_warn_of_suspects(struct ordain *client, const char *command);
 
 /*
- * Reads a whole file (malloc'ed); on failure says why on standard error, and gives `otherwise`, or CLI_EXIT_INTERNAL where it is no
- * fault of the file: no memory.
+ * Reads a whole file (malloc'ed); on failure says why on standard error, and gives an exit code: `too_large` where there are more
+ * than size_max bytes, CLI_EXIT_INTERNAL where there is no memory, CLI_EXIT_USAGE for all else.
  */
-int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int otherwise);
-/* Writes a file whole, by way of a temporary one beside it; on failure says why. */
-bool cli_write_file(const char *command, const char *path, const void *data, size_t size);
+int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int too_large);
+/*
+ * Writes a file whole, by way of a temporary one beside it; on failure says why, and gives an exit code: CLI_EXIT_USAGE where no file
+ * can be made at this path, else CLI_EXIT_INTERNAL.
+ */
+int cli_write_file(const char *command, const char *path, const void *data, size_t size);
 /* Makes a folder unless it is there; on failure says why. */
 bool cli_make_folder(const char *command, const char *path);
 

@@ -15,7 +15,7 @@ enum cli_exit {
     CLI_EXIT_INTERNAL = 4,
 };
 
-/* argv[0] is the subcommand's name. */
+/* argv[0] is "ordain" with the subcommand's name: getopt begins its messages with it. */
 int cli_init(int argc, char **argv);
 int cli_start(int argc, char **argv);
 int cli_submit(int argc, char **argv);

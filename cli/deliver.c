@@ -1,6 +1,7 @@
 /*
  * `ordain deliver`: pulls blocks, has libordain prove them against the genesis block alone, and writes them out.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -85,9 +86,11 @@ static void print_help(void) {
         "  for i in 0 1 2 3; do ordain deliver --config try/client/client.cfg --replica $i --chain $i.chain; done\n"
         "  cmp 0.chain 1.chain\n"
         "\n"
-        "Exit codes: 0 everything that was asked for verified; 1 something did not (it is named); 2 wrong arguments "
-        "or\n"
-        "configuration; 3 no replica answers.\n");
+        "Exit codes: 0 everything that was asked for verified; 1 something did not (it is named), or what was asked "
+        "for\n"
+        "is not there, or did not come within --timeout, and replicas answer; 2 wrong arguments or configuration; 3 "
+        "no\n"
+        "replica answers; 4 what came could not be written.\n");
 }
 
 static const struct option options[] = {
@@ -272,7 +275,7 @@ static bool write_files(const struct ordain_block *block, const char *folder) {
         for (unsigned t = 0; ordain_transaction_next(&transaction, &envelope.transactions); t++) {
             int size = snprintf(path, sizeof(path), "%s/%010" PRIu64 "-%05u-%05u", folder, block->height, e, t);
             if (size < 0 || (size_t) size >= sizeof(path) ||
-                !cli_write_file("deliver", path, transaction.data, transaction.size))
+                cli_write_file("deliver", path, transaction.data, transaction.size) != CLI_EXIT_OK)
                 return false;
         }
     }
@@ -359,7 +362,7 @@ static int run(const struct deliver_arguments *arguments) {
     if (arguments->chain_file != NULL) {
         output.chain = fopen(arguments->chain_file, "wb");
         if (output.chain == NULL) {
-            perror(arguments->chain_file);
+            fprintf(stderr, "ordain deliver: %s: %s\n", arguments->chain_file, strerror(errno));
             ordain_close(output.client);
             return CLI_EXIT_USAGE;
         }

@@ -52,7 +52,8 @@ static void print_help(void) {
            "  ordain evidence verify lies.evidence --genesis try/genesis.block\n"
            "\n"
            "Exit codes: 0 written, or all of it holds; 1 there is no evidence, or a piece does not hold (and why);\n"
-           "2 wrong arguments or configuration, or not a genesis block; 3 no replica answers.\n");
+           "2 wrong arguments or configuration, a file that cannot be read, or not a genesis block; 3 no replica\n"
+           "answers.\n");
 }
 
 static const struct option options[] = {
@@ -175,9 +176,7 @@ static int export_evidence(const struct evidence_arguments *arguments) {
         fprintf(stderr, "ordain evidence: %s\n", why);
     else if (arguments->out == NULL)
         code = fwrite(bytes, 1, size, stdout) == size && fflush(stdout) == 0 ? CLI_EXIT_OK : CLI_EXIT_INTERNAL;
-    else if (!cli_write_file("evidence", arguments->out, bytes, size))
-        code = CLI_EXIT_INTERNAL;
-    else
+    else if ((code = cli_write_file("evidence", arguments->out, bytes, size)) == CLI_EXIT_OK)
         printf("%s: %" PRIu32 " contradiction%s, %zu bytes; check it with `ordain evidence verify`\n", arguments->out,
                count, count == 1 ? "" : "s", size);
     free(bytes);

@@ -58,6 +58,26 @@ static enum ord_err journal_add(struct journal *journal, const char *path) {
     return ORD_OK;
 }
 
+/* Why a path could not be made or opened. Whoever named it can mend NOT_FOUND, EXISTS and FORBIDDEN; the rest is the machine's. */
+static enum ord_err err_of(int code) {
+    switch (code) {
+    case EEXIST:
+        return ORD_ERR_EXISTS;
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+        return ORD_ERR_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return ORD_ERR_FORBIDDEN;
+    default:
+        return ORD_ERR_IO;
+    }
+}
+
 /* Removes what was made when `undo`; frees in any case. */
 static void journal_close(struct journal *journal, bool undo) {
     for (size_t i = journal->count; i-- > 0;) {
@@ -82,8 +102,9 @@ __attribute__((format(printf, 3, 4))) static enum ord_err join(char out[PATH_MAX
 
 static enum ord_err make_folder(struct journal *journal, const char *path, mode_t mode, char *why) {
     if (mkdir(path, mode) != 0) {
-        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(errno));
-        return errno == EEXIST ? ORD_ERR_EXISTS : ORD_ERR_IO;
+        int code = errno;
+        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(code));
+        return err_of(code);
     }
     enum ord_err err = journal_add(journal, path);
     if (err != ORD_OK)
@@ -96,8 +117,9 @@ static enum ord_err make_file(struct journal *journal, const char *path, mode_t 
                               char *why) {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) {
-        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(errno));
-        return errno == EEXIST ? ORD_ERR_EXISTS : ORD_ERR_IO;
+        int code = errno;
+        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(code));
+        return err_of(code);
     }
     enum ord_err err = journal_add(journal, path);
     if (err != ORD_OK) {
@@ -265,8 +287,9 @@ static enum ord_err claim_folder(struct journal *journal, const char *directory,
         return err;
     DIR *folder = opendir(directory);
     if (folder == NULL) {
-        snprintf(why, INIT_WHY_MAX, "%s: %s", directory, strerror(errno));
-        return ORD_ERR_IO;
+        int code = errno;
+        snprintf(why, INIT_WHY_MAX, "%s: %s", directory, strerror(code));
+        return err_of(code);
     }
     bool empty = true;
     for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder))

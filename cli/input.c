@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define CAPACITY_MIN 4096u
 
@@ -14,16 +15,19 @@ enum ord_err cli_input_open(struct cli_input *out, const char *path, enum cli_in
     memset(out, 0, sizeof(*out));
     out->format = format;
     out->size_max = size_max;
-    if (strcmp(path, "-") == 0) {
-        out->file = stdin;
-        return ORD_OK;
+    struct stat info;
+    out->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    int code = out->file == NULL ? errno : 0;
+    if (code == 0 && fstat(fileno(out->file), &info) == 0 && S_ISDIR(info.st_mode)) { /* it opens, and cannot be read */
+        cli_input_close(out);
+        code = EISDIR;
     }
-    out->file = fopen(path, "rb");
-    if (out->file != NULL)
+    if (code == 0)
         return ORD_OK;
-    int code = errno;
     snprintf(why, why_size, "%s: %s", path, strerror(code));
-    return code == ENOENT ? ORD_ERR_NOT_FOUND : code == EACCES ? ORD_ERR_FORBIDDEN : ORD_ERR_IO;
+    return code == ENOENT || code == ENOTDIR || code == EISDIR ? ORD_ERR_NOT_FOUND
+           : code == EACCES                                    ? ORD_ERR_FORBIDDEN
+                                                               : ORD_ERR_IO;
 }
 
 void cli_input_close(struct cli_input *input) {

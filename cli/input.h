@@ -22,7 +22,7 @@ struct cli_input {
     size_t capacity;
 };
 
-/* "-" is standard input. NOT_FOUND, FORBIDDEN, IO: `why` has the sentence. */
+/* "-" is standard input. NOT_FOUND (a folder, too), FORBIDDEN, IO: `why` has the sentence. */
 ORD_MUST_USE enum ord_err cli_input_open(struct cli_input *out, const char *path, enum cli_input_format format,
                                          size_t size_max, char *why, size_t why_size);
 /*

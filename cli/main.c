@@ -1,6 +1,7 @@
 /*
  * `ordain`: finds the subcommand and hands over.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,15 +97,19 @@ static int unknown(const char *name) {
     return CLI_EXIT_USAGE;
 }
 
-static int help_for(const char *name) {
-    const struct command *command = find(name);
+/* argv[0] is the command's name. */
+static int hand_over(int argc, char **argv) {
+    const struct command *command = find(argv[0]);
     if (command == NULL)
-        return unknown(name);
+        return unknown(argv[0]);
     char own_name[NAME_MAX_COMPARED];
-    snprintf(own_name, sizeof(own_name), "%s", command->name);
-    char help[] = "--help";
-    char *arguments[] = {own_name, help, NULL};
-    return command->run(2, arguments);
+    snprintf(own_name, sizeof(own_name), "ordain %s", command->name);
+    argv[0] = own_name;
+    return command->run(argc, argv);
+}
+
+static bool is_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 int main(int argc, char **argv) {
@@ -113,9 +118,12 @@ int main(int argc, char **argv) {
         return CLI_EXIT_USAGE;
     }
     const char *name = argv[1];
-    if (strcmp(name, "help") == 0 && argc > 2)
-        return help_for(argv[2]);
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+    if (strcmp(name, "help") == 0 && argc > 2 && !is_help(argv[2])) {
+        char help[] = "--help";
+        char *arguments[] = {argv[2], help, NULL};
+        return hand_over(2, arguments);
+    }
+    if (is_help(name)) {
         print_help(stdout);
         return CLI_EXIT_OK;
     }
@@ -123,6 +131,5 @@ int main(int argc, char **argv) {
         printf("ordain %s\n", ORD_VERSION);
         return CLI_EXIT_OK;
     }
-    const struct command *command = find(name);
-    return command == NULL ? unknown(name) : command->run(argc - 1, argv + 1);
+    return hand_over(argc - 1, argv + 1);
 }

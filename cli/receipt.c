@@ -168,8 +168,11 @@ static int show(const struct receipt_arguments *arguments, struct ordain *client
         fprintf(stderr, "ordain receipt: %s\n", why);
         return cli_exit_of(error);
     }
-    if (arguments->out_file != NULL && !cli_write_file("receipt", arguments->out_file, receipt.data, receipt.size))
-        return CLI_EXIT_INTERNAL;
+    int code = CLI_EXIT_OK;
+    if (arguments->out_file != NULL)
+        code = cli_write_file("receipt", arguments->out_file, receipt.data, receipt.size);
+    if (code != CLI_EXIT_OK)
+        return code;
     cli_print_receipt(&said, arguments->json);
     return CLI_EXIT_OK;
 }

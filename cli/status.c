@@ -101,7 +101,7 @@ static const char *state_of(const struct ordain_status *status) {
     if (status->why[0] != '\0')
         return status->why;
     if (status->silent)
-        return "silent: its disk is older than what it said";
+        return "silent: its disk is new, or older than what it said";
     if (status->syncing)
         return "catching up";
     if (status->asking)
@@ -114,12 +114,12 @@ static void print_table(struct ordain *client, const struct ordain_status *list,
     ordain_channel(client, &channel);
     printf("channel %s, %s, %" PRIu32 " replicas, network ", channel.name, channel.consensus, channel.replica_count);
     cli_print_hex(stdout, channel.genesis_hash, 8);
-    printf("\n\n%-8s%-23s%-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW", "PRIMARY",
-           "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
+    printf("\n\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW",
+           "PRIMARY", "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
     for (uint32_t i = 0; i < count; i++) {
         const struct ordain_status *status = &list[i];
         char primary[24] = "-";
-        printf("%-8" PRIu32 "%-23s", status->replica, ordain_replica_address(client, status->replica));
+        printf("%-8" PRIu32 "%-22s ", status->replica, ordain_replica_address(client, status->replica));
         if (!status->reachable) {
             printf("%-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-",
                    status->why[0] != '\0' ? status->why : "unreachable");

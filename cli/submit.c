@@ -41,6 +41,7 @@ struct run {
     struct ordain *client;
     struct ordain_channel channel;
     struct progress progress;
+    struct cli_input input;
     bool draw; /* progress on a terminal */
     uint64_t drawn_us;
     uint64_t started_us;
@@ -100,7 +101,7 @@ static void keep_receipt(struct run *run, const struct ordain_event *event) {
     const char *folder = run->arguments->receipts_folder;
     int length = snprintf(path, sizeof(path), "%s/%020" PRIu64 ".receipt", folder, event->sequence);
     bool ok = length > 0 && (size_t) length < sizeof(path) && event->receipt.size > 0 &&
-              cli_write_file("submit", path, event->receipt.data, event->receipt.size);
+              cli_write_file("submit", path, event->receipt.data, event->receipt.size) == CLI_EXIT_OK;
     if (!ok) {
         pthread_mutex_lock(&run->progress.lock);
         run->progress.receipts_lost++;
@@ -257,27 +258,30 @@ static int add(struct run *run, struct ord_span transaction, uint64_t line) {
     return run->count == run->arguments->per_envelope ? flush(run) : CLI_EXIT_OK;
 }
 
-static int submit_file(struct run *run) {
-    struct cli_input input;
+static int open_input(struct run *run) {
     char why[ORDAIN_TEXT_SIZE];
+    if (cli_input_open(&run->input, run->arguments->path, run->arguments->format, CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT, why,
+                       sizeof(why)) == ORD_OK)
+        return CLI_EXIT_OK;
+    fprintf(stderr, "ordain submit: %s\n", why);
+    return CLI_EXIT_USAGE;
+}
+
+static int submit_file(struct run *run) {
+    struct cli_input *input = &run->input;
     int code = CLI_EXIT_OK;
-    if (cli_input_open(&input, run->arguments->path, run->arguments->format, CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT, why,
-                       sizeof(why)) != ORD_OK) {
-        fprintf(stderr, "ordain submit: %s\n", why);
-        return CLI_EXIT_USAGE;
-    }
     while (code == CLI_EXIT_OK) {
         struct ord_span transaction;
-        enum ord_err err = cli_input_next(&input, &transaction);
+        enum ord_err err = cli_input_next(input, &transaction);
         if (err == ORD_ERR_NOT_FOUND)
             break;
         touch(run); /* a slow writer on standard input is no stall of ours */
         if (err == ORD_OK) {
-            code = add(run, transaction, input.line);
+            code = add(run, transaction, input->line);
         } else if (err == ORD_ERR_INVALID || err == ORD_ERR_TOO_LARGE) {
             pthread_mutex_lock(&run->progress.lock);
             run->malformed++;
-            show_refusal(run, input.line, input.line, err == ORD_ERR_INVALID ? "INVALID" : "TOO_LARGE",
+            show_refusal(run, input->line, input->line, err == ORD_ERR_INVALID ? "INVALID" : "TOO_LARGE",
                          err == ORD_ERR_INVALID ? "not hex digits in pairs" : "larger than any channel takes");
             pthread_mutex_unlock(&run->progress.lock);
         } else {
@@ -287,7 +291,6 @@ static int submit_file(struct run *run) {
     }
     if (code == CLI_EXIT_OK)
         code = flush(run);
-    cli_input_close(&input);
     return code;
 }
 
@@ -358,7 +361,7 @@ static void print_summary(const struct run *run, double seconds, const struct or
         printf("again         %" PRIu64 " because of BUSY, %" PRIu64 " sent elsewhere or later, %" PRIu64
                " under a fresh number\n",
                statistics->busy, statistics->resent, statistics->renumbered);
-    if (!run->arguments->wait)
+    if (!run->arguments->wait && run->read > 0)
         fprintf(stderr, "Accepted is not final: one replica holds each envelope in memory. With --wait, this command\n"
                         "stays until there is a verified receipt for each.\n");
 }
@@ -395,13 +398,19 @@ static int finish(struct run *run, int code) {
     uint64_t done = run->arguments->wait ? run->progress.final : run->progress.accepted;
     uint64_t ended = run->progress.refused + done;
     uint64_t left = run->read > ended ? run->read - ended : 0;
+    bool nothing = run->arguments->generate == 0 && run->read + run->malformed == 0;
+    if (nothing)
+        fprintf(stderr, "ordain submit: there was nothing to submit in %s\n",
+                strcmp(run->arguments->path, "-") == 0 ? "standard input" : run->arguments->path);
     if (left > 0)
         fprintf(stderr, "ordain submit: %" PRIu64 " transactions are not %s\n", left,
                 run->arguments->wait ? "final" : "accepted");
     if (run->progress.receipts_lost > 0)
         fprintf(stderr, "ordain submit: %" PRIu64 " receipts could not be kept\n", run->progress.receipts_lost);
+    /* No lines is what a pipe may well bring; but --raw promised one transaction. */
+    bool missing = nothing && run->arguments->format == CLI_INPUT_RAW;
     if (code == CLI_EXIT_OK &&
-        (run->progress.refused + run->malformed > 0 || left > 0 || run->progress.receipts_lost > 0))
+        (run->progress.refused + run->malformed > 0 || left > 0 || run->progress.receipts_lost > 0 || missing))
         code = CLI_EXIT_FAILED;
     pthread_mutex_unlock(&run->progress.lock);
     cli_warn_of_suspects(run->client, "submit");
@@ -441,6 +450,8 @@ int cli_submit(int argc, char **argv) {
     run->transactions = calloc(arguments.per_envelope, sizeof(*run->transactions));
     pthread_mutex_init(&run->progress.lock, NULL);
     code = run->sizes == NULL || run->transactions == NULL ? cli_no_memory("submit") : CLI_EXIT_OK;
+    if (code == CLI_EXIT_OK && arguments.generate == 0)
+        code = open_input(run); /* before anybody is asked anything */
     if (code == CLI_EXIT_OK)
         code = cli_connect(&run->client, "submit", &arguments.connection, arguments.receipts_folder != NULL);
     if (code == CLI_EXIT_OK)
@@ -455,6 +466,7 @@ int cli_submit(int argc, char **argv) {
             code = finish(run, code);
     }
     ordain_close(run->client);
+    cli_input_close(&run->input);
     pthread_mutex_destroy(&run->progress.lock);
     free(run->buffer);
     free(run->sizes);

@@ -56,8 +56,11 @@ static void print_help(void) {
         "  ordain submit --config try/client/client.cfg --generate 500 --rate 50 --wait --json   # latency at low "
         "load\n"
         "\n"
-        "Exit codes: 0 all accepted (with --wait: final); 1 some were refused, each is named with its line; 2 wrong\n"
-        "arguments or configuration; 3 no replica answers, or nothing moved until the timeout.\n");
+        "Exit codes: 0 all accepted (with --wait: final), also where there were no lines; 1 some were refused, each "
+        "is\n"
+        "named with its line, or the file of --raw is empty; 2 wrong arguments or configuration; 3 no replica "
+        "answers,\n"
+        "or nothing moved until the timeout.\n");
 }
 
 static bool take_number(uint64_t *out, const char *option, const char *text, uint64_t min, uint64_t max) {

@@ -18,23 +18,24 @@ struct verify_arguments {
 };
 
 static void print_help(void) {
-    printf("Usage: ordain verify --genesis FILE [--transaction FILE [--hex]] [--json] RECEIPT...\n"
-           "\n"
-           "Checks receipts without asking anyone: the envelope is in the block (Merkle path), the signatures are of\n"
-           "enough replicas of this genesis block, and they cover the block. Prints who signed, where the envelope is\n"
-           "and which it is.\n"
-           "\n"
-           "  --genesis FILE       the channel's genesis block\n"
-           "  --transaction FILE   also check that the bytes of FILE are a transaction of the receipt's envelope\n"
-           "  --hex                FILE holds them in hex\n"
-           "  --json               one JSON object for each receipt\n"
-           "\n"
-           "Examples:\n"
-           "  ordain verify --genesis try/genesis.block first.receipt\n"
-           "  ordain verify --genesis try/genesis.block --transaction payment.bin proofs/*.receipt\n"
-           "\n"
-           "Exit codes: 0 all of them hold; 1 at least one does not (and why); 2 wrong arguments, or not a genesis\n"
-           "block.\n");
+    printf(
+        "Usage: ordain verify --genesis FILE [--transaction FILE [--hex]] [--json] RECEIPT...\n"
+        "\n"
+        "Checks receipts without asking anyone: the envelope is in the block (Merkle path), the signatures are of\n"
+        "enough replicas of this genesis block, and they cover the block. Prints who signed, where the envelope is\n"
+        "and which it is.\n"
+        "\n"
+        "  --genesis FILE       the channel's genesis block\n"
+        "  --transaction FILE   also check that the bytes of FILE are a transaction of the receipt's envelope\n"
+        "  --hex                FILE holds them in hex\n"
+        "  --json               one JSON object for each receipt\n"
+        "\n"
+        "Examples:\n"
+        "  ordain verify --genesis try/genesis.block first.receipt\n"
+        "  ordain verify --genesis try/genesis.block --transaction payment.bin proofs/*.receipt\n"
+        "\n"
+        "Exit codes: 0 all of them hold; 1 at least one does not (and why); 2 wrong arguments, a file that cannot be\n"
+        "read, or not a genesis block: the rest was not looked at.\n");
 }
 
 static const struct option options[] = {

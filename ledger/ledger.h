@@ -46,7 +46,7 @@ void ledger_options_defaults(struct ledger_options *out);
 /*
  * Opens or creates (mode 0700) the environment in `directory`. BUSY: another process has it open for writing (a lock file
  * that the kernel drops with the process). CORRUPT: not a ledger, cut short, or another format version. NOT_FOUND:
- * read_only, and there is no ledger. INVALID: options that contradict each other. IO, PERMISSION as FORBIDDEN.
+ * `directory` is no folder and none can be made there; read_only: there is no ledger. INVALID: options that contradict each other. IO, PERMISSION as FORBIDDEN.
  */
 ORD_MUST_USE enum ord_err ledger_open(struct ledger **out, const char *directory, const struct ledger_options *options);
 /* Aborts an open write transaction, so the writer's thread calls it. No reader may be in a call. NULL is fine. */

@@ -91,8 +91,6 @@ ORD_MUST_USE enum ord_err ledger_map_adopt(struct ledger *ledger);
 /* read.c: a short read transaction, under the map lock. */
 ORD_MUST_USE enum ord_err ledger_read_begin(struct ledger *ledger, MDB_txn **txn);
 void ledger_read_end(struct ledger *ledger, MDB_txn *txn);
-/* Newest height in this transaction, read from the tree. */
-ORD_MUST_USE enum ord_err ledger_newest(struct ledger *ledger, MDB_txn *txn, uint64_t *height);
 
 /* place.c: may the damaged record of this key be written again with a payload of `size` bytes? As ledger_replace_block says. */
 struct ledger_key;

@@ -123,7 +123,8 @@ enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_bytes *out, u
     return err;
 }
 
-enum ord_err ledger_newest(struct ledger *ledger, MDB_txn *txn, uint64_t *height) {
+/* Newest height in this transaction, read from the tree. */
+static enum ord_err newest_height(struct ledger *ledger, MDB_txn *txn, uint64_t *height) {
     MDB_cursor *cursor = NULL;
     MDB_val key;
     int rc = mdb_cursor_open(txn, ledger->dbis[LEDGER_BLOCK], &cursor);
@@ -143,7 +144,7 @@ enum ord_err ledger_height(struct ledger *ledger, uint64_t *height) {
     enum ord_err err = ledger_read_begin(ledger, &txn);
     if (err != ORD_OK)
         return err;
-    err = ledger_newest(ledger, txn, height);
+    err = newest_height(ledger, txn, height);
     ledger_read_end(ledger, txn);
     return err;
 }
@@ -189,7 +190,7 @@ enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out,
     enum ord_err err = ledger_read_begin(ledger, &txn);
     if (err != ORD_OK)
         return err;
-    if ((err = ledger_newest(ledger, txn, &newest)) != ORD_OK)
+    if ((err = newest_height(ledger, txn, &newest)) != ORD_OK)
         goto out;
     if (from > newest) {
         err = ORD_ERR_NOT_FOUND;

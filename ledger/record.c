@@ -139,6 +139,7 @@ enum ord_err ledger_err_of(int rc) {
         return ORD_OK;
     case MDB_NOTFOUND:
     case ENOENT:
+    case ENOTDIR:
         return ORD_ERR_NOT_FOUND;
     case MDB_KEYEXIST:
         return ORD_ERR_EXISTS;

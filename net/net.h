@@ -21,6 +21,8 @@ struct net_tls {
     const char *cert_pem;
     const char *key_pem;
 };
+/* Can the certificates of CAs in this text be used? INVALID: there is none, or one cannot be read. */
+ORD_MUST_USE enum ord_err net_tls_ca_check(const char *ca_pem);
 
 /* A received or outgoing message; owns its bytes. */
 struct net_message;

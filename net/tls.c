@@ -31,6 +31,16 @@ enum ord_err net_tls_config_create(nng_tls_config **out, const struct net_tls *t
     return ORD_OK;
 }
 
+enum ord_err net_tls_ca_check(const char *ca_pem) {
+    nng_tls_config *config;
+    int code = nng_tls_config_alloc(&config, NNG_TLS_MODE_CLIENT);
+    if (code != 0)
+        return code == NNG_ENOMEM ? ORD_ERR_NO_MEMORY : ORD_ERR_CRYPTO;
+    code = nng_tls_config_ca_chain(config, ca_pem, NULL);
+    nng_tls_config_free(config);
+    return code == 0 ? ORD_OK : code == NNG_ENOMEM ? ORD_ERR_NO_MEMORY : ORD_ERR_INVALID;
+}
+
 void net_tls_config_destroy(nng_tls_config *config) {
     if (config != NULL)
         nng_tls_config_free(config);

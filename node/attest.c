@@ -98,7 +98,7 @@ static void block_certified(struct replica *replica, const struct channel_certif
     service_certified(replica, height, certificate);
 }
 
-void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate) {
+static void tell_core(struct replica *replica, const struct channel_certificate *certificate) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, certificate);
     struct ord_event event = {.type = ORD_EVENT_ATTESTED,
@@ -126,7 +126,7 @@ static void truncate_log(struct replica *replica) {
     const struct channel_certificate low = full ? attest->stable : attest->low;
     attest->low = attest->stable;
     if (low.count > 0 && low.statement.seq > core.stable_seq)
-        attest_tell_core(replica, &low);
+        tell_core(replica, &low);
 }
 
 /* The newest stable checkpoint is executed here. */
@@ -162,7 +162,7 @@ static void checkpoint_stable(struct replica *replica, const struct channel_cert
         attest_settle(replica);
         return;
     }
-    attest_tell_core(replica, certificate); /* ahead of us: the core decides whether its log gets it there */
+    tell_core(replica, certificate); /* ahead of us: the core decides whether its log gets it there */
 }
 
 /*

@@ -17,13 +17,13 @@ void node_log_setup(enum node_log_level level, uint32_t replica) {
     atomic_store(&replica_id, replica);
 }
 
-bool node_log_enabled(enum node_log_level level) {
+static bool enabled(enum node_log_level level) {
     return (int) level <= atomic_load(&level_max);
 }
 
 void node_log(enum node_log_level level, const char *event, const char *format, ...) {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    if (!node_log_enabled(level))
+    if (!enabled(level))
         return;
     char line[1024];
     struct timespec now;

@@ -7,7 +7,6 @@
 #include "node/config.h"
 
 void node_log_setup(enum node_log_level level, uint32_t replica);
-bool node_log_enabled(enum node_log_level level);
 /* `format` gives further key=value pairs, or is "". */
 void node_log(enum node_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

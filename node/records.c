@@ -9,6 +9,17 @@
 
 #include "core/codec.h"
 
+void record_replica_encode(uint8_t out[RECORD_REPLICA_SIZE], ord_node_id replica) {
+    ord_store_u32(out, replica);
+}
+
+enum ord_err record_replica_decode(ord_node_id *replica, struct ord_span bytes) {
+    if (bytes.size != RECORD_REPLICA_SIZE)
+        return ORD_ERR_CORRUPT;
+    *replica = ord_load_u32(bytes.data);
+    return ORD_OK;
+}
+
 void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point) {
     ord_store_u64(out, seq);
     ord_store_u64(out + 8, bytes_since_point);

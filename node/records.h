@@ -7,6 +7,7 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 
+#define RECORD_REPLICA   "replica" /* whose ledger this is: index of the replica in the genesis block u32 */
 #define RECORD_APPLIED   "applied" /* seq that the channel state is at: u64; bytes ordered since the last point: u64 */
 #define RECORD_OPEN      "open"    /* the open block's entries: where each envelope stands in the consensus log */
 #define RECORD_TAIL      "tail"    /* envelopes of the open block that state transfer brought: they are in no log */
@@ -23,11 +24,15 @@ uint32_t record_evidence_slots(uint32_t replica_count);
 /* culprit < ORD_REPLICA_MAX, slot < RECORD_EVIDENCE_SLOTS. */
 void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot);
 
+#define RECORD_REPLICA_SIZE   4
 #define RECORD_APPLIED_SIZE   16
 #define RECORD_STATEMENT_SIZE CHANNEL_STATEMENT_SIZE
 #define RECORD_OPEN_ENTRY     (4 + 4 + 8 + 8)
 /* height u64, count u32, entries: client_index u32, batch_index u32, sequence u64, seq u64 */
 #define RECORD_OPEN_SIZE(count) (12 + (size_t) (count) *RECORD_OPEN_ENTRY)
+
+void record_replica_encode(uint8_t out[RECORD_REPLICA_SIZE], ord_node_id replica);
+ORD_MUST_USE enum ord_err record_replica_decode(ord_node_id *replica, struct ord_span bytes);
 
 void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point);
 ORD_MUST_USE enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_since_point, struct ord_span bytes);

@@ -17,24 +17,61 @@ static enum ord_err corrupt(char *why, size_t why_size, const char *what, enum o
     return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
 }
 
-/* Writes the genesis block into a new ledger, or checks that the ledger is of this network. */
+/* The genesis block and whose ledger this is: durable before the replica says its first word. */
+static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, char *why, size_t why_size) {
+    uint8_t owner[RECORD_REPLICA_SIZE];
+    record_replica_encode(owner, replica->config.replica);
+    enum ord_err err = ORD_OK;
+    if (header != NULL)
+        err = ledger_put_block(replica->ledger, 0, ord_span_of(header, CHANNEL_HEADER_SIZE), replica->genesis_data);
+    if (err == ORD_OK)
+        err = ledger_put_meta(replica->ledger, RECORD_REPLICA, ord_span_of(owner, sizeof(owner)));
+    if (err == ORD_OK)
+        err = ledger_commit(replica->ledger);
+    return err == ORD_OK
+               ? ORD_OK
+               : corrupt(why, why_size, "cannot write the genesis block and the replica that this ledger is of", err);
+}
+
+/*
+ * On another replica's ledger this one would find that it never said anything else, and vote: rule 26 asks for the seqs that it has
+ * records of, not whose they are. It is the index that identifies a replica in a network; the key that belongs to it may change.
+ */
+static enum ord_err check_owner(struct replica *replica, char *why, size_t why_size) {
+    struct ledger_bytes record;
+    ord_node_id owner = ORD_NO_NODE;
+    enum ord_err err = ledger_get_meta(replica->ledger, &record, RECORD_REPLICA);
+    if (err == ORD_ERR_NOT_FOUND) /* of a version that did not keep it */
+        return begin_ledger(replica, NULL, why, why_size);
+    if (err == ORD_OK) {
+        err = record_replica_decode(&owner, ord_span_of(record.data, record.size));
+        free(record.data);
+    }
+    if (err != ORD_OK)
+        return corrupt(why, why_size, "the replica that this ledger is of", err);
+    if (owner == replica->config.replica)
+        return ORD_OK;
+    snprintf(why, why_size,
+             "the ledger in %s is that of replica %" PRIu32 ", and this is replica %" PRIu32
+             "; each needs a data_dir of its own, which may be empty",
+             replica->config.data_dir, owner, replica->config.replica);
+    return ORD_ERR_MISMATCH;
+}
+
+/* Begins a new ledger, or checks that the ledger is of this network and this replica. */
 static enum ord_err check_genesis(struct replica *replica, char *why, size_t why_size) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, &replica->genesis_header);
     struct ledger_bytes block;
     enum ord_err err = ledger_get_block(replica->ledger, &block, 0);
-    if (err == ORD_ERR_NOT_FOUND) {
-        err = ledger_put_block(replica->ledger, 0, ord_span_of(header, sizeof(header)), replica->genesis_data);
-        if (err == ORD_OK)
-            err = ledger_commit(replica->ledger);
-        return err == ORD_OK ? ORD_OK : corrupt(why, why_size, "cannot write the genesis block", err);
-    }
+    if (err == ORD_ERR_NOT_FOUND)
+        return begin_ledger(replica, header, why, why_size);
     if (err != ORD_OK)
         return corrupt(why, why_size, "genesis block", err);
     bool same = block.size > sizeof(header) && memcmp(block.data, header, sizeof(header)) == 0;
     free(block.data);
     if (same)
-        return ORD_OK;
+        return check_owner(replica, why, why_size);
     snprintf(why, why_size, "the ledger in %s is of another network than the genesis block %s",
              replica->config.data_dir, replica->config.genesis_file);
     return ORD_ERR_MISMATCH;

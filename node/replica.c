@@ -171,6 +171,12 @@ static enum ord_err load_files(struct replica *replica, char *why, size_t why_si
     if (err != ORD_OK)
         snprintf(why, why_size, "%s is not the key of the certificate %s", replica->config.tls_key_file,
                  replica->config.tls_cert_file);
+    if (err == ORD_OK) {
+        err = net_tls_ca_check(replica->tls_ca);
+        if (err == ORD_ERR_INVALID)
+            snprintf(why, why_size, "%s holds no certificates of CAs, or one that cannot be read",
+                     replica->config.tls_ca_file);
+    }
     return err;
 }
 
@@ -277,6 +283,8 @@ static enum ord_err open_ledger(struct replica *replica, char *why, size_t why_s
     enum ord_err err = ledger_open(&replica->ledger, replica->config.data_dir, &options);
     if (err == ORD_ERR_BUSY)
         snprintf(why, why_size, "the ledger in %s is in use by another process", replica->config.data_dir);
+    else if (err == ORD_ERR_NOT_FOUND)
+        snprintf(why, why_size, "data_dir: %s is no folder, and none can be made there", replica->config.data_dir);
     else if (err != ORD_OK)
         snprintf(why, why_size, "cannot open the ledger in %s: %s", replica->config.data_dir, ord_err_text(err));
     return err == ORD_ERR_BUSY ? ORD_ERR_IN_USE : err;

@@ -467,7 +467,6 @@ void attest_sign(struct replica *replica);
 void attest_settle(struct replica *replica);
 /* The core shows the certificate of a stable checkpoint that it is behind. */
 void attest_shown(struct replica *replica, struct ord_span bytes);
-void attest_tell_core(struct replica *replica, const struct channel_certificate *certificate);
 void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, struct frame *frame, struct ord_span bytes);
 void attest_certificate_received(struct replica *replica, struct frame *frame, struct ord_span bytes);

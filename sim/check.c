@@ -118,7 +118,6 @@ void sim_check_block(struct sim_replica *replica, const struct channel_block *bl
     uint64_t height = block->header.height;
     if (replica->liar || replica->world->failed)
         return;
-    checker->blocks++;
     if (height == 0 || height > checker->model.block_count) {
         sim_fail(replica->world, "cutter: replica %u closes block %lu, the reference has %zu", replica->instance,
                  (unsigned long) height, checker->model.block_count);
@@ -318,25 +317,27 @@ void sim_check_durable(struct sim_replica *replica) {
         sim_fail(world, "disk: replica %u goes back from seq %lu to %lu", replica->instance,
                  (unsigned long) shown->durable_seq, (unsigned long) applied_seq);
     shown->durable_seq = applied_seq;
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        if (disk->tables[i].count > world->checker->max_records)
-            world->checker->max_records = disk->tables[i].count;
-        /* The window before may wait for a lazy commit; other tables have a record for each replica. Solo has no window. */
-        if (world->replica_count > 1 &&
-            disk->tables[i].count > 3 * (size_t) world->config->window + world->replica_count)
-            sim_fail(world, "bounds: replica %u keeps %zu records in table %u", replica->instance,
-                     disk->tables[i].count, i);
-    }
+    shown->durable_view = shown->view; /* no step since the turn whose writes these are */
+    shown->durable_stable_seq = shown->stable_seq;
+    sim_check_records(replica);
 }
 
 void sim_check_started(struct sim_replica *replica) {
     struct sim_shown *shown = &checker_of(replica)->shown[replica->instance];
     uint64_t applied_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED);
     sim_check_silence_started(replica);
-    if (sim_honest(replica) && applied_seq != shown->durable_seq)
+    if (!replica->liar && applied_seq != shown->durable_seq)
         sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
                  (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
-    *shown = (struct sim_shown) {.delivered_seq = applied_seq, .durable_seq = applied_seq};
+    shown->view = shown->durable_view; /* a restart goes back to no less */
+    shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0; /* solo does not keep it */
+    shown->delivered_seq = applied_seq;
+    shown->woken = 0;
+}
+
+void sim_check_forgot(struct sim_replica *replica) {
+    checker_of(replica)->shown[replica->instance] =
+        (struct sim_shown) {.durable_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED)};
 }
 
 void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after) {
@@ -350,10 +351,7 @@ void sim_check_status(struct sim_replica *replica, const struct sim_process *pro
                  replica->instance, (unsigned long) shown->view, (unsigned long) now.view,
                  (unsigned long) shown->delivered_seq, (unsigned long) now.delivered_seq,
                  (unsigned long) shown->stable_seq, (unsigned long) now.stable_seq);
-    /* Twice the memory for batches: what a new view proposes again comes on top (docs/protocol.md, bounds). */
-    if (now.stable_seq > now.delivered_seq || now.body_bytes > 2 * process->core_config.body_bytes_max)
-        sim_fail(world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
-                 (unsigned long) now.stable_seq, (unsigned long) now.delivered_seq, (unsigned long) now.body_bytes);
+    sim_check_memory(replica, process, &now);
     if (after != ORD_EVENT_START && !process->sync.between &&
         now.delivered_seq != channel_applied_seq(process->channel) && after != ORD_EVENT_SYNCED)
         sim_fail(world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
@@ -363,8 +361,6 @@ void sim_check_status(struct sim_replica *replica, const struct sim_process *pro
     shown->stable_seq = now.stable_seq;
     if (now.view > world->checker->view_max)
         world->checker->view_max = now.view;
-    if (process->pool.count > world->checker->max_pool)
-        world->checker->max_pool = process->pool.count;
 }
 
 /* ---- at rest ---- */

@@ -14,12 +14,15 @@
 struct sim_process;
 struct sim_changes;
 
-/* What a replica showed last. */
+/* What a replica showed last, and what of it is on its disk. */
 struct sim_shown {
     uint64_t view;
     uint64_t delivered_seq;
     uint64_t stable_seq;
+    uint64_t durable_view;
     uint64_t durable_seq;
+    uint64_t durable_stable_seq;
+    uint32_t woken; /* turns in a row that nothing but the core's own wish to go on at once has brought */
 };
 
 /* Beside enum bft_type, in `said`. */
@@ -34,15 +37,9 @@ struct sim_checker {
     uint64_t promised[ORD_REPLICA_MAX]; /* the highest view that it asked for, in a VIEW-CHANGE */
     uint64_t asked_view;                /* the highest that an honest replica asked for */
     uint64_t goal_seq;                  /* how far all was when every client was served at last; 0: not yet */
-    uint64_t max_pool;
-    uint64_t max_records;
-    uint64_t certificates;
     uint64_t receipts;
     uint64_t evidence;
-    uint64_t blocks;
-    uint64_t synced_blocks;
     uint64_t view_max;
-    uint64_t new_views;          /* that honest replicas installed, each compared with the reference */
     struct sim_changes *changes; /* all VIEW-CHANGEs that were said */
 };
 
@@ -89,9 +86,17 @@ const char *sim_change_fault(const struct sim_world *world, const struct bft_vie
                              const struct ord_core_config *config);
 
 void sim_changes_deinit(struct sim_checker *checker);
-/* After each step: view, delivered and stable never go back; memory and queues are within their bounds. */
+/* After each step: view, delivered and stable never go back. */
 void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after);
 void sim_check_started(struct sim_replica *replica);
+/* It has another disk, perhaps an empty one. */
+void sim_check_forgot(struct sim_replica *replica);
+/* check_bounds.c. After a commit: what the disk has of the core's. */
+void sim_check_records(struct sim_replica *replica);
+/* After each step: the request pool, batches, what is stable. */
+void sim_check_memory(struct sim_replica *replica, const struct sim_process *process, const struct ord_status *now);
+/* At the end of a turn: when the core is due next. `alone`: nothing came in this turn. */
+void sim_check_wake(struct sim_replica *replica, bool alone);
 /* check_silence.c. The core gives out a message: not one of its own words while it is silent. */
 void sim_check_silence(struct sim_replica *replica, struct ord_span message);
 void sim_check_silence_started(struct sim_replica *replica);

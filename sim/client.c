@@ -87,17 +87,18 @@ static struct draft honest_draft(struct sim_world *world, uint32_t client, uint6
 
 /* ---- sending ---- */
 
-/* Takes over the hold. */
-static void submit(struct sim_world *world, uint32_t client, uint64_t sequence, struct sim_buffer *envelope) {
+/* Takes over the hold. Does it go to a replica that does not lie? */
+static bool submit(struct sim_world *world, uint32_t client, uint64_t sequence, struct sim_buffer *envelope) {
     uint64_t delay_us;
     uint32_t target = (uint32_t) sim_below(&world->client_random, world->instance_count);
     if (!sim_network_client_delay(world, &delay_us)) {
         sim_buffer_release(envelope);
-        return;
+        return false;
     }
     const struct sim_event event = {
         .kind = SIM_SUBMIT, .target = target, .source = client, .a = sequence, .buffer = envelope};
     sim_plan_event(world, delay_us, &event);
+    return !world->replicas[target].liar;
 }
 
 static void plan_client(struct sim_world *world, uint32_t client, uint64_t what, uint64_t sequence, uint64_t delay_us) {
@@ -106,7 +107,8 @@ static void plan_client(struct sim_world *world, uint32_t client, uint64_t what,
 }
 
 static void send_waiting(struct sim_world *world, uint32_t client, struct sim_waiting *waiting) {
-    submit(world, client, waiting->sequence, sim_buffer_hold(waiting->envelope));
+    if (submit(world, client, waiting->sequence, sim_buffer_hold(waiting->envelope)) && waiting->since_us == 0)
+        waiting->since_us = world->now_us + 1;
     uint64_t again_us = (uint64_t) RETRY_US << (waiting->tries < 3 ? waiting->tries : 3);
     waiting->tries++;
     plan_client(world, client, CLIENT_AGAIN, waiting->sequence,
@@ -125,8 +127,7 @@ static void request(struct sim_world *world, uint32_t index, const struct draft 
     struct sim_waiting *waiting = free_slot(world, client);
     if (waiting == NULL)
         return;
-    *waiting = (struct sim_waiting) {
-        .used = true, .sequence = draft->sequence, .envelope = make(world, draft), .since_us = world->now_us};
+    *waiting = (struct sim_waiting) {.used = true, .sequence = draft->sequence, .envelope = make(world, draft)};
     if (!draft->registration)
         client->next_sequence++;
     send_waiting(world, index, waiting);
@@ -135,7 +136,7 @@ static void request(struct sim_world *world, uint32_t index, const struct draft 
 /* ---- lying ---- */
 
 static void send_made(struct sim_world *world, uint32_t client, const struct draft *draft) {
-    submit(world, client, draft->sequence, make(world, draft));
+    (void) submit(world, client, draft->sequence, make(world, draft));
 }
 
 static void lie(struct sim_world *world, uint32_t index) {
@@ -177,7 +178,7 @@ static void lie(struct sim_world *world, uint32_t index) {
         send_made(world, index, &draft);
         break;
     case 7:
-        submit(world, index, 1, sim_buffer_create(ord_span_of(junk, sizeof(junk))));
+        (void) submit(world, index, 1, sim_buffer_create(ord_span_of(junk, sizeof(junk))));
         break;
     case 8: /* row K8: a stranger, of a foreign organisation or with a replica's certificate */
         draft = (struct draft) {
@@ -265,8 +266,8 @@ void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
         sim_fail(world, "receipt: client %u gets one for another envelope than its own", event->target);
     sim_say(world, -1, "client %u has its receipt for sequence %lu", event->target, (unsigned long) event->a);
     client->registered |= waiting->sequence == 0;
-    client->served++;
-    client->latency_us += world->now_us - waiting->since_us;
+    uint64_t took_us = waiting->since_us == 0 ? 0 : world->now_us + 1 - waiting->since_us;
+    client->longest_us = took_us > client->longest_us ? took_us : client->longest_us;
     waiting->used = false;
     sim_buffer_release(waiting->envelope);
 }
@@ -285,6 +286,14 @@ const char *sim_clients_rest(const struct sim_world *world) {
                            : "an honest client's request is not served";
     }
     return NULL;
+}
+
+uint64_t sim_clients_longest_us(const struct sim_world *world) {
+    uint64_t longest_us = 0;
+    for (uint32_t i = 0; i < world->plan.client_count; i++)
+        if (!world->clients[i].liar && world->clients[i].longest_us > longest_us)
+            longest_us = world->clients[i].longest_us;
+    return longest_us;
 }
 
 bool sim_clients_can_nudge(const struct sim_world *world) {

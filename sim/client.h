@@ -12,7 +12,7 @@ struct sim_waiting {
     bool used;
     uint64_t sequence;
     struct sim_buffer *envelope;
-    uint64_t since_us;
+    uint64_t since_us; /* an honest replica was asked, + 1; 0: none yet */
     uint32_t tries;
 };
 
@@ -22,8 +22,7 @@ struct sim_client {
     bool registered; /* has the receipt */
     uint64_t next_sequence;
     struct sim_waiting waiting[SIM_CLIENT_WINDOW_MAX];
-    uint64_t served;
-    uint64_t latency_us; /* sum */
+    uint64_t longest_us; /* from the first honest replica asked to the receipt */
 };
 
 void sim_clients_create(struct sim_world *world);
@@ -35,6 +34,8 @@ const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uin
 /* Is there anybody to send one? */
 bool sim_clients_can_nudge(const struct sim_world *world);
 void sim_clients_nudge(struct sim_world *world);
+/* That an honest client waited for a receipt, since it had first asked an honest replica. */
+uint64_t sim_clients_longest_us(const struct sim_world *world);
 /* NULL: every request of an honest client is served, or cannot be. */
 const char *sim_clients_rest(const struct sim_world *world);
 

@@ -62,6 +62,7 @@ static void forget(struct sim_world *world, struct sim_replica *replica, bool ol
     sim_disk_wipe(&replica->disk);
     if (old_image)
         sim_disk_copy(&replica->disk, &replica->image);
+    sim_check_forgot(replica);
 }
 
 static void partition(struct sim_world *world) {

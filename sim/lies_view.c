@@ -9,6 +9,8 @@
 #include "core/assert.h"
 #include "sim/liar_internal.h"
 
+enum { VIEW_AT = BFT_HEADER_SIZE - 4 - 8 }; /* before the sender */
+
 /* Signs all but the last 64 bytes of a VIEW-CHANGE or NEW-VIEW, and puts the signature there. */
 static void sign_message(struct sim_replica *liar, struct sim_buffer *message, enum bft_type type, uint64_t view) {
     struct ord_hash hash;
@@ -132,7 +134,7 @@ static struct sim_buffer *with_fewer(struct sim_replica *liar, const struct sim_
     return copy;
 }
 
-/* Rows V8, V9: other batches, other view changes, another base. */
+/* Rows V8, V9: other batches, other view changes, another base; one of a later view before the right one. */
 bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
     struct bft_new_view view;
     if (!sim_liar_is_core(kind, message, BFT_NEW_VIEW))
@@ -148,7 +150,18 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link ki
     struct sim_buffer *fewer;
     struct ord_hash null_digest;
     bft_body_digest(&null_digest, sim_liar_config(liar)->crypto, ord_span_of(NULL, 0));
-    switch (sim_below(&liar->random, 6)) {
+    switch (sim_below(&liar->random, 8)) {
+    case 7:
+    case 6: /* of a later view that it leads, too, on view changes that nobody said: it is never installed; then what is right */
+        view.view += liar->world->replica_count;
+        ord_store_u64(copy->data + VIEW_AT, view.view);
+        for (uint32_t i = 0; i < view.change_count; i++)
+            refs[i * BFT_CHANGE_REF_SIZE + 4] ^= 1;
+        sign_new_view(liar, copy, &view);
+        sim_liar_pass(liar, to, SIM_LINK_CORE, copy);
+        sim_liar_pass(liar, to, kind, message);
+        sim_buffer_release(copy);
+        return true;
     case 5: /* all the rest stays, and may well follow from those that are left */
         fewer = with_fewer(liar, copy, &view);
         sign_message(liar, fewer, BFT_NEW_VIEW, view.view);

@@ -12,6 +12,7 @@
 
 #include "crypto/hash.h"
 #include "sim/check.h"
+#include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/marks.h"
 #include "sim/world.h"
@@ -31,6 +32,8 @@ struct arguments {
 
 struct totals {
     uint64_t runs;
+    uint64_t liar_runs;      /* with at least one liar */
+    uint64_t full_liar_runs; /* with f of them: there may be no more */
     uint64_t violations;
     uint64_t simulated_us;
     uint64_t events;
@@ -41,6 +44,7 @@ struct totals {
     uint64_t lies;
     uint64_t evidence;
     uint64_t view_max;
+    uint64_t longest_us; /* that an honest client waited for a receipt */
 };
 
 static char replay_line[700];
@@ -297,6 +301,8 @@ static void run_one(struct totals *totals, const struct arguments *arguments, co
     sim_world_run(world);
     sim_marks_after_run(&marks);
     totals->runs++;
+    totals->liar_runs += world->plan.liar_count > 0;
+    totals->full_liar_runs += world->plan.liar_count > 0 && world->plan.liar_count == world->plan.faulty_max;
     totals->violations += world->failed;
     totals->simulated_us += world->now_us;
     totals->events += world->event_count;
@@ -308,6 +314,8 @@ static void run_one(struct totals *totals, const struct arguments *arguments, co
     totals->evidence += world->checker->evidence;
     if (world->checker->view_max > totals->view_max)
         totals->view_max = world->checker->view_max;
+    if (sim_clients_longest_us(world) > totals->longest_us)
+        totals->longest_us = sim_clients_longest_us(world);
     if (world->failed && !arguments->json)
         print_violation(world);
     if (world->failed && arguments->json)
@@ -330,6 +338,7 @@ static void print_totals(const struct totals *totals, uint64_t first_seed, doubl
     double simulated_s = (double) totals->simulated_us / 1e6;
     static const char text[] =
         "%" PRIu64 " runs from seed %" PRIu64 ": %" PRIu64 " violations\n"
+        "%" PRIu64 " runs had liars, %" PRIu64 " of them f liars\n"
         "simulated %.0f s in %.1f s: %.0f times real time, %.0f runs an hour\n"
         "%" PRIu64 " events, %" PRIu64 " messages, %" PRIu64 " blocks, %" PRIu64 " receipts, %" PRIu64
         " crashes, %" PRIu64 " lies, %" PRIu64 " pieces of evidence, highest view %" PRIu64 "\n";
@@ -337,17 +346,19 @@ static void print_totals(const struct totals *totals, uint64_t first_seed, doubl
         "{\"runs\": %" PRIu64 ", \"first_seed\": %" PRIu64 ", \"violations\": %" PRIu64 ", \"simulated_s\": %.3f, "
         "\"wall_s\": %.3f, \"speed\": %.1f, \"runs_an_hour\": %.0f, \"events\": %" PRIu64 ", \"messages\": %" PRIu64
         ", \"blocks\": %" PRIu64 ", \"receipts\": %" PRIu64 ", \"crashes\": %" PRIu64 ", \"lies\": %" PRIu64
-        ", \"evidence\": %" PRIu64 ", \"view_max\": %" PRIu64 "}\n";
+        ", \"evidence\": %" PRIu64 ", \"view_max\": %" PRIu64 ", \"liar_runs\": %" PRIu64
+        ", \"full_liar_runs\": %" PRIu64 ", \"longest_ms\": %" PRIu64 "}\n";
     double speed = simulated_s / wall_s;
     double hourly = (double) totals->runs * 3600 / wall_s;
     if (json)
         printf(json_text, totals->runs, first_seed, totals->violations, simulated_s, wall_s, speed, hourly,
                totals->events, totals->messages, totals->blocks, totals->receipts, totals->crashes, totals->lies,
-               totals->evidence, totals->view_max);
+               totals->evidence, totals->view_max, totals->liar_runs, totals->full_liar_runs,
+               totals->longest_us / 1000);
     else
-        printf(text, totals->runs, first_seed, totals->violations, simulated_s, wall_s, speed, hourly, totals->events,
-               totals->messages, totals->blocks, totals->receipts, totals->crashes, totals->lies, totals->evidence,
-               totals->view_max);
+        printf(text, totals->runs, first_seed, totals->violations, totals->liar_runs, totals->full_liar_runs,
+               simulated_s, wall_s, speed, hourly, totals->events, totals->messages, totals->blocks, totals->receipts,
+               totals->crashes, totals->lies, totals->evidence, totals->view_max);
 }
 
 int main(int argc, char **argv) {

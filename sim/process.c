@@ -315,6 +315,7 @@ static bool commit_wanted(struct sim_process *process) {
 }
 
 static void finish(struct sim_process *process) {
+    sim_check_wake(process->replica, process->alone);
     sim_request_answer(process);
     send_all(process);
     plan_wake(process);
@@ -324,6 +325,7 @@ static void turn(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
     process->now_ms = sim_clock_ms(replica);
+    process->alone = process->inbox_count == 0;
     for (size_t i = 0; i < process->inbox_count; i++) {
         if (!process->ended)
             handle(process, &process->inbox[i]);

@@ -111,7 +111,8 @@ struct sim_process {
     size_t inbox_count;
     size_t inbox_capacity;
     uint32_t inbox_frames[ORD_REPLICA_MAX];
-    bool busy; /* a commit is under way */
+    bool alone; /* nothing came for the turn */
+    bool busy;  /* a commit is under way */
     bool ended;
     struct sim_send *outbox;
     size_t outbox_count;

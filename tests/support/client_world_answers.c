@@ -301,6 +301,7 @@ static void on_status(struct world *world, const struct replica *replica, struct
     said.height = said.certified_height = world->block_count;
     said.seq = world->seq;
     said.intake_open = true;
+    said.silent = replica->fault.silent;
     said.genesis_hash = (ProtobufCBinaryData) {ORD_HASH_SIZE, world->genesis_hash.bytes};
     said.n_counters = 1;
     said.counters = &counters;

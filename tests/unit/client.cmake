@@ -15,3 +15,8 @@ add_library(client_header OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/unit/client_header.
 target_include_directories(client_header PRIVATE ${PROJECT_SOURCE_DIR}/client)
 target_compile_options(client_header PRIVATE -Wall -Wextra -Wpedantic -Wc++-compat -Werror)
 set_target_properties(client_header PROPERTIES C_STANDARD 99)
+
+# The program itself, against the same other side where a command wants one.
+ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/test_cli_commands.c ${client_world} DEPENDS ord_client)
+target_compile_definitions(test_cli_commands PRIVATE ORDAIN_PROGRAM="$<TARGET_FILE:ordain>")
+add_dependencies(test_cli_commands ordain)

@@ -53,6 +53,18 @@ static void records__statement_and_tail_round_trip(void **state) {
     assert_err(record_tail_decode(&height, &count, &data, ord_span_of(tail, 11)), ORD_ERR_CORRUPT);
 }
 
+static void records__owner_round_trip(void **state) {
+    (void) state;
+    uint8_t bytes[RECORD_REPLICA_SIZE + 1] = {0};
+    ord_node_id owner = 0;
+    record_replica_encode(bytes, 0x01020304);
+    assert_memory_equal(bytes, "\x01\x02\x03\x04", 4);
+    assert_ok(record_replica_decode(&owner, ord_span_of(bytes, RECORD_REPLICA_SIZE)));
+    assert_int_equal(owner, 0x01020304);
+    assert_err(record_replica_decode(&owner, ord_span_of(bytes, RECORD_REPLICA_SIZE - 1)), ORD_ERR_CORRUPT);
+    assert_err(record_replica_decode(&owner, ord_span_of(bytes, RECORD_REPLICA_SIZE + 1)), ORD_ERR_CORRUPT);
+}
+
 static void records__point_round_trip(void **state) {
     (void) state;
     struct attest_point point = {.statement = {.epoch = 1, .seq = 21, .height = 3}, .tail_size = (uint64_t) 1 << 40};
@@ -96,6 +108,7 @@ static void records__evidence_has_room_for_everybody(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(records__point_round_trip),
+    cmocka_unit_test(records__owner_round_trip),
     cmocka_unit_test(records__open_block_round_trip),
     cmocka_unit_test(records__statement_and_tail_round_trip),
     cmocka_unit_test(records__evidence_has_room_for_everybody),

@@ -2,9 +2,12 @@
  * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its status that it is
  * silent and until when, and a restart does not make it speak.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bft/bft_internal.h"
+#include "node/records.h"
 #include "tests/support/test_main.h"
 #include "tests/unit/node_support.h"
 
@@ -169,10 +172,64 @@ static void leaderless__replica_keeps_no_request_to_itself(void **state) {
     node_world_close(&world);
 }
 
+/* Another replica, on the data folder of ours, which is stopped. */
+static void expect_refused(const struct node_world *world, ord_node_id other) {
+    char path[192];
+    char why[INIT_WHY_MAX] = "";
+    char said[64];
+    struct node_config config;
+    struct replica *replica = NULL;
+    snprintf(path, sizeof(path), "%s/replica%u/node.cfg", world->directory, other);
+    assert_ok(node_config_load(&config, path, why, sizeof(why)));
+    memcpy(config.data_dir, world->config.data_dir, sizeof(config.data_dir));
+    config.log_level = NODE_LOG_ERROR;
+    assert_err(replica_create(&replica, &config, why, sizeof(why)), ORD_ERR_MISMATCH);
+    snprintf(said, sizeof(said), "is that of replica %u, and this is replica %u", world->self, other);
+    assert_non_null(strstr(why, said));
+    assert_non_null(strstr(why, config.data_dir));
+}
+
+/* It would find a word for every seq that it is asked about, and contradict what it said itself. */
+static void silence__is_no_matter_of_a_disk_of_another(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
+    free((void *) (uintptr_t) registration.data);
+    node_world_stop(&world);
+    for (uint32_t i = 0; i < 3; i++)
+        expect_refused(&world, node_world_other(&world, i));
+    node_world_start(&world);
+    node_world_close(&world);
+}
+
+/* Its own start on a folder of a version that kept no owner makes it the owner. */
+static void silence__disk_without_an_owner_gets_one(void **state) {
+    (void) state;
+    static struct node_world world;
+    struct ledger *ledger;
+    struct ledger_options options;
+    node_world_open(&world);
+    node_world_stop(&world);
+    ledger_options_defaults(&options);
+    assert_ok(ledger_open(&ledger, world.config.data_dir, &options));
+    assert_ok(ledger_put_meta(ledger, RECORD_REPLICA, ord_span_of(NULL, 0)));
+    assert_ok(ledger_commit(ledger));
+    ledger_close(ledger);
+    node_world_start(&world);
+    node_world_stop(&world);
+    expect_refused(&world, node_world_other(&world, 0));
+    node_world_start(&world);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(leaderless__replica_keeps_no_request_to_itself),
     cmocka_unit_test(silence__is_told_and_outlives_a_restart),
     cmocka_unit_test(silence__is_not_that_of_an_intact_replica),
     cmocka_unit_test(silence__of_a_primary_is_no_grave_for_requests),
+    cmocka_unit_test(silence__is_no_matter_of_a_disk_of_another),
+    cmocka_unit_test(silence__disk_without_an_owner_gets_one),
 };
 TEST_CASES(cases);

@@ -1,0 +1,55 @@
+/*
+ * Memory, queues and timers: what a replica keeps, on disk and in memory, and when it wakes.
+ */
+#include "sim/check.h"
+#include "sim/process.h"
+
+/* Of the core's tables; docs/protocol.md. */
+enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4 };
+/* A view change takes a few turns in a row; where no more comes, it comes to an end. */
+enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16 };
+
+void sim_check_records(struct sim_replica *replica) {
+    struct sim_world *world = replica->world;
+    if (world->replica_count == 1)
+        return; /* solo has no window */
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        size_t count = replica->disk.tables[i].count;
+        size_t most = i == TABLE_LOG || i == TABLE_CERTIFICATE ? world->config->window
+                      : i == TABLE_VIEW_CHANGE                 ? world->replica_count
+                                                               : 1;
+        if (count > most)
+            sim_fail(world, "bounds: replica %u keeps %zu records in table %u, %zu at most", replica->instance, count,
+                     i, most);
+    }
+}
+
+void sim_check_memory(struct sim_replica *replica, const struct sim_process *process, const struct ord_status *now) {
+    /* Twice the memory for batches: what a new view proposes again comes on top (docs/protocol.md, bounds). */
+    if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * process->core_config.body_bytes_max)
+        sim_fail(replica->world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
+                 (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
+    if (process->pool.count > SIM_POOL_MAX)
+        sim_fail(replica->world, "bounds: replica %u has %u requests in its pool", replica->instance,
+                 process->pool.count);
+}
+
+void sim_check_wake(struct sim_replica *replica, bool alone) {
+    const struct sim_process *process = replica->process;
+    struct sim_world *world = replica->world;
+    struct sim_shown *shown = &world->checker->shown[replica->instance];
+    if (replica->liar || world->failed || world->replica_count == 1)
+        return; /* solo has no timer */
+    uint64_t retransmit_ms = process->core_config.retransmit_ms;
+    struct ord_status now = sim_process_status(process);
+    uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
+    if (now.asking)
+        most_ms = retransmit_ms / 2 + 1;
+    if (process->wake_at_ms > process->now_ms + most_ms)
+        sim_fail(world, "timers: replica %u is due in %lu ms, %lu at most", replica->instance,
+                 (unsigned long) (process->wake_at_ms - process->now_ms), (unsigned long) most_ms);
+    shown->woken = alone && process->wake_at_ms <= process->now_ms ? shown->woken + 1 : 0;
+    if (shown->woken > WOKEN_MAX)
+        sim_fail(world, "timers: replica %u wants to be woken at once for the %uth time, and nothing comes",
+                 replica->instance, shown->woken);
+}

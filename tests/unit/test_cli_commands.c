@@ -1,0 +1,310 @@
+/*
+ * The program itself, as a script meets it: what it says and which exit code it ends with. What can be seen without replicas that fail;
+ * tests/cluster has the rest.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/client_world.h"
+#include "tests/support/test_main.h"
+
+#define SAID_MAX (1u << 16)
+
+static char said[SAID_MAX]; /* by the last run, on both outputs */
+static char folder[64];
+
+/* Runs the program with nothing on its standard input, and gives its exit code. */
+static int run(const char *const *arguments) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int nothing = open("/dev/null", O_RDONLY);
+        if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0)
+            _exit(126);
+        close(ends[0]);
+        execv(ORDAIN_PROGRAM, (char *const *) (uintptr_t) arguments);
+        _exit(127);
+    }
+    close(ends[1]);
+    size_t size = 0;
+    for (ssize_t got = 1; got > 0 && size < SAID_MAX - 1; size += (size_t) got) {
+        got = read(ends[0], said + size, SAID_MAX - 1 - size);
+        assert_true(got >= 0);
+    }
+    said[size] = '\0';
+    close(ends[0]);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect(int code, const char *words, const char *const *arguments) {
+    int got = run(arguments);
+    if (got != code || strstr(said, words) == NULL)
+        fail_msg("`ordain %s`: exit code %d, wanted %d and '%s'; it said: %s", arguments[1], got, code, words, said);
+}
+
+#define EXPECT(code, words, ...) expect(code, words, (const char *const[]) {"ordain", __VA_ARGS__, NULL})
+
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+/* A folder of the test's own, with an empty file, an empty folder, and the files of a channel that nobody runs. */
+static void open_folder(void) {
+    memcpy(folder, "/tmp/ordain-test-XXXXXX", sizeof("/tmp/ordain-test-XXXXXX"));
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    write_text("empty", "");
+    assert_int_equal(mkdir("folder", 0755), 0);
+    EXPECT(0, "genesis block", "init", "net", "--channel", "trade");
+}
+
+static void remove_tree(const char *path) {
+    DIR *entries = opendir(path);
+    for (const struct dirent *entry = NULL; entries != NULL && (entry = readdir(entries)) != NULL;) {
+        char child[1024];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        assert_in_range(snprintf(child, sizeof(child), "%s/%s", path, entry->d_name), 1, sizeof(child) - 1);
+        remove_tree(child);
+    }
+    if (entries != NULL)
+        closedir(entries);
+    assert_int_equal(remove(path), 0);
+}
+
+static void close_folder(void) {
+    assert_int_equal(chdir("/"), 0);
+    remove_tree(folder);
+}
+
+/* net/replica0/other.cfg: replica 0's node.cfg, with another value of `setting`. */
+static void configure(const char *setting, const char *value) {
+    static char text[SAID_MAX];
+    char line[64];
+    FILE *file = fopen("net/replica0/node.cfg", "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    snprintf(line, sizeof(line), "\n%s = ", setting);
+    char *begin = strstr(text, line);
+    assert_non_null(begin);
+    const char *rest = strchr(begin + 1, '\n');
+    assert_non_null(rest);
+    file = fopen("net/replica0/other.cfg", "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "%.*s%s\"%s\";%s", (int) (begin - text), text, line, value, rest) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void wrong_path__of_init_is_usage(void **state) {
+    (void) state;
+    open_folder();
+    EXPECT(2, "empty: Not a directory", "init", "empty", "--channel", "t");
+    EXPECT(2, "nowhere/x: No such file", "init", "nowhere/x", "--channel", "t");
+    EXPECT(2, "empty/x: Not a directory", "init", "empty/x", "--channel", "t");
+    EXPECT(2, "nowhere/genesis.block: No such file", "init", "nowhere", "--add-client", "bob");
+    close_folder();
+}
+
+static void wrong_path__of_data_dir_is_usage(void **state) {
+    (void) state;
+    open_folder();
+    static const char *const wrong[] = {"../../empty", "../../empty/x", "../../nowhere/x"};
+    for (size_t i = 0; i < 3; i++) {
+        configure("data_dir", wrong[i]);
+        EXPECT(2, "no folder", "start", "--config", "net/replica0/other.cfg");
+        assert_non_null(strstr(said, wrong[i]));
+    }
+    close_folder();
+}
+
+/* "spoiled": the CAs of the channel, the last of them cut short. */
+static void spoil_bundle(void) {
+    static char text[SAID_MAX];
+    FILE *file = fopen("net/ca-bundle.crt", "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    assert_true(size > 200);
+    memcpy(text + size - 150, "-----END CERTIFICATE-----\n", sizeof("-----END CERTIFICATE-----\n"));
+    write_text("spoiled", text);
+}
+
+static void wrong_file__of_cas_is_named(void **state) {
+    (void) state;
+    open_folder();
+    spoil_bundle();
+    static const char *const wrong[] = {"../../empty", "../../spoiled"};
+    for (size_t i = 0; i < 2; i++) {
+        configure("tls_ca_file", wrong[i]);
+        EXPECT(2, "holds no certificates of CAs", "start", "--config", "net/replica0/other.cfg");
+        assert_non_null(strstr(said, wrong[i]));
+    }
+    close_folder();
+}
+
+/* Before anybody is asked: no replica runs here, and that would be 3. */
+static void wrong_path__of_submit_is_usage(void **state) {
+    (void) state;
+    open_folder();
+    EXPECT(2, "submit: folder: Is a directory", "submit", "--config", "net/client/client.cfg", "folder");
+    EXPECT(2, "submit: nowhere: No such file", "submit", "--config", "net/client/client.cfg", "nowhere");
+    EXPECT(2, "submit: empty/x: Not a directory", "submit", "--config", "net/client/client.cfg", "empty/x");
+    close_folder();
+}
+
+/* Exit code 1 says that a proof was looked at and does not hold. */
+static void wrong_path__is_no_refuted_proof(void **state) {
+    (void) state;
+    open_folder();
+    const char *const genesis = "--genesis=net/genesis.block";
+    EXPECT(2, "nowhere: No such file", "verify", genesis, "nowhere");
+    EXPECT(2, "folder: Is a directory", "verify", genesis, "folder");
+    EXPECT(2, "nowhere: No such file", "evidence", "verify", genesis, "nowhere");
+    EXPECT(2, "folder: Is a directory", "evidence", "verify", genesis, "folder");
+    EXPECT(1, "does not verify", "verify", genesis, "empty");
+    EXPECT(1, "does not verify", "evidence", "verify", genesis, "empty");
+    close_folder();
+}
+
+static void wrong_path__of_a_ledger_is_usage(void **state) {
+    (void) state;
+    open_folder();
+    static const char *const wrong[] = {"empty", "folder", "nowhere"};
+    for (size_t i = 0; i < 3; i++) {
+        char words[64];
+        snprintf(words, sizeof(words), "%s: there is no ledger", wrong[i]);
+        EXPECT(2, words, "ledger", "show", wrong[i]);
+        EXPECT(2, words, "ledger", "verify", wrong[i], "--genesis", "net/genesis.block");
+    }
+    close_folder();
+}
+
+/* A receipt that cannot be kept where it was asked for is the asker's to mend. */
+static void wrong_path__of_a_receipt_is_usage(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    struct world *world = world_create(&options);
+    open_folder();
+    write_text("one", "one\n");
+    EXPECT(0, "1 final", "submit", "--config", world_config_file(world), "--wait", "one");
+    EXPECT(2, "nowhere/out", "receipt", "--config", world_config_file(world), "--sequence", "1", "--out",
+           "nowhere/out");
+    EXPECT(0, "final at", "receipt", "--config", world_config_file(world), "--sequence", "1", "--out", "out");
+    EXPECT(0, "out: verified", "verify", "--genesis", world_genesis_file(world), "out");
+    close_folder();
+    world_destroy(world);
+}
+
+/* A replica that joins has said nothing, and is told from one that has forgotten by nobody but its operator. */
+static void status__of_a_silent_replica_is_true_for_a_new_one(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    const struct world_fault fault = {.silent = true};
+    struct world *world = world_create(&options);
+    world_fault(world, 0, &fault);
+    EXPECT(0, "silent: its disk is new, or older than what it said", "status", "--config", world_config_file(world));
+    world_destroy(world);
+}
+
+static void status__keeps_a_long_address_apart(void **state) {
+    (void) state;
+    open_folder();
+    static const char address[] = "0x0000000000000000007f000001:1"; /* 127.0.0.1, and nobody listens */
+    char words[64];
+    snprintf(words, sizeof(words), "%s - ", address);
+    FILE *file = fopen("net/client/client.cfg", "a");
+    assert_non_null(file);
+    assert_true(fprintf(file, "replicas = (\"%s\", \"%s\", \"%s\", \"%s\");\n", address, address, address, address) >
+                0);
+    assert_int_equal(fclose(file), 0);
+    EXPECT(3, words, "status", "--config", "net/client/client.cfg", "--timeout", "0.1");
+    close_folder();
+}
+
+static void help__is_given_however_it_is_asked_for(void **state) {
+    (void) state;
+    static const char usage[] = "Usage: ordain COMMAND";
+    EXPECT(0, usage, "--help");
+    EXPECT(0, usage, "help");
+    EXPECT(0, usage, "help", "--help");
+    EXPECT(0, usage, "help", "-h");
+    EXPECT(0, usage, "help", "help");
+    EXPECT(0, "Usage: ordain deliver", "help", "deliver");
+    EXPECT(0, "Usage: ordain deliver", "deliver", "--help");
+    EXPECT(2, "did you mean 'deliver'", "help", "delver");
+}
+
+static void message__begins_with_the_command(void **state) {
+    (void) state;
+    open_folder();
+    EXPECT(2, "ordain status: unrecognized option '--nonsense'", "status", "--nonsense");
+    EXPECT(2, "ordain submit: option '--size' requires an argument", "submit", "--size");
+    EXPECT(2, "ordain deliver: nowhere/x: No such file", "deliver", "--config", "net/client/client.cfg", "--chain",
+           "nowhere/x");
+    close_folder();
+}
+
+/* A pipe may bring no lines, and then none failed; --raw of an empty file was to submit one transaction, and did not. */
+static void submit__of_nothing_says_so(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    struct world *world = world_create(&options);
+    const char *config = world_config_file(world);
+    static const char words[] = "nothing to submit in empty";
+    open_folder();
+    write_text("blank", "\n\n");
+    EXPECT(0, words, "submit", "--config", config, "empty");
+    assert_null(strstr(said, "Accepted is not final"));
+    EXPECT(0, words, "submit", "--config", config, "--hex", "--wait", "empty");
+    EXPECT(0, "nothing to submit in blank", "submit", "--config", config, "blank");
+    EXPECT(0, "nothing to submit in standard input", "submit", "--config", config, "-");
+    EXPECT(1, words, "submit", "--config", config, "--raw", "empty");
+    assert_null(strstr(said, "Accepted is not final"));
+    EXPECT(1, words, "submit", "--config", config, "--raw", "--wait", "--json", "empty");
+    EXPECT(0, "Accepted is not final", "submit", "--config", config, "--raw", "blank");
+    assert_null(strstr(said, "nothing to submit"));
+    close_folder();
+    world_destroy(world);
+}
+
+static void deliver__of_a_block_that_does_not_come_fails(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    struct world *world = world_create(&options);
+    EXPECT(1, "deliver: TIMEOUT", "deliver", "--config", world_config_file(world), "--to", "9", "--timeout", "0.3");
+    EXPECT(0, "did not come within --timeout", "deliver", "--help");
+    world_destroy(world);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(wrong_path__of_init_is_usage),
+    cmocka_unit_test(wrong_path__of_data_dir_is_usage),
+    cmocka_unit_test(wrong_path__of_submit_is_usage),
+    cmocka_unit_test(wrong_path__is_no_refuted_proof),
+    cmocka_unit_test(wrong_file__of_cas_is_named),
+    cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
+    cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
+    cmocka_unit_test(status__of_a_silent_replica_is_true_for_a_new_one),
+    cmocka_unit_test(status__keeps_a_long_address_apart),
+    cmocka_unit_test(help__is_given_however_it_is_asked_for),
+    cmocka_unit_test(message__begins_with_the_command),
+    cmocka_unit_test(submit__of_nothing_says_so),
+    cmocka_unit_test(deliver__of_a_block_that_does_not_come_fails),
+};
+TEST_CASES(cases);
