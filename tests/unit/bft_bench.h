@@ -29,6 +29,33 @@ static inline void bench_close(struct bench *bench) {
     host_deinit(&bench->host);
 }
 
+/* Eight batches, each as large as may be, and what is certified of them: that seq i + 1 has batch i. */
+struct large {
+    char batches[8][65];
+    struct ord_hash digests[8];
+    struct prepared prepared[8];
+};
+
+static inline void large_fill(struct large *large) {
+    for (uint32_t i = 0; i < 8; i++) {
+        memset(large->batches[i], (int) ('a' + i), 64);
+        large->batches[i][64] = 0;
+        large->digests[i] = digest_of(large->batches[i]);
+        large->prepared[i] = (struct prepared) {.seq = i + 1, .digest = large->digests[i]};
+    }
+}
+
+/* As bench_open, in memory for four such batches and as many again for a new view. */
+static inline void bench_open_tight(struct bench *bench, ord_node_id self, uint32_t window) {
+    memset(bench, 0, sizeof(*bench));
+    bench->config = test_config(self);
+    bench->config.window = window;
+    bench->config.body_bytes_max = 256;
+    bench->now_ms = 1000;
+    host_init(&bench->host, &bench->config);
+    assert_ok(host_start(&bench->host, bench->now_ms));
+}
+
 static inline enum ord_err receive(struct bench *bench, ord_node_id from, struct ord_span bytes) {
     return host_receive(&bench->host, from, bytes, bench->now_ms);
 }

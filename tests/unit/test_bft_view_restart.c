@@ -245,31 +245,19 @@ static void restart__makes_no_room_for_what_is_void(void **state) {
     (void) state;
     struct bench bench;
     static struct changes changes;
-    char large[8][65];
-    struct ord_hash digests[8];
-    struct prepared prepared[8];
-    bench_open(&bench, 2);
-    bench_close(&bench);
-    bench.config.window = 16;
-    bench.config.body_bytes_max = 256;
-    host_init(&bench.host, &bench.config);
-    assert_ok(host_start(&bench.host, bench.now_ms));
-    for (uint32_t i = 0; i < 8; i++) {
-        memset(large[i], (int) ('a' + i), 64);
-        large[i][64] = 0;
-        digests[i] = digest_of(large[i]);
-        prepared[i] = (struct prepared) {.seq = i + 1, .digest = digests[i]};
-    }
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 2, 16);
     for (uint64_t seq = 13; seq <= 16; seq++)
-        accept(&bench, seq, large[0]);
+        accept(&bench, seq, large.batches[0]);
     turn_ends(&bench);
     time_out(&bench, &changes);
-    change(&bench, &changes, 1, 1, 0, prepared, 8);
+    change(&bench, &changes, 1, 1, 0, large.prepared, 8);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
-    new_view(&bench, &changes, 1, 0, digests, 8);
+    new_view(&bench, &changes, 1, 0, large.digests, 8);
     turn_ends(&bench);
     for (uint64_t seq = 1; seq <= 8; seq++)
-        assert_ok(receive(&bench, 1, make_body(&bench.config, 1, 1, seq, large[seq - 1])));
+        assert_ok(receive(&bench, 1, make_body(&bench.config, 1, 1, seq, large.batches[seq - 1])));
     turn_ends(&bench);
     assert_int_equal(on_disk(&bench, BFT_TABLE_LOG), 12);
     assert_int_equal(status_of(&bench).body_bytes, 512);
@@ -283,28 +271,18 @@ static void restart__of_a_new_primary_between_batches(void **state) {
     (void) state;
     struct bench bench;
     static struct changes changes;
-    char large[8][65];
-    struct prepared prepared[8];
-    bench_open(&bench, 1);
-    bench_close(&bench);
-    bench.config.window = 16;
-    bench.config.body_bytes_max = 256;
-    host_init(&bench.host, &bench.config);
-    assert_ok(host_start(&bench.host, bench.now_ms));
-    for (uint32_t i = 0; i < 8; i++) {
-        memset(large[i], (int) ('a' + i), 64);
-        large[i][64] = 0;
-        prepared[i] = (struct prepared) {.seq = i + 1, .digest = digest_of(large[i])};
-    }
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 1, 16);
     for (uint64_t seq = 13; seq <= 16; seq++)
-        accept(&bench, seq, large[0]);
+        accept(&bench, seq, large.batches[0]);
     turn_ends(&bench);
     time_out(&bench, &changes);
-    change(&bench, &changes, 2, 1, 0, prepared, 8);
+    change(&bench, &changes, 2, 1, 0, large.prepared, 8);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
     turn_ends(&bench);
     for (uint64_t seq = 1; seq <= 7; seq++) {
-        assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 1, seq, large[seq - 1])));
+        assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 1, seq, large.batches[seq - 1])));
         turn_ends(&bench);
     }
     assert_true(status_of(&bench).changing);

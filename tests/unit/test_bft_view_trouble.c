@@ -280,33 +280,21 @@ static void bodies__that_are_wanted_take_the_room_of_those_that_are_not(void **s
     (void) state;
     struct bench bench;
     static struct changes changes;
-    char large[9][65];
-    struct ord_hash digests[8];
-    bench_open(&bench, 2);
-    bench_close(&bench);
-    bench.config.body_bytes_max = 256;
-    host_init(&bench.host, &bench.config);
-    assert_ok(host_start(&bench.host, bench.now_ms));
-    for (size_t i = 0; i < 8; i++) {
-        memset(large[i], (int) ('a' + i), 64);
-        large[i][64] = 0;
-        digests[i] = digest_of(large[i]);
-    }
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 2, 8);
     for (uint64_t seq = 1; seq <= 4; seq++) /* all that there is room for, and none is certified */
-        accept(&bench, seq, large[7]);
+        accept(&bench, seq, large.batches[7]);
     turn_ends(&bench);
     time_out(&bench, &changes);
     assert_int_equal(status_of(&bench).body_bytes, 256);
-    struct prepared prepared[8];
-    for (uint32_t i = 0; i < 8; i++)
-        prepared[i] = (struct prepared) {.seq = i + 1, .digest = digests[i]};
-    change(&bench, &changes, 1, 1, 0, prepared, 8);
+    change(&bench, &changes, 1, 1, 0, large.prepared, 8);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
-    new_view(&bench, &changes, 1, 0, digests, 8);
+    new_view(&bench, &changes, 1, 0, large.digests, 8);
     turn_ends(&bench);
     assert_false(status_of(&bench).changing);
     for (uint64_t seq = 1; seq <= 8; seq++)
-        assert_ok(receive(&bench, 1, make_body(&bench.config, 1, 1, seq, large[seq - 1])));
+        assert_ok(receive(&bench, 1, make_body(&bench.config, 1, 1, seq, large.batches[seq - 1])));
     assert_int_equal(status_of(&bench).body_bytes, 512);
     turn_ends(&bench);
     struct bft_vote_list list;
@@ -320,34 +308,24 @@ static void bodies__that_are_certified_stay(void **state) {
     (void) state;
     struct bench bench;
     static struct changes changes;
-    char large[8][65];
-    struct prepared prepared[8];
-    bench_open(&bench, 1);
-    bench_close(&bench);
-    bench.config.window = 16;
-    bench.config.body_bytes_max = 256;
-    host_init(&bench.host, &bench.config);
-    assert_ok(host_start(&bench.host, bench.now_ms));
-    for (uint32_t i = 0; i < 8; i++) {
-        memset(large[i], (int) ('a' + i), 64);
-        large[i][64] = 0;
-        prepared[i] = (struct prepared) {.seq = i + 1, .digest = digest_of(large[i])};
-    }
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 1, 16);
     for (uint64_t seq = 13; seq <= 15; seq++)
-        accept(&bench, seq, large[0]);
-    prepare(&bench, 16, large[1]);
+        accept(&bench, seq, large.batches[0]);
+    prepare(&bench, 16, large.batches[1]);
     time_out(&bench, &changes);
-    change(&bench, &changes, 2, 1, 0, prepared, 8);
+    change(&bench, &changes, 2, 1, 0, large.prepared, 8);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
     turn_ends(&bench);
     for (uint64_t seq = 1; seq <= 8; seq++)
-        assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 1, seq, large[seq - 1])));
+        assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 1, seq, large.batches[seq - 1])));
     assert_int_equal(status_of(&bench).body_bytes, 512); /* seven of them, and the certified one */
     host_sends_clear(&bench.host);
     struct bft_vote_list list = {.type = BFT_FETCH, .sender = 3, .count = 8};
     for (uint32_t i = 0; i < 7; i++)
-        list.votes[i] = (struct bft_vote) {.seq = i + 1, .digest = prepared[i].digest};
-    list.votes[7] = (struct bft_vote) {.seq = 16, .digest = prepared[1].digest};
+        list.votes[i] = (struct bft_vote) {.seq = i + 1, .digest = large.prepared[i].digest};
+    list.votes[7] = (struct bft_vote) {.seq = 16, .digest = large.prepared[1].digest};
     assert_ok(receive(&bench, 3, make_list(&bench.config, &list)));
     assert_int_equal(sent(&bench, BFT_BODY, NULL), 8);
     bench_close(&bench);
