@@ -199,10 +199,6 @@ struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool p
     struct net_conn *conn = malloc(sizeof(*conn));
     if (conn != NULL) {
         memset(conn, 0, offsetof(struct net_conn, rx_buffer));
-        conn->waiting = NULL;
-        conn->waiting_next = NULL;
-        conn->in_line = false;
-        conn->out = 0;
         if (nng_aio_alloc(&conn->rx_aio, on_rx, conn) != 0)
             conn->rx_aio = NULL;
         else if (nng_aio_alloc(&conn->tx_aio, on_tx, conn) != 0)

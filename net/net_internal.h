@@ -105,18 +105,18 @@ struct net_conn {
     struct net_message *tx_first; /* the one under way; its length is in front of it already */
     struct net_message *tx_last;
     size_t tx_sent; /* bytes of tx_first */
-    /* Incoming */
-    struct net_message *rx_message; /* being filled */
-    size_t rx_filled;
-    bool rx_direct; /* the read under way goes into rx_message, not into rx_buffer */
-    size_t rx_begin, rx_end;
-    uint8_t rx_buffer[NET_RX_BUFFER_SIZE];
     /* The owner's */
     struct net_message *waiting; /* a request that found no free context, or of one that has its share of them */
     struct net_conn *waiting_next;
     bool in_line;  /* for a free context */
     uint32_t out;  /* requests that are out */
     size_t unsent; /* bytes of answers that have not left */
+    /* Incoming */
+    struct net_message *rx_message; /* being filled */
+    size_t rx_filled;
+    bool rx_direct; /* the read under way goes into rx_message, not into rx_buffer */
+    size_t rx_begin, rx_end;
+    uint8_t rx_buffer[NET_RX_BUFFER_SIZE]; /* last: whatever is in front of it begins as zero */
 };
 /* Takes the stream in any case, and starts to talk. NULL: no memory. */
 struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe);
