@@ -28,6 +28,7 @@ if(TARGET ordain)
     ord_cluster_test(kill_backup 400 long)
     ord_cluster_test(kill_primary 300 long)
     ord_cluster_test(kill_all 300 long)
+    ord_cluster_test(power_cut 300 long)
     ord_cluster_test(rotation 200 long)
     ord_cluster_test(cut 300 long)
     ord_cluster_test(views 300 long)
@@ -54,7 +55,8 @@ if(TARGET ordain)
     target_link_libraries(reader PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.memory APPEND PROPERTY ENVIRONMENT "READER_BIN=$<TARGET_FILE:reader>")
 
-    set_property(TEST cluster.disk_error APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
+    set_property(TEST cluster.disk_error cluster.state_transfer APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
+    set_property(TEST cluster.power_cut APPEND PROPERTY ENVIRONMENT "POWER_CUT_LIB=$<TARGET_FILE:power_cut>")
 
     # A replica that contradicts itself, with the keys of one that does not run.
     add_executable(liar cluster/liar.c)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A replica that signs contradicting statements (liar.c, with the keys of one that does not run): the others keep the evidence,
-# across kill -9, show it, and give it out; the file proves it to whoever has the genesis block, and nothing else does.
+# A replica that signs contradicting statements (liar.c, with the keys of one that does not run; row V17: as a second process with
+# its key may): the others keep the evidence, across kill -9, show it, and give it out; the file proves it to whoever has the genesis
+# block, and nothing else does.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${LIAR_BIN:?the lying replica}"

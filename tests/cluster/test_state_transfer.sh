@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # A backup that was away for longer than the others' logs reach comes back by state transfer, under load and with an open block
-# (the tail), also when it is killed in the middle of a transfer (row C6); afterwards it is like the others, on disk too.
+# (the tail); also when it is killed at one write or sync of the transfer after the other (row C6): each life goes on where the last one
+# was. Afterwards it is like the others, on disk too.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+: "${IO_FAULT_LIB:?what kills it at a write}"
 begin
 
-rounds=${ROUNDS:-5}
+rounds=${ROUNDS:-2}
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel transfer --batch-timeout 150 --window 16 \
     --checkpoint-interval 8 --max-message-count 200
 start_cluster
 victim=$(a_backup)
 leader=$(primary)
+log=$NET/replica$victim/log
 # Transfers that the victim began, in this life and the ones before: the log goes on through all of them.
-begun() { grep -c 'event=sync_started' "$NET/replica$victim/log" || true; }
+begun() { grep -c 'event=sync_started' "$log" || true; }
 seq_at_least() { [ "$(field "$1" seq)" -ge "$2" ]; }
 # Puts the others more than a window ahead of where the victim stopped.
 leave_behind() {
@@ -21,25 +24,65 @@ leave_behind() {
     until_true "$DEADLINE_S" "the others leave replica $victim behind" seq_at_least "$leader" $((from + 40))
 }
 more_begun() { [ "$(begun)" -gt "$before" ]; }
+catches_up() {
+    local target
+    target=$(field "$leader" certified_height)
+    until_true "$DEADLINE_S" "replica $victim catches up to height $target" height_at_least "$victim" "$target"
+    load_alive
+    ok "$1: replica $victim came back by state transfer, to height $target and beyond"
+}
 
 LOAD_PIECE=100 load_start
 for ((round = 1; round <= rounds; round++)); do
     kill_replica "$victim"
     leave_behind
     before=$(begun)
-    if ((round > 1)); then
-        spawn_replica "$victim"
-        random_pause 400
-        kill_replica "$victim"
-    fi
     start_replica "$victim"
     until_true "$DEADLINE_S" "replica $victim begins a state transfer" more_begun
-    target=$(field "$leader" certified_height)
-    until_true "$DEADLINE_S" "replica $victim catches up to height $target" height_at_least "$victim" "$target"
-    load_alive
-    ok "round $round: replica $victim came back by state transfer, to height $target and beyond"
+    catches_up "round $round"
 done
+
+# A dozen pieces of a transfer are missing: in one life after the other it is killed one write or sync later than in the life before,
+# until a life sees the end. What a life kept, the next one must not ask for again.
+kill_replica "$victim"
+head -c 12000000 /dev/urandom | od -An -v -tx1 -w10000 | tr -d ' ' >"$WORK/much.hex"
+submit --hex --wait "$WORK/much.hex" >/dev/null || die "submit of much"
+leave_behind
+WRAPPER[$victim]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$victim/data IO_FAULT_TRIGGER=$WORK/fail"
+# one_life CALL: until it is killed at this write or sync; the log has this life only.
+one_life() {
+    local status=0
+    printf 'any kill %s once\n' "$1" >"$WORK/fail"
+    : >"$log"
+    spawn_replica "$victim"
+    {
+        timeout "$DEADLINE_S" tail --pid="${REPLICA_PID[$victim]}" -s "$POLL_S" -f /dev/null || status=124
+        [ "$status" -ne 0 ] || wait "${REPLICA_PID[$victim]}" || status=$?
+    } 2>/dev/null # bash tells of each that was killed
+    [ "$status" -eq 137 ] && grep -q '^io_fault: ' "$log" || die "life $1 ended with $status, or not at all"
+    unset "REPLICA_PID[$victim]"
+}
+started_at() { sed -n 's/.* event=sync_started height=\([0-9]*\) .*/\1/p' "$log" | head -n 1; }
+
+heights=() # where the lives that were killed inside a transfer began it
+for ((life = 1; ; life++)); do
+    one_life "$life"
+    ! grep -q 'event=sync_finished' "$log" || break
+    at=$(started_at)
+    [ -n "$at" ] || continue
+    [ "${#heights[@]}" -eq 0 ] || [ "$at" -ge "${heights[-1]}" ] || die "a transfer began again at $at after ${heights[-1]}"
+    heights+=("$at")
+done
+rm "$WORK/fail"
+at=$(started_at)
+said="killed inside a transfer ${#heights[@]} times in $life lives, which began it at ${heights[*]}; the one that finished at $at"
+[ "${#heights[@]}" -ge 5 ] || die "$said"
+[ "$at" -gt "${heights[0]}" ] && [ "$(printf '%s\n' "${heights[@]}" | sort -u | wc -l)" -ge 3 ] ||
+    die "it did not go on where it was: $said"
+start_replica "$victim"
+catches_up "C6: $said"
 load_stop
+cat "$WORK/much.hex" >>"$WORK/load.hex"
 check_chains "$WORK/load.hex"
 stop_cluster
 check_ledgers

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Strangers at the doors (row T3 of the adversary's list): plain TCP and rubbish to TLS ports, and thousands of connections that
-# vanish in mid-handshake, on the clients' and the replicas' ports. Members are served all the same.
+# Strangers at the doors (rows T3 and T4 of the adversary's list): plain TCP and rubbish to TLS ports, and thousands of connections that
+# vanish in mid-handshake, or stay in it, on the clients' and the replicas' ports. Members are served all the same, links of other replicas among them.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -8,6 +8,7 @@ trap '' PIPE # strangers are hung up on
 
 count=${STRANGERS:-10000}
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel doors --batch-timeout 20
+WRAPPER[0]="prlimit --nofile=1024" # fewer open files than there are strangers
 start_cluster
 numbered_transactions "$WORK/before.hex" 100 before
 submit --hex --wait "$WORK/before.hex" >/dev/null || die "submit"
@@ -33,29 +34,64 @@ for target in "$client_port" "$port"; do
     ok "$((2 * count + 200)) strangers at port $target"
 done
 
-# Some that stay, half open, while members work (row T4).
-held=()
-for ((i = 0; i < 200; i++)); do
-    fd=""
-    { exec {fd}<>"/dev/tcp/127.0.0.1/$client_port"; } 2>/dev/null || continue
-    held+=("$fd")
-    # shellcheck disable=SC2059
-    { printf "$hello" >&"$fd"; } 2>/dev/null || true
+# Thousands that stay, half open, at both ports, while members work (row T4): one after the other comes, a program each, and goes when $held
+# later ones are there. The replica is free to hang up on them; they come again.
+held=2000
+ulimit -Sn "$(ulimit -Hn)"
+[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -gt $((held + 100)) ] || die "$(ulimit -n) open files are too few for this test"
+crowd() {
+    local fds=() fd count=0
+    while :; do
+        if { exec {fd}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null; then
+            # shellcheck disable=SC2059
+            { printf "$hello" >&"$fd"; } 2>/dev/null || true
+            fds+=("$fd")
+            if [ "${#fds[@]}" -gt "$held" ]; then
+                fd=${fds[count - held]}
+                unset "fds[count - held]"
+                exec {fd}>&-
+            fi
+            count=$((count + 1))
+        fi
+        ((count % 100 != 0)) || printf '%s\n' "$count" >"$WORK/crowd.$1"
+    done
+}
+linked() { [ "$(field "$1" "peers_up | index($2) != null")" = true ]; }
+crowd_at_least() { [ "$(cat "$WORK/crowd.$1" 2>/dev/null || say 0)" -ge "$2" ]; }
+for target in "$client_port" "$port"; do
+    (
+        trap - EXIT
+        crowd "$target"
+    ) &
+    BACKGROUND+=("$!")
+done
+for target in "$client_port" "$port"; do
+    until_true "$DEADLINE_S" "$held stand half open at port $target" crowd_at_least "$target" "$held"
 done
 
 served() {
     timeout 20 "$ORDAIN_BIN" submit --config "$CLIENT" --replica 0 --hex --wait "$WORK/after.hex" >/dev/null 2>&1
 }
 numbered_transactions "$WORK/after.hex" 100 after
-until_true "$DEADLINE_S" "a client is served by the replica that strangers knocked at, ${#held[@]} of them still there" served
-for fd in "${held[@]}"; do exec {fd}>&-; done
-
+until_true "$DEADLINE_S" "a client is served by the replica that strangers stand at" served
 # A fresh link from another replica comes in as well.
 victim=$(a_backup)
 [ "$victim" -ne 0 ] || victim=1
 kill_replica "$victim"
 start_replica "$victim"
+until_true "$DEADLINE_S" "replica 0 has a link with replica $victim" linked 0 "$victim"
+until_true "$DEADLINE_S" "replica $victim has a link with replica 0" linked "$victim" 0
 wait_level
+for target in "$client_port" "$port"; do
+    come=$(cat "$WORK/crowd.$target")
+    until_true "$DEADLINE_S" "more come to port $target" crowd_at_least "$target" $((come + 100))
+    ok "T4: $come strangers half open at port $target, $held of them at a time, and members are served"
+done
+for pid in "${BACKGROUND[@]}"; do
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+done
+BACKGROUND=()
 
 # What `served` tried more than once is in the chain as often as it was acknowledged, so only the first part is compared.
 deliver_all "$WORK/chain"

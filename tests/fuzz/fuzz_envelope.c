@@ -1,5 +1,5 @@
 /*
- * Bytes of a client as an envelope: what decodes has exactly one encoding, and its transactions are all there.
+ * Bytes of a client as an envelope (row K7): what decodes has exactly one encoding, and its transactions are all there.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The table of the adversary's rows in docs/testing.md is whole, and true: one line for each row, and each test that it names exists and
-# names the row.
+# The table of the adversary's rows in docs/testing.md is whole, and true: one line for each row, each test that it names exists and
+# names the row, and there is one of each kind that is asked for: S of the simulator, B of the cluster, U of unit tests and fuzz targets.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lint/files.sh
+# Kinds that are asked for and not there, which the table says.
+departures=(D1:S D1:B D2:B D3:B F3:S)
 rows=(P{1..18} V{1..13} V{15..17} C{1..7} K{1..3} K{5..10} T1 T{3..9} T11 D{1..3} D{5..7} F1 F{3..6} 'R*')
 
 failed=0
@@ -26,8 +28,8 @@ files_of() {
     esac
 }
 
-declare -A lines=()
-while IFS='|' read -r _ row _ tests _; do
+declare -A lines=() kinds=([S]='^sim\.' [B]='^cluster\.' [U]='^(test|fuzz)_')
+while IFS='|' read -r _ row asked tests _; do
     row=${row// /}
     lines[$row]=$((${lines[$row]:-0} + 1))
     [[ " ${rows[*]} " == *" $row "* ]] || report "$row is no row"
@@ -40,7 +42,14 @@ while IFS='|' read -r _ row _ tests _; do
         checked=$((checked + 1))
         grep -qwe "$row" "${files[@]}" || report "$row: $name does not name it"
     done < <(grep -o '`[^`]*`' <<<"$tests" | tr -d '`' || true)
-    [ "$named" -eq 1 ] || [[ "$tests" == *waits* ]] || report "$row: neither a test nor what it waits for"
+    if [ "$named" -eq 0 ]; then
+        [[ "$tests" == *waits* ]] || report "$row: neither a test nor what it waits for"
+        continue
+    fi
+    for kind in $asked; do
+        [[ " ${departures[*]} " == *" $row:$kind "* ]] || grep -o '`[^`]*`' <<<"$tests" | tr -d '`' | grep -qE "${kinds[$kind]}" ||
+            report "$row: asked $kind, and no test of that kind"
+    done
 done < <(sed -n '/^| row | asked | tests |$/,/^$/p' docs/testing.md | sed 1,2d | grep '^|')
 for row in "${rows[@]}"; do
     [ "${lines[$row]:-0}" -eq 1 ] || report "$row: ${lines[$row]:-0} lines in the table of docs/testing.md"

@@ -5,7 +5,8 @@
  *   IO_FAULT_FOLDER    the real path of the folder; nothing outside of it is touched
  *   IO_FAULT_TRIGGER   the trigger file, of one line:  CALLS ERROR NTH HOW
  *     CALLS   write (write, writev, pwrite, pwritev), sync (fsync, fdatasync, msync), any
- *     ERROR   EIO, ENOSPC: nothing is written or synced; or short: a write that writes a half and says so
+ *     ERROR   EIO, ENOSPC: nothing is written or synced; or short: a write that writes a half and says so; or kill: the process is killed
+ *             (SIGKILL) in place of the call
  *     NTH     the first such call that fails, from 1, counted from the trigger on
  *     HOW     once: the disk is well again afterwards, and whoever overlooks the failure goes on; forever: no such call succeeds any more
  *
@@ -14,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -65,6 +67,8 @@ static enum verdict judge(bool sync, const char *name, const char *path) {
     if (call < nth || (call > nth && strcmp(how, "once") == 0))
         return GO_ON;
     fprintf(stderr, "io_fault: %s %s %s\n", name, path, error);
+    if (strcmp(error, "kill") == 0)
+        kill(getpid(), SIGKILL);
     if (strcmp(error, "short") == 0)
         return SHORT;
     errno = strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO;

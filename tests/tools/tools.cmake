@@ -1,5 +1,6 @@
-# Tools of the tests, never installed, to be preloaded into a program: a disk that fails, and memory that runs out.
-foreach(tool io_fault alloc_fault)
+# Tools of the tests, never installed, to be preloaded into a program: a disk that fails, power that is cut, and memory
+# that runs out.
+foreach(tool io_fault power_cut alloc_fault)
     add_library(${tool} MODULE tools/${tool}.c)
     target_link_libraries(${tool} PRIVATE ord_options ${CMAKE_DL_LIBS})
 endforeach()

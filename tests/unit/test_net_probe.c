@@ -105,7 +105,7 @@ static void listener__closes_in_the_middle_of_everything(void **state) {
     }
 }
 
-/* More half-open connections than are allowed: the oldest go, members come in as ever. */
+/* More half-open connections than are allowed (row T4): the oldest go, members come in as ever. */
 static void listener__bounds_half_open_connections(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};

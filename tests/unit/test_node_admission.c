@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/support/test_main.h"
 
@@ -103,8 +104,50 @@ static void admission__forgeries_of_some_leave_room_for_others(void **state) {
     node_world_close(&world);
 }
 
+static Ordain__V1__Status submitted(struct node_world *world, uint64_t sequence) {
+    struct ord_span envelope = node_world_envelope(world, sequence, 10);
+    ProtobufCBinaryData bytes = {envelope.size, (uint8_t *) (uintptr_t) envelope.data};
+    Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
+    Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
+    request.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
+    request.submit = &submit;
+    submit.n_envelopes = 1;
+    submit.envelopes = &bytes;
+    Ordain__V1__Response *response = node_world_ask(world, &request);
+    assert_int_equal(response->submit->n_results, 1);
+    Ordain__V1__Status status = response->submit->results[0]->status;
+    ordain__v1__response__free_unpacked(response, NULL);
+    free((void *) (uintptr_t) envelope.data);
+    return status;
+}
+
+/* Row K8: a client that was registered while its certificate was valid, and the certificate's time passes. */
+static void admission__forbids_whose_certificate_has_expired_since(void **state) {
+    (void) state;
+    static struct node_world world;
+    begin(&world);
+    assert_int_equal(submitted(&world, 1), ORDAIN__V1__STATUS__ACCEPTED);
+    uint32_t index;
+    const struct channel_client *found = channel_client_find(world.replica->channel, &index, &world.client);
+    assert_non_null(found);
+    /* In place of the clock, which is the machine's. */
+    struct channel_client *client = (struct channel_client *) (uintptr_t) found;
+    const int64_t not_before_s = client->not_before_s;
+    const int64_t now_s = (int64_t) time(NULL);
+    client->not_after_s = now_s - 1;
+    assert_int_equal(submitted(&world, 2), ORDAIN__V1__STATUS__FORBIDDEN);
+    client->not_after_s = now_s + 3600;
+    client->not_before_s = now_s + 1800;
+    assert_int_equal(submitted(&world, 2), ORDAIN__V1__STATUS__FORBIDDEN);
+    assert_int_equal(world.replica->pool.envelopes, 1);
+    client->not_before_s = not_before_s;
+    assert_int_equal(submitted(&world, 2), ORDAIN__V1__STATUS__ACCEPTED);
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(admission__a_forgery_does_not_keep_its_number),
     cmocka_unit_test(admission__forgeries_of_some_leave_room_for_others),
+    cmocka_unit_test(admission__forbids_whose_certificate_has_expired_since),
 };
 TEST_CASES(cases);

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The power of a replica goes under load, at one write or sync after the other, and what was not synced is lost: all of it, some writes, or some
+# sectors (row F1). Its ledger verifies, it has each block that it gave to anybody, and when it comes back the others know no word of its that
+# it does not hold: it is not silent. Last the power of all four goes at once: whatever was acknowledged is there, once.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+: "${POWER_CUT_LIB:?the power cut}"
+begin
+
+calls=${CALLS:-10}
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel power --batch-timeout 20
+for index in 0 1 2 3; do
+    WRAPPER[$index]="env LD_PRELOAD=$POWER_CUT_LIB POWER_CUT_FOLDER=$(realpath "$NET")/replica$index/data POWER_CUT_TRIGGER=$WORK/cut$index"
+done
+
+# cut_power NTH SEED INDEX...: at the nth write or sync from now on, of each of these replicas.
+cut_power() {
+    local index
+    for index in "${@:3}"; do printf '%s %s\n' "$1" "$2" >"$WORK/new$index"; done
+    for index in "${@:3}"; do mv "$WORK/new$index" "$WORK/cut$index"; done
+}
+
+is_over() { [ ! -e "$WORK/cut$1" ]; }
+
+# without_power INDEX [EXIT_CODE]: it has ended so, and its disk is what it is. $HEIGHT is what it has.
+without_power() {
+    local status=0
+    until_true "$DEADLINE_S" "replica $1 is gone" process_gone "${REPLICA_PID[$1]}"
+    wait "${REPLICA_PID[$1]}" 2>/dev/null || status=$?
+    [ "$status" -eq 137 ] || [ "$status" -eq "${2:-137}" ] || die "replica $1 ended with exit code $status"
+    [ "$status" -eq 137 ] || rm "$WORK/cut$1"
+    until_true "$DEADLINE_S" "the power of replica $1 is gone" is_over "$1"
+    unset "REPLICA_PID[$1]"
+    ordain ledger verify "$NET/replica$1/data" --genesis "$NET/genesis.block" --json >"$WORK/ledger.json" || {
+        cat "$WORK/ledger.json" >&2
+        die "the ledger of replica $1 does not verify"
+    }
+    HEIGHT=$(jq .height "$WORK/ledger.json")
+}
+
+never_silent() { ! grep -q 'event=silent' "$NET/replica$1/log" || die "replica $1 has forgotten what it said"; }
+
+some_lost=false
+start_cluster
+load_start
+until_true "$DEADLINE_S" "a first block" height_at_least 0 1
+for ((call = 1; call <= calls; call++)); do
+    victim=$(primary)
+    ((call % 2 == 0)) || victim=$(a_backup)
+    other=$(((victim + 1) % 4))
+    watch_start "$victim" newest
+    random_pause 200
+    seed=$((RANDOM * 3 + call))
+    cut_power "$call" "$seed" "$victim"
+    without_power "$victim"
+    watch_stop
+    told=$(cat "$WORK/watched")
+    [ "$told" -gt 0 ] && [ "$told" -le "$HEIGHT" ] || die "replica $victim gave a reader block $told and has $HEIGHT blocks"
+    start_replica "$victim"
+    until_true "$DEADLINE_S" "replica $victim takes part" speaks "$victim"
+    never_silent "$victim"
+    target=$(field "$other" certified_height)
+    until_true "$DEADLINE_S" "replica $victim catches up to height $target" height_at_least "$victim" "$target"
+    load_alive
+    lost=$(sed -n 's/^power_cut: \(.*\) sectors.*/\1/p' "$NET/replica$victim/log" | tail -n 1)
+    [ "${lost%% *}" -eq 0 ] || some_lost=true
+    ok "F1: call $call, seed $seed: $lost sectors lost; block $told was told, $HEIGHT are on disk; it came back to $target"
+done
+
+"$some_lost" || die "no cut lost anything"
+
+two_without_power() {
+    local index count=0
+    for index in 0 1 2 3; do ! is_over "$index" || count=$((count + 1)); done
+    [ "$count" -ge 2 ]
+}
+for ((round = 1; round <= 3; round++)); do
+    random_pause 300
+    height=$(field 0 certified_height)
+    call=$((1 + RANDOM % 8))
+    cut_power "$call" $((RANDOM * 3 + round)) 0 1 2 3
+    until_true "$DEADLINE_S" "the power of two is gone, and nothing more can be decided" two_without_power
+    for index in 0 1 2 3; do # who has nothing more to write stops, unless its power goes then
+        is_over "$index" || kill -TERM "${REPLICA_PID[$index]}" 2>/dev/null || true
+        without_power "$index" 0
+    done
+    start_cluster
+    for index in 0 1 2 3; do never_silent "$index"; done
+    until_true "$DEADLINE_S" "the chain goes on after height $height" height_at_least 0 $((height + 1))
+    load_alive
+    ok "F1: all four at once, call $call"
+done
+load_stop
+check_chains "$WORK/load.hex"
+status_json | jq -e '[.replicas[].evidence == []] | all' >/dev/null || die "somebody contradicted itself"
+stop_cluster
+check_ledgers
