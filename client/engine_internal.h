@@ -13,7 +13,8 @@
 #define ENGINE_WAITS_MAX      8u          /* wait requests at the same time; each holds a context of the replica */
 #define ENGINE_PROBES_MAX     16u
 #define ENGINE_WAIT_MS        250u
-#define ENGINE_WAIT_PAUSE_US  20000u   /* before a replica that had nothing to tell is asked again */
+#define ENGINE_WAIT_PAUSE_US  20000u /* before a replica that had nothing to tell is asked again */
+#define ENGINE_UNANSWERED_MAX 4u
 #define ENGINE_PERIOD_US      5000000u /* of shortest_us */
 #define ENGINE_AVOID_LIE_US   30000000u
 #define ENGINE_AVOID_SLOW_US  5000000u
@@ -106,6 +107,8 @@ struct client_engine {
     uint64_t positions_since; /* answers of before are not good enough to give out fresh numbers by */
     uint64_t renumber_at_us;  /* give out fresh numbers then, even if nobody tells where we stand */
     uint64_t reply_us;        /* how long a replica takes to answer a submit request, on average; 0: not known */
+    uint32_t
+        unanswered; /* while that is not known: requests that were not answered in time, ENGINE_UNANSWERED_MAX at most */
     /* From submission to receipt: the shortest of this period and of the one before; 0: none. The average would tell of the last
      * time that a leader was replaced. */
     uint64_t shortest_us;

@@ -69,6 +69,8 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
 static void call_failed(struct client_engine *engine, const struct engine_request *request) {
     engine_avoid(engine, request->replica,
                  request->result == ORD_ERR_TIMEOUT ? ENGINE_AVOID_SLOW_US : ENGINE_AVOID_DOWN_US);
+    if (request->result == ORD_ERR_TIMEOUT && engine->reply_us == 0 && engine->unanswered < ENGINE_UNANSWERED_MAX)
+        engine->unanswered++;
 }
 
 static void count_back(struct client_engine *engine, const struct engine_request *request) {

@@ -13,7 +13,7 @@
 #define WAIT_GROUP_WORTH  64u /* beyond WAITS_EAGER, a wait is for at least so many */
 #define BUSY_IN_ROW_MAX   3u
 #define PATIENCE_MS_MIN   250u /* beyond what a replica is asked to take */
-#define PATIENCE_MS_FIRST 1000u
+#define PATIENCE_MS_FIRST 250u /* of a client that has had no answer yet; twice as long after each that did not come */
 #define REPLIES_PATIENT   8u
 #define PATIENCE_MS_MAX   3000u
 #define STALL_US          2000000u
@@ -98,7 +98,8 @@ static struct engine_request *request_create(struct client_engine *engine, enum 
 static uint32_t patience_ms(const struct client_engine *engine) {
     uint32_t timeout_ms = engine->client->config.timeout_ms;
     uint64_t most_ms = timeout_ms < PATIENCE_MS_MAX ? timeout_ms : PATIENCE_MS_MAX;
-    uint64_t ms = engine->reply_us == 0 ? PATIENCE_MS_FIRST : REPLIES_PATIENT * engine->reply_us / 1000u;
+    uint64_t ms = engine->reply_us == 0 ? (uint64_t) PATIENCE_MS_FIRST << engine->unanswered
+                                        : REPLIES_PATIENT * engine->reply_us / 1000u;
     if (ms < PATIENCE_MS_MIN)
         ms = PATIENCE_MS_MIN;
     return (uint32_t) (ms < most_ms ? ms : most_ms);

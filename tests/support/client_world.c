@@ -38,6 +38,8 @@ static void on_request(void *context, struct net_request *request) {
         done = true;
     } else if (replica->fault.mute) {
         timeout_ms = UINT32_MAX;
+    } else if (replica->fault.late_ms > 0) {
+        timeout_ms = replica->fault.late_ms;
     } else {
         done = world_serve(world, replica, request, false, &timeout_ms);
     }
@@ -46,6 +48,7 @@ static void on_request(void *context, struct net_request *request) {
         ORD_ASSERT(pending != NULL);
         pending->request = request;
         pending->replica = replica->index;
+        pending->from_ms = now_ms() + replica->fault.late_ms;
         pending->until_ms = now_ms() + timeout_ms;
         pending->next = world->pending;
         world->pending = pending;
@@ -70,7 +73,8 @@ static void *run_waiter(void *argument) {
                     continue;
                 }
                 net_request_reply(pending->request, NULL);
-            } else if (!world_serve(world, replica, pending->request, now_ms() >= pending->until_ms, &timeout_ms)) {
+            } else if (now_ms() < pending->from_ms ||
+                       !world_serve(world, replica, pending->request, now_ms() >= pending->until_ms, &timeout_ms)) {
                 link = &pending->next;
                 continue;
             }

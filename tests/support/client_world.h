@@ -29,6 +29,7 @@ struct world_fault {
     bool garbage;                    /* replies that are not protobuf */
     bool empty_results;              /* submits answered with no results */
     bool mute;                       /* never replies */
+    uint32_t late_ms;                /* looks at no request before it has waited so long */
     bool silent;                     /* says in its status that it may have forgotten what it said */
     bool certifies_rarely;           /* blocks are covered by the head's certificate and later headers only */
     bool unknown_client;             /* denies to know the client, until it is offered a registration */

@@ -46,6 +46,7 @@ struct pending {
     struct pending *next;
     struct net_request *request;
     uint32_t replica;
+    uint64_t from_ms; /* not served before */
     uint64_t until_ms;
 };
 

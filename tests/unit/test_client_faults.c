@@ -198,6 +198,20 @@ static void liar__that_is_mute_is_left(void **state) {
     close_scene(&scene);
 }
 
+/* All are far away: a client that had no answer yet is patient enough after a few that came too late. */
+static void replicas__that_are_slow_are_given_time(void **state) {
+    (void) state;
+    struct scene scene;
+    struct world_fault fault = {.late_ms = 1200};
+    open_four(&scene);
+    assert_int_equal(ordain_prepare(scene.client, TIMEOUT_MS, NULL, 0), ORDAIN_OK);
+    for (uint32_t i = 0; i < 4; i++)
+        world_fault(scene.world, i, &fault);
+    submit(&scene, 0, COUNT);
+    check_exactly_once(&scene, COUNT);
+    close_scene(&scene);
+}
+
 static void liar__with_forged_receipts_is_found_out(void **state) {
     (void) state;
     struct scene scene;
@@ -431,6 +445,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(liar__that_drops_is_left),
     cmocka_unit_test(liar__that_drops_is_the_only_one_left),
     cmocka_unit_test(liar__that_is_mute_is_left),
+    cmocka_unit_test(replicas__that_are_slow_are_given_time),
     cmocka_unit_test(liar__with_forged_receipts_is_found_out),
     cmocka_unit_test(liar__with_forged_certificates_is_found_out),
     cmocka_unit_test(liar__with_receipts_of_others_causes_no_double),
