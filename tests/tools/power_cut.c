@@ -147,8 +147,9 @@ static void cut(const char *trigger, unsigned long seed) {
     pid_t child = fork();
     if (child < 0)
         fail("cannot fork");
-    for (; child > 0;)
-        pause();
+    if (child > 0)
+        for (;;)
+            pause();
     const struct timespec moment = {.tv_nsec = 1000000};
     kill(parent, SIGKILL);
     while (getppid() == parent)
