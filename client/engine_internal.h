@@ -12,7 +12,7 @@
 #define ENGINE_BYTES_MAX      (16u << 20) /* envelopes kept; more only makes them wait longer */
 #define ENGINE_WAITS_MAX      8u          /* wait requests at the same time; each holds a context of the replica */
 #define ENGINE_PROBES_MAX     16u
-#define ENGINE_WAIT_MS        250u
+#define ENGINE_WAIT_MS        150u
 #define ENGINE_WAIT_PAUSE_US  20000u /* before a replica that had nothing to tell is asked again */
 #define ENGINE_UNANSWERED_MAX 4u
 #define ENGINE_PERIOD_US      5000000u /* of shortest_us */

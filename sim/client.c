@@ -87,7 +87,7 @@ static struct draft honest_draft(struct sim_world *world, uint32_t client, uint6
 
 /* ---- sending ---- */
 
-/* Takes over the hold. Does it go to a replica that does not lie? */
+/* To whoever it may be, a backup mostly (row K3). Takes over the hold. Does it go to a replica that does not lie? */
 static bool submit(struct sim_world *world, uint32_t client, uint64_t sequence, struct sim_buffer *envelope) {
     uint64_t delay_us;
     uint32_t target = (uint32_t) sim_below(&world->client_random, world->instance_count);

@@ -57,7 +57,7 @@ nobody_else_accused() {
 }
 
 load_start
-for ((round = 1; round <= 4; round++)); do
+for ((round = 1; round <= ${ROUNDS:-2}; round++)); do
     if ((round % 2 == 1)); then
         alone twin "twin$round"
         ip link set "v$P" master island
