@@ -14,7 +14,7 @@
 #define BUSY_IN_ROW_MAX   3u
 #define PATIENCE_MS_MIN   200u /* beyond what a replica is asked to take */
 #define PATIENCE_MS_FIRST 150u /* of a client that has had no answer yet; twice as long after each that did not come */
-#define REPLIES_PATIENT   4u /* twice as many for a submit request */
+#define REPLIES_PATIENT   4u   /* twice as many for a submit request */
 #define PATIENCE_MS_MAX   3000u
 #define STALL_US          2000000u
 #define OPINION_US        2000000u
