@@ -103,9 +103,9 @@ enum ord_err bft_sign_list(struct ord_core *core, struct bft_vote_list *list) {
 }
 
 /* The next votes that are due, after `seq`; gives the last seq looked at. */
-static uint64_t gather(struct ord_core *core, struct bft_vote_list *list, uint64_t seq) {
+static uint64_t gather(struct ord_core *core, struct bft_vote_list *list, uint64_t seq, uint64_t end) {
     *list = (struct bft_vote_list) {.type = BFT_PREPARE, .view = core->view, .sender = core->config.self};
-    while (seq < bft_slots_end(core) && list->count < BFT_LIST_MAX) {
+    while (seq < end && list->count < BFT_LIST_MAX) {
         const struct bft_slot *slot = bft_slot_find(core, ++seq);
         if (slot != NULL && slot->prepare_due)
             list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->digest};
@@ -116,9 +116,10 @@ static uint64_t gather(struct ord_core *core, struct bft_vote_list *list, uint64
 enum ord_err bft_flush_prepares(struct ord_core *core) {
     struct bft_vote_list *list = &core->list;
     size_t begin = core->effect_count;
+    const uint64_t slots_end = bft_slots_end(core);
     /* Sign all before anything is counted: a signer that fails leaves all as it was. */
-    for (uint64_t seq = core->stable_seq; seq < bft_slots_end(core);) {
-        seq = gather(core, list, seq);
+    for (uint64_t seq = core->stable_seq; seq < slots_end;) {
+        seq = gather(core, list, seq, slots_end);
         if (list->count == 0)
             break;
         enum ord_err err = bft_sign_list(core, list);

@@ -80,8 +80,8 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
         return true; /* whatever is wrong with it is told by `authenticate` */
     if (header.sender >= core->config.replica_count || header.view < core->view)
         return false;
-    if (header.sender == core->config.self &&
-        bft_speaks(core)) /* what it does not hold proves that it has forgotten it */
+    /* Its own: what it does not hold proves that it has forgotten it. */
+    if (header.sender == core->config.self && bft_speaks(core))
         return header.view > core->view || (header.type == BFT_NEW_VIEW && core->changing);
     const struct bft_kept *kept = header.type == BFT_NEW_VIEW ? core->candidates : core->changes;
     if (is_kept(&kept[header.sender], header.view, bytes) || is_kept(&core->named[header.sender], header.view, bytes) ||

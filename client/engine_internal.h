@@ -107,8 +107,7 @@ struct client_engine {
     uint64_t positions_since; /* answers of before are not good enough to give out fresh numbers by */
     uint64_t renumber_at_us;  /* give out fresh numbers then, even if nobody tells where we stand */
     uint64_t reply_us;        /* how long a replica takes to answer a submit request, on average; 0: not known */
-    uint32_t
-        unanswered; /* while that is not known: requests that were not answered in time, ENGINE_UNANSWERED_MAX at most */
+    uint32_t unanswered;      /* until then: requests without an answer in time, up to ENGINE_UNANSWERED_MAX */
     /* From submission to receipt: the shortest of this period and of the one before; 0: none. The average would tell of the last
      * time that a leader was replaced. */
     uint64_t shortest_us;

@@ -93,7 +93,7 @@ void sim_check_started(struct sim_replica *replica);
 void sim_check_forgot(struct sim_replica *replica);
 /* check_bounds.c. After a commit: what the disk has of the core's. */
 void sim_check_records(struct sim_replica *replica);
-/* After each step: the request pool, batches, what is stable. */
+/* After each step: batches, what is stable. */
 void sim_check_memory(struct sim_replica *replica, const struct sim_process *process, const struct ord_status *now);
 /* At the end of a turn: when the core is due next. `alone`: nothing came in this turn. */
 void sim_check_wake(struct sim_replica *replica, bool alone);

@@ -29,9 +29,6 @@ void sim_check_memory(struct sim_replica *replica, const struct sim_process *pro
     if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * process->core_config.body_bytes_max)
         sim_fail(replica->world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
                  (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
-    if (process->pool.count > SIM_POOL_MAX)
-        sim_fail(replica->world, "bounds: replica %u has %u requests in its pool", replica->instance,
-                 process->pool.count);
 }
 
 void sim_check_wake(struct sim_replica *replica, bool alone) {

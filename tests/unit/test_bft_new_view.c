@@ -513,6 +513,28 @@ static void new_view__that_is_due_is_not_kept_out_by_a_later_one(void **state) {
     }
 }
 
+/* It may come in the turn in which f + 1 others show that its view is where this one is going. */
+static void new_view__is_due_as_soon_as_others_are_ahead(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    static struct changes invented;
+    memset(&changes, 0, sizeof(changes));
+    bench_open(&bench, 2);
+    for (ord_node_id node = 0; node < 4; node++)
+        (void) changes_keep(&invented, node, make_view_change(&bench.config, node, 5, 0, NULL, 0));
+    new_view(&bench, &invented, 5, 0, NULL, 0);
+    for (ord_node_id node = 0; node < 4; node++)
+        if (node != 2)
+            change(&bench, &changes, node, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_false(status_of(&bench).changing);
+    bench_close(&bench);
+}
+
 /*
  * V10: the others got one that follows, this replica one that does not. It leaves their view alone; what it refused convicts the liar
  * wherever the other one is installed, so that all leave.
@@ -583,6 +605,7 @@ static void new_view__far_above_costs_no_more_than_a_window(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(new_view__that_is_due_is_not_kept_out_by_a_later_one),
+    cmocka_unit_test(new_view__is_due_as_soon_as_others_are_ahead),
     cmocka_unit_test(new_view__that_is_refused_convicts_its_primary_elsewhere),
     cmocka_unit_test(new_view__far_above_costs_no_more_than_a_window),
     cmocka_unit_test(answer__to_who_has_it_all_takes_turns),
