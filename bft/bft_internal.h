@@ -10,10 +10,10 @@
 #define ORDAIN_BFT_BFT_INTERNAL_H
 
 #include "bft/body_store.h"
-#include "bft/message.h"
-#include "bft/proof.h"
-#include "bft/silence.h"
-#include "bft/view_message.h"
+#include "bft/recovery/silence.h"
+#include "bft/wire/message.h"
+#include "bft/wire/proof.h"
+#include "bft/wire/view_message.h"
 
 /* Tables of records. Numbers are disk format: never reuse one. */
 enum bft_table {

@@ -6,7 +6,7 @@
 #ifndef ORDAIN_EVIDENCE_EVIDENCE_H
 #define ORDAIN_EVIDENCE_EVIDENCE_H
 
-#include "bft/proof.h"
+#include "bft/wire/proof.h"
 #include "channel/attestation.h"
 #include "channel/config.h"
 

@@ -65,7 +65,7 @@ static bool worth_it(const struct replica *replica, const struct ord_status *sta
 
 /*
  * Fills the batch buffer from the pool's head; entries stay READY until the proposal is taken. What was executed since it was admitted
- * is left out: whoever orders what is of no use is suspected (bft/useless.c).
+ * is left out: whoever orders what is of no use is suspected (bft/view/useless.c).
  */
 static uint32_t fill(struct replica *replica, struct ord_writer *writer, uint64_t cut_height) {
     uint32_t count = 0;

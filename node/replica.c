@@ -11,10 +11,10 @@
 
 #include "bft/bft.h"
 #include "channel/receipt.h"
-#include "core/solo.h"
 #include "node/log.h"
 #include "node/records.h"
 #include "node/replica_internal.h"
+#include "solo/solo.h"
 
 enum {
     FILE_BYTES_MAX = CHANNEL_CONFIG_BYTES_MAX + (64 << 10),
@@ -186,7 +186,7 @@ static enum ord_err make_core(struct replica *replica) {
     struct channel_config *config = replica->channel_config;
     replica->protocol = replica->seam.protocol;
     if (replica->protocol == NULL)
-        replica->protocol = config->consensus == CHANNEL_SOLO ? &ord_solo : &bft_pbft;
+        replica->protocol = config->consensus == CHANNEL_SOLO ? &solo_protocol : &bft_pbft;
     enum ord_err err = channel_replica_keys(&replica->keys, config);
     if (err != ORD_OK)
         return err;

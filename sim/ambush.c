@@ -3,7 +3,7 @@
  * something at its seqs, takes that view's primary away, and brings the hidden one back in time for the next view change, with
  * what it knew. Nothing but lost messages; chance alone brings them together too rarely.
  */
-#include "bft/message.h"
+#include "bft/wire/message.h"
 #include "sim/world.h"
 
 enum stage {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/proof.h"
-#include "bft/view_message.h"
+#include "bft/wire/proof.h"
+#include "bft/wire/view_message.h"
 #include "core/quorum.h"
 #include "sim/client.h"
 #include "sim/process.h"

@@ -2,8 +2,8 @@
  * Certificates against who really said what. The checks of bft/ and channel/ are what liars try, so nothing here asks them: quorums
  * are counted anew, and a vote of an honest replica is good when that replica gave it.
  */
-#include "bft/proof.h"
-#include "bft/view_message.h"
+#include "bft/wire/proof.h"
+#include "bft/wire/view_message.h"
 #include "sim/check.h"
 #include "sim/process.h"
 

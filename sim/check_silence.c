@@ -5,8 +5,8 @@
  * In the entries of `said`, `number` has three sets of replicas: who holds the statement in a process that still runs, in the view that
  * it is of; who held it when it answered; and whose answer arrived.
  */
-#include "bft/silence.h"
-#include "bft/view_message.h"
+#include "bft/recovery/silence.h"
+#include "bft/wire/view_message.h"
 #include "sim/check.h"
 #include "sim/process.h"
 

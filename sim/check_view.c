@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/view_message.h"
+#include "bft/wire/view_message.h"
 #include "channel/config.h"
 #include "sim/check.h"
 #include "sim/process.h"

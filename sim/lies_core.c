@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "bft/bft.h"
-#include "bft/message.h"
-#include "bft/proof.h"
+#include "bft/wire/message.h"
+#include "bft/wire/proof.h"
 #include "channel/envelope.h"
 #include "core/assert.h"
 #include "sim/liar_internal.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/message.h"
+#include "bft/wire/message.h"
 #include "core/assert.h"
 #include "sim/liar_internal.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/proof.h"
+#include "bft/wire/proof.h"
 #include "channel/receipt.h"
 #include "core/assert.h"
 #include "crypto/hash.h"

@@ -10,11 +10,11 @@
 
 #include "bft/bft.h"
 #include "core/assert.h"
-#include "core/solo.h"
 #include "sim/check.h"
 #include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/process.h"
+#include "solo/solo.h"
 
 enum { REST_EVERY_US = 50000, NUDGE_EVERY_US = 5000000, NUDGE_SILENT_US = 200000 };
 
@@ -107,7 +107,7 @@ static void make_channel(struct sim_world *world) {
     channel_header_hash(&world->genesis_hash, &world->genesis_header);
     free(data);
     world->config = config;
-    world->protocol = plan->replica_count == 1 ? &ord_solo : &bft_pbft;
+    world->protocol = plan->replica_count == 1 ? &solo_protocol : &bft_pbft;
 }
 
 static void make_replicas(struct sim_world *world) {

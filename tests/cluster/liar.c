@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bft/proof.h"
+#include "bft/wire/proof.h"
 #include "channel/attestation.h"
 #include "crypto/hash.h"
 #include "crypto/link.h"

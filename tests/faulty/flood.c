@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/view_message.h"
+#include "bft/wire/view_message.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
 #include "node/sync.h"

@@ -9,7 +9,7 @@
 #ifndef ORDAIN_TESTS_FAULTY_LIAR_H
 #define ORDAIN_TESTS_FAULTY_LIAR_H
 
-#include "bft/message.h"
+#include "bft/wire/message.h"
 #include "core/protocol.h"
 #include "node/seam.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/proof.h"
+#include "bft/wire/proof.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
 

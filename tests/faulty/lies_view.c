@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "bft/proof.h"
-#include "bft/view_message.h"
+#include "bft/wire/proof.h"
+#include "bft/wire/view_message.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
 

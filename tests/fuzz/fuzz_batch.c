@@ -9,7 +9,7 @@
 
 #include "channel/state.h"
 #include "core/assert.h"
-#include "tests/unit/channel_support.h"
+#include "tests/support/channel_support.h"
 
 #define SCRIPT_BATCHES   4
 #define SCRIPT_ENVELOPES 4

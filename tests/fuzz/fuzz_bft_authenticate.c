@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "bft/bft.h"
-#include "bft/message.h"
-#include "bft/silence.h"
-#include "bft/view_message.h"
+#include "bft/recovery/silence.h"
+#include "bft/wire/message.h"
+#include "bft/wire/view_message.h"
 #include "core/assert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

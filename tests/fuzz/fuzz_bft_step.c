@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/bft_support.h"
+#include "tests/support/bft_support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 
 #include "channel/attestation.h"
 #include "core/assert.h"
-#include "tests/unit/channel_support.h"
+#include "tests/support/channel_support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "tests/unit/channel_support.h"
-#include "tests/unit/evidence_support.h"
+#include "tests/support/channel_support.h"
+#include "tests/support/evidence_support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

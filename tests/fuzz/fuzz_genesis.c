@@ -8,7 +8,7 @@
 
 #include "channel/block.h"
 #include "core/assert.h"
-#include "tests/unit/channel_support.h"
+#include "tests/support/channel_support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

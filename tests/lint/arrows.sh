@@ -7,16 +7,17 @@ cd "$(dirname "$0")/../.."
 
 declare -A knows=(
     [core]=""
+    [solo]="core"
     [bft]="core"
     [channel]="core crypto"
     [crypto]="core"
     [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
-    [sim]="core crypto bft channel"
+    [sim]="core crypto solo bft channel"
     [client]="core crypto bft channel evidence net proto"
-    [node]="core crypto bft channel evidence ledger net proto"
-    [cli]="core crypto bft channel evidence ledger net proto client node"
+    [node]="core crypto solo bft channel evidence ledger net proto"
+    [cli]="core crypto solo bft channel evidence ledger net proto client node"
 )
 # Library headers, and the only folders that include them.
 declare -A owners=(
@@ -28,7 +29,7 @@ declare -A owners=(
     ["protobuf-c/"]=""
 )
 # All that a pure folder may ask of the C library.
-pure_folders="core bft channel evidence"
+pure_folders="core solo bft channel evidence"
 pure_headers="stdbool.h stddef.h stdint.h string.h inttypes.h limits.h stdalign.h"
 
 # The simulator's library is decided by its seed: no clock, no thread, no randomness of the machine. Its program may measure.

@@ -23,7 +23,7 @@ files_of() {
     scenario.bft.*) tracked "tests/scenario/bft_${1#scenario.bft.}.txt" ;;
     sim.*) tracked 'sim/*.c' ;;
     fuzz_*) tracked "tests/fuzz/$1.c" ;;
-    test_*) tracked "tests/unit/$1.c" ;;
+    test_*) tracked "tests/unit/*/$1.c" ;;
     *) tracked "$1" ;;
     esac
 }

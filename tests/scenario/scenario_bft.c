@@ -30,7 +30,7 @@
 #include <strings.h>
 
 #include "tests/scenario/scenario_print.h"
-#include "tests/unit/bft_support.h"
+#include "tests/support/bft_support.h"
 
 #define LINE_MAX_SIZE 512
 #define WORD_MAX      24

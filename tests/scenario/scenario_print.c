@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 #include "core/assert.h"
-#include "tests/unit/bft_support.h"
+#include "tests/support/bft_support.h"
 
 static FILE *out;
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/silence.h"
+#include "bft/recovery/silence.h"
 #include "core/quorum.h"
 
 static void *grow(void *items, size_t *capacity, size_t count, size_t size) {

@@ -8,7 +8,7 @@
 #define ORDAIN_TESTS_BFT_HOST_H
 
 #include "bft/bft.h"
-#include "bft/view_message.h"
+#include "bft/wire/view_message.h"
 #include "tests/support/bft_keys.h"
 
 #define HOST_SEQ_MAX 2048

@@ -1,0 +1,140 @@
+/*
+ * What this replica remembers of others' words, for those who ask whether they have forgotten any (bft/recovery/silence.h): votes and proposals
+ * in the slots, those in certificates, view changes and new views, and the newest statement of each peer, whatever became of it.
+ */
+#include "bft/bft_internal.h"
+
+#include "core/assert.h"
+
+enum { ANSWER_PARTS = 4 }; /* of retransmit_ms, between two answers to one peer */
+
+/* The best of what the ASK does not cover: the highest view, then the highest seq. */
+struct search {
+    const struct ord_core *core;
+    const struct bft_ask *ask;
+    struct bft_heard best;
+};
+
+static void offer(struct search *search, const struct bft_statement *statement, const struct bft_proof *proof) {
+    const struct bft_statement *best = &search->best.statement;
+    /* Who has its own NEW-VIEW holds all that it proposes again, however far that is beyond its window. */
+    bool entry = statement->type == BFT_PRE_PREPARE && statement->view == search->core->view &&
+                 search->ask->view == statement->view && !search->ask->changing &&
+                 bft_is_entry(search->core, statement->seq);
+    if (entry || bft_ask_covers(search->ask, &search->core->config, statement) ||
+        (search->best.any &&
+         (statement->view < best->view || (statement->view == best->view && statement->seq <= best->seq))))
+        return;
+    search->best = (struct bft_heard) {.any = true, .statement = *statement, .proof = *proof};
+}
+
+static void offer_view(struct search *search, const struct bft_kept *kept, enum bft_type type) {
+    const struct ord_core_config *config = &search->core->config;
+    const struct ord_span bytes = ord_span_of(kept->bytes, kept->size);
+    const struct bft_statement statement = {
+        .type = type, .view = kept->view, .digest = kept->digest, .sender = search->ask->sender};
+    struct bft_view_change change;
+    struct bft_new_view view;
+    if (kept->view == 0)
+        return;
+    if (type == BFT_VIEW_CHANGE)
+        ORD_ASSERT(bft_view_change_parse(&change, config, bytes) == ORD_OK);
+    else
+        ORD_ASSERT(bft_new_view_decode(&view, config, bytes) == ORD_OK);
+    struct bft_proof proof = bft_proof_alone(type == BFT_VIEW_CHANGE ? &change.signature : &view.signature);
+    offer(search, &statement, &proof);
+}
+
+static void offer_views(struct search *search) {
+    const struct ord_core *core = search->core;
+    ord_node_id asker = search->ask->sender;
+    offer_view(search, &core->changes[asker], BFT_VIEW_CHANGE);
+    offer_view(search, &core->chosen[asker], BFT_VIEW_CHANGE);
+    offer_view(search, &core->named[asker], BFT_VIEW_CHANGE);
+    offer_view(search, &core->candidates[asker], BFT_NEW_VIEW);
+    if (bft_primary(&core->config, core->installed.view) == asker)
+        offer_view(search, &core->installed, BFT_NEW_VIEW);
+}
+
+static void offer_slot(struct search *search, const struct bft_slot *slot) {
+    const struct ord_core *core = search->core;
+    ord_node_id asker = search->ask->sender;
+    struct bft_statement statement = {.type = BFT_PREPARE, .view = core->view, .seq = slot->seq, .sender = asker};
+    struct bft_proof proof;
+    if ((slot->prepares & ord_replica_bit(asker)) != 0) {
+        statement.digest = slot->prepare_votes[asker].digest;
+        offer(search, &statement, &slot->prepare_votes[asker].proof);
+    }
+    if (slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD &&
+        bft_primary(&core->config, slot->view) == asker) {
+        statement.type = BFT_PRE_PREPARE;
+        statement.view = slot->view;
+        statement.digest = slot->digest;
+        offer(search, &statement, &slot->proof);
+    }
+    if (slot->certificate_size > 0 &&
+        bft_certificate_word(&statement, &proof, &core->config, ord_span_of(slot->certificate, slot->certificate_size),
+                             asker))
+        offer(search, &statement, &proof);
+}
+
+/* Further than two windows from what can be proven it says nothing: nobody votes there but liars. */
+static uint64_t reach(const struct ord_core *core) {
+    uint64_t seq =
+        ord_max(ord_max(core->delivered_seq, core->attested.seq), ord_max(core->proposed_seq, core->voted_seq));
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        seq = ord_max(seq, core->heard[node].seq_max);
+    uint64_t most = core->stable_seq + 2 * (uint64_t) core->config.window;
+    seq = seq < most ? seq : most;
+    return seq < BFT_SEQ_MAX ? seq : BFT_SEQ_MAX;
+}
+
+enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
+    struct bft_ask ask;
+    enum ord_err err = bft_ask_decode(&ask, &core->config, bytes);
+    if (err != ORD_OK)
+        return err;
+    struct bft_peer *peer = &core->peers[ask.sender];
+    if (core->now_ms < peer->recall_ms) {
+        core->messages_dropped++;
+        return ORD_OK;
+    }
+    peer->recall_ms = core->now_ms + core->config.retransmit_ms / ANSWER_PARTS;
+    struct search search = {.core = core, .ask = &ask};
+    if (core->heard[ask.sender].any)
+        offer(&search, &core->heard[ask.sender].statement, &core->heard[ask.sender].proof);
+    offer_views(&search);
+    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
+        const struct bft_slot *slot = bft_slot_find(core, seq);
+        if (slot != NULL)
+            offer_slot(&search, slot);
+    }
+    uint8_t statement[BFT_SIGNED_VOTE_SIZE_MAX];
+    size_t size = 0;
+    if (search.best.any)
+        size = bft_signed_encode(statement, &core->config, &search.best.statement, &search.best.proof);
+    const struct bft_recall recall = {.sender = core->config.self,
+                                      .nonce = ask.nonce,
+                                      .stable_seq = core->stable_seq,
+                                      .certificate = ord_span_of(core->stable.bytes, core->stable.size),
+                                      .reach_seq = reach(core),
+                                      .statement = ord_span_of(statement, size)};
+    size_t begin = core->outbox.size;
+    bft_recall_encode(&core->outbox, &core->config, core->view, &recall);
+    ORD_ASSERT(!core->outbox.failed);
+    bft_send(core, ord_replica_bit(ask.sender), ord_span_of(core->outbox.data + begin, core->outbox.size - begin),
+             true);
+    return ORD_OK;
+}
+
+bool bft_heard_newer(const struct ord_core *core, ord_node_id sender, uint64_t view, uint64_t seq) {
+    const struct bft_statement *newest = &core->heard[sender].statement;
+    return !core->heard[sender].any || view > newest->view || (view == newest->view && seq > newest->seq);
+}
+
+void bft_heard_note(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof) {
+    struct bft_heard *heard = &core->heard[statement->sender];
+    uint64_t seq_max = ord_max(heard->seq_max, statement->seq);
+    if (bft_heard_newer(core, statement->sender, statement->view, statement->seq))
+        *heard = (struct bft_heard) {.any = true, .seq_max = seq_max, .statement = *statement, .proof = *proof};
+}

@@ -1,0 +1,455 @@
+#include "tests/support/node_support.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bft/bft_internal.h"
+#include "core/quorum.h"
+#include "crypto/hash.h"
+#include "tests/support/test_main.h"
+
+enum { DEADLINE_MS = 20000, WHY_MAX = INIT_WHY_MAX };
+
+void node_world_plan(struct node_world *world, enum channel_consensus consensus, uint32_t replica_count) {
+    char why[INIT_WHY_MAX];
+    memset(world, 0, sizeof(*world));
+    assert_ok(crypto_init());
+    memcpy(world->folder, "/tmp/ordain-test-XXXXXX", sizeof("/tmp/ordain-test-XXXXXX"));
+    assert_non_null(mkdtemp(world->folder));
+    snprintf(world->directory, sizeof(world->directory), "%s/net", world->folder);
+    struct channel_config *config = &world->plan.config;
+    channel_config_defaults(config);
+    memcpy(config->name, "node", sizeof("node"));
+    config->consensus = consensus;
+    config->replica_count = replica_count;
+    for (uint32_t i = 0; i < replica_count; i++)
+        memcpy(config->replicas[i].host, "127.0.0.1", sizeof("127.0.0.1"));
+    world->plan.directory = world->directory;
+    world->plan.client_count = 1;
+    assert_ok(init_choose_ports(config, 0, why));
+}
+
+static void load_key(struct crypto_private_key *out, const struct node_world *world, const char *name) {
+    char path[192];
+    char why[WHY_MAX];
+    char pem[CRYPTO_PEM_MAX];
+    snprintf(path, sizeof(path), "%s/%s/identity.key", world->directory, name);
+    assert_ok(node_read_secret(pem, sizeof(pem), path, why, sizeof(why)));
+    assert_ok(crypto_private_key_load(out, pem));
+}
+
+void node_world_write(struct node_world *world) {
+    char path[192];
+    char why[INIT_WHY_MAX];
+    uint8_t *pem;
+    size_t size;
+    assert_ok(init_write(&world->plan, why));
+    for (uint32_t i = 0; i < world->plan.config.replica_count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "replica%u", i);
+        load_key(&world->keys[i], world, name);
+        crypto_signer_init(&world->signers[i], &world->keys[i]);
+    }
+    load_key(&world->client_key, world, "client");
+    uint64_t primary = ord_load_u64(world->plan.genesis_hash.bytes) % world->plan.config.replica_count;
+    world->primary = (ord_node_id) primary;
+    world->self = world->leads ? world->primary : (world->primary + 1) % world->plan.config.replica_count;
+    snprintf(path, sizeof(path), "%s/replica%u/node.cfg", world->directory, world->self);
+    assert_ok(node_config_load(&world->config, path, why, sizeof(why)));
+    world->config.log_level = NODE_LOG_ERROR;
+    snprintf(path, sizeof(path), "%s/client/identity.crt", world->directory);
+    assert_ok(node_read_file(&pem, &size, path, CRYPTO_PEM_MAX, why, sizeof(why)));
+    world->client_cert_size = sizeof(world->client_cert);
+    assert_ok(crypto_cert_der(world->client_cert, &world->client_cert_size, (const char *) pem));
+    crypto_cert_fingerprint(&world->client, ord_span_of(world->client_cert, world->client_cert_size));
+    free(pem);
+}
+
+static void pass(struct node_world *world, const uint8_t *bytes, size_t size) {
+    struct net_message *message;
+    uint8_t *data;
+    assert_ok(net_message_create(&message, &data, size));
+    memcpy(data, bytes, size);
+    links_on_message(world->replica, message);
+}
+
+/* Both ends of one link agree, and nothing of it ever leaves: the transport is always busy. */
+static void join_link(struct node_world *world, ord_node_id id) {
+    struct replica *replica = world->replica;
+    struct peer *peer = &replica->peers[id];
+    struct ord_hash nonce;
+    uint8_t hello[CRYPTO_LINK_HELLO_SIZE];
+    assert_ok(crypto_random(nonce.bytes, sizeof(nonce.bytes)));
+    assert_ok(crypto_link_init(&world->links[id], id, world->self, &replica->genesis_hash, &world->keys[id],
+                               &replica->channel_config->replicas[world->self].key, &nonce));
+    for (int i = 0; i < 8 && !crypto_link_confirmed(&world->links[id]); i++) {
+        enum crypto_link_event event;
+        struct ord_span payload;
+        crypto_link_hello(&world->links[id], hello);
+        pass(world, hello, sizeof(hello));
+        crypto_link_hello(&peer->link, hello);
+        assert_ok(crypto_link_open(&world->links[id], &event, &payload, ord_span_of(hello, sizeof(hello))));
+    }
+    assert_true(crypto_link_ready(&world->links[id]) && crypto_link_ready(&peer->link));
+    atomic_store(&peer->up, true);
+    peer->under_way = true;
+}
+
+static bool speaks(struct node_world *world) {
+    struct ord_status status;
+    world->replica->protocol->status(world->replica->core, &status);
+    return !status.asking && !status.silent;
+}
+
+void node_world_start(struct node_world *world) {
+    char why[WHY_MAX];
+    enum ord_err err = replica_create(&world->replica, &world->config, why, sizeof(why));
+    /* Ports that were free may be somebody else's by now. */
+    for (int i = 0; i < 50 && err == ORD_ERR_IN_USE; i++) {
+        struct channel_config *other = malloc(sizeof(*other));
+        assert_non_null(other);
+        *other = world->plan.config;
+        assert_ok(init_choose_ports(other, 0, why));
+        world->config.replica_listen_port = other->replicas[world->self].replica_port;
+        world->config.client_listen_port = other->replicas[world->self].client_port;
+        free(other);
+        err = replica_create(&world->replica, &world->config, why, sizeof(why));
+    }
+    if (err != ORD_OK)
+        fail_msg("%s", why);
+    for (uint32_t i = 0; i < world->replica->peer_count; i++)
+        if (i != world->self)
+            join_link(world, i);
+    if (world->asks || world->plan.config.consensus != CHANNEL_PBFT)
+        return;
+    for (uint32_t i = 0; i + 1 < ord_bft_quorum(world->replica->peer_count); i++)
+        node_world_recall(world, node_world_other(world, i), 0);
+    node_world_until(world, speaks, "the replica speaks");
+    node_world_forget_queued(world);
+}
+
+void node_world_recall(struct node_world *world, ord_node_id from, uint64_t reach_seq) {
+    uint8_t bytes[128];
+    const struct bft_recall recall = {
+        .sender = from, .nonce = world->replica->core->silence.nonce, .reach_seq = reach_seq};
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_recall_encode(&writer, &world->replica->core_config, 0, &recall);
+    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+}
+
+void node_world_open(struct node_world *world) {
+    node_world_plan(world, CHANNEL_PBFT, 4);
+    node_world_write(world);
+    node_world_start(world);
+}
+
+void node_world_stop(struct node_world *world) {
+    if (world->connection != NULL)
+        net_client_close(world->connection);
+    world->connection = NULL;
+    replica_destroy(world->replica);
+    world->replica = NULL;
+}
+
+static void remove_tree(const char *path) {
+    DIR *folder = opendir(path);
+    if (folder != NULL) {
+        for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+            char child[1024];
+            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                continue;
+            assert_in_range(snprintf(child, sizeof(child), "%s/%s", path, entry->d_name), 1, sizeof(child) - 1);
+            remove_tree(child);
+        }
+        closedir(folder);
+    }
+    assert_int_equal(remove(path), 0);
+}
+
+void node_world_close(struct node_world *world) {
+    node_world_stop(world);
+    remove_tree(world->folder);
+}
+
+void node_world_turn(struct node_world *world, uint64_t wait_ms) {
+    replica_turn(world->replica, replica_take_work(world->replica, wait_ms));
+    assert_false(world->replica->fatal);
+}
+
+void node_world_until(struct node_world *world, bool (*holds)(struct node_world *world), const char *what) {
+    uint64_t deadline_ms = node_clock_ms() + DEADLINE_MS;
+    while (!holds(world)) {
+        if (node_clock_ms() >= deadline_ms)
+            fail_msg("not in time: %s", what);
+        node_world_turn(world, 10);
+    }
+}
+
+void node_world_until_idle(struct node_world *world, ord_node_id from) {
+    uint64_t deadline_ms = node_clock_ms() + DEADLINE_MS;
+    do {
+        assert_true(node_clock_ms() < deadline_ms);
+        node_world_turn(world, 10);
+    } while (count_get(&world->replica->peers[from].inbound_bytes) > 0);
+}
+
+void node_world_send_many(struct node_world *world, ord_node_id from, enum link_kind kind, const uint8_t *bytes,
+                          size_t size, size_t count) {
+    size_t frame_size = CRYPTO_LINK_OVERHEAD + count * (LINK_MESSAGE_HEADER + size);
+    uint8_t *frame = malloc(frame_size);
+    assert_non_null(frame);
+    uint8_t *out = frame + CRYPTO_LINK_HEADER_SIZE;
+    for (size_t i = 0; i < count; i++) {
+        out[0] = (uint8_t) kind;
+        ord_store_u32(out + 1, (uint32_t) size);
+        memcpy(out + LINK_MESSAGE_HEADER, bytes + i * size, size);
+        out += LINK_MESSAGE_HEADER + size;
+    }
+    assert_ok(crypto_link_seal(&world->links[from], frame, frame_size));
+    uint64_t refused = count_get(&world->replica->counters.frames_refused);
+    pass(world, frame, frame_size);
+    assert_int_equal(count_get(&world->replica->counters.frames_refused), refused);
+    free(frame);
+}
+
+void node_world_send(struct node_world *world, ord_node_id from, enum link_kind kind, struct ord_span bytes) {
+    node_world_send_many(world, from, kind, bytes.data, bytes.size, 1);
+}
+
+size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum link_kind kind) {
+    struct peer *peer = &world->replica->peers[to];
+    size_t count = 0;
+    for (uint32_t i = 0; i < peer->frame_count; i++) {
+        const struct link_frame *frame = &peer->frames[(peer->frame_first + i) % LINK_FRAMES_MAX];
+        struct ord_reader reader =
+            ord_reader_of(ord_span_of(frame->data + CRYPTO_LINK_HEADER_SIZE, frame->used - CRYPTO_LINK_HEADER_SIZE));
+        while (ord_reader_left(&reader) > 0) {
+            uint8_t kind_here = ord_read_u8(&reader);
+            struct ord_span bytes = ord_read_string(&reader, SIZE_MAX);
+            assert_false(reader.failed);
+            if (kind_here != (uint8_t) kind)
+                continue;
+            count++;
+            if (last != NULL)
+                *last = bytes;
+        }
+    }
+    return count;
+}
+
+void node_world_forget_queued(struct node_world *world) {
+    for (uint32_t id = 0; id < world->replica->peer_count; id++) {
+        struct peer *peer = &world->replica->peers[id];
+        for (; peer->frame_count > 0; peer->frame_count--) {
+            net_message_destroy(peer->frames[peer->frame_first].message);
+            peer->frames[peer->frame_first] = (struct link_frame) {0};
+            peer->frame_first = (peer->frame_first + 1) % LINK_FRAMES_MAX;
+        }
+        peer->queued_bytes = 0;
+    }
+}
+
+struct ord_span node_world_envelope(const struct node_world *world, uint64_t sequence, size_t transaction_size) {
+    struct channel_envelope header = {
+        .kind = sequence == 0 ? CHANNEL_ENVELOPE_REGISTER : CHANNEL_ENVELOPE_TRANSACTIONS,
+        .genesis_hash = world->replica->genesis_hash,
+        .client = world->client,
+        .sequence = sequence,
+        .config_sequence = world->replica->channel_config->config_sequence,
+    };
+    uint8_t *transaction = malloc(transaction_size + 1);
+    assert_non_null(transaction);
+    memset(transaction, (int) (sequence & 0xff), transaction_size);
+    struct ord_span span = sequence == 0 ? ord_span_of(world->client_cert, world->client_cert_size)
+                                         : ord_span_of(transaction, transaction_size);
+    size_t size = channel_envelope_size(&span, 1);
+    uint8_t *bytes = malloc(size);
+    assert_non_null(bytes);
+    struct ord_writer writer = ord_writer_of(bytes, size);
+    assert_ok(channel_envelope_encode(&writer, &header, &span, 1, &world->client_key));
+    free(transaction);
+    return ord_writer_span(&writer);
+}
+
+struct ord_span node_world_batch(const struct ord_span *envelopes, uint32_t count, uint64_t cut_height) {
+    size_t size = CHANNEL_BATCH_OVERHEAD;
+    for (uint32_t i = 0; i < count; i++)
+        size += 4 + envelopes[i].size;
+    uint8_t *bytes = malloc(size);
+    assert_non_null(bytes);
+    struct ord_writer writer = ord_writer_of(bytes, size);
+    channel_batch_begin(&writer, cut_height);
+    for (uint32_t i = 0; i < count; i++)
+        channel_batch_add(&writer, envelopes[i]);
+    assert_ok(channel_batch_end(&writer, count));
+    return ord_writer_span(&writer);
+}
+
+void node_world_attest(struct node_world *world, struct channel_attestation *out, ord_node_id signer,
+                       const struct channel_statement *statement) {
+    assert_ok(channel_attest(out, &world->replica->genesis_hash, statement, signer, &world->signers[signer]));
+}
+
+void node_world_send_attestation(struct node_world *world, ord_node_id signer,
+                                 const struct channel_statement *statement) {
+    struct channel_attestation attestation;
+    uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
+    node_world_attest(world, &attestation, signer, statement);
+    channel_attestation_encode(bytes, &attestation);
+    node_world_send(world, signer, LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
+}
+
+ord_node_id node_world_other(const struct node_world *world, uint32_t i) {
+    return (world->self + 1 + i) % world->plan.config.replica_count;
+}
+
+static void sign(const struct node_world *world, struct ord_signature *out, ord_node_id signer,
+                 const struct ord_hash *hash) {
+    assert_ok(crypto_sign(out, &world->keys[signer], hash));
+}
+
+void node_world_pre_prepare(struct node_world *world, uint64_t seq, struct ord_span batch) {
+    const struct ord_core_config *config = &world->replica->core_config;
+    struct bft_pre_prepare message = {.seq = seq, .sender = world->primary, .body = batch};
+    bft_body_digest(&message.digest, config->crypto, batch);
+    struct bft_statement statement = {
+        .type = BFT_PRE_PREPARE, .seq = seq, .digest = message.digest, .sender = world->primary};
+    struct ord_hash hash;
+    bft_statement_hash(&hash, config, &statement);
+    sign(world, &message.signature, world->primary, &hash);
+    uint8_t *bytes = malloc(BFT_PRE_PREPARE_SIZE + batch.size);
+    assert_non_null(bytes);
+    bft_pre_prepare_encode(bytes, config, &message);
+    memcpy(bytes + BFT_PRE_PREPARE_SIZE, batch.data, batch.size);
+    node_world_send(world, world->primary, LINK_CORE, ord_span_of(bytes, BFT_PRE_PREPARE_SIZE + batch.size));
+    free(bytes);
+}
+
+static void vote(struct node_world *world, enum bft_type type, ord_node_id sender, uint64_t seq,
+                 const struct ord_hash *digest) {
+    const struct ord_core_config *config = &world->replica->core_config;
+    struct bft_vote_list list = {.type = type, .sender = sender, .count = 1};
+    uint8_t bytes[BFT_PREPARE_SIZE_MAX];
+    list.votes[0] = (struct bft_vote) {.seq = seq, .digest = *digest};
+    if (type == BFT_PREPARE) {
+        struct bft_vote_tree tree;
+        struct ord_hash hash;
+        bft_vote_tree_build(&tree, config, &list);
+        bft_vote_tree_signed_hash(&hash, &tree, config);
+        sign(world, &list.signature, sender, &hash);
+    }
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_vote_list_encode(&writer, config, &list);
+    node_world_send(world, sender, LINK_CORE, ord_writer_span(&writer));
+}
+
+void node_world_vote(struct node_world *world, uint64_t seq, const struct ord_hash *digest) {
+    uint64_t deadline_ms = node_clock_ms() + DEADLINE_MS;
+    for (uint32_t i = 0; i + 1 < world->plan.config.replica_count; i++) {
+        ord_node_id sender = node_world_other(world, i);
+        if (sender != world->primary)
+            vote(world, BFT_PREPARE, sender, seq, digest);
+        vote(world, BFT_COMMIT, sender, seq, digest);
+    }
+    while (channel_applied_seq(world->replica->channel) < seq) {
+        assert_true(node_clock_ms() < deadline_ms);
+        node_world_turn(world, 10);
+    }
+}
+
+void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch) {
+    struct ord_hash digest;
+    bft_body_digest(&digest, world->replica->core_config.crypto, batch);
+    node_world_pre_prepare(world, seq, batch);
+    node_world_vote(world, seq, &digest);
+    free((void *) (uintptr_t) batch.data);
+}
+
+static char *read_text(const struct node_world *world, const char *name) {
+    char path[192];
+    char why[WHY_MAX];
+    uint8_t *text;
+    size_t size;
+    snprintf(path, sizeof(path), "%s/%s", world->directory, name);
+    assert_ok(node_read_file(&text, &size, path, 1u << 20, why, sizeof(why)));
+    return (char *) text;
+}
+
+struct net_client *node_world_connect(struct node_world *world) {
+    struct net_client *connection;
+    char *ca = read_text(world, "ca-bundle.crt");
+    char *cert = read_text(world, "client/tls.crt");
+    char *key = read_text(world, "client/tls.key");
+    const struct net_tls tls = {ca, cert, key};
+    const struct net_client_options options = {
+        .host = "127.0.0.1",
+        .port = replica_client_port(world->replica),
+        .tls = &tls,
+        .reply_bytes_max = 64u << 20,
+        .call_max = 256,
+        .reconnect_ms_max = 100,
+    };
+    assert_ok(net_client_open(&connection, &options));
+    assert_ok(net_client_wait(connection, DEADLINE_MS));
+    free(ca);
+    free(cert);
+    free(key);
+    return connection;
+}
+
+struct call {
+    struct replica *replica;
+    enum ord_err result;
+    struct net_message *reply;
+    atomic_bool done;
+};
+
+static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
+    struct call *call = context;
+    struct replica *replica = call->replica;
+    call->result = result;
+    call->reply = reply;
+    atomic_store(&call->done, true);
+    inbox_wake(&replica->inbox);
+}
+
+Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Request *request) {
+    struct call call = {.replica = world->replica};
+    struct net_message *message;
+    uint8_t *data;
+    if (world->connection == NULL)
+        world->connection = node_world_connect(world);
+    request->channel = world->replica->channel_config->name;
+    assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(request)));
+    ordain__v1__request__pack(request, data);
+    assert_ok(net_client_call(world->connection, message, DEADLINE_MS, on_reply, &call));
+    while (!atomic_load(&call.done)) {
+        node_world_turn(world, 10); /* the call itself has a deadline */
+    }
+    assert_ok(call.result);
+    struct ord_span bytes = net_message_bytes(call.reply);
+    Ordain__V1__Response *response = ordain__v1__response__unpack(NULL, bytes.size, bytes.data);
+    assert_non_null(response);
+    net_message_destroy(call.reply);
+    return response;
+}
+
+static void plug_run(void *argument) {
+    struct node_plug *plug = argument;
+    sem_post(&plug->running);
+    sem_wait(&plug->release);
+}
+
+void node_plug_in(struct node_plug *plug, struct crypto_pool *pool) {
+    sem_init(&plug->running, 0, 0);
+    sem_init(&plug->release, 0, 0);
+    assert_ok(crypto_pool_submit(pool, plug_run, plug));
+    sem_wait(&plug->running);
+}
+
+void node_plug_out(struct node_plug *plug) {
+    sem_post(&plug->release);
+}

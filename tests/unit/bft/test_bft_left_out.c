@@ -1,0 +1,142 @@
+/*
+ * A backup that the primary leaves out (row P4), with nobody to tell it of a checkpoint: the others pass on what they have decided.
+ */
+#include "bft/bft_internal.h"
+#include "tests/support/bft_bench.h"
+
+/* Replica 3 says that it has delivered so much, and what it holds above. */
+static void hear(struct bench *bench, uint64_t delivered_seq, uint8_t held) {
+    host_sends_clear(&bench->host);
+    assert_ok(receive(bench, 3, make_status(&bench->config, 3, delivered_seq, 0, held)));
+}
+
+static void open_decided(struct bench *bench) {
+    bench_open(bench, 1);
+    decide(bench, 1, "a");
+    decide(bench, 2, "b");
+    accept(bench, 3, "c"); /* not decided */
+    turn_ends(bench);
+    bench->now_ms += 1000;
+}
+
+static void left_out__gets_what_was_decided_from_a_backup(void **state) {
+    (void) state;
+    struct bench bench;
+    open_decided(&bench);
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0); /* the primary may bring it */
+    assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
+    bench.now_ms += 100;
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
+    bench.now_ms += 100;
+    hear(&bench, 0, 2); /* it has got the second one meanwhile */
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
+    struct ord_span relayed = sent_message(&bench, BFT_RELAY);
+    struct bft_pre_prepare message;
+    assert_ok(bft_pre_prepare_decode(&message, &bench.config, bft_relayed(relayed)));
+    assert_int_equal(message.seq, 1);
+    assert_true(ord_span_equal(message.body, ord_span_of("a", 1)));
+    /* It moves: whoever brings it along may go on. */
+    bench.now_ms += 100;
+    hear(&bench, 1, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
+    bench.now_ms += 200;
+    hear(&bench, 1, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
+    bench_close(&bench);
+}
+
+/* It follows by state transfer, and drops votes and batches. */
+static void silent__gets_no_votes_and_no_batches(void **state) {
+    (void) state;
+    struct bench bench;
+    open_decided(&bench);
+    for (int i = 0; i < 4; i++) {
+        host_sends_clear(&bench.host);
+        assert_ok(receive(&bench, 3, make_mood_status(&bench.config, 3, 0, BFT_SILENT, 0)));
+        assert_int_equal(sent(&bench, BFT_RELAY, NULL) + sent(&bench, BFT_PREPARE, NULL), 0);
+        assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 0);
+        bench.now_ms += 100;
+    }
+    bench_close(&bench);
+}
+
+/* Of what lies beyond the bitmap of a STATUS nobody knows that it is held. */
+static void far_behind__gets_what_its_status_cannot_tell_of(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct host source;
+    uint8_t bytes[BFT_STATUS_SIZE];
+    const uint64_t stable_seq = BFT_HELD_COUNT + 1;
+    struct bft_status status = {.sender = 3, .mood = BFT_SUSPECTS};
+    bench_open(&bench, 0);
+    bench_close(&bench);
+    bench.config.window = BFT_HELD_COUNT + 8;
+    host_init(&bench.host, &bench.config);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    source.durable_applied = HOST_SEQ_MAX - 1;
+    host_attested(&bench.host, stable_seq, bench.now_ms);
+    host_sync_from(&bench.host, &source, stable_seq, bench.now_ms);
+    host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).proposed_seq, stable_seq + 1);
+    memset(status.held, 0xff, sizeof(status.held));
+    bench.now_ms += bench.config.retransmit_ms;
+    bft_status_encode(bytes, &bench.config, &status);
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
+    assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 1);
+    bench_close(&bench);
+}
+
+/* `message` as replica 2 passes it on. */
+static enum ord_err receive_relayed(struct bench *bench, struct ord_span message) {
+    return receive(bench, 2, make_relay(&bench->config, 2, message));
+}
+
+static void relayed__is_taken_like_the_primarys_own(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 3);
+    assert_ok(receive_relayed(&bench, make_pre_prepare(&bench.config, 0, 0, 1, "a")));
+    assert_int_equal(bench.host.judge_count, 1);
+    host_judge(&bench.host, 0, true, bench.now_ms);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
+    /* Another for the seq: its author has contradicted itself, whoever brought it. */
+    assert_ok(receive_relayed(&bench, make_pre_prepare(&bench.config, 0, 0, 1, "b")));
+    assert_int_equal(bench.host.judge_count, 0);
+    assert_int_equal(bench.host.culprits, ord_replica_bit(0));
+    bench_close(&bench);
+}
+
+static void relayed__is_checked_like_the_primarys_own(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 3);
+    static uint8_t copy[512];
+    struct ord_span honest = make_pre_prepare(&bench.config, 0, 0, 1, "a");
+    memcpy(copy, honest.data, honest.size);
+    struct ord_span spoiled = ord_span_of(copy, honest.size);
+    copy[honest.size - 1] ^= 1;
+    assert_err(receive_relayed(&bench, spoiled), ORD_ERR_MISMATCH); /* row P10 */
+    copy[honest.size - 1] ^= 1;
+    copy[70] ^= 1;
+    assert_err(receive_relayed(&bench, spoiled), ORD_ERR_BAD_SIGNATURE);
+    /* Of who is not the primary: row P11. Its own words come back to nobody: row T6. */
+    assert_ok(receive_relayed(&bench, make_pre_prepare(&bench.config, 1, 0, 1, "a")));
+    assert_err(receive_relayed(&bench, make_pre_prepare(&bench.config, 3, 0, 1, "a")), ORD_ERR_FORBIDDEN);
+    assert_int_equal(bench.host.judge_count, 0);
+    assert_int_equal(status_of(&bench).proposed_seq, 0);
+    bench_close(&bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(left_out__gets_what_was_decided_from_a_backup),
+    cmocka_unit_test(far_behind__gets_what_its_status_cannot_tell_of),
+    cmocka_unit_test(silent__gets_no_votes_and_no_batches),
+    cmocka_unit_test(relayed__is_taken_like_the_primarys_own),
+    cmocka_unit_test(relayed__is_checked_like_the_primarys_own),
+};
+TEST_CASES(cases);

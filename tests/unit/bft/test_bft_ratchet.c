@@ -1,0 +1,190 @@
+/*
+ * A primary that is slower than others were: bft/view/ratchet.c. Row P3 of the adversary's list.
+ */
+#include "bft/bft_internal.h"
+#include "tests/support/bft_bench.h"
+
+/* One window of request_timeout_ms * 2, in which so many envelopes a second were executed after so long a wait each. */
+static void window(struct bench *bench, uint64_t wait_ms, uint32_t rate) {
+    struct ord_event event = {.type = ORD_EVENT_APPLIED};
+    uint32_t envelopes = rate * 2;
+    for (uint32_t i = 0; i < 10; i++) {
+        bench->now_ms += 200;
+        host_work(&bench->host, bench->now_ms, bench->now_ms); /* there is always some, and never old */
+        event.now_ms = bench->now_ms;
+        event.applied.envelopes = envelopes / 10;
+        event.applied.waits = envelopes / 10;
+        event.applied.wait_sum_ms = envelopes / 10 * wait_ms;
+        assert_ok(host_step(&bench->host, &event));
+        bench->host.core->progress_ms = bench->now_ms; /* what was applied was delivered: other clocks stand */
+        turn_ends(bench);
+    }
+}
+
+/* Another view is installed, with the next primary. */
+static void next_view(struct bench *bench) {
+    bench->host.core->view++;
+    bft_ratchet_view(bench->host.core);
+    bench->host.core->suspecting = false;
+}
+
+static bool suspects(const struct bench *bench) {
+    return bench->host.core->suspecting;
+}
+
+static void ratchet__of_a_primary_that_gets_slow(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    window(&bench, 30, 400);
+    window(&bench, 240, 10); /* eight times the wait, but no quarter of the timeout: nobody minds */
+    window(&bench, 240, 10);
+    window(&bench, 240, 10);
+    assert_false(suspects(&bench));
+    window(&bench, 900, 10);
+    assert_false(suspects(&bench)); /* once */
+    window(&bench, 20, 500);
+    window(&bench, 900, 10);
+    assert_false(suspects(&bench)); /* not in a row */
+    window(&bench, 900, 10);
+    assert_true(suspects(&bench));
+    assert_int_equal(status_of(&bench).view, 0);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    bench_close(&bench);
+}
+
+static void ratchet__lets_a_primary_under_load_be(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "in flight"); /* it has always proposed something */
+    for (int i = 0; i < 10; i++)
+        window(&bench, 900, 500); /* all wait long, and nothing better is known */
+    window(&bench, 20, 500);
+    for (int i = 0; i < 10; i++)
+        window(&bench, 900, 260); /* or it works as much as it ever did */
+    assert_false(suspects(&bench));
+    window(&bench, 900, 240);
+    window(&bench, 900, 240);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* Work waits, and it proposes nothing meanwhile: then its rate is what others let it be. */
+static void ratchet__of_an_idle_primary(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    window(&bench, 900, 500);
+    window(&bench, 900, 500);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* Before f + 1 primaries were measured: three quarters of the timeout at first, less with each window, a quarter in the end. */
+static void ratchet__expects_more_the_longer_it_leads(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 760, 20);
+    window(&bench, 760, 5);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+    bench_open(&bench, 2);
+    for (uint64_t i = 0; i < 20; i++)
+        window(&bench, i < 8 ? 750 - i * 1000 / 16 : 250, 20);
+    assert_false(suspects(&bench));
+    window(&bench, 251, 20);
+    window(&bench, 251, 20);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+    bench_open(&bench, 2);
+    for (int i = 0; i < 6; i++) /* what it did itself is no measure */
+        window(&bench, 500, 20);
+    assert_false(suspects(&bench));
+    window(&bench, 500, 20);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* Where the network is slow the first f + 1 are replaced, and nobody after them. */
+static void ratchet__of_a_slow_network(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    for (int view = 0; view < 2; view++) {
+        for (int i = 0; i < 10; i++)
+            window(&bench, 400, 20);
+        assert_true(suspects(&bench));
+        next_view(&bench);
+    }
+    for (int i = 0; i < 100; i++) {
+        window(&bench, i % 2 == 0 ? 400 : 600, i % 2 == 0 ? 20 : 5);
+        assert_false(suspects(&bench));
+    }
+    bench_close(&bench);
+}
+
+/* A liar whose turn comes again is one primary, and no standard for the next. */
+static void ratchet__counts_each_primary_once(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    struct ord_core *core = bench.host.core;
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 10; i++)
+            window(&bench, 700, 20);
+        assert_true(suspects(&bench));
+        core->view += 3; /* of those nothing was measured */
+        next_view(&bench);
+    }
+    bench_close(&bench);
+}
+
+/* What each primary gave in its last view is what there is to expect. */
+static void ratchet__expects_what_the_last_views_gave(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    for (int view = 0; view < 5; view++) { /* the last of them takes the place of the first */
+        window(&bench, 900, 10);
+        window(&bench, 900, 10);
+        assert_true(suspects(&bench));
+        next_view(&bench);
+    }
+    window(&bench, 900, 10);
+    window(&bench, 900, 10);
+    assert_false(suspects(&bench));
+    bench_close(&bench);
+}
+
+static void ratchet__says_nothing_when_nothing_waits(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    window(&bench, 900, 10);
+    window(&bench, 900, 10);
+    assert_true(suspects(&bench));
+    host_work(&bench.host, UINT64_MAX, bench.now_ms);
+    turn_ends(&bench);
+    assert_false(suspects(&bench));
+    bench_close(&bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(ratchet__of_a_primary_that_gets_slow),
+    cmocka_unit_test(ratchet__lets_a_primary_under_load_be),
+    cmocka_unit_test(ratchet__of_an_idle_primary),
+    cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
+    cmocka_unit_test(ratchet__of_a_slow_network),
+    cmocka_unit_test(ratchet__counts_each_primary_once),
+    cmocka_unit_test(ratchet__expects_what_the_last_views_gave),
+    cmocka_unit_test(ratchet__says_nothing_when_nothing_waits),
+};
+TEST_CASES(cases);

@@ -1,0 +1,162 @@
+/*
+ * Views that end by themselves: bft/view/rotate.c.
+ */
+#include "bft/bft_internal.h"
+#include "tests/support/bft_bench.h"
+
+/* As bench_open, of a channel in which each leads for so many seqs. */
+static void rotating_open(struct bench *bench, ord_node_id self, uint32_t decisions_per_leader) {
+    memset(bench, 0, sizeof(*bench));
+    bench->config = test_config(self);
+    bench->config.decisions_per_leader = decisions_per_leader;
+    bench->now_ms = 1000;
+    host_init(&bench->host, &bench->config);
+    assert_ok(host_start(&bench->host, bench->now_ms));
+    turn_ends(bench);
+}
+
+static void expect_view(const struct bench *bench, uint64_t view, bool changing) {
+    assert_int_equal(status_of(bench).view, view);
+    assert_int_equal(status_of(bench).changing, changing);
+}
+
+static void rotation__follows_the_last_seq_of_a_view(void **state) {
+    (void) state;
+    struct bench bench;
+    rotating_open(&bench, 1, 2);
+    decide(&bench, 1, "a");
+    expect_view(&bench, 0, false);
+    pre_prepare(&bench, 3, "no backup takes more");
+    assert_int_equal(bench.host.judge_count, 0);
+    assert_int_equal(status_of(&bench).proposed_seq, 1);
+    accept(&bench, 2, "b");
+    vote(&bench, BFT_PREPARE, 3, 2, "b");
+    vote(&bench, BFT_COMMIT, 3, 2, "b");
+    vote(&bench, BFT_COMMIT, 0, 2, "b");
+    turn_ends(&bench); /* with its own COMMIT it is delivered: the next turn is due at once */
+    assert_int_equal(bench.host.applied, 2);
+    assert_true(bench.host.wake_ms <= bench.now_ms);
+    turn_ends(&bench);
+    expect_view(&bench, 1, true);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
+    assert_int_equal(bench.host.core->failed_views, 0);
+    bench_close(&bench);
+}
+
+static void rotation__stops_the_primary(void **state) {
+    (void) state;
+    struct bench bench;
+    rotating_open(&bench, 0, 2);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        assert_true(status_of(&bench).can_propose);
+        host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+    }
+    assert_int_equal(bench.host.reject_count, 0);
+    assert_false(status_of(&bench).can_propose);
+    host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+    assert_int_equal(bench.host.reject_count, 1);
+    assert_int_equal(status_of(&bench).proposed_seq, 2);
+    turn_ends(&bench);
+    expect_view(&bench, 0, false); /* nothing is delivered yet */
+    bench_close(&bench);
+}
+
+/* What it proposes again is not the new primary's; a restart counts alike. */
+static void rotation__counts_from_what_is_proposed_again(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    rotating_open(&bench, 2, 3);
+    time_out(&bench, &changes);
+    const struct prepared prepared = {.seq = 2, .digest = digest_of("b")};
+    const struct ord_hash digests[] = {digest_of(""), prepared.digest};
+    change(&bench, &changes, 1, 1, 0, &prepared, 1);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, digests, 2);
+    turn_ends(&bench);
+    expect_view(&bench, 1, false);
+    assert_int_equal(bft_view_end(bench.host.core), 5);
+    host_crash(&bench.host);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    turn_ends(&bench);
+    expect_view(&bench, 1, false);
+    assert_int_equal(bft_view_end(bench.host.core), 5);
+    bench_close(&bench);
+}
+
+/* Who was restarted, or brought to the end by state transfer, knows that the view is over. */
+static void rotation__is_due_after_a_restart(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    rotating_open(&bench, 2, 8);
+    rotating_open(&source, 3, 8);
+    source.host.durable_applied = 8;
+    host_attested(&bench.host, 8, bench.now_ms);
+    host_sync_from(&bench.host, &source.host, 8, bench.now_ms);
+    host_commit(&bench.host);
+    host_crash(&bench.host);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    assert_false(status_of(&bench).changing);
+    turn_ends(&bench);
+    turn_ends(&bench);
+    expect_view(&bench, 1, true);
+    bench_close(&source);
+    bench_close(&bench);
+}
+
+/* Delivered before the turn ends, in which its own COMMIT is due: the others may need that for the last seq, and get it from nobody else. */
+static void rotation__waits_for_the_last_commit(void **state) {
+    (void) state;
+    struct bench bench;
+    rotating_open(&bench, 1, 1);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    vote(&bench, BFT_COMMIT, 0, 1, "a");
+    vote(&bench, BFT_COMMIT, 2, 1, "a");
+    vote(&bench, BFT_PREPARE, 2, 1, "a");
+    assert_int_equal(status_of(&bench).delivered_seq, 1);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
+    bench_close(&bench);
+}
+
+/* One timeout for the view that was to follow, one for the next; only then they double. */
+static void rotation__is_no_failed_view(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    rotating_open(&bench, 0, 1);
+    host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+    for (ord_node_id node = 2; node < 4; node++) {
+        vote(&bench, BFT_PREPARE, node, 1, "a");
+        vote(&bench, BFT_COMMIT, node, 1, "a");
+    }
+    turn_ends(&bench);
+    turn_ends(&bench);
+    expect_view(&bench, 1, true);
+    uint64_t timeout_ms = bench.config.request_timeout_ms;
+    const uint64_t waits_ms[] = {timeout_ms, timeout_ms, 2 * timeout_ms};
+    for (uint64_t view = 1; view <= 3; view++) {
+        change(&bench, &changes, 3, view, 0, NULL, 0);
+        change(&bench, &changes, 2, view, 0, NULL, 0);
+        turn_ends(&bench);
+        tick(&bench, bench.now_ms + waits_ms[view - 1] - 1);
+        turn_ends(&bench);
+        expect_view(&bench, view, true);
+        tick(&bench, bench.now_ms + 1);
+        turn_ends(&bench);
+        expect_view(&bench, view + 1, true);
+    }
+    bench_close(&bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(rotation__follows_the_last_seq_of_a_view),     cmocka_unit_test(rotation__stops_the_primary),
+    cmocka_unit_test(rotation__counts_from_what_is_proposed_again), cmocka_unit_test(rotation__is_due_after_a_restart),
+    cmocka_unit_test(rotation__waits_for_the_last_commit),          cmocka_unit_test(rotation__is_no_failed_view),
+};
+TEST_CASES(cases);

@@ -1,0 +1,391 @@
+/*
+ * When one PBFT core wants another primary: bft/view/suspect.c. OSDI'99, sections 4.4 and 4.5.2. Rows P3, P7, P11, P16, V11 and V12 of
+ * the adversary's list.
+ */
+#include "bft/bft_internal.h"
+#include "tests/support/bft_bench.h"
+
+static void work(struct bench *bench, uint64_t since_ms) {
+    host_work(&bench->host, since_ms, bench->now_ms);
+}
+
+/*
+ * Time goes on to `now_ms`, with a turn there. In an installed view one other replica suspects the primary all the while: that alone
+ * moves nobody, so a view that is left shows that this replica's own clock is over.
+ */
+static void pass_to(struct bench *bench, uint64_t now_ms) {
+    if (!status_of(bench).changing)
+        suspect(bench, (bench->config.self + 1) % 4);
+    tick(bench, now_ms);
+    turn_ends(bench);
+}
+
+static void expect_view(struct bench *bench, uint64_t view) {
+    assert_int_equal(status_of(bench).view, view);
+}
+
+static void clock__stands_while_nothing_waits(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    pass_to(&bench, 1000000);
+    expect_view(&bench, 0);
+    work(&bench, 999000);
+    work(&bench, UINT64_MAX); /* served by state transfer, say */
+    pass_to(&bench, 2000000);
+    expect_view(&bench, 0);
+    bench_close(&bench);
+}
+
+static void clock__of_a_mute_primary_is_one_timeout(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    work(&bench, 1000);
+    turn_ends(&bench);
+    assert_true(bench.host.wake_ms <= 2000);
+    pass_to(&bench, 1999);
+    expect_view(&bench, 0);
+    assert_int_equal(bench.host.wake_ms, 2000);
+    pass_to(&bench, 2000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+    bench_open(&bench, 0); /* the primary itself, too: it may be cut off, and the others not */
+    work(&bench, 1000);
+    pass_to(&bench, 2000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
+/* P11, P16: only a delivery is progress. */
+static void clock__is_not_fooled_by_messages(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    work(&bench, 1000);
+    for (bench.now_ms = 1100; bench.now_ms < 2000; bench.now_ms += 100) {
+        uint64_t seq = bench.now_ms / 100 - 10;
+        assert_ok(receive(&bench, 0, make_status(&bench.config, 0, 0, 0, 0)));
+        assert_ok(receive(&bench, 3, make_pre_prepare(&bench.config, 3, 0, 1, "not the primary")));
+        if (seq <= 8) {
+            accept(&bench, seq, "x");
+            vote(&bench, BFT_PREPARE, 3, seq, "x");
+            vote(&bench, BFT_COMMIT, 3, seq, "x");
+        }
+        turn_ends(&bench);
+        expect_view(&bench, 0);
+    }
+    pass_to(&bench, 2000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
+/* Votes of 3 and 0 decide seq at backup 2. */
+static void decide_next(struct bench *bench) {
+    uint64_t seq = bench->host.applied + 1;
+    accept(bench, seq, "x");
+    vote(bench, BFT_PREPARE, 3, seq, "x");
+    vote(bench, BFT_COMMIT, 3, seq, "x");
+    vote(bench, BFT_COMMIT, 0, seq, "x");
+    turn_ends(bench);
+    assert_int_equal(bench->host.applied, seq);
+}
+
+/* P7, P16: deliveries hold off the first clock; work that stays undone for four timeouts has its own. */
+static void clock__of_old_work_is_four_timeouts(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    work(&bench, 1000);
+    for (uint64_t now_ms = 1900; now_ms < 5000; now_ms += 900) {
+        pass_to(&bench, now_ms);
+        expect_view(&bench, 0);
+        decide_next(&bench);
+    }
+    pass_to(&bench, 4999);
+    expect_view(&bench, 0);
+    assert_int_equal(bench.host.wake_ms, 5000);
+    pass_to(&bench, 5000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
+/* Work that is done in time starts both anew. */
+static void clock__starts_anew_with_other_work(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    for (uint64_t now_ms = 1000; now_ms < 20000; now_ms += 900) {
+        bench.now_ms = now_ms;
+        if (bench.host.applied - status_of(&bench).stable_seq == 8)
+            host_attested(&bench.host, bench.host.applied, now_ms);
+        decide_next(&bench);
+        work(&bench, now_ms);
+        pass_to(&bench, now_ms + 899);
+        expect_view(&bench, 0);
+    }
+    bench_close(&bench);
+}
+
+/* Who knows that it is behind waits for state transfer, whoever leads. */
+static void clock__stands_behind_a_certified_point(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    bench_open(&bench, 2);
+    bench_open(&source, 3);
+    source.host.durable_applied = 100;
+    work(&bench, 1000);
+    host_attested(&bench.host, 100, bench.now_ms);
+    pass_to(&bench, 60000);
+    expect_view(&bench, 0);
+    host_sync_from(&bench.host, &source.host, 100, bench.now_ms); /* progress: one timeout from here */
+    work(&bench, bench.now_ms);
+    pass_to(&bench, 60999);
+    expect_view(&bench, 0);
+    pass_to(&bench, 61000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
+/* V12: alone, or with too few, nobody goes further: who comes late finds the others in one view. */
+static void clock__of_a_view_change_starts_with_a_quorum(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    pass_to(&bench, 100000);
+    expect_view(&bench, 1);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    pass_to(&bench, 200000);
+    expect_view(&bench, 1);
+    change(&bench, &changes, 0, 1, 0, NULL, 0);
+    pass_to(&bench, 200999);
+    expect_view(&bench, 1);
+    pass_to(&bench, 201000);
+    expect_view(&bench, 2);
+    bench_close(&bench);
+}
+
+/* Who went further has left this view as well: its message for it may be lost for good. */
+static void clock__counts_those_who_went_further(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    uint64_t now_ms = bench.now_ms;
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    change(&bench, &changes, 0, 6, 0, NULL, 0); /* one: nobody follows it */
+    pass_to(&bench, now_ms + 999);
+    expect_view(&bench, 1);
+    pass_to(&bench, now_ms + 1000);
+    expect_view(&bench, 2);
+    bench_close(&bench);
+}
+
+/* V11: each view that fails doubles the timeout, up to a bound; a delivery makes it short again. */
+static void timeout__doubles_with_each_view_that_fails(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    uint64_t timeout_ms = 1000;
+    uint64_t view = 1;
+    for (; view < 16; view++) { /* what replica 2 leads itself, it may install; the clock of work runs then */
+        change(&bench, &changes, 3, view, 0, NULL, 0);
+        change(&bench, &changes, 0, view, 0, NULL, 0);
+        turn_ends(&bench);
+        work(&bench, bench.now_ms);
+        uint64_t since_ms = bench.now_ms;
+        pass_to(&bench, since_ms + timeout_ms - 1);
+        expect_view(&bench, view);
+        pass_to(&bench, since_ms + timeout_ms);
+        expect_view(&bench, view + 1);
+        timeout_ms = timeout_ms < 1024 * 1000 ? 2 * timeout_ms : timeout_ms;
+    }
+    assert_int_equal(timeout_ms, 1024 * 1000);
+    /* Replica 1 leads view 17. */
+    (void) changes_keep(&changes, 2, sent_message(&bench, BFT_VIEW_CHANGE));
+    change(&bench, &changes, 3, 17, 0, NULL, 0);
+    change(&bench, &changes, 0, 17, 0, NULL, 0);
+    turn_ends(&bench);
+    (void) changes_keep(&changes, 2, sent_message(&bench, BFT_VIEW_CHANGE));
+    changes.of[1] = ord_span_of(NULL, 0);
+    new_view(&bench, &changes, 17, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    expect_view(&bench, 17);
+    assert_ok(receive(&bench, 1, make_pre_prepare(&bench.config, 1, 17, 1, "x")));
+    host_judge(&bench.host, 0, true, bench.now_ms);
+    const struct ord_hash x = digest_of("x");
+    vote_in(&bench, BFT_PREPARE, 3, 17, 1, &x);
+    vote_in(&bench, BFT_COMMIT, 3, 17, 1, &x);
+    vote_in(&bench, BFT_COMMIT, 1, 17, 1, &x);
+    turn_ends(&bench);
+    assert_int_equal(bench.host.applied, 1);
+    work(&bench, bench.now_ms);
+    uint64_t since_ms = bench.now_ms;
+    pass_to(&bench, since_ms + 999);
+    expect_view(&bench, 17);
+    pass_to(&bench, since_ms + 1000);
+    expect_view(&bench, 18);
+    bench_close(&bench);
+}
+
+/* The STATUS that the last turn sent. */
+static struct bft_status told(const struct bench *bench) {
+    struct bft_status status;
+    assert_ok(bft_status_decode(&status, &bench->config, sent_message(bench, BFT_STATUS)));
+    return status;
+}
+
+/* Time goes on, and nobody else suspects; the sends of the turn are there. */
+static void pass_alone_to(struct bench *bench, uint64_t now_ms) {
+    host_sends_clear(&bench->host);
+    tick(bench, now_ms);
+    host_flush(&bench->host, bench->now_ms);
+    host_commit(&bench->host);
+}
+
+/* Who is alone with its suspicion says so, and is as useful to its view as before; a delivery contents it. */
+static void suspicion__alone_is_told_and_the_work_goes_on(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_vote_list list;
+    bench_open(&bench, 2);
+    work(&bench, 1000);
+    pass_alone_to(&bench, 1999);
+    assert_int_equal(sent(&bench, BFT_STATUS, NULL), 0);
+    pass_alone_to(&bench, 2000);
+    assert_int_equal(told(&bench).mood, BFT_SUSPECTS);
+    for (uint64_t now_ms = 2100; now_ms < 20000; now_ms += 100) {
+        pass_alone_to(&bench, now_ms);
+        expect_view(&bench, 0);
+        assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
+        if (sent(&bench, BFT_STATUS, NULL) > 0)
+            assert_int_equal(told(&bench).mood, BFT_SUSPECTS);
+    }
+    assert_false(status_of(&bench).changing);
+    accept(&bench, 1, "a");
+    pass_alone_to(&bench, 20000);
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
+    assert_int_equal(list.view, 0);
+    vote(&bench, BFT_PREPARE, 3, 1, "a");
+    pass_alone_to(&bench, 20001);
+    assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
+    vote(&bench, BFT_COMMIT, 3, 1, "a");
+    vote(&bench, BFT_COMMIT, 0, 1, "a");
+    work(&bench, UINT64_MAX); /* what waited was served */
+    pass_alone_to(&bench, 20002);
+    assert_int_equal(bench.host.applied, 1);
+    pass_alone_to(&bench, 22000);
+    assert_int_equal(told(&bench).mood, BFT_CONTENT);
+    /* And others' suspicion finds it content: one of them is too few again. */
+    suspect(&bench, 3);
+    pass_alone_to(&bench, 22001);
+    expect_view(&bench, 0);
+    bench_close(&bench);
+}
+
+/* A delivery is progress for the first clock also of who suspects already. */
+static void suspicion__of_a_mute_primary_ends_with_a_delivery(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    work(&bench, 1000);
+    pass_alone_to(&bench, 2000);
+    assert_int_equal(told(&bench).mood, BFT_SUSPECTS);
+    decide_next(&bench);
+    suspect(&bench, 3);
+    pass_alone_to(&bench, 2999);
+    expect_view(&bench, 0);
+    pass_alone_to(&bench, 3000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
+/* Of f liars nobody takes anything; and who follows f + 1 goes one view on, wherever the liar says that it is. */
+static void suspicion__of_one_liar_moves_nobody(void **state) {
+    (void) state;
+    for (unsigned lie = 0; lie < 4; lie++) {
+        struct bench bench;
+        bench_open(&bench, 2);
+        for (uint64_t now_ms = 1000; now_ms < 9000; now_ms += 500) {
+            if (lie == 0 || lie == 3)
+                suspect(&bench, 3);
+            if (lie == 1 || lie == 3)
+                assert_ok(receive(&bench, 3, make_mood_status(&bench.config, 3, 77, BFT_SUSPECTS, 0)));
+            if (lie == 2 || lie == 3)
+                assert_ok(receive(&bench, 3, make_view_change(&bench.config, 3, 99, 0, NULL, 0)));
+            pass_alone_to(&bench, now_ms);
+            expect_view(&bench, 0);
+            assert_false(status_of(&bench).changing);
+            assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
+        }
+        suspect(&bench, 1);
+        pass_alone_to(&bench, 9000);
+        expect_view(&bench, 1);
+        bench_close(&bench);
+    }
+}
+
+/* It counts as long as it is said: a replica that is content again counts no more. */
+static void suspicion__may_be_taken_back(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    assert_ok(receive(&bench, 3, make_mood_status(&bench.config, 3, 0, BFT_CONTENT, 0)));
+    suspect(&bench, 1);
+    turn_ends(&bench);
+    expect_view(&bench, 0);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
+/* What was said of an earlier view says nothing of this one. */
+static void suspicion__is_of_one_view(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    assert_ok(receive(&bench, 0, make_mood_status(&bench.config, 0, 0, BFT_SUSPECTS, 0)));
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    expect_view(&bench, 1);
+    suspect(&bench, 0);
+    turn_ends(&bench);
+    expect_view(&bench, 2);
+    bench_close(&bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(clock__stands_while_nothing_waits),
+    cmocka_unit_test(clock__of_a_mute_primary_is_one_timeout),
+    cmocka_unit_test(clock__is_not_fooled_by_messages),
+    cmocka_unit_test(clock__of_old_work_is_four_timeouts),
+    cmocka_unit_test(clock__starts_anew_with_other_work),
+    cmocka_unit_test(clock__stands_behind_a_certified_point),
+    cmocka_unit_test(clock__of_a_view_change_starts_with_a_quorum),
+    cmocka_unit_test(clock__counts_those_who_went_further),
+    cmocka_unit_test(timeout__doubles_with_each_view_that_fails),
+    cmocka_unit_test(suspicion__alone_is_told_and_the_work_goes_on),
+    cmocka_unit_test(suspicion__of_a_mute_primary_ends_with_a_delivery),
+    cmocka_unit_test(suspicion__of_one_liar_moves_nobody),
+    cmocka_unit_test(suspicion__may_be_taken_back),
+    cmocka_unit_test(suspicion__is_of_one_view),
+};
+TEST_CASES(cases);

@@ -1,0 +1,415 @@
+/*
+ * The view change of one PBFT core when things go wrong: messages that get lost, batches that are not at hand, authors that say two
+ * things, a signer that fails, large windows, floods. Rows P8, V3, V8, V10 and T9 of the adversary's list.
+ */
+#include "bft/bft_internal.h"
+#include "tests/support/bft_bench.h"
+
+static enum ord_err flush(struct bench *bench) {
+    struct ord_event event = {.type = ORD_EVENT_FLUSH, .now_ms = bench->now_ms};
+    host_sends_clear(&bench->host);
+    return host_step(&bench->host, &event);
+}
+
+/* With a signer that fails, each step of a view change changes nothing and works later, to the same end. */
+static void signer__that_fails_delays_each_step(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 1);
+    prepare(&bench, 1, "a");
+    host_work(&bench.host, bench.now_ms, bench.now_ms);
+    tick(&bench, bench.now_ms + 1000);
+    suspect(&bench, 3);
+    bench.host.keys.broken = true;
+    for (int i = 0; i < 3; i++) {
+        assert_err(flush(&bench), ORD_ERR_CRYPTO);
+        assert_int_equal(status_of(&bench).view, 0);
+        assert_int_equal(bench.host.leader, 0);
+    }
+    bench.host.keys.broken = false;
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_int_equal(status_of(&bench).view_changes, 1);
+    (void) changes_keep(&changes, 1, sent_message(&bench, BFT_VIEW_CHANGE));
+    change(&bench, &changes, 2, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    bench.host.keys.broken = true;
+    for (int i = 0; i < 3; i++) {
+        assert_err(flush(&bench), ORD_ERR_CRYPTO);
+        assert_true(status_of(&bench).changing);
+    }
+    bench.host.keys.broken = false;
+    turn_ends(&bench);
+    assert_true(status_of(&bench).leading);
+    struct bft_new_view view;
+    assert_ok(bft_new_view_verify(&view, &bench.config, sent_message(&bench, BFT_NEW_VIEW)));
+    assert_int_equal(view.count, 1);
+    bench_close(&bench);
+
+    bench_open(&bench, 2); /* a backup: the votes that follow from the NEW-VIEW */
+    accept(&bench, 1, "a");
+    vote(&bench, BFT_PREPARE, 3, 1, "a");
+    turn_ends(&bench);
+    memset(&changes, 0, sizeof(changes));
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    const struct ord_hash a = digest_of("a");
+    new_view(&bench, &changes, 1, 0, &a, 1);
+    turn_ends(&bench);
+    bench.host.keys.broken = true;
+    assert_err(flush(&bench), ORD_ERR_CRYPTO);
+    bench.host.keys.broken = false;
+    turn_ends(&bench);
+    struct bft_vote_list list;
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
+    assert_int_equal(list.view, 1);
+    bench_close(&bench);
+}
+
+/* Gets the new primary to where it has the view changes of replicas 2 and 3, and perhaps one of 0 with a batch that nobody gives. */
+static void wait_for_batch(struct bench *bench, struct changes *changes, const struct prepared *prepared) {
+    bench_open(bench, 1);
+    time_out(bench, changes);
+    change(bench, changes, 0, 1, 0, prepared, 1);
+    change(bench, changes, 2, 1, 0, NULL, 0);
+    turn_ends(bench);
+    assert_true(status_of(bench).changing);
+}
+
+/* Ticks until something other than STATUS and FETCH happens, at most `ms`. */
+static void pass_time(struct bench *bench, uint64_t ms) {
+    for (uint64_t end_ms = bench->now_ms + ms; bench->now_ms < end_ms && status_of(bench).changing;) {
+        tick(bench, bench->now_ms + 10);
+        turn_ends(bench);
+    }
+}
+
+/* A valid certificate whose batch nobody gives: with a quorum besides it, the new primary does without. */
+static void new_primary__does_without_batches_that_nobody_gives(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("withheld")};
+    wait_for_batch(&bench, &changes, &prepared);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_true(status_of(&bench).changing); /* not at once */
+    pass_time(&bench, 4 * bench.config.retransmit_ms - 50);
+    assert_true(status_of(&bench).changing);
+    pass_time(&bench, 200);
+    assert_true(status_of(&bench).leading);
+    turn_ends(&bench);
+    bench_close(&bench);
+}
+
+/* Without one it has to wait: the batch may be decided. It asks all others in turn, and takes it even late. */
+static void new_primary__never_does_with_less_than_a_quorum(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("late")};
+    wait_for_batch(&bench, &changes, &prepared);
+    ord_replica_set asked = 0;
+    host_work(&bench.host, UINT64_MAX, bench.now_ms);
+    for (int i = 0; i < 90; i++) { /* below its own timeout */
+        tick(&bench, bench.now_ms + 10);
+        turn_ends(&bench);
+        for (size_t s = 0; s < bench.host.send_count; s++)
+            asked |= bench.host.sends[s].data[0] == BFT_FETCH ? bench.host.sends[s].to : 0;
+        assert_int_equal(status_of(&bench).view, 1);
+        assert_true(status_of(&bench).changing);
+    }
+    assert_int_equal(asked, 0xd); /* whose view change wants it, then all */
+    assert_ok(receive(&bench, 0, make_body(&bench.config, 0, 1, 1, "late")));
+    turn_ends(&bench);
+    assert_true(status_of(&bench).leading);
+    struct bft_new_view view;
+    assert_ok(bft_new_view_verify(&view, &bench.config, sent_message(&bench, BFT_NEW_VIEW)));
+    assert_int_equal(view.count, 1);
+    bench_close(&bench);
+}
+
+/* V10: who has the view gives it to whom it missed, once in a while; who is changing gives its own VIEW-CHANGE. */
+static void status_message__of_an_earlier_view_is_answered_with_news(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 1, true, 1u << 2))); /* has ours */
+    assert_int_equal(bench.host.send_count, 0);
+    bench.now_ms += 200;
+    assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 0, false, 0)));
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
+    assert_int_equal(bench.host.sends[0].to, 1u << 3);
+    assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 0, false, 0))); /* too soon */
+    assert_int_equal(bench.host.send_count, 1);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    host_sends_clear(&bench.host);
+    bench.now_ms += 200;
+    assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 1, true, 1u << 3)));
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1); /* its own, and that of 1 */
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 2);
+    for (size_t i = 0; i < bench.host.send_count; i++) {
+        struct ord_verified verified;
+        struct ord_core_config config = test_config(0);
+        assert_int_equal(bench.host.sends[i].to, 1);
+        assert_ok(bft_pbft.authenticate(&verified, &config, 2,
+                                        ord_span_of(bench.host.sends[i].data, bench.host.sends[i].size)));
+    }
+    bench.now_ms += 100;
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 0, false, 0)));
+    assert_int_equal(bench.host.send_count, 0); /* too soon */
+    bench_close(&bench);
+}
+
+/* Batches are given by digest, to one peer at a time, as much as goes into one answer. */
+static void fetch__is_answered_with_what_has_the_digest(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    pre_prepare(&bench, 2, "b");
+    turn_ends(&bench);
+    host_sends_clear(&bench.host);
+    struct bft_vote_list list = {.type = BFT_FETCH, .view = 9, .sender = 3, .count = 3};
+    list.votes[0] = (struct bft_vote) {.seq = 1, .digest = digest_of("other")};
+    list.votes[1] = (struct bft_vote) {.seq = 2, .digest = digest_of("b")};
+    list.votes[2] = (struct bft_vote) {.seq = 100, .digest = digest_of("c")};
+    assert_ok(receive(&bench, 3, make_list(&bench.config, &list)));
+    assert_int_equal(bench.host.send_count, 1);
+    struct bft_body_message body;
+    assert_ok(bft_body_decode(&body, &bench.config, sent_message(&bench, BFT_BODY)));
+    assert_int_equal(body.seq, 2);
+    assert_true(ord_span_equal(body.body, ord_span_of("b", 1)));
+    uint64_t dropped = status_of(&bench).messages_dropped;
+    assert_ok(receive(&bench, 3, make_list(&bench.config, &list))); /* too soon */
+    assert_int_equal(status_of(&bench).messages_dropped, dropped + 1);
+    list.sender = 1;
+    assert_ok(receive(&bench, 1, make_list(&bench.config, &list)));
+    assert_int_equal(bench.host.send_count, 2);
+    bench_close(&bench);
+}
+
+/* A window of two hundred prepared seqs goes through a view change: no bound of a step is passed, and nothing is lost. */
+static void view_change__of_a_whole_window_fits(void **state) {
+    (void) state;
+    struct bench bench;
+    enum { WINDOW = 200 };
+    static struct ord_hash digests[WINDOW];
+    struct ord_span of[4] = {0};
+    bench_open(&bench, 2);
+    bench_close(&bench);
+    bench.config.window = WINDOW;
+    bench.config.checkpoint_interval = 50;
+    bench.config.body_bytes_max = 16384;
+    host_init(&bench.host, &bench.config);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    for (uint64_t seq = 1; seq <= WINDOW; seq++) {
+        accept(&bench, seq, "x");
+        vote(&bench, BFT_PREPARE, 3, seq, "x");
+        digests[seq - 1] = digest_of("x");
+    }
+    turn_ends(&bench);
+    host_work(&bench.host, bench.now_ms, bench.now_ms);
+    tick(&bench, bench.now_ms + 1000);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    struct ord_span sent_bytes = sent_message(&bench, BFT_VIEW_CHANGE);
+    assert_true(sent_bytes.size <= bft_view_change_size_max(&bench.config));
+    uint8_t *own = malloc(sent_bytes.size);
+    assert_non_null(own);
+    memcpy(own, sent_bytes.data, sent_bytes.size);
+    static struct changes changes;
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    of[1] = changes.of[1];
+    of[2] = ord_span_of(own, sent_bytes.size);
+    of[3] = changes.of[3];
+    struct ord_span view = make_new_view(&bench.config, 1, 0, digests, WINDOW, of);
+    assert_true(view.size <= bft_new_view_size_max(&bench.config));
+    assert_ok(receive(&bench, 1, view));
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    turn_ends(&bench);
+    struct bft_vote_list list;
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 4);
+    for (uint64_t seq = WINDOW; seq >= 1; seq--) {
+        vote_in(&bench, BFT_PREPARE, 3, 1, seq, &digests[0]);
+        vote_in(&bench, BFT_COMMIT, 3, 1, seq, &digests[0]);
+        vote_in(&bench, BFT_COMMIT, 1, 1, seq, &digests[0]);
+    }
+    assert_int_equal(bench.host.applied, WINDOW);
+    turn_ends(&bench);
+    host_crash(&bench.host);
+    assert_ok(host_start(&bench.host, bench.now_ms)); /* and all of its records are taken back */
+    assert_int_equal(status_of(&bench).view, 1);
+    free(own);
+    bench_close(&bench);
+}
+
+/* V3, T9: of each replica one VIEW-CHANGE and one NEW-VIEW are kept; what a flood costs is a copy each. */
+static void flood__of_view_messages_takes_no_memory(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    size_t size = bft_pbft.memory_size(&bench.config);
+    for (ord_node_id node = 0; node < 4; node++)
+        (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 1, 0, NULL, 0));
+    for (uint64_t view = 1; view < 400; view += 4) { /* replica 1 leads them all */
+        change(&bench, &changes, 1, view, 0, NULL, 0);
+        new_view(&bench, &changes, view, 0, NULL, 0);
+        turn_ends(&bench);
+        assert_int_equal(bench.host.send_count, 0);
+    }
+    assert_int_equal(status_of(&bench).view, 0);
+    assert_int_equal(bft_pbft.memory_size(&bench.config), size);
+    bench_close(&bench);
+}
+
+/* What a new view makes room for: batches of earlier views that nothing vouches for give way, others do not. */
+static void bodies__that_are_wanted_take_the_room_of_those_that_are_not(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 2, 8);
+    for (uint64_t seq = 1; seq <= 4; seq++) /* all that there is room for, and none is certified */
+        accept(&bench, seq, large.batches[7]);
+    turn_ends(&bench);
+    time_out(&bench, &changes);
+    assert_int_equal(status_of(&bench).body_bytes, 256);
+    change(&bench, &changes, 1, 1, 0, large.prepared, 8);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, large.digests, 8);
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    for (uint64_t seq = 1; seq <= 8; seq++)
+        assert_ok(receive(&bench, 1, make_body(&bench.config, 1, 1, seq, large.batches[seq - 1])));
+    assert_int_equal(status_of(&bench).body_bytes, 512);
+    turn_ends(&bench);
+    struct bft_vote_list list;
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
+    assert_int_equal(list.count, 8);
+    bench_close(&bench);
+}
+
+/* A batch that this replica has a certificate of is never put out, whatever a view change wants: others may need it from here. */
+static void bodies__that_are_certified_stay(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 1, 16);
+    for (uint64_t seq = 13; seq <= 15; seq++)
+        accept(&bench, seq, large.batches[0]);
+    prepare(&bench, 16, large.batches[1]);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 2, 1, 0, large.prepared, 8);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    for (uint64_t seq = 1; seq <= 8; seq++)
+        assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 1, seq, large.batches[seq - 1])));
+    assert_int_equal(status_of(&bench).body_bytes, 512); /* seven of them, and the certified one */
+    host_sends_clear(&bench.host);
+    struct bft_vote_list list = {.type = BFT_FETCH, .sender = 3, .count = 8};
+    for (uint32_t i = 0; i < 7; i++)
+        list.votes[i] = (struct bft_vote) {.seq = i + 1, .digest = large.prepared[i].digest};
+    list.votes[7] = (struct bft_vote) {.seq = 16, .digest = large.prepared[1].digest};
+    assert_ok(receive(&bench, 3, make_list(&bench.config, &list)));
+    assert_int_equal(sent(&bench, BFT_BODY, NULL), 8);
+    bench_close(&bench);
+}
+
+/*
+ * An author that tells one thing to the new primary and another to us, of the same view or a later one, does not keep us from the view
+ * that the others have: what the NEW-VIEW rests on is named by digest.
+ */
+static void view_change__that_its_author_contradicts_may_still_be_rested_on(void **state) {
+    (void) state;
+    static struct changes changes;
+    for (uint64_t other_view = 1; other_view <= 6; other_view += 5) {
+        struct bench bench;
+        bench_open(&bench, 2);
+        time_out(&bench, &changes);
+        change(&bench, &changes, 1, 1, 0, NULL, 0);
+        const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+        change(&bench, &changes, 3, other_view, 0, &prepared, 1); /* to us */
+        turn_ends(&bench);
+        (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0)); /* to the primary */
+        new_view(&bench, &changes, 1, 0, NULL, 0);
+        assert_ok(receive(&bench, 1, make_relay(&bench.config, 1, changes.of[3])));
+        turn_ends(&bench);
+        turn_ends(&bench);
+        assert_false(status_of(&bench).changing);
+        assert_int_equal(status_of(&bench).view, 1);
+        bench_close(&bench);
+    }
+}
+
+/*
+ * What our STATUS shows is what nobody needs to send us: of an author whose VIEW-CHANGE the NEW-VIEW names, the bit is there only
+ * when that one is here. Another one of its, named by nobody, is evidence and not kept.
+ */
+static void status__shows_only_the_view_changes_that_are_named(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_status status;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+    change(&bench, &changes, 3, 1, 0, &prepared, 1);
+    (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
+    (void) changes_keep(&changes, 1, make_view_change(&bench.config, 1, 1, 0, NULL, 0));
+    for (int named = 0; named < 2; named++) {
+        bench.now_ms += bench.config.retransmit_ms;
+        host_sends_clear(&bench.host);
+        tick(&bench, bench.now_ms);
+        assert_ok(bft_status_decode(&status, &bench.config, sent_message(&bench, BFT_STATUS)));
+        assert_int_equal(status.mood, BFT_CHANGING);
+        assert_int_equal(status.changes, named == 0 ? 0xc : 0x4);
+        if (named == 0)
+            new_view(&bench, &changes, 1, 0, NULL, 0);
+        turn_ends(&bench);
+    }
+    const struct prepared other = {.seq = 2, .digest = digest_of("b")};
+    assert_ok(receive(&bench, 3, make_view_change(&bench.config, 3, 1, 0, &other, 1)));
+    assert_int_equal(bench.host.culprits, ord_replica_bit(3));
+    assert_ok(receive(&bench, 0, make_relay(&bench.config, 0, changes.of[3])));
+    bench.now_ms += bench.config.retransmit_ms;
+    host_sends_clear(&bench.host);
+    tick(&bench, bench.now_ms);
+    assert_ok(bft_status_decode(&status, &bench.config, sent_message(&bench, BFT_STATUS)));
+    assert_int_equal(status.changes, 0xc);
+    assert_ok(receive(&bench, 1, changes.of[1]));
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    assert_int_equal(status_of(&bench).view, 1);
+    bench_close(&bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(signer__that_fails_delays_each_step),
+    cmocka_unit_test(new_primary__does_without_batches_that_nobody_gives),
+    cmocka_unit_test(new_primary__never_does_with_less_than_a_quorum),
+    cmocka_unit_test(status_message__of_an_earlier_view_is_answered_with_news),
+    cmocka_unit_test(fetch__is_answered_with_what_has_the_digest),
+    cmocka_unit_test(view_change__of_a_whole_window_fits),
+    cmocka_unit_test(flood__of_view_messages_takes_no_memory),
+    cmocka_unit_test(view_change__that_its_author_contradicts_may_still_be_rested_on),
+    cmocka_unit_test(status__shows_only_the_view_changes_that_are_named),
+    cmocka_unit_test(bodies__that_are_wanted_take_the_room_of_those_that_are_not),
+    cmocka_unit_test(bodies__that_are_certified_stay),
+};
+TEST_CASES(cases);

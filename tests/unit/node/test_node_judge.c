@@ -1,0 +1,58 @@
+/*
+ * Judging where memory runs out: no verdict. Linked so that calloc is ours (--wrap).
+ */
+#include "tests/support/node_support.h"
+
+#include <stdlib.h>
+
+#include "tests/support/test_main.h"
+
+static _Thread_local int fail_in; /* this thread's so-many-th calloc from now fails; 0: none */
+
+void *__real_calloc(size_t count, size_t size); /* NOLINT: the linker's names */
+void *__wrap_calloc(size_t count, size_t size); /* NOLINT */
+
+void *__wrap_calloc(size_t count, size_t size) { /* NOLINT */
+    if (fail_in > 0 && --fail_in == 0)
+        return NULL;
+    return __real_calloc(count, size);
+}
+
+/* The so-many-th allocation of judging a good batch fails. */
+static void judge_without(int allocation) {
+    static struct node_world world;
+    node_world_open(&world);
+    struct ord_span registration = node_world_envelope(&world, 0, 0);
+    struct ord_span envelope = node_world_envelope(&world, 1, 10);
+    node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
+    struct ord_span batch = node_world_batch(&envelope, 1, 0);
+    struct ord_hash digest = {{0}};
+    fail_in = allocation;
+    judge_begin(world.replica, 0, 2, &digest, batch);
+    fail_in = 0;
+    assert_true(world.replica->fatal);
+    assert_err(world.replica->fatal_err, ORD_ERR_NO_MEMORY);
+    for (const struct judgement *judgement = world.replica->judgements; judgement != NULL; judgement = judgement->next)
+        assert_false(judgement->bad || judgement->done);
+    assert_int_equal(count_get(&world.replica->counters.batches_refused), 0);
+    node_world_close(&world);
+    free((void *) (uintptr_t) registration.data);
+    free((void *) (uintptr_t) envelope.data);
+    free((void *) (uintptr_t) batch.data);
+}
+
+static void judge__without_memory_to_begin_the_replica_stops(void **state) {
+    (void) state;
+    judge_without(1);
+}
+
+static void judge__without_memory_for_a_check_the_replica_stops(void **state) {
+    (void) state;
+    judge_without(2);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(judge__without_memory_to_begin_the_replica_stops),
+    cmocka_unit_test(judge__without_memory_for_a_check_the_replica_stops),
+};
+TEST_CASES(cases);

@@ -1,0 +1,235 @@
+/*
+ * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its status that it is
+ * silent and until when, and a restart does not make it speak.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/bft_internal.h"
+#include "node/records.h"
+#include "tests/support/node_support.h"
+#include "tests/support/test_main.h"
+
+static Ordain__V1__Response *status_of(struct node_world *world) {
+    Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
+    Ordain__V1__StatusRequest status = ORDAIN__V1__STATUS_REQUEST__INIT;
+    request.kind_case = ORDAIN__V1__REQUEST__KIND_STATUS;
+    request.status = &status;
+    return node_world_ask(world, &request);
+}
+
+static void expect_status(struct node_world *world, bool asking, bool silent, uint64_t until_seq) {
+    Ordain__V1__Response *response = status_of(world);
+    assert_int_equal(response->replica->asking, asking);
+    assert_int_equal(response->replica->silent, silent);
+    assert_int_equal(response->replica->silent_until_seq, until_seq);
+    ordain__v1__response__free_unpacked(response, NULL);
+}
+
+/* Gives back a PREPARE of our replica that it does not hold: with its own key, which the test has. */
+static void give_back(struct node_world *world, ord_node_id from, uint64_t seq) {
+    const struct ord_core_config *config = &world->replica->core_config;
+    struct bft_statement statement = {.type = BFT_PREPARE, .seq = seq, .sender = world->self};
+    struct ord_hash hash;
+    struct ord_signature signature;
+    uint8_t word[BFT_SIGNED_VOTE_SIZE_MAX];
+    uint8_t bytes[1024];
+    bft_statement_hash(&hash, config, &statement);
+    assert_ok(crypto_sign(&signature, &world->keys[world->self], &hash));
+    const struct bft_proof proof = bft_proof_alone(&signature);
+    const struct bft_recall recall = {.sender = from,
+                                      .nonce = world->replica->core->silence.nonce,
+                                      .reach_seq = seq,
+                                      .statement =
+                                          ord_span_of(word, bft_signed_encode(word, config, &statement, &proof))};
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    bft_recall_encode(&writer, config, 0, &recall);
+    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+    node_world_until_idle(world, from);
+}
+
+static size_t words_queued(struct node_world *world, enum bft_type type) {
+    struct ord_span last;
+    size_t count = node_world_queued(world, &last, world->primary, LINK_CORE);
+    return count > 0 && last.data[0] == type ? count : 0;
+}
+
+static void silence__is_told_and_outlives_a_restart(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    node_world_write(&world);
+    world.asks = true;
+    node_world_start(&world);
+    expect_status(&world, true, false, 0);
+    uint64_t first_nonce = world.replica->core->silence.nonce;
+    give_back(&world, node_world_other(&world, 0), 3);
+    expect_status(&world, true, true, 3);
+    node_world_recall(&world, node_world_other(&world, 1), 5);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, true, 5);
+
+    /* It does not vote. */
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct ord_span batch = node_world_batch(&registration, 1, 0);
+    node_world_forget_queued(&world);
+    node_world_pre_prepare(&world, 1, batch);
+    node_world_until_idle(&world, world.primary);
+    node_world_turn(&world, 0);
+    assert_int_equal(words_queued(&world, BFT_PREPARE), 0);
+    free((void *) (uintptr_t) batch.data);
+    free((void *) (uintptr_t) registration.data);
+
+    node_world_stop(&world);
+    node_world_start(&world);
+    assert_int_not_equal(world.replica->core->silence.nonce,
+                         first_nonce); /* answers to its earlier life do not count */
+    expect_status(&world, true, true, 5);
+    node_world_recall(&world, node_world_other(&world, 0), 0);
+    node_world_recall(&world, node_world_other(&world, 1), 0);
+    node_world_until_idle(&world, node_world_other(&world, 0));
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, true, 5);
+    node_world_close(&world);
+}
+
+static void silence__is_not_that_of_an_intact_replica(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
+    free((void *) (uintptr_t) registration.data);
+    node_world_stop(&world);
+    world.asks = true;
+    node_world_start(&world);
+    expect_status(&world, true, false, 0);
+    give_back(&world, node_world_other(&world, 0), 1); /* it holds its word about seq 1 */
+    node_world_recall(&world, node_world_other(&world, 1), 9);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, false, 0);
+    node_world_close(&world);
+}
+
+static bool has_pooled(struct node_world *world) {
+    return world->replica->pool.passed.count + world->replica->pool.ready.count > 0;
+}
+
+/* A primary that is silent proposes nothing: who asks it is heard by all others, whose clocks run then (row P7). */
+static void silence__of_a_primary_is_no_grave_for_requests(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.leads = true;
+    node_world_write(&world);
+    world.asks = true;
+    node_world_start(&world);
+    give_back(&world, node_world_other(&world, 0), 3);
+    node_world_recall(&world, node_world_other(&world, 1), 3);
+    node_world_until_idle(&world, node_world_other(&world, 1));
+    expect_status(&world, false, true, 3);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct ord_span batch = node_world_batch(&registration, 1, 0);
+    node_world_forget_queued(&world);
+    node_world_send(&world, node_world_other(&world, 2), LINK_FORWARD, batch);
+    node_world_until(&world, has_pooled, "the envelope is in the pool");
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct ord_span last;
+        assert_int_equal(node_world_queued(&world, &last, node_world_other(&world, i), LINK_FORWARD), 1);
+        assert_true(ord_span_equal(last, batch));
+    }
+    free((void *) (uintptr_t) batch.data);
+    free((void *) (uintptr_t) registration.data);
+    node_world_close(&world);
+}
+
+/* Whoever has no leader for long, for whatever reason: its clients are heard by the others, who may have one. */
+static void leaderless__replica_keeps_no_request_to_itself(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_plan(&world, CHANNEL_PBFT, 4);
+    world.leads = true;
+    world.plan.config.request_timeout_ms = 3600000; /* the test says when it is over */
+    node_world_write(&world);
+    world.asks = true; /* so nobody leads yet */
+    node_world_start(&world);
+    assert_int_equal(world.replica->leader, ORD_NO_NODE);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    const struct ord_span batch = node_world_batch(&registration, 1, 0);
+    node_world_send(&world, node_world_other(&world, 2), LINK_FORWARD, batch);
+    node_world_until(&world, has_pooled, "the envelope is in the pool");
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), LINK_FORWARD), 0);
+    world.replica->leader_since_ms -= 3600000;
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), LINK_FORWARD), 1);
+    free((void *) (uintptr_t) batch.data);
+    free((void *) (uintptr_t) registration.data);
+    node_world_close(&world);
+}
+
+/* Another replica, on the data folder of ours, which is stopped. */
+static void expect_refused(const struct node_world *world, ord_node_id other) {
+    char path[192];
+    char why[INIT_WHY_MAX] = "";
+    char said[64];
+    struct node_config config;
+    struct replica *replica = NULL;
+    snprintf(path, sizeof(path), "%s/replica%u/node.cfg", world->directory, other);
+    assert_ok(node_config_load(&config, path, why, sizeof(why)));
+    memcpy(config.data_dir, world->config.data_dir, sizeof(config.data_dir));
+    config.log_level = NODE_LOG_ERROR;
+    assert_err(replica_create(&replica, &config, why, sizeof(why)), ORD_ERR_MISMATCH);
+    snprintf(said, sizeof(said), "is that of replica %u, and this is replica %u", world->self, other);
+    assert_non_null(strstr(why, said));
+    assert_non_null(strstr(why, config.data_dir));
+}
+
+/* It would find a word for every seq that it is asked about, and contradict what it said itself. */
+static void silence__is_no_matter_of_a_disk_of_another(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const struct ord_span registration = node_world_envelope(&world, 0, 0);
+    node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
+    free((void *) (uintptr_t) registration.data);
+    node_world_stop(&world);
+    for (uint32_t i = 0; i < 3; i++)
+        expect_refused(&world, node_world_other(&world, i));
+    node_world_start(&world);
+    node_world_close(&world);
+}
+
+/* Its own start on a folder of a version that kept no owner makes it the owner. */
+static void silence__disk_without_an_owner_gets_one(void **state) {
+    (void) state;
+    static struct node_world world;
+    struct ledger *ledger;
+    struct ledger_options options;
+    node_world_open(&world);
+    node_world_stop(&world);
+    ledger_options_defaults(&options);
+    assert_ok(ledger_open(&ledger, world.config.data_dir, &options));
+    assert_ok(ledger_put_meta(ledger, RECORD_REPLICA, ord_span_of(NULL, 0)));
+    assert_ok(ledger_commit(ledger));
+    ledger_close(ledger);
+    node_world_start(&world);
+    node_world_stop(&world);
+    expect_refused(&world, node_world_other(&world, 0));
+    node_world_start(&world);
+    node_world_close(&world);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(leaderless__replica_keeps_no_request_to_itself),
+    cmocka_unit_test(silence__is_told_and_outlives_a_restart),
+    cmocka_unit_test(silence__is_not_that_of_an_intact_replica),
+    cmocka_unit_test(silence__of_a_primary_is_no_grave_for_requests),
+    cmocka_unit_test(silence__is_no_matter_of_a_disk_of_another),
+    cmocka_unit_test(silence__disk_without_an_owner_gets_one),
+};
+TEST_CASES(cases);
