@@ -26,6 +26,12 @@ struct ord_span {
     size_t size;
 };
 
+/* Owned bytes, malloc'ed: whoever gets them frees `data`. */
+struct ord_bytes {
+    uint8_t *data;
+    size_t size;
+};
+
 struct ord_hash {
     uint8_t bytes[ORD_HASH_SIZE];
 };
