@@ -5,7 +5,7 @@
 #define ORDAIN_NODE_ANSWER_H
 
 #include "channel/receipt.h"
-#include "node/replica_internal.h"
+#include "node/node_internal.h"
 
 enum {
     ANSWER_BYTES_MAX = 8 << 20,   /* of blocks or receipts in one answer, but always one */
@@ -45,7 +45,7 @@ void answer_failed(struct api_request *request, enum ord_err err);
 
 /* answer_receipts.c: each answers the request, and frees it. */
 void answer_receipt(struct service *service, struct api_request *request);
-/* The loop decided; receipts of duplicates are added here. */
+/* The replica decided; receipts of what was ordered before are added here. */
 void answer_submission(struct service *service, struct api_request *request);
 void answer_wait(struct service *service, struct api_request *request);
 /* Each sequence once, in rising order. */

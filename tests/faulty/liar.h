@@ -102,7 +102,7 @@ struct ord_core {
 };
 
 /* One liar a process. `options` must outlive it. */
-void liar_seam(struct replica_seam *out, const struct liar_options *options);
+void liar_seam(struct node_seam *out, const struct liar_options *options);
 
 /* ---- for its files ---- */
 

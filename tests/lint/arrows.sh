@@ -14,10 +14,11 @@ declare -A knows=(
     [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
-    [sim]="core crypto solo bft channel"
+    [replica]="core crypto solo bft channel evidence"
+    [sim]="core crypto solo bft channel evidence replica"
     [client]="core crypto bft channel evidence net proto"
-    [node]="core crypto solo bft channel evidence ledger net proto"
-    [cli]="core crypto solo bft channel evidence ledger net proto client node"
+    [node]="core crypto channel ledger net proto replica"
+    [cli]="core crypto solo bft channel evidence replica ledger net proto client node"
 )
 # Library headers, and the only folders that include them.
 declare -A owners=(
