@@ -11,14 +11,15 @@
 #include "core/quorum.h"
 
 static bool config_valid(const struct ord_core_config *config) {
+    const struct bft_options *options = bft_options_of(config);
     return config->replica_count >= 4 && config->replica_count <= ORD_REPLICA_MAX &&
            config->self < config->replica_count && config->window >= 2 && config->window <= BFT_WINDOW_MAX &&
            config->checkpoint_interval >= 1 && config->checkpoint_interval <= config->window / 2 &&
            config->batch_bytes_max >= 1 && config->batch_bytes_max <= UINT32_MAX / 4 &&
            config->body_bytes_max >= 4 * (uint64_t) config->batch_bytes_max && config->body_bytes_max <= SIZE_MAX / 4 &&
-           config->retransmit_ms >= 1 && config->request_timeout_ms >= 1 && config->crypto != NULL &&
-           config->checkpoints.verify != NULL && config->checkpoints.size_max >= 1 &&
-           config->checkpoints.size_max <= UINT32_MAX / 4;
+           config->retransmit_ms >= 1 && config->crypto != NULL && options != NULL &&
+           options->request_timeout_ms >= 1 && options->checkpoints.verify != NULL &&
+           options->checkpoints.size_max >= 1 && options->checkpoints.size_max <= UINT32_MAX / 4;
 }
 
 /* Hands out parts of one block of memory; without a base it only measures. */
@@ -60,11 +61,12 @@ static void lay_out_views(struct layout *layout, struct ord_core *core, const st
         kept[i] = take(layout, count, sizeof(*kept[i]));
         bytes[i] = take(layout, count, i < 3 ? change_size : view_size);
     }
+    size_t checkpoint_size = bft_options_of(config)->checkpoints.size_max;
     uint8_t *spare_change = take(layout, 1, change_size);
     uint8_t *spare_view = take(layout, 1, view_size);
     uint8_t *installed = take(layout, 1, view_size);
     struct bft_choice *choices = take(layout, config->window, sizeof(*choices));
-    uint8_t *checkpoints = take(layout, 3, config->checkpoints.size_max);
+    uint8_t *checkpoints = take(layout, 3, checkpoint_size);
     if (core == NULL)
         return;
     for (size_t node = 0; node < count; node++) {
@@ -82,8 +84,8 @@ static void lay_out_views(struct layout *layout, struct ord_core *core, const st
     core->installed = kept_of(installed);
     core->choices = choices;
     core->stable.bytes = checkpoints;
-    core->target.bytes = checkpoints + config->checkpoints.size_max;
-    core->attested.bytes = checkpoints + 2 * config->checkpoints.size_max;
+    core->target.bytes = checkpoints + checkpoint_size;
+    core->attested.bytes = checkpoints + 2 * checkpoint_size;
 }
 
 static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core_config *config) {
@@ -146,6 +148,7 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     (void) lay_out(out, memory, config);
     struct ord_core *core = *out;
     core->config = *config;
+    core->options = bft_options_of(config);
     core->signer = *signer;
     core->quorum = ord_bft_quorum(config->replica_count);
     core->weak_quorum = ord_bft_weak_quorum(config->replica_count);

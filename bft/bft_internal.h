@@ -143,6 +143,7 @@ struct bft_choice {
 
 struct ord_core {
     struct ord_core_config config;
+    const struct bft_options *options; /* those of `config` */
     struct ord_signer signer;
     uint32_t quorum;
     uint32_t weak_quorum;

@@ -35,15 +35,17 @@ struct ord_core_config {
     uint32_t replica_count; /* 1 .. ORD_REPLICA_MAX */
     uint64_t epoch;
     struct ord_hash genesis_hash;
-    uint32_t window;               /* L: instances in flight, (stable, stable + L] */
-    uint32_t checkpoint_interval;  /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
-    uint32_t batch_bytes_max;      /* a batch's bytes, at most */
-    uint64_t body_bytes_max;       /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
-    uint32_t retransmit_ms;        /* ask for what is missing when nothing moved for so long */
-    uint32_t decisions_per_leader; /* pbft: a view ends after so many seqs; 0: it does not */
-    uint32_t request_timeout_ms;   /* work that waits longer makes a backup suspect the primary */
-    struct ord_checkpoint_ops checkpoints; /* pbft only */
+    uint32_t window;              /* L: instances in flight, (stable, stable + L] */
+    uint32_t checkpoint_interval; /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
+    uint32_t batch_bytes_max;     /* a batch's bytes, at most */
+    uint64_t body_bytes_max;      /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
+    uint32_t retransmit_ms;       /* ask for what is missing when nothing moved for so long */
     const struct ord_crypto_ops *crypto;
+    /*
+     * The protocol's own options; for pbft a struct bft_options (bft/bft.h). NULL where the protocol has none. Must outlive
+     * the core and every call of `authenticate`.
+     */
+    const void *options;
 };
 
 /* A record that the core asked to keep. Keys sort as (table, key). Tables are the protocol's own numbering from 1. */
@@ -208,7 +210,7 @@ struct ord_protocol {
     const char *name; /* "pbft", "raft", "solo" */
     /* All memory the core will ever use, for this config. 0: the config is not valid for this protocol. */
     size_t (*memory_size)(const struct ord_core_config *config);
-    /* Builds a core in the caller's memory (max_align_t aligned). The config is copied; `crypto` must outlive the core. */
+    /* Builds a core in the caller's memory (max_align_t aligned). The config is copied; `crypto` and `options` must outlive the core. */
     enum ord_err (*init)(struct ord_core **out, void *memory, size_t memory_size, const struct ord_core_config *config,
                          const struct ord_signer *signer, uint64_t seed); /* `seed`: another at each start */
     /*

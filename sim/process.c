@@ -455,7 +455,11 @@ void sim_process_start(struct sim_replica *replica) {
     channel_core_config(&process->core_config, world->config, &world->genesis_hash, replica->id, &world->crypto.ops);
     process->checkpoints = (struct channel_checkpoints) {
         .config = world->config, .genesis_hash = &world->genesis_hash, .crypto = &world->crypto.ops};
-    channel_checkpoint_ops(&process->core_config.checkpoints, &process->checkpoints);
+    process->bft_options = (struct bft_options) {.decisions_per_leader = world->config->decisions_per_leader,
+                                                 .request_timeout_ms = world->config->request_timeout_ms};
+    channel_checkpoint_ops(&process->bft_options.checkpoints, &process->checkpoints);
+    if (world->config->consensus == CHANNEL_PBFT)
+        process->core_config.options = &process->bft_options;
     size_t core_size = process->protocol->memory_size(&process->core_config);
     size_t channel_size = channel_memory_size(world->config);
     ORD_ASSERT(core_size > 0);

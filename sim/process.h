@@ -11,6 +11,7 @@
 #ifndef ORDAIN_SIM_PROCESS_H
 #define ORDAIN_SIM_PROCESS_H
 
+#include "bft/bft.h"
 #include "channel/attestation.h"
 #include "channel/checkpoint.h"
 #include "channel/state.h"
@@ -102,6 +103,7 @@ struct sim_process {
     const struct ord_protocol *protocol;
     struct ord_core_config core_config;
     struct channel_checkpoints checkpoints;
+    struct bft_options bft_options;
     struct ord_core *core;
     void *core_memory;
     void *channel_memory;

@@ -25,7 +25,7 @@ void bft_suspect(struct ord_core *core, uint64_t view) {
 
 static uint64_t timeout_ms(const struct ord_core *core) {
     uint32_t doublings = core->failed_views > 0 ? core->failed_views - 1 : 0;
-    return (uint64_t) core->config.request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
+    return (uint64_t) core->options->request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
 /* When the clocks that run are over. */

@@ -9,8 +9,8 @@
 #ifndef ORDAIN_BFT_MESSAGE_H
 #define ORDAIN_BFT_MESSAGE_H
 
+#include "bft/bft.h"
 #include "core/codec.h"
-#include "core/protocol.h"
 
 /* Also the `type` of signed statements. Numbers are wire format: never reuse one. */
 enum bft_type {

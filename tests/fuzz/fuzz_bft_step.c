@@ -335,9 +335,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input input = {.data = data, .size = size, .now_ms = 1000};
     uint32_t first = next(&input);
     struct ord_core_config config = test_config(first % 4);
-    config.decisions_per_leader = first / 4 % 8; /* 0: views do not end by themselves */
+    struct bft_options options = test_options;
+    options.decisions_per_leader = first / 4 % 8; /* 0: views do not end by themselves */
     config.crypto = &quick_crypto;
-    config.checkpoints = stand_in_checkpoints(&quick_crypto);
+    options.checkpoints = stand_in_checkpoints(&quick_crypto);
+    config.options = &options;
     config.body_bytes_max = 256;
     host_init(&host, &config);
     host.forgets = true; /* all others have our key, as it seems */

@@ -46,7 +46,8 @@ struct flying {
 
 struct world {
     struct host hosts[REPLICA_MAX];
-    uint32_t count; /* 0: no cluster yet */
+    struct bft_options options; /* of all of them */
+    uint32_t count;             /* 0: no cluster yet */
     uint64_t now_ms;
     struct flying flying[FLYING_MAX];
     size_t flying_count;
@@ -124,7 +125,9 @@ static void run_cluster(const struct command *command) {
     config.window = (uint32_t) number_option(command, "window", 8);
     config.checkpoint_interval = (uint32_t) number_option(command, "interval", 4);
     config.retransmit_ms = (uint32_t) number_option(command, "retransmit", 100);
-    config.request_timeout_ms = (uint32_t) number_option(command, "timeout", 1000);
+    world.options = test_options;
+    world.options.request_timeout_ms = (uint32_t) number_option(command, "timeout", 1000);
+    config.options = &world.options;
     config.batch_bytes_max = (uint32_t) number_option(command, "batch", 64);
     config.body_bytes_max = number_option(command, "bodies", 1024);
     if (config.replica_count > REPLICA_MAX || bft_pbft.memory_size(&config) == 0)

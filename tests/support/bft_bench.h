@@ -166,7 +166,7 @@ static inline void suspect(struct bench *bench, ord_node_id from) {
 static inline void time_out(struct bench *bench, struct changes *changes) {
     uint64_t view = status_of(bench).view;
     host_work(&bench->host, bench->now_ms, bench->now_ms);
-    tick(bench, bench->now_ms + bench->config.request_timeout_ms);
+    tick(bench, bench->now_ms + test_options.request_timeout_ms);
     suspect(bench, (bench->config.self + 1) % 4);
     turn_ends(bench);
     assert_int_equal(status_of(bench).view, view + 1);

@@ -168,7 +168,7 @@ static void evidence(struct host *host, const struct ord_effect *effect) {
 }
 
 static void sync_wanted(struct host *host, const struct ord_effect *effect) {
-    const struct ord_checkpoint_ops *checkpoints = &host->config.checkpoints;
+    const struct ord_checkpoint_ops *checkpoints = &bft_options_of(&host->config)->checkpoints;
     uint64_t seq;
     ORD_ASSERT(checkpoints->verify(checkpoints->context, &seq, effect->sync.certificate) == ORD_OK);
     ORD_ASSERT(seq == effect->sync.seq);

@@ -31,6 +31,7 @@ struct net {
     uint64_t state;
     uint64_t now_ms;
     struct ord_crypto_ops crypto;
+    struct bft_options options;
     uint32_t count;
     struct host hosts[REPLICA_MAX];
     uint64_t down_until_ms[REPLICA_MAX];

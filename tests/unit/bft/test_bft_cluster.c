@@ -172,8 +172,9 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     config.retransmit_ms = (uint32_t) (10 + below(net, 40));
     config.checkpoint_interval = (uint32_t) (1 + below(net, config.window / 2));
     config.body_bytes_max = config.batch_bytes_max * (4 + below(net, 40));
-    config.request_timeout_ms = (uint32_t) (60 + below(net, 200));
-    config.checkpoints = stand_in_checkpoints(&net->crypto);
+    net->options = (struct bft_options) {.request_timeout_ms = (uint32_t) (60 + below(net, 200)),
+                                         .checkpoints = stand_in_checkpoints(&net->crypto)};
+    config.options = &net->options;
     const struct ord_span nothing = ord_span_of(NULL, 0);
     net->crypto.hash(&net->null_batch, &nothing, 1);
     ord_store_u64(config.genesis_hash.bytes, seed * 77);
@@ -183,7 +184,7 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     else if (liar != NOBODY)
         net->liars = ord_replica_bit(primary);
     if (liar == TWO_TONGUES)
-        config.request_timeout_ms = 3600000; /* no clock replaces it */
+        net->options.request_timeout_ms = 3600000; /* no clock replaces it */
     for (ord_node_id node = 0; node < net->count; node++) {
         config.self = node;
         host_init(&net->hosts[node], &config);
