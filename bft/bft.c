@@ -1,5 +1,20 @@
 /*
  * The seam of PBFT: memory, dispatch of events, status. All memory is laid out once, from the config.
+ *
+ * Why a replica may count its own PREPARE or COMMIT in the turn that makes it, and go on before that turn is durable. The count
+ * changes this replica's memory at once, and nobody else can see that. Whatever leaves the replica on the strength of the
+ * count is a PREPARE, a COMMIT, a VIEW-CHANGE, a NEW-VIEW, a STATUS or a RECALL, and each of these is sent with `after_persist`; or it is
+ * an attestation or a receipt, which the node gives out once the block that it rests on is durable. All of these come from the
+ * same turn or a later one, and turns become durable in their order: when the first of them leaves, the vote, its
+ * PRE-PREPARE and its certificate are on disk. If the replica dies before, the count is lost with its memory, and nobody has
+ * relied on it.
+ *
+ * STATUS is not signed and must wait all the same. It says which view the replica has left for good, and others count it
+ * among those who left; it says which batches the replica holds, and others do not send those again. A replica that
+ * died before its disk bears that out would have given a promise that it does not keep.
+ *
+ * Three kinds of message go without `after_persist`: FETCH asks for a batch, WITNESS and EVIDENCE pass on what somebody else
+ * has signed. None of them tells of anything that this replica did.
  */
 #include "bft/bft.h"
 

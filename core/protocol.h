@@ -3,10 +3,13 @@
  * in order. The same config, seed and events give the same effects, byte for byte.
  *
  * Caveats first:
- * - A *turn* is what the node does between two commits: any number of steps, last a FLUSH, then one durable commit of all
- *   PERSIST and FORGET effects together with what the DELIVERs made of the ledger, then the SENDs. Effects of one turn
- *   become durable together or not at all; hence a core may count its own vote within the turn that makes it.
- * - A SEND with `after_persist` waits for that commit. One without may go at once (a Raft leader's entries).
+ * - A *turn* is any number of steps, the last of them a FLUSH. Turns are numbered from 1. What a turn asks to persist and to
+ *   forget, and what its DELIVERs make of the ledger, becomes durable together or not at all. Turns become durable in their
+ *   order; several may become durable at once.
+ * - A SEND with `after_persist` leaves when its turn is durable. A SEND without depends on nothing that its turn persists, and
+ *   may leave at once.
+ * - Steps of later turns may be taken while the commit of an earlier turn is still under way; PERSISTED tells how far it is. A
+ *   core that counts its own vote before the turn that made it is PERSISTED must itself argue why that is safe.
  * - Effects, and every span in them, belong to the core until its next step, unless the effect says otherwise.
  * - A step that fails changes nothing.
  * - A core never asserts on what came from outside.
@@ -73,7 +76,7 @@ enum ord_event_type {
     ORD_EVENT_PROPOSE,   /* this replica leads and has a batch */
     ORD_EVENT_JUDGED,    /* answer to a JUDGE effect */
     ORD_EVENT_FLUSH,     /* the turn ends: sign and send what gathered */
-    ORD_EVENT_PERSISTED, /* the turn's commit is durable */
+    ORD_EVENT_PERSISTED, /* turns became durable */
     ORD_EVENT_APPLIED,   /* a delivered batch was executed */
     ORD_EVENT_ATTESTED,  /* a certificate of 2f + 1 (Raft: a majority of) matching attestations exists */
     ORD_EVENT_SYNCED,    /* state transfer brought the channel to this seq */
@@ -83,6 +86,7 @@ enum ord_event_type {
 struct ord_event {
     enum ord_event_type type;
     uint64_t now_ms; /* monotonic clock of this process, any origin */
+    uint64_t turn;   /* the turn that this step belongs to: 1, 2, ...; never falls */
     union {
         struct {
             const struct ord_record *records; /* sorted by (table, key); all that PERSIST kept and FORGET left */
@@ -100,6 +104,10 @@ struct ord_event {
             bool admissible;
         } judged;
         struct {
+            /* Everything that the steps of this turn and of earlier ones asked to persist is durable. Below the event's own turn. */
+            uint64_t turn;
+        } persisted;
+        struct {
             uint64_t seq;
             uint32_t envelopes;   /* that were executed since the last APPLIED, and not dropped */
             uint32_t waits;       /* of them those that stood in this replica's pool: */
@@ -109,7 +117,13 @@ struct ord_event {
         struct {
             uint64_t seq;
             struct ord_span certificate; /* proves seq; copied */
-        } attested, synced;
+        } attested;
+        struct {
+            uint64_t seq;
+            struct ord_span certificate; /* proves seq; copied */
+            /* View or term of the entry at seq, where the attested state of the protocol has one; else 0. */
+            uint64_t view;
+        } synced;
         struct {
             /* On the event's clock: since when the oldest request that was admitted here, and is not executed, waits; or
              * since when the open block is overdue, if that is earlier. UINT64_MAX: nothing waits. */

@@ -185,7 +185,9 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
 void replica_step(struct replica *replica, const struct ord_event *event) {
     struct ord_effects effects = {0};
     uint64_t before = channel_applied_seq(replica->channel);
-    enum ord_err err = replica->protocol->step(replica->core, &effects, event);
+    struct ord_event numbered = *event;
+    numbered.turn = replica->turn;
+    enum ord_err err = replica->protocol->step(replica->core, &effects, &numbered);
     if (err != ORD_OK) {
         if (event->type == ORD_EVENT_MESSAGE)
             count_add(&replica->counters.messages_refused, 1);

@@ -202,6 +202,7 @@ static enum ord_err make_core(struct replica *replica) {
     if (config->consensus == CHANNEL_PBFT)
         replica->core_config.options = &replica->bft_options;
     replica->work_since_ms = UINT64_MAX;
+    replica->turn = 1;
     size_t size = replica->protocol->memory_size(&replica->core_config);
     if (size == 0)
         return ORD_ERR_INVALID;

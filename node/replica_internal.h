@@ -325,6 +325,7 @@ struct replica {
 
     const struct ord_protocol *protocol;
     struct ord_core_config core_config;
+    uint64_t turn; /* that the next step belongs to */
     struct ord_core *core;
     void *core_memory;
     void *channel_memory;

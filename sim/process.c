@@ -130,7 +130,9 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
 static enum ord_err step(struct sim_process *process, const struct ord_event *event) {
     struct ord_effects effects = {0};
     uint64_t before = channel_applied_seq(process->channel);
-    enum ord_err err = process->protocol->step(process->core, &effects, event);
+    struct ord_event numbered = *event;
+    numbered.turn = process->turn;
+    enum ord_err err = process->protocol->step(process->core, &effects, &numbered);
     if (err != ORD_OK)
         return err;
     for (size_t i = 0; i < effects.count && !process->ended; i++)
@@ -348,6 +350,7 @@ static void turn(struct sim_process *process) {
     tell_work(process);
     struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = process->now_ms};
     sim_process_step(process, &flush);
+    process->turn++;
     sim_judge_drain(process);
     if (process->ended)
         return;
@@ -393,7 +396,8 @@ static void committed(struct sim_process *process) {
         return;
     }
     process->now_ms = sim_clock_ms(replica);
-    struct ord_event event = {.type = ORD_EVENT_PERSISTED, .now_ms = process->now_ms};
+    struct ord_event event = {
+        .type = ORD_EVENT_PERSISTED, .now_ms = process->now_ms, .persisted = {.turn = process->turn - 1}};
     sim_process_step(process, &event);
     sim_attest_sign(process);
     if (process->ended)
@@ -447,6 +451,7 @@ void sim_process_start(struct sim_replica *replica) {
     process->lazy_due_ms = UINT64_MAX;
     process->leader = ORD_NO_NODE;
     process->work_since_ms = UINT64_MAX;
+    process->turn = 1;
     process->attest.newest.signer = ORD_NO_NODE;
     for (uint32_t i = 0; i < SIM_WAITS_MAX; i++)
         process->waits[i].client = UINT32_MAX;

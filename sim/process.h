@@ -102,6 +102,7 @@ struct sim_process {
     struct sim_world *world;
     const struct ord_protocol *protocol;
     struct ord_core_config core_config;
+    uint64_t turn; /* that the next step belongs to */
     struct channel_checkpoints checkpoints;
     struct bft_options bft_options;
     struct ord_core *core;
