@@ -133,13 +133,14 @@ struct ord_event {
 };
 
 enum ord_effect_type {
-    ORD_EFFECT_PERSIST, /* keep a record (replaces one of the same table and key) */
-    ORD_EFFECT_FORGET,  /* drop the records of `table` with key <= `key` */
-    ORD_EFFECT_SEND,    /* bytes to each replica of the set; a link may lose them */
-    ORD_EFFECT_JUDGE,   /* is every envelope of this batch admissible? Answer with JUDGED, in any later turn */
-    ORD_EFFECT_DELIVER, /* seq is decided: execute it. Given in order, each seq once, null batches included */
-    ORD_EFFECT_WAKE_AT, /* TICK at this time or a little later; replaces an earlier WAKE_AT */
-    ORD_EFFECT_SYNC,    /* we are behind: bring the channel to the newest certified point at or above `seq` */
+    ORD_EFFECT_PERSIST,      /* keep a record (replaces one of the same table and key) */
+    ORD_EFFECT_FORGET,       /* drop the records of `table` with key <= `key` */
+    ORD_EFFECT_FORGET_AFTER, /* drop the records of `table` with key > `key`: a log is cut at its end */
+    ORD_EFFECT_SEND,         /* bytes to each replica of the set; a link may lose them */
+    ORD_EFFECT_JUDGE,        /* is every envelope of this batch admissible? Answer with JUDGED, in any later turn */
+    ORD_EFFECT_DELIVER,      /* seq is decided: execute it. Given in order, each seq once, null batches included */
+    ORD_EFFECT_WAKE_AT,      /* TICK at this time or a little later; replaces an earlier WAKE_AT */
+    ORD_EFFECT_SYNC,         /* we are behind: bring the channel to the newest certified point at or above `seq` */
     ORD_EFFECT_LEADER, /* who leads now, as far as this node is concerned: itself only when it may propose; what of earlier views is not decided may have to be proposed again */
     ORD_EFFECT_REJECT, /* a proposal was not taken, and why: NO_SPACE (window full), FORBIDDEN (not leading), INVALID */
     ORD_EFFECT_EVIDENCE, /* two signed statements that no honest replica makes */
@@ -152,7 +153,7 @@ struct ord_effect {
         struct {
             uint8_t table;
             uint64_t key;
-        } forget;
+        } forget, forget_after;
         struct {
             ord_replica_set to; /* never contains self */
             struct ord_span bytes;

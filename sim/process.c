@@ -91,6 +91,11 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
     case ORD_EFFECT_FORGET:
         sim_write(&process->writes, SIM_WRITE_FORGET, effect->forget.table, effect->forget.key, ord_span_of(NULL, 0));
         break;
+    case ORD_EFFECT_FORGET_AFTER:
+        process->urgent = true;
+        sim_write(&process->writes, SIM_WRITE_FORGET_AFTER, effect->forget_after.table, effect->forget_after.key,
+                  ord_span_of(NULL, 0));
+        break;
     case ORD_EFFECT_SEND:
         sim_check_silence(process->replica, effect->send.bytes);
         sim_process_send(process, effect->send.to, SIM_LINK_CORE,

@@ -222,6 +222,9 @@ void scenario_print_effect(const struct ord_core_config *config, const struct or
     case ORD_EFFECT_FORGET:
         fprintf(out, "FORGET %s up to %" PRIu64, scenario_table_name(effect->forget.table), effect->forget.key);
         break;
+    case ORD_EFFECT_FORGET_AFTER: /* PBFT has no use for it */
+        fprintf(out, "FORGET AFTER");
+        break;
     case ORD_EFFECT_SEND:
         fprintf(out, "SEND to ");
         print_set(effect->send.to);
