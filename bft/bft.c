@@ -1,20 +1,20 @@
 /*
  * The seam of PBFT: memory, dispatch of events, status. All memory is laid out once, from the config.
  *
- * Why a replica may count its own PREPARE or COMMIT in the turn that makes it, and go on before that turn is durable. The count
- * changes this replica's memory at once, and nobody else can see that. Whatever leaves the replica on the strength of the
- * count is a PREPARE, a COMMIT, a VIEW-CHANGE, a NEW-VIEW, a STATUS or a RECALL, and each of these is sent with `after_persist`; or it is
- * an attestation or a receipt, which the node gives out once the block that it rests on is durable. All of these come from the
- * same turn or a later one, and turns become durable in their order: when the first of them leaves, the vote, its
- * PRE-PREPARE and its certificate are on disk. If the replica dies before, the count is lost with its memory, and nobody has
- * relied on it.
+ * Why a replica may count its own PREPARE or COMMIT in the turn that makes it, and go on before that turn is durable.
+ * The count changes this replica's memory at once, and nobody else can see that. Whatever leaves the replica on the
+ * strength of the count is a PREPARE, a COMMIT, a VIEW-CHANGE, a NEW-VIEW, a STATUS or a RECALL, and each of these is
+ * sent with `after_persist`; or it is an attestation or a receipt, which the node gives out once the block that it
+ * rests on is durable. All of these come from the same turn or a later one, and turns become durable in their order:
+ * when the first of them leaves, the vote, its PRE-PREPARE and its certificate are on disk. If the replica dies before,
+ * the count is lost with its memory, and nobody has relied on it.
  *
- * STATUS is not signed and must wait all the same. It says which view the replica has left for good, and others count it
- * among those who left; it says which batches the replica holds, and others do not send those again. A replica that
+ * STATUS is not signed and must wait all the same. It says which view the replica has left for good, and others count
+ * it among those who left; it says which batches the replica holds, and others do not send those again. A replica that
  * died before its disk bears that out would have given a promise that it does not keep.
  *
- * Three kinds of message go without `after_persist`: FETCH asks for a batch, WITNESS and EVIDENCE pass on what somebody else
- * has signed. None of them tells of anything that this replica did.
+ * Three kinds of message go without `after_persist`: FETCH asks for a batch, WITNESS and EVIDENCE pass on what somebody
+ * else has signed. None of them tells of anything that this replica did.
  */
 #include "bft/bft.h"
 
@@ -52,9 +52,9 @@ static void *take(struct layout *layout, size_t count, size_t size) {
 
 /*
  * Bodies, what leads each in its message, and once more the largest message: bodies that are lent out cannot be moved
- * together, and this takes up what is lost between them in all but contrived cases. Twice, for a new view: what it proposes
- * again was accepted by f + 1 honest replicas each, so what a lying primary spread over all of them is less than
- * twice what one of them took.
+ * together, and this takes up what is lost between them in all but contrived cases. Twice, for a new view: what it
+ * proposes again was accepted by f + 1 honest replicas each, so what a lying primary spread over all of them is less
+ * than twice what one of them took.
  */
 static size_t store_capacity(const struct ord_core_config *config) {
     return 2 * (size_t) config->body_bytes_max + (size_t) config->window * BFT_PRE_PREPARE_SIZE +
@@ -247,8 +247,9 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
 }
 
 /*
- * The turn ends. All that signs stands here, one kind in a turn, so that a signer that fails leaves the core as it was: first a
- * view change that is due, then a new view, then votes. Own prepares may complete certificates, so commits come after them.
+ * The turn ends. All that signs stands here, one kind in a turn, so that a signer that fails leaves the core as it was:
+ * first a view change that is due, then a new view, then votes. Own prepares may complete certificates, so commits come
+ * after them.
  */
 static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
@@ -310,6 +311,13 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_WORK:
         core->work_since_ms = event->work.since_ms;
         return ORD_OK;
+    case ORD_EVENT_STORAGE: /* what it missed meanwhile comes by retransmission or state transfer */
+        if (!event->storage.available)
+            bft_on_hand_over(core);
+        return ORD_OK;
+    case ORD_EVENT_HAND_OVER:
+        bft_on_hand_over(core);
+        return ORD_OK;
     case ORD_EVENT_PERSISTED: /* sends carry their own condition */
         return ORD_OK;
     case ORD_EVENT_APPLIED: /* that it was executed is told again by ATTESTED, once it is proven */
@@ -340,6 +348,10 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     bft_silence_settle(core);
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
     ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
+    core->detail = (struct bft_detail) {.view_changes = core->view_changes,
+                                        .suspecting = core->suspecting,
+                                        .handing_over = core->handing_over,
+                                        .failed_views = core->failed_views};
     out->count = core->effect_count;
     return ORD_OK;
 }
@@ -353,9 +365,8 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .leader = leader,
         .leading = leading,
         .changing = core->changing,
-        .view_changes = core->view_changes,
-        .can_propose = leading && bft_may_bind(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
-                       core->next_seq <= bft_view_end(core) &&
+        .can_propose = leading && !core->handing_over && bft_may_bind(core, core->next_seq) &&
+                       core->next_seq <= BFT_SEQ_MAX && core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,
@@ -369,6 +380,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .asking = core->silence.asking,
         .silent = core->silence.silent,
         .silent_until_seq = core->silence.silent ? core->silence.bound_seq : 0,
+        .detail = &core->detail,
     };
 }
 

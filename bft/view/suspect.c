@@ -67,8 +67,8 @@ static uint32_t suspects(const struct ord_core *core) {
 void bft_suspect_check(struct ord_core *core) {
     if (!bft_speaks(core))
         return;
-    bool due =
-        core->now_ms >= clock_deadline(core) || (!core->changing && (bft_ratchet_slow(core) || bft_useless_many(core)));
+    bool due = core->now_ms >= clock_deadline(core) ||
+               (!core->changing && (bft_handed_over(core) || bft_ratchet_slow(core) || bft_useless_many(core)));
     if (core->changing) {
         ORD_MARK_IF(due, VIEW_FAILED);
         if (due)

@@ -88,10 +88,11 @@ static void print_new_view(const struct ord_core_config *config, struct ord_span
 }
 
 static const char *mood_name(enum bft_mood mood) {
-    return mood == BFT_CHANGING   ? " changing"
-           : mood == BFT_SUSPECTS ? " suspects"
-           : mood == BFT_SILENT   ? " silent"
-                                  : "";
+    return mood == BFT_CHANGING     ? " changing"
+           : mood == BFT_SUSPECTS   ? " suspects"
+           : mood == BFT_SILENT     ? " silent"
+           : mood == BFT_HANDS_OVER ? " hands over"
+                                    : "";
 }
 
 static void print_status(const struct ord_core_config *config, struct ord_span bytes) {

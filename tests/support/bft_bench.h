@@ -104,6 +104,10 @@ static inline struct ord_status status_of(const struct bench *bench) {
     return status;
 }
 
+static inline const struct bft_detail *detail_of(const struct bench *bench) {
+    return status_of(bench).detail;
+}
+
 /* How many messages of a type the last turn sent; votes of the last such list in `list`. */
 static inline size_t sent(struct bench *bench, enum bft_type type, struct bft_vote_list *list) {
     size_t count = 0;
