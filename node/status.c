@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "bft/bft.h"
 #include "node/node_internal.h"
 
 enum { COUNTER_MAX = 96 };
@@ -36,7 +37,8 @@ static void gather(struct node *node, struct counter_list *list, const struct or
     add(list, "core_messages_dropped", core->messages_dropped);
     add(list, "core_messages_refused", core->messages_refused);
     add(list, "core_retransmissions", core->retransmissions);
-    add(list, "view_changes", core->view_changes);
+    const struct bft_detail *bft = node->channel_config->consensus == CHANNEL_PBFT ? core->detail : NULL;
+    add(list, "view_changes", bft == NULL ? 0 : bft->view_changes);
     struct ledger_counters ledger;
     ledger_counters(node->ledger, &ledger);
     add(list, "ledger_commits", ledger.commits);

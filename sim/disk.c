@@ -12,7 +12,8 @@
 void sim_write(struct sim_writes *writes, enum sim_write_kind kind, uint8_t table, uint64_t key,
                struct ord_span bytes) {
     writes->items = sim_grow(writes->items, &writes->capacity, writes->count, sizeof(*writes->items));
-    struct sim_buffer *buffer = kind == SIM_WRITE_FORGET ? NULL : sim_buffer_create(bytes);
+    bool forgets = kind == SIM_WRITE_FORGET || kind == SIM_WRITE_FORGET_AFTER;
+    struct sim_buffer *buffer = forgets ? NULL : sim_buffer_create(bytes);
     writes->items[writes->count++] = (struct sim_write) {kind, table, key, buffer};
 }
 
@@ -68,6 +69,11 @@ static void forget(struct sim_table *table, uint64_t key) {
     table->count -= drop;
 }
 
+static void forget_after(struct sim_table *table, uint64_t key) {
+    while (table->count > 0 && table->records[table->count - 1].key > key)
+        sim_buffer_release(table->records[--table->count].buffer);
+}
+
 static void list_put(struct sim_list *list, size_t index, struct sim_buffer *buffer) {
     while (list->count <= index) {
         list->items = sim_grow(list->items, &list->capacity, list->count, sizeof(struct sim_buffer *));
@@ -88,6 +94,10 @@ void sim_disk_commit(struct sim_disk *disk, struct sim_writes *writes) {
         case SIM_WRITE_FORGET:
             ORD_ASSERT(write->table < SIM_TABLES);
             forget(&disk->tables[write->table], write->key);
+            break;
+        case SIM_WRITE_FORGET_AFTER:
+            ORD_ASSERT(write->table < SIM_TABLES);
+            forget_after(&disk->tables[write->table], write->key);
             break;
         case SIM_WRITE_BLOCK:
             ORD_ASSERT(write->key == disk->blocks.count + 1);

@@ -21,6 +21,7 @@ enum sim_meta {
 enum sim_write_kind {
     SIM_WRITE_RECORD,
     SIM_WRITE_FORGET,
+    SIM_WRITE_FORGET_AFTER,
     SIM_WRITE_BLOCK,
     SIM_WRITE_CERTIFICATE,
     SIM_WRITE_CLIENT,

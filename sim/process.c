@@ -91,6 +91,11 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
     case ORD_EFFECT_FORGET:
         sim_write(&process->writes, SIM_WRITE_FORGET, effect->forget.table, effect->forget.key, ord_span_of(NULL, 0));
         break;
+    case ORD_EFFECT_FORGET_AFTER:
+        process->urgent = true;
+        sim_write(&process->writes, SIM_WRITE_FORGET_AFTER, effect->forget_after.table, effect->forget_after.key,
+                  ord_span_of(NULL, 0));
+        break;
     case ORD_EFFECT_SEND:
         sim_check_silence(process->replica, effect->send.bytes);
         sim_process_send(process, effect->send.to, SIM_LINK_CORE,
@@ -130,7 +135,9 @@ static void carry_out(struct sim_process *process, const struct ord_effect *effe
 static enum ord_err step(struct sim_process *process, const struct ord_event *event) {
     struct ord_effects effects = {0};
     uint64_t before = channel_applied_seq(process->channel);
-    enum ord_err err = process->protocol->step(process->core, &effects, event);
+    struct ord_event numbered = *event;
+    numbered.turn = process->turn;
+    enum ord_err err = process->protocol->step(process->core, &effects, &numbered);
     if (err != ORD_OK)
         return err;
     for (size_t i = 0; i < effects.count && !process->ended; i++)
@@ -348,6 +355,7 @@ static void turn(struct sim_process *process) {
     tell_work(process);
     struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = process->now_ms};
     sim_process_step(process, &flush);
+    process->turn++;
     sim_judge_drain(process);
     if (process->ended)
         return;
@@ -393,7 +401,8 @@ static void committed(struct sim_process *process) {
         return;
     }
     process->now_ms = sim_clock_ms(replica);
-    struct ord_event event = {.type = ORD_EVENT_PERSISTED, .now_ms = process->now_ms};
+    struct ord_event event = {
+        .type = ORD_EVENT_PERSISTED, .now_ms = process->now_ms, .persisted = {.turn = process->turn - 1}};
     sim_process_step(process, &event);
     sim_attest_sign(process);
     if (process->ended)
@@ -447,6 +456,7 @@ void sim_process_start(struct sim_replica *replica) {
     process->lazy_due_ms = UINT64_MAX;
     process->leader = ORD_NO_NODE;
     process->work_since_ms = UINT64_MAX;
+    process->turn = 1;
     process->attest.newest.signer = ORD_NO_NODE;
     for (uint32_t i = 0; i < SIM_WAITS_MAX; i++)
         process->waits[i].client = UINT32_MAX;
@@ -455,7 +465,11 @@ void sim_process_start(struct sim_replica *replica) {
     channel_core_config(&process->core_config, world->config, &world->genesis_hash, replica->id, &world->crypto.ops);
     process->checkpoints = (struct channel_checkpoints) {
         .config = world->config, .genesis_hash = &world->genesis_hash, .crypto = &world->crypto.ops};
-    channel_checkpoint_ops(&process->core_config.checkpoints, &process->checkpoints);
+    process->bft_options = (struct bft_options) {.decisions_per_leader = world->config->decisions_per_leader,
+                                                 .request_timeout_ms = world->config->request_timeout_ms};
+    channel_checkpoint_ops(&process->bft_options.checkpoints, &process->checkpoints);
+    if (world->config->consensus == CHANNEL_PBFT)
+        process->core_config.options = &process->bft_options;
     size_t core_size = process->protocol->memory_size(&process->core_config);
     size_t channel_size = channel_memory_size(world->config);
     ORD_ASSERT(core_size > 0);

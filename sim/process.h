@@ -11,6 +11,7 @@
 #ifndef ORDAIN_SIM_PROCESS_H
 #define ORDAIN_SIM_PROCESS_H
 
+#include "bft/bft.h"
 #include "channel/attestation.h"
 #include "channel/checkpoint.h"
 #include "channel/state.h"
@@ -101,7 +102,9 @@ struct sim_process {
     struct sim_world *world;
     const struct ord_protocol *protocol;
     struct ord_core_config core_config;
+    uint64_t turn; /* that the next step belongs to */
     struct channel_checkpoints checkpoints;
+    struct bft_options bft_options;
     struct ord_core *core;
     void *core_memory;
     void *channel_memory;

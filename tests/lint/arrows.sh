@@ -17,7 +17,7 @@ declare -A knows=(
     [replica]="core crypto solo bft channel evidence"
     [sim]="core crypto solo bft channel evidence replica"
     [client]="core crypto bft channel evidence net proto"
-    [node]="core crypto channel ledger net proto replica"
+    [node]="core crypto solo bft channel evidence replica ledger net proto"
     [cli]="core crypto solo bft channel evidence replica ledger net proto client node"
 )
 # Library headers, and the only folders that include them.
