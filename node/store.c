@@ -56,11 +56,10 @@ static uint64_t turn_bytes(void *context) {
 
 /* ---- reads ---- */
 
+/* After an error `out` is empty. */
 static enum ord_err bytes_of(struct ord_bytes *out, const struct ledger_bytes *bytes, enum ord_err err) {
-    if (err == ORD_OK) {
-        out->data = bytes->data;
-        out->size = bytes->size;
-    }
+    out->data = err == ORD_OK ? bytes->data : NULL;
+    out->size = err == ORD_OK ? bytes->size : 0;
     return err;
 }
 

@@ -128,7 +128,7 @@ static void admission__forbids_whose_certificate_has_expired_since(void **state)
     begin(&world);
     assert_int_equal(submitted(&world, 1), ORDAIN__V1__STATUS__ACCEPTED);
     uint32_t index;
-    const struct channel_client *found = channel_client_find(world.replica->channel, &index, &world.client);
+    const struct channel_client *found = channel_client_find(world.replica->execute.channel, &index, &world.client);
     assert_non_null(found);
     /* In place of the clock, which is the machine's. */
     struct channel_client *client = (struct channel_client *) (uintptr_t) found;

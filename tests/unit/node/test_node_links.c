@@ -365,10 +365,11 @@ static void links__both_queues_of_a_peer_have_one_bound(void **state) {
     const ord_node_id other = node_world_other(&world, 0);
     struct peer *peer = &world.node->links.peers[other];
     const uint64_t durable = world.node->links.durable_turn;
+    const uint64_t dropped = counted(&world, "link_messages_dropped"); /* before the links were up */
     for (uint32_t i = 0; i < LINK_FRAMES_MAX + 6; i++)
         send(&world, other, i % 2 == 0 ? 0 : durable + 1, (uint8_t) i, SIZE);
     assert_int_equal(peer->ready.count + peer->held.count, LINK_FRAMES_MAX);
-    assert_int_equal(counted(&world, "link_messages_dropped"), 6);
+    assert_int_equal(counted(&world, "link_messages_dropped"), dropped + 6);
     links_flush(world.node, durable + 1);
     assert_int_equal(peer->ready.count, LINK_FRAMES_MAX);
     assert_int_equal(peer->queued_bytes, (uint64_t) LINK_FRAMES_MAX * (LINK_MESSAGE_HEADER + SIZE));
