@@ -3,8 +3,8 @@
  * client who is not registered waits until what precedes it is executed. Checking signatures takes its time.
  */
 #include "channel/envelope.h"
-#include "core/mark.h"
 #include "sim/check.h"
+#include "sim/marks.h"
 #include "sim/process.h"
 
 /* UNKNOWN_CLIENT: somebody is not registered in the executed state. Other errors: inadmissible. */

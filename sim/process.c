@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/mark.h"
 #include "sim/check.h"
 #include "sim/liar.h"
+#include "sim/marks.h"
 
 enum { COMMIT_LAZY_MS = 100, SLOW_DISK_FACTOR = 50 };
 

@@ -8,8 +8,8 @@
 #include "channel/receipt.h"
 #include "core/assert.h"
 #include "core/codec.h"
-#include "core/mark.h"
 #include "sim/check.h"
+#include "sim/marks.h"
 #include "sim/process.h"
 
 enum {

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 void bft_checkpoint_set(struct bft_checkpoint *checkpoint, uint64_t seq, struct ord_span certificate) {
     checkpoint->seq = seq;

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 /* Half of what there is room for: a backup whose stable checkpoint lags must still have room for what the primary has in flight. */
 uint64_t bft_propose_bytes_max(const struct ord_core *core) {

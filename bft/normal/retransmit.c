@@ -4,7 +4,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum { LEFT_OUT_INTERVALS = 2 }; /* of retransmit_ms, without a delivery */
 

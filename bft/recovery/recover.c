@@ -10,8 +10,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 /* What the records say of views; spans point into them. */
 struct views {

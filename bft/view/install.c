@@ -9,8 +9,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 ord_node_id bft_leader(const struct ord_core *core) {
     ord_node_id primary = bft_primary(&core->config, core->view);

@@ -15,7 +15,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum {
     WINDOW_TIMEOUTS = 2,

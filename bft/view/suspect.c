@@ -14,7 +14,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
 

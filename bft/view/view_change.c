@@ -9,8 +9,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 ord_replica_set bft_changes_held(const struct ord_core *core) {
     ord_replica_set held = 0;

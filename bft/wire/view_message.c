@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 #include "core/quorum.h"
 
 static const char tag_view[] = "ordain pbft view";
