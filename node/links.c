@@ -345,6 +345,18 @@ void links_flush(struct node *node, uint64_t durable_turn) {
             flush_peer(node, &node->links.peers[i]);
 }
 
+bool links_idle(struct node *node) {
+    for (uint32_t i = 0; i < node->links.count; i++) {
+        struct peer *peer = &node->links.peers[i];
+        if (i == node->config.replica || !peer_ready(peer))
+            continue;
+        bool under_way = peer->under_way && !atomic_load(&peer->sent);
+        if (under_way || peer->ready.count > 0 || peer->held.count > 0)
+            return false;
+    }
+    return true;
+}
+
 /*
  * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is whole again, a
  * link could stay dead for as long as the cut has lasted. What one link suffers the other direction's does too, for TCP needs both.

@@ -102,6 +102,8 @@ void links_flush(struct node *node, uint64_t durable_turn);
 void links_tick(struct node *node);
 /* The next message of a frame that came. False: there is no more. */
 bool links_next(struct node *node, struct replica_input *out, struct frame *frame);
+/* Nothing waits to be sent to a peer that is there, and the transport is done with what it got. */
+bool links_idle(struct node *node);
 uint64_t links_queued_bytes(const struct links *links);
 /* A frame as it came. In a thread of the transport, one call at a time; takes the message. `context` is the node. */
 void links_on_message(void *context, struct net_message *message);

@@ -9,7 +9,10 @@
 #include "node/log.h"
 #include "node/node_internal.h"
 
-enum { HOUSEKEEPING_MS = 100 };
+enum {
+    HOUSEKEEPING_MS = 100,
+    LINGER_MS_MAX = 1000, /* for what waits to be sent when the loop is to end */
+};
 
 uint64_t node_clock_ms(void) {
     struct timespec now;
@@ -133,32 +136,58 @@ void node_turn(struct node *node, struct work *work) {
 
 /* ---- stopping ---- */
 
-static bool another_leads(const struct node *node) {
-    struct replica_status status;
-    replica_status(node->replica, &status);
-    return status.leader != node->config.replica && status.leader != ORD_NO_NODE;
+/* With fewer than a quorum nobody can take over. */
+static bool quorum_is_there(struct node *node) {
+    return ord_replica_count(links_connected(node)) + 1 >= channel_strong_quorum(node->channel_config);
 }
 
-static bool leads_others(const struct node *node) {
+/* This replica leads, and another one could. */
+static bool can_hand_over(struct node *node) {
     struct replica_status status;
     replica_status(node->replica, &status);
-    return status.leader == node->config.replica && node->channel_config->consensus != CHANNEL_SOLO;
+    return status.leader == node->config.replica && node->channel_config->consensus != CHANNEL_SOLO &&
+           quorum_is_there(node);
 }
 
-/* Clients of a primary that just goes away wait until the others suspect it. One that hands over costs them next to nothing. */
+static bool handed_over(struct node *node) {
+    struct replica_status status;
+    replica_status(node->replica, &status);
+    return (status.leader != node->config.replica && status.leader != ORD_NO_NODE) || !quorum_is_there(node) ||
+           node_clock_ms() >= node->stop_ms + node->channel_config->request_timeout_ms;
+}
+
+static void enter(struct node *node, enum node_stopping stopping) {
+    node->stopping = stopping;
+    node->stopping_ms = node_clock_ms();
+    inbox_wake(&node->inbox); /* the next turn comes at once */
+}
+
+/*
+ * Clients of a primary that just goes away wait until the others suspect it; one that hands over costs them next to nothing. What a
+ * client was told is accepted goes on to whoever leads then: the loop ends when that has left.
+ */
 static bool may_end(struct node *node) {
     unsigned stops = atomic_load(&node->stops);
     if (stops == 0)
         return false;
-    if (node->stopping == NODE_RUNS) {
+    switch (node->stopping) {
+    case NODE_RUNS:
         node->stop_ms = node_clock_ms();
-        node->stopping = leads_others(node) ? NODE_HANDS_OVER : NODE_ENDS;
+        enter(node, can_hand_over(node) ? NODE_HANDS_OVER : NODE_LINGERS);
         if (node->stopping == NODE_HANDS_OVER)
             node_log(NODE_LOG_INFO, "hands_over", "ms_max=%" PRIu32, node->channel_config->request_timeout_ms);
-    } else if (another_leads(node) || node_clock_ms() >= node->stop_ms + node->channel_config->request_timeout_ms) {
-        node->stopping = NODE_ENDS;
+        break;
+    case NODE_HANDS_OVER:
+    case NODE_WAITS:
+        if (handed_over(node))
+            enter(node, NODE_LINGERS);
+        break;
+    case NODE_LINGERS:
+        if (links_idle(node) || node_clock_ms() >= node->stopping_ms + LINGER_MS_MAX)
+            return true;
+        break;
     }
-    return node->stopping == NODE_ENDS || stops > 1;
+    return stops > 1;
 }
 
 void node_stop(struct node *node) {
@@ -169,8 +198,7 @@ void node_stop(struct node *node) {
 /* ---- the thread ---- */
 
 struct work *node_take_work(struct node *node, uint64_t wait_ms) {
-    bool left = replica_cut_short(node->replica) || node->stopping == NODE_HANDS_OVER;
-    return inbox_take(&node->inbox, left ? 0 : wait_ms);
+    return inbox_take(&node->inbox, replica_cut_short(node->replica) ? 0 : wait_ms);
 }
 
 enum ord_err node_run(struct node *node) {

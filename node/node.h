@@ -19,8 +19,8 @@ uint16_t node_client_port(const struct node *node);
 /* Runs the loop in this thread until node_stop. An error means that the process must end (disk, broken invariant). */
 ORD_MUST_USE enum ord_err node_run(struct node *node);
 /*
- * Async-signal-safe. A replica that leads lets another one lead first, and goes on until that one does, for as long as the channel's
- * request timeout at most. The second call ends the loop at once.
+ * Async-signal-safe. Submissions are refused from now on. A replica that leads lets another one lead first, and goes on until that
+ * one does, for as long as the channel's request timeout at most. The second call ends the loop at once.
  */
 void node_stop(struct node *node);
 void node_destroy(struct node *node);

@@ -29,9 +29,9 @@
 /* From node_stop to the loop's end. */
 enum node_stopping {
     NODE_RUNS,
-    NODE_HANDS_OVER, /* the replica led, and is to be told to let another lead */
+    NODE_HANDS_OVER, /* the replica leads, and is to be told to let another lead */
     NODE_WAITS,      /* it was told */
-    NODE_ENDS,
+    NODE_LINGERS,    /* what waits to be sent leaves */
 };
 
 struct node {
@@ -70,6 +70,7 @@ struct node {
     enum ord_err err;         /* why the process must end, where it is not the replica that says so */
     atomic_uint stops;        /* calls of node_stop */
     enum node_stopping stopping;
+    uint64_t stopping_ms; /* since when that is so */
     uint64_t stop_ms;     /* when the loop learned of node_stop */
     atomic_bool unmaking; /* checks need not be run any more */
 };

@@ -30,7 +30,10 @@ bool requests_handle(struct node *node, struct api_request *request) {
     request->client_index = UINT32_MAX;
     switch ((int) request->message->kind_case) {
     case ORDAIN__V1__REQUEST__KIND_SUBMIT:
-        return false;
+        if (node->stopping == NODE_RUNS)
+            return false;
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping"); /* another one takes it */
+        return true;
     case ORDAIN__V1__REQUEST__KIND_STATUS:
         status_reply(node, request);
         return true;
