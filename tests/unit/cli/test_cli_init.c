@@ -243,9 +243,7 @@ static void init__leaves_a_folder_alone_that_is_not_empty(void **state) {
     fixture_close(fixture);
 }
 
-/*
- * Files may not grow beyond a limit that the genesis block exceeds and the CA bundle does not, or the other way round.
- */
+/* Files may not grow beyond a limit, so that writing fails at one file or another. */
 static void init__leaves_no_trace_when_it_fails(void **state) {
     (void) state;
     struct fixture *fixture = fixture_open();

@@ -120,7 +120,7 @@ static void fetch__names_who_frames_others(void **state) {
     assert_null(scene.file);
     assert_true(ordain_replica_suspect(scene.client, 1, why, sizeof(why)));
     assert_non_null(strstr(why, "a signature does not verify"));
-    /* True evidence from the same replica is still taken, because it proves itself. */
+    /* True evidence from another replica is taken, because it proves itself. */
     world_accuse(scene.world, 0, 3, 5, false);
     open_client(&scene, 0);
     assert_int_equal(fetch(&scene, ORDAIN_ANY_REPLICA, TIMEOUT_MS), ORDAIN_OK);
