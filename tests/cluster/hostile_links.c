@@ -247,8 +247,8 @@ static void expect_refused(struct hostile *hostile, ord_node_id target, uint64_t
 
 static void attack(struct hostile *hostile, ord_node_id target) {
     const struct channel_config *config = &hostile->client->trust.config;
-    size_t large =
-        (size_t) config->batch_bytes_max + config->preferred_max_bytes; /* as large as a replica's own frames may be */
+    /* As large as a replica's own frames may be. */
+    size_t large = (size_t) config->batch_bytes_max + config->preferred_max_bytes;
     uint8_t *bytes = hostile_alloc(large);
     struct port port;
     port_open(&port, hostile, target);

@@ -129,8 +129,8 @@ static void malformed(struct hostile *hostile) {
     static const uint8_t ones[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     static const uint8_t huge[] = {0x12, 0x80, 0x80, 0x80, 0x80, 0x10};   /* a submission of 2^32 bytes */
     static const uint8_t almost[] = {0x12, 0xff, 0xff, 0xff, 0xff, 0x0f}; /* a submission of 2^32 - 1 bytes */
-    static const uint8_t text[] = {0x0a, 0x02, 0xff, 0xfe,
-                                   0x12, 0x05, 0}; /* a channel name that is not UTF-8, and a cut field */
+    /* A channel name that is not UTF-8, and a field that is cut short. */
+    static const uint8_t text[] = {0x0a, 0x02, 0xff, 0xfe, 0x12, 0x05, 0};
     expect_raw(hostile, ord_span_of(ones, sizeof(ones)), "bytes that are not a protobuf message");
     expect_raw(hostile, ord_span_of(huge, sizeof(huge)), "a field of 2^32 bytes");
     expect_raw(hostile, ord_span_of(almost, sizeof(almost)), "a field of 2^32 - 1 bytes");

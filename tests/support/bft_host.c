@@ -425,8 +425,8 @@ void host_commit(struct host *host) {
     struct ord_status status;
     bft_pbft.status(host->core, &status);
     ORD_ASSERT(status.delivered_seq == host->applied && status.view >= host->durable_view);
-    ORD_ASSERT(!status.silent || host->lost ||
-               host->forgets); /* only a replica that has forgotten something may be silenced */
+    /* Only a replica that has forgotten something may be silenced. */
+    ORD_ASSERT(!status.silent || host->lost || host->forgets);
     host->lost = host->lost && (status.asking || status.silent);
     host->durable_view = status.view;
     for (size_t i = 0; i < host->send_count; i++)
