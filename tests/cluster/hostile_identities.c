@@ -1,6 +1,6 @@
 /*
- * Who may write: an unregistered client may not, and neither may a client whose certificate gives no right to register,
- * for example because it expired (row K8).
+ * Identities that may not write: an unregistered client, and clients whose certificate gives no right to register, for
+ * example because it expired (row K8).
  */
 #include "hostile.h"
 

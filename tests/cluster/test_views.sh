@@ -51,7 +51,7 @@ in_time() {
     die "$GAP ms without progress"
 }
 
-# Of seven replicas two may be faulty. Two primaries in a row are frozen, and later, when both are back, a third one. By
+# Two of seven replicas may be faulty. Two primaries in a row are frozen, and later, when both are back, a third one. By
 # then the timeouts, which doubled in between, must be back at their initial value.
 LOAD_PIECE=60
 make_network "$WORK/net" --replicas 7 --consensus pbft --channel seven --batch-timeout 20

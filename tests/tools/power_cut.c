@@ -10,8 +10,8 @@
  *       SEED    decides what is lost, one of three: everything unsynced, some of the writes, or some of the sectors.
  *               The loss is reported on standard error
  *
- * What is written through a descriptor with O_DSYNC or O_SYNC counts as on disk, and so do the sizes of files. Pages
- * that are written through a mapping are not seen here and are never lost.
+ * Data written through a descriptor with O_DSYNC or O_SYNC counts as on disk, and so do the sizes of files. Pages that
+ * are written through a mapping are not seen here and are never lost.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

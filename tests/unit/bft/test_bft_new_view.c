@@ -184,7 +184,7 @@ static void new_primary__takes_the_certificate_of_the_highest_view(void **state)
 }
 
 /*
- * The stable checkpoint is above this replica's seqs: the view starts at that base, and what lies below comes by state
+ * The stable checkpoint is above this replica's seqs: the view starts at that base, and everything below comes by state
  * transfer.
  */
 static void new_view__begins_at_the_highest_checkpoint(void **state) {

@@ -252,8 +252,8 @@ static void proof__of_no_place_in_a_tree_proves_nothing(void **state) {
 }
 
 /*
- * What was verified once is not verified again. Another signature over the same content is another entry, even if the
- * first was good.
+ * A signature that was verified once is not verified again. Another signature over the same content is another entry,
+ * even if the first was good.
  */
 static void cache__knows_signatures_not_signers(void **state) {
     (void) state;

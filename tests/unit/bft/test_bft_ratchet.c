@@ -17,7 +17,7 @@ static void window(struct bench *bench, uint64_t wait_ms, uint32_t rate) {
         event.applied.waits = envelopes / 10;
         event.applied.wait_sum_ms = envelopes / 10 * wait_ms;
         assert_ok(host_step(&bench->host, &event));
-        /* What was applied was also delivered, so the other clocks do not run. */
+        /* Everything that was applied was also delivered, so the other clocks do not run. */
         bench->host.core->progress_ms = bench->now_ms;
         turn_ends(bench);
     }

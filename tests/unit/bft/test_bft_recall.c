@@ -133,7 +133,7 @@ static void answer__gives_back_promises_and_new_views(void **state) {
     bench_close(&bench);
 }
 
-/* Of statements from two views it gives back the one of the later view, whichever it finds first. */
+/* It gives back the statement of the later view, whichever of two it finds first. */
 static void answer__prefers_the_later_view(void **state) {
     (void) state;
     struct bench bench;

@@ -1,6 +1,6 @@
 /*
  * The seam of one PBFT core: impossible configurations and events, messages that are not what the node says they are,
- * bounds that ordinary runs do not reach, and a signer that fails. What is refused changes nothing.
+ * bounds that ordinary runs do not reach, and a signer that fails. A refused input changes nothing.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -389,7 +389,7 @@ static void new_view__is_made_later_when_the_signer_fails(void **state) {
     bench_close(&bench);
 }
 
-/* The view began at 6, and this replica has nothing yet. What lies below comes by state transfer only (row P6). */
+/* The view began at 6, and this replica has nothing yet. Everything below comes by state transfer only (row P6). */
 static void pre_prepare__below_the_base_of_its_view_is_refused(void **state) {
     (void) state;
     struct bench bench;

@@ -179,7 +179,7 @@ static void empty_disk__of_a_new_network_goes_on(void **state) {
     bench_close(&bench);
 }
 
-/* What the first START noted is still known when a restart finds a disk that is no longer empty. */
+/* A restart that finds a disk that is no longer empty still knows what the first START noted. */
 static void empty_disk__is_remembered_by_a_restart(void **state) {
     (void) state;
     struct bench bench;
@@ -222,7 +222,7 @@ static void intact__goes_on_with_its_votes(void **state) {
 }
 
 /*
- * What others have proven to be stable is decided. No replica needs its vote there, and it might have voted for
+ * A seq that others have proven to be stable is decided. No replica needs its vote there, and it might have voted for
  * something else.
  */
 static void intact__binds_nothing_to_what_is_stable_elsewhere(void **state) {

@@ -67,7 +67,7 @@ static void batches__of_a_new_view_do_not_count(void **state) {
     bench_close(&bench);
 }
 
-/* What came by state transfer, or was executed before a restart, does not count. */
+/* Batches that came by state transfer, or were executed before a restart, do not count. */
 static void batches__before_this_core_knew_do_not_count(void **state) {
     (void) state;
     struct bench bench;

@@ -367,7 +367,7 @@ static void view_change__that_its_author_contradicts_may_still_be_rested_on(void
         const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
         change(&bench, &changes, 3, other_view, 0, &prepared, 1); /* to us */
         turn_ends(&bench);
-        /* What it told the primary. */
+        /* This one went to the primary. */
         (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
         new_view(&bench, &changes, 1, 0, NULL, 0);
         assert_ok(receive(&bench, 1, make_relay(&bench.config, 1, changes.of[3])));
@@ -380,8 +380,8 @@ static void view_change__that_its_author_contradicts_may_still_be_rested_on(void
 }
 
 /*
- * What our STATUS shows is not sent to us. If the NEW-VIEW names a VIEW-CHANGE of an author, its bit is set only when
- * that very one is here. Another one of the same author, which no NEW-VIEW names, is evidence and is not kept.
+ * Others do not send us what our STATUS shows. If the NEW-VIEW names a VIEW-CHANGE of an author, its bit is set only
+ * when that very one is here. Another one of the same author, which no NEW-VIEW names, is evidence and is not kept.
  */
 static void status__shows_only_the_view_changes_that_are_named(void **state) {
     (void) state;

@@ -70,7 +70,7 @@ static void exchange(struct bench *benches, uint32_t count) {
                 if ((message->to & ord_replica_bit(benches[to].config.self)) != 0)
                     assert_ok(receive(&benches[to], benches[i].config.self, ord_span_of(message->data, message->size)));
             }
-    /* What they sent in response goes out with their next turn. */
+    /* Messages that they sent in response go out with their next turn. */
     for (uint32_t i = 0; i < count; i++) {
         struct host *host = &benches[i].host;
         for (size_t s = 0; s < send_counts[i]; s++)
