@@ -249,7 +249,10 @@ static void new_view__reaches_beyond_the_window_of_who_is_behind(void **state) {
     bench_close(&source);
 }
 
-/* V8: every backup computes the NEW-VIEW itself. One that does not follow is refused, and its primary is suspected. */
+/*
+ * V8: every backup computes the NEW-VIEW itself. One that does not follow is refused, and the replica moves on to the
+ * next view.
+ */
 static void new_view__that_does_not_follow_is_refused(void **state) {
     (void) state;
     static struct changes changes;

@@ -242,7 +242,7 @@ static void intact__binds_nothing_to_what_is_stable_elsewhere(void **state) {
     open_asking(&bench, 0);
     assert_ok(recall(&bench, 1, 0, 0, NULL));
     assert_ok(recall(&bench, 2, 0, 0, NULL));
-    assert_ok(recall(&bench, 3, 4, 6, NULL)); /* answered late; this replica may have led before */
+    assert_ok(recall(&bench, 3, 4, 6, NULL)); /* answered late; by then this replica might lead */
     assert_false(status_of(&bench).can_propose);
     host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
     assert_int_equal(bench.host.reject_count, 1);

@@ -180,8 +180,8 @@ static void silence__passes_no_refused_new_view_on(void **state) {
 }
 
 /*
- * A statement of its own that it does not know proves at any time that it has forgotten. It had asked for view 1, or
- * opened it. When the others move to view 1 too, it would otherwise say something else.
+ * A statement of its own that it does not hold proves at any time that it has forgotten. In an earlier life it had
+ * asked for view 1, or opened it. Without the silence it would contradict that once the others move to view 1.
  */
 static void silence__begins_with_an_own_word_about_a_view(void **state) {
     (void) state;
@@ -211,7 +211,9 @@ static void silence__begins_with_an_own_word_about_a_view(void **state) {
     }
 }
 
-/* It led view 1 and forgot that. Its own NEW-VIEW comes from the others, and it does not lead there. */
+/*
+ * It led view 1 and forgot that. Its own NEW-VIEW comes from the others, and it does not lead there while it is silent.
+ */
 static void silence__of_a_primary(void **state) {
     (void) state;
     struct bench bench;
