@@ -29,14 +29,15 @@ declare -A owners=(
     ["libconfig.h"]="node client"
     ["protobuf-c/"]=""
 )
-# All that a pure folder may ask of the C library.
+# All headers of the C library that a pure folder may include.
 pure_folders="core solo bft channel evidence"
 pure_headers="stdbool.h stddef.h stdint.h string.h inttypes.h limits.h stdalign.h"
 
 # A replica is decided by its inputs. It takes memory from the heap, and puts together sentences for people.
 replica_headers="$pure_headers stdarg.h stdlib.h stdio.h"
 
-# The simulator's library is decided by its seed: no clock, no thread, no randomness of the machine. Its program may measure.
+# The seed alone decides what the simulator's library does: no clock, no thread, no randomness of the machine. Its
+# program may measure time.
 seeded_headers="$pure_headers stdlib.h stdio.h stdarg.h"
 
 failed=0
