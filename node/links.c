@@ -68,8 +68,7 @@ bool links_next(struct node *node, struct replica_input *out, struct frame *fram
 /* In a thread of the transport. Gives the payload when there is one to handle. */
 static bool open_frame(struct node *node, struct peer **out, struct ord_span *payload, struct ord_span bytes) {
     ord_node_id from;
-    if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count ||
-        from == node->config.replica)
+    if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count || from == node->config.replica)
         return false;
     struct peer *peer = &node->links.peers[from];
     enum crypto_link_event event;
@@ -210,8 +209,7 @@ static struct link_frame *frame_with_room(struct node *node, struct peer *peer, 
 static void send_to(struct node *node, struct peer *peer, uint64_t turn, enum replica_link kind,
                     const struct ord_span *parts, size_t part_count, size_t size) {
     struct link_queue *queue = turn <= node->links.durable_turn ? &peer->ready : &peer->held;
-    struct link_frame *frame =
-        peer_ready(peer) ? frame_with_room(node, peer, queue, LINK_MESSAGE_HEADER + size) : NULL;
+    struct link_frame *frame = peer_ready(peer) ? frame_with_room(node, peer, queue, LINK_MESSAGE_HEADER + size) : NULL;
     if (frame == NULL) {
         count_add(&node->counters.link_messages_dropped, 1);
         return;
@@ -438,8 +436,8 @@ static enum ord_err open_peer(struct node *node, struct peer *peer, const struct
     struct ord_hash nonce;
     enum ord_err err = crypto_random(nonce.bytes, sizeof(nonce.bytes));
     if (err == ORD_OK)
-        err = crypto_link_init(&peer->link, node->config.replica, peer->id, &node->genesis_hash, &node->key,
-                               &to->key, &nonce);
+        err = crypto_link_init(&peer->link, node->config.replica, peer->id, &node->genesis_hash, &node->key, &to->key,
+                               &nonce);
     if (err != ORD_OK)
         return err;
     const struct net_push_options options = {

@@ -24,8 +24,8 @@ static enum ord_err load_genesis(struct node *node, char *why, size_t why_size) 
         node_read_file(&node->genesis_file, &size, node->config.genesis_file, FILE_BYTES_MAX, why, why_size);
     if (err != ORD_OK)
         return err;
-    err = channel_genesis_open(node->channel_config, &node->genesis_hash, &node->genesis_header,
-                               &node->genesis_data, ord_span_of(node->genesis_file, size));
+    err = channel_genesis_open(node->channel_config, &node->genesis_hash, &node->genesis_header, &node->genesis_data,
+                               ord_span_of(node->genesis_file, size));
     if (err != ORD_OK) {
         snprintf(why, why_size, "%s is not a genesis block that this version can run: %s", node->config.genesis_file,
                  ord_err_text(err));

@@ -107,8 +107,8 @@ enum ord_err service_proof(struct service *service, struct ledger_bytes *headers
     if (at - height > CHANNEL_RECEIPT_HEADERS_MAX)
         err = ORD_ERR_TOO_LARGE;
     else if (at > height)
-        err = ledger_get_headers(service->node->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE,
-                                 HEADERS_BYTES_MAX);
+        err =
+            ledger_get_headers(service->node->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE, HEADERS_BYTES_MAX);
     if (err != ORD_OK) {
         free(certificate->data);
         *certificate = (struct ledger_bytes) {0};

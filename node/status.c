@@ -141,7 +141,8 @@ void status_client_reply(struct node *node, struct api_request *request) {
     uint32_t client_index;
     struct replica_status of_replica;
     memcpy(fingerprint.bytes, ask->client.data, ORD_HASH_SIZE);
-    const struct channel_client *client = channel_client_find(replica_channel(node->replica), &client_index, &fingerprint);
+    const struct channel_client *client =
+        channel_client_find(replica_channel(node->replica), &client_index, &fingerprint);
     replica_status(node->replica, &of_replica);
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__ClientResponse answer = ORDAIN__V1__CLIENT_RESPONSE__INIT;

@@ -61,8 +61,8 @@ void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_
     size_t size = channel_memory_size(world->node->channel_config);
     chain->memory = malloc(size);
     assert_non_null(chain->memory);
-    assert_ok(channel_init(&chain->channel, chain->memory, size, world->node->channel_config,
-                           &world->node->genesis_hash));
+    assert_ok(
+        channel_init(&chain->channel, chain->memory, size, world->node->channel_config, &world->node->genesis_hash));
     for (uint32_t i = 1; i <= count; i++) {
         apply(chain, i, 2 * ((uint64_t) i - 1), 2); /* the first is the registration */
         certify(chain, &chain->certificates[i], i);

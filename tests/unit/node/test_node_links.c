@@ -132,7 +132,8 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     assert_int_equal(counted(&world, "attestations_checked"), 0);
     assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - MESSAGES_CHECKS_MAX + 1);
     /* What the jobs take is the peer's. */
-    assert_true(count_get(&world.node->links.peers[liar].inbound_bytes) > sizeof(bytes) + MESSAGES_CHECKS_MAX * sizeof(void *));
+    assert_true(count_get(&world.node->links.peers[liar].inbound_bytes) >
+                sizeof(bytes) + MESSAGES_CHECKS_MAX * sizeof(void *));
     /* Another peer's share is its own. */
     send_true(&world, other, 3);
     node_world_turn(&world, 0);
