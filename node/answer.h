@@ -14,8 +14,8 @@ enum {
 };
 
 /*
- * How many bytes of blocks or receipts an answer may have, but always one; 0: none, for so much that was asked for has not been read yet
- * (row D7).
+ * How many bytes of blocks or receipts an answer may have, but always one; 0: none, for so much that was asked for has
+ * not been read yet (row D7).
  */
 size_t answer_room(const struct api_request *request);
 /* BUSY, for that reason. */

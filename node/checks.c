@@ -1,7 +1,7 @@
 /*
- * Checks of signatures in threads. A sender whose last check failed is not worth another one for a while: what it sent before we
- * knew waits in a queue, and each of it costs no more than a look. An honest replica is never ignored, for what it sends over its
- * link verifies.
+ * Checks of signatures in threads. A sender whose last check failed is not worth another one for a while: what it sent
+ * before we knew waits in a queue, and each of it costs no more than a look. An honest replica is never ignored, for
+ * what it sends over its link verifies.
  */
 #include "node/checks.h"
 
@@ -46,7 +46,9 @@ void checks_begin(void *context, struct replica_check *check) {
     job->node = node;
     if (peer != NULL)
         atomic_fetch_add(&peer->inbound_bytes, sizeof(*check));
-    /* A full queue: then this thread may as well do it, which also slows intake. No pool: the replica is being unmade. */
+    /*
+     * A full queue: then this thread may as well do it, which also slows intake. No pool: the replica is being unmade.
+     */
     if (pool == NULL || crypto_pool_submit(pool, run, check) != ORD_OK)
         run(check);
 }

@@ -1,6 +1,6 @@
 /*
- * What the process around a replica counts, for status: written by one thread or many, read by the loop. What the replica itself
- * counts stands in replica/counters.h.
+ * What the process around a replica counts, for status: written by one thread or many, read by the loop. What the
+ * replica itself counts stands in replica/counters.h.
  */
 #ifndef ORDAIN_NODE_COUNTERS_H
 #define ORDAIN_NODE_COUNTERS_H

@@ -1,6 +1,7 @@
 /*
- * The one queue into the loop thread. Everything that happens elsewhere (a frame came, a check is done, a request arrived) is a
- * piece of work for the loop. The queue itself is unbounded: whoever posts is bounded (contexts, checks, bytes per peer).
+ * The one queue into the loop thread. Everything that happens elsewhere (a frame came, a check is done, a request
+ * arrived) is a piece of work for the loop. The queue itself is unbounded: whoever posts is bounded (contexts, checks,
+ * bytes per peer).
  */
 #ifndef ORDAIN_NODE_INBOX_H
 #define ORDAIN_NODE_INBOX_H
@@ -57,7 +58,9 @@ void inbox_deinit(struct inbox *inbox);
 bool inbox_post(struct inbox *inbox, struct work *work, enum work_type type);
 /* Async-signal-safe: ends a wait. */
 void inbox_wake(struct inbox *inbox);
-/* Loop thread: takes all that is there, in order; waits up to `timeout_ms` when there is nothing. NULL: nothing came. */
+/*
+ * Loop thread: takes all that is there, in order; waits up to `timeout_ms` when there is nothing. NULL: nothing came.
+ */
 struct work *inbox_take(struct inbox *inbox, uint64_t timeout_ms);
 /* Takes no more, and gives what is left. */
 struct work *inbox_close(struct inbox *inbox);

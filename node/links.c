@@ -1,10 +1,11 @@
 /*
- * Links to the other replicas: one PUSH dialer per peer, one PULL listener for all, every frame under the link authenticator.
+ * Links to the other replicas: one PUSH dialer per peer, one PULL listener for all, every frame under the link
+ * authenticator.
  *
- * What one turn has for one peer goes into at most two frames: one of messages that depend on nothing, before the commit, and one of
- * those that had to wait for it. While the transport has a frame under way, later turns fill the next one, so a slow peer gets fewer
- * and fuller frames; at LINK_FRAMES_MAX frames or link_queue_bytes_max its messages are dropped, and the core's retransmission heals
- * that. Nothing is kept for a peer that is not there.
+ * What one turn has for one peer goes into at most two frames: one of messages that depend on nothing, before the
+ * commit, and one of those that had to wait for it. While the transport has a frame under way, later turns fill the
+ * next one, so a slow peer gets fewer and fuller frames; at LINK_FRAMES_MAX frames or link_queue_bytes_max its messages
+ * are dropped, and the core's retransmission heals that. Nothing is kept for a peer that is not there.
  */
 #include "node/links.h"
 
@@ -100,7 +101,10 @@ void links_on_message(void *context, struct net_message *message) {
     }
     struct frame *frame = NULL;
     if (payload.size > 0) {
-        /* One peer's frames may take so much memory and no more; the sender's retransmission brings back what is dropped. */
+        /*
+         * One peer's frames may take so much memory and no more; the sender's retransmission brings back what is
+         * dropped.
+         */
         if (count_get(&peer->inbound_bytes) + bytes.size > node->links.queue_bytes_max)
             count_add(&node->counters.frames_over_quota, 1);
         else
@@ -246,7 +250,10 @@ void links_send(void *context, uint64_t turn, ord_replica_set to, enum replica_l
             send_to(node, &node->links.peers[i], turn, kind, parts, part_count, size);
 }
 
-/* Frames whose turn is durable are ready. One that has room behind a ready one joins it: a slow peer gets fewer and fuller frames. */
+/*
+ * Frames whose turn is durable are ready. One that has room behind a ready one joins it: a slow peer gets fewer and
+ * fuller frames.
+ */
 static void ready_held(struct peer *peer, uint64_t durable_turn) {
     while (peer->held.count > 0 && first_frame(&peer->held)->turn <= durable_turn) {
         struct link_frame frame = take_frame(&peer->held);
@@ -356,9 +363,10 @@ bool links_idle(struct node *node) {
 }
 
 /*
- * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is whole again, a
- * link could stay dead for as long as the cut has lasted. What one link suffers the other direction's does too, for TCP needs both.
- * A frame can take longer than that on a slow link, and in the other direction, too: so the patience doubles with each time.
+ * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is
+ * whole again, a link could stay dead for as long as the cut has lasted. What one link suffers the other direction's
+ * does too, for TCP needs both. A frame can take longer than that on a slow link, and in the other direction, too: so
+ * the patience doubles with each time.
  */
 void links_tick(struct node *node) {
     const uint64_t now_ms = node->time.now_ms;

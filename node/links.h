@@ -78,7 +78,9 @@ struct frame {
     uint32_t references;
 };
 
-/* Sizes and peers, for messages up to `message_bytes_max`. INVALID, with `why`: the configuration has no room for them. */
+/*
+ * Sizes and peers, for messages up to `message_bytes_max`. INVALID, with `why`: the configuration has no room for them.
+ */
 ORD_MUST_USE enum ord_err links_init(struct node *node, size_t message_bytes_max, char *why, size_t why_size);
 /* After links_close, when nobody holds a frame any more. */
 void links_deinit(struct node *node);

@@ -1,6 +1,7 @@
 /*
- * The loop: one thread that owns the replica and the ledger's writer. A turn takes all work that is there, lets the replica take what
- * of it is its own, and commits once. What depends on nothing that the turn put leaves before the commit, everything else after it.
+ * The loop: one thread that owns the replica and the ledger's writer. A turn takes all work that is there, lets the
+ * replica take what of it is its own, and commits once. What depends on nothing that the turn put leaves before the
+ * commit, everything else after it.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -163,8 +164,8 @@ static void enter(struct node *node, enum node_stopping stopping) {
 }
 
 /*
- * Clients of a primary that just goes away wait until the others suspect it; one that hands over costs them next to nothing. What a
- * client was told is accepted goes on to whoever leads then: the loop ends when that has left.
+ * Clients of a primary that just goes away wait until the others suspect it; one that hands over costs them next to
+ * nothing. What a client was told is accepted goes on to whoever leads then: the loop ends when that has left.
  */
 static bool may_end(struct node *node) {
     unsigned stops = atomic_load(&node->stops);

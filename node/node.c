@@ -1,6 +1,6 @@
 /*
- * Making and unmaking a replica's process: keys and genesis block are checked against each other before anything is opened, the ledger
- * before the network, and the network comes last.
+ * Making and unmaking a replica's process: keys and genesis block are checked against each other before anything is
+ * opened, the ledger before the network, and the network comes last.
  */
 #include "node/node.h"
 
@@ -273,8 +273,8 @@ static void discard_all(struct node *node, struct work *work) {
 }
 
 /*
- * Work that came after the loop ended, and what it left. Each piece frees what it owns, and each client gets an answer: the links are
- * closed already, the pools give back what they have, and the reader thread is still there to answer.
+ * Work that came after the loop ended, and what it left. Each piece frees what it owns, and each client gets an answer:
+ * the links are closed already, the pools give back what they have, and the reader thread is still there to answer.
  */
 static void drain(struct node *node) {
     atomic_store(&node->unmaking, true);

@@ -1,6 +1,6 @@
 /*
- * A replica's process, for the files of node/ and for tests. Each part's own struct and calls stand in its own header. Unless a
- * comment says otherwise, everything belongs to the loop thread.
+ * A replica's process, for the files of node/ and for tests. Each part's own struct and calls stand in its own header.
+ * Unless a comment says otherwise, everything belongs to the loop thread.
  *
  *   node.c       making and unmaking: files, keys, parts
  *   loop.c       the thread: takes work, runs the replica's turns, commits, flushes the links
@@ -84,7 +84,10 @@ struct work *node_take_work(struct node *node, uint64_t wait_ms);
 void node_turn(struct node *node, struct work *work);
 /* `next` of struct replica_host. */
 bool node_next(void *context, struct replica_input *out);
-/* Any thread. Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th ... time. */
+/*
+ * Any thread. Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th
+ * ... time.
+ */
 void node_note_damage(struct node *node, const char *what, uint64_t height, enum ord_err err);
 
 #endif

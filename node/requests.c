@@ -1,6 +1,6 @@
 /*
- * Requests of clients: parsed in the transport's threads, told apart in the loop. Submissions go into the replica; what asks for the
- * state that the loop owns is answered by it; the rest goes to the reader thread.
+ * Requests of clients: parsed in the transport's threads, told apart in the loop. Submissions go into the replica; what
+ * asks for the state that the loop owns is answered by it; the rest goes to the reader thread.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * The reader thread: deliver, receipts and waits, from committed data only, so that readers never hold up the loop. Requests come
- * from the loop, which knows the clients; what cannot be answered yet is parked until the next certificate or its deadline.
- * Only certified blocks are served: whatever leaves here can be proved.
+ * The reader thread: deliver, receipts and waits, from committed data only, so that readers never hold up the loop.
+ * Requests come from the loop, which knows the clients; what cannot be answered yet is parked until the next
+ * certificate or its deadline. Only certified blocks are served: whatever leaves here can be proved.
  */
 #include <stdlib.h>
 #include <string.h>

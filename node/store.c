@@ -1,5 +1,6 @@
 /*
- * The store is the ledger, call by call. Certificates are looked for where readers look, for some are certified and not committed yet.
+ * The store is the ledger, call by call. Certificates are looked for where readers look, for some are certified and not
+ * committed yet.
  */
 #include "node/store.h"
 

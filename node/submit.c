@@ -1,6 +1,6 @@
 /*
- * Submissions: a SubmitRequest becomes a submission of the replica, and the replica's results become statuses. Receipts of what was
- * ordered before are added by the reader thread.
+ * Submissions: a SubmitRequest becomes a submission of the replica, and the replica's results become statuses. Receipts
+ * of what was ordered before are added by the reader thread.
  */
 #include <stdlib.h>
 

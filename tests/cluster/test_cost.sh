@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The cost of an envelope, by the replicas' own counters: each replica checks each client signature once, sends at most two
-# frames to each peer in a loop turn (before the commit and after it), and makes one commit in a loop turn.
+# The cost of an envelope, by the replicas' own counters: each replica checks each client signature once, sends at most
+# two frames to each peer in a loop turn (before the commit and after it), and makes one commit in a loop turn.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin

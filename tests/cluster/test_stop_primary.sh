@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The primary is stopped by SIGTERM under load, as for an upgrade, whoever leads by then: it lets another replica lead before it ends,
-# so that the others need not find out by a timeout that nobody leads. How long that timeout is must not matter: it is long here, and
-# the longest time without progress stays far below it. All that was acknowledged is delivered, and the replica comes back.
+# The primary is stopped by SIGTERM under load, as for an upgrade. It lets another replica lead before it ends, so the
+# others need no timeout to find out that nobody leads: the request timeout is long here, and the longest time without
+# progress stays far below it. All that was acknowledged is delivered, and the replica comes back.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
 rounds=${ROUNDS:-3}
 TIMEOUT_MS=20000
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel stopping --batch-timeout 20 --request-timeout $TIMEOUT_MS
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel stopping --batch-timeout 20 \
+    --request-timeout $TIMEOUT_MS
 start_cluster
 load_start
 until_true "$DEADLINE_S" "a first block" height_at_least 0 1

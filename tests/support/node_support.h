@@ -1,6 +1,7 @@
 /*
- * A replica in this process, from files that `ordain init` made, whose turns the test runs one by one. The test is all the other
- * replicas: it holds their keys and the other ends of their links, in memory. And it may be a client, over TLS.
+ * A replica in this process, from files that `ordain init` made, whose turns the test runs one by one. The test is all
+ * the other replicas: it holds their keys and the other ends of their links, in memory. And it may be a client, over
+ * TLS.
  */
 #ifndef ORDAIN_TESTS_NODE_SUPPORT_H
 #define ORDAIN_TESTS_NODE_SUPPORT_H

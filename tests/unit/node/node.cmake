@@ -2,7 +2,8 @@ ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/node/test_node_config.c DEPENDS o
 # A whole replica in the test's process, which plays the other replicas (node_support.h).
 foreach(name accuse admission judge links loop propose service silence sync)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/node/test_node_${name}.c
-                  SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/node_support.c ${CMAKE_CURRENT_SOURCE_DIR}/support/node_chain.c
+                  SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/node_support.c
+                          ${CMAKE_CURRENT_SOURCE_DIR}/support/node_chain.c
                           ${PROJECT_SOURCE_DIR}/cli/init_files.c
                           ${PROJECT_SOURCE_DIR}/cli/init_ports.c ${PROJECT_SOURCE_DIR}/cli/init_texts.c
                   DEPENDS ord_node)

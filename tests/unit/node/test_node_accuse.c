@@ -1,6 +1,6 @@
 /*
- * Evidence at a replica: what others sign against themselves is kept once, in bounds, across restarts, and given out; nobody is
- * accused of what the signatures do not prove.
+ * Evidence at a replica: what others sign against themselves is kept once, in bounds, across restarts, and given out;
+ * nobody is accused of what the signatures do not prove.
  */
 #include "tests/support/node_support.h"
 
@@ -216,7 +216,9 @@ static void accuse__nobody_is_framed(void **state) {
     node_world_close(&world);
 }
 
-/* Evidence on disk that proves nothing, or is filed under somebody else's name, is a damaged disk, not an accusation. */
+/*
+ * Evidence on disk that proves nothing, or is filed under somebody else's name, is a damaged disk, not an accusation.
+ */
 static void accuse__a_wrong_record_is_corrupt(void **state) {
     (void) state;
     static struct node_world world;

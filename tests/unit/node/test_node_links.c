@@ -1,6 +1,6 @@
 /*
- * What one lying replica can take from the others over its link: a share of the vote pool and of memory, and one check of a
- * signature that does not verify.
+ * What one lying replica can take from the others over its link: a share of the vote pool and of memory, and one check
+ * of a signature that does not verify.
  */
 #include "tests/support/node_support.h"
 
@@ -207,7 +207,10 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     node_world_close(&world);
 }
 
-/* Looks like a VIEW-CHANGE with so many signatures, from outside. It is ill-formed: no signature of its is bad, so nobody is ignored. */
+/*
+ * Looks like a VIEW-CHANGE with so many signatures, from outside. It is ill-formed: no signature of its is bad, so
+ * nobody is ignored.
+ */
 static void send_costly(struct node_world *world, ord_node_id from, uint64_t view, size_t signature_count) {
     size_t size = 29 + signature_count * ORD_SIGNATURE_SIZE;
     uint8_t *bytes = calloc(1, size);

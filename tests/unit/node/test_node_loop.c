@@ -175,8 +175,8 @@ static void ask(struct node_world *world, struct net_client *connection, sem_t *
 }
 
 /*
- * A turn that fails (row F6) leaves what it took, and more comes until the endpoint closes, while what a status tells of is
- * gone already.
+ * A turn that fails (row F6) leaves what it took, and more comes until the endpoint closes, while what a status tells
+ * of is gone already.
  */
 static void destroy__refuses_what_was_asked_and_not_answered(void **state) {
     (void) state;

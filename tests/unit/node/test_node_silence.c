@@ -1,6 +1,6 @@
 /*
- * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its status that it is
- * silent and until when, and a restart does not make it speak.
+ * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its
+ * status that it is silent and until when, and a restart does not make it speak.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * State transfer, both ends: what is served after a restart and for what price; which pieces are taken, and when another
- * source is asked.
+ * State transfer, both ends: what is served after a restart and for what price; which pieces are taken, and when
+ * another source is asked.
  */
 #include "tests/support/node_chain.h"
 
@@ -103,8 +103,8 @@ static bool is_stable_at_wanted(struct node_world *world) {
 }
 
 /*
- * Others may settle on a point in the middle when all who executed it have executed more and have been restarted: then nobody else
- * can bring on those who are behind it.
+ * Others may settle on a point in the middle when all who executed it have executed more and have been restarted: then
+ * nobody else can bring on those who are behind it.
  */
 static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_restart(void **state) {
     (void) state;
@@ -176,8 +176,8 @@ static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
 }
 
 /*
- * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has no room for
- * all that may come before the next one: nothing would ever free it.
+ * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has
+ * no room for all that may come before the next one: nothing would ever free it.
  */
 static void checkpoint__frees_the_log_at_once_where_memory_is_little(void **state) {
     (void) state;
@@ -291,7 +291,10 @@ static void send_view_change(struct node_world *world, ord_node_id from, uint64_
     node_world_send(world, from, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
-/* The others' cores may know a checkpoint by a view change too, and then no node of theirs has its certificate to pass on. */
+/*
+ * The others' cores may know a checkpoint by a view change too, and then no node of theirs has its certificate to pass
+ * on.
+ */
 static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **state) {
     (void) state;
     static struct node_world world;
