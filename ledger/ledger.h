@@ -85,7 +85,7 @@ ORD_MUST_USE enum ord_err ledger_put_record(struct ledger *ledger, const struct 
  * Deletes the core's records of `table` with key <= `key`. The cost is proportional to the number of deleted records.
  */
 ORD_MUST_USE enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key);
-/* Drops the records of `table` with key > `key`, including those put in this turn. Costs as much as there is to drop. */
+/* Drops the records of `table` with key > `key`, also those put in this turn. Costs as much as there is to drop. */
 ORD_MUST_USE enum ord_err ledger_forget_after(struct ledger *ledger, uint8_t table, uint64_t key);
 /* True if there are changes to commit. */
 bool ledger_dirty(const struct ledger *ledger);

@@ -192,8 +192,8 @@ enum ord_err ledger_put_meta(struct ledger *ledger, const char *name, struct ord
 }
 
 /*
- * Drops the records from `first` to `last`. Seeks the first record again after each deletion instead of stepping to the next one. A seek costs a microsecond, and
- * LMDB 0.9 has had bugs in stepping after a deletion.
+ * Drops the records from `first` to `last`. Seeks the first record again after each deletion instead of stepping to the
+ * next one. A seek costs a microsecond, and LMDB 0.9 has had bugs in stepping after a deletion.
  */
 static enum ord_err forget(struct ledger *ledger, const struct ledger_key *first, const struct ledger_key *last) {
     enum ord_err err = turn_open(ledger);
