@@ -159,7 +159,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         results[i].status = submit_status(from->verdict);
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
-        /* Without a receipt a client waits for it. */
+        /* A client that gets no receipt here waits for it. */
         if (from->ordered && bytes < bytes_max &&
             receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
             results[i].receipt = (ProtobufCBinaryData) {0};

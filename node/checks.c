@@ -35,7 +35,7 @@ static void run(void *argument) {
         if (peer != NULL && check->bad)
             atomic_store(&peer->bad_until_ms, node_clock_ms() + IGNORE_MS);
     }
-    (void) inbox_post(&node->inbox, &job->work, WORK_CHECK); /* it is closed after the pools are */
+    (void) inbox_post(&node->inbox, &job->work, WORK_CHECK); /* the inbox closes after the pools */
 }
 
 void checks_begin(void *context, struct replica_check *check) {

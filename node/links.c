@@ -20,13 +20,13 @@
 #include "node/node_internal.h"
 
 enum {
-    FRAME_CAPACITY = 64 << 10, /* of a frame, unless one message needs more */
+    FRAME_CAPACITY = 64 << 10, /* bytes of a frame, unless one message needs more */
     HELLO_INTERVAL_MS = 250,
     RECONNECT_MS_MIN = 50,
     RECONNECT_MS_MAX = 500,
-    SILENT_MS = 3000, /* whose core runs says something every second */
+    SILENT_MS = 3000, /* a core that runs says something every second */
     SILENT_DOUBLINGS_MAX = 4,
-    SILENT_CALM_MS = 120000, /* without such a silence: the next one is a first one again */
+    SILENT_CALM_MS = 120000, /* after so long without a silence the next one counts as the first */
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
     LINK_QUEUE_BYTES_DEFAULT = 32 << 20,
@@ -66,7 +66,7 @@ bool links_next(struct node *node, struct replica_input *out, struct frame *fram
     return true;
 }
 
-/* In a thread of the transport. Gives the payload when there is one to handle. */
+/* In a thread of the transport. `payload` gets the messages; it is empty for a hello. */
 static bool open_frame(struct node *node, struct peer **out, struct ord_span *payload, struct ord_span bytes) {
     ord_node_id from;
     if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count || from == node->config.replica)
@@ -101,10 +101,7 @@ void links_on_message(void *context, struct net_message *message) {
     }
     struct frame *frame = NULL;
     if (payload.size > 0) {
-        /*
-         * One peer's frames may take so much memory and no more; the sender's retransmission brings back what is
-         * dropped.
-         */
+        /* One peer's frames may take so much memory and no more. The sender's retransmission brings back the rest. */
         if (count_get(&peer->inbound_bytes) + bytes.size > node->links.queue_bytes_max)
             count_add(&node->counters.frames_over_quota, 1);
         else
@@ -119,7 +116,7 @@ void links_on_message(void *context, struct net_message *message) {
     frame->message = message;
     frame->unread = ord_reader_of(payload);
     frame->references = 1;
-    (void) inbox_post(&node->inbox, &frame->work, WORK_FRAME); /* it is closed after the links are */
+    (void) inbox_post(&node->inbox, &frame->work, WORK_FRAME); /* the inbox closes after the links */
 }
 
 /* ---- out ---- */
@@ -364,9 +361,8 @@ bool links_idle(struct node *node) {
 
 /*
  * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is
- * whole again, a link could stay dead for as long as the cut has lasted. What one link suffers the other direction's
- * does too, for TCP needs both. A frame can take longer than that on a slow link, and in the other direction, too: so
- * the patience doubles with each time.
+ * whole again, a link could stay dead for as long as the cut has lasted. TCP needs both directions, so the peer's link
+ * to us suffers with ours. On a slow link a frame may take longer than the limit, so the limit doubles with each drop.
  */
 void links_tick(struct node *node) {
     const uint64_t now_ms = node->time.now_ms;

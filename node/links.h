@@ -40,7 +40,7 @@ struct peer {
     struct net_push *push;
     atomic_bool up;        /* the transport is connected */
     atomic_bool hello_due; /* send a hello at the next flush */
-    /* When a frame opened last, or the link came up. */
+    /* When a frame of this peer was opened last, or the link came up. */
     counter heard_ms;
     /* Times we dropped this link because the peer was silent; 0 again after a calm period. */
     uint32_t silences;
@@ -98,7 +98,7 @@ ord_replica_set links_connected(void *context);
 void links_hold(void *context, void *owner);
 void links_release(void *context, void *owner);
 
-/* One frame to each peer that can take one, of messages that no turn later than `durable_turn` is needed for. */
+/* Sends one frame to each peer that can take one, of messages that wait for no turn beyond `durable_turn`. */
 void links_flush(struct node *node, uint64_t durable_turn);
 /* Several times a second: gives up links whose peer has not been heard for a while, and dials them again. */
 void links_tick(struct node *node);

@@ -10,7 +10,7 @@
 
 enum {
     PARKED_MAX = 192,                   /* more waiting requests are answered NOT_READY at once */
-    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* and those of one connection */
+    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* the same, of one connection */
     WAIT_SEQUENCES_MAX = 4096,
     WAIT_MS_MAX = 60000,
     HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE,
