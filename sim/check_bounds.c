@@ -24,28 +24,41 @@ void sim_check_records(struct sim_replica *replica) {
     }
 }
 
-void sim_check_memory(struct sim_replica *replica, const struct sim_process *process, const struct ord_status *now) {
+void sim_check_memory(struct sim_replica *replica, const struct ord_status *now) {
     /* Twice the memory for batches: what a new view proposes again comes on top (docs/protocol.md, bounds). */
-    if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * process->core_config.body_bytes_max)
+    if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * replica->process->core_config.body_bytes_max)
         sim_fail(replica->world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
                  (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
 }
 
-void sim_check_wake(struct sim_replica *replica, bool alone) {
+void sim_check_due(struct sim_replica *replica) {
+    const struct sim_process *process = replica->process;
+    struct sim_world *world = replica->world;
+    uint64_t core_ms = process->observer.wake_at_ms;
+    if (replica->liar || world->failed)
+        return;
+    if (replica_due_ms(process->program) > core_ms)
+        sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
+                 (unsigned long) (replica_due_ms(process->program) - core_ms));
+    if (world->replica_count == 1)
+        return; /* solo has no timer */
+    uint64_t retransmit_ms = process->core_config.retransmit_ms;
+    uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
+    if (sim_process_status(process).asking)
+        most_ms = retransmit_ms / 2 + 1;
+    if (core_ms > process->now_ms + most_ms)
+        sim_fail(world, "timers: the core of replica %u is due in %lu ms, %lu at most", replica->instance,
+                 (unsigned long) (core_ms - process->now_ms), (unsigned long) most_ms);
+}
+
+void sim_check_woken(struct sim_replica *replica, bool alone) {
     const struct sim_process *process = replica->process;
     struct sim_world *world = replica->world;
     struct sim_shown *shown = &world->checker->shown[replica->instance];
-    if (replica->liar || world->failed || world->replica_count == 1)
-        return; /* solo has no timer */
-    uint64_t retransmit_ms = process->core_config.retransmit_ms;
-    struct ord_status now = sim_process_status(process);
-    uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
-    if (now.asking)
-        most_ms = retransmit_ms / 2 + 1;
-    if (process->wake_at_ms > process->now_ms + most_ms)
-        sim_fail(world, "timers: replica %u is due in %lu ms, %lu at most", replica->instance,
-                 (unsigned long) (process->wake_at_ms - process->now_ms), (unsigned long) most_ms);
-    shown->woken = alone && process->wake_at_ms <= process->now_ms ? shown->woken + 1 : 0;
+    if (replica->liar || world->failed)
+        return;
+    bool at_once = replica_cut_short(process->program) || replica_due_ms(process->program) <= process->now_ms;
+    shown->woken = alone && at_once ? shown->woken + 1 : 0;
     if (shown->woken > WOKEN_MAX)
         sim_fail(world, "timers: replica %u wants to be woken at once for the %uth time, and nothing comes",
                  replica->instance, shown->woken);
