@@ -1,5 +1,20 @@
 /*
  * The seam of PBFT: memory, dispatch of events, status. All memory is laid out once, from the config.
+ *
+ * Why a replica may count its own PREPARE or COMMIT in the turn that makes it, and go on before that turn is durable.
+ * The count changes this replica's memory at once, and nobody else can see that. Whatever leaves the replica on the
+ * strength of the count is a PREPARE, a COMMIT, a VIEW-CHANGE, a NEW-VIEW, a STATUS or a RECALL, and each of these is
+ * sent with `after_persist`; or it is an attestation or a receipt, which the node gives out once the block that it
+ * rests on is durable. All of these come from the same turn or a later one, and turns become durable in their order:
+ * when the first of them leaves, the vote, its PRE-PREPARE and its certificate are on disk. If the replica dies before,
+ * the count is lost with its memory, and nobody has relied on it.
+ *
+ * STATUS is not signed and must wait all the same. It says which view the replica has left for good, and others count
+ * it among those who left; it says which batches the replica holds, and others do not send those again. A replica that
+ * died before its disk bears that out would have given a promise that it does not keep.
+ *
+ * Three kinds of message go without `after_persist`: FETCH asks for a batch, WITNESS and EVIDENCE pass on what somebody
+ * else has signed. None of them tells of anything that this replica did.
  */
 #include "bft/bft.h"
 
@@ -11,14 +26,15 @@
 #include "core/quorum.h"
 
 static bool config_valid(const struct ord_core_config *config) {
+    const struct bft_options *options = bft_options_of(config);
     return config->replica_count >= 4 && config->replica_count <= ORD_REPLICA_MAX &&
            config->self < config->replica_count && config->window >= 2 && config->window <= BFT_WINDOW_MAX &&
            config->checkpoint_interval >= 1 && config->checkpoint_interval <= config->window / 2 &&
            config->batch_bytes_max >= 1 && config->batch_bytes_max <= UINT32_MAX / 4 &&
            config->body_bytes_max >= 4 * (uint64_t) config->batch_bytes_max && config->body_bytes_max <= SIZE_MAX / 4 &&
-           config->retransmit_ms >= 1 && config->request_timeout_ms >= 1 && config->crypto != NULL &&
-           config->checkpoints.verify != NULL && config->checkpoints.size_max >= 1 &&
-           config->checkpoints.size_max <= UINT32_MAX / 4;
+           config->retransmit_ms >= 1 && config->crypto != NULL && options != NULL &&
+           options->request_timeout_ms >= 1 && options->checkpoints.verify != NULL &&
+           options->checkpoints.size_max >= 1 && options->checkpoints.size_max <= UINT32_MAX / 4;
 }
 
 /* Hands out parts of one block of memory; without a base it only measures. */
@@ -36,9 +52,9 @@ static void *take(struct layout *layout, size_t count, size_t size) {
 
 /*
  * Bodies, what leads each in its message, and once more the largest message: bodies that are lent out cannot be moved
- * together, and this takes up what is lost between them in all but contrived cases. Twice, for a new view: what it proposes
- * again was accepted by f + 1 honest replicas each, so what a lying primary spread over all of them is less than
- * twice what one of them took.
+ * together, and this takes up what is lost between them in all but contrived cases. Twice, for a new view: what it
+ * proposes again was accepted by f + 1 honest replicas each, so what a lying primary spread over all of them is less
+ * than twice what one of them took.
  */
 static size_t store_capacity(const struct ord_core_config *config) {
     return 2 * (size_t) config->body_bytes_max + (size_t) config->window * BFT_PRE_PREPARE_SIZE +
@@ -60,11 +76,12 @@ static void lay_out_views(struct layout *layout, struct ord_core *core, const st
         kept[i] = take(layout, count, sizeof(*kept[i]));
         bytes[i] = take(layout, count, i < 3 ? change_size : view_size);
     }
+    size_t checkpoint_size = bft_options_of(config)->checkpoints.size_max;
     uint8_t *spare_change = take(layout, 1, change_size);
     uint8_t *spare_view = take(layout, 1, view_size);
     uint8_t *installed = take(layout, 1, view_size);
     struct bft_choice *choices = take(layout, config->window, sizeof(*choices));
-    uint8_t *checkpoints = take(layout, 3, config->checkpoints.size_max);
+    uint8_t *checkpoints = take(layout, 3, checkpoint_size);
     if (core == NULL)
         return;
     for (size_t node = 0; node < count; node++) {
@@ -82,8 +99,8 @@ static void lay_out_views(struct layout *layout, struct ord_core *core, const st
     core->installed = kept_of(installed);
     core->choices = choices;
     core->stable.bytes = checkpoints;
-    core->target.bytes = checkpoints + config->checkpoints.size_max;
-    core->attested.bytes = checkpoints + 2 * config->checkpoints.size_max;
+    core->target.bytes = checkpoints + checkpoint_size;
+    core->attested.bytes = checkpoints + 2 * checkpoint_size;
 }
 
 static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core_config *config) {
@@ -146,6 +163,7 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     (void) lay_out(out, memory, config);
     struct ord_core *core = *out;
     core->config = *config;
+    core->options = bft_options_of(config);
     core->signer = *signer;
     core->quorum = ord_bft_quorum(config->replica_count);
     core->weak_quorum = ord_bft_weak_quorum(config->replica_count);
@@ -229,8 +247,9 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
 }
 
 /*
- * The turn ends. All that signs stands here, one kind in a turn, so that a signer that fails leaves the core as it was: first a
- * view change that is due, then a new view, then votes. Own prepares may complete certificates, so commits come after them.
+ * The turn ends. All that signs stands here, one kind in a turn, so that a signer that fails leaves the core as it was:
+ * first a view change that is due, then a new view, then votes. Own prepares may complete certificates, so commits come
+ * after them.
  */
 static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
@@ -292,6 +311,13 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_WORK:
         core->work_since_ms = event->work.since_ms;
         return ORD_OK;
+    case ORD_EVENT_STORAGE: /* what it missed meanwhile comes by retransmission or state transfer */
+        if (!event->storage.available)
+            bft_on_hand_over(core);
+        return ORD_OK;
+    case ORD_EVENT_HAND_OVER:
+        bft_on_hand_over(core);
+        return ORD_OK;
     case ORD_EVENT_PERSISTED: /* sends carry their own condition */
         return ORD_OK;
     case ORD_EVENT_APPLIED: /* that it was executed is told again by ATTESTED, once it is proven */
@@ -322,6 +348,10 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     bft_silence_settle(core);
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
     ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
+    core->detail = (struct bft_detail) {.view_changes = core->view_changes,
+                                        .suspecting = core->suspecting,
+                                        .handing_over = core->handing_over,
+                                        .failed_views = core->failed_views};
     out->count = core->effect_count;
     return ORD_OK;
 }
@@ -335,9 +365,8 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .leader = leader,
         .leading = leading,
         .changing = core->changing,
-        .view_changes = core->view_changes,
-        .can_propose = leading && bft_may_bind(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
-                       core->next_seq <= bft_view_end(core) &&
+        .can_propose = leading && !core->handing_over && bft_may_bind(core, core->next_seq) &&
+                       core->next_seq <= BFT_SEQ_MAX && core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,
@@ -351,6 +380,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .asking = core->silence.asking,
         .silent = core->silence.silent,
         .silent_until_seq = core->silence.silent ? core->silence.bound_seq : 0,
+        .detail = &core->detail,
     };
 }
 

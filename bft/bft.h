@@ -8,4 +8,30 @@
 
 extern const struct ord_protocol bft_pbft;
 
+/* What `options` of an ord_core_config points to. All replicas of a channel must have the same numbers. */
+struct bft_options {
+    /* A view ends after so many seqs, and the next replica leads (docs/protocol.md, rule 25). 0: views do not end by
+     * themselves. */
+    uint32_t decisions_per_leader;
+    /* Milliseconds, at least 1. Work that waits longer without a delivery makes a replica suspect the primary (rule
+     * 14). */
+    uint32_t request_timeout_ms;
+    /* Certificates of stable checkpoints: of a quorum of 2f + 1 attestations. */
+    struct ord_checkpoint_ops checkpoints;
+};
+
+/* What `detail` of an ord_status points to. */
+struct bft_detail {
+    uint64_t view_changes; /* that this replica took part in since START */
+    bool suspecting;       /* it wants another primary than that of its view */
+    bool handing_over;     /* it is the primary of its view, and was asked to let another lead (rule 27) */
+    uint32_t failed_views; /* left without being scheduled, since the last delivery; the timeout doubles with each but
+                              the first */
+};
+
+/* The options of a config that is for this protocol. */
+static inline const struct bft_options *bft_options_of(const struct ord_core_config *config) {
+    return config->options;
+}
+
 #endif

@@ -78,6 +78,7 @@ struct bft_slot {
 struct bft_peer {
     uint64_t shown_view;    /* of its last STATUS */
     bool suspects;          /* said that STATUS */
+    bool hands_over;        /* that STATUS said so: it is the primary of `shown_view` */
     bool accused;           /* evidence against it was given that is of its view as primary, or came late */
     uint64_t shown_seq;     /* highest seq that its last STATUS told of */
     uint64_t delivered_seq; /* of its last STATUS; since: */
@@ -143,6 +144,7 @@ struct bft_choice {
 
 struct ord_core {
     struct ord_core_config config;
+    const struct bft_options *options; /* those of `config` */
     struct ord_signer signer;
     uint32_t quorum;
     uint32_t weak_quorum;
@@ -156,6 +158,7 @@ struct ord_core {
     bool changing;            /* VIEW-CHANGE for `view` was made, NEW-VIEW is still to come */
     uint64_t next_view;       /* above `view`: FLUSH moves there */
     bool suspecting;          /* wants another primary; f + 1 who do make a view change */
+    bool handing_over;        /* primary of the installed view, and asked to let another lead; implies suspecting */
     uint64_t view_changes;    /* begun since START */
     uint32_t failed_views;    /* left since there was progress */
     uint64_t view_since_ms;   /* since when `view`, or since when it is installed */
@@ -211,6 +214,7 @@ struct ord_core {
     uint64_t messages_dropped;
     uint64_t messages_refused;
     uint64_t retransmissions;
+    struct bft_detail detail; /* as of the end of the last step */
 
     struct bft_slot *slots; /* window; seq s lives at s % window */
     struct bft_peer *peers; /* replica_count */
@@ -337,6 +341,12 @@ void bft_suspect(struct ord_core *core, uint64_t view);
 void bft_suspect_check(struct ord_core *core);
 /* When the next timer is due; UINT64_MAX: none runs. */
 uint64_t bft_suspect_deadline(const struct ord_core *core);
+
+/* hand_over.c: a primary that lets another lead */
+/* HAND_OVER, or the storage of this replica is gone. Nothing, unless it leads. */
+void bft_on_hand_over(struct ord_core *core);
+/* Has the primary of our view, which may be this replica, said that it hands over? */
+bool bft_handed_over(const struct ord_core *core);
 
 /* ratchet.c: is the primary slower than others were? */
 void bft_ratchet_view(struct ord_core *core);

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
+#include "channel/marks.h"
 #include "channel/tags.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 #define CERTIFICATE_VERSION 1
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "channel/envelope.h"
+#include "channel/marks.h"
 #include "channel/tags.h"
 #include "core/assert.h"
-#include "core/mark.h"
 #include "core/merkle.h"
 
 #define HEADER_VERSION 1

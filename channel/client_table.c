@@ -5,9 +5,9 @@
 
 #include <string.h>
 
+#include "channel/marks.h"
 #include "channel/tags.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 #define RECORD_VERSION 1
 /* What is agreed of a record; registered_seq follows it and is each replica's own. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "channel/attestation.h"
+#include "channel/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 struct kept {
     struct channel_statement statement;

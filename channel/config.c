@@ -356,8 +356,6 @@ void channel_core_config(struct ord_core_config *out, const struct channel_confi
         .batch_bytes_max = config->batch_bytes_max,
         .body_bytes_max = config->body_bytes_max,
         .retransmit_ms = config->retransmit_ms,
-        .decisions_per_leader = config->decisions_per_leader,
-        .request_timeout_ms = config->request_timeout_ms,
         .crypto = crypto,
     };
 }

@@ -2,10 +2,10 @@
  * Execution of ordered batches: judge each envelope against the state as it is by then, mark it in the client table, and feed
  * it to the cutter. What is not acceptable is dropped alike on every replica.
  */
+#include "channel/marks.h"
 #include "channel/state.h"
 #include "channel/state_internal.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 /*
  * Batches stay in a core's memory until a checkpoint is stable, also such that end up in no block: so there is a point of

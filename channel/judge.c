@@ -4,9 +4,9 @@
  */
 #include <string.h>
 
+#include "channel/marks.h"
 #include "channel/state.h"
 #include "channel/state_internal.h"
-#include "core/mark.h"
 #include "crypto/x509.h"
 
 static const struct channel_org *org_by_name(const struct channel_config *config, const char *name,

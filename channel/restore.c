@@ -2,9 +2,9 @@
  * Restore from the replica's own disk: clients, head, open block. What is restored was executed once; nothing is executed
  * again, but everything is checked for what an executed state must look like.
  */
+#include "channel/marks.h"
 #include "channel/state.h"
 #include "channel/state_internal.h"
-#include "core/mark.h"
 
 enum ord_err channel_restore_client(struct channel *channel, uint32_t client_index, struct ord_span record) {
     struct channel_client client;

@@ -7,10 +7,10 @@
  */
 #include <string.h>
 
+#include "channel/marks.h"
 #include "channel/state.h"
 #include "channel/state_internal.h"
 #include "channel/tags.h"
-#include "core/mark.h"
 #include "core/merkle.h"
 
 /* Skips the open block's data at the beginning of `data`. */

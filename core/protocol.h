@@ -1,12 +1,16 @@
 /*
- * The consensus seam: one verb. A core is a state machine; an event goes in, effects come out, and the node carries them out
- * in order. The same config, seed and events give the same effects, byte for byte.
+ * The consensus seam: one verb. A core is a state machine; an event goes in, effects come out, and the node carries
+ * them out in order. The same config, seed and events give the same effects, byte for byte.
  *
  * Caveats first:
- * - A *turn* is what the node does between two commits: any number of steps, last a FLUSH, then one durable commit of all
- *   PERSIST and FORGET effects together with what the DELIVERs made of the ledger, then the SENDs. Effects of one turn
- *   become durable together or not at all; hence a core may count its own vote within the turn that makes it.
- * - A SEND with `after_persist` waits for that commit. One without may go at once (a Raft leader's entries).
+ * - A *turn* is any number of steps, the last of them a FLUSH. Turns are numbered from 1. What a turn asks to persist
+ *   and to forget, and what its DELIVERs make of the ledger, becomes durable together or not at all. Turns become
+ *   durable in their order; several may become durable at once.
+ * - A SEND with `after_persist` leaves when its turn is durable. A SEND without depends on nothing that its turn
+ *   persists, and may leave at once.
+ * - Steps of later turns may be taken while the commit of an earlier turn is still under way; PERSISTED tells which
+ *   turns are durable. A core that counts its own vote before the turn that made it is PERSISTED must itself argue why
+ *   that is safe.
  * - Effects, and every span in them, belong to the core until its next step, unless the effect says otherwise.
  * - A step that fails changes nothing.
  * - A core never asserts on what came from outside.
@@ -21,8 +25,9 @@
 struct ord_core; /* each protocol has its own */
 
 /*
- * Proofs of stable checkpoints: certificates of a quorum of attestations, opaque to a core. `verify` must be callable from any
- * thread: the seq that the certificate proves, if it proves one for this network and epoch. INVALID, MISMATCH, BAD_SIGNATURE.
+ * Proofs of stable checkpoints: certificates of a quorum of attestations, opaque to a core. `verify` gives the seq that
+ * a certificate proves, if it proves one for this network and epoch; it must be callable from any thread. INVALID,
+ * MISMATCH, BAD_SIGNATURE.
  */
 struct ord_checkpoint_ops {
     const void *context;
@@ -35,15 +40,17 @@ struct ord_core_config {
     uint32_t replica_count; /* 1 .. ORD_REPLICA_MAX */
     uint64_t epoch;
     struct ord_hash genesis_hash;
-    uint32_t window;               /* L: instances in flight, (stable, stable + L] */
-    uint32_t checkpoint_interval;  /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
-    uint32_t batch_bytes_max;      /* a batch's bytes, at most */
-    uint64_t body_bytes_max;       /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
-    uint32_t retransmit_ms;        /* ask for what is missing when nothing moved for so long */
-    uint32_t decisions_per_leader; /* pbft: a view ends after so many seqs; 0: it does not */
-    uint32_t request_timeout_ms;   /* work that waits longer makes a backup suspect the primary */
-    struct ord_checkpoint_ops checkpoints; /* pbft only */
+    uint32_t window;              /* L: instances in flight, (stable, stable + L] */
+    uint32_t checkpoint_interval; /* a seq that is a multiple of this is a point of attestation; <= window / 2 */
+    uint32_t batch_bytes_max;     /* a batch's bytes, at most */
+    uint64_t body_bytes_max;      /* bytes of batch bodies held in memory at once; >= 4 * batch_bytes_max */
+    uint32_t retransmit_ms;       /* ask for what is missing when nothing moved for so long */
     const struct ord_crypto_ops *crypto;
+    /*
+     * The protocol's own options; for pbft a struct bft_options (bft/bft.h). NULL where the protocol has none. Must
+     * outlive the core and every call of `authenticate`.
+     */
+    const void *options;
 };
 
 /* A record that the core asked to keep. Keys sort as (table, key). Tables are the protocol's own numbering from 1. */
@@ -71,16 +78,19 @@ enum ord_event_type {
     ORD_EVENT_PROPOSE,   /* this replica leads and has a batch */
     ORD_EVENT_JUDGED,    /* answer to a JUDGE effect */
     ORD_EVENT_FLUSH,     /* the turn ends: sign and send what gathered */
-    ORD_EVENT_PERSISTED, /* the turn's commit is durable */
+    ORD_EVENT_PERSISTED, /* turns became durable */
     ORD_EVENT_APPLIED,   /* a delivered batch was executed */
-    ORD_EVENT_ATTESTED,  /* a certificate of 2f + 1 (Raft: a majority of) matching attestations exists */
+    ORD_EVENT_ATTESTED,  /* a certificate of matching attestations of a strong quorum exists */
     ORD_EVENT_SYNCED,    /* state transfer brought the channel to this seq */
     ORD_EVENT_WORK,      /* since when work waits here; told when it changes */
+    ORD_EVENT_STORAGE,   /* whether anything can be stored now; told when it changes */
+    ORD_EVENT_HAND_OVER, /* this replica is about to stop: let another lead, if it leads */
 };
 
 struct ord_event {
     enum ord_event_type type;
     uint64_t now_ms; /* monotonic clock of this process, any origin */
+    uint64_t turn;   /* the turn that this step belongs to: 1, 2, ...; never falls */
     union {
         struct {
             const struct ord_record *records; /* sorted by (table, key); all that PERSIST kept and FORGET left */
@@ -98,34 +108,58 @@ struct ord_event {
             bool admissible;
         } judged;
         struct {
+            /* Everything that the steps of this turn and of earlier ones asked to persist is durable. */
+            uint64_t turn;
+        } persisted;
+        struct {
             uint64_t seq;
-            uint32_t envelopes;   /* that were executed since the last APPLIED, and not dropped */
-            uint32_t waits;       /* of them those that stood in this replica's pool: */
-            uint64_t wait_sum_ms; /* for so long together, since there is this leader */
-            uint64_t useful_seq; /* the last in which an envelope was executed or a block closed; 0: none since START */
+            uint32_t envelopes; /* that were executed since the last APPLIED, and not dropped */
+            uint32_t waits;     /* how many of `envelopes` stood in this replica's request pool */
+            /* How long those stood there, added up; for each since it was admitted, or since there is this leader. */
+            uint64_t wait_sum_ms;
+            /* The last seq in which an envelope was executed or a block was closed. 0: none since START. */
+            uint64_t useful_seq;
         } applied;
         struct {
             uint64_t seq;
             struct ord_span certificate; /* proves seq; copied */
-        } attested, synced;
+        } attested;
         struct {
-            /* On the event's clock: since when the oldest request that was admitted here, and is not executed, waits; or
-             * since when the open block is overdue, if that is earlier. UINT64_MAX: nothing waits. */
+            uint64_t seq;
+            struct ord_span certificate; /* proves seq; copied */
+            /* View or term of the entry at seq, where the attested state of the protocol has one; else 0. */
+            uint64_t view;
+        } synced;
+        struct {
+            /*
+             * On the event's clock: since when the oldest request that was admitted here, and is not executed, waits;
+             * or since when the open block is overdue, if that is earlier. UINT64_MAX: nothing waits.
+             */
             uint64_t since_ms;
         } work;
+        struct {
+            /* False: nothing can be stored (the disk is full). The node then proposes nothing and steps no messages. */
+            bool available;
+        } storage;
     };
 };
 
 enum ord_effect_type {
-    ORD_EFFECT_PERSIST, /* keep a record (replaces one of the same table and key) */
-    ORD_EFFECT_FORGET,  /* drop the records of `table` with key <= `key` */
-    ORD_EFFECT_SEND,    /* bytes to each replica of the set; a link may lose them */
-    ORD_EFFECT_JUDGE,   /* is every envelope of this batch admissible? Answer with JUDGED, in any later turn */
-    ORD_EFFECT_DELIVER, /* seq is decided: execute it. Given in order, each seq once, null batches included */
-    ORD_EFFECT_WAKE_AT, /* TICK at this time or a little later; replaces an earlier WAKE_AT */
-    ORD_EFFECT_SYNC,    /* we are behind: bring the channel to the newest certified point at or above `seq` */
-    ORD_EFFECT_LEADER, /* who leads now, as far as this node is concerned: itself only when it may propose; what of earlier views is not decided may have to be proposed again */
-    ORD_EFFECT_REJECT, /* a proposal was not taken, and why: NO_SPACE (window full), FORBIDDEN (not leading), INVALID */
+    ORD_EFFECT_PERSIST,      /* keep a record (replaces one of the same table and key) */
+    ORD_EFFECT_FORGET,       /* drop the records of `table` with key <= `key` */
+    ORD_EFFECT_FORGET_AFTER, /* drop the records of `table` with key > `key`: a log is cut at its end */
+    ORD_EFFECT_SEND,         /* bytes to each replica of the set; a link may lose them */
+    ORD_EFFECT_JUDGE,        /* is every envelope of this batch admissible? Answer with JUDGED, in any later turn */
+    ORD_EFFECT_DELIVER,      /* seq is decided: execute it. Given in order, each seq once, null batches included */
+    ORD_EFFECT_WAKE_AT,      /* TICK at this time or a little later; replaces an earlier WAKE_AT */
+    ORD_EFFECT_SYNC,         /* we are behind: bring the channel to the newest certified point at or above `seq` */
+    /*
+     * Who leads now, as far as this node is concerned: itself only when it may propose. What was proposed under earlier
+     * leaders and is not decided may have to be proposed again.
+     */
+    ORD_EFFECT_LEADER,
+    /* A proposal was not taken: NO_SPACE (no room in the window or in memory), FORBIDDEN (not leading), INVALID. */
+    ORD_EFFECT_REJECT,
     ORD_EFFECT_EVIDENCE, /* two signed statements that no honest replica makes */
 };
 
@@ -136,7 +170,7 @@ struct ord_effect {
         struct {
             uint8_t table;
             uint64_t key;
-        } forget;
+        } forget, forget_after;
         struct {
             ord_replica_set to; /* never contains self */
             struct ord_span bytes;
@@ -147,8 +181,8 @@ struct ord_effect {
             uint64_t view;
             uint64_t seq;
             struct ord_hash digest;
-            struct ord_span
-                batch; /* valid until the step that gets its JUDGED, that gets a SYNCED past seq, or that gives LEADER */
+            /* Valid until the step that gets its JUDGED, that gets a SYNCED past seq, or that gives LEADER. */
+            struct ord_span batch;
         } judge;
         struct {
             uint64_t seq;
@@ -159,13 +193,13 @@ struct ord_effect {
         } wake;
         struct {
             uint64_t seq;
-            struct ord_span
-                certificate; /* proves seq: the node may not have seen it, for it may have come in a view change */
+            /* Proves seq. The node may not have seen it: it may have come in a message of the protocol. */
+            struct ord_span certificate;
         } sync;
         struct {
-            ord_node_id leader; /* ORD_NO_NODE: none, a view change is under way */
-            uint64_t view;
-            bool scheduled; /* it was time for another; nobody is suspected */
+            ord_node_id leader; /* ORD_NO_NODE: none, a change of leader is under way */
+            uint64_t view;      /* or term */
+            bool scheduled;     /* the former leader gave its place up, or its time was over; nobody is suspected */
         } leader;
         struct {
             enum ord_err err;
@@ -184,44 +218,52 @@ struct ord_effects {
 };
 
 struct ord_status {
-    uint64_t view;
+    uint64_t view; /* or term */
     ord_node_id leader;
-    bool leading;          /* this replica proposes */
-    bool changing;         /* a view change is under way: `view` is not installed yet, and `leader` is ORD_NO_NODE */
-    uint64_t view_changes; /* begun since START */
-    bool can_propose;      /* a PROPOSE of batch_bytes_max would be taken now */
+    bool leading; /* this replica leads `view`: it is the one that may propose in it */
+    /* A change of leader is under way: nobody is known to lead `view` yet, and `leader` is ORD_NO_NODE. */
+    bool changing;
+    bool can_propose; /* a PROPOSE of batch_bytes_max would be taken now */
     uint64_t delivered_seq;
     uint64_t stable_seq;
-    struct ord_span stable_certificate; /* of stable_seq; until the next step; size 0: none */
-    uint64_t proposed_seq;              /* highest seq seen in a pre-prepare or entry */
-    uint32_t in_flight;                 /* proposed_seq - delivered_seq */
-    uint64_t body_bytes;                /* batch bodies in memory */
-    uint64_t messages_dropped;          /* valid but useless: old, out of the window, no room */
-    uint64_t messages_refused;          /* such as no honest replica sends */
+    /* Proves stable_seq. Size 0: there is none. Valid until the next step. */
+    struct ord_span stable_certificate;
+    uint64_t proposed_seq;     /* highest seq for which a proposal is known here */
+    uint32_t in_flight;        /* proposed_seq - delivered_seq */
+    uint64_t body_bytes;       /* batch bodies in memory */
+    uint64_t messages_dropped; /* valid but useless: old, out of the window, no room */
+    uint64_t messages_refused; /* such as no honest replica sends */
     uint64_t retransmissions;
-    bool asking; /* since START: it says nothing before enough others have told what it said in earlier lives */
-    bool silent; /* it has forgotten something that it said: it says nothing before that can do no harm */
-    uint64_t silent_until_seq; /* silent: until this is stable, at least */
+    /* Since START this replica says nothing of its own, until enough others have told what it said in earlier lives. */
+    bool asking;
+    /* This replica has forgotten something that it said; it says nothing of its own until that can do no harm. */
+    bool silent;
+    uint64_t silent_until_seq; /* while silent: at least until this seq is stable */
+    /* The protocol's own; for pbft a struct bft_detail (bft/bft.h). NULL: it has none. Valid until the next step. */
+    const void *detail;
 };
 
 struct ord_protocol {
     const char *name; /* "pbft", "raft", "solo" */
     /* All memory the core will ever use, for this config. 0: the config is not valid for this protocol. */
     size_t (*memory_size)(const struct ord_core_config *config);
-    /* Builds a core in the caller's memory (max_align_t aligned). The config is copied; `crypto` must outlive the core. */
-    enum ord_err (*init)(struct ord_core **out, void *memory, size_t memory_size, const struct ord_core_config *config,
-                         const struct ord_signer *signer, uint64_t seed); /* `seed`: another at each start */
     /*
-     * Thread-safe, stateless: parses wire bytes, checks that their sender is `from` and checks every signature in them. The
-     * only maker of ord_verified. INVALID: malformed. FORBIDDEN: sender is not `from`. BAD_SIGNATURE. MISMATCH: another
-     * network or epoch, or a digest that is not its body's.
+     * Builds a core in the caller's memory (max_align_t aligned). The config is copied; `crypto` and `options` must
+     * outlive the core. `seed` is another one at each start.
+     */
+    enum ord_err (*init)(struct ord_core **out, void *memory, size_t memory_size, const struct ord_core_config *config,
+                         const struct ord_signer *signer, uint64_t seed);
+    /*
+     * Thread-safe, stateless: parses wire bytes, checks that their sender is `from` and checks every signature in them.
+     * The only maker of ord_verified. INVALID: malformed. FORBIDDEN: sender is not `from`. BAD_SIGNATURE. MISMATCH:
+     * another network or epoch, or a digest that is not its body's.
      */
     enum ord_err (*authenticate)(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
                                  struct ord_span bytes);
     size_t (*message_size_max)(const struct ord_core_config *config);
     /* How many signatures `authenticate` may check for these bytes, at most; looks at them and nothing more. */
     uint32_t (*cost)(struct ord_span bytes);
-    /* Is it worth its cost: could `step` make use of a message like this? A look at its outside, before anything is checked. */
+    /* Could `step` make use of a message like this, so that it is worth its cost? Looks at its outside alone. */
     bool (*wants)(const struct ord_core *core, struct ord_span bytes);
     enum ord_err (*step)(struct ord_core *core, struct ord_effects *out, const struct ord_event *event);
     void (*status)(const struct ord_core *core, struct ord_status *out);

@@ -68,6 +68,8 @@ ORD_MUST_USE enum ord_err ledger_put_meta(struct ledger *ledger, const char *nam
 ORD_MUST_USE enum ord_err ledger_put_record(struct ledger *ledger, const struct ord_record *record);
 /* Drops the records of `table` with key <= `key`. Costs as much as there is to drop. */
 ORD_MUST_USE enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key);
+/* Drops the records of `table` with key > `key`, those put in this turn included. Costs as much as there is to drop. */
+ORD_MUST_USE enum ord_err ledger_forget_after(struct ledger *ledger, uint8_t table, uint64_t key);
 /* Is there anything to commit? */
 bool ledger_dirty(const struct ledger *ledger);
 /* How much of turn_bytes_max that is, in whole pages. */

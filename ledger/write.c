@@ -191,10 +191,10 @@ enum ord_err ledger_put_meta(struct ledger *ledger, const char *name, struct ord
 }
 
 /*
- * Seeks anew for each record instead of stepping over what was just deleted: a seek costs a microsecond, and stepping after
+ * Drops the records from `first` to `last`. Seeks anew for each record instead of stepping over what was just deleted: a seek costs a microsecond, and stepping after
  * a deletion is where LMDB 0.9 has had its bugs.
  */
-enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key) {
+static enum ord_err forget(struct ledger *ledger, const struct ledger_key *first, const struct ledger_key *last) {
     enum ord_err err = turn_open(ledger);
     if (err != ORD_OK)
         return err;
@@ -202,14 +202,12 @@ enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key) {
     int rc = mdb_cursor_open(ledger->turn, ledger->dbis[LEDGER_RECORD], &cursor);
     if (rc != 0)
         return turn_failed(ledger, rc);
-    const struct ledger_key first = ledger_key_record(table, 0);
-    const struct ledger_key last = ledger_key_record(table, key);
     for (;;) {
-        MDB_val at = ledger_val(&first);
+        MDB_val at = ledger_val(first);
         MDB_val value;
         if ((rc = mdb_cursor_get(cursor, &at, &value, MDB_SET_RANGE)) != 0)
             break;
-        if (at.mv_size != last.size || memcmp(at.mv_data, last.bytes, last.size) > 0)
+        if (at.mv_size != last->size || memcmp(at.mv_data, last->bytes, last->size) > 0)
             break;
         if ((rc = mdb_cursor_del(cursor, 0)) != 0)
             break;
@@ -220,6 +218,20 @@ enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key) {
         return turn_failed(ledger, rc);
     turn_end_unchanged(ledger);
     return ORD_OK;
+}
+
+enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key) {
+    const struct ledger_key first = ledger_key_record(table, 0);
+    const struct ledger_key last = ledger_key_record(table, key);
+    return forget(ledger, &first, &last);
+}
+
+enum ord_err ledger_forget_after(struct ledger *ledger, uint8_t table, uint64_t key) {
+    if (key == UINT64_MAX) /* no key is above */
+        return ledger_writable(ledger);
+    const struct ledger_key first = ledger_key_record(table, key + 1);
+    const struct ledger_key last = ledger_key_record(table, UINT64_MAX);
+    return forget(ledger, &first, &last);
 }
 
 uint64_t ledger_turn_bytes(const struct ledger *ledger) {

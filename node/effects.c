@@ -32,6 +32,13 @@ static void forget(struct replica *replica, uint8_t table, uint64_t key) {
         replica_fail(replica, err, "forget");
 }
 
+static void forget_after(struct replica *replica, uint8_t table, uint64_t key) {
+    replica->commit_urgent = true; /* what was cut off must not come back */
+    enum ord_err err = ledger_forget_after(replica->ledger, table, key);
+    if (err != ORD_OK)
+        replica_fail(replica, err, "forget");
+}
+
 /* Executed. Those whose signatures are being checked are still referred to; the sweep removes them later. */
 static void remove_pooled(struct replica *replica, const struct channel_entry *entry) {
     bool registration = entry->sequence == 0;
@@ -153,6 +160,9 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
     case ORD_EFFECT_FORGET:
         forget(replica, effect->forget.table, effect->forget.key);
         break;
+    case ORD_EFFECT_FORGET_AFTER:
+        forget_after(replica, effect->forget_after.table, effect->forget_after.key);
+        break;
     case ORD_EFFECT_SEND:
         links_send(replica, effect->send.to, LINK_CORE,
                    (const struct ord_span[]) {effect->send.bytes, effect->send.body}, 2);
@@ -185,7 +195,9 @@ void replica_carry_out(struct replica *replica, const struct ord_effect *effect)
 void replica_step(struct replica *replica, const struct ord_event *event) {
     struct ord_effects effects = {0};
     uint64_t before = channel_applied_seq(replica->channel);
-    enum ord_err err = replica->protocol->step(replica->core, &effects, event);
+    struct ord_event numbered = *event;
+    numbered.turn = replica->turn;
+    enum ord_err err = replica->protocol->step(replica->core, &effects, &numbered);
     if (err != ORD_OK) {
         if (event->type == ORD_EVENT_MESSAGE)
             count_add(&replica->counters.messages_refused, 1);

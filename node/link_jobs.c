@@ -105,7 +105,7 @@ static void core_job_run(void *argument) {
 static bool afford(struct replica *replica, struct peer *peer, uint32_t cost) {
     uint64_t full = (uint64_t) replica->core_config.window * channel_strong_quorum(replica->channel_config);
     full = full < LINK_FULL_MIN ? LINK_FULL_MIN : full;
-    uint64_t paid = full * (replica->now_ms - peer->debt_ms) / replica->core_config.request_timeout_ms;
+    uint64_t paid = full * (replica->now_ms - peer->debt_ms) / replica->channel_config->request_timeout_ms;
     if (paid > 0) {
         peer->debt = peer->debt > paid ? peer->debt - paid : 0;
         peer->debt_ms = replica->now_ms;

@@ -95,7 +95,8 @@ static void commit(struct replica *replica) {
     count_add(&replica->counters.commits, 1);
     accuse_committed(replica);
     service_committed(replica);
-    struct ord_event event = {.type = ORD_EVENT_PERSISTED, .now_ms = replica->now_ms};
+    struct ord_event event = {
+        .type = ORD_EVENT_PERSISTED, .now_ms = replica->now_ms, .persisted = {.turn = replica->turn - 1}};
     replica_step(replica, &event);
 }
 
@@ -171,6 +172,7 @@ void replica_turn(struct replica *replica, struct work *work) {
     tell_work(replica);
     struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = replica->now_ms};
     replica_step(replica, &flush);
+    replica->turn++;
     judge_drain(replica);
     replica_note_silence(replica);
     commit(replica);

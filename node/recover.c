@@ -332,6 +332,7 @@ enum ord_err recover_core(struct replica *replica, char *why, size_t why_size) {
     struct ord_event event = {
         .type = ORD_EVENT_START,
         .now_ms = replica->now_ms,
+        .turn = replica->turn,
         .start = {.records = records, .record_count = count, .applied_seq = channel_applied_seq(replica->channel)},
     };
     struct ord_effects effects = {0};

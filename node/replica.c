@@ -196,8 +196,13 @@ static enum ord_err make_core(struct replica *replica) {
                         &replica->crypto);
     replica->checkpoints = (struct channel_checkpoints) {
         .config = config, .genesis_hash = &replica->genesis_hash, .crypto = &replica->crypto};
-    channel_checkpoint_ops(&replica->core_config.checkpoints, &replica->checkpoints);
+    replica->bft_options = (struct bft_options) {.decisions_per_leader = config->decisions_per_leader,
+                                                 .request_timeout_ms = config->request_timeout_ms};
+    channel_checkpoint_ops(&replica->bft_options.checkpoints, &replica->checkpoints);
+    if (config->consensus == CHANNEL_PBFT)
+        replica->core_config.options = &replica->bft_options;
     replica->work_since_ms = UINT64_MAX;
+    replica->turn = 1;
     size_t size = replica->protocol->memory_size(&replica->core_config);
     if (size == 0)
         return ORD_ERR_INVALID;

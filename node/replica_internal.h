@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "bft/bft.h"
 #include "channel/attestation.h"
 #include "channel/checkpoint.h"
 #include "channel/state.h"
@@ -316,6 +317,7 @@ struct replica {
     struct crypto_replica_keys keys;
     struct ord_crypto_ops crypto;
     struct channel_checkpoints checkpoints;
+    struct bft_options bft_options;
     struct ord_signer signer;
     char *tls_ca;
     char *tls_cert;
@@ -323,6 +325,7 @@ struct replica {
 
     const struct ord_protocol *protocol;
     struct ord_core_config core_config;
+    uint64_t turn; /* that the next step belongs to */
     struct ord_core *core;
     void *core_memory;
     void *channel_memory;

@@ -33,7 +33,8 @@ static void gather(struct replica *replica, struct counter_list *list) {
     add(list, "core_messages_dropped", core.messages_dropped);
     add(list, "core_messages_refused", core.messages_refused);
     add(list, "core_retransmissions", core.retransmissions);
-    add(list, "view_changes", core.view_changes);
+    const struct bft_detail *bft = replica->channel_config->consensus == CHANNEL_PBFT ? core.detail : NULL;
+    add(list, "view_changes", bft == NULL ? 0 : bft->view_changes);
     struct ledger_counters ledger;
     ledger_counters(replica->ledger, &ledger);
     add(list, "ledger_commits", ledger.commits);

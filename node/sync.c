@@ -119,6 +119,7 @@ static bool expected(const struct replica *replica, const struct peer *peer) {
 static void flush_core(struct replica *replica) {
     struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = replica->now_ms};
     replica_step(replica, &flush);
+    replica->turn++;
 }
 
 /*

@@ -74,7 +74,7 @@ static void print_help(void) {
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --trace          tell everything that happens\n"
         "  --json           the summary as JSON\n"
-        "  --marks          which coverage marks were met (core/mark.h), never met ones first\n"
+        "  --marks          which coverage marks were met (each room's marks.h), never met ones first\n"
         "  --marks-required often|all\n"
         "                   fail when one that the fixed seeds meet, or any at all, was not met\n\n"
         "Faults:\n");

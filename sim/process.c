@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/mark.h"
 #include "sim/check.h"
 #include "sim/client.h"
 #include "sim/liar.h"
+#include "sim/marks.h"
 
 enum { SLOW_DISK_FACTOR = 50 };
 

@@ -120,6 +120,8 @@ static enum ord_err solo_step(struct ord_core *core, struct ord_effects *out, co
     case ORD_EVENT_APPLIED:
     case ORD_EVENT_SYNCED:
     case ORD_EVENT_WORK:
+    case ORD_EVENT_STORAGE:
+    case ORD_EVENT_HAND_OVER:
         return ORD_OK;
     }
     return ORD_ERR_INVALID;

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 void bft_checkpoint_set(struct bft_checkpoint *checkpoint, uint64_t seq, struct ord_span certificate) {
     checkpoint->seq = seq;
@@ -63,7 +63,8 @@ void bft_targets_check(struct ord_core *core) {
 }
 
 enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_span certificate) {
-    if (seq == 0 || seq > BFT_SEQ_MAX || certificate.size == 0 || certificate.size > core->config.checkpoints.size_max)
+    if (seq == 0 || seq > BFT_SEQ_MAX || certificate.size == 0 ||
+        certificate.size > core->options->checkpoints.size_max)
         return ORD_ERR_INVALID;
     if (seq <= core->delivered_seq) {
         if (seq > core->stable_seq)
@@ -104,7 +105,8 @@ void bft_sync_check(struct ord_core *core) {
 }
 
 enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span certificate) {
-    if (seq == 0 || seq > BFT_SEQ_MAX || certificate.size == 0 || certificate.size > core->config.checkpoints.size_max)
+    if (seq == 0 || seq > BFT_SEQ_MAX || certificate.size == 0 ||
+        certificate.size > core->options->checkpoints.size_max)
         return ORD_ERR_INVALID;
     core->sync_after_ms = core->now_ms;
     core->synced_ms = core->now_ms;

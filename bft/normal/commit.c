@@ -4,7 +4,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
     slot->commits |= ord_replica_bit(core->config.self);

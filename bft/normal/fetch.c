@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 void bft_want(struct ord_core *core, struct bft_slot *slot, const struct ord_hash *digest, ord_replica_set from) {
     slot->wanted = true;

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 enum use {
     USELESS,      /* known, or out of the window */

@@ -4,7 +4,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum { LEFT_OUT_INTERVALS = 2 }; /* of retransmit_ms, without a delivery */
 
@@ -42,10 +42,11 @@ void bft_send_status(struct ord_core *core) {
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
                                 .stable_seq = core->stable_seq,
-                                .mood = core->changing      ? BFT_CHANGING
-                                        : !bft_speaks(core) ? BFT_SILENT
-                                        : core->suspecting  ? BFT_SUSPECTS
-                                                            : BFT_CONTENT,
+                                .mood = core->changing       ? BFT_CHANGING
+                                        : !bft_speaks(core)  ? BFT_SILENT
+                                        : core->handing_over ? BFT_HANDS_OVER
+                                        : core->suspecting   ? BFT_SUSPECTS
+                                                             : BFT_CONTENT,
                                 .changes = bft_changes_shown(core)};
     for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
         const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);
@@ -145,7 +146,8 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
 enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     peer->shown_view = status->view;
-    peer->suspects = status->mood == BFT_SUSPECTS;
+    peer->hands_over = status->mood == BFT_HANDS_OVER;
+    peer->suspects = status->mood == BFT_SUSPECTS || peer->hands_over;
     if (status->delivered_seq != peer->delivered_seq || peer->delivered_ms == 0) {
         peer->delivered_seq = status->delivered_seq;
         peer->delivered_ms = core->now_ms;

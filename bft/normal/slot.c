@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq) {
     struct bft_slot *slot = &core->slots[seq % core->config.window];

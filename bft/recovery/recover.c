@@ -10,8 +10,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 /* What the records say of views; spans point into them. */
 struct views {
@@ -55,8 +55,9 @@ static enum ord_err read_views(struct views *out, const struct ord_core *core, c
                            .installed = record_bytes(event, BFT_TABLE_NEW_VIEW, 1),
                            .silence = record_bytes(event, BFT_TABLE_SILENCE, 1)};
     if (out->checkpoint.size > 0 &&
-        (out->checkpoint.size > config->checkpoints.size_max ||
-         config->checkpoints.verify(config->checkpoints.context, &out->stable_seq, out->checkpoint) != ORD_OK))
+        (out->checkpoint.size > bft_options_of(config)->checkpoints.size_max ||
+         bft_options_of(config)->checkpoints.verify(bft_options_of(config)->checkpoints.context, &out->stable_seq,
+                                                    out->checkpoint) != ORD_OK))
         return ORD_ERR_CORRUPT;
     if (out->stable_seq > event->start.applied_seq)
         return ORD_ERR_CORRUPT;

@@ -8,8 +8,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 static void keep(struct ord_core *core, enum bft_silence_state state) {
     struct bft_silence *silence = &core->silence;

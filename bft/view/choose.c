@@ -11,8 +11,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 static bool better(const struct bft_choice *choice, const struct bft_statement *statement) {
     if (!choice->chosen || statement->view != choice->view)

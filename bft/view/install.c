@@ -9,8 +9,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 ord_node_id bft_leader(const struct ord_core *core) {
     ord_node_id primary = bft_primary(&core->config, core->view);
@@ -130,6 +130,7 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     if (!left)
         bft_leave_view(core);
     core->suspecting = false;
+    core->handing_over = false;
     bft_ratchet_view(core);
     core->useless = 0;
     core->view_since_ms = core->now_ms;

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_hash *digest) {
     const struct bft_slot *slot = bft_slot_find(core, seq);

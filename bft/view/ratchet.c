@@ -15,7 +15,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum {
     WINDOW_TIMEOUTS = 2,
@@ -73,7 +73,7 @@ static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
 
 static uint64_t wait_bound_ms(const struct ord_core *core, const struct bft_pace *best, uint32_t measured) {
     const struct bft_ratchet *ratchet = &core->ratchet;
-    uint64_t timeout_ms = core->config.request_timeout_ms;
+    uint64_t timeout_ms = core->options->request_timeout_ms;
     uint64_t floor_ms = timeout_ms / WAIT_FLOOR_PART;
     uint64_t bound_ms = best->wait_ms * WAIT_FACTOR;
     if (measured < core->weak_quorum) {
@@ -100,7 +100,7 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
     ratchet->waits += waits;
     ratchet->wait_sum_ms += wait_sum_ms;
     uint64_t elapsed_ms = core->now_ms - ratchet->since_ms;
-    if (elapsed_ms < (uint64_t) WINDOW_TIMEOUTS * core->config.request_timeout_ms || ratchet->waits < WAITS_MIN)
+    if (elapsed_ms < (uint64_t) WINDOW_TIMEOUTS * core->options->request_timeout_ms || ratchet->waits < WAITS_MIN)
         return;
     struct bft_pace pace = {.measured = true,
                             .wait_ms = ratchet->wait_sum_ms / ratchet->waits,

@@ -4,7 +4,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum { NEWS_INTERVALS = 2 }; /* of retransmit_ms, between two answers to one peer */
 

@@ -10,7 +10,7 @@
 
 uint64_t bft_view_end(const struct ord_core *core) {
     uint64_t begin = core->entries.base_seq + core->entries.count;
-    return core->config.decisions_per_leader == 0 ? UINT64_MAX : begin + core->config.decisions_per_leader;
+    return core->options->decisions_per_leader == 0 ? UINT64_MAX : begin + core->options->decisions_per_leader;
 }
 
 bool bft_rotation_due(const struct ord_core *core) {

@@ -14,7 +14,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
 
@@ -25,7 +25,7 @@ void bft_suspect(struct ord_core *core, uint64_t view) {
 
 static uint64_t timeout_ms(const struct ord_core *core) {
     uint32_t doublings = core->failed_views > 0 ? core->failed_views - 1 : 0;
-    return (uint64_t) core->config.request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
+    return (uint64_t) core->options->request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
 /* When the clocks that run are over. */
@@ -67,8 +67,8 @@ static uint32_t suspects(const struct ord_core *core) {
 void bft_suspect_check(struct ord_core *core) {
     if (!bft_speaks(core))
         return;
-    bool due =
-        core->now_ms >= clock_deadline(core) || (!core->changing && (bft_ratchet_slow(core) || bft_useless_many(core)));
+    bool due = core->now_ms >= clock_deadline(core) ||
+               (!core->changing && (bft_handed_over(core) || bft_ratchet_slow(core) || bft_useless_many(core)));
     if (core->changing) {
         ORD_MARK_IF(due, VIEW_FAILED);
         if (due)

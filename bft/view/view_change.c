@@ -9,8 +9,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 
 ord_replica_set bft_changes_held(const struct ord_core *core) {
     ord_replica_set held = 0;
@@ -136,10 +136,11 @@ enum ord_err bft_change_view(struct ord_core *core) {
     struct bft_kept made = core->spare_change;
     core->spare_change = core->changes[core->config.self];
     core->changes[core->config.self] = made;
-    bool scheduled = bft_rotation_due(core) && view == core->view + 1;
+    bool scheduled = (bft_rotation_due(core) || bft_handed_over(core)) && view == core->view + 1;
     core->view = view;
     core->changing = true;
     core->suspecting = false;
+    core->handing_over = false;
     core->view_changes++;
     core->failed_views += !scheduled;
     core->view_since_ms = core->now_ms;

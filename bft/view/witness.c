@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 static struct bft_statement statement_of(const struct ord_core *core, const struct bft_slot *slot) {
     return (struct bft_statement) {.type = BFT_PRE_PREPARE,

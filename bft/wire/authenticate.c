@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "core/mark.h"
+#include "bft/marks.h"
 
 static enum ord_err authenticate_pre_prepare(struct ord_verified *out, const struct ord_core_config *config,
                                              struct ord_span bytes) {

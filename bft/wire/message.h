@@ -9,8 +9,8 @@
 #ifndef ORDAIN_BFT_MESSAGE_H
 #define ORDAIN_BFT_MESSAGE_H
 
+#include "bft/bft.h"
 #include "core/codec.h"
-#include "core/protocol.h"
 
 /* Also the `type` of signed statements. Numbers are wire format: never reuse one. */
 enum bft_type {
@@ -96,6 +96,8 @@ enum bft_mood {
     BFT_CHANGING = 1, /* it is not installed yet */
     BFT_SUSPECTS = 2, /* it wants another primary, and goes on until enough do */
     BFT_SILENT = 3,   /* it takes no part, and wants no votes and batches */
+    /* It is the view's primary and asks that another take its place: it suspects itself, as it were. Of no other sender. */
+    BFT_HANDS_OVER = 4,
 };
 
 struct bft_status {

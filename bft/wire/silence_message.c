@@ -14,7 +14,7 @@ size_t bft_ask_size(const struct ord_core_config *config) {
 }
 
 size_t bft_recall_size_max(const struct ord_core_config *config) {
-    return BFT_HEADER_SIZE + 8 + 8 + 4 + config->checkpoints.size_max + 8 + BFT_SIGNED_VOTE_SIZE_MAX;
+    return BFT_HEADER_SIZE + 8 + 8 + 4 + bft_options_of(config)->checkpoints.size_max + 8 + BFT_SIGNED_VOTE_SIZE_MAX;
 }
 
 void bft_ask_encode(struct ord_writer *writer, const struct ord_core_config *config, const struct bft_ask *ask) {
@@ -63,7 +63,7 @@ enum ord_err bft_recall_decode(struct bft_recall *out, const struct ord_core_con
         return err;
     *out = (struct bft_recall) {.sender = header.sender, .nonce = ord_read_u64(&reader)};
     out->stable_seq = ord_read_u64(&reader);
-    out->certificate = ord_read_string(&reader, config->checkpoints.size_max);
+    out->certificate = ord_read_string(&reader, bft_options_of(config)->checkpoints.size_max);
     out->reach_seq = ord_read_u64(&reader);
     size_t left = ord_reader_left(&reader);
     out->statement = ord_read_span(&reader, ord_min(left, BFT_SIGNED_VOTE_SIZE_MAX));
@@ -81,7 +81,8 @@ enum ord_err bft_recall_verify(struct bft_recall *out, const struct ord_core_con
         return err;
     if (out->stable_seq > 0) {
         uint64_t seq;
-        err = config->checkpoints.verify(config->checkpoints.context, &seq, out->certificate);
+        err = bft_options_of(config)->checkpoints.verify(bft_options_of(config)->checkpoints.context, &seq,
+                                                         out->certificate);
         if (err != ORD_OK)
             return err;
         if (seq != out->stable_seq)

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "bft/marks.h"
 #include "core/assert.h"
-#include "core/mark.h"
 #include "core/quorum.h"
 
 static const char tag_view[] = "ordain pbft view";
@@ -18,7 +18,7 @@ static uint32_t chunk_count(uint32_t count) {
 }
 
 size_t bft_view_change_size_max(const struct ord_core_config *config) {
-    return BFT_HEADER_SIZE + 8 + 4 + config->checkpoints.size_max + 4 +
+    return BFT_HEADER_SIZE + 8 + 4 + bft_options_of(config)->checkpoints.size_max + 4 +
            (size_t) config->window * BFT_CERTIFICATE_SIZE_MAX(ord_bft_quorum(config->replica_count)) +
            ORD_SIGNATURE_SIZE;
 }
@@ -101,7 +101,7 @@ static enum ord_err change_read(struct bft_view_change *out, struct ord_hash *ha
         return err;
     *out = (struct bft_view_change) {.view = header.view, .sender = header.sender};
     out->stable_seq = ord_read_u64(&reader);
-    out->checkpoint = ord_read_string(&reader, config->checkpoints.size_max);
+    out->checkpoint = ord_read_string(&reader, bft_options_of(config)->checkpoints.size_max);
     out->certificate_count = ord_read_u32(&reader);
     if (reader.failed || header.type != BFT_VIEW_CHANGE || header.view == 0 || header.sender >= config->replica_count ||
         out->stable_seq > BFT_SEQ_MAX || (out->stable_seq == 0) != (out->checkpoint.size == 0) ||
@@ -137,7 +137,8 @@ enum ord_err bft_view_change_verify(struct bft_view_change *out, const struct or
         return ORD_ERR_BAD_SIGNATURE;
     if (out->stable_seq > 0) {
         uint64_t seq;
-        err = config->checkpoints.verify(config->checkpoints.context, &seq, out->checkpoint);
+        err = bft_options_of(config)->checkpoints.verify(bft_options_of(config)->checkpoints.context, &seq,
+                                                         out->checkpoint);
         if (err != ORD_OK) {
             ORD_MARK(CHANGE_CHECKPOINT_FORGED);
             return err;

@@ -121,6 +121,7 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
         *liar_effect(liar, effect->type) = *effect;
         break;
     case ORD_EFFECT_FORGET:
+    case ORD_EFFECT_FORGET_AFTER:
     case ORD_EFFECT_JUDGE:
     case ORD_EFFECT_SYNC:
     case ORD_EFFECT_LEADER:

@@ -47,7 +47,7 @@ static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span byte
     struct liar_held *held = malloc(sizeof(*held) + bytes.size);
     ORD_ASSERT(held != NULL);
     *held = (struct liar_held) {
-        .due_ms = liar->now_ms + (uint64_t) liar->config.request_timeout_ms * part / HOLD_PARTS,
+        .due_ms = liar->now_ms + (uint64_t) bft_options_of(&liar->config)->request_timeout_ms * part / HOLD_PARTS,
         .to = to,
         .size = bytes.size,
     };

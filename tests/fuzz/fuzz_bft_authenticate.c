@@ -215,6 +215,8 @@ static void mend_statement_of(uint8_t *bytes, size_t size, ord_node_id sender) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const struct bft_options options = {.request_timeout_ms = 1000,
+                                               .checkpoints = {.size_max = 8, .verify = believe_checkpoint}};
     const struct ord_core_config config = {.self = 3,
                                            .replica_count = 4,
                                            .window = 8,
@@ -222,9 +224,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                            .batch_bytes_max = 256,
                                            .body_bytes_max = 1024,
                                            .retransmit_ms = 100,
-                                           .request_timeout_ms = 1000,
-                                           .checkpoints = {.size_max = 8, .verify = believe_checkpoint},
-                                           .crypto = &crypto};
+                                           .crypto = &crypto,
+                                           .options = &options};
     if (size < 1)
         return 0;
     /* An exact copy, so that a read past the end is seen. */

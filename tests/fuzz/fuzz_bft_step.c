@@ -153,7 +153,10 @@ static void receive_status(struct host *host, struct input *input, ord_node_id f
     uint8_t which = next(input);
     message.stable_seq = seq - (seq > 3 ? which % 4u : 0);
     message.view = which % 8 == 7 ? 0 : pick_view(host, which / 4);
-    message.mood = which % 16 > 12 ? BFT_CHANGING : which % 16 > 9 ? BFT_SUSPECTS : BFT_CONTENT;
+    message.mood = which % 16 > 12  ? BFT_CHANGING
+                   : which % 16 > 9 ? BFT_SUSPECTS
+                   : which % 16 > 8 ? BFT_HANDS_OVER
+                                    : BFT_CONTENT;
     message.changes = which / 16;
     bft_status_encode(bytes, &host->config, &message);
     (void) !host_receive(host, from, ord_span_of(bytes, sizeof(bytes)), input->now_ms);
@@ -255,6 +258,7 @@ static void end_turn(struct host *host, struct input *input) {
 static void one_event(struct host *host, const struct host *source, struct input *input) {
     uint8_t op = next(input);
     struct ord_event tick = {.type = ORD_EVENT_TICK};
+    struct ord_event told = {.now_ms = input->now_ms};
     uint64_t seq;
     switch (op % 25) {
     case 0:
@@ -317,6 +321,11 @@ static void one_event(struct host *host, const struct host *source, struct input
     case 23:
         receive_recall(host, input);
         break;
+    case 24:
+        told.type = op < 125 ? ORD_EVENT_HAND_OVER : ORD_EVENT_STORAGE;
+        told.storage.available = op > 224;
+        ORD_ASSERT(host_step(host, &told) == ORD_OK);
+        break;
     case 10:
     case 19:
         end_turn(host, input);
@@ -335,9 +344,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input input = {.data = data, .size = size, .now_ms = 1000};
     uint32_t first = next(&input);
     struct ord_core_config config = test_config(first % 4);
-    config.decisions_per_leader = first / 4 % 8; /* 0: views do not end by themselves */
+    struct bft_options options = test_options;
+    options.decisions_per_leader = first / 4 % 8; /* 0: views do not end by themselves */
     config.crypto = &quick_crypto;
-    config.checkpoints = stand_in_checkpoints(&quick_crypto);
+    options.checkpoints = stand_in_checkpoints(&quick_crypto);
+    config.options = &options;
     config.body_bytes_max = 256;
     host_init(&host, &config);
     host.forgets = true; /* all others have our key, as it seems */

@@ -15,6 +15,7 @@
  *   tick N | attest N S | sync N S from=M | crash N     (who crashed is dead until it starts)
  *   start N [asks]                it starts; unless it asks, others who know of nothing have told it so by then
  *   lose N                        its disk is empty now
+ *   hand-over N                   N's node is about to stop
  *   work N MS|none                since when work waits at replica N
  *   status N | disk N             shows counters, or the durable records
  *   forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]   a signed message that no core sent;
@@ -46,7 +47,8 @@ struct flying {
 
 struct world {
     struct host hosts[REPLICA_MAX];
-    uint32_t count; /* 0: no cluster yet */
+    struct bft_options options; /* of all of them */
+    uint32_t count;             /* 0: no cluster yet */
     uint64_t now_ms;
     struct flying flying[FLYING_MAX];
     size_t flying_count;
@@ -124,7 +126,9 @@ static void run_cluster(const struct command *command) {
     config.window = (uint32_t) number_option(command, "window", 8);
     config.checkpoint_interval = (uint32_t) number_option(command, "interval", 4);
     config.retransmit_ms = (uint32_t) number_option(command, "retransmit", 100);
-    config.request_timeout_ms = (uint32_t) number_option(command, "timeout", 1000);
+    world.options = test_options;
+    world.options.request_timeout_ms = (uint32_t) number_option(command, "timeout", 1000);
+    config.options = &world.options;
     config.batch_bytes_max = (uint32_t) number_option(command, "batch", 64);
     config.body_bytes_max = number_option(command, "bodies", 1024);
     if (config.replica_count > REPLICA_MAX || bft_pbft.memory_size(&config) == 0)
@@ -315,6 +319,9 @@ static void run_of_replica(const struct command *command) {
     } else if (strcmp(name, "work") == 0) {
         const char *since = plain(command, 2);
         host_work(host, strcmp(since, "none") == 0 ? UINT64_MAX : number(since), world.now_ms);
+    } else if (strcmp(name, "hand-over") == 0) {
+        struct ord_event event = {.type = ORD_EVENT_HAND_OVER, .now_ms = world.now_ms};
+        ORD_ASSERT(host_step(host, &event) == ORD_OK);
     } else if (strcmp(name, "attest") == 0) {
         host_attested(host, number(plain(command, 2)), world.now_ms);
     } else if (strcmp(name, "sync") == 0) {

@@ -88,10 +88,11 @@ static void print_new_view(const struct ord_core_config *config, struct ord_span
 }
 
 static const char *mood_name(enum bft_mood mood) {
-    return mood == BFT_CHANGING   ? " changing"
-           : mood == BFT_SUSPECTS ? " suspects"
-           : mood == BFT_SILENT   ? " silent"
-                                  : "";
+    return mood == BFT_CHANGING     ? " changing"
+           : mood == BFT_SUSPECTS   ? " suspects"
+           : mood == BFT_SILENT     ? " silent"
+           : mood == BFT_HANDS_OVER ? " hands over"
+                                    : "";
 }
 
 static void print_status(const struct ord_core_config *config, struct ord_span bytes) {
@@ -221,6 +222,9 @@ void scenario_print_effect(const struct ord_core_config *config, const struct or
         break;
     case ORD_EFFECT_FORGET:
         fprintf(out, "FORGET %s up to %" PRIu64, scenario_table_name(effect->forget.table), effect->forget.key);
+        break;
+    case ORD_EFFECT_FORGET_AFTER: /* PBFT has no use for it */
+        fprintf(out, "FORGET AFTER");
         break;
     case ORD_EFFECT_SEND:
         fprintf(out, "SEND to ");

@@ -104,6 +104,10 @@ static inline struct ord_status status_of(const struct bench *bench) {
     return status;
 }
 
+static inline const struct bft_detail *detail_of(const struct bench *bench) {
+    return status_of(bench).detail;
+}
+
 /* How many messages of a type the last turn sent; votes of the last such list in `list`. */
 static inline size_t sent(struct bench *bench, enum bft_type type, struct bft_vote_list *list) {
     size_t count = 0;
@@ -166,7 +170,7 @@ static inline void suspect(struct bench *bench, ord_node_id from) {
 static inline void time_out(struct bench *bench, struct changes *changes) {
     uint64_t view = status_of(bench).view;
     host_work(&bench->host, bench->now_ms, bench->now_ms);
-    tick(bench, bench->now_ms + bench->config.request_timeout_ms);
+    tick(bench, bench->now_ms + test_options.request_timeout_ms);
     suspect(bench, (bench->config.self + 1) % 4);
     turn_ends(bench);
     assert_int_equal(status_of(bench).view, view + 1);

@@ -78,6 +78,7 @@ struct host {
 
     /* Of the turn that runs. */
     struct host_records turn; /* data NULL: forget up to key */
+    uint64_t turn_number;     /* that the next step belongs to */
     uint64_t applied;
     struct host_message *sends;
     size_t send_count;

@@ -31,6 +31,7 @@ struct net {
     uint64_t state;
     uint64_t now_ms;
     struct ord_crypto_ops crypto;
+    struct bft_options options;
     uint32_t count;
     struct host hosts[REPLICA_MAX];
     uint64_t down_until_ms[REPLICA_MAX];
@@ -54,6 +55,7 @@ struct net {
     uint32_t loss_percent;
     uint32_t double_percent;
     uint32_t crash_per_10000;
+    uint32_t hand_over_per_10000; /* of a replica's turns, while the network is not healed; whether it leads or not */
     uint32_t delay_ms_max;
     uint32_t refuse_percent;
 };

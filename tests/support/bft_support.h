@@ -17,6 +17,12 @@
 static const struct ord_crypto_ops test_crypto = {
     .hash = plain_hash, .verify = stand_in_verify, .context = (void *) (uintptr_t) &test_crypto};
 
+/* What test_config points to. A test that wants others points its configuration to a copy. */
+static const struct bft_options test_options = {.request_timeout_ms = 1000,
+                                                .checkpoints = {.context = &test_crypto,
+                                                                .size_max = STAND_IN_CHECKPOINT_SIZE,
+                                                                .verify = stand_in_checkpoint_verify}};
+
 static inline struct ord_core_config test_config(ord_node_id self) {
     struct ord_core_config config = {
         .self = self,
@@ -27,9 +33,8 @@ static inline struct ord_core_config test_config(ord_node_id self) {
         .batch_bytes_max = 64,
         .body_bytes_max = 1024,
         .retransmit_ms = 100,
-        .request_timeout_ms = 1000,
-        .checkpoints = stand_in_checkpoints(&test_crypto),
         .crypto = &test_crypto,
+        .options = &test_options,
     };
     memset(config.genesis_hash.bytes + 8, 0x42, 24); /* its first 8 bytes are zeros: replica 0 leads view 0 */
     return config;

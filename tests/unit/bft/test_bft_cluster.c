@@ -89,6 +89,10 @@ static void run_turn(struct net *net, struct host *host) {
         struct ord_event tick = {.type = ORD_EVENT_TICK, .now_ms = net->now_ms};
         assert_ok(host_step(host, &tick));
     }
+    if (!net->healed && net->hand_over_per_10000 > 0 && below(net, 10000) < net->hand_over_per_10000) {
+        struct ord_event hand_over = {.type = ORD_EVENT_HAND_OVER, .now_ms = net->now_ms};
+        assert_ok(host_step(host, &hand_over));
+    }
     uint64_t certified = certified_seq(net);
     struct ord_status status;
     bft_pbft.status(host->core, &status);
@@ -165,6 +169,7 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     net->crash_per_10000 = chance(net, 30) ? 0 : (uint32_t) below(net, 60);
     net->delay_ms_max = (uint32_t) (1 + below(net, 12));
     net->refuse_percent = liar != NOBODY || chance(net, 70) ? 0 : 10;
+    net->hand_over_per_10000 = seed % 3 == 0 ? 50 : 0;
     struct ord_core_config config = {.replica_count = net->count, .epoch = seed, .crypto = &net->crypto};
     /* One draw a statement: a seed means the same with every compiler. */
     config.window = (uint32_t) (4 + below(net, 90));
@@ -172,8 +177,9 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     config.retransmit_ms = (uint32_t) (10 + below(net, 40));
     config.checkpoint_interval = (uint32_t) (1 + below(net, config.window / 2));
     config.body_bytes_max = config.batch_bytes_max * (4 + below(net, 40));
-    config.request_timeout_ms = (uint32_t) (60 + below(net, 200));
-    config.checkpoints = stand_in_checkpoints(&net->crypto);
+    net->options = (struct bft_options) {.request_timeout_ms = (uint32_t) (60 + below(net, 200)),
+                                         .checkpoints = stand_in_checkpoints(&net->crypto)};
+    config.options = &net->options;
     const struct ord_span nothing = ord_span_of(NULL, 0);
     net->crypto.hash(&net->null_batch, &nothing, 1);
     ord_store_u64(config.genesis_hash.bytes, seed * 77);
@@ -183,7 +189,7 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     else if (liar != NOBODY)
         net->liars = ord_replica_bit(primary);
     if (liar == TWO_TONGUES)
-        config.request_timeout_ms = 3600000; /* no clock replaces it */
+        net->options.request_timeout_ms = 3600000; /* no clock replaces it */
     for (ord_node_id node = 0; node < net->count; node++) {
         config.self = node;
         host_init(&net->hosts[node], &config);

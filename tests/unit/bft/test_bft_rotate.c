@@ -4,11 +4,16 @@
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
+/* Two benches of one test have the same. */
+static struct bft_options rotating;
+
 /* As bench_open, of a channel in which each leads for so many seqs. */
 static void rotating_open(struct bench *bench, ord_node_id self, uint32_t decisions_per_leader) {
     memset(bench, 0, sizeof(*bench));
     bench->config = test_config(self);
-    bench->config.decisions_per_leader = decisions_per_leader;
+    rotating = test_options;
+    rotating.decisions_per_leader = decisions_per_leader;
+    bench->config.options = &rotating;
     bench->now_ms = 1000;
     host_init(&bench->host, &bench->config);
     assert_ok(host_start(&bench->host, bench->now_ms));
@@ -138,7 +143,7 @@ static void rotation__is_no_failed_view(void **state) {
     turn_ends(&bench);
     turn_ends(&bench);
     expect_view(&bench, 1, true);
-    uint64_t timeout_ms = bench.config.request_timeout_ms;
+    uint64_t timeout_ms = test_options.request_timeout_ms;
     const uint64_t waits_ms[] = {timeout_ms, timeout_ms, 2 * timeout_ms};
     for (uint64_t view = 1; view <= 3; view++) {
         change(&bench, &changes, 3, view, 0, NULL, 0);

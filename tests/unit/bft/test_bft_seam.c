@@ -41,6 +41,8 @@ static enum ord_err flush(struct bench *bench) {
 #define NO_CORE(change)                                                                                                \
     do {                                                                                                               \
         struct ord_core_config config = test_config(1);                                                                \
+        struct bft_options options = test_options;                                                                     \
+        config.options = &options;                                                                                     \
         change;                                                                                                        \
         assert_int_equal(bft_pbft.memory_size(&config), 0);                                                            \
     } while (0)
@@ -59,11 +61,12 @@ static void config__out_of_bounds_has_no_core(void **state) {
     NO_CORE(config.body_bytes_max = 4 * (uint64_t) config.batch_bytes_max - 1);
     NO_CORE(config.body_bytes_max = UINT64_MAX);
     NO_CORE(config.retransmit_ms = 0);
-    NO_CORE(config.request_timeout_ms = 0);
+    NO_CORE(options.request_timeout_ms = 0);
     NO_CORE(config.crypto = NULL);
-    NO_CORE(config.checkpoints.verify = NULL);
-    NO_CORE(config.checkpoints.size_max = 0);
-    NO_CORE(config.checkpoints.size_max = UINT32_MAX / 4 + 1);
+    NO_CORE(config.options = NULL);
+    NO_CORE(options.checkpoints.verify = NULL);
+    NO_CORE(options.checkpoints.size_max = 0);
+    NO_CORE(options.checkpoints.size_max = UINT32_MAX / 4 + 1);
     struct ord_core_config config = test_config(1);
     assert_true(bft_pbft.memory_size(&config) > 0);
     struct ord_core *core;
@@ -345,7 +348,7 @@ static void clock__of_a_view_change_may_begin_at_zero(void **state) {
     change(&bench, &changes, 2, 1, 0, NULL, 0);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1); /* a quorum is in it, its primary says nothing */
-    tick(&bench, config.request_timeout_ms + 1);
+    tick(&bench, test_options.request_timeout_ms + 1);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 2);
     bench_close(&bench);

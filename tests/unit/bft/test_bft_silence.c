@@ -50,7 +50,7 @@ static void asking__takes_no_part(void **state) {
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     suspect(&bench, 2);
     suspect(&bench, 3);
-    tick(&bench, bench.now_ms + 10 * (uint64_t) bench.config.request_timeout_ms);
+    tick(&bench, bench.now_ms + 10 * (uint64_t) test_options.request_timeout_ms);
     change(&bench, &changes, 2, 1, 0, NULL, 0);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
     turn_ends(&bench);
@@ -327,7 +327,7 @@ static void old_image__is_proven_at_any_time(void **state) {
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 2, make_status(&bench.config, 2, 0, 0, 0)));
     host_work(&bench.host, bench.now_ms, bench.now_ms);
-    tick(&bench, bench.now_ms + 10 * (uint64_t) bench.config.request_timeout_ms);
+    tick(&bench, bench.now_ms + 10 * (uint64_t) test_options.request_timeout_ms);
     host_flush(&bench.host, bench.now_ms);
     host_commit(&bench.host);
     assert_int_equal(words_sent(&bench), 0);

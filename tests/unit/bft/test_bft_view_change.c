@@ -34,7 +34,7 @@ static void view_change__tells_of_checkpoint_and_certificates(void **state) {
         assert_true(bench.host.sends[i].after_persist);
     assert_int_equal(on_disk(&bench, BFT_TABLE_VIEW_CHANGE), 1);
     assert_int_equal(bench.host.leader, ORD_NO_NODE);
-    assert_int_equal(status_of(&bench).view_changes, 1);
+    assert_int_equal(detail_of(&bench)->view_changes, 1);
     bench_close(&bench);
 }
 

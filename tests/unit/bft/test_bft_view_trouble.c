@@ -30,7 +30,7 @@ static void signer__that_fails_delays_each_step(void **state) {
     bench.host.keys.broken = false;
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
-    assert_int_equal(status_of(&bench).view_changes, 1);
+    assert_int_equal(detail_of(&bench)->view_changes, 1);
     (void) changes_keep(&changes, 1, sent_message(&bench, BFT_VIEW_CHANGE));
     change(&bench, &changes, 2, 1, 0, NULL, 0);
     change(&bench, &changes, 3, 1, 0, NULL, 0);

@@ -224,6 +224,7 @@ static void commit__that_fails_ends_the_ledger(void **state) {
     assert_err(ledger_test_put_block(ledger, 1, 10), ORD_ERR_WRONG_STATE);
     assert_err(ledger_test_put_record(ledger, 1, 1, 10), ORD_ERR_WRONG_STATE);
     assert_err(ledger_forget(ledger, 1, 1), ORD_ERR_WRONG_STATE);
+    assert_err(ledger_forget_after(ledger, 1, 1), ORD_ERR_WRONG_STATE);
     assert_err(ledger_height(ledger, &height), ORD_ERR_WRONG_STATE);
     assert_err(ledger_get_block(ledger, &bytes, 0), ORD_ERR_WRONG_STATE);
     assert_err(ledger_get_records(ledger, &records, &count), ORD_ERR_WRONG_STATE);

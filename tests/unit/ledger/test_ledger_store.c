@@ -252,6 +252,86 @@ static void records__are_sorted_and_forgotten_by_range(void **state) {
     ledger_close(ledger);
 }
 
+/* The keys of a table's records, and that each has the bytes which ledger_test_put_record gave it. */
+static void assert_keys(struct ledger *ledger, uint8_t table, const uint64_t *keys, size_t key_count) {
+    struct ord_record *records = NULL;
+    size_t count = 0;
+    size_t found = 0;
+    assert_ok(ledger_get_records(ledger, &records, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (records[i].table != table)
+            continue;
+        assert_true(found < key_count);
+        assert_int_equal(records[i].key, keys[found++]);
+        assert_true(
+            ledger_test_filled(records[i].bytes.data, records[i].bytes.size, records[i].key * 256 + records[i].table));
+    }
+    assert_int_equal(found, key_count);
+    free(records);
+}
+
+static void records__are_forgotten_after_a_key(void **state) {
+    const struct ledger_test *test = *state;
+    struct ledger *ledger = ledger_test_open(test);
+    static const uint64_t keys[] = {0, 1, 255, 256, 300, UINT64_MAX - 1, UINT64_MAX};
+    for (uint8_t table = 1; table <= 3; table++)
+        for (size_t i = 0; i < 7; i++)
+            assert_ok(ledger_test_put_record(ledger, table, keys[i], 100 * i));
+    assert_ok(ledger_commit(ledger));
+    assert_ok(ledger_forget_after(ledger, 2, UINT64_MAX)); /* nothing is above, nothing to commit */
+    assert_ok(ledger_forget_after(ledger, 4, 0));
+    assert_false(ledger_dirty(ledger));
+    assert_ok(ledger_forget_after(ledger, 2, UINT64_MAX - 1));
+    assert_true(ledger_dirty(ledger));
+    assert_keys(ledger, 2, keys, 7); /* readers see it when it is committed */
+    assert_ok(ledger_commit(ledger));
+    assert_keys(ledger, 2, keys, 6);
+    assert_ok(ledger_forget_after(ledger, 2, 255)); /* a key that is there stays */
+    assert_ok(ledger_commit(ledger));
+    assert_keys(ledger, 2, keys, 3);
+    assert_ok(ledger_forget_after(ledger, 2, 100)); /* one that is not there */
+    assert_ok(ledger_commit(ledger));
+    ledger_close(ledger);
+    ledger = ledger_test_open(test);
+    assert_keys(ledger, 2, keys, 2);
+    assert_ok(ledger_forget_after(ledger, 2, 0));
+    assert_ok(ledger_commit(ledger));
+    assert_keys(ledger, 2, keys, 1);
+    assert_keys(ledger, 1, keys, 7);
+    assert_keys(ledger, 3, keys, 7);
+    ledger_close(ledger);
+}
+
+/* A log is cut and written on in one turn: what was put before the cut goes, what is put after it stays. */
+static void records__are_cut_and_put_again_in_one_turn(void **state) {
+    const struct ledger_test *test = *state;
+    struct ledger *ledger = ledger_test_open(test);
+    for (uint64_t key = 1; key <= 5; key++)
+        assert_ok(ledger_test_put_record(ledger, 2, key, 1000));
+    assert_ok(ledger_commit(ledger));
+    assert_ok(ledger_test_put_record(ledger, 2, 6, 50));
+    assert_ok(ledger_test_put_record(ledger, 2, 7, 50));
+    assert_ok(ledger_forget_after(ledger, 2, 3));
+    assert_ok(ledger_test_put_record(ledger, 2, 4, 70));
+    assert_ok(ledger_test_put_record(ledger, 2, 6, 80));
+    assert_ok(ledger_forget(ledger, 2, 1));
+    assert_ok(ledger_commit(ledger));
+    ledger_close(ledger);
+    ledger = ledger_test_open(test);
+    static const uint64_t left[] = {2, 3, 4, 6};
+    assert_keys(ledger, 2, left, 4);
+    struct ledger_bytes bytes;
+    assert_ok(ledger_get_record(ledger, &bytes, 2, 4));
+    assert_int_equal(bytes.size, 70);
+    free(bytes.data);
+    /* Of a turn that is never committed nothing is cut. */
+    assert_ok(ledger_forget_after(ledger, 2, 2));
+    ledger_close(ledger);
+    ledger = ledger_test_open(test);
+    assert_keys(ledger, 2, left, 4);
+    ledger_close(ledger);
+}
+
 static void records__are_replaced(void **state) {
     struct ledger *ledger = ledger_test_open(*state);
     struct ledger_bytes bytes;
@@ -447,6 +527,8 @@ static void open__read_only_refuses_to_write(void **state) {
     assert_err(ledger_test_put_block(ledger, 1, 10), ORD_ERR_FORBIDDEN);
     assert_err(ledger_put_meta(ledger, "a", text("b")), ORD_ERR_FORBIDDEN);
     assert_err(ledger_forget(ledger, 1, 1), ORD_ERR_FORBIDDEN);
+    assert_err(ledger_forget_after(ledger, 1, 1), ORD_ERR_FORBIDDEN);
+    assert_err(ledger_forget_after(ledger, 1, UINT64_MAX), ORD_ERR_FORBIDDEN);
     assert_err(ledger_room(ledger), ORD_ERR_FORBIDDEN);
     assert_ok(ledger_commit(ledger));
     ledger_close(ledger);
@@ -507,6 +589,8 @@ static const struct CMUnitTest cases[] = {
     LEDGER_CASE(certificate__is_the_next_at_or_above),
     LEDGER_CASE(meta__is_named_replaced_and_deleted),
     LEDGER_CASE(records__are_sorted_and_forgotten_by_range),
+    LEDGER_CASE(records__are_forgotten_after_a_key),
+    LEDGER_CASE(records__are_cut_and_put_again_in_one_turn),
     LEDGER_CASE(records__are_replaced),
     LEDGER_CASE(records__of_a_moving_window_reuse_their_space),
     LEDGER_CASE(index__of_one_client_lies_together),
