@@ -1,6 +1,4 @@
-/*
- * Opening a client for a command, files, and the words for a receipt.
- */
+/* Opens a client for a command, reads and writes files, and prints receipts. */
 #include "cli/client_common.h"
 
 #include <errno.h>
@@ -139,7 +137,7 @@ int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *
     return CLI_EXIT_OK;
 }
 
-/* Does the path lead to no place where a file may be? All else is the disk's fault. */
+/* True if the path leads to no place where a file may be. Every other error is the disk's fault. */
 static bool is_path_fault(int code) {
     return code == ENOENT || code == ENOTDIR || code == EISDIR || code == ELOOP || code == ENAMETOOLONG ||
            code == EACCES || code == EPERM || code == EROFS;

@@ -1,6 +1,6 @@
 /*
- * The subcommands of `ordain`. Each parses its own arguments with getopt_long, answers --help with a text that teaches, and
- * returns an exit code.
+ * The subcommands of `ordain`. Each parses its own arguments with getopt_long, answers --help with a text that teaches,
+ * and returns an exit code.
  */
 #ifndef ORDAIN_CLI_COMMAND_H
 #define ORDAIN_CLI_COMMAND_H
@@ -9,13 +9,13 @@
 
 enum cli_exit {
     CLI_EXIT_OK = 0,
-    CLI_EXIT_FAILED = 1,      /* it was tried and did not work: a check failed, a transaction was refused */
+    CLI_EXIT_FAILED = 1,      /* it was tried and failed: a check failed, a transaction was refused */
     CLI_EXIT_USAGE = 2,       /* arguments or configuration are wrong; nothing was done */
     CLI_EXIT_UNREACHABLE = 3, /* no replica (or not enough of them) answered in time */
     CLI_EXIT_INTERNAL = 4,
 };
 
-/* argv[0] is "ordain" with the subcommand's name: getopt begins its messages with it. */
+/* argv[0] must be "ordain" with the subcommand's name, because getopt begins its messages with it. */
 int cli_init(int argc, char **argv);
 int cli_start(int argc, char **argv);
 int cli_submit(int argc, char **argv);
@@ -26,7 +26,7 @@ int cli_status(int argc, char **argv);
 int cli_evidence(int argc, char **argv);
 int cli_ledger(int argc, char **argv);
 
-/* Says so on standard error; an exit code. */
+/* Reports on standard error that there is no memory; returns the exit code. */
 static inline int cli_no_memory(const char *command) {
     fprintf(stderr, "ordain %s: out of memory\n", command);
     return CLI_EXIT_INTERNAL;

@@ -26,7 +26,7 @@ struct deliver_arguments {
     enum deliver_format format;
     const char *raw_folder;
     const char *chain_file;
-    uint32_t timeout_ms; /* 0: for ever */
+    uint32_t timeout_ms; /* 0: without limit */
     uint32_t bytes_max;
     bool quiet;
 };
@@ -35,7 +35,7 @@ struct output {
     const struct deliver_arguments *arguments;
     struct ordain *client;
     FILE *chain;
-    bool failed; /* to write */
+    bool failed; /* writing failed */
 };
 
 static volatile sig_atomic_t stop_asked;
@@ -346,7 +346,8 @@ static int report(const struct deliver_arguments *arguments, const struct ordain
         fputc('\n', stderr);
     }
     if (error == ORDAIN_TIMEOUT || error == ORDAIN_NOT_READY)
-        return CLI_EXIT_FAILED; /* replicas answer, but what is wanted is not there */
+        /* Replicas answer, but do not have what is wanted. */
+        return CLI_EXIT_FAILED;
     return stopped ? CLI_EXIT_OK : error == ORDAIN_INVALID ? CLI_EXIT_USAGE : cli_exit_of(error);
 }
 

@@ -1,5 +1,6 @@
 /*
- * `ordain evidence`: proofs that a replica contradicted itself, fetched from whoever keeps them, and checked offline.
+ * `ordain evidence`: proofs that a replica contradicted itself. It fetches them from the replicas that keep them, and
+ * checks them offline.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include "cli/report.h"
 
 #define TIMEOUT_MS_DEFAULT 5000u
-#define HASH_SHOWN         16 /* bytes of a digest in a table: enough to tell two apart */
+#define HASH_SHOWN         16 /* bytes of a digest in a table; enough to tell two digests apart */
 
 struct evidence_arguments {
     struct cli_connection connection;
@@ -21,7 +22,7 @@ struct evidence_arguments {
     const char *genesis;
     uint32_t timeout_ms;
     bool json;
-    bool export; /* else verify */
+    bool export; /* true: export; false: verify */
     int first;   /* argv[first..] are the files */
 };
 
@@ -117,7 +118,7 @@ static int parse_options(struct evidence_arguments *out, bool *help, int argc, c
     return CLI_EXIT_OK;
 }
 
-/* What is wrong with the arguments; NULL: nothing. */
+/* What is wrong with the arguments; NULL if nothing is. */
 static const char *complaint(const struct evidence_arguments *arguments, int argc) {
     if (arguments->export) {
         if (argc > arguments->first)

@@ -1,6 +1,4 @@
-/*
- * `ordain init`: its arguments and its summary. The files are written by cli/init_files.c.
- */
+/* `ordain init`: its arguments and its summary. cli/init_files.c writes the files. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +11,12 @@
 #include "core/quorum.h"
 #include "crypto/hash.h"
 
-/* A number of the channel's configuration that may be chosen. */
+/* A number in the channel's configuration that an option sets. */
 struct knob {
     const char *option;
     size_t offset; /* into struct channel_config */
-    bool wide;     /* uint64_t, else uint32_t */
-    bool size;     /* takes K, M, G */
+    bool wide;     /* true: uint64_t; false: uint32_t */
+    bool size;     /* accepts the suffixes K, M and G */
     uint64_t min;
     uint64_t max;
 };
@@ -45,19 +43,19 @@ static const struct knob knobs[] = {
 };
 #define KNOB_COUNT (sizeof(knobs) / sizeof(knobs[0]))
 
-/* What the command line said. */
+/* The arguments as given. */
 struct arguments {
     const char *directory;
     const char *channel;
     const char *consensus;
     const char *hosts[ORD_REPLICA_MAX];
     uint32_t host_count;
-    uint64_t replicas; /* 0: not said */
+    uint64_t replicas; /* 0: not given */
     uint64_t base_port;
     uint64_t clients;
     const char *add_client;
     const char *org;
-    const char *knobs[KNOB_COUNT]; /* NULL: not said */
+    const char *knobs[KNOB_COUNT]; /* NULL: not given */
 };
 
 enum option_code {
@@ -69,7 +67,7 @@ enum option_code {
     OPTION_CLIENTS,
     OPTION_ADD_CLIENT,
     OPTION_ORG,
-    OPTION_KNOB, /* and so on: one for each */
+    OPTION_KNOB, /* the first knob; each knob has its own value from here on */
 };
 
 static int print_help(void) {
@@ -165,7 +163,7 @@ static int take_option(struct arguments *out, int code, char *text) {
     }
 }
 
-/* CLI_EXIT_OK with directory NULL: help was asked for and given. */
+/* CLI_EXIT_OK with directory NULL: the user asked for help, and it was printed. */
 static int parse_arguments(struct arguments *out, int argc, char **argv) {
     *out = (struct arguments) {.clients = 1};
     struct option options[10 + KNOB_COUNT] = {
@@ -241,8 +239,8 @@ static int take_knobs(struct channel_config *config, const struct arguments *arg
         body_said = body_said || knob->offset == offsetof(struct channel_config, body_bytes_max);
     }
     /*
-     * A batch must hold the largest envelope, memory four batches, and half of it an open block and a batch: what was not
-     * said follows what was.
+     * A batch must hold the largest envelope. The memory for bodies must hold four batches, and half of it an open
+     * block and a batch. Values that were not given are raised to fit those that were.
      */
     if (!batch_said && config->batch_bytes_max < config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD)
         config->batch_bytes_max = config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD;

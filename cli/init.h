@@ -1,6 +1,4 @@
-/*
- * `ordain init`, inside: the plan that the arguments make, and the parts that carry it out.
- */
+/* The inside of `ordain init`: the plan that its arguments make, and the functions that carry it out. */
 #ifndef ORDAIN_CLI_INIT_H
 #define ORDAIN_CLI_INIT_H
 
@@ -13,27 +11,28 @@
 struct init_plan {
     const char *directory;
     uint32_t client_count;
-    struct ord_hash genesis_hash; /* out */
-    /* Numbers, name, consensus, and the replicas' hosts and ports come in; organisations and keys are filled in. */
+    struct ord_hash genesis_hash; /* output */
+    /* Input: numbers, name, consensus, and the replicas' hosts and ports. Output: organisations and keys. */
     struct channel_config config;
 };
 
-/* Something to say when it fails: `why` has INIT_WHY_MAX bytes. */
+/* Each function below writes a sentence to `why`, which has INIT_WHY_MAX bytes, when it fails. */
 
 /*
- * Gives every replica its two ports: consecutive from `base`, or (base 0) free ones. Free ports are tried by binding, held
- * until all are chosen, and lie under the kernel's range for outgoing connections: a replica that restarts would otherwise
- * find its port taken by somebody's outgoing connection now and then. IN_USE, INVALID.
+ * Gives every replica its two ports: consecutive ports from `base` on, or free ones if `base` is 0. A free port is
+ * found by binding it, and stays bound until all are chosen. Free ports lie below the kernel's range for outgoing
+ * connections; otherwise a restarting replica would sometimes find its port taken by an outgoing connection. IN_USE,
+ * INVALID.
  */
 ORD_MUST_USE enum ord_err init_choose_ports(struct channel_config *config, uint16_t base, char *why);
 
 /*
- * Makes keys, certificates and genesis block, and writes the whole folder. What it made is gone again when it fails. EXISTS: the
- * folder is there and not empty.
+ * Makes keys, certificates and the genesis block, and writes the whole folder. On failure everything that it made is
+ * removed again. EXISTS: the folder exists and is not empty.
  */
 ORD_MUST_USE enum ord_err init_write(struct init_plan *plan, char *why);
 
-/* A further client of organisation `org` in folder `directory`/`name`. */
+/* Adds a client of organisation `org` in the folder `directory`/`name`. */
 ORD_MUST_USE enum ord_err init_add_client(const char *directory, const char *name, const char *org, char *why);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * What `ordain init` puts on disk. Everything is made in memory first, so that wrong arguments leave no trace; then the files
- * are written one by one, each noted in a journal that undoes them all when one fails.
+ * What `ordain init` puts on disk. Everything is made in memory first, so that wrong arguments leave no trace. Then the
+ * files are written one by one and noted in a journal. If one fails, the journal removes all of them.
  *
- *   DIR/genesis.block  ca-bundle.crt
- *   DIR/orgs/org1/     ca.crt ca.key                 one organisation per replica
- *   DIR/replica0/      node.cfg identity.key identity.crt tls.key tls.crt data/
- *   DIR/client/        client.cfg identity.key identity.crt tls.key tls.crt
+ *     DIR/genesis.block  ca-bundle.crt
+ *     DIR/orgs/org1/     ca.crt ca.key                 one organisation per replica
+ *     DIR/replica0/      node.cfg identity.key identity.crt tls.key tls.crt data/
+ *     DIR/client/        client.cfg identity.key identity.crt tls.key tls.crt
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,13 +29,13 @@
 #define MODE_FOLDER  0755
 #define MODE_PRIVATE 0700
 
-/* A member of the channel: its link to others, and who it is. */
+/* A member of the channel: the certificates for its links and for its identity. */
 struct member {
     struct crypto_pem tls;
     struct crypto_pem identity;
 };
 
-/* What was made on disk so far, in order. */
+/* The files and folders that were made so far, in order. */
 struct journal {
     char **paths;
     size_t count;
@@ -58,7 +58,10 @@ static enum ord_err journal_add(struct journal *journal, const char *path) {
     return ORD_OK;
 }
 
-/* Why a path could not be made or opened. Whoever named it can mend NOT_FOUND, EXISTS and FORBIDDEN; the rest is the machine's. */
+/*
+ * Why a path could not be made or opened. The user can mend NOT_FOUND, EXISTS and FORBIDDEN; any other error is the
+ * machine's.
+ */
 static enum ord_err err_of(int code) {
     switch (code) {
     case EEXIST:
@@ -78,11 +81,11 @@ static enum ord_err err_of(int code) {
     }
 }
 
-/* Removes what was made when `undo`; frees in any case. */
+/* Removes everything that was made if `undo` is set; frees the journal in any case. */
 static void journal_close(struct journal *journal, bool undo) {
     for (size_t i = journal->count; i-- > 0;) {
         if (undo)
-            (void) remove(journal->paths[i]); /* a folder goes when it is empty */
+            (void) remove(journal->paths[i]); /* a folder can be removed once it is empty */
         free(journal->paths[i]);
     }
     free(journal->paths);
@@ -112,7 +115,7 @@ static enum ord_err make_folder(struct journal *journal, const char *path, mode_
     return err;
 }
 
-/* The mode holds from the first moment on: the umask may take from it, never add. */
+/* The mode applies from the start: the umask may only remove permissions from it. */
 static enum ord_err make_file(struct journal *journal, const char *path, mode_t mode, const void *data, size_t size,
                               char *why) {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -153,7 +156,7 @@ static enum ord_err make_text(struct journal *journal, const char *folder, const
     return err != ORD_OK ? err : make_file(journal, path, mode, text, strlen(text), why);
 }
 
-/* The four key and certificate files of a member. */
+/* Writes the four key and certificate files of a member. */
 static enum ord_err make_member_files(struct journal *journal, const char *folder, const struct member *member,
                                       char *why) {
     enum ord_err err = make_text(journal, folder, "identity.key", MODE_SECRET, member->identity.key, why);
@@ -219,7 +222,7 @@ static void client_name(char out[32], uint32_t index) {
         snprintf(out, 32, "client%u", index + 1);
 }
 
-/* Keys and certificates of everybody; fills the configuration's organisations and replica keys. */
+/* Makes keys and certificates for all members; fills in the configuration's organisations and replica keys. */
 static enum ord_err create_members(struct init_plan *plan, struct crypto_pem *cas, struct member *replicas,
                                    struct member *clients) {
     struct channel_config *config = &plan->config;
@@ -252,7 +255,9 @@ static enum ord_err create_members(struct init_plan *plan, struct crypto_pem *ca
     return ORD_OK;
 }
 
-/* The genesis block file: header, then data. malloc'ed. Read back as a replica will read it. */
+/*
+ * Makes the genesis block file: header, then data. *out is malloc'ed. The file is read back as a replica will read it.
+ */
 static enum ord_err create_genesis(uint8_t **out, size_t *size, struct init_plan *plan, char *why) {
     size_t capacity = CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 1024;
     uint8_t *file = malloc(capacity);
@@ -280,7 +285,7 @@ out:
     return err;
 }
 
-/* Makes DIR, or takes it when it is there and empty. */
+/* Makes DIR, or accepts it if it exists and is empty. */
 static enum ord_err claim_folder(struct journal *journal, const char *directory, char *why) {
     enum ord_err err = make_folder(journal, directory, MODE_FOLDER, why);
     if (err != ORD_ERR_EXISTS)
@@ -301,7 +306,7 @@ static enum ord_err claim_folder(struct journal *journal, const char *directory,
     return ORD_ERR_EXISTS;
 }
 
-/* The CAs: a folder for each organisation, and all certificates in one file. */
+/* Writes the CAs: a folder for each organisation, and all certificates in one file. */
 static enum ord_err write_orgs(struct journal *journal, const struct init_plan *plan, const struct crypto_pem *cas,
                                char *why) {
     char path[PATH_MAX];
@@ -409,7 +414,7 @@ static enum ord_err open_genesis(struct channel_config *out, const char *directo
     return err;
 }
 
-/* Certificate and key of an organisation's CA, from DIR/orgs. */
+/* Loads certificate and key of an organisation's CA from DIR/orgs. */
 static enum ord_err load_ca(struct crypto_pem *out, const char *directory, const char *org, char *why) {
     char path[PATH_MAX];
     uint8_t *cert = NULL;
@@ -425,7 +430,7 @@ static enum ord_err load_ca(struct crypto_pem *out, const char *directory, const
     return err != ORD_OK ? err : node_read_secret(out->key, sizeof(out->key), path, why, INIT_WHY_MAX);
 }
 
-/* Is it the CA that the channel knows under this name? Others' clients would be refused by every replica. */
+/* Checks that the channel knows this CA under this name. Otherwise every replica would refuse its clients. */
 static enum ord_err check_ca(const struct channel_config *config, const char *org, const struct crypto_pem *ca,
                              char *why) {
     uint8_t der[CRYPTO_CERT_DER_MAX];

@@ -1,6 +1,4 @@
-/*
- * Ports for `ordain init`.
- */
+/* Chooses ports for `ordain init`. */
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -14,9 +12,9 @@
 
 #define PORT_LOWEST   10000
 #define PORT_TRIES    4096
-#define PORT_FALLBACK 32768 /* Linux's first ephemeral port unless it was changed */
+#define PORT_FALLBACK 32768 /* Linux's first ephemeral port by default */
 
-/* The first port that the kernel gives to outgoing connections. */
+/* The first port that the kernel uses for outgoing connections. */
 static uint32_t ephemeral_first(void) {
     uint32_t first = PORT_FALLBACK;
     FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
@@ -29,7 +27,10 @@ static uint32_t ephemeral_first(void) {
     return first < UINT16_MAX ? first : UINT16_MAX;
 }
 
-/* Binds `host` at `port` (0: any). Gives a socket, or -1 with errno; EADDRNOTAVAIL when the host is not this machine. */
+/*
+ * Binds `host` at `port` (0: any port). Returns a socket, or -1 with errno. EADDRNOTAVAIL: the host is not this
+ * machine.
+ */
 static int bind_socket(const char *host, uint16_t port) {
     char service[8];
     snprintf(service, sizeof(service), "%u", (unsigned) port);
@@ -55,7 +56,7 @@ static int bind_socket(const char *host, uint16_t port) {
     return fd;
 }
 
-/* 0: not known. */
+/* The port that `fd` is bound to; 0: not known. */
 static uint16_t bound_port(int fd) {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof(address);
@@ -66,7 +67,7 @@ static uint16_t bound_port(int fd) {
     return (uint16_t) strtoul(service, NULL, 10);
 }
 
-/* A free port of the host; the socket that holds it goes to *held. 0: none, errno says why. */
+/* Finds a free port of the host; *held gets the socket that holds it. 0: none, and errno says why. */
 static uint16_t free_port(int *held, const char *host, uint32_t limit) {
     for (uint32_t i = 0; limit > PORT_LOWEST && i < PORT_TRIES; i++) {
         uint32_t random;

@@ -1,5 +1,6 @@
 /*
- * node.cfg and client.cfg as `ordain init` writes them. Every optional setting stands there, commented out, with its default.
+ * node.cfg and client.cfg as `ordain init` writes them. Every optional setting appears, commented out, with its
+ * default.
  */
 #include "cli/init_texts.h"
 

@@ -1,6 +1,4 @@
-/*
- * Reading transactions, in bounded memory however long a line is.
- */
+/* Reads transactions. Memory is bounded however long a line is. */
 #include "cli/input.h"
 
 #include <errno.h>
@@ -18,7 +16,8 @@ enum ord_err cli_input_open(struct cli_input *out, const char *path, enum cli_in
     struct stat info;
     out->file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     int code = out->file == NULL ? errno : 0;
-    if (code == 0 && fstat(fileno(out->file), &info) == 0 && S_ISDIR(info.st_mode)) { /* it opens, and cannot be read */
+    /* A folder can be opened, but not read. */
+    if (code == 0 && fstat(fileno(out->file), &info) == 0 && S_ISDIR(info.st_mode)) {
         cli_input_close(out);
         code = EISDIR;
     }
@@ -51,7 +50,10 @@ static enum ord_err grow(struct cli_input *input, size_t size, size_t bound) {
     return ORD_OK;
 }
 
-/* Reads up to `bound` bytes until a newline (not with `whole`) or the end. TOO_LARGE: there was more; it is skipped. */
+/*
+ * Reads up to `bound` bytes until a newline (or, with `whole`, until the end). TOO_LARGE: there was more, which is
+ * skipped.
+ */
 static enum ord_err read_item(struct cli_input *input, size_t *size, size_t bound, bool whole) {
     enum ord_err err = ORD_OK;
     int c = EOF;
@@ -100,7 +102,7 @@ static bool is_blank(uint8_t c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Hex text of the line, without blanks around it, to bytes in place. */
+/* Decodes the line's hex text in place, without the blanks around it. */
 static enum ord_err take_hex(struct cli_input *input, struct ord_span *transaction, size_t size) {
     size_t begin = 0;
     while (begin < size && is_blank(input->buffer[begin]))

@@ -1,6 +1,6 @@
 /*
- * `ordain ledger`: looks at the ledger of a stopped or running replica, on disk. `verify` trusts nothing but the genesis block:
- * it scrubs every record's checksum and then walks the chain as a peer would. `show` is in
+ * `ordain ledger`: looks at the ledger of a replica on disk, whether the replica is running or not. `verify` trusts the
+ * genesis block alone: it checks every record's checksum, then walks the chain as another replica would. `show` is in
  * ledger_show.c, `repair` in ledger_repair.c.
  */
 #include <getopt.h>
@@ -22,7 +22,7 @@
 #define WHY_MAX           2048
 #define GENESIS_BYTES_MAX (CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 1024)
 #define HEX_HASH_SIZE     (2 * ORD_HASH_SIZE + 1)
-#define LEAF_MAX          CHANNEL_MESSAGE_COUNT_LIMIT /* a block has no more envelopes than transactions */
+#define LEAF_MAX          CHANNEL_MESSAGE_COUNT_LIMIT /* a block has at least one transaction per envelope */
 
 static void print_help(void) {
     printf(
@@ -63,7 +63,7 @@ struct arguments {
     enum action action;
     const char *directory;
     const char *genesis;
-    const char *config; /* repair */
+    const char *config; /* for `repair` only */
     uint32_t timeout_ms;
     bool block_said;
     uint64_t block;
@@ -94,7 +94,7 @@ static int parse_action(struct arguments *out, int count, char **words) {
     return CLI_EXIT_OK;
 }
 
-/* CLI_EXIT_OK with directory NULL: help was asked for and given. */
+/* CLI_EXIT_OK with directory NULL: the user asked for help, and it was printed. */
 static int parse_arguments(struct arguments *out, int argc, char **argv) {
     static const struct option options[] = {
         {"help", no_argument, NULL, 'h'},
@@ -151,15 +151,17 @@ struct verification {
     struct crypto_replica_keys keys;
     struct ord_crypto_ops crypto;
     struct channel_chain chain;
-    struct channel_certificate certificate; /* the lowest one that was not left behind, of block ... */
-    uint64_t certificate_at;                /* 0: none read yet; UINT64_MAX: no more */
+    /* The lowest certificate that the walk has not passed yet. */
+    struct channel_certificate certificate;
+    /* Height of its block; 0: none read yet; UINT64_MAX: no more certificates. */
+    uint64_t certificate_at;
     struct ord_hash leaves[LEAF_MAX];
     struct ledger_scrub scrub;
     uint64_t height;
     uint64_t envelopes;
     uint64_t transactions;
     uint64_t bytes;
-    uint32_t evidence; /* pieces, each checked */
+    uint32_t evidence; /* pieces of evidence; each was checked */
     char why[WHY_MAX];
 };
 
@@ -218,7 +220,7 @@ static enum ord_err check_block(struct verification *v, uint64_t height) {
     return err;
 }
 
-/* Keeps in `certificate` the lowest one at or above `height`. */
+/* Loads into `certificate` the lowest one at or above `height`. */
 static enum ord_err fetch_certificate(struct verification *v, uint64_t height) {
     struct ledger_bytes bytes;
     enum ord_err err = ledger_get_certificate(v->ledger, &bytes, &v->certificate_at, height);
@@ -233,7 +235,7 @@ static enum ord_err fetch_certificate(struct verification *v, uint64_t height) {
     return err;
 }
 
-/* Is there a certificate of the block at `height`, then it must hold. */
+/* If there is a certificate of exactly the block at `height`, it must hold. */
 static enum ord_err check_certificate(struct verification *v, uint64_t height) {
     const char *why = NULL;
     enum ord_err err = v->certificate_at < height ? fetch_certificate(v, height) : ORD_OK;
@@ -313,7 +315,7 @@ static int verify(struct ledger *ledger, const struct arguments *arguments) {
     if (err != ORD_OK)
         fprintf(stderr, "ordain ledger: %s\n", v->why);
     if (scrub == ORD_ERR_NO_MEMORY || err == ORD_ERR_NO_MEMORY) {
-        exit_code = CLI_EXIT_INTERNAL; /* that says nothing of the ledger */
+        exit_code = CLI_EXIT_INTERNAL; /* this says nothing about the ledger */
         goto out;
     }
     bool good = scrub == ORD_OK && err == ORD_OK;
@@ -325,7 +327,7 @@ out:
     return exit_code;
 }
 
-/* Opens it to read. On failure standard error says why. */
+/* Opens the ledger to read. On failure standard error gives the reason. */
 static int open_ledger(struct ledger **out, const struct arguments *arguments) {
     struct ledger_options options;
     ledger_options_defaults(&options);
@@ -340,7 +342,10 @@ static int open_ledger(struct ledger **out, const struct arguments *arguments) {
     return err == ORD_ERR_CORRUPT || err == ORD_ERR_NO_MEMORY ? cli_ledger_exit_of(err) : CLI_EXIT_USAGE;
 }
 
-/* Whatever could be repaired: what is there then is verified. The worse of both is the outcome. */
+/*
+ * Repairs what can be repaired, then verifies the ledger as it is. The exit code is that of the repair, or if the
+ * repair succeeded that of the verification.
+ */
 static int repair(const struct arguments *arguments) {
     struct cli_ledger_repair repair = {
         .directory = arguments->directory,
@@ -375,7 +380,8 @@ int cli_ledger(int argc, char **argv) {
     exit_code = open_ledger(&ledger, &arguments);
     if (exit_code != CLI_EXIT_OK)
         return exit_code;
-    if (arguments.action == LEDGER_REPAIR) { /* there is one; it is opened again to write */
+    /* The ledger exists. It is opened again, to write. */
+    if (arguments.action == LEDGER_REPAIR) {
         ledger_close(ledger);
         return repair(&arguments);
     }

@@ -1,6 +1,4 @@
-/*
- * The evidence in a ledger: read by its names, checked as a replica checks it when it starts.
- */
+/* The evidence in a ledger: read under its record names, and checked as a replica checks it at its start. */
 #include "cli/ledger_evidence.h"
 
 #include <inttypes.h>
@@ -79,7 +77,10 @@ static void print_one(void *context, const struct evidence_claim *claim) {
     printing->count++;
 }
 
-/* Opens the genesis block that the ledger begins with. It says what this ledger is of, not what it should be of. */
+/*
+ * Opens the genesis block at the start of the ledger. It tells which channel the ledger is of, not which channel it
+ * should be of.
+ */
 static enum ord_err own_genesis(struct ledger *ledger, struct channel_config *config, struct ord_hash *genesis_hash,
                                 struct crypto_replica_keys *keys) {
     struct ledger_bytes bytes;

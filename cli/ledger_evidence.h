@@ -1,6 +1,4 @@
-/*
- * Evidence that a replica keeps, on disk: a part of `ordain ledger`.
- */
+/* The evidence that a replica keeps on disk; part of `ordain ledger`. */
 #ifndef ORDAIN_CLI_LEDGER_EVIDENCE_H
 #define ORDAIN_CLI_LEDGER_EVIDENCE_H
 
@@ -8,8 +6,9 @@
 #include "ledger/ledger.h"
 
 /*
- * Checks every piece of evidence in a ledger against a configuration and counts them; `each` (may be NULL) gets what it proves.
- * CORRUPT: a piece that proves nothing, and `why` gets a sentence; others as the ledger's.
+ * Checks every piece of evidence in a ledger against a configuration and counts the pieces. `each` (may be NULL) is
+ * called with what each piece proves. CORRUPT: a piece proves nothing, and `why` gets a sentence. Other errors as from
+ * the ledger.
  */
 typedef void (*cli_ledger_evidence_fn)(void *context, const struct evidence_claim *claim);
 ORD_MUST_USE enum ord_err cli_ledger_evidence(uint32_t *count, struct ledger *ledger,
@@ -18,8 +17,8 @@ ORD_MUST_USE enum ord_err cli_ledger_evidence(uint32_t *count, struct ledger *le
                                               void *context, char *why, size_t why_size);
 
 /*
- * A list for `ordain ledger show`, checked against the genesis block that is in the ledger itself. Not OK: some of it does not hold, or NO_MEMORY,
- * and standard error says which.
+ * Prints the list for `ordain ledger show`. It is checked against the genesis block in the ledger itself. If a piece
+ * does not hold, or on NO_MEMORY, it returns an error, and standard error says which.
  */
 enum ord_err cli_ledger_evidence_print(struct ledger *ledger, bool json);
 

@@ -1,7 +1,7 @@
 /*
- * Nothing that comes from a replica is written before it is proved twice: the client library checks signatures and links against
- * the genesis block, and what stands around the damaged record in this ledger must fit to it. Each record is a transaction of its
- * own, so an interrupted repair is simply begun again.
+ * Data from a replica is checked twice before it is written. The client library checks signatures and links against the
+ * genesis block. Then the data must fit the records around the damaged one in this ledger. Each record is written in
+ * its own transaction, so an interrupted repair can simply be run again.
  */
 #include "cli/ledger_repair.h"
 
@@ -13,7 +13,8 @@
 #include "channel/receipt.h"
 #include "ledger/ledger.h"
 
-#define TURN_BYTES_MAX ((uint64_t) 80 << 20) /* the largest block, and some pages around it */
+/* The largest block, and some pages around it. */
+#define TURN_BYTES_MAX ((uint64_t) 80 << 20)
 
 struct damage {
     enum ledger_problem_kind kind; /* BLOCK or CERTIFICATE */
@@ -24,14 +25,16 @@ struct repair {
     const struct cli_ledger_repair *arguments;
     FILE *out;
     struct ledger *ledger;
-    struct ordain *client; /* NULL: none needed yet */
+    struct ordain *client; /* NULL: not needed yet */
     struct ord_hash genesis_hash;
     uint64_t newest;
     struct damage *list;
     size_t count;
     size_t capacity;
-    uint64_t hopeless; /* problems that are none of these */
-    bool strange;      /* something does not fit: this ledger is evidence, and stays */
+    /* Damaged records that are neither a block nor a certificate. */
+    uint64_t hopeless;
+    /* Something signed by the channel does not fit this ledger. The ledger is then evidence, and is left as it is. */
+    bool strange;
     bool no_memory;
     /* The block that was fetched last. */
     struct channel_header header;
@@ -72,7 +75,7 @@ void cli_ledger_repair_advice(const char *directory) {
 
 /* ---- What must fit ---------------------------------------------------------------------------------------------- */
 
-/* The header of an own block; false when it is damaged or not there. */
+/* Reads the header of a block in this ledger. False: it is damaged or does not exist. */
 static bool own_header(struct repair *repair, struct channel_header *out, uint64_t height) {
     struct ledger_bytes bytes;
     if (ledger_get_headers(repair->ledger, &bytes, height, height, CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE) != ORD_OK)
@@ -82,7 +85,7 @@ static bool own_header(struct repair *repair, struct channel_header *out, uint64
     return good;
 }
 
-/* Does this ledger's certificate of exactly this block, if there is one, name `hash`? */
+/* False if this ledger has a certificate of exactly this block that names another hash than `hash`. */
 static bool own_certificate_fits(struct repair *repair, uint64_t height, const struct ord_hash *hash) {
     struct ledger_bytes bytes;
     struct channel_certificate certificate;
@@ -96,7 +99,7 @@ static bool own_certificate_fits(struct repair *repair, uint64_t height, const s
     return !differs;
 }
 
-/* Is the block that was fetched the one that the chain around it demands? */
+/* True if the fetched block fits its neighbours in this ledger's chain. */
 static bool block_fits(struct repair *repair, uint64_t height) {
     struct channel_header other;
     struct ord_hash hash;
@@ -179,7 +182,7 @@ static int fetch_block(struct repair *repair, struct ordain_delivered *delivered
     return whole ? CLI_EXIT_OK : fetch_failed("block", height, ORDAIN_UNVERIFIED, "malformed header");
 }
 
-/* A certificate of exactly this block, from a client's replicas. NOT_FOUND: they have a later one only. */
+/* Fetches a certificate of exactly this block. NOT_FOUND: the replicas have a later certificate only. */
 static enum ordain_error ask_certificate(struct ordain *client, struct channel_certificate *out, uint64_t height,
                                          uint32_t timeout_ms, char *why, size_t why_size) {
     uint8_t *bytes = NULL;
@@ -202,7 +205,10 @@ static enum ordain_error ask_certificate(struct ordain *client, struct channel_c
     return error;
 }
 
-/* Asks whoever answers first, then one after the other: not every replica keeps one of each block. */
+/*
+ * Asks all replicas together first, then one after the other, because not every replica keeps a certificate of each
+ * block.
+ */
 static int fetch_certificate(struct repair *repair, struct channel_certificate *out, uint64_t height) {
     char why[ORDAIN_TEXT_SIZE] = "";
     struct ordain_channel channel;
@@ -271,7 +277,7 @@ static int repair_certificate(struct repair *repair, uint64_t height) {
         return does_not_fit(repair, "certificate of block", height);
     ordain_channel(repair->client, &channel);
     enum ord_err err = ledger_room(repair->ledger);
-    /* It must be as long as the damaged one, which may have had fewer signers. */
+    /* It must be as long as the damaged certificate, which may have had fewer signers. */
     for (; err == ORD_OK; certificate.count--) {
         size_t size = channel_certificate_encode(bytes, &certificate);
         err = ledger_replace_certificate(repair->ledger, height, ord_span_of(bytes, size));
@@ -315,7 +321,7 @@ static int load_genesis(struct repair *repair) {
     return code;
 }
 
-/* The client must speak of the same channel as the genesis block that was given. */
+/* The client must be of the same channel as the given genesis block. */
 static int connect_client(struct repair *repair) {
     struct ordain_channel channel;
     int code = cli_connect(&repair->client, "ledger", &repair->arguments->connection, false);
@@ -357,7 +363,10 @@ static int open_ledger(struct repair *repair) {
     return CLI_EXIT_OK;
 }
 
-/* Blocks come before certificates in a scrub, and so in the list: a certificate is compared with its block. */
+/*
+ * A scrub reports blocks before certificates, so blocks come first in the list. That matters because a certificate is
+ * compared with its block.
+ */
 static int repair_all(struct repair *repair) {
     int worst = CLI_EXIT_OK;
     for (size_t i = 0; i < repair->count; i++) {

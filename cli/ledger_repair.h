@@ -7,20 +7,22 @@
 #include "cli/client_common.h"
 
 struct cli_ledger_repair {
-    const char *directory; /* there is a ledger in it, and this process has it not open */
+    /* Contains a ledger that this process has not open. */
+    const char *directory;
     const char *genesis;
     struct cli_connection connection;
-    uint32_t timeout_ms; /* for each block */
-    bool quiet;          /* standard output is for others: what is repaired is said on standard error */
+    uint32_t timeout_ms; /* allowed for each block */
+    /* Leave standard output to others: report repairs on standard error. */
+    bool quiet;
 };
 
 /*
- * Says what it does and what it cannot. OK: nothing was damaged, or all of it was written again; the caller verifies the whole.
- * FAILED: something is left. USAGE: nothing was tried. UNREACHABLE: something is left, for no replica gave it. INTERNAL: writing
- * failed.
+ * Reports what it repairs and what it cannot repair. OK: nothing was damaged, or everything was written again; the
+ * caller still verifies the whole ledger. FAILED: some damage is left. USAGE: nothing was tried. UNREACHABLE: some
+ * damage is left, because no replica gave the data. INTERNAL: writing failed.
  */
 int cli_ledger_repair(const struct cli_ledger_repair *arguments);
-/* What to do where `cli_ledger_repair` cannot help; to standard error. */
+/* Prints on standard error what to do when `cli_ledger_repair` cannot help. */
 void cli_ledger_repair_advice(const char *directory);
 
 #endif

@@ -78,7 +78,7 @@ static enum ord_err print_envelopes(struct ord_span data, bool json) {
     return ORD_OK;
 }
 
-/* Who vouches: the lowest certificate at or above `height`. */
+/* Prints who certifies the block: the signers of the lowest certificate at or above `height`. */
 static enum ord_err print_certificate(struct ledger *ledger, uint64_t height, bool json) {
     struct ledger_bytes bytes;
     uint64_t at = 0;

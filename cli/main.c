@@ -1,6 +1,4 @@
-/*
- * `ordain`: finds the subcommand and hands over.
- */
+/* `ordain`: finds the subcommand and runs it. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +79,7 @@ static size_t distance(const char *a, const char *b) {
 static int unknown(const char *name) {
     fprintf(stderr, "ordain: there is no command '%s'", name);
     const struct command *nearest = NULL;
-    size_t nearest_distance = 4; /* further away it is not a slip */
+    size_t nearest_distance = 4; /* a name further away is not a typing slip */
     if (strlen(name) <= NAME_MAX_COMPARED)
         for (size_t i = 0; i < COMMAND_COUNT; i++) {
             size_t d = distance(name, commands[i].name);

@@ -1,6 +1,4 @@
-/*
- * Numbers and sizes on the command line: nothing but digits and one suffix, and no silent wrapping.
- */
+/* Numbers and sizes on the command line: digits and one suffix only, without silent overflow. */
 #include "cli/number.h"
 
 static enum ord_err parse(uint64_t *out, const char *text, uint64_t min, uint64_t max, bool suffix_allowed) {

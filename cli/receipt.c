@@ -1,6 +1,4 @@
-/*
- * `ordain receipt`: fetches the proof that an envelope is final, checks it, and keeps it in a file.
- */
+/* `ordain receipt`: fetches the proof that an envelope is final, checks it, and saves it in a file. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,7 +18,8 @@ struct receipt_arguments {
     uint32_t index;
     bool by_sequence;
     uint64_t sequence;
-    bool own_client; /* --client is not given: the client of client.cfg */
+    /* --client was not given: use the client of client.cfg. */
+    bool own_client;
     uint8_t client[ORDAIN_HASH_SIZE];
     const char *out_file;
     uint32_t timeout_ms;
@@ -159,7 +158,7 @@ static int parse_arguments(struct receipt_arguments *out, bool *help, int argc, 
     return CLI_EXIT_OK;
 }
 
-/* Says what the receipt says: it was verified when it came, against the client's own genesis block. */
+/* Prints what the receipt says. It was already verified against the client's own genesis block when it was fetched. */
 static int show(const struct receipt_arguments *arguments, struct ordain *client, struct ordain_bytes receipt) {
     struct ordain_receipt said;
     char why[ORDAIN_TEXT_SIZE] = "";

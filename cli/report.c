@@ -8,14 +8,14 @@
 #define HEX_CHUNK 512u
 
 /*
- * Values under CLI_LATENCY_STEPS have a bucket each; above, every power of two is cut into CLI_LATENCY_STEPS equal
- * parts.
+ * Values under CLI_LATENCY_STEPS have a bucket each. Above that, every power of two is divided into CLI_LATENCY_STEPS
+ * equal parts.
  */
 static uint32_t bucket_of(uint64_t us) {
     if (us < CLI_LATENCY_STEPS)
         return (uint32_t) us;
     uint32_t power = 63u - (uint32_t) __builtin_clzll(us);
-    uint32_t shift = power - 6u; /* 2^6 steps */
+    uint32_t shift = power - 6u; /* 2^6 is CLI_LATENCY_STEPS */
     uint64_t bucket = (uint64_t) (shift + 1) * CLI_LATENCY_STEPS + ((us >> shift) - CLI_LATENCY_STEPS);
     return bucket < CLI_LATENCY_BUCKETS ? (uint32_t) bucket : CLI_LATENCY_BUCKETS - 1;
 }

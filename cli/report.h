@@ -9,8 +9,8 @@
 #include "core/types.h"
 
 /*
- * Latencies in bounded memory: buckets that are at most 1/64 wide, so a percentile is right to 1.6 %; the largest is
- * exact.
+ * Latencies in bounded memory. A bucket is at most 1/64 wide, so a percentile is accurate to 1.6 %. The largest latency
+ * is exact.
  */
 #define CLI_LATENCY_STEPS   64u /* buckets in each power of two */
 #define CLI_LATENCY_BUCKETS (CLI_LATENCY_STEPS * 36u)
@@ -23,19 +23,21 @@ struct cli_latencies {
 };
 
 void cli_latency_add(struct cli_latencies *latencies, uint64_t us);
-/* The value that `percent` of all are at or under (rounded up to its bucket, at most the largest). 0 when empty. */
+/*
+ * The value that `percent` of all latencies do not exceed (rounded up to its bucket, at most the largest). 0 if empty.
+ */
 uint64_t cli_latency_percentile(const struct cli_latencies *latencies, double percent);
 
-/* "p50 1.23 ms  p90 ...": for people. */
+/* Prints "p50 1.23 ms p90 ..." for people. */
 void cli_latency_print(FILE *to, const struct cli_latencies *latencies);
-/* {"p50_us":...,...,"max_us":...} */
+/* Prints {"p50_us":...,...,"max_us":...}. */
 void cli_latency_json(FILE *to, const struct cli_latencies *latencies);
 
-/* A JSON string with quotes; bytes that are not printable ASCII are escaped. */
+/* Prints a JSON string with quotes. Bytes that are not printable ASCII are escaped. */
 void cli_json_text(FILE *to, const char *text);
-/* A JSON string of hex digits. */
+/* Prints a JSON string of hex digits. */
 void cli_json_hex(FILE *to, const void *data, size_t size);
-/* Hex digits alone. */
+/* Prints hex digits alone. */
 void cli_print_hex(FILE *to, const void *data, size_t size);
 
 #endif

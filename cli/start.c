@@ -1,5 +1,6 @@
 /*
- * `ordain start`: one replica as a process. Signals, readiness, exit codes; the replica itself is node/replica.h.
+ * `ordain start`: one replica as a process, with signals, readiness and exit codes. The replica itself is
+ * node/replica.h.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,7 +19,7 @@
 
 #define WHY_MAX 2048
 
-/* Set before the signals are let through, and not changed until they are blocked again. */
+/* Set before the signals are unblocked, and not changed until they are blocked again. */
 static struct replica *running;
 
 static void on_stop_signal(int number) {
@@ -45,8 +46,8 @@ static void print_help(void) {
 }
 
 /*
- * One datagram to systemd's socket, as sd_notify(3) sends it; without the library. Nobody waits for it: a failure is said and
- * otherwise ignored.
+ * Sends one datagram to systemd's socket, as sd_notify(3) does, but without its library. No part of the replica depends
+ * on it, so a failure is only reported.
  */
 static void notify_systemd(const char *state) {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -58,7 +59,7 @@ static void notify_systemd(const char *state) {
         return;
     memcpy(address.sun_path, path, length);
     if (path[0] == '@')
-        address.sun_path[0] = '\0'; /* an abstract name */
+        address.sun_path[0] = '\0'; /* '@' stands for an abstract name */
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
@@ -68,7 +69,7 @@ static void notify_systemd(const char *state) {
     close(fd);
 }
 
-/* CLI_EXIT_OK with *path NULL: help was asked for and given. */
+/* CLI_EXIT_OK with *path NULL: the user asked for help, and it was printed. */
 static int parse_arguments(const char **path, const char **level, int argc, char **argv) {
     static const struct option options[] = {
         {"help", no_argument, NULL, 'h'},
@@ -117,7 +118,7 @@ static int load_config(struct node_config *config, const char *path, const char 
     return CLI_EXIT_OK;
 }
 
-/* Is it for whoever wrote the configuration to mend? All else is the machine's fault, or ours. */
+/* True if the author of the configuration can mend the error. All other errors are the machine's or ours. */
 static bool configuration_fault(enum ord_err err) {
     static const enum ord_err faults[] = {
         ORD_ERR_INVALID,  ORD_ERR_TOO_LARGE, ORD_ERR_NOT_FOUND, ORD_ERR_FORBIDDEN,   ORD_ERR_BAD_SIGNATURE,
@@ -157,7 +158,10 @@ static int run(const struct node_config *config) {
     return err == ORD_OK ? CLI_EXIT_OK : CLI_EXIT_INTERNAL;
 }
 
-/* Connections are bounded by descriptors only: take as many as the system lets us. Fewer are no reason not to start. */
+/*
+ * The number of connections is bounded by the number of descriptors only, so raise it to the system's limit. The
+ * replica also starts with fewer.
+ */
 static void raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -173,7 +177,10 @@ int cli_start(int argc, char **argv) {
     if (exit_code != CLI_EXIT_OK || path == NULL)
         return exit_code;
 
-    /* Blocked before any thread starts, so that every thread inherits it and the signal comes here, when there is what to stop. */
+    /*
+     * The signals are blocked before any thread starts, so every thread inherits the block. They are let through in
+     * this thread once there is a replica to stop.
+     */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

@@ -134,7 +134,10 @@ static void print_table(struct ordain *client, const struct ordain_status *list,
     }
 }
 
-/* Who holds evidence against replica `culprit`, one line. It is what they say; `ordain evidence` has the proofs. */
+/*
+ * Prints one line with the replicas that claim to hold evidence against `culprit`. The claims are not proved; `ordain
+ * evidence` fetches the proofs.
+ */
 static bool print_evidence_against(const struct ordain_status *list, uint32_t count, uint32_t culprit) {
     uint32_t most = 0;
     for (uint32_t i = 0; i < count; i++)

@@ -1,5 +1,5 @@
 /*
- * `ordain submit`: reads transactions, groups them into envelopes, hands them to libordain and tells what became of
+ * `ordain submit`: reads transactions, groups them into envelopes, hands them to libordain and reports what became of
  * them.
  */
 #include "cli/submit.h"
@@ -17,20 +17,20 @@
 #include "channel/envelope.h"
 #include "cli/report.h"
 
-#define SLICE_MS           200u /* how often to look at progress while waiting */
+#define SLICE_MS           200u /* how often progress is checked while waiting */
 #define REFUSALS_SHOWN_MAX 20u
 
-/* What the events tell. Written by the library's thread. */
+/* What the events have told so far. The library's thread writes it. */
 struct progress {
     pthread_mutex_t lock;
-    uint64_t accepted; /* transactions */
+    uint64_t accepted; /* counted in transactions */
     uint64_t final;
     uint64_t refused;
     uint64_t envelopes_accepted;
     uint64_t envelopes_final;
     uint64_t envelopes_refused;
     uint64_t refusals_shown;
-    uint64_t moved_us; /* last time that anything happened */
+    uint64_t moved_us; /* when an event last arrived */
     uint64_t receipts_lost;
     struct cli_latencies accepted_latencies;
     struct cli_latencies final_latencies;
@@ -42,25 +42,25 @@ struct run {
     struct ordain_channel channel;
     struct progress progress;
     struct cli_input input;
-    bool draw; /* progress on a terminal */
+    bool draw; /* draw progress on a terminal */
     uint64_t drawn_us;
     uint64_t started_us;
-    uint64_t read; /* transactions */
+    uint64_t read; /* counted in transactions */
     uint64_t bytes;
     uint64_t envelopes;
-    uint64_t malformed; /* input lines that are no transaction */
-    /* The envelope that is being put together. */
+    uint64_t malformed; /* input lines that are not a transaction */
+    /* The envelope that is being assembled. */
     uint8_t *buffer;
     size_t buffer_size;
     size_t buffer_capacity;
-    size_t *sizes; /* per_envelope of them */
+    size_t *sizes; /* room for per_envelope elements */
     struct ordain_bytes *transactions;
     uint32_t count;
     uint64_t first_line;
     uint64_t last_line;
 };
 
-/* An envelope under way; freed by its last event. */
+/* An envelope under way; its last event frees it. */
 struct group {
     struct run *run;
     uint64_t first_line;
@@ -76,7 +76,7 @@ static uint64_t now_us(void) {
 
 /* ---- Events ----------------------------------------------------------------------------------------------------- */
 
-/* Under the lock, so that lines do not mix. */
+/* The caller holds the lock, so that lines do not mix. */
 static void show_refusal(struct run *run, uint64_t first_line, uint64_t last_line, const char *error,
                          const char *message) {
     struct progress *progress = &run->progress;
@@ -86,7 +86,7 @@ static void show_refusal(struct run *run, uint64_t first_line, uint64_t last_lin
         return;
     }
     const char *what = run->arguments->generate != 0 ? "transaction" : "line";
-    /* A replica's words begin with its status, which says what the error's name says. */
+    /* A replica's message begins with its status, which often repeats the error's name. */
     bool said = strncmp(message, error, strlen(error)) == 0;
     if (first_line == last_line)
         fprintf(stderr, "%s %" PRIu64 ": %s%s%s\n", what, first_line, said ? "" : error,
@@ -129,7 +129,8 @@ static void on_event(void *context, const struct ordain_event *event) {
         cli_latency_add(&progress->final_latencies, event->elapsed_us);
         break;
     case ORDAIN_EVENT_FAILED:
-        if (event->error != ORDAIN_STOPPED) { /* closing with something open is told in the summary */
+        /* The summary reports envelopes that were still open at the end. */
+        if (event->error != ORDAIN_STOPPED) {
             progress->refused += group->count;
             progress->envelopes_refused++;
             show_refusal(run, group->first_line, group->last_line, ordain_error_name(event->error), event->message);
@@ -181,7 +182,7 @@ static int say_stalled(const struct run *run) {
 
 /* ---- Putting envelopes together --------------------------------------------------------------------------------- */
 
-/* Waits until the next transactions are due at --rate. */
+/* Waits until the next transactions are due according to --rate. */
 static void pace(const struct run *run) {
     if (run->arguments->rate == 0)
         return;
@@ -232,7 +233,7 @@ static int flush(struct run *run) {
 }
 
 static int add(struct run *run, struct ord_span transaction, uint64_t line) {
-    /* An envelope ends early when the next transaction would make it larger than the channel takes. */
+    /* End the envelope early if the next transaction would make it larger than the channel allows. */
     size_t overhead = CHANNEL_ENVELOPE_OVERHEAD + (run->count + 1) * sizeof(uint32_t);
     if (run->count > 0 && run->buffer_size + transaction.size + overhead > run->channel.envelope_bytes_max) {
         int code = flush(run);
@@ -275,7 +276,7 @@ static int submit_file(struct run *run) {
         enum ord_err err = cli_input_next(input, &transaction);
         if (err == ORD_ERR_NOT_FOUND)
             break;
-        touch(run); /* a slow writer on standard input is no stall of ours */
+        touch(run); /* a slow writer on standard input is not a stall of the channel */
         if (err == ORD_OK) {
             code = add(run, transaction, input->line);
         } else if (err == ORD_ERR_INVALID || err == ORD_ERR_TOO_LARGE) {
@@ -294,7 +295,7 @@ static int submit_file(struct run *run) {
     return code;
 }
 
-/* xorshift64*: random enough that no two transactions are alike and nothing compresses. */
+/* xorshift64*: random enough to make transactions distinct and incompressible. */
 static uint64_t next_random(uint64_t *state) {
     *state ^= *state >> 12;
     *state ^= *state << 25;
@@ -407,7 +408,7 @@ static int finish(struct run *run, int code) {
                 run->arguments->wait ? "final" : "accepted");
     if (run->progress.receipts_lost > 0)
         fprintf(stderr, "ordain submit: %" PRIu64 " receipts could not be kept\n", run->progress.receipts_lost);
-    /* No lines is what a pipe may well bring; but --raw promised one transaction. */
+    /* A pipe may well bring no lines, but --raw promised one transaction. */
     bool missing = nothing && run->arguments->format == CLI_INPUT_RAW;
     if (code == CLI_EXIT_OK &&
         (run->progress.refused + run->malformed > 0 || left > 0 || run->progress.receipts_lost > 0 || missing))
@@ -451,7 +452,8 @@ int cli_submit(int argc, char **argv) {
     pthread_mutex_init(&run->progress.lock, NULL);
     code = run->sizes == NULL || run->transactions == NULL ? cli_no_memory("submit") : CLI_EXIT_OK;
     if (code == CLI_EXIT_OK && arguments.generate == 0)
-        code = open_input(run); /* before anybody is asked anything */
+        /* Open the input before any replica is asked. */
+        code = open_input(run);
     if (code == CLI_EXIT_OK)
         code = cli_connect(&run->client, "submit", &arguments.connection, arguments.receipts_folder != NULL);
     if (code == CLI_EXIT_OK)

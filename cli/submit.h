@@ -9,20 +9,20 @@
 
 struct submit_arguments {
     struct cli_connection connection;
-    const char *path; /* NULL: generate */
+    const char *path; /* NULL: generate transactions */
     enum cli_input_format format;
     uint32_t per_envelope;
     bool wait;
-    const char *receipts_folder; /* NULL: not wanted */
+    const char *receipts_folder; /* NULL: receipts are not wanted */
     bool json;
     bool quiet;
-    uint64_t rate;     /* transactions a second; 0: as fast as it goes */
-    uint64_t generate; /* transactions to make up; 0: read them */
+    uint64_t rate;     /* transactions a second; 0: as fast as possible */
+    uint64_t generate; /* number of transactions to generate; 0: read them */
     size_t generate_size;
-    uint32_t timeout_ms; /* without any progress */
+    uint32_t timeout_ms; /* longest time without any progress */
 };
 
-/* CLI_EXIT_OK with *help: help was asked for and given. */
+/* CLI_EXIT_OK with *help set: the user asked for help, and it was printed. */
 int submit_arguments_parse(struct submit_arguments *out, bool *help, int argc, char **argv);
 
 #endif

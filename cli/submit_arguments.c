@@ -95,7 +95,7 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* What is seen of --lines, --hex, --raw and --size, to tell what does not go together. */
+/* Which of --lines, --hex, --raw and --size were given, to find combinations that are not allowed. */
 struct seen {
     int formats;
     bool size;

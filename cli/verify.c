@@ -1,6 +1,4 @@
-/*
- * `ordain verify`: checks receipts offline, against a genesis block and nothing else.
- */
+/* `ordain verify`: checks receipts offline, against a genesis block alone. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +9,7 @@
 
 struct verify_arguments {
     const char *genesis;
-    const char *transaction; /* NULL: not asked */
+    const char *transaction; /* NULL: not given */
     bool hex;
     bool json;
     int first; /* argv[first..] are the receipts */
@@ -81,7 +79,7 @@ static int parse_arguments(struct verify_arguments *out, bool *help, int argc, c
     return CLI_EXIT_OK;
 }
 
-/* The transaction's bytes; hex is decoded in place. */
+/* Loads the transaction's bytes; hex is decoded in place. */
 static int load_transaction(struct ordain_bytes *out, uint8_t **data, const struct verify_arguments *arguments) {
     size_t size = 0;
     int code = cli_read_file(data, &size, "verify", arguments->transaction, CLI_FILE_BYTES_MAX, CLI_EXIT_USAGE);

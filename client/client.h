@@ -1,6 +1,6 @@
 /*
- * A client of one channel: what ordain_open put together. Immutable after that, but for the engine that the first
- * submit makes.
+ * A client of one channel: everything that ordain_open put together. It does not change afterwards, except that the
+ * first submit creates the engine.
  */
 #ifndef ORDAIN_CLIENT_CLIENT_H
 #define ORDAIN_CLIENT_CLIENT_H
@@ -17,7 +17,8 @@ struct client_engine;
 
 struct ordain {
     struct client_config config;
-    char *genesis; /* the file's bytes; trust borrows them */
+    /* The bytes of the genesis file; `trust` borrows them. */
+    char *genesis;
     size_t genesis_size;
     struct client_trust trust;
     struct crypto_private_key key;
@@ -27,24 +28,29 @@ struct ordain {
     bool receipts;
     struct client_replicas replicas;
     pthread_mutex_t prepare_lock;
-    _Atomic(struct client_engine *) engine; /* NULL until prepared; set once, under prepare_lock */
+    /* NULL until the client is prepared; set once, under prepare_lock. */
+    _Atomic(struct client_engine *) engine;
 };
 
-/* Where the client stands, as enough replicas say. */
+/* Where the client stands on its channel, according to enough replicas. */
 struct client_standing {
-    uint64_t position;        /* highest sequence that was ordered */
-    uint64_t config_sequence; /* of the configuration in force */
+    uint64_t position;        /* highest sequence number that was ordered */
+    uint64_t config_sequence; /* number of the configuration in force */
 };
 
-/* So many replicas must agree before a client believes a bare word: one of them is honest (1 when one is pinned). */
+/*
+ * How many replicas must agree before a client believes an unproved statement: enough that one of them is honest. 1
+ * when one replica is pinned.
+ */
 uint32_t client_believable(const struct ordain *client);
 
-/* The highest number of replicas whose bare word may be a lie; 0 when one is pinned. */
+/* The highest number of replicas that may make the same false statement; 0 when one replica is pinned. */
 uint32_t client_liars_max(const struct ordain *client);
 
 /*
- * Registers the client if need be, and finds its position. Blocks. CLOSED: no replica answered; TIMEOUT: registered,
- * but not executed yet; FORBIDDEN and others: refused, `why` has the replica's words.
+ * Registers the client if need be, and finds its position. Blocks. UNREACHABLE: no replica answered. TIMEOUT: the
+ * registration was sent, but is not executed yet. FORBIDDEN and others: the replicas refused; `why` gets what they
+ * said. UNVERIFIED: the replicas serve another network.
  */
 ORD_MUST_USE enum ordain_error client_register(struct ordain *client, struct client_standing *out, uint32_t timeout_ms,
                                                char *why, size_t why_size);

@@ -1,7 +1,7 @@
 /*
- * client.cfg: a flat libconfig file. One table says for each setting what it is and where it goes; loading walks the
- * file against the table, so that a setting that is misspelt is an error and not a default. And the reading of the
- * files that it names: a private key must be nobody else's to read.
+ * client.cfg: a flat libconfig file. One table names each setting, its kind and where it goes. Loading walks the file
+ * and looks each setting up in the table, so a misspelt setting is an error instead of a silent default. This file also
+ * reads the files that client.cfg names; a private key must be readable by its owner only.
  */
 #include "client/config.h"
 
@@ -28,7 +28,7 @@ struct setting_rule {
     enum setting_kind kind;
     bool required;
     size_t offset; /* into struct client_config */
-    uint32_t min;  /* numbers: both ends included */
+    uint32_t min;  /* numbers only; both ends are allowed */
     uint32_t max;
     uint32_t fallback;
 };
@@ -53,7 +53,7 @@ static const struct setting_rule rules[] = {
 };
 #define RULE_COUNT (sizeof(rules) / sizeof(rules[0]))
 
-/* What one load needs all along. */
+/* Context of one load. */
 struct loader {
     struct client_config *out;
     const char *path;
@@ -103,7 +103,8 @@ enum ord_err client_address_parse(struct client_address *out, const char *text) 
         host++;
         host_size -= 2;
     } else if (memchr(host, ':', host_size) != NULL) {
-        return ORD_ERR_INVALID; /* an IPv6 address without brackets could end anywhere */
+        /* Without brackets nobody can tell where an IPv6 address ends and the port begins. */
+        return ORD_ERR_INVALID;
     }
     if (host_size > CHANNEL_HOST_MAX)
         return ORD_ERR_TOO_LARGE;
@@ -208,8 +209,9 @@ static enum ord_err take_setting(const struct loader *loader, const config_setti
 }
 
 /*
- * libconfig 1.5 reads 4294967297 as 1 without a word, and @include would read files that nobody named to us. Both are
- * found before it sees the text: numbers outside of strings and comments have few digits, and an include is refused.
+ * libconfig 1.5 silently reads 4294967297 as 1, and an @include would read files that the caller did not name. Both are
+ * found before libconfig sees the text: a number outside of strings and comments may have few digits only, and an
+ * @include is refused.
  */
 static enum ord_err scan(const struct loader *loader, const char *text) {
     unsigned line = 1;

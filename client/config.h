@@ -1,6 +1,6 @@
 /*
- * A client's own settings: client.cfg (libconfig), and the files that it names. What the channel agreed on is not
- * here but in the genesis block.
+ * A client's own settings: client.cfg (libconfig), and the files that it names. The channel's settings are in the
+ * genesis block instead.
  */
 #ifndef ORDAIN_CLIENT_CONFIG_H
 #define ORDAIN_CLIENT_CONFIG_H
@@ -14,7 +14,7 @@ struct client_address {
     uint16_t port;
 };
 
-/* Paths are ready to open: those that are relative in the file are joined to the file's folder. */
+/* The paths are ready to open: a path that is relative in the file was joined to the file's folder. */
 struct client_config {
     char channel[CHANNEL_NAME_MAX + 1];
     char genesis[CLIENT_PATH_MAX];
@@ -23,10 +23,14 @@ struct client_config {
     char tls_ca[CLIENT_PATH_MAX];
     char tls_cert[CLIENT_PATH_MAX];
     char tls_key[CLIENT_PATH_MAX];
-    uint32_t timeout_ms;            /* of one request; default 10000 */
-    uint32_t in_flight_max;         /* submit requests at the same time; default 64 */
-    uint32_t envelopes_per_request; /* default 64 */
-    uint32_t replica_count;         /* 0: the genesis block's addresses */
+    /* How long one request may take; default 10000. */
+    uint32_t timeout_ms;
+    /* Submit requests in flight at the same time; default 64. */
+    uint32_t in_flight_max;
+    /* Default 64. */
+    uint32_t envelopes_per_request;
+    /* 0: use the addresses in the genesis block. */
+    uint32_t replica_count;
     struct client_address replicas[ORD_REPLICA_MAX];
 };
 
@@ -39,10 +43,16 @@ ORD_MUST_USE enum ord_err client_config_load(struct client_config *out, const ch
 /* "host:port" or "[v6]:port". INVALID. */
 ORD_MUST_USE enum ord_err client_address_parse(struct client_address *out, const char *text);
 
-/* Reads a whole file; malloc'ed, with a NUL behind it that `size` does not count. NOT_FOUND, TOO_LARGE, IO. */
+/*
+ * Reads a whole file. `*out` is malloc'ed and ends with a NUL that `size` does not count. NOT_FOUND, FORBIDDEN (no
+ * permission, or not a regular file), TOO_LARGE, IO, NO_MEMORY.
+ */
 ORD_MUST_USE enum ord_err client_read_file(char **out, size_t *size, const char *path, size_t size_max, char *why,
                                            size_t why_size);
-/* The same for a private key. FORBIDDEN: its mode lets group or others at it, or it is not a regular file. Wipe it. */
+/*
+ * The same for a private key; the caller wipes it. FORBIDDEN also when the file's mode gives group or others any
+ * access.
+ */
 ORD_MUST_USE enum ord_err client_read_secret(char **out, size_t *size, const char *path, char *why, size_t why_size);
 
 #endif

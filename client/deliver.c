@@ -1,7 +1,7 @@
 /*
- * Blocks, pulled in order and proved before they are given out. The chain's state moves only with what a certificate
- * covers, so that another replica can go on wherever one fails. Which replica is asked first follows from what they
- * claim to have; a claim that is not made good is a reason to go on to the next.
+ * Pulls blocks in order and proves each before it is given out. The chain's state advances only over blocks that a
+ * certificate covers; so when one replica fails, another can continue from the same block. The replicas' claims about
+ * what they have decide which is asked first. A replica that does not make its claim good is left for the next.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +16,17 @@
 #define CLAIMS_GRACE_MS         200u
 #define SPIN_US                 20000u
 #define RETRY_PAUSE_US          250000u
-#define LEAVES_MAX              CHANNEL_MESSAGE_COUNT_LIMIT /* an envelope has at least one transaction */
+/* An envelope has at least one transaction, so a block has at most so many envelopes. */
+#define LEAVES_MAX CHANNEL_MESSAGE_COUNT_LIMIT
 
 struct pull {
     struct ordain *client;
     const struct ordain_deliver *want;
     struct ordain_delivered *out;
-    struct channel_chain chain; /* as far as it was given out */
-    bool started;               /* chain stands before `next` */
+    struct channel_chain chain; /* state after the last block that was given out */
+    bool started;               /* `chain` stands just before block `next` */
     uint64_t next;
-    uint64_t progress_us; /* last time that a block was given out */
+    uint64_t progress_us; /* when a block was last given out */
     struct ord_hash *leaves;
     char *why;
     size_t why_size;
@@ -74,7 +75,7 @@ bool ordain_transaction_next(struct ordain_bytes *out, struct ordain_bytes *tran
     return true;
 }
 
-/* Transactions of clients: what a registration or configuration carries is not one. */
+/* Counts the transactions of clients. The content of a registration or a configuration is not one. */
 static uint64_t count_transactions(struct ord_span data) {
     uint64_t count = 0;
     struct ord_span bytes;
@@ -113,7 +114,10 @@ static bool give_out(struct pull *pull, const struct channel_header *header, str
     return pull->want->on_block == NULL || pull->want->on_block(pull->want->context, &block);
 }
 
-/* The genesis block is at hand: it is what everything else is checked against, so nobody is asked for it. */
+/*
+ * Gives out the genesis block from the client's own file. Everything else is checked against it, so no replica is asked
+ * for it.
+ */
 static bool give_genesis(struct pull *pull) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, &pull->client->trust.genesis_header);
@@ -123,7 +127,7 @@ static bool give_genesis(struct pull *pull) {
 
 /* ---- Checking --------------------------------------------------------------------------------------------------- */
 
-/* Puts the chain before the first block that is pulled: its own link is taken as it is. */
+/* Puts the chain just before the first pulled block. That block's link to its predecessor is taken as it is. */
 static void start_at(struct channel_chain *chain, const struct channel_header *header) {
     chain->height = header->height - 1;
     chain->head_hash = header->previous_hash;
@@ -164,7 +168,10 @@ static enum ord_err check_certificate(const struct pull *pull, struct channel_ch
     return channel_chain_certificate(chain, &certificate, pull->client->trust.quorum, why);
 }
 
-/* The last block of a reply may be covered by a later one's certificate: then the headers between prove the link. */
+/*
+ * The last block of a reply may be covered by the certificate of a later block. The headers in between then prove the
+ * link.
+ */
 static enum ord_err check_tail(const struct pull *pull, struct channel_chain *chain,
                                const Ordain__V1__DeliverResponse *response, const char **why) {
     struct channel_chain ahead = *chain;
@@ -259,8 +266,8 @@ static bool time_over(const struct pull *pull) {
 }
 
 /*
- * The replica has nothing more for now; `newest` is 0 when it does not say what it has. OK: that is the end;
- * NOT_READY: it may come.
+ * The replica has nothing more for now. `newest` is 0 when the replica does not say what it has. OK: everything that
+ * exists was given out. NOT_READY: the block may still come.
  */
 static enum ordain_error nothing_yet(struct pull *pull, uint32_t replica, uint64_t newest) {
     if (pull->want->to == ORDAIN_TO_NEWEST && pull->out->blocks > 0)
@@ -296,7 +303,7 @@ static enum ordain_error ask_blocks(struct pull *pull, client_response **out, ui
     return err == ORD_ERR_INVALID ? ORDAIN_UNVERIFIED : ORDAIN_UNREACHABLE;
 }
 
-/* One question to one replica. OK: go on; NOT_READY: nothing new; anything else: what is wrong. */
+/* Asks one replica once. OK: continue. NOT_READY: nothing new. Any other error: what is wrong with the answer. */
 static enum ordain_error pull_once(struct pull *pull, uint32_t replica, bool *end) {
     client_response *response = NULL;
     enum ordain_error error = ask_blocks(pull, &response, replica);
@@ -326,7 +333,7 @@ static enum ordain_error pull_once(struct pull *pull, uint32_t replica, bool *en
     return error;
 }
 
-/* OK: all that was wanted is given out, as far as this replica has it. */
+/* OK: everything wanted was given out, as far as this replica has it. */
 static enum ordain_error pull_from(struct pull *pull, uint32_t replica) {
     while (!reached(pull)) {
         bool end = false;
@@ -342,7 +349,10 @@ static enum ordain_error pull_from(struct pull *pull, uint32_t replica) {
             return error;
         if (time_over(pull))
             return ORDAIN_TIMEOUT;
-        /* Another replica may have it when this one has not after a whole poll. Do not spin when it answers at once. */
+        /*
+         * After a whole poll without the block, another replica may have it. Pause if this one answered at once, so
+         * that we do not spin.
+         */
         if (client_now_us() - asked_us < SPIN_US)
             client_pause_us(SPIN_US);
         if (pull->client->replicas.pin == ORDAIN_ANY_REPLICA)
@@ -373,7 +383,7 @@ static int by_claim(const void *a, const void *b) {
     return x->replica < y->replica ? -1 : 1;
 }
 
-/* Who has most comes first. */
+/* Sorts the sources: those that claim the most come first. */
 static enum ord_err find_sources(struct ordain *client, struct claims *out) {
     memset(out, 0, sizeof(*out));
     if (client->replicas.pin != ORDAIN_ANY_REPLICA) {
@@ -401,7 +411,10 @@ static void problem(const struct pull *pull, uint32_t replica) {
         pull->want->on_problem(pull->want->context, replica, pull->why);
 }
 
-/* Tries one source after the other, each from where the last one ended. OK: at least one brought us to the end. */
+/*
+ * Tries one source after the other, each from where the previous one ended. OK: at least one source brought us to the
+ * end.
+ */
 static enum ordain_error pull_all(struct pull *pull, const struct claims *claims) {
     enum ordain_error worst = ORDAIN_UNREACHABLE;
     bool ended = false;
@@ -415,7 +428,8 @@ static enum ordain_error pull_all(struct pull *pull, const struct claims *claims
         if (!pinned && !source->answered)
             continue;
         if (ended && source->claimed < pull->next)
-            break; /* we have as much as this one and the rest claim */
+            /* We already have as much as this source and the remaining ones claim. */
+            break;
         enum ordain_error error = pull_from(pull, source->replica);
         if (error == ORDAIN_OK) {
             ended = true;
@@ -470,7 +484,7 @@ enum ordain_error ordain_deliver(struct ordain *client, const struct ordain_deli
             error = pull_all(&pull, &claims);
         if (error == ORDAIN_OK)
             break;
-        /* What is wanted may still come, from whoever has it then: as long as it is waited for. */
+        /* The block may still come, from any replica. Keep trying for as long as the caller waits. */
         bool patient = deliver->to != ORDAIN_TO_NEWEST && (error == ORDAIN_NOT_READY || error == ORDAIN_UNREACHABLE);
         if (!patient || (error == ORDAIN_UNREACHABLE && deliver->wait_ms == 0 && deliver->to != ORDAIN_TO_FOREVER))
             break;

@@ -16,7 +16,7 @@ void engine_request_free(struct engine_request *request) {
     free(request);
 }
 
-/* Ends a turn: gives back the room of what is done, and tells whoever waits for it. */
+/* Ends a turn: gives back the room of finished entries, and wakes the callers that wait for it. */
 static void settle(struct client_engine *engine) {
     struct client_entries done = engine->done;
     engine->done = (struct client_entries) {0};
@@ -45,7 +45,7 @@ static void settle(struct client_engine *engine) {
 
 /* ---- Fresh numbers ---------------------------------------------------------------------------------------------- */
 
-/* Signs under entry->sequence and queues it; what was known about its old number is forgotten. */
+/* Signs the entry under entry->sequence and queues it. Everything known about its old number is forgotten. */
 static void sign_again(struct client_engine *engine, struct client_entry *entry) {
     entry->refused_by = 0;
     entry->absent_by = 0;
@@ -69,7 +69,7 @@ void engine_renumber(struct client_engine *engine) {
     if (!now)
         engine_timer(engine, engine->renumber_at_us);
     pthread_mutex_lock(&engine->lock);
-    /* Old numbers first: with none of them open, the next may be as high as it must. */
+    /* Release the old numbers first: with none of them open, the next number may be as high as it needs to be. */
     for (struct client_entry *entry = engine->renumber.head; entry != NULL; entry = entry->next) {
         if (entry->sequence == 0)
             continue;
@@ -90,11 +90,12 @@ void engine_renumber(struct client_engine *engine) {
 }
 
 /*
- * Every open number is further ahead than the channel accepts, because whoever told our position was wrong. Once
- * nothing is under way, all open envelopes get numbers from restart_at on.
+ * Every open number is further ahead than the channel accepts, because the replicas that told our position were wrong.
+ * Once nothing is under way, all open envelopes get numbers above restart_at.
  */
 static void restart(struct client_engine *engine) {
-    settle(engine); /* what is done has numbers of the old window */
+    /* Finished entries still hold numbers of the old window. */
+    settle(engine);
     pthread_mutex_lock(&engine->lock);
     engine->paused = true;
     bool quiet = engine->signing_count == 0 && engine->inbox.count == 0 && engine->submits == 0 && engine->waits == 0 &&
@@ -116,7 +117,7 @@ static void restart(struct client_engine *engine) {
     struct client_entry *entry = NULL;
     while ((entry = client_entries_pop(&all)) != NULL) {
         enum ord_err err = client_window_take(&engine->window, &entry->sequence, entry);
-        ORD_ASSERT(err == ORD_OK); /* they fitted before */
+        ORD_ASSERT(err == ORD_OK); /* they fitted into the window before */
         client_entries_push(&ready, entry);
     }
     engine->reserved = 0;
@@ -130,17 +131,18 @@ static void restart(struct client_engine *engine) {
 
 /* ---- The thread ------------------------------------------------------------------------------------------------- */
 
-/* How many new entries make it worth while to wake up: under way already, they may gather. */
+/* How many new entries make it worth waking up. While requests are under way, new entries may gather. */
 static uint32_t wake_count(const struct client_engine *engine) {
     uint32_t per_request = engine->client->config.envelopes_per_request;
     if (engine->submits >= engine->client->config.in_flight_max)
         return UINT32_MAX;
     if (engine->submits < 2)
-        return engine->outbox.count == 0 ? 1 : UINT32_MAX; /* not empty: nowhere to send to, the timer looks */
+        /* A non-empty outbox means that there is no replica to send to; the timer checks again. */
+        return engine->outbox.count == 0 ? 1 : UINT32_MAX;
     return engine->outbox.count >= per_request ? UINT32_MAX : per_request - engine->outbox.count;
 }
 
-/* Sleeps until there is something to do; takes what came. False: stop. */
+/* Sleeps until there is something to do, then takes all of it. False: the engine must stop. */
 static bool take_work(struct client_engine *engine, struct engine_request **replies) {
     pthread_mutex_lock(&engine->lock);
     engine->wake_count = wake_count(engine);
@@ -349,7 +351,7 @@ enum ordain_error client_engine_submit(struct client_engine *engine, const struc
     hand_over(engine, entry, size, err == ORD_OK);
     error = client_error(err);
     if (err == ORD_OK)
-        entry = NULL; /* the engine's now */
+        entry = NULL; /* the engine owns it now */
 out:
     if (spans != on_stack)
         free(spans);

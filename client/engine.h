@@ -1,13 +1,13 @@
 /*
  * The submission engine: one thread that carries signed envelopes to replicas until each has a verified receipt.
- * Callers sign in their own threads and hand over; replies come in from the transport's threads; all decisions are
- * the engine's.
+ * Callers sign in their own threads and hand over; replies arrive in the transport's threads; the engine's thread makes
+ * all decisions.
  *
- * Where an envelope is: inbox -> outbox -> in a submit request -> wait list -> in a wait request -> final. From there
- * it goes back to the outbox when a replica is busy, gone or silent; to `opinions` when one refuses it and others
- * must be asked (no single replica's refusal counts); to `doubts` when its number seems to be taken by another
- * envelope (a full receipt with that envelope must prove it before it is signed again under a fresh number, or it
- * could be ordered twice).
+ * An envelope passes through these places: inbox -> outbox -> a submit request -> wait list -> a wait request -> final.
+ * - It returns to the outbox when a replica is busy, gone or silent.
+ * - It moves to `opinions` when one replica refuses it. Others must be asked, because a single refusal does not count.
+ * - It moves to `doubts` when another envelope seems to have its number. A full receipt that shows this other envelope
+ *   must prove it before our envelope is signed again under a fresh number; otherwise it could be ordered twice.
  */
 #ifndef ORDAIN_CLIENT_ENGINE_H
 #define ORDAIN_CLIENT_ENGINE_H
@@ -16,12 +16,15 @@
 
 struct client_engine;
 
-/* Starts the thread. `client` outlives it. */
+/* Starts the thread. `client` must outlive the engine. */
 ORD_MUST_USE enum ord_err client_engine_create(struct client_engine **out, struct ordain *client,
                                                const struct client_standing *standing);
-/* Ends the thread. Calls in flight stay. */
+/* Ends the thread. Calls that are in flight stay in flight. */
 void client_engine_stop(struct client_engine *engine);
-/* After client_engine_stop, and after every connection is closed. FAILED events for what is open. */
+/*
+ * Call it after client_engine_stop and after every connection is closed. Envelopes that are still open get FAILED
+ * events.
+ */
 void client_engine_destroy(struct client_engine *engine);
 
 ORD_MUST_USE enum ordain_error client_engine_submit(struct client_engine *engine,

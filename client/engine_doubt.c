@@ -1,12 +1,13 @@
 /*
- * Is an envelope's number taken, or was it never ordered? One replica's word decides neither: a receipt that verifies shows
- * what stands under the number, and so many replicas that one of them is honest say that nothing does.
+ * Decides whether an envelope's number is taken by another envelope, or was never ordered. The statement of one replica
+ * decides neither. A receipt that verifies shows what was ordered under the number. Nothing was ordered under it when
+ * so many replicas say so that one of them is honest.
  */
 #include "client/engine_internal.h"
 
 #define POSITION_FRESH_US 5000000u
 
-/* The client's position as replicas told lately; false when too few did. */
+/* The client's position according to recent answers. False when too few replicas answered. */
 static bool agreed_position(const struct client_engine *engine, uint64_t *position) {
     uint64_t answers[ORD_REPLICA_MAX];
     uint32_t count = 0;
@@ -23,8 +24,9 @@ static bool agreed_position(const struct client_engine *engine, uint64_t *positi
 }
 
 /*
- * Did we start too far ahead for the channel? Signing an envelope again that may be ordered yet would order it twice,
- * so this wants much: nothing of ours was ever final, and of a whole quorum of replicas not one claims to be near.
+ * True if we started too far ahead for the channel. Signing again an envelope that may still be ordered would order it
+ * twice, so this asks for strong signs: nothing of ours was ever final, and in a whole quorum of replicas none claims a
+ * position close enough to our numbers.
  */
 static bool out_of_reach(const struct client_engine *engine, uint64_t lowest) {
     uint32_t used = client_replicas_used(&engine->client->replicas);
@@ -55,7 +57,7 @@ void engine_take_position(struct client_engine *engine, const struct engine_requ
     pthread_mutex_lock(&engine->lock);
     uint64_t lowest = engine->window.lowest;
     bool open = !client_window_empty(&engine->window);
-    /* Another process with our identity was here: go on after it. */
+    /* Another process used our identity: continue after its numbers. */
     if (position >= engine->window.next)
         client_window_skip(&engine->window, position + 1);
     pthread_mutex_unlock(&engine->lock);
@@ -65,7 +67,10 @@ void engine_take_position(struct client_engine *engine, const struct engine_requ
     }
 }
 
-/* A replica that is far past the number and knows of no receipt says that it was never ordered and never will be. */
+/*
+ * A replica that knows no receipt for the number, and whose position is far past it, says in effect that the number was
+ * not ordered and never will be.
+ */
 static bool lost_there(const struct client_engine *engine, const struct client_entry *entry, uint32_t replica) {
     const struct engine_peer *peer = &engine->peers[replica];
     return peer->position_known && peer->position >= entry->sequence &&
@@ -80,7 +85,8 @@ static void take_absence(struct client_engine *engine, struct client_entry *entr
     if (ord_replica_count(entry->lost_by) >= client_believable(engine->client)) {
         engine_want_number(engine, entry);
     } else if (ord_replica_count(entry->absent_by) >= client_believable(engine->client)) {
-        entry->absent_by = 0; /* but lost_by stays: it cannot become untrue */
+        /* lost_by stays: such a statement cannot become untrue. */
+        entry->absent_by = 0;
         entry->duplicates = 1;
         engine_submit_again(engine, entry);
     } else {
@@ -88,7 +94,7 @@ static void take_absence(struct client_engine *engine, struct client_entry *entr
     }
 }
 
-/* The number is taken when a verified receipt shows another envelope of ours under it. */
+/* The number is taken if a verified receipt shows another envelope of ours under it. */
 static void take_full_receipt(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
                               struct ord_span bytes) {
     struct channel_receipt receipt;

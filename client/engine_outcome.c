@@ -1,6 +1,4 @@
-/*
- * How an envelope's way ends, and what an answer means for the replica that gave it.
- */
+/* How an envelope's way ends, and what a replica's answer means for our view of that replica. */
 #include <stdlib.h>
 
 #include "client/engine_internal.h"
@@ -26,7 +24,8 @@ static void count_accepted(struct client_engine *engine, struct client_entry *en
 void engine_fail(struct client_engine *engine, struct client_entry *entry, enum ordain_error error,
                  const char *message) {
     struct ordain_event event = {.kind = ORDAIN_EVENT_FAILED, .error = error, .message = message};
-    count_accepted(engine, entry); /* nobody waits for its acceptance any more */
+    /* Nobody needs to wait for its acceptance any more. */
+    count_accepted(engine, entry);
     tell(engine, entry, &event);
     engine->statistics.failed++;
     client_entries_push(&engine->done, entry);
@@ -41,7 +40,10 @@ void engine_accept(struct client_engine *engine, struct client_entry *entry) {
     }
 }
 
-/* A receipt that was asked for by waiting comes without the envelope; who keeps it wants both. */
+/*
+ * A wait request brings the receipt without its envelope. A caller that keeps receipts wants both, so the envelope is
+ * added.
+ */
 static enum ord_err full_receipt(uint8_t **out, size_t *size, struct channel_receipt *receipt,
                                  const struct client_entry *entry) {
     if (receipt->envelope.size == 0)
@@ -94,7 +96,7 @@ void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_
     struct engine_peer *peer = &engine->peers[replica];
     if (peer->avoid_until_us < engine->now_us + time_us)
         peer->avoid_until_us = engine->now_us + time_us;
-    /* When it is all there is, it is asked all the same, but not as fast as it answers. */
+    /* If this is the only replica left, it is still asked, but more slowly than it can answer. */
     uint64_t pause_us = engine->now_us + RETRY_AFTER_MS_DEFAULT * 1000u;
     if (peer->not_before_us < pause_us)
         peer->not_before_us = pause_us;

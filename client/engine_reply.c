@@ -1,7 +1,7 @@
 /*
- * What an answer means. A replica's word moves an envelope around, but only a proof ends its way: a receipt that
- * verifies makes it final, a receipt with another envelope under its number gives it a fresh number, and a refusal
- * counts when so many replicas give it that one of them is honest.
+ * What an answer means. A replica's statement moves an envelope to another list, but only a proof ends its way. A
+ * receipt that verifies makes it final. A receipt that shows another envelope under its number gives it a fresh number.
+ * A refusal counts when so many replicas give it that one of them is honest.
  */
 #include "client/engine_internal.h"
 
@@ -12,7 +12,7 @@ static int find(const struct engine_request *request, uint64_t sequence) {
     return -1;
 }
 
-/* Results come in the order of the question, mostly: so look at the expected place first. */
+/* Results usually come in the order of the question, so look at the expected place first. */
 static int find_near(const struct engine_request *request, uint64_t sequence, uint32_t *expected) {
     for (uint32_t i = *expected; i < request->count && i < *expected + 4; i++)
         if (request->entries[i] != NULL && request->entries[i]->sequence == sequence) {
@@ -41,7 +41,10 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
         }
     }
     if (!some && !lied) {
-        /* An honest replica takes its time before it has nothing to say; do not let one keep us spinning. */
+        /*
+         * An honest replica waits before it answers with nothing. Pause, so that a dishonest one cannot keep us
+         * spinning.
+         */
         engine->peers[request->replica].wait_after_us = engine->now_us + ENGINE_WAIT_PAUSE_US;
         if (engine->wait_target == request->replica)
             engine->wait_target = (request->replica + 1) % engine->peer_count;
@@ -52,7 +55,10 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
         if (entry == NULL)
             continue;
         if (entry->final_due_us <= engine->now_us) {
-            /* Whoever accepted it did not get it ordered: try another. Not whom we turned to meanwhile. */
+            /*
+             * The replica that accepted this entry did not get it ordered, so try another. Avoid `holder`, not the
+             * replica that we have turned to since.
+             */
             if (engine->client->replicas.pin == ORDAIN_ANY_REPLICA)
                 engine_avoid(engine, entry->holder, ENGINE_AVOID_SLOW_US);
             engine_submit_again(engine, entry);
@@ -65,7 +71,7 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */
 
-/* The call failed: nobody knows what became of what it carried. */
+/* The call failed: nobody knows what became of the entries that it carried. */
 static void call_failed(struct client_engine *engine, const struct engine_request *request) {
     engine_avoid(engine, request->replica,
                  request->result == ORD_ERR_TIMEOUT ? ENGINE_AVOID_SLOW_US : ENGINE_AVOID_DOWN_US);
@@ -91,7 +97,7 @@ static void count_back(struct client_engine *engine, const struct engine_request
     }
 }
 
-/* No answer, or none that can be read: everything goes back to where it waits for its next try. */
+/* There was no answer, or none that can be read. Every entry returns to the list where it waits for its next try. */
 static void give_back(struct client_engine *engine, struct engine_request *request) {
     struct client_entries entries = {0};
     for (uint32_t i = 0; i < request->count; i++)
@@ -100,7 +106,7 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
         engine->statistics.resent += entries.count;
         client_entries_prepend(&engine->outbox, &entries);
     } else if (request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT) {
-        /* Who fell silent may be the only one that has them. */
+        /* The replica that fell silent may be the only one that has these entries. */
         struct client_entry *entry;
         while ((entry = client_entries_pop(&entries)) != NULL)
             engine_submit_again(engine, entry);
@@ -156,7 +162,7 @@ void engine_take_reply(struct client_engine *engine, struct engine_request *requ
         engine_take_position(engine, request, response);
         break;
     case ENGINE_REQUEST_REGISTER:
-        break; /* the next submit tells whether it helped */
+        break; /* the next submit request shows whether it helped */
     }
 out:
     client_response_free(response);

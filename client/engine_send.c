@@ -1,23 +1,28 @@
 /*
- * What to send where. Submit requests follow the leader's hint, waits follow the submits; both move on when a replica
- * is busy, silent, gone or lying. A request is sent at once while few are under way; under load, envelopes gather
- * meanwhile and requests grow by themselves.
+ * Decides what to send where. Submit requests follow the leader's hint, and wait requests follow the submit requests.
+ * Both move to another replica when one is busy, silent, gone or lying. While few requests are under way, a request is
+ * sent at once. Under load, envelopes gather meanwhile, so requests grow by themselves.
  */
 #include <stdlib.h>
 
 #include "client/engine_internal.h"
 #include "core/assert.h"
 
-#define SUBMITS_EAGER     2u /* so many are sent however small they are */
-#define WAITS_EAGER       4u
-#define WAIT_GROUP_WORTH  64u /* beyond WAITS_EAGER, a wait is for at least so many */
-#define BUSY_IN_ROW_MAX   3u
-#define PATIENCE_MS_MIN   200u /* beyond what a replica is asked to take */
-#define PATIENCE_MS_FIRST 150u /* of a client that has had no answer yet; twice as long after each that did not come */
-#define REPLIES_PATIENT   4u   /* twice as many for a submit request */
-#define PATIENCE_MS_MAX   3000u
-#define STALL_US          2000000u
-#define OPINION_US        2000000u
+/* So many submit requests are sent however small they are. */
+#define SUBMITS_EAGER 2u
+#define WAITS_EAGER   4u
+/* Beyond WAITS_EAGER, a wait request must cover at least so many envelopes. */
+#define WAIT_GROUP_WORTH 64u
+#define BUSY_IN_ROW_MAX  3u
+/* Smallest patience, beyond the time that the replica itself is asked to take. */
+#define PATIENCE_MS_MIN 200u
+/* Used while the client has had no answer yet; doubled after each answer that did not come. */
+#define PATIENCE_MS_FIRST 150u
+/* Patience, in usual reply times. A submit request gets twice as much. */
+#define REPLIES_PATIENT 4u
+#define PATIENCE_MS_MAX 3000u
+#define STALL_US        2000000u
+#define OPINION_US      2000000u
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
     struct engine_request *request = context;
@@ -45,9 +50,9 @@ static bool avoided(const struct client_engine *engine, uint32_t replica) {
 }
 
 /*
- * The first from `start` on that may be asked, is not avoided, and is not busy; else, as a last resort, one that is
- * avoided; a replica that is merely busy is not passed over for one that is avoided. ENGINE_NO_REPLICA: none now (the
- * timer is set).
+ * Chooses the first replica from `start` on that may be asked, is not avoided and is not busy. The last resort is a
+ * replica that is avoided, but not while another one is merely busy. ENGINE_NO_REPLICA: none for now (the timer is
+ * set).
  */
 static uint32_t choose(struct client_engine *engine, uint32_t start, ord_replica_set except, bool for_wait) {
     uint32_t avoided_one = ENGINE_NO_REPLICA;
@@ -67,7 +72,7 @@ static uint32_t choose(struct client_engine *engine, uint32_t start, ord_replica
             return replica;
         busy = true;
         engine_timer(engine, not_before);
-        /* Give a busy leader its time; only when it stays busy the next is asked. */
+        /* Give a busy leader its time. The next replica is asked only when the leader stays busy. */
         if (!for_wait && replica == engine->target && peer->busy_in_row < BUSY_IN_ROW_MAX)
             return ENGINE_NO_REPLICA;
     }
@@ -92,8 +97,8 @@ static struct engine_request *request_create(struct client_engine *engine, enum 
 }
 
 /*
- * How long a replica may be silent before another is asked: some of the usual times to an answer, for under load all are slow. A frozen
- * leader must not hold envelopes that nobody else has for longer than need be.
+ * How long a replica may stay silent before another is asked: a multiple of the usual reply time, because under load
+ * all replicas are slow. The bound is short because a frozen leader may hold envelopes that no other replica has.
  */
 static uint32_t patience_ms(const struct client_engine *engine) {
     uint32_t timeout_ms = engine->client->config.timeout_ms;
@@ -105,7 +110,10 @@ static uint32_t patience_ms(const struct client_engine *engine) {
     return (uint32_t) (ms < most_ms ? ms : most_ms);
 }
 
-/* True when it is under way; then the reply will come. False: nothing happened, the request is the caller's. */
+/*
+ * True: the call is under way and its reply will come. False: nothing was sent, and the request still belongs to the
+ * caller.
+ */
 static bool call(struct engine_request *request, const client_request *message, uint32_t timeout_ms) {
     struct client_engine *engine = request->engine;
     struct net_message *packed = NULL;
@@ -121,7 +129,7 @@ static bool call(struct engine_request *request, const client_request *message, 
     return false;
 }
 
-/* Puts the entries of a request that was not sent back where they came from. */
+/* Puts the entries of a request that was not sent back into the list from which they came. */
 static void take_back(struct engine_request *request, struct client_entries *list) {
     struct client_entries entries = {0};
     for (uint32_t i = 0; i < request->count; i++)
@@ -187,7 +195,7 @@ static void pump_outbox(struct client_engine *engine) {
     }
 }
 
-/* What one replica refused is offered to the others, one by one, until enough of them agree. */
+/* Offers what one replica refused to the others, one by one, until enough of them agree. */
 static void pump_opinions(struct client_engine *engine) {
     uint32_t count = engine->opinions.count;
     while (count-- > 0 && engine->submits < engine->client->config.in_flight_max) {
@@ -195,7 +203,7 @@ static void pump_opinions(struct client_engine *engine) {
         bool others = false;
         for (uint32_t i = 0; i < engine->peer_count; i++)
             others = others || may_ask(engine, i, entry->refused_by);
-        /* Everybody who can be asked has refused it, and the others had their time to come. */
+        /* Every replica that can be asked has refused it, and the others have had their time to connect. */
         if (!others && entry->submitted_us + OPINION_US <= engine->now_us) {
             engine_fail(engine, entry, entry->refusal, entry->words);
             continue;
@@ -255,7 +263,7 @@ static void pump_doubts(struct client_engine *engine) {
         struct client_entry *entry = client_entries_pop(&engine->doubts);
         uint32_t replica = choose(engine, engine->wait_target, entry->absent_by, true);
         if (replica == ENGINE_NO_REPLICA && entry->absent_by != 0) {
-            entry->absent_by = 0; /* ask around once more */
+            entry->absent_by = 0; /* ask all replicas once more */
             replica = choose(engine, engine->wait_target, 0, true);
         }
         struct engine_request *request =
@@ -341,7 +349,7 @@ void engine_offer_registration(struct client_engine *engine, uint32_t replica) {
 void engine_pump(struct client_engine *engine) {
     if (engine->renumber.head != NULL)
         engine_renumber(engine);
-    /* Nothing becomes final: perhaps our idea of where we stand is wrong. */
+    /* Nothing becomes final: perhaps we are wrong about our position. */
     if (engine->now_us > engine->progress_at_us + STALL_US)
         engine_ask_positions(engine);
     pump_outbox(engine);

@@ -1,6 +1,6 @@
 /*
- * What a replica says of what was submitted to it. Its word moves an envelope around; a refusal counts when so many
- * replicas give it that one of them is honest.
+ * What a replica answers to a submit request. Its statement moves an envelope to another list. A refusal counts when so
+ * many replicas give it that one of them is honest.
  */
 #include "client/engine_internal.h"
 
@@ -18,7 +18,10 @@ static uint64_t usual_latency_us(const struct client_engine *engine) {
     return now_us == 0 || (before_us != 0 && before_us < now_us) ? before_us : now_us;
 }
 
-/* A channel under load is slow, but not silent: more of the same would make it slower. */
+/*
+ * Waits for the entry's receipt. A channel under load is slow but not silent; submitting again early would make it
+ * slower, so the patience grows with the usual latency.
+ */
 static void wait_for(struct client_engine *engine, struct client_entry *entry, uint32_t replica) {
     if (!entry->accepted || entry->final_due_us <= engine->now_us) {
         uint32_t doublings = entry->resubmissions < 4 ? entry->resubmissions : 4;
@@ -41,7 +44,6 @@ static bool is_ours(const struct client_engine *engine, const struct channel_rec
     return ord_hash_equal(&leaf, &receipt->leaf);
 }
 
-/* A receipt that came for this entry: it ends its way, casts doubt on its number, or accuses who gave it (false). */
 bool engine_take_receipt(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
                          struct ord_span bytes) {
     struct channel_receipt receipt;
@@ -67,7 +69,9 @@ static void duplicate(struct client_engine *engine, struct client_entry *entry, 
         }
         return;
     }
-    /* Ordered, but not certified yet; or so old that the channel has forgotten it. Time tells. */
+    /*
+     * The envelope is ordered but not certified yet, or so old that the channel has forgotten it. Waiting tells which.
+     */
     if (++entry->duplicates > DUPLICATES_DOUBTFUL)
         client_entries_push(&engine->doubts, entry);
     else
@@ -75,8 +79,8 @@ static void duplicate(struct client_engine *engine, struct client_entry *entry, 
 }
 
 /*
- * A replica that is behind, or a start too far ahead, makes an honest replica refuse a good envelope: its number is
- * beyond what that replica accepts yet. So its position is asked before its refusal counts.
+ * An honest replica refuses a good envelope whose number is beyond what it accepts yet: because the replica is behind,
+ * or because we started too far ahead. So we ask for its position before its refusal counts.
  */
 static bool refused_for_now(struct client_engine *engine, struct client_entry *entry, uint32_t replica) {
     struct engine_peer *peer = &engine->peers[replica];
@@ -119,7 +123,7 @@ static void unknown_client(struct client_engine *engine, struct client_entry *en
     client_entries_push(&engine->outbox, entry);
 }
 
-/* What one replica says of one envelope. `again` gathers what goes back to the outbox's front. */
+/* Takes what one replica says of one envelope. `again` gathers the entries that return to the front of the outbox. */
 static void take_result(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
                         const Ordain__V1__SubmitResult *result, uint32_t retry_after_ms, struct client_entries *again) {
     switch ((int) result->status) {
@@ -187,7 +191,10 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
         for (uint32_t i = 0; i < request->count; i++)
             client_entries_push(&again, request->entries[i]);
     } else {
-        /* The request as a whole. One that has company is refused for nobody knows whose sake. */
+        /*
+         * The status applies to the request as a whole. If it refuses several envelopes, nobody knows which one is at
+         * fault, so each is sent again alone.
+         */
         bool single = request->count == 1;
         for (uint32_t i = 0; i < request->count; i++) {
             Ordain__V1__SubmitResult result = ORDAIN__V1__SUBMIT_RESULT__INIT;
@@ -198,7 +205,7 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
                 client_entries_push(&again, request->entries[i]);
             else if (response->status == ORDAIN__V1__STATUS__OK || response->status == ORDAIN__V1__STATUS__ACCEPTED ||
                      response->status == ORDAIN__V1__STATUS__DUPLICATE)
-                client_entries_push(&again, request->entries[i]); /* no results: nothing was accepted */
+                client_entries_push(&again, request->entries[i]); /* there are no results, so nothing was accepted */
             else
                 take_result(engine, request->entries[i], request->replica, &result, response->retry_after_ms, &again);
         }

@@ -1,6 +1,4 @@
-/*
- * Envelopes on their way, and lists of them.
- */
+/* Entries (envelopes on their way), and lists of them. */
 #include "client/entry.h"
 
 #include <stdlib.h>
@@ -82,7 +80,7 @@ enum ord_err client_entry_sign(struct client_entry *entry, const struct client_s
 enum ord_err client_entry_sign_again(struct client_entry *entry, const struct client_signing *signing) {
     struct channel_envelope old;
     enum ord_err err = channel_envelope_decode(&old, ord_span_of(entry->envelope, entry->size));
-    ORD_ASSERT(err == ORD_OK); /* we made it */
+    ORD_ASSERT(err == ORD_OK); /* we encoded it ourselves */
     struct ord_span *transactions = calloc(old.transaction_count, sizeof(*transactions));
     if (transactions == NULL)
         return ORD_ERR_NO_MEMORY;

@@ -1,6 +1,6 @@
 /*
- * An envelope on its way: signed, kept until its receipt is verified. Lists of them are singly linked through the
- * entry, so an entry is in one list at a time.
+ * An envelope on its way: signed, and kept until its receipt is verified. Lists are singly linked through the entry, so
+ * an entry is in one list at a time.
  */
 #ifndef ORDAIN_CLIENT_ENTRY_H
 #define ORDAIN_CLIENT_ENTRY_H
@@ -11,23 +11,33 @@
 
 struct client_entry {
     struct client_entry *next;
-    uint64_t sequence; /* 0: waits for a fresh one */
+    uint64_t sequence; /* 0: waits for a fresh number */
     uint8_t *envelope;
     size_t size;
     uint32_t transaction_count;
-    bool accepted;              /* ACCEPTED was told */
-    bool alone;                 /* goes in a request of its own: one with company was refused as a whole */
-    uint32_t resubmissions;     /* because no receipt came */
-    uint32_t duplicates;        /* DUPLICATE answers without a receipt */
-    uint32_t questions;         /* refusals that did not count, for want of the replica's position */
-    ord_replica_set refused_by; /* replicas that will not have it */
-    ord_replica_set absent_by;  /* replicas that know of no receipt */
-    ord_replica_set lost_by;    /* replicas that are too far on to order it ever, and know of no receipt */
+    /* The ACCEPTED event was given. */
+    bool accepted;
+    /* Goes in a request of its own, because a request that it shared was refused as a whole. */
+    bool alone;
+    /* How often it was submitted again because no receipt came. */
+    uint32_t resubmissions;
+    /* DUPLICATE answers that came without a receipt. */
+    uint32_t duplicates;
+    /* Refusals that did not count because the replica's position was not known. */
+    uint32_t questions;
+    /* Replicas that refuse it. */
+    ord_replica_set refused_by;
+    /* Replicas that know no receipt for its number. */
+    ord_replica_set absent_by;
+    /* Replicas that know no receipt for its number and are too far past it ever to order it. */
+    ord_replica_set lost_by;
     enum ordain_error refusal;
-    char words[160]; /* of the last refusal */
+    char words[160]; /* what the last refusing replica said */
     uint64_t submitted_us;
-    uint64_t final_due_us; /* submit again when no receipt came until then */
-    uint32_t holder;       /* the replica that accepted it last */
+    /* Submit it again if no receipt came until this time. */
+    uint64_t final_due_us;
+    /* The replica that accepted it last. */
+    uint32_t holder;
     ordain_event_fn on_event;
     void *context;
 };
@@ -47,7 +57,7 @@ void client_entries_prepend(struct client_entries *list, struct client_entries *
 
 void client_entry_free(struct client_entry *entry);
 
-/* Who signs, and for which network. */
+/* The signing identity, and the network that the signatures are for. */
 struct client_signing {
     const struct crypto_private_key *key;
     struct ord_hash genesis_hash;

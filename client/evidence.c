@@ -1,5 +1,6 @@
 /*
- * Evidence for the public header: fetched from the replicas, each piece checked, each contradiction once; and checked offline.
+ * Evidence for the public header. Evidence that is fetched from the replicas is checked piece by piece, and each
+ * contradiction is kept once. Evidence from a file is checked offline.
  */
 #include "evidence/evidence.h"
 
@@ -11,9 +12,9 @@
 #include "client/text.h"
 #include "crypto/hash.h"
 
-#define EVIDENCE_GRACE_MS 1000u /* for those that do not answer, once one does */
+#define EVIDENCE_GRACE_MS 1000u /* how long to wait for the remaining replicas once one has answered */
 
-/* Pieces of verified evidence, growing. */
+/* Pieces of verified evidence; the list grows. */
 struct pieces {
     uint8_t *data;
     size_t size;
@@ -95,7 +96,7 @@ const char *ordain_statement_name(enum ordain_statement statement) {
     return "?";
 }
 
-/* Takes the next piece off `bytes` and checks it. NULL: it holds; else why it does not. */
+/* Takes the next piece off `bytes` and checks it. NULL: the piece holds; otherwise the reason why it does not. */
 static const char *take(struct evidence_claim *claim, struct ord_span *bytes, const struct client_trust *trust) {
     struct evidence evidence;
     const char *why = "it proves nothing";
@@ -213,7 +214,8 @@ static enum ordain_error check(struct pieces *pieces, const struct client_trust 
             client_say(why, why_size, "piece %u: %s", number, wrong);
             return ORDAIN_UNVERIFIED;
         }
-        if (!pieces_have(pieces, &claim)) /* files put end to end may hold the same */
+        /* Files that were concatenated may hold the same piece. */
+        if (!pieces_have(pieces, &claim))
             pieces_add(pieces, &claim, ord_span_of(piece.data, piece.size - left.size));
     } while (left.size > 0 && !pieces->no_memory);
     return pieces->no_memory ? ORDAIN_NO_MEMORY : ORDAIN_OK;

@@ -1,6 +1,4 @@
-/*
- * Opening and closing a client, and the calls of the public header that hand on to the engine.
- */
+/* Opens and closes a client. Also the calls of the public header that are passed on to the engine. */
 #include "client/ordain.h"
 
 #include <stdlib.h>
@@ -19,7 +17,7 @@ void ordain_options_init(struct ordain_options *options) {
     options->replica = ORDAIN_ANY_REPLICA;
 }
 
-/* A secret file's text, gone from memory when it is done with. */
+/* Wipes and frees the text of a secret file. */
 static void secret_free(char *text) {
     if (text == NULL)
         return;
@@ -226,7 +224,7 @@ enum ordain_error ordain_prepare(struct ordain *client, uint32_t timeout_ms, cha
     return error;
 }
 
-/* What no replica would take: say so before it costs a signature. The genesis block is the authority for the limits. */
+/* Reports what every replica would refuse, before it costs a signature. The genesis block sets the limits. */
 static enum ordain_error check_limits(const struct ordain *client, const struct ordain_bytes *transactions,
                                       uint32_t count) {
     const struct channel_config *config = &client->trust.config;
@@ -279,7 +277,7 @@ void ordain_statistics(struct ordain *client, struct ordain_statistics *out) {
 
 /* ---- One transaction, synchronously ----------------------------------------------------------------------------- */
 
-/* Shared by the waiting caller and the event; whoever is last frees it. */
+/* Shared by the waiting caller and the event callback; the last of the two frees it. */
 struct order {
     pthread_mutex_t lock;
     pthread_cond_t ended;
@@ -356,7 +354,7 @@ enum ordain_error ordain_order(struct ordain *client, struct ordain_bytes transa
     error = ordain_submit(client, &transaction, 1, on_order, order, timeout_ms);
     if (error != ORDAIN_OK) {
         client_say(why, why_size, "%s", ordain_error_name(error));
-        order->references = 1; /* there will be no event */
+        order->references = 1; /* no event will come */
         order_release(order);
         return error;
     }

@@ -1,6 +1,4 @@
-/*
- * Receipts for the public header: fetched from whichever replica has one, and checked offline.
- */
+/* Receipts for the public header: fetched from any replica that has one, and checked offline. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +7,7 @@
 #include "client/text.h"
 #include "crypto/hash.h"
 
-/* What was asked for, to hold the answer against. */
+/* The caller's question; the answer is checked against it. */
 struct receipt_query {
     bool by_place;
     uint64_t height;
@@ -86,7 +84,10 @@ out:
     return error;
 }
 
-/* How much an answer tells about why there is no receipt: the caller hears what the most telling replica said. */
+/*
+ * Orders errors by how much they tell about why there is no receipt. The caller gets what the most telling replica
+ * said.
+ */
 static int rank(enum ordain_error error) {
     switch (error) {
     case ORDAIN_UNVERIFIED:
@@ -114,7 +115,8 @@ static int rank(enum ordain_error error) {
 }
 
 /*
- * Asks one replica after the other: connected ones first, and those that are not get a share of the time that is left.
+ * Asks one replica after the other. Connected replicas come first; each of the others gets a share of the time that is
+ * left.
  */
 static enum ordain_error fetch(struct ordain *client, uint8_t **out, size_t *size, const struct receipt_query *query,
                                uint32_t timeout_ms, char *why, size_t why_size) {

@@ -1,7 +1,7 @@
 /*
- * Where a client stands on its channel. Registration is an ordered envelope with the client's certificate, sent once
- * in a client's life. The position (highest ordered sequence) is asked of all replicas; f liars among them can push
- * it neither far ahead nor, with enough answers, behind what one honest replica has ordered.
+ * Finds where a client stands on its channel. Registration is an ordered envelope with the client's certificate, sent
+ * once in a client's life. All replicas are asked for the position (the highest ordered sequence number). f liars among
+ * them can push it neither far ahead nor, with enough answers, behind what one honest replica has ordered.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 #include "client/window.h"
 #include "core/quorum.h"
 
-#define ASK_GRACE_MS        100u /* what is slower than this after enough answers is not waited for */
+/* Once there are enough answers, how long to wait for the remaining ones. */
+#define ASK_GRACE_MS        100u
 #define ASK_TIMEOUT_MS      2000u
 #define POLL_US_MIN         10000u
 #define POLL_US_MAX         200000u
@@ -30,11 +31,11 @@ uint32_t client_believable(const struct ordain *client) {
 /* One round of ClientRequest. */
 struct answers {
     const struct ordain *client;
-    uint32_t known; /* that told a position */
+    uint32_t known; /* replicas that told a position */
     uint32_t registered;
-    uint32_t refused; /* that will not talk about this channel or client */
-    uint32_t foreign; /* that serve another network */
-    uint32_t not_now; /* BUSY, UNAVAILABLE, ... */
+    uint32_t refused; /* replicas that will not talk about this channel or client */
+    uint32_t foreign; /* replicas that serve another network */
+    uint32_t not_now; /* replicas that answered BUSY, UNAVAILABLE, ... */
     Ordain__V1__Status refusal;
     uint64_t positions[ORD_REPLICA_MAX];
     uint64_t config_sequences[ORD_REPLICA_MAX];
@@ -131,7 +132,7 @@ enum ord_err client_registration(const struct ordain *client, uint64_t config_se
     return ORD_OK;
 }
 
-/* What the replicas say to the registration itself. */
+/* What the replicas answer to the registration itself. */
 struct admission {
     const struct ordain *client;
     uint32_t taken;
@@ -169,7 +170,7 @@ static bool on_admission(void *context, uint32_t replica, enum ord_err err, cons
     return admission->taken >= enough || admission->refused >= enough;
 }
 
-/* Offers the registration to every replica: one that hides it cannot hold it up. */
+/* Offers the registration to every replica, so that one that hides it cannot delay it. */
 static enum ord_err send_registration(struct ordain *client, struct admission *out, uint64_t config_sequence,
                                       uint32_t timeout_ms) {
     uint8_t *envelope = NULL;
@@ -205,7 +206,7 @@ static void standing_of(struct client_standing *out, struct answers *answers, ui
     out->config_sequence = client_position(answers->config_sequences, answers->known, liars_max);
 }
 
-/* Nobody to believe: says what is the matter. */
+/* There is no answer to believe: says what is the matter. */
 static enum ordain_error no_standing(const struct ordain *client, const struct answers *answers, char *why,
                                      size_t why_size) {
     if (answers->refused > 0) {
@@ -234,7 +235,8 @@ enum ordain_error client_register(struct ordain *client, struct client_standing 
     uint64_t poll_us = POLL_US_MIN;
     uint32_t liars_max = client_liars_max(client);
     char admission_words[ANSWER_TEXT_SIZE] = "";
-    struct answers spoken = {0}; /* the last round in which somebody said something: the last of all may be too short */
+    /* The last round in which a replica said something. The very last round may be too short for any answer. */
+    struct answers spoken = {0};
     while (true) {
         struct answers answers;
         enum ord_err err = ask_standing(client, &answers, left_ms(deadline, ASK_TIMEOUT_MS));
@@ -245,7 +247,10 @@ enum ordain_error client_register(struct ordain *client, struct client_standing 
             spoken = answers;
         if (answers.refused + answers.foreign > liars_max || (over && answers.known == 0))
             return no_standing(client, &spoken, why, why_size);
-        /* Fewer answers than make a word believable are taken as they are: wrong ones cost time, not safety. */
+        /*
+         * If fewer replicas answered than make a statement believable, their answers are taken as they are. Wrong
+         * answers cost time, not safety.
+         */
         uint32_t needed = answers.known < liars_max + 1 ? answers.known : liars_max + 1;
         if (answers.known > 0 && answers.registered >= needed) {
             standing_of(out, &answers, liars_max);

@@ -1,6 +1,4 @@
-/*
- * Connections, and questions to one or all replicas that block the caller.
- */
+/* Connections, and questions to one or all replicas. The questions block the caller. */
 #include "client/replicas.h"
 
 #include <stdio.h>
@@ -43,7 +41,10 @@ void client_pause_us(uint64_t us) {
     clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
-/* A reply holds at most one block that is over the usual bound: the largest that this channel can have. */
+/*
+ * Largest reply. A reply holds at most one block that exceeds the usual bound, so this adds the largest block of this
+ * channel.
+ */
 static size_t reply_bytes_max(const struct channel_config *config) {
     size_t block = config->preferred_max_bytes > config->absolute_max_bytes ? config->preferred_max_bytes
                                                                             : config->absolute_max_bytes;
@@ -146,8 +147,8 @@ enum ord_err client_ask(struct client_replicas *replicas, client_response **out,
 }
 
 /*
- * One round of questions. Shared by the asking thread and the callbacks of calls that may outlive it; the last of
- * them frees it.
+ * One round of questions. The asking thread and the callbacks of the calls share it, because the calls may outlive the
+ * round. The last user frees it.
  */
 struct gather {
     pthread_mutex_t lock;
@@ -216,7 +217,7 @@ static enum ord_err gather_create(struct gather **out) {
     return ORD_OK;
 }
 
-/* Sends the question to `replica`; false when it could not be sent now. */
+/* Sends the question to `replica`. False if it could not be sent now. */
 static bool gather_ask(struct gather *gather, struct client_replicas *replicas, uint32_t replica,
                        const client_request *request, uint32_t timeout_ms) {
     struct net_message *message = NULL;
@@ -234,7 +235,7 @@ static bool gather_ask(struct gather *gather, struct client_replicas *replicas, 
         return true;
     free(answer);
     pthread_mutex_lock(&gather->lock);
-    gather->references--; /* the caller's own stays */
+    gather->references--; /* the caller's own reference stays */
     pthread_mutex_unlock(&gather->lock);
     return false;
 }

@@ -1,6 +1,6 @@
 /*
- * The connections to a channel's replicas, and asking one or all of them. Which replica is worth asking is a hint
- * everywhere: whatever a replica says is checked or outvoted by whoever asked.
+ * The connections to a channel's replicas, and calls that ask one or all of them. The choice of a replica is never a
+ * matter of trust: the caller checks or outvotes whatever a replica says.
  */
 #ifndef ORDAIN_CLIENT_REPLICAS_H
 #define ORDAIN_CLIENT_REPLICAS_H
@@ -12,21 +12,21 @@
 
 struct client_replica {
     char name[CHANNEL_HOST_MAX + 16]; /* "host:port" */
-    struct net_client *net;           /* NULL: not used (another one is pinned) */
-    bool suspect;                     /* under `lock` */
+    struct net_client *net;           /* NULL: not used, because another one is pinned */
+    bool suspect;                     /* protected by `lock` */
     char suspicion[160];
 };
 
 struct client_replicas {
     uint32_t count;
-    int pin; /* or ORDAIN_ANY_REPLICA */
+    int pin; /* index, or ORDAIN_ANY_REPLICA */
     pthread_mutex_t lock;
     struct client_replica list[ORD_REPLICA_MAX];
 };
 
 /*
- * Starts to connect to all (or to the pinned one). `addresses` has config->replica_count elements, or is NULL: as in
- * the configuration. `reply_bytes_max` bounds every reply. On failure there is nothing to close.
+ * Starts to connect to all replicas (or to the pinned one). `addresses` has config->replica_count elements; NULL: use
+ * the addresses of the configuration. On failure there is nothing to close.
  */
 ORD_MUST_USE enum ord_err client_replicas_open(struct client_replicas *out, const struct channel_config *config,
                                                const struct client_address *addresses, int pin,
@@ -39,23 +39,24 @@ static inline bool client_replica_used(const struct client_replicas *replicas, u
     return replica < replicas->count && replicas->list[replica].net != NULL;
 }
 bool client_replica_up(const struct client_replicas *replicas, uint32_t replica);
-/* How many may be asked at all: all, or 1 when one is pinned. */
+/* How many replicas may be asked at all: all, or 1 when one is pinned. */
 uint32_t client_replicas_used(const struct client_replicas *replicas);
 
-/* Notes that a replica gave what no honest one gives. The first reason stays. */
+/* Notes that a replica gave something that no honest replica gives. The first reason is kept. */
 void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why);
 
 /*
- * Asks one replica; waits for the connection first. UNREACHABLE as CLOSED; TIMEOUT; INVALID: its answer is malformed
- * (it is accused). Blocks.
+ * Waits for the connection, then asks one replica; `timeout_ms` applies to each of the two. Blocks. CLOSED: not
+ * connected in time. TIMEOUT: no answer in time. INVALID: the answer is malformed, and the replica is accused.
+ * TOO_LARGE, NO_MEMORY.
  */
 ORD_MUST_USE enum ord_err client_ask(struct client_replicas *replicas, client_response **out, uint32_t replica,
                                      const client_request *request, uint32_t timeout_ms);
 
 /*
- * Asks all at once, each as soon as it is connected. `on_answer` is called in this thread for each that answers
- * (INVALID: malformed, then `response` is NULL); it says whether the answers so far are enough. Returns when all have
- * answered; or `grace_ms` after they were enough; or at the timeout. Blocks.
+ * Asks all replicas at once, each as soon as it is connected. `on_answer` is called in this thread for each answer
+ * (INVALID: malformed; `response` is then NULL). It returns whether the answers so far are enough. client_gather
+ * returns when all have answered, `grace_ms` after the answers were enough, or at the timeout. Blocks.
  */
 typedef bool (*client_answer_fn)(void *context, uint32_t replica, enum ord_err err, const client_response *response);
 ORD_MUST_USE enum ord_err client_gather(struct client_replicas *replicas, const client_request *request,
@@ -65,10 +66,10 @@ ORD_MUST_USE enum ord_err client_gather(struct client_replicas *replicas, const 
 uint64_t client_now_us(void); /* monotonic */
 /* A condition variable on the monotonic clock. */
 ORD_MUST_USE enum ord_err client_cond_init(pthread_cond_t *cond);
-/* Waits on it until `at_us` of client_now_us at most; UINT64_MAX: for as long as it takes. */
+/* Waits on `cond` until client_now_us() is `at_us` at most; UINT64_MAX: without limit. */
 void client_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t at_us);
 
-/* Time between two looks. Blocks. */
+/* Sleeps, between two polls. Blocks. */
 void client_pause_us(uint64_t us);
 
 #endif

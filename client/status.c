@@ -7,7 +7,7 @@
 #include "client/ordain.h"
 #include "client/text.h"
 
-#define STATUS_GRACE_MS 1000u /* for those that do not answer, once one does */
+#define STATUS_GRACE_MS 1000u /* how long to wait for the remaining replicas once one has answered */
 
 struct statuses {
     struct ordain *client;

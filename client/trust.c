@@ -23,7 +23,7 @@ enum ord_err client_trust_init(struct client_trust *out, struct ord_span file, c
     return ORD_OK;
 }
 
-/* Names everything of a receipt that a certificate vouches for, and the certificate itself. */
+/* Hash over everything in a receipt that a certificate vouches for, and over the certificate itself. */
 static void proof_name(struct ord_hash *out, const struct channel_receipt *receipt) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     uint8_t certificate[CHANNEL_CERTIFICATE_SIZE_MAX];
@@ -34,7 +34,7 @@ static void proof_name(struct ord_hash *out, const struct channel_receipt *recei
     crypto_sha256(out, parts, 3);
 }
 
-/* Only what differs from receipt to receipt of one block: the leaf and its path. */
+/* Checks only what differs between receipts of one block: the leaf and its path. */
 static enum ord_err check_inclusion(const struct client_trust *trust, const struct channel_receipt *receipt,
                                     const char **why) {
     if (receipt->envelope.size > 0) {

@@ -1,6 +1,6 @@
 /*
- * What a client trusts: the genesis block, and nothing else. It names the network, the replicas' keys and the quorum;
- * every receipt, header and certificate is checked against it.
+ * What a client trusts: the genesis block alone. It names the network, the replicas' keys and the quorum. Every
+ * receipt, header and certificate is checked against it.
  */
 #ifndef ORDAIN_CLIENT_TRUST_H
 #define ORDAIN_CLIENT_TRUST_H
@@ -17,23 +17,23 @@ struct client_trust {
     struct ord_span genesis_data; /* borrowed from the file that client_trust_init got */
     uint32_t quorum;              /* signatures that prove a block */
     struct crypto_replica_keys keys;
-    struct ord_crypto_ops crypto; /* points to keys: do not move */
+    struct ord_crypto_ops crypto; /* points to `keys`, so the struct must not be moved */
 };
 
-/* `file` is a genesis block file and must outlive it. `why` gets a sentence. INVALID. */
+/* `file` holds a genesis block file and must outlive `out`. `why` gets a sentence. INVALID. */
 ORD_MUST_USE enum ord_err client_trust_init(struct client_trust *out, struct ord_span file, char *why, size_t why_size);
 
 /*
- * Headers that a certificate proved lately, by the hash of (header, later headers, certificate): a certificate's
- * signatures are checked once and not per receipt. One owner at a time.
+ * Headers that a certificate proved recently, by the hash of (header, later headers, certificate). So a certificate's
+ * signatures are checked once instead of once per receipt. One thread uses it at a time.
  */
 struct client_proof_cache {
-    struct ord_hash proved[CLIENT_PROOF_CACHE]; /* zeros: empty */
-    uint64_t certificates;                      /* checked in full */
+    struct ord_hash proved[CLIENT_PROOF_CACHE]; /* all zeros: empty */
+    uint64_t certificates;                      /* certificates that were checked in full */
 };
 
 /*
- * Decodes and checks a receipt. INVALID: malformed; MISMATCH, BAD_SIGNATURE: it proves nothing. `why` gets a static
+ * Decodes and checks a receipt. INVALID: malformed. MISMATCH, BAD_SIGNATURE: it proves nothing. `why` gets a static
  * sentence. `cache` may be NULL.
  */
 ORD_MUST_USE enum ord_err client_trust_receipt(const struct client_trust *trust, struct client_proof_cache *cache,

@@ -54,7 +54,7 @@ void client_window_skip(struct client_window *window, uint64_t next) {
             window->lowest = window->next = next;
         return;
     }
-    uint64_t bound = window->lowest + CHANNEL_REPLAY_WINDOW - 1; /* leave one number to give out */
+    uint64_t bound = window->lowest + CHANNEL_REPLAY_WINDOW - 1; /* leaves one number to give out */
     if (next > bound)
         next = bound;
     if (next > window->next)

@@ -9,15 +9,14 @@
 #include "client/text.h"
 
 /*
- * Two bytes of reply can unfold to an empty sub-message of 60 bytes, so what protobuf-c may allocate is bounded by
- * the size of the reply: twice that for honest payload (each byte string is copied once), and a constant for
- * structures.
+ * Two bytes of a reply can unfold to an empty sub-message of 60 bytes. So the size of the reply bounds what protobuf-c
+ * may allocate: twice that size for honest payload (each byte string is copied once), and a constant for structures.
  */
 #define UNFOLD_BYTES_FREE (1u << 20)
 
 struct budget {
     size_t left;
-    bool no_memory; /* it is not the reply's fault */
+    bool no_memory; /* our own allocation failed; the reply is not at fault */
 };
 
 static void *budget_alloc(void *data, size_t size) {
@@ -72,7 +71,7 @@ static Ordain__V1__Response__KindCase answer_to(Ordain__V1__Request__KindCase as
     }
 }
 
-/* A content of another kind than was asked for, or none where the status promises one. */
+/* False: the content is of another kind than was asked for, or is missing where the status promises it. */
 static bool fits(const client_response *response, Ordain__V1__Request__KindCase asked) {
     if (response->status <= ORDAIN__V1__STATUS__STATUS_UNSPECIFIED ||
         response->status > ORDAIN__V1__STATUS__UNAVAILABLE)
@@ -80,7 +79,7 @@ static bool fits(const client_response *response, Ordain__V1__Request__KindCase 
     if (response->kind_case != ORDAIN__V1__RESPONSE__KIND__NOT_SET && response->kind_case != answer_to(asked))
         return false;
     if (response->kind_case != ORDAIN__V1__RESPONSE__KIND__NOT_SET && response->submit == NULL)
-        return false; /* any member: they share their place */
+        return false; /* any member will do: all share the same place in the union */
     bool promised = response->status == ORDAIN__V1__STATUS__OK || response->status == ORDAIN__V1__STATUS__ACCEPTED ||
                     response->status == ORDAIN__V1__STATUS__DUPLICATE;
     return !promised || response->kind_case != ORDAIN__V1__RESPONSE__KIND__NOT_SET;

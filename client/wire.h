@@ -1,6 +1,6 @@
 /*
- * The public API's messages (proto/ordain.proto) as a client sends and reads them. Replies are a stranger's bytes:
- * unpacking is bounded in memory by the size of the reply, and what comes out is of the kind that was asked for.
+ * The public API's messages (proto/ordain.proto) as a client sends and reads them. Replies are untrusted bytes.
+ * Unpacking uses memory bounded by the size of the reply, and the result is of the kind that was asked for.
  */
 #ifndef ORDAIN_CLIENT_WIRE_H
 #define ORDAIN_CLIENT_WIRE_H
@@ -11,30 +11,32 @@
 #include "net/net.h"
 #include "proto/ordain.pb-c.h"
 
-/* protobuf-c's enums have a sentinel member, so a switch over one casts it to int. */
+/* protobuf-c's enums have a sentinel member, so a switch over one of them casts it to int. */
 typedef Ordain__V1__Request client_request;
 typedef Ordain__V1__Response client_response;
 
-#define CLIENT_REPLY_BYTES_MAX  (64u << 20)
-#define CLIENT_RETRY_AFTER_MAX  10000u /* a replica's word for "later" is taken up to here */
-#define CLIENT_WAIT_GROUP_MAX   512u
-#define CLIENT_SUBMIT_BYTES_MAX (1u << 20) /* of one submit request, unless a single envelope is larger */
+#define CLIENT_REPLY_BYTES_MAX (64u << 20)
+/* A replica may tell us to retry after up to so many ms; more is cut to this. */
+#define CLIENT_RETRY_AFTER_MAX 10000u
+#define CLIENT_WAIT_GROUP_MAX  512u
+/* Bytes of one submit request, unless a single envelope is larger. */
+#define CLIENT_SUBMIT_BYTES_MAX (1u << 20)
 
-/* Starts a request of one kind on this channel; the caller fills in the kind's own message. */
+/* Starts a request on this channel. The caller fills in the message of the request's kind. */
 void client_request_init(client_request *out, const char *channel);
 
 /* Packs it into a message ready to send. */
 ORD_MUST_USE enum ord_err client_request_pack(struct net_message **out, const client_request *request);
 
 /*
- * Unpacks a reply to a request of kind `asked`. On ORD_OK `*out` is freed with client_response_free; its status is
- * one of those that are defined, and where a status OK (or ACCEPTED, DUPLICATE) promises content, the content of that
- * kind is there. INVALID: malformed, not an answer to what was asked, or it would unfold to more than is reasonable.
- * TOO_LARGE. NO_MEMORY: our own fault, and nothing is known of the reply.
+ * Unpacks a reply to a request of kind `asked`. On ORD_OK the caller frees `*out` with client_response_free. Its status
+ * is one of the defined ones, and where a status (OK, ACCEPTED, DUPLICATE) promises content, the content is present and
+ * of that kind. INVALID: malformed, not an answer to the question, or it would unfold to more than is reasonable.
+ * TOO_LARGE. NO_MEMORY: our own failure, which says nothing about the reply.
  */
 ORD_MUST_USE enum ord_err client_response_unpack(client_response **out, struct ord_span bytes,
                                                  Ordain__V1__Request__KindCase asked);
-void client_response_free(client_response *response); /* NULL is fine */
+void client_response_free(client_response *response); /* NULL is allowed */
 
 static inline struct ord_span client_span(const ProtobufCBinaryData *data) {
     return ord_span_of(data->data, data->len);
@@ -42,11 +44,11 @@ static inline struct ord_span client_span(const ProtobufCBinaryData *data) {
 
 /* "TOO_LARGE"; never NULL. */
 const char *client_status_name(Ordain__V1__Status status);
-/* What a status that refuses means to the caller of the library. */
+/* The library's error for a status that refuses. */
 enum ordain_error client_status_error(Ordain__V1__Status status);
 enum ordain_error client_error(enum ord_err err);
 
-/* "REFUSED: words of the replica", clean. `status` alone when it says nothing. */
+/* Writes "REFUSED: message of the replica", cleaned; only the status if the replica says nothing. */
 void client_status_say(char *out, size_t out_size, Ordain__V1__Status status, const char *message);
 
 #endif

@@ -84,7 +84,7 @@ void replica_committed(struct replica *replica, uint64_t turn, const struct repl
 uint64_t replica_durable_turn(const struct replica *replica);
 /* When the next turn is due though no input comes, on the clock of `now_ms`. */
 uint64_t replica_due_ms(const struct replica *replica);
-/* The last turn left inputs or work: another one is due at once. */
+/* The last turn left inputs or work, and no commit is under way that it has to wait for: another turn is due at once. */
 bool replica_cut_short(const struct replica *replica);
 /* ORD_OK, or why it must end; it was logged. */
 enum ord_err replica_fatal(const struct replica *replica);

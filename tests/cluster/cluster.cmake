@@ -1,6 +1,6 @@
-# Tests with the real program: each is a bash script that makes its own channel in a temporary folder, on free ports. They run one
-# at a time, for they measure times and load the machine. Exit code 77: this machine cannot run it, and ctest says so. Those with the
-# label long are left out under the sanitizers.
+# Tests with the real program. Each is a bash script that makes its own channel in a temporary folder, on free ports.
+# They run one at a time, because they measure times and load the machine. Exit code 77 means that this machine cannot
+# run the test; ctest then reports it as skipped. Tests with the label long are left out under the sanitizers.
 function(ord_cluster_test name timeout)
     add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
     set_tests_properties(
@@ -44,13 +44,13 @@ if(TARGET ordain)
     ord_cluster_test(faulty_state 300 long)
     ord_cluster_test(faulty_speed 400 long)
 
-    # A client that does what cannot be done from the shell; a program of the tests, not of the installation.
+    # A client that does what the shell cannot do. It is a program of the tests and is not installed.
     add_executable(hostile cluster/hostile.c cluster/hostile_envelopes.c cluster/hostile_identities.c
                            cluster/hostile_links.c cluster/hostile_requests.c)
     target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
 
-    # A client that asks and does not read.
+    # A client that asks and never reads.
     add_executable(reader cluster/reader.c)
     target_link_libraries(reader PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.memory APPEND PROPERTY ENVIRONMENT "READER_BIN=$<TARGET_FILE:reader>")

@@ -4,12 +4,12 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/lib.sh
 . "$TOP/scripts/lib.sh"
 
-# A real Bitcoin block, where it lies beside the project: 2,500 transactions of 188 to 170,363 bytes.
+# A real Bitcoin block, used if it lies beside the project: 2,500 transactions of 188 to 170,363 bytes.
 BITCOIN_BLOCK=$TOP/../shared/data/bitcoin-mainnet-block.hex
 
 ok() { say "ok: $*"; }
 
-# real_transactions OUT: the Bitcoin block, or else this machine's package records.
+# real_transactions OUT: writes the Bitcoin block, or if it is not there this machine's package records.
 real_transactions() {
     if [ -r "$BITCOIN_BLOCK" ]; then
         grep . "$BITCOIN_BLOCK" >"$1"
@@ -18,10 +18,10 @@ real_transactions() {
     fi
 }
 
-# transaction_of_size BYTES: one transaction, in hex.
+# transaction_of_size BYTES: prints one transaction, in hex.
 transaction_of_size() { head -c "$1" /dev/zero | od -An -v -tx1 -w1 | awk '{ printf "%s", $1 } END { print "" }'; }
 
-# refused EXIT_CODE PATTERN COMMAND...: the command must end with this exit code and say something that matches.
+# refused EXIT_CODE PATTERN COMMAND...: the command must end with this exit code, and its output must match the pattern.
 refused() {
     local expected=$1 pattern=$2 status=0
     shift 2
@@ -37,13 +37,15 @@ refused() {
     }
 }
 
-# A little while, at random, up to so many milliseconds: when a kill comes must not depend on what is being done.
+# random_pause MS: sleeps for a random time of at most MS milliseconds. The moment of a kill must not depend on what the
+# cluster is doing.
 random_pause() {
     local ms=$((RANDOM % ($1 + 1)))
     sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
 }
 
-# check_chains EXPECTED_HEX: all replicas level, four byte-identical verified chains with these transactions and no others.
+# check_chains EXPECTED_HEX: waits until all replicas are level. Their verified chains must be byte-identical and hold
+# these transactions, each exactly once, and no others.
 check_chains() {
     wait_level
     deliver_all "$WORK/chain"
@@ -52,7 +54,7 @@ check_chains() {
     ok "$(wc -l <"$1") transactions, each exactly once; $REPLICA_COUNT byte-identical verified chains"
 }
 
-# check_ledgers: every replica's ledger on disk verifies.
+# check_ledgers: every replica's ledger on disk must verify.
 check_ledgers() {
     local index
     for ((index = 0; index < REPLICA_COUNT; index++)); do
@@ -64,8 +66,8 @@ check_ledgers() {
     ok "$REPLICA_COUNT ledgers on disk verify"
 }
 
-# Load in the background: piece after piece of $LOAD_PIECE transactions, each waited for until its receipts are there, until
-# load_stop. $WORK/load.hex gets what was acknowledged. Any failure fails the test.
+# load_run SUBMIT_OPTIONS...: submits pieces of $LOAD_PIECE transactions one after the other until load_stop. Each piece
+# waits for its receipts. $WORK/load.hex gets the transactions that have them. Any failure fails the test.
 LOAD_PIECE=${LOAD_PIECE:-300}
 load_run() {
     local piece=0
@@ -84,7 +86,7 @@ load_run() {
 load_start() {
     : >"$WORK/load.hex"
     rm -f "$WORK/load.stop"
-    # A process of its own that ends its submission with itself.
+    # A process of its own, so that its submission ends with it.
     (
         trap - EXIT
         load_run "$@"

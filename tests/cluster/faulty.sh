@@ -1,13 +1,15 @@
 # Shared by the tests with a replica that lies (tests/faulty), on top of common.sh.
-# shellcheck shell=bash disable=SC2034 # what is set here is used there
+# shellcheck shell=bash disable=SC2034 # the scripts that source this file use these variables
 : "${ORDAIN_FAULTY_BIN:?the replica that lies}"
 
-GAP_MS_MAX=2000 # time without progress that a faulty primary may cost at the default timers
-LIES=0          # which replica lies
-BEHAVIOUR=""    # what it does; of several the last
+# Longest time without progress, in ms, that a faulty primary may cause at the default timers
+GAP_MS_MAX=2000
+LIES=0          # index of the replica that lies
+BEHAVIOUR=""    # what it does; the last one if there are several behaviours
 
-# with_liar OFFSET BEHAVIOUR[,BEHAVIOUR...] AFTER INIT_OPTIONS...: a channel with default timers and one liar: OFFSET 0 is the primary of view
-# 0, 1 that of view 1, and so on; "replica1" is replica 1, whoever leads. It is honest until seq AFTER.
+# with_liar OFFSET BEHAVIOUR[,BEHAVIOUR...] AFTER INIT_OPTIONS...: makes a channel with default timers and one liar.
+# OFFSET 0 is the primary of view 0, 1 that of view 1, and so on; "replica1" is replica 1 whatever view it leads. The
+# liar is honest until seq AFTER.
 with_liar() {
     local offset=$1
     BEHAVIOUR=${2##*,}
@@ -22,24 +24,25 @@ with_liar() {
     LIAR[$LIES]="$2 --after $3"
 }
 
-# honest FILTER: what jq's FILTER says of the list of honest replicas that answer.
+# honest FILTER: prints the result of jq's FILTER on the list of honest replicas that answer.
 honest() { status_json | jq -r --argjson liar "$LIES" "[.replicas[] | select(.replica != \$liar and .reachable)] | $1"; }
 honest_is() { [ "$(honest "$1")" = true ]; }
 
 has_lied() { [ "$(lies "$LIES" "$BEHAVIOUR")" -ge "${1:-1}" ]; }
 wait_lie() { until_true "$DEADLINE_S" "replica $LIES does $BEHAVIOUR (${1:-1} times)" has_lied "${1:-1}"; }
 
-# A replica that never lies: the WITNESSth after the liar.
+# witness [N]: prints a replica that never lies, the Nth after the liar.
 witness() { say $(((LIES + ${1:-1}) % REPLICA_COUNT)); }
 
-# goes_on BLOCKS: every honest replica certifies so many more than now.
+# goes_on BLOCKS: waits until every honest replica certifies BLOCKS more blocks than the highest certifies now.
 goes_on() {
     local height
     height=$(honest 'map(.certified_height) | max')
     until_true "$DEADLINE_S" "the chain goes on for $1 blocks" honest_is "all(.certified_height >= $((height + $1)))"
 }
 
-# end_liar: after the load: chains, ledgers, no replica that stopped or failed; then the replicas end.
+# end_liar: ends the load and checks chains and ledgers. No replica may have stopped or reported an error. Stops the
+# replicas.
 end_liar() {
     load_alive
     load_stop

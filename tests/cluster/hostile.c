@@ -1,7 +1,7 @@
 /*
- * hostile DIR ORDERED: does to the running channel of DIR (made by `ordain init`, its client not registered yet) what cannot be
- * done from the shell, and writes to ORDERED, in hex, each transaction that must be in the chain exactly once. Exit code 0: all
- * checks hold; 1: some do not; 2: they could not be made.
+ * hostile DIR ORDERED: attacks the running channel of DIR (made by `ordain init`, its client not registered yet) in
+ * ways that the shell cannot. Writes to ORDERED, in hex, each transaction that must be in the chain exactly once. Exit
+ * code 0: all checks hold; 1: some do not; 2: they could not be made.
  */
 #include "hostile.h"
 
@@ -124,7 +124,7 @@ Ordain__V1__Status hostile_ask_raw(struct hostile *hostile, uint32_t replica, st
     return status;
 }
 
-/* Verifies a receipt against the genesis block; false with the reason in `why`. */
+/* Verifies a receipt against the genesis block. False: it does not verify, and `why` gets the reason. */
 static bool prove(const struct hostile *hostile, struct ord_hash *leaf, const ProtobufCBinaryData *bytes,
                   const char **why) {
     struct channel_receipt *receipt = hostile_alloc(sizeof(*receipt));
@@ -172,7 +172,7 @@ void hostile_expect(struct hostile *hostile, const struct hostile_envelope *enve
     hostile_check(hostile, true, "%s: %s", what, client_status_name(expected));
 }
 
-/* One long poll. True: it has a receipt that verifies. */
+/* One long poll. True: it brought a receipt that verifies. */
 static bool wait_once(struct hostile *hostile, struct ord_hash *leaf, uint32_t replica, uint64_t sequence) {
     client_request request;
     client_response *response;

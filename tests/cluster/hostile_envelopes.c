@@ -1,6 +1,6 @@
 /*
- * Envelopes of a registered client: wrong signatures, wrong fields, wrong forms, and numbers that are used again (rows K1, K2, K5,
- * K7, K9, K10, T7, T8 and T11 of the adversary's list). What is refused leaves its sequence number free.
+ * Envelopes of a registered client: wrong signatures, wrong fields, wrong forms, and reused numbers (rows K1, K2, K5,
+ * K7, K9, K10, T7, T8 and T11 in docs/adversary.md). A refused envelope leaves its sequence number free.
  */
 #include "hostile.h"
 
@@ -9,13 +9,13 @@
 
 #include "channel/tags.h"
 
-/* Where the fields of an envelope are: docs/formats.md. */
+/* Offsets of the fields of an envelope; see docs/formats.md. */
 enum {
     AT_VERSION = 0,
     AT_KIND = 1,
     AT_SEQUENCE = 66,
     AT_COUNT = 82,
-    AT_LENGTH = 86, /* of the first transaction */
+    AT_LENGTH = 86, /* length of the first transaction */
     AT_TRANSACTION = 90,
 };
 
@@ -23,7 +23,7 @@ enum {
 #define BAD_REQUEST ORDAIN__V1__STATUS__BAD_REQUEST
 #define TOO_LARGE   ORDAIN__V1__STATUS__TOO_LARGE
 
-/* Sends it, expects this answer, frees it. */
+/* Sends the envelope, expects this answer, and frees the envelope. */
 static void expect(struct hostile *hostile, struct hostile_envelope envelope, Ordain__V1__Status expected,
                    const char *what) {
     hostile_expect(hostile, &envelope, expected, what);
@@ -40,7 +40,7 @@ static uint8_t *signature_of(const struct hostile_envelope *envelope) {
 
 /* ---- signatures ---- */
 
-/* (r, s) to (r, n - s): the other signature that plain ECDSA takes for the same. */
+/* Turns (r, s) into (r, n - s), the other signature that plain ECDSA also accepts. */
 static void raise_s(uint8_t signature[ORD_SIGNATURE_SIZE]) {
     static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                       0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
@@ -150,7 +150,7 @@ static void fields(struct hostile *hostile) {
 
 /* ---- forms ---- */
 
-/* Longer or shorter than it should be, signed or not after that. */
+/* Makes an envelope longer or shorter than it should be; signs it after that, or does not. */
 static struct hostile_envelope resized(const struct hostile *hostile, int by, bool sign) {
     struct hostile_envelope from = plain(hostile);
     struct hostile_envelope to = {.size = by < 0 ? from.size - (size_t) -by : from.size + (size_t) by};
@@ -180,7 +180,10 @@ static void forms(struct hostile *hostile) {
     expect(hostile, (struct hostile_envelope) {0}, BAD_REQUEST, "an envelope of no bytes");
 }
 
-/* One request of many envelopes: which statuses came back? A bit for each. False: no proper answer. */
+/*
+ * Sends one request with many envelopes and collects the statuses that came back, a bit for each. False: no proper
+ * answer.
+ */
 static bool statuses_of(struct hostile *hostile, uint32_t *seen, uint32_t replica, ProtobufCBinaryData *envelopes,
                         size_t count) {
     client_request request;
@@ -200,7 +203,7 @@ static bool statuses_of(struct hostile *hostile, uint32_t *seen, uint32_t replic
     return answered;
 }
 
-/* Every single bit of a valid envelope, flipped. */
+/* Flips every single bit of a valid envelope, one at a time. */
 static void flipped_bits(struct hostile *hostile) {
     struct hostile_envelope envelope = plain(hostile);
     size_t count = envelope.size * 8;
@@ -276,8 +279,9 @@ static void expect_accepted(struct hostile *hostile, struct hostile_envelope env
 }
 
 /*
- * What is not checked yet is worth nothing: a forged envelope that comes twice in one request is not taken for one that waits
- * here, and it does not make a valid one under its number a duplicate. BUSY is a fair answer: the client asks again.
+ * An unchecked envelope must have no effect. A forged envelope that comes twice in one request must not count as one
+ * that already waits, and must not make a valid envelope under its number a duplicate. BUSY is a fair answer, because
+ * the client asks again.
  */
 static void forged_first(struct hostile *hostile) {
     struct hostile_envelope valid = plain(hostile);
@@ -344,7 +348,7 @@ void hostile_envelopes(struct hostile *hostile) {
 
 /* ---- numbers that are used again ---- */
 
-/* Check: every replica says DUPLICATE to `sent`, with a receipt of `ordered`. */
+/* Check: every replica answers DUPLICATE for `sent`, with a receipt of `ordered`. */
 static void expect_duplicate(struct hostile *hostile, const struct hostile_envelope *sent,
                              const struct hostile_envelope *ordered, const char *what) {
     for (uint32_t i = 0; i < hostile->replica_count; i++) {
@@ -360,7 +364,10 @@ static void expect_duplicate(struct hostile *hostile, const struct hostile_envel
     hostile_check(hostile, true, "%s: DUPLICATE, with the verified receipt of what was ordered", what);
 }
 
-/* The same bytes, twice to each replica, while they are being ordered and after that; then another body. */
+/*
+ * The same bytes, twice to each replica, while they are being ordered and afterwards; then another body under the same
+ * number.
+ */
 static void replay(struct hostile *hostile) {
     static const char text[] = "replayed";
     uint64_t sequence = hostile->next++;
@@ -392,7 +399,7 @@ struct calls {
     pthread_cond_t done;
     uint32_t open;
     uint32_t accepted;
-    uint32_t answered; /* ACCEPTED, DUPLICATE or BUSY */
+    uint32_t answered; /* answered ACCEPTED, DUPLICATE or BUSY */
 };
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
@@ -415,7 +422,7 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
     pthread_mutex_unlock(&calls->lock);
 }
 
-/* A different body to each replica, all at the same time. */
+/* Sends a different body to each replica, all at the same time. */
 static void submit_apart(struct hostile *hostile, struct calls *calls, const struct hostile_envelope *envelopes) {
     for (uint32_t i = 0; i < hostile->replica_count; i++) {
         client_request request;
@@ -441,7 +448,7 @@ static void submit_apart(struct hostile *hostile, struct calls *calls, const str
     pthread_mutex_unlock(&calls->lock);
 }
 
-/* Which of the bodies was ordered, as every replica proves? -1: they differ, or it is none of them. */
+/* Which of the bodies was ordered, as every replica proves. -1: the replicas differ, or it is none of the bodies. */
 static int winner(struct hostile *hostile, uint64_t sequence, const struct hostile_envelope *envelopes) {
     int found = -1;
     for (uint32_t i = 0; i < hostile->replica_count; i++) {

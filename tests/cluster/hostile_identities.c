@@ -1,5 +1,6 @@
 /*
- * Who may write: a client that is not registered, and certificates that give no right to register, expired ones among them (row K8).
+ * Identities that may not write: an unregistered client, and clients whose certificate gives no right to register, for
+ * example because it expired (row K8).
  */
 #include "hostile.h"
 

@@ -1,7 +1,7 @@
 /*
- * The replicas' own ports, dialled with a member's valid TLS certificate: TLS says that it is a member, the link authenticator must
- * say which (rows T1, T5, T6 and T8 of the adversary's list). Every frame is refused and counted, and the links that there
- * are stay up.
+ * The replicas' own ports, dialled with a member's valid TLS certificate. TLS shows that the peer is a member; the link
+ * authenticator must show which one (rows T1, T5, T6 and T8 in docs/adversary.md). Every frame is refused and counted,
+ * and the existing links stay up.
  */
 #include "hostile.h"
 
@@ -11,18 +11,18 @@
 #include "crypto/hash.h"
 #include "crypto/link.h"
 
-#define AT_KIND 3 /* of a frame's header */
+#define AT_KIND 3 /* offset in a frame's header */
 #define AT_FROM 4
 #define AT_TO   8
 
-/* A dialled port. */
+/* A port that we dialled. */
 struct port {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct net_push *push;
     bool up;
     bool sending;
-    bool left;     /* the last message did */
+    bool left;     /* the last message left */
     uint64_t sent; /* messages that left */
 };
 
@@ -88,7 +88,10 @@ static void port_close(struct port *port) {
     pthread_mutex_destroy(&port->lock);
 }
 
-/* False: the message did not leave. Without a link until the deadline there is nothing to test. */
+/*
+ * False: the message did not leave. Ends the program if there is no link until the deadline, because then nothing can
+ * be tested.
+ */
 static bool port_send(struct port *port, struct ord_span bytes) {
     uint64_t deadline = client_now_us() + HOSTILE_DEADLINE_US;
     enum ord_err err = ORD_ERR_CLOSED;
@@ -127,8 +130,8 @@ static void rubbish(struct port *port) {
 }
 
 /*
- * Two ends of a link that agree, both with the client's key: what the one seals is a proper frame of a session, but of one that no
- * replica is in.
+ * Two matching ends of a link, both with the client's key. A frame that one end seals is a proper frame of a session,
+ * but of a session in which no replica takes part.
  */
 static void own_session(struct crypto_link *out, const struct hostile *hostile, ord_node_id from, ord_node_id to) {
     struct crypto_link peer;
@@ -154,7 +157,7 @@ static void own_session(struct crypto_link *out, const struct hostile *hostile, 
     crypto_wipe(&peer, sizeof(peer));
 }
 
-/* A sealed frame, as it is and under every name that there is or is not, to and from. */
+/* Sends a sealed frame as it is, and under every existing and some non-existing names of sender and receiver. */
 static void send_named(struct port *port, const struct hostile *hostile, uint8_t *frame, size_t size) {
     const uint32_t names[] = {hostile->replica_count, ORD_REPLICA_MAX - 1, ORD_REPLICA_MAX, UINT32_MAX};
     uint32_t count = hostile->replica_count + (uint32_t) (sizeof(names) / sizeof(names[0]));
@@ -167,7 +170,7 @@ static void send_named(struct port *port, const struct hostile *hostile, uint8_t
         }
 }
 
-/* Hellos and data with the client's key instead of a replica's. */
+/* Sends hellos and data made with the client's key instead of a replica's. */
 static void impostor(struct port *port, const struct hostile *hostile, ord_node_id target) {
     const struct channel_config *config = &hostile->client->trust.config;
     for (ord_node_id from = 0; from < config->replica_count; from++) {
@@ -182,8 +185,8 @@ static void impostor(struct port *port, const struct hostile *hostile, ord_node_
                      "link");
         crypto_link_hello(&link, hello);
         (void) port_send(port, ord_span_of(hello, sizeof(hello)));
-        (void) port_send(port, ord_span_of(hello, sizeof(hello))); /* once more */
-        hello[AT_KIND] = 2;                                        /* a hello passed as data */
+        (void) port_send(port, ord_span_of(hello, sizeof(hello))); /* the same hello again */
+        hello[AT_KIND] = 2;                                        /* a hello passed off as data */
         (void) port_send(port, ord_span_of(hello, sizeof(hello)));
 
         uint8_t frame[CRYPTO_LINK_OVERHEAD + 64] = {0};
@@ -191,9 +194,10 @@ static void impostor(struct port *port, const struct hostile *hostile, ord_node_
         hostile_must(crypto_link_seal(&link, frame, sizeof(frame)), "seal");
         send_named(port, hostile, frame, sizeof(frame));
         hostile_must(crypto_link_seal(&link, frame, sizeof(frame)), "seal");
-        frame[AT_KIND] = 1; /* data passed as a hello */
+        frame[AT_KIND] = 1; /* data passed off as a hello */
         (void) port_send(port, ord_span_of(frame, sizeof(frame)));
-        for (size_t size = 0; size < sizeof(frame); size++) /* cut short */
+        /* The frame, cut short at every length. */
+        for (size_t size = 0; size < sizeof(frame); size++)
             (void) port_send(port, ord_span_of(frame, size));
         crypto_wipe(&link, sizeof(link));
     }
@@ -216,8 +220,8 @@ static uint64_t refused_by(struct hostile *hostile, uint32_t replica) {
 }
 
 /*
- * A frame over the limit: the transport refuses it and may cut the link, with what was sent behind it. True when frames arrive
- * again after that.
+ * Sends a frame over the limit. The transport refuses it and may cut the link, which loses the frames behind it. True:
+ * frames arrive again afterwards.
  */
 static bool too_large(struct hostile *hostile, struct port *port, uint32_t target, size_t size) {
     uint8_t *bytes = hostile_alloc(size);
@@ -233,7 +237,7 @@ static bool too_large(struct hostile *hostile, struct port *port, uint32_t targe
     return arrived;
 }
 
-/* Check: as many frames as left were refused. */
+/* Check: as many frames were refused as left. */
 static void expect_refused(struct hostile *hostile, ord_node_id target, uint64_t sent, uint64_t before,
                            const char *what) {
     bool holds = sent > 500 && counter_reaches(hostile, target, before + sent, HOSTILE_DEADLINE_US);
@@ -243,7 +247,8 @@ static void expect_refused(struct hostile *hostile, ord_node_id target, uint64_t
 
 static void attack(struct hostile *hostile, ord_node_id target) {
     const struct channel_config *config = &hostile->client->trust.config;
-    size_t large = (size_t) config->batch_bytes_max + config->preferred_max_bytes; /* as a replica's own may be */
+    /* As large as a replica's own frames may be. */
+    size_t large = (size_t) config->batch_bytes_max + config->preferred_max_bytes;
     uint8_t *bytes = hostile_alloc(large);
     struct port port;
     port_open(&port, hostile, target);

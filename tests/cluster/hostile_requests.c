@@ -1,5 +1,6 @@
 /*
- * Requests that are wrong as a whole, whatever is in them: forms, ranges, sizes (rows K7, T1 and T11 of the adversary's list).
+ * Requests that are wrong as a whole, whatever they carry: forms, ranges, sizes (rows K7, T1 and T11 in
+ * docs/adversary.md).
  */
 #include "hostile.h"
 
@@ -11,7 +12,7 @@
 #define BAD_REQUEST ORDAIN__V1__STATUS__BAD_REQUEST
 #define NOT_FOUND   ORDAIN__V1__STATUS__NOT_FOUND
 
-/* Check: every replica answers the request as a whole like that. */
+/* Check: every replica answers the request as a whole with this status. */
 static void expect(struct hostile *hostile, const client_request *request, Ordain__V1__Status expected,
                    const char *what) {
     for (uint32_t i = 0; i < hostile->replica_count; i++) {
@@ -123,12 +124,13 @@ static void expect_raw(struct hostile *hostile, struct ord_span bytes, const cha
     hostile_check(hostile, true, "%s: BAD_REQUEST", what);
 }
 
-/* What is no protobuf message, and a valid request cut short everywhere. */
+/* Sends bytes that are no protobuf message, and a valid request cut short at every length. */
 static void malformed(struct hostile *hostile) {
     static const uint8_t ones[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    static const uint8_t huge[] = {0x12, 0x80, 0x80, 0x80, 0x80, 0x10};    /* a submission of 2^32 bytes */
-    static const uint8_t almost[] = {0x12, 0xff, 0xff, 0xff, 0xff, 0x0f};  /* of 2^32 - 1 bytes */
-    static const uint8_t text[] = {0x0a, 0x02, 0xff, 0xfe, 0x12, 0x05, 0}; /* a channel of no UTF-8, and a cut field */
+    static const uint8_t huge[] = {0x12, 0x80, 0x80, 0x80, 0x80, 0x10};   /* a submission of 2^32 bytes */
+    static const uint8_t almost[] = {0x12, 0xff, 0xff, 0xff, 0xff, 0x0f}; /* a submission of 2^32 - 1 bytes */
+    /* A channel name that is not UTF-8, and a field that is cut short. */
+    static const uint8_t text[] = {0x0a, 0x02, 0xff, 0xfe, 0x12, 0x05, 0};
     expect_raw(hostile, ord_span_of(ones, sizeof(ones)), "bytes that are not a protobuf message");
     expect_raw(hostile, ord_span_of(huge, sizeof(huge)), "a field of 2^32 bytes");
     expect_raw(hostile, ord_span_of(almost, sizeof(almost)), "a field of 2^32 - 1 bytes");
@@ -171,7 +173,9 @@ static void random_requests(struct hostile *hostile) {
     hostile_check(hostile, silent == 0, "%d requests of random bytes: refused (%u times not)", COUNT, silent);
 }
 
-/* Over the limit of a request: there may be no answer, but the next request gets one, and other connections notice nothing. */
+/*
+ * A request over the size limit may get no answer, but the next request gets one, and other connections notice nothing.
+ */
 static void oversized(struct hostile *hostile) {
     const struct channel_config *config = &hostile->client->trust.config;
     size_t size = (size_t) config->absolute_max_bytes * 2 + (4u << 20);

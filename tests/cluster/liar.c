@@ -1,7 +1,8 @@
 /*
- * liar DIR INDEX VIEW SEQ: takes the place of replica INDEX, which must not run, with its keys from DIR (made by `ordain init`), and
- * tells each other replica two things, both signed: a PREPARE in VIEW for SEQ, and an attestation at SEQ. VIEW is not a view
- * that INDEX leads. Says it again now and then, for frames may be lost, until it is killed or its time is over (exit code 1).
+ * liar DIR INDEX VIEW SEQ: takes the place of replica INDEX, which must not run, with its keys from DIR (made by
+ * `ordain init`). It tells each other replica two contradicting PREPAREs in VIEW for SEQ and two contradicting
+ * attestations at SEQ, all signed. INDEX must not lead VIEW. It repeats them, because frames may be lost, until it is
+ * killed or its time is over (exit code 1).
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -19,19 +20,19 @@
 enum {
     AGAIN_MS = 100,
     LIFE_S = 180,
-    LIES = 4, /* two of each kind */
+    LIES = 4, /* two statements of each kind */
     KIND_CORE = 1,
     KIND_ATTESTATION = 2,
     MESSAGE_HEADER = 5,
 };
 
 struct lie {
-    uint8_t kind; /* of a link's message */
+    uint8_t kind; /* kind of the message on the link */
     uint8_t bytes[BFT_PREPARE_SIZE_MAX];
     size_t size;
 };
 
-/* Everything under the lock. */
+/* The lock protects everything below it. */
 struct liar {
     pthread_mutex_t lock;
     struct node_config files;
@@ -47,7 +48,7 @@ struct liar {
         struct net_push *push;
         struct crypto_link link;
         bool up;
-        bool busy; /* the transport has a message of ours */
+        bool busy; /* the transport still has a message of ours */
     } victims[ORD_REPLICA_MAX];
 };
 

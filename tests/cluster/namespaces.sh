@@ -1,11 +1,12 @@
-# Networks that can be cut: each replica in a network namespace of its own, joined by a bridge, with the clients beside it. Source it
-# first: it runs the test again inside namespaces that are gone with its last process, whatever ends it; where the machine
-# cannot make them the test is skipped (exit code 77). iproute2 and util-linux, nothing else.
-# shellcheck shell=bash disable=SC2034 # what is set here is used there
+# Networks that can be cut: each replica runs in its own network namespace, joined by a bridge, and the clients beside
+# it. Source this file first. It runs the test again inside namespaces, which vanish with their last process however it
+# ends. If the machine cannot make such namespaces, the test is skipped (exit code 77). Needs iproute2 and util-linux
+# only.
+# shellcheck shell=bash disable=SC2034 # the scripts that source this file use these variables
 if [ -z "${ORDAIN_NAMESPACES:-}" ]; then
     export ORDAIN_NAMESPACES=1
     for as_user in "" "--user --map-root-user"; do
-        # shellcheck disable=SC2086 # words are wanted
+        # shellcheck disable=SC2086 # splitting into words is wanted
         if unshare $as_user --net --mount sh -c 'mount -t tmpfs none /run && ip netns add try && nsenter --net=/run/netns/try true &&
             ip link add island type bridge && ip link add in type veth peer name out netns try' 2>/dev/null; then
             exec unshare $as_user --net --mount bash "$0" "$@"
@@ -15,7 +16,8 @@ if [ -z "${ORDAIN_NAMESPACES:-}" ]; then
     exit 77
 fi
 
-# Two switches with one address: whoever is moved from one to the other stays in reach of the clients, and of nobody else.
+# Makes two switches with one address. A replica that moves from one to the other can still be reached by the clients,
+# but not by the replicas that it left.
 make_switches() {
     local switch
     mount -t tmpfs none /run
@@ -30,10 +32,11 @@ make_switches() {
 
 address() { say "10.77.0.$(($1 + 1))"; }
 
-# inside INDEX COMMAND...: in the namespace of this replica.
+# inside INDEX COMMAND...: runs the command in this replica's namespace.
 inside() { nsenter --net="/run/netns/r$1" "${@:2}"; }
 
-# to_switch mesh|island INDEX...: these replicas reach each other and the clients, and nobody who is on the other switch.
+# to_switch mesh|island INDEX...: connects these replicas to this switch. They reach the clients and each other, but no
+# replica on the other switch.
 to_switch() {
     local index
     for index in "${@:2}"; do
@@ -42,7 +45,7 @@ to_switch() {
     done
 }
 
-# make_cut_network COUNT INIT_OPTIONS...: as make_network, of so many replicas, all on one switch.
+# make_cut_network COUNT INIT_OPTIONS...: like make_network, with COUNT replicas on one switch.
 make_cut_network() {
     local index hosts=()
     make_switches
@@ -60,7 +63,7 @@ make_cut_network() {
     make_network "$WORK/net" --replicas "$1" --base-port 7000 "${hosts[@]}" "${@:2}"
 }
 
-# one_way_cut FROM TO...: nothing that FROM sends gets there any more; what comes from there still does.
+# one_way_cut FROM TO...: what FROM sends no longer reaches TO; what TO sends still reaches FROM.
 one_way_cut() {
     local to
     for to in "${@:2}"; do inside "$1" ip route add blackhole "$(address "$to")/32"; done

@@ -1,10 +1,11 @@
 /*
- * Strangers at the door (row T3 of the adversary's table): makes connections that vanish in the middle of the handshake, in
- * every manner in turn.
+ * Strangers at the door (row T3 in docs/adversary.md): makes connections that vanish in the middle of the handshake, in
+ * each manner in turn.
  *
  *     net_strangers HOST PORT COUNT [tcp|tls]
  *
- * Prints a line when all are made. Exit: 0; 1 when the port stopped to take connections; 2 for wrong arguments.
+ * Prints a line when all connections were made. Exit code 0: done; 1: the port stopped accepting connections; 2: wrong
+ * arguments.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,13 +26,13 @@ enum manner {
     HALF_THEN_CLOSE, /* half of the first message of the handshake */
     HALF_THEN_RESET,
     GARBAGE,
-    SILENCE,           /* stays for a while and says nothing */
+    SILENCE,           /* stays for a while and sends nothing */
     ALERT,             /* TLS's close_notify, or a hello of the wrong protocol */
-    ANSWER_THEN_RESET, /* a whole first message; gone when the answer comes */
+    ANSWER_THEN_RESET, /* a whole first message; vanishes when the answer comes */
     MANNER_COUNT
 };
 
-/* A ClientHello that the listener takes up: TLS 1.2, ECDHE-ECDSA, P-256. The random is whatever. */
+/* A ClientHello that the listener accepts: TLS 1.2, ECDHE-ECDSA, P-256. The random bytes are arbitrary. */
 static const uint8_t client_hello[] = {
     /* clang-format off */
     0x16, 0x03, 0x01, 0x00, 0x51,                         /* handshake record */
@@ -66,7 +67,7 @@ static int stranger_connect(const struct sockaddr_in *address) {
 }
 
 static void say(int fd, const void *data, size_t size) {
-    /* Nobody may be there any more: that is what this program is about. */
+    /* The peer may be gone already; this program is about that. */
     ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
     (void) sent;
 }

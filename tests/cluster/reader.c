@@ -1,6 +1,6 @@
 /*
- * A reader that never reads (row D7): asks one replica for blocks so many times at once, and takes no byte more from the first
- * answer on. Says "asked" when all are asked, and stays until it is killed.
+ * A reader that never reads (row D7): asks one replica for blocks COUNT times at once, and reads nothing after the
+ * first answer begins. Prints "asked" when all requests are sent, and stays until it is killed.
  *
  *     reader CLIENT_CFG REPLICA COUNT
  */
@@ -13,7 +13,7 @@
 
 enum { CONNECT_MS = 20000, PATIENCE_MS = 3600000 };
 
-/* The connection's own thread is in here, and nobody else reads from it. */
+/* Runs in the connection's own thread, which is the only one that reads from it. */
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
     (void) context;
     (void) result;

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What is wrong gets a clear answer and an exit code, and does no harm to the channel.
+# Wrong input gets a clear answer and an exit code, and does no harm to the channel.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
-# Another network with a channel of the same name, and one of another name; neither is started.
+# One other network with a channel of the same name, and one with a channel of another name. Neither is started.
 ordain init "$WORK/other" --channel trade >/dev/null
 ordain init "$WORK/third" --channel barter >/dev/null
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel trade --batch-timeout 0
@@ -16,7 +16,7 @@ before=$(heights)
 addresses=$(status_json | jq -r '[.replicas[].address | "\"" + . + "\""] | join(", ")')
 printf '%s\n' 00ff >"$WORK/one.hex"
 
-# foreign FOLDER IDENTITY TLS GENESIS: a client.cfg of mixed parts that dials the running replicas.
+# foreign FOLDER IDENTITY TLS GENESIS CHANNEL: writes a client.cfg from these parts that dials the running replicas.
 foreign() {
     local folder=$WORK/$1 identity=$WORK/$2 tls=$WORK/$3 genesis=$WORK/$4
     mkdir -p "$folder"
@@ -36,7 +36,7 @@ END
 refused 2 'channel' ordain submit --config "$CLIENT" --channel nosuch --hex --wait "$WORK/one.hex"
 ok "a channel that the client's genesis block does not name: exit code 2"
 
-# The client asks every replica again until its patience ends: one that says no may be the one that lies.
+# The client keeps asking every replica until its patience ends, because a replica that refuses may be lying.
 patience=(--timeout 5)
 
 foreign unknown third net third barter
@@ -66,14 +66,14 @@ submit --hex --wait "$WORK/more.hex" >/dev/null || die "submit after all that"
 cat "$WORK/good.hex" "$WORK/more.hex" >"$WORK/all.hex"
 check_chains "$WORK/all.hex"
 
-# Now the replica's own files.
+# From here on, the replica's own files.
 config=$NET/replica3/node.cfg
 refused 2 'in use|another process' ordain start --config "$config"
 ok "a second process on the same ledger or port: exit code 2"
 stop_replica 3
 cp "$config" "$WORK/node.cfg"
 
-# broken PATTERN: replica 3 must not start, and say why; then its files are put right again.
+# broken PATTERN: replica 3 must refuse to start and give the reason; then its configuration is restored.
 broken() {
     refused 2 "$1" ordain start --config "$config"
     cp "$WORK/node.cfg" "$config"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Clients among themselves: one that submits to backups only is served, and no primary is replaced for it (K3); one that floods gets what
-# there is, and what another one waits is bounded all the same (K6).
+# Clients side by side. A client that submits to backups only is served, and no primary is replaced because of it (K3).
+# Beside a client that floods the channel, the latency of another client stays bounded (K6).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
-REPLAY_WINDOW=4096 # envelopes that one client may have under way
+REPLAY_WINDOW=4096 # envelopes that one client may have in flight
 ROUNDS=${ROUNDS:-3}
 
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel clients --batch-timeout 20 --clients 2
@@ -21,7 +21,7 @@ $(jq '.final_latency.max_us / 1000 | floor' "$WORK/k3.json") ms at most"
 done
 status_json | jq -e '[.replicas[] | .view == 0 and .counters.view_changes == 0] | all' >/dev/null || die "a view change without need"
 
-# latency: sets P99 to the second client's, in ms, of the best round.
+# latency: sets P99 to the second client's 99th percentile, in ms, in the best round.
 latency() {
     local round p99
     P99=-1
@@ -48,7 +48,8 @@ kill -0 "$flood" || die "the flood ended too early: $(cat "$WORK/flood.out")"
 kill -KILL "$flood"
 wait "$flood" 2>/dev/null || true
 BACKGROUND=()
-# What the flood may have under way is ahead of the other one's, twice: at the leader, and on its way there.
+# The envelopes that the flood may have in flight can be ahead of the other client's twice: at the leader, and on their
+# way there.
 bound=$((alone + 2 * REPLAY_WINDOW * took / flooded))
 ok "K6: p99 of one client: $alone ms alone, $P99 ms beside a flood of $flooded envelopes in $took ms; the bound is $bound ms"
 [ "$flooded" -gt 5000 ] || die "that was no flood"

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# What an envelope costs, by the replicas' own counters: each client signature is checked once on each replica, one frame for
-# each peer and loop turn, one commit for each loop turn.
+# The cost of an envelope, by the replicas' own counters: each replica checks each client signature once, sends one
+# frame to each peer in a loop turn, and makes one commit in a loop turn.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
 envelopes=3000
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel cost --request-timeout 10000 # a client that waits: nothing is submitted twice
+# A client that waits long enough submits nothing twice.
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel cost --request-timeout 10000
 start_cluster
 submit --generate $envelopes --size 256 --wait >/dev/null || die "submit"
 wait_level
 status_json >"$WORK/status.json"
-# counter INDEX NAME
+# counter INDEX NAME: prints one counter of a replica.
 counter() {
     jq -er --argjson index "$1" --arg name "$2" \
         '.replicas[] | select(.replica == $index) | .counters[$name]' "$WORK/status.json" || die "no counter $2"
@@ -25,7 +26,7 @@ for index in 0 1 2 3; do
     [ "$accepted" -eq $((envelopes + 1)) ] || die "replica $index executed $accepted envelopes"
     [ "$checked" -ge "$envelopes" ] && [ "$checked" -le $((envelopes + 1)) ] ||
         die "replica $index checked $checked signatures of $accepted envelopes (with the registration)"
-    # Honest replicas stay within their shares, and nobody is taken for a liar.
+    # Honest replicas stay within their shares, and no replica is taken for a liar.
     for name in link_jobs_over_share link_messages_ignored attestations_bad frames_over_quota; do
         [ "$(counter $index $name)" -eq 0 ] || die "replica $index: $name is $(counter $index $name)"
     done

@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# The network between real replicas is cut, under load: the primary from everybody, what it sends, what is sent to it; two from two;
-# one that flaps; and all connections broken at once (rows P2, V12, T4 in part). A cut drops what is sent and tells nobody. Another
-# primary is there in less than 2 seconds, no side of a split decides anything, whoever was cut off catches up, and in the end every
-# transaction is there exactly once, in four byte-identical verified chains.
+# The network between real replicas is cut under load: the primary from all others, only what the primary sends, only
+# what is sent to it, two from two, one that flaps, and all connections at once (rows P2, V12, T4 in part). A cut
+# silently drops what is sent. Another primary leads in less than 2 seconds, neither side of a split decides anything,
+# and every replica that was cut off catches up. In the end four byte-identical verified chains hold every transaction
+# exactly once.
 set -euo pipefail
 . "$(dirname "$0")/namespaces.sh"
 . "$(dirname "$0")/common.sh"
 begin
 
 GAP_MS_MAX=2000
-HEAL_MS_MAX=6000 # from the end of a cut to the next block everywhere, however long it was: 3 s of silence, 2 s for a dial
-SPLIT_S=13       # TCP's tries are 6.4, then 12.8 seconds apart by then
+# Longest time from the end of a cut to the next block on every replica, however long the cut was: 3 s of silence, then
+# 2 s for a dial.
+HEAL_MS_MAX=6000
+# By then TCP's retries are 6.4, then 12.8 seconds apart.
+SPLIT_S=13
 
 make_cut_network 4 --consensus pbft --channel cuts --batch-timeout 20
 start_cluster
@@ -35,13 +39,13 @@ heal() {
     esac
 }
 
-# level_with INDEX HEIGHT SINCE: it is there in time.
+# level_with INDEX HEIGHT SINCE: waits until the replica is at this height; dies if that took too long.
 level_with() {
     until_true "$DEADLINE_S" "replica $1 is at height $2" height_at_least "$1" "$2"
     [ $(($(now_ms) - $3)) -lt "$HEAL_MS_MAX" ] || die "replica $1 needed $(($(now_ms) - $3)) ms after the cut was over"
 }
 
-# without WHAT: cuts that, heals it, and sets GAP to the time without progress.
+# without WHAT: makes this cut, heals it, and sets GAP to the time without progress.
 without() {
     local leader others=() index witness height target since
     leader=$(primary)
@@ -64,7 +68,7 @@ without() {
     [ "$GAP" -gt 0 ] || die "no progress was seen at all"
 }
 
-# The best of a few tries counts, for others may use the machine too.
+# The best of a few tries counts, because other programs may use the machine too.
 for what in primary "what the primary sends" "what the primary gets"; do
     for try in 1 2 3; do
         without "$what"
@@ -73,7 +77,7 @@ for what in primary "what the primary sends" "what the primary gets"; do
     done
 done
 
-# Two and two: both sides give up the view, and neither has a quorum for another. They meet again whenever that is.
+# Two and two: both sides leave the view, and neither has a quorum for another. Once the cut is over they agree again.
 nobody_leads() { status_json | jq -e '[.replicas[] | .reachable and .primary == null] | all' >/dev/null; }
 silent() { status_json | jq -e '[.replicas[].counters.links_silent > 0] | all' >/dev/null; }
 to_switch island 0 1
@@ -93,7 +97,7 @@ height=$(printf '%s\n' "$split" | tr ' ' '\n' | sort -n | tail -n 1)
 for index in 0 1 2 3; do level_with "$index" $((height + 1)) "$since"; done
 ok "split two and two for $SPLIT_S s: heights stayed at $split; all went on $(($(now_ms) - since)) ms after it was over"
 
-# A link that comes and goes, that of the primary first, and whoever leads by then afterwards.
+# A link that comes and goes: first the primary's, later that of the replica that leads by then.
 for ((round = 1; round <= 20; round++)); do
     ((round % 5 != 1)) || victim=$(primary)
     to_switch island "$victim"

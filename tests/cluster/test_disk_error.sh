@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The disk of a running replica fails under load (row F4, and F5 where LMDB itself meets the full disk): a write or a sync says EIO
-# or ENOSPC, or writes a half, once or for ever. The process ends with exit code 4 and says why; whatever it told anybody is on its
-# disk; the others go on; started on a disk that is well it catches up. Last the disks of all four fail at the same moment, so
-# that nobody else keeps what one of them acknowledged: whoever has nothing more to write then is killed.
+# The disk of a running replica fails under load (row F4, and F5 where LMDB itself meets the full disk): a write or a
+# sync returns EIO or ENOSPC, or writes half, once or for ever. The process ends with exit code 4 and gives the reason;
+# all that it told others is on its disk; the others continue. Started again on a sound disk, it catches up. Last, the
+# disks of all four fail at the same moment, so that no other replica keeps what one of them acknowledged; a replica
+# that then has nothing more to write is killed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${IO_FAULT_LIB:?the disk that fails}"
@@ -13,7 +14,7 @@ for index in 0 1 2 3; do
     WRAPPER[$index]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$index/data IO_FAULT_TRIGGER=$WORK/fail$index"
 done
 
-# fail_disks FAULT INDEX...: from now on, at each of these replicas.
+# fail_disks FAULT INDEX...: from now on the disks of these replicas fail like this.
 fail_disks() {
     local index
     for index in "${@:2}"; do
@@ -23,7 +24,7 @@ fail_disks() {
     for index in "${@:2}"; do mv "$WORK/fail$index.new" "$WORK/fail$index"; done
 }
 
-# ended INDEX: it ends by itself, as it should; what is on its disk verifies, and $HEIGHT is how much that is.
+# ended INDEX: waits until the replica ends by itself, as it should. Its disk must verify; $HEIGHT gets its height.
 ended() {
     local index=$1 status=0 log=$NET/replica$1/log
     until_true "$DEADLINE_S" "replica $index ends" process_gone "${REPLICA_PID[$index]}"
@@ -41,7 +42,7 @@ ended() {
     HEIGHT=$(jq .height "$WORK/ledger.json")
 }
 
-# attested_only_kept INDEX: no other replica has a certificate with its name for more than it has on disk.
+# attested_only_kept INDEX: no other replica has a certificate signed by this one for a block that is not on its disk.
 attested_only_kept() {
     local index height
     for ((index = 0; index < 4; index++)); do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A full disk (row F5): the replica refuses with BUSY and breaks nothing; when there is room again it goes on. All four ledgers lie on a
-# small file system of their own where one can be mounted (as root, or in a user namespace); elsewhere the free space is taken
-# away by a large file and the reserve that node.cfg asks for.
+# A full disk (row F5): the replica refuses with BUSY and damages nothing; it continues once there is room again. All
+# four ledgers lie on a small file system of their own if one can be mounted (as root, or in a user namespace).
+# Otherwise a large file and the reserve set in node.cfg use up the free space.
 set -euo pipefail
 
 if [ -z "${ORDAIN_DISK:-}" ]; then
@@ -48,7 +48,7 @@ fallocate -l $((($(df --output=avail -B1 "$disk" | tail -n 1)) - reserve + (8 <<
 until_true "$DEADLINE_S" "every replica stops intake" intake_is false
 ok "intake is closed on all four"
 
-# What is submitted meanwhile is held back by the client, which is told BUSY and tries again.
+# The client holds back what is submitted meanwhile: it is told BUSY and tries again.
 numbered_transactions "$WORK/during.hex" 200 during
 submit --hex --wait --json "$WORK/during.hex" >"$WORK/during.json" 2>"$WORK/during.err" &
 submitting=$!

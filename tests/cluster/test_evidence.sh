@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A replica that signs contradicting statements (liar.c, with the keys of one that does not run; row V17: as a second process with
-# its key may): the others keep the evidence, across kill -9, show it, and give it out; the file proves it to whoever has the genesis
-# block, and nothing else does.
+# A replica signs contradicting statements (liar.c, with the keys of a replica that does not run; row V17: as a second
+# process with its key may). The others keep the evidence, across kill -9, show it, and give it out. The file proves it
+# to anybody who has the genesis block; a changed file proves nothing.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${LIAR_BIN:?the lying replica}"
@@ -27,7 +27,7 @@ stop_replica "$liar"
 liar_pid=$!
 BACKGROUND+=("$liar_pid")
 
-# Two contradictions: of PREPAREs and of attestations, at every honest replica.
+# Two contradictions, one of PREPAREs and one of attestations, at every honest replica.
 all_keep_two() {
     status_json | jq -e --argjson liar "$liar" '[.replicas[] | select(.replica != $liar)
         | .reachable and .evidence == [{"against": $liar, "pieces": 2}]] | length == 3 and all' >/dev/null
@@ -49,7 +49,7 @@ start_replicas "${honest[@]}"
 all_keep_two || die "evidence is lost by kill -9"
 ok "kill -9 of all that keep it: the evidence is there"
 
-# check_file FILE: both contradictions of the liar and nothing else.
+# check_file FILE: holds both contradictions of the liar and nothing else.
 check_file() {
     ordain evidence verify "$1" --genesis "$NET/genesis.block" --json >"$WORK/verify.out" || die "$1 does not verify"
     jq -se --argjson liar "$liar" --argjson seq "$seq" --argjson view "$view" 'length == 2 and
@@ -77,7 +77,7 @@ check_file "$WORK/lies"
 ordain evidence verify "$WORK/lies" --genesis "$NET/genesis.block"
 ok "exported from any replica; proved offline by the file and the genesis block"
 
-# One byte, anywhere.
+# Flip one bit at many places of the file.
 size=$(stat -c %s "$WORK/lies")
 for ((at = 0; at < size; at += 37)); do
     cp "$WORK/lies" "$WORK/changed"
@@ -107,7 +107,7 @@ for index in "${honest[@]}"; do
 done
 ok "ledger verify and show know it"
 
-# The replica whose keys were used so comes back and takes part: evidence is for people to act on.
+# The replica whose keys were misused comes back and takes part: acting on evidence is left to people.
 start_cluster
 numbered_transactions "$WORK/second.hex" 100 second
 submit --hex --wait "$WORK/second.hex" >"$WORK/submit.out" 2>&1 || {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Backups that lie under load: contradicting votes (P14), a flood of valid messages with view changes for ever higher views (V3, T9),
-# attestations of another state (C1). The primary stays, the chain goes on, and what can be proved is noticed.
+# Backups that lie under load: contradicting votes (P14), a flood of valid messages with view changes for ever higher
+# views (V3, T9), attestations of another state (C1). The primary stays, the chain goes on, and every provable lie is
+# noticed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
@@ -19,7 +20,8 @@ for ((index = 0; index < REPLICA_COUNT; index++)); do
 done
 end_liar
 
-# Not from the start: who has signed view changes that it does not hold itself is told so by the others, and would be silent (row V16).
+# The liar does not flood from the start. Otherwise the others would remind it of view changes that it signed but does
+# not hold, and it would fall silent (row V16).
 with_liar 3 flood 10
 start_cluster
 LOAD_PIECE=100 load_start
@@ -31,7 +33,8 @@ honest_is 'all(.counters.core_messages_dropped > 1000 and .counters.evidence == 
 ok "V3, T9: $(honest 'map(.counters.core_messages_dropped | tostring) | join(" ")') messages dropped, view 0"
 end_liar
 
-# Two honest attestations certify blocks, and no more: without the third there is no stable checkpoint, whatever the liar attests.
+# Two honest attestations certify blocks but do not make a checkpoint stable. Without a third one there is no stable
+# checkpoint, whatever the liar attests.
 with_liar 2 wrong_attestation 0 --window 1024
 start_cluster
 away=$((($(primary) + 1) % 4))
@@ -48,7 +51,7 @@ until_true "$DEADLINE_S" "the checkpoint moves with three" honest_is "length == 
 ok "C1: stable at $stable, although the chain was beyond $seq, while two honest replicas were there; beyond it with three"
 end_liar
 
-# All of it at once, for a while.
+# All of these at once, for a while.
 with_liar 2 contradict_prepare,wrong_attestation,lying_source,drip,flood 10
 start_cluster
 away=$((($(primary) + 1) % 4))

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Primaries that order as they like: old envelopes (P9), cut markers at the wrong time (P18), void ones without end (P18), no cut markers (P16, P18), not one
-# client's envelopes (P7), everything late (P3). What harms nobody changes nothing; who is not served is served by the next primary.
+# Primaries that order as they like: old envelopes (P9), cut markers at the wrong time (P18), void ones without end
+# (P18), no cut markers (P16, P18), no envelopes of one client (P7), everything late (P3). Harmless deviations change
+# nothing; a client that is not served is served by the next primary.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
 begin
 
-# The oldest request waits so many times request_timeout_ms (1,000), then a view change; docs/protocol.md.
+# The oldest request waits for so many times request_timeout_ms (1,000), then the view changes; see docs/protocol.md.
 SERVED_MS_MAX=$((4 * 1000 + GAP_MS_MAX))
 
 with_liar 0 replay_batch 0
@@ -27,7 +28,7 @@ honest_is 'all(.view == 0)' || die "somebody left view 0"
 ok "P18: $(lies "$LIES" early_cut) cut markers and more, early, twice, void: nobody minds"
 end_liar
 
-# Nobody submits anything meanwhile: no clock runs.
+# Nothing is submitted meanwhile, so no clock runs.
 with_liar 0 void_batches 2
 start_cluster
 numbered_transactions "$WORK/first.hex" 1 first
@@ -54,7 +55,8 @@ gap=$(cat "$WORK/gap")
 ok "P16, P18: no cuts, but empty batches: $gap ms without a block"
 end_liar
 
-# The first client that the liar saw is its victim, and submits to a backup; the second one's load goes on all the time, so the primary is anything but mute.
+# The victim is the first client that the liar saw; it submits to a backup. The second client's load continues all the
+# time, so the primary is far from mute.
 with_liar 0 censor 20 --clients 2
 start_cluster
 victim=$CLIENT
@@ -78,7 +80,7 @@ ok "P7: the client that the primary ignored was served after $took ms, by the pr
 cat "$WORK/victim.hex" "$WORK/censored.hex" >>"$WORK/load.hex"
 end_liar
 
-# A primary that is slower than it need be, and faster than these clocks.
+# Primaries that are slower than they need to be, but too fast for the clocks of the cases above.
 for behaviour in delay dawdle; do
     with_liar 0 "$behaviour" 20
     start_cluster

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Primaries that lie under load (rows P1, P2, P5, P8), each with the default timers: the honest replicas have another after less than 2
-# seconds without progress, nothing is lost, nothing is there twice, and all chains are byte-identical.
+# Primaries that lie under load (rows P1, P2, P5, P8), each with the default timers. The honest replicas have another
+# primary after less than 2 seconds without progress, every transaction is in the chain exactly once, and all chains are
+# byte-identical.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
 begin
 
-# deposed BEHAVIOUR ROWS: the primary does it from seq 30 on. The load comes by a backup: what only a lying primary was told of, nobody
-# else waits for, until the client submits it again elsewhere.
+# deposed BEHAVIOUR ROWS: the primary does this from seq 30 on. The load comes through a backup. If only a lying primary
+# knew an envelope, no other replica would wait for it until the client submitted it again elsewhere.
 deposed() {
     with_liar 0 "$1" 30
     start_cluster
@@ -27,7 +28,7 @@ deposed() {
     [ "$gap" -lt "$GAP_MS_MAX" ] || die "$gap ms without progress"
 }
 
-# accused: somebody has both statements against the liar, and nobody has anything against anybody else.
+# accused: an honest replica has evidence against the liar, and no replica has evidence against any other.
 has_evidence() { honest_is 'any(.counters.evidence > 0)'; }
 accused() {
     until_true "$DEADLINE_S" "evidence against replica $LIES" has_evidence
@@ -40,16 +41,17 @@ accused() {
 deposed equivocate P1
 accused
 
-# Nobody gets both from the liar: the halves tell each other what they got (rule 22).
+# No backup gets both statements from the liar: the two halves tell each other what they got (rule 22).
 deposed split P1
 accused
 
-# Two prepare it, and one does not get it. Whether that one is in the next view is seen by the simulator: here clients submit again
-# whatever has no receipt, and the load has all of them, or fails.
+# Two backups prepare it, and one does not get it. The simulator checks whether it survives into the next view. Here
+# clients submit again whatever has no receipt, so the load gets all its receipts, or fails.
 deposed mute P2
 end_liar
 
-# What lies beyond the window is dropped by everybody, each time. It goes to all at once, and again to one who asks: to each a third at least.
+# Every replica drops what lies beyond the window, each time. The liar sends it to all at once, and again to a replica
+# that asks, so each replica gets at least a third.
 deposed skip P5
 skipped=$(lies "$LIES" skip)
 [ "$skipped" -ge 8 ] && honest_is "all(.counters.core_messages_dropped >= $((skipped / 3)))" ||

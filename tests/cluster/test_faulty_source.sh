@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# A replica that was away comes back by state transfer, and one of those it asks lies: pieces and tails that are spoiled (C2, C5),
-# single blocks and no answers (C4). It takes nothing wrong, asks another, and is soon like the others.
+# A replica that was away comes back by state transfer, and one of the replicas that it asks lies: with spoiled pieces
+# and tails (C2, C5), or with single blocks and no answers (C4). The returning replica accepts nothing wrong, asks
+# another source, and soon has caught up.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
 begin
 
 ROUNDS_MAX=12
-CAUGHT_UP_MS_MAX=10000 # with deadlines of 500 ms for each answer that does not come
-# lied_to BEHAVIOUR: until the one that comes back, AWAY, was lied to twice. Whom it asks is its own choice; first is replica 1.
+CAUGHT_UP_MS_MAX=10000 # each missing answer costs a deadline of 500 ms
+# lied_to BEHAVIOUR: repeats the return of replica AWAY until the liar has lied to it twice. AWAY chooses its sources
+# itself, and starts with replica 1.
 lied_to() {
     local target round seq took
     with_liar replica1 "$1" 0 --window 16 --checkpoint-interval 8 --max-message-count 40

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Throughput with one faulty replica of four that does its worst, once the primary is honest, against four honest ones, in one run on
-# one machine: more than half. Each is measured several times and the best counts, for others may use the machine too.
+# Throughput with one faulty replica of four that does its worst, measured once the primary is honest, must be more than
+# half of that with four honest replicas, in one run on one machine. Each is measured several times and the best counts,
+# because other programs may use the machine too.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
@@ -9,7 +10,8 @@ begin
 ROUNDS=${ROUNDS:-3}
 COUNT=${COUNT:-8000}
 
-# speed: sets SPEED to the transactions a second that one client gets receipts for, one transaction an envelope.
+# speed: sets SPEED to the transactions per second for which one client gets receipts, with one transaction per
+# envelope.
 speed() {
     local round rate
     SPEED=0
@@ -31,7 +33,7 @@ honestly=$SPEED
 stop_cluster
 ok "four honest replicas: $honestly transactions/s"
 
-# half_of_it ROW BEHAVIOUR OFFSET: what leads at first and lies is deposed before it is measured.
+# half_of_it ROW BEHAVIOUR OFFSET: measures with this liar. A liar that leads view 0 is deposed before it is measured.
 half_of_it() {
     with_liar "$3" "$2" 10
     start_cluster
@@ -50,5 +52,6 @@ half_of_it P1 equivocate 0
 half_of_it P3 delay 0
 half_of_it "V3, T9" flood 2
 half_of_it V3 heavy 2
-# Three times the 32 MiB a second that one asker gets are read, sealed and sent here, and opened again, on the processors that all share.
+# Three times the 32 MiB per second that one asker gets must be read, sealed, sent and opened again here, on processors
+# that all replicas share.
 half_of_it C7 ask_flood 2

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Replicas that are wrong about the state, under load: one claims to be a million seqs ahead (C3) and is nobody's target; one executes
-# something else than was decided, without knowing (C1): it stops by itself, and says why; one asks for state without end (C7, and
-# with it T9: nobody's memory grows).
+# Replicas that are wrong about the state, under load. One claims to be a million seqs ahead (C3); no replica takes that
+# as its target. One executes something else than was decided, without knowing (C1); it stops by itself and gives the
+# reason. One asks for state without end (C7, and with it T9); no replica's memory grows.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
 begin
 
-MEMORY_GROWTH_KIB=$((32 * 1024)) # from a flood's first seconds to its last
+MEMORY_GROWTH_KIB=$((32 * 1024)) # allowed growth from a flood's first seconds to its last
 
 with_liar 2 great_claims 0 --window 16 --checkpoint-interval 8 --max-message-count 40
 start_cluster
@@ -47,7 +47,7 @@ ok "C1: it stopped with exit code 4: $(sed -n 's/.*event=state_differs //p' "$NE
 load_alive
 load_stop
 stop_cluster
-# An operator who knows why gives it an empty disk.
+# An operator who knows the reason gives it an empty disk.
 unset "LIAR[$LIES]"
 rm -r "$NET/replica$LIES/data"
 : >"$NET/replica$LIES/log"
@@ -56,7 +56,7 @@ check_chains "$WORK/load.hex"
 stop_cluster
 check_ledgers
 
-# memory: the most that an honest replica has of its own, in KiB.
+# memory: prints the largest private memory of an honest replica, in KiB.
 memory() {
     local index now most=0
     for index in "${!REPLICA_PID[@]}"; do

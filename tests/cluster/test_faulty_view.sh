@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# New primaries that lie under load: a NEW-VIEW that does not follow from its view changes (V8), and one that is sent to a half (V10). The
-# primary before them is frozen for as long as it takes to depose it.
+# New primaries that lie under load: one sends a NEW-VIEW that does not follow from its view changes (V8), and one sends
+# its NEW-VIEW to half of the replicas (V10). The primary before them is frozen until it is deposed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
 begin
 
-# freeze_primary: until an honest replica leaves view 0.
+# freeze_primary: stops the primary until an honest replica leaves view 0.
 freeze_primary() {
     local leader
     leader=$(primary)

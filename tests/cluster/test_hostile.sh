@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bad input that no shell command can make (hostile.c): a member with a valid TLS certificate sends wrong envelopes, wrong requests
-# and wrong frames. Each gets a clear answer, and the channel goes on as if nothing had been.
+# Bad input that no shell command can make (hostile.c): a member with a valid TLS certificate sends wrong envelopes,
+# wrong requests and wrong frames. Each gets a clear answer, and the channel continues unharmed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${HOSTILE_BIN:?the hostile client}"
@@ -25,7 +25,7 @@ submit --hex --wait "$WORK/honest.hex" >"$WORK/submit.out" 2>&1 || {
 }
 ok "an honest submission is ordered"
 
-# One bit of harm to look for each: who is there, for how long, with whom, and with what left over.
+# The signs of harm that are looked for: a replica is gone or was restarted, a link is missing, a pool is not empty.
 healthy() {
     status_json | jq -e '(.replicas | length == 4) and
         ([.replicas[] | .reachable and .state == "ok" and .links_up == 3 and .pool_envelopes == 0] | all)' >/dev/null

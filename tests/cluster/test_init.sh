@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `ordain` itself: help, exit codes, slips of the tongue; and the arguments of `ordain init`.
+# `ordain` itself: help, exit codes and mistyped commands; and the arguments of `ordain init`.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -37,7 +37,7 @@ ordain init "$WORK/a" --add-client carol --org org3 >/dev/null || die "add a cli
 [ -f "$WORK/a/carol/client.cfg" ] || die "the added client has no files"
 ok "init"
 
-# ready_of DIRECTORY: replica 0 of it starts.
+# ready_of DIRECTORY: replica 0 of this channel starts.
 ready_of() {
     NET=$1
     REPLICA_COUNT=1

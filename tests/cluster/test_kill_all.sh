@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# kill -9 of all four replicas at once, under load, then a restart: whatever was acknowledged is there, once, and the chain goes
-# on (row F1). The client keeps what has no receipt and submits it again.
+# kill -9 of all four replicas at once, under load, then a restart: everything acknowledged is there, once, and the
+# chain goes on (row F1). The client keeps what has no receipt and submits it again.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kill -9 of a random backup at a random moment, under load, 20 times in a row, now and then again while it starts: no
+# kill -9 of a random backup at a random moment, under load, 20 times in a row, in some rounds again while it starts. No
 # acknowledged transaction is lost, none is in the chain twice, the chain goes on, and the backup catches up each time.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"

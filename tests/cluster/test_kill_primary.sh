@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The primary dies by kill -9, or freezes by SIGSTOP, under load, at random moments, whoever leads by then: the others go on
-# under the next one, nothing that was acknowledged is lost and nothing is there twice, and the old one catches up as a backup (rows
-# P2, V15, F1 in part). Each time without progress is measured: at the default timers it must be under 2 seconds.
+# The current primary dies by kill -9, or freezes by SIGSTOP, under load, at random moments. The others continue under
+# the next primary, everything acknowledged is in the chain exactly once, and the old primary catches up as a backup
+# (rows P2, V15, F1 in part). The time without progress is measured each time: at the default timers it must be under 2
+# seconds.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin

@@ -4,7 +4,8 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
-# blocks: one line for each block with transactions of clients: height, transactions, bytes of the largest transaction.
+# blocks: prints one line for each block with transactions of clients: height, number of transactions, bytes of the
+# largest transaction, bytes of the block.
 blocks() {
     ordain deliver --config "$CLIENT" --from 1 --to newest --json 2>/dev/null |
         jq -r '[.envelopes[] | select(.kind == "transactions") | .transactions[]] as $all | select($all | length > 0)
@@ -40,7 +41,7 @@ most=$(awk '$2 > most { most = $2 } END { print most }' "$WORK/blocks")
 ok "MaxMessageCount 10: no block has more; $(wc -l <"$WORK/blocks") blocks"
 stop_cluster
 
-# latency: median milliseconds from submission to receipt of single transactions, one after another.
+# latency COUNT: prints the median time in ms from submission to receipt, for single transactions one after another.
 latency() {
     local count=$1
     submit --generate "$count" --size 100 --rate 1 --wait --json | jq '.final_latency.p50_us / 1000'

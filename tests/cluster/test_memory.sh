@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A replica's memory stays under a bound that its configuration implies, also while one peer is away for the whole run and much
-# more is ordered than would fit. And a reader that never reads (row D7) loses its connection, and what was made for it is given back.
+# A replica's memory stays under a bound that its configuration implies, even while one peer is away for the whole run
+# and much more is ordered than would fit. And a reader that never reads (row D7) loses its connection, and the memory
+# used for it is released.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${READER_BIN:?the reader that never reads}"
@@ -8,12 +9,13 @@ begin
 
 body_mib=16  # batches in memory
 pool_mib=16  # requests
-queue_mib=8  # for each of three peers
-# The rest: the program, nng's and protobuf's buffers, the client table, the open block, blocks on their way to readers.
+queue_mib=8  # link queue, for each of three peers
+# The rest: the program, the buffers of nng and protobuf, the client table, the open block, and blocks on their way to
+# readers.
 rest_mib=96
 bound_kib=$(((body_mib + pool_mib + 3 * queue_mib + rest_mib) * 1024))
 
-# memory_kib INDEX: memory of its own; the ledger's mapped pages belong to the page cache.
+# memory_kib INDEX: prints the replica's private memory. The ledger's mapped pages belong to the page cache.
 memory_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$1]}/status"; }
 
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel bounded --body-bytes-max "${body_mib}M"
@@ -45,8 +47,8 @@ start_replica "$away"
 wait_level 120
 ok "replica $away caught up: heights $(heights)"
 
-# The reader that never reads: far more is asked for than sockets take, and than there is memory for. Its connection is closed ten seconds
-# after an answer could not leave.
+# The reader that never reads asks for far more than the sockets hold and than there is memory for. Its connection is
+# closed ten seconds after an answer could not leave.
 readers() { field "$1" counters.client_listener_pipes; }
 readers_are() { [ "$(readers "$1")" = "$2" ]; }
 memory_back() { [ "$(memory_kib "$1")" -le "$bound_kib" ]; }

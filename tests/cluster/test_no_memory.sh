@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Allocations fail (row F6): the N-th of a command or a replica, or all from the N-th on, for every N up to 40 and some beyond. Whatever
-# runs ends with a documented exit code and says why, or goes on; nobody crashes, hangs, calls something bad that is not, blames a replica, or
-# leaves half of a file. ORD_ALLOC_ROUNDS: how many replicas under load, for a long look. Which allocations are ours: tests/tools/alloc_fault.c.
+# Allocations fail (row F6): only the N-th of a command or a replica, or all from the N-th on, for every N up to 40 and
+# for some larger ones. The program ends with a documented exit code and gives the reason, or continues. It never
+# crashes or hangs, calls good data bad, blames a replica, or leaves half a file. ORD_ALLOC_ROUNDS: number of replicas
+# to run under load, for a long test. tests/tools/alloc_fault.c says which allocations count.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${ALLOC_FAULT_LIB:?memory that runs out}" "${LIAR_BIN:?the lying replica}"
@@ -11,10 +12,10 @@ seed=${ORD_ALLOC_SEED:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$seed
 say "seed $seed; ORD_ALLOC_SEED=$seed draws the same again"
 
-# without_memory HOW NTH: words before a command.
+# without_memory HOW NTH: prints the words to put before a command.
 without_memory() { say "env ALLOC_FAULT_HOW=$1 ALLOC_FAULT_NTH=$2 LD_PRELOAD=$ALLOC_FAULT_LIB"; }
 
-# allocations COMMAND...: how many it makes when none fails.
+# allocations COMMAND...: prints how many allocations the command makes when none fails.
 allocations() {
     local before
     read -ra before < <(without_memory once 0)
@@ -22,7 +23,7 @@ allocations() {
     sed -n 's/^alloc_fault: \([0-9]*\) calls$/\1/p' "$WORK/err"
 }
 
-# spread COUNT: every number to 40 and a few beyond, none above COUNT + 1 (which fails nothing).
+# spread COUNT: prints every number up to 40 and some larger ones, none above COUNT + 1 (with which nothing fails).
 spread() {
     local n=1
     while [ "$n" -le $(($1 + 1)) ]; do
@@ -31,7 +32,8 @@ spread() {
     done
 }
 
-# run_without HOW NTH COMMAND...: sets $status; standard output and error in $WORK/out and $WORK/err.
+# run_without HOW NTH COMMAND...: sets $status, $failed and $blamed. Standard output and error are in $WORK/out and
+# $WORK/err.
 run_without() {
     local before
     read -ra before < <(without_memory "$1" "$2")
@@ -48,7 +50,8 @@ wrong() {
     die "$1, $2 from the $3-th allocation on: exit code $status"
 }
 
-# offline WHAT CHECK COMMAND...: exit code 0 and the right output, or 4, and something said; CHECK looks at what it left.
+# offline WHAT CHECK COMMAND...: each run must end with exit code 0 and the right output, or with 4 and a message. CHECK
+# looks at what the run left behind.
 offline() {
     local what=$1 check=$2 count how n right fails=0
     shift 2
@@ -73,7 +76,7 @@ offline() {
 }
 
 nothing_left() { true; }
-# A folder that is whole, or none.
+# The folder must be whole, or not exist.
 whole_folder() {
     if [ "$1" -ne 0 ]; then
         [ ! -e "$WORK/made" ]
@@ -90,7 +93,7 @@ submit --hex --wait "$WORK/first.hex" >"$WORK/submit.out" 2>&1 || die "submit"
 wait_level
 ordain receipt --config "$CLIENT" --sequence 1 --out "$WORK/receipt" >/dev/null || die "receipt"
 
-# Evidence to check: of a replica whose keys somebody else uses for a moment.
+# Make evidence to check, against a replica whose keys another program uses for a moment.
 victim=$(a_backup)
 other=$(((victim + 1) % 4))
 view=$(field "$other" view)
@@ -109,8 +112,8 @@ BACKGROUND=()
 ordain evidence export --config "$CLIENT" --out "$WORK/evidence" >/dev/null || die "evidence"
 start_replica "$victim"
 
-# Commands that ask replicas: nobody is blamed. Without any memory from somewhere on they may hear nothing until their patience is over,
-# so a third of those will do.
+# online WHAT COMMAND...: commands that ask replicas must not blame any. If all memory is gone from some point on, they
+# may hear nothing until their patience ends, so only a third of those runs are made.
 online() {
     local what=$1 count how n patience ends=0
     shift
@@ -135,7 +138,7 @@ online() {
 online status "$ORDAIN_BIN" status --config "$CLIENT"
 online submit "$ORDAIN_BIN" submit --config "$CLIENT" --generate 5 --size 50 --per-envelope 2 --wait
 
-# ended INDEX: how a replica did that is gone, or is told to go; $status.
+# ended INDEX: stops the replica if it still runs; sets $status and checks how it ended.
 ended() {
     kill -TERM "${REPLICA_PID[$1]}" 2>/dev/null || true
     until_true "$DEADLINE_S" "replica $1 stops" process_gone "${REPLICA_PID[$1]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job: real transactions on four replicas; every chain alike and verified; receipts that stand by themselves; a clean
-# stop, and a restart that finds the same chain.
+# The main job: real transactions on four replicas. All chains are equal and verified, receipts prove themselves, the
+# stop is clean, and a restart finds the same chain.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -15,7 +15,7 @@ submit --hex --wait --receipts "$WORK/receipts" "$WORK/input.hex" >"$WORK/submit
 check_chains "$WORK/input.hex"
 check_ledgers
 
-# A receipt needs the genesis block and nobody; with one byte changed it proves nothing.
+# A receipt needs only the genesis block. With one byte changed it proves nothing.
 receipts=("$WORK/receipts"/*)
 [ "${#receipts[@]}" -gt 0 ] && [ -f "${receipts[0]}" ] || die "no receipts"
 for receipt in "${receipts[0]}" "${receipts[-1]}"; do

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Row V16: a replica comes back with an older copy of its data folder, and later with an empty one, under load each time. It is silent
-# while it may contradict itself, then takes part again: its vote is needed when another is stopped. Nobody has evidence against it.
+# Row V16: a replica comes back with an older copy of its data folder, and later with an empty one, each time under
+# load. It is silent while it could contradict itself, then takes part again: its vote is needed when another replica is
+# stopped. No replica has evidence against it.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -13,12 +14,12 @@ until_true "$DEADLINE_S" "a first block" height_at_least 0 1
 victim=$(a_backup)
 data=$NET/replica$victim/data
 
-goes_on() { # the chain grows by some blocks
+goes_on() { # the chain must grow by some blocks
     local height
     height=$(field "$1" certified_height)
     until_true "$DEADLINE_S" "the chain goes on" height_at_least "$1" $((height + ${2:-3}))
 }
-an_other() { # neither the victim nor the leader
+an_other() { # prints a replica that is neither the victim nor the leader
     local index leader
     leader=$(field $(((victim + 1) % 4)) primary)
     for index in 0 1 2 3; do
@@ -29,7 +30,7 @@ an_other() { # neither the victim nor the leader
 silences() { grep -c ' event=silent ' "$NET/replica$victim/log" || true; }
 is_silent() { [ "$(silences)" -gt "$1" ]; }
 
-# comes_back WHAT: the victim starts from another disk than it stopped with.
+# comes_back WHAT: the victim starts with another disk than the one that it stopped with.
 comes_back() {
     local before other height
     before=$(silences)
@@ -68,7 +69,8 @@ load_stop
 cat "$WORK/load.hex" >"$WORK/all.hex"
 wait_level
 
-# With one more down and an open block nothing becomes stable: it stays silent, over a restart too, and says so.
+# With one more replica down, and a block open, nothing becomes stable. So the victim stays silent, even over a restart,
+# and reports it.
 other=$(an_other)
 third=$(((victim + 1) % 4))
 [ "$third" != "$other" ] || third=$(((victim + 2) % 4))

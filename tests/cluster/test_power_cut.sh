@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The power of a replica goes under load, at one write or sync after the other, and what was not synced is lost: all of it, some writes, or some
-# sectors (row F1). Its ledger verifies, it has each block that it gave to anybody, and when it comes back the others know no word of its that
-# it does not hold: it is not silent. Last the power of all four goes at once: whatever was acknowledged is there, once.
+# A replica loses power under load, each time at a later write or sync, and loses what was not synced: all of it, some
+# writes, or some sectors (row F1). Its ledger verifies and has each block that it gave to anybody. When it comes back,
+# the others know no statement of its that it does not hold, so it is not silent. Last, all four lose power at once:
+# everything acknowledged is in the chain, once.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${POWER_CUT_LIB:?the power cut}"
@@ -13,7 +14,7 @@ for index in 0 1 2 3; do
     WRAPPER[$index]="env LD_PRELOAD=$POWER_CUT_LIB POWER_CUT_FOLDER=$(realpath "$NET")/replica$index/data POWER_CUT_TRIGGER=$WORK/cut$index"
 done
 
-# cut_power NTH SEED INDEX...: at the nth write or sync from now on, of each of these replicas.
+# cut_power NTH SEED INDEX...: cuts the power of each of these replicas at its NTH write or sync from now on.
 cut_power() {
     local index
     for index in "${@:3}"; do printf '%s %s\n' "$1" "$2" >"$WORK/new$index"; done
@@ -22,7 +23,8 @@ cut_power() {
 
 is_over() { [ ! -e "$WORK/cut$1" ]; }
 
-# without_power INDEX [EXIT_CODE]: it has ended so, and its disk is what it is. $HEIGHT is what it has.
+# without_power INDEX [EXIT_CODE]: waits until the replica is gone (by default killed) and its disk is as the power cut
+# left it. $HEIGHT gets the height on disk.
 without_power() {
     local status=0
     until_true "$DEADLINE_S" "replica $1 is gone" process_gone "${REPLICA_PID[$1]}"
@@ -80,7 +82,8 @@ for ((round = 1; round <= 3; round++)); do
     call=$((1 + RANDOM % 8))
     cut_power "$call" $((RANDOM * 3 + round)) 0 1 2 3
     until_true "$DEADLINE_S" "the power of two is gone, and nothing more can be decided" two_without_power
-    for index in 0 1 2 3; do # who has nothing more to write stops, unless its power goes then
+    # A replica that has nothing more to write is stopped, unless its power is cut just then.
+    for index in 0 1 2 3; do
         is_over "$index" || kill -TERM "${REPLICA_PID[$index]}" 2>/dev/null || true
         without_power "$index" 0
     done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Row F3: bits flip in stored blocks and a certificate of a replica. The scrub finds them; the replica serves what is sound, and says of
-# the rest that it cannot; `ordain ledger repair` refills it while one of the others is down and another has the same block damaged;
-# then the ledger verifies and the chains are identical. What nobody else has is named, and so is a ledger that is in use; a block that
-# does not fit to the chain around it is not written.
+# Row F3: bits flip in stored blocks and a certificate of a replica. The scrub finds them. The replica serves the sound
+# blocks and reports the damaged ones. `ordain ledger repair` refills them while one of the others is down and another
+# has the same block damaged. Afterwards the ledger verifies and the chains are identical. Repair names a ledger that is
+# in use, and records that no other replica has; it does not write a block that does not fit the chain around it.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -11,7 +11,7 @@ command -v perl >/dev/null || {
     exit 77
 }
 
-# flip INDEX REGEX OFFSET: flips one bit so many bytes behind each place in the replica's data file that matches.
+# flip INDEX REGEX OFFSET: flips one bit at OFFSET bytes after the start of each match in the replica's data file.
 flip() {
     perl -e 'my ($path, $regex, $offset) = @ARGV; local $/; my $found = 0;
         open(my $file, "+<:raw", $path) or die; my $data = <$file>;
@@ -24,10 +24,11 @@ flip() {
 bytes() { sed 's/../\\x&/g' <<<"$1"; }
 height_bytes() { bytes "$(printf '%016x' "$1")"; }
 block_field() { jq -r --argjson height "$1" "select(.height == \$height) | .$2" "$WORK/blocks.json"; }
-# The data root stands in the block's header, and nowhere else; the data follows.
+# The data root occurs only in the block's header; the data follows it.
 flip_block() { flip "$1" "$(bytes "$(block_field "$2" data_root)")" 1000; }
 flip_header() { flip "$1" "$(bytes "$(block_field "$2" data_root)")" 5; }
-# LMDB's node (key size, key), then version, epoch and seq, the height again and the block's hash; signatures follow.
+# The match starts with LMDB's node (key size, key); then come version, epoch and seq, the height again and the block's
+# hash. The signatures follow.
 flip_certificate() {
     flip "$1" "\\x08\\x00$(height_bytes "$2").{17}$(height_bytes "$2")$(bytes "$(block_field "$2" hash)")" 150
 }
@@ -36,7 +37,8 @@ flip_applied() { flip "$1" '\x07\x00applied' 12; }
 ledger() { # ledger VERB INDEX OPTIONS...
     ordain ledger "$1" "$NET/replica$2/data" --genesis "$NET/genesis.block" "${@:3}"
 }
-# common_certificate: the lowest block from 5 on, below the newest, of which all replicas keep a certificate: not each does of each.
+# common_certificate: prints the lowest block from 5 on, below the newest, whose certificate all replicas keep. Not
+# every replica keeps every certificate.
 common_certificate() {
     local height index
     for ((height = 5; height < newest; height++)); do
@@ -58,7 +60,7 @@ repaired() { # repaired INDEX
     said '^ledger verified$' repair.out
 }
 
-# order COUNT TAG: so many blocks or more, each of some KB, so that it has pages of its own, and with a certificate.
+# order COUNT TAG: orders at least COUNT blocks, each of some KB, so that each has pages and a certificate of its own.
 order() {
     local i
     for ((i = 1; i <= $1; i++)); do
@@ -147,7 +149,8 @@ status_json | jq -e '[.replicas[].evidence == []] | all' >/dev/null || die "some
 stop_cluster
 check_ledgers
 
-# The same keys and genesis block, another history: what the channel signed is not what this ledger lacks, though as long.
+# The same keys and genesis block, but another history: the block that the channel signed is as long as the one that
+# this ledger lacks, but different.
 channel=$NET
 NET=$WORK/fork
 start_cluster

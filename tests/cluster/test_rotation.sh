@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Scheduled rotation: everybody leads in turn, nobody is suspected, nothing is lost; a replica that is gone costs its turn a timeout.
+# Scheduled rotation: every replica leads in turn, none is suspected, nothing is lost. The turn of a replica that is
+# gone costs one timeout.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -10,7 +11,8 @@ view_at_least() { [ "$(status_json | jq '[.replicas[] | select(.reachable) | .vi
 
 load_start
 until_true "$DEADLINE_S" "twelve views" view_at_least 12
-# Who has not delivered a view's last batch yet follows f + 1 who have: that is a view change to it, and no more than two can do so.
+# A replica that has not yet delivered a view's last batch follows f + 1 others that have. It counts that as a view
+# change, and at most two replicas can do so.
 for ((view = 1; view <= 12; view++)); do
     due=$(cat "$NET"/replica*/log | grep -c "event=rotation view=$view\$" || true)
     [ "$due" -ge 2 ] || { grep -H 'event=view_change' "$NET"/replica*/log || true; die "view $view came by suspicion: $due left by schedule"; }

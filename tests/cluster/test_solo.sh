@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Solo: one replica, the same everything else. kill -9 and restart lose nothing.
+# Solo: one replica, everything else as usual. kill -9 and a restart lose nothing.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin

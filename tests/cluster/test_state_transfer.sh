@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A backup that was away for longer than the others' logs reach comes back by state transfer, under load and with an open block
-# (the tail); also when it is killed at one write or sync of the transfer after the other (row C6): each life goes on where the last one
-# was. Afterwards it is like the others, on disk too.
+# A backup that was away for longer than the others' logs reach comes back by state transfer, under load and with an
+# open block (the tail). It also does so when it is killed at one write or sync of the transfer after the other (row
+# C6): each life continues where the last one ended. Afterwards it equals the others, on disk too.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${IO_FAULT_LIB:?what kills it at a write}"
@@ -14,10 +14,10 @@ start_cluster
 victim=$(a_backup)
 leader=$(primary)
 log=$NET/replica$victim/log
-# Transfers that the victim began, in this life and the ones before: the log goes on through all of them.
+# Number of transfers that the victim began in all its lives so far; its log spans all of them.
 begun() { grep -c 'event=sync_started' "$log" || true; }
 seq_at_least() { [ "$(field "$1" seq)" -ge "$2" ]; }
-# Puts the others more than a window ahead of where the victim stopped.
+# Waits until the others are more than a window ahead of where the victim stopped.
 leave_behind() {
     local from
     from=$(field "$leader" seq)
@@ -42,14 +42,14 @@ for ((round = 1; round <= rounds; round++)); do
     catches_up "round $round"
 done
 
-# A dozen pieces of a transfer are missing: in one life after the other it is killed one write or sync later than in the life before,
-# until a life sees the end. What a life kept, the next one must not ask for again.
+# The victim lacks a dozen pieces. In each life it is killed one write or sync later than in the life before, until a
+# life completes the transfer. A life must not ask again for what an earlier one kept.
 kill_replica "$victim"
 head -c 12000000 /dev/urandom | od -An -v -tx1 -w10000 | tr -d ' ' >"$WORK/much.hex"
 submit --hex --wait "$WORK/much.hex" >/dev/null || die "submit of much"
 leave_behind
 WRAPPER[$victim]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$victim/data IO_FAULT_TRIGGER=$WORK/fail"
-# one_life CALL: until it is killed at this write or sync; the log has this life only.
+# one_life CALL: runs the victim until it is killed at this write or sync. The log has this life only.
 one_life() {
     local status=0
     printf 'any kill %s once\n' "$1" >"$WORK/fail"
@@ -58,13 +58,13 @@ one_life() {
     {
         timeout "$DEADLINE_S" tail --pid="${REPLICA_PID[$victim]}" -s "$POLL_S" -f /dev/null || status=124
         [ "$status" -ne 0 ] || wait "${REPLICA_PID[$victim]}" || status=$?
-    } 2>/dev/null # bash tells of each that was killed
+    } 2>/dev/null # bash reports each process that was killed
     [ "$status" -eq 137 ] && grep -q '^io_fault: ' "$log" || die "life $1 ended with $status, or not at all"
     unset "REPLICA_PID[$victim]"
 }
 started_at() { sed -n 's/.* event=sync_started height=\([0-9]*\) .*/\1/p' "$log" | head -n 1; }
 
-heights=() # where the lives that were killed inside a transfer began it
+heights=() # heights at which the killed lives began their transfers
 for ((life = 1; ; life++)); do
     one_life "$life"
     ! grep -q 'event=sync_finished' "$log" || break

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Strangers at the doors (rows T3 and T4 of the adversary's list): plain TCP and rubbish to TLS ports, and thousands of connections that
-# vanish in mid-handshake, or stay in it, on the clients' and the replicas' ports. Members are served all the same, links of other replicas among them.
+# Strangers at the doors (rows T3 and T4 in docs/adversary.md): plain TCP and rubbish to TLS ports, and thousands of
+# connections that vanish during the handshake, or stay in it, on the ports for clients and for replicas. Members are
+# still served, and links of other replicas still come up.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
-trap '' PIPE # strangers are hung up on
+trap '' PIPE # the replica hangs up on strangers
 
 count=${STRANGERS:-10000}
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel doors --batch-timeout 20
-WRAPPER[0]="prlimit --nofile=1024" # fewer open files than there are strangers
+WRAPPER[0]="prlimit --nofile=1024" # fewer open files than strangers
 start_cluster
 numbered_transactions "$WORK/before.hex" 100 before
 submit --hex --wait "$WORK/before.hex" >/dev/null || die "submit"
@@ -16,15 +17,16 @@ submit --hex --wait "$WORK/before.hex" >/dev/null || die "submit"
 port=$(sed -n 's/.* port=\([0-9]*\) .*/\1/p' "$NET/replica0/out")
 client_port=$(sed -n 's/.* client_port=\([0-9]*\)$/\1/p' "$NET/replica0/out")
 
-# knock PORT BYTES: connects, sends the bytes (printf escapes; may be none) and is gone. A full backlog is no failure here.
+# knock PORT BYTES: connects, sends the bytes (printf escapes, may be empty) and disconnects. A full backlog is not a
+# failure.
 knock() {
     { exec 9<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 0
-    # shellcheck disable=SC2059 # escapes are wanted
+    # shellcheck disable=SC2059 # the escapes are wanted
     printf "$2" >&9 2>/dev/null || true
     exec 9>&-
 }
 
-# The first half of a TLS client hello: the peer waits for the rest.
+# The first half of a TLS ClientHello: the peer waits for the rest.
 hello='\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f'
 for target in "$client_port" "$port"; do
     for ((i = 0; i < count; i++)); do knock "$target" ''; done
@@ -34,8 +36,8 @@ for target in "$client_port" "$port"; do
     ok "$((2 * count + 200)) strangers at port $target"
 done
 
-# Thousands that stay, half open, at both ports, while members work (row T4): one after the other comes, a program each, and goes when $held
-# later ones are there. The replica is free to hang up on them; they come again.
+# Thousands of connections stay half open at both ports while members work (row T4). A program for each port opens one
+# after the other, and closes each once $held later ones are open. The replica may hang up on them; they come again.
 held=2000
 ulimit -Sn "$(ulimit -Hn)"
 [ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -gt $((held + 100)) ] || die "$(ulimit -n) open files are too few for this test"
@@ -74,7 +76,7 @@ served() {
 }
 numbered_transactions "$WORK/after.hex" 100 after
 until_true "$DEADLINE_S" "a client is served by the replica that strangers stand at" served
-# A fresh link from another replica comes in as well.
+# A fresh link from another replica comes up as well.
 victim=$(a_backup)
 [ "$victim" -ne 0 ] || victim=1
 kill_replica "$victim"
@@ -93,7 +95,8 @@ for pid in "${BACKGROUND[@]}"; do
 done
 BACKGROUND=()
 
-# What `served` tried more than once is in the chain as often as it was acknowledged, so only the first part is compared.
+# `served` may have submitted the same transactions several times, and each acknowledged submission is in the chain. So
+# only the first part is compared.
 deliver_all "$WORK/chain"
 grep -Fxf "$WORK/before.hex" "$WORK/chain0.hex" >"$WORK/found.hex" || die "transactions are missing"
 same_transactions "$WORK/before.hex" "$WORK/found.hex" || die "not each transaction exactly once"

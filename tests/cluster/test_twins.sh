@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Two processes run with one replica's key, configuration, address and disk (row V17): a copy of the primary, on a machine of its own with
-# the same address. One of them is on the network at a time, by turns; the other works alone, for clients who reach it. Whatever
-# they say against each other, the three honest replicas agree, accuse nobody else, and lose nothing. Evidence comes of it where both vote
-# on one seq, which is a matter of chance: that it is kept and proves who it was is seen in cluster.evidence, not here.
+# Two processes run with one replica's key, configuration, address and disk (row V17): a copy of the primary runs on a
+# machine of its own with the same address. They take turns on the network; the other one works alone, for clients that
+# reach it. Whatever the two say against each other, the three honest replicas agree, accuse no other replica, and lose
+# nothing. Evidence arises only where both vote on one seq, which is a matter of chance. cluster.evidence, not this
+# test, checks that evidence is kept and proves who signed.
 set -euo pipefail
 . "$(dirname "$0")/namespaces.sh"
 . "$(dirname "$0")/common.sh"
@@ -20,7 +21,7 @@ honest=()
 for index in 0 1 2 3; do [ "$index" -eq "$P" ] || honest+=("$index"); done
 stop_replica "$P"
 
-# The twin: the same folder, the same address, the same link address, another cable.
+# The twin: the same folder, the same address, the same link-layer address, but another cable.
 cp -r "$NET/replica$P" "$NET/twin"
 sed -i "s|replica$P/|twin/|g" "$NET/twin/node.cfg"
 ip netns add twin
@@ -28,7 +29,7 @@ ip link add vt type veth peer name eth0 address "$(inside "$P" cat /sys/class/ne
 ip link set vt up
 ip link set vt master island
 for command in "link set lo up" "address add $(address "$P")/24 dev eth0" "link set eth0 up"; do
-    # shellcheck disable=SC2086 # words are wanted
+    # shellcheck disable=SC2086 # splitting into words is wanted
     nsenter --net=/run/netns/twin ip $command
 done
 start_replica "$P"
@@ -38,7 +39,7 @@ TWIN=$!
 BACKGROUND+=("$TWIN")
 until_true "$DEADLINE_S" "the twin is ready" grep -q '^ready ' "$NET/twin/out"
 
-# alone NAMESPACE TAG: a client who reaches only the one that is off the network, and does not wait.
+# alone NAMESPACE TAG: submits as a client that reaches only the replica that is off the network, and does not wait.
 alone() {
     numbered_transactions "$WORK/alone.piece" 5 "$2"
     cat "$WORK/alone.piece" >>"$WORK/alone.hex"
@@ -50,7 +51,7 @@ others_at() {
     local index
     for index in "${honest[@]}"; do height_at_least "$index" "$1" || return 1; done
 }
-# Whatever evidence there is, maybe none, is against the one with two bodies.
+# If there is any evidence, it is against the replica that runs twice.
 nobody_else_accused() {
     status_json | jq -e --argjson p "$P" '[.replicas[].evidence // [] | .[].against] | all(. == $p)' >/dev/null ||
         die "an honest replica is accused"
@@ -78,7 +79,8 @@ done
 load_stop
 cat "$WORK/before.hex" >>"$WORK/load.hex"
 
-# The original is on the network, and the twin goes: an honest replica again, whatever was signed with its key.
+# The original is on the network, and the twin ends. The original is an honest replica again, whatever was signed with
+# its key.
 kill -KILL "$TWIN"
 wait "$TWIN" 2>/dev/null || true
 BACKGROUND=()

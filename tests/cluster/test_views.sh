@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# View changes that go wrong on the way, with real replicas under load: two primaries in a row are frozen, of seven (V11); and a
-# replica is killed as soon as it has promised to leave a view, and comes back in the middle of it (V15).
+# View changes that are disturbed, with real replicas under load: of seven replicas, two primaries in a row are frozen
+# (V11); and a replica is killed as soon as it has promised to leave a view, and comes back in the middle of the view
+# change (V15).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
-TIMEOUT_MS=1000 # request_timeout_ms, as `ordain init` sets it
-NOISE_MS=1000   # a client's patience, the view changes themselves, and what else the machine does
+TIMEOUT_MS=1000 # request_timeout_ms as `ordain init` sets it
+# Allowance for a client's patience, the view changes themselves, and other load on the machine.
+NOISE_MS=1000
 
 freeze() { for index in "$@"; do kill -STOP "${REPLICA_PID[$index]}"; done; }
 thaw() { for index in "$@"; do kill -CONT "${REPLICA_PID[$index]}"; done; }
 
-# leader_of VIEW: of any view; view 0's is known.
+# leader_of VIEW: prints the leader of any view, computed from that of view 0.
 leader_of() { say $(((FIRST + $1) % REPLICA_COUNT)); }
 
-# without COUNT: freezes the primaries of so many views at one moment, from the present one on, until the others went on; sets GAP.
+# without COUNT: freezes the primaries of COUNT views at once, from the present view on, until the others have
+# continued; sets GAP.
 without() {
     local view victims=() witness height target i index
     view=$(status_json | jq '[.replicas[].view] | max')
@@ -38,7 +41,8 @@ without() {
     ok "V11: $1 primaries frozen in view $view: $GAP ms without progress; then view $(field "$witness" view)"
 }
 
-# in_time COUNT: one timeout for each. The best of a few tries counts, for others may use the machine too.
+# in_time COUNT: allows one timeout for each frozen primary. The best of a few tries counts, because other programs may
+# use the machine too.
 in_time() {
     for _ in 1 2 3; do
         without "$1"
@@ -47,8 +51,8 @@ in_time() {
     die "$GAP ms without progress"
 }
 
-# Seven, two of which may be faulty: two primaries in a row are frozen, and later, when both are back, a third one: the timeouts, which
-# doubled meanwhile, are what they were.
+# Two of seven replicas may be faulty. Two primaries in a row are frozen, and later, when both are back, a third one. By
+# then the timeouts, which doubled in between, must be back at their initial value.
 LOAD_PIECE=60
 make_network "$WORK/net" --replicas 7 --consensus pbft --channel seven --batch-timeout 20
 FIRST=$(first_primary)
@@ -62,8 +66,9 @@ check_chains "$WORK/load.hex"
 stop_cluster
 check_ledgers
 
-# The primaries of this view and of the next are frozen, so the two others promise to leave the view and get no further. One of
-# them is killed, started again, and the first primary is let go: it still believes in its view, and has clients.
+# The primaries of this view and of the next are frozen, so the two other replicas promise to leave the view and get no
+# further. One of them is killed and started again, and the first primary is let go; it still believes in its view, and
+# has clients.
 LOAD_PIECE=300
 rm -rf "$WORK/net"
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel promise --batch-timeout 20

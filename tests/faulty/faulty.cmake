@@ -1,4 +1,5 @@
-# `ordain-faulty`, a replica that lies: a program of the tests, never installed. A library too, so that its files are built once.
+# `ordain-faulty`, a replica that lies: a program of the tests, never installed. Its files are also a library, so that
+# they are built once.
 if(TARGET ord_node)
     add_library(ord_faulty STATIC faulty/liar.c faulty/lies_batch.c faulty/lies_send.c faulty/lies_view.c faulty/lies_link.c
                                   faulty/flood.c)

@@ -1,6 +1,4 @@
-/*
- * Valid messages without end: each is what a replica may send, and each costs a look.
- */
+/* Endless valid messages. Each is one that a replica may send, and each costs its receiver a check. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,15 +9,15 @@
 
 enum {
     INTERVAL_MS = 5,
-    STATUS_COUNT = 10, /* in an interval */
+    STATUS_COUNT = 10, /* in each interval */
     PREPARE_COUNT = 5,
     VIEW_CHANGE_COUNT = 5,
     HEAVY_INTERVAL_MS = 20,
-    CERTIFICATE_TABLE = 2, /* of the core's records (docs/protocol.md) */
+    CERTIFICATE_TABLE = 2, /* of the core's records; see docs/protocol.md */
     ASK_COUNT = 50,
 };
 
-/* As if nothing were here: whoever believes it has much to send. */
+/* A STATUS that claims to have nothing: a replica that believes it has much to send. */
 static struct ord_span empty_handed(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq) {
     const struct bft_status status = {
         .view = view, .sender = liar->config.self, .delivered_seq = delivered_seq, .stable_seq = stable_seq};
@@ -28,7 +26,7 @@ static struct ord_span empty_handed(struct ord_core *liar, uint64_t view, uint64
     return ord_span_of(bytes, BFT_STATUS_SIZE);
 }
 
-/* From the first seq on: with the certificates of the first window, or with none. */
+/* A VIEW-CHANGE with stable seq 0: with the certificates of the first window (`heavy`), or with none. */
 static struct ord_span view_change(struct ord_core *liar, uint64_t view, bool heavy) {
     size_t capacity = bft_view_change_size_max(&liar->config);
     struct ord_writer writer = ord_writer_of(liar_alloc(liar, capacity), capacity);

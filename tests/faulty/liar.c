@@ -1,6 +1,4 @@
-/*
- * The wrapper: events go into the real core, its effects come out, each looked at on the way.
- */
+/* The wrapper: events go into the real core, its effects come out, and each effect is looked at on the way. */
 #include "faulty/liar.h"
 
 #include <inttypes.h>
@@ -12,8 +10,9 @@
 #include "node/log.h"
 
 static const struct liar_options *options_of_process;
-static struct ord_core the_liar; /* one a process: what it allocates stays in reach */
-static bool ready;               /* from init on */
+/* One per process. Its allocations stay reachable through it. */
+static struct ord_core the_liar;
+static bool ready; /* true from init on */
 
 const char *liar_behaviour_name(enum liar_behaviour behaviour) {
     static const char *const names[] = {
@@ -132,7 +131,7 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
     }
 }
 
-/* What the turn ends with, beside what the core says. */
+/* Adds at the end of a turn what the core itself does not send. */
 static void end_of_turn(struct ord_core *liar) {
     struct ord_status status;
     bft_pbft.status(liar->inner, &status);
@@ -146,7 +145,10 @@ static void end_of_turn(struct ord_core *liar) {
         liar_ask_flood(liar);
 }
 
-/* The core's effects of a step that is not the last of this one: its spans end with the next. */
+/*
+ * Takes an effect of a core step that is followed by another core step in this wrapper step. Its spans are copied,
+ * because they end with the next core step.
+ */
 static void keep_effect(struct ord_core *liar, const struct ord_effect *effect) {
     struct ord_effect kept = *effect;
     struct ord_span *spans[2] = {NULL, NULL};
@@ -166,7 +168,7 @@ static void keep_effect(struct ord_core *liar, const struct ord_effect *effect) 
     look_at(liar, &kept);
 }
 
-/* As primary: one more batch that does nothing, before the turn ends. */
+/* As primary: proposes one more batch that does nothing before the turn ends. */
 static void order_nothing(struct ord_core *liar) {
     struct ord_status status;
     bft_pbft.status(liar->inner, &status);
@@ -208,7 +210,7 @@ static void liar_status(const struct ord_core *liar, struct ord_status *out) {
     bft_pbft.status(liar->inner, out);
 }
 
-/* All that is not about a core is the real one's. */
+/* Everything that does not concern a core is the real protocol's. */
 static struct ord_protocol liar_protocol;
 
 static bool on_outgoing(void *context, ord_node_id to, uint8_t *kind, uint8_t *bytes, size_t *size) {

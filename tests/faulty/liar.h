@@ -1,10 +1,10 @@
 /*
- * A replica that lies: the real PBFT core with a wrapper between it and the world, which holds the replica's key. It changes the
- * batches that go into the core (lies_batch.c), the messages that come out of it (lies_send.c, lies_view.c, flood.c), and what
- * the node sends beside them (lies_link.c). Rows are those of docs/testing.md.
+ * A replica that lies: the real PBFT core inside a wrapper, which holds the replica's key. The wrapper changes the
+ * batches that go into the core (lies_batch.c), the messages that come out of it (lies_send.c, lies_view.c, flood.c),
+ * and what the node sends besides (lies_link.c). The rows are those of docs/adversary.md.
  *
- * What it says is well-formed and signed, unless being ill-formed is the lie. It forgets nothing of what the core asked to keep,
- * so a liar that restarts lies on.
+ * What it says is well-formed and signed, unless malformed data is the lie. It keeps everything that the core asked it
+ * to keep, so a liar continues to lie after a restart.
  */
 #ifndef ORDAIN_TESTS_FAULTY_LIAR_H
 #define ORDAIN_TESTS_FAULTY_LIAR_H
@@ -13,7 +13,7 @@
 #include "core/protocol.h"
 #include "node/seam.h"
 
-/* name, row, what it does. As primary: */
+/* Name, row, and what the liar does. The entries up to withhold_cut are lies of a primary. */
 #define LIAR_BEHAVIOURS(X)                                                                                             \
     X(equivocate, "P1", "two PRE-PREPAREs for one seq to two halves; one backup gets both")                            \
     X(split, "P1", "the same, and nobody gets both")                                                                   \
@@ -50,10 +50,11 @@ const char *liar_behaviour_name(enum liar_behaviour behaviour);
 
 struct liar_options {
     bool behaviours[LIAR_BEHAVIOUR_COUNT];
-    uint64_t after_seq; /* honest until this seq was proposed to it, or by it */
+    /* It is honest until a batch was proposed for this seq, by it or by another primary. */
+    uint64_t after_seq;
 };
 
-/* What a step allocated; freed at the next. */
+/* Memory that a step allocated; freed at the next step. */
 struct liar_chunk {
     struct liar_chunk *next;
     _Alignas(max_align_t) uint8_t bytes[];
@@ -68,80 +69,90 @@ struct liar_held {
     uint8_t bytes[];
 };
 
-/* The wrapper is a core by itself; the real one lies behind it. */
+/* The wrapper is a core itself; the real core is `inner`. */
 struct ord_core {
     struct ord_core *inner;
     struct ord_core_config config;
     struct ord_signer signer;
-    uint64_t counts[LIAR_BEHAVIOUR_COUNT]; /* lies told */
+    uint64_t counts[LIAR_BEHAVIOUR_COUNT]; /* lies told, by behaviour */
     uint64_t now_ms;
-    ord_replica_set first_half; /* of the other replicas, the smaller one */
+    /* The others are split into two halves; the first is the smaller one if they differ. */
+    ord_replica_set first_half;
     ord_replica_set second_half;
-    ord_node_id last; /* of the second half: gets both where somebody does */
+    /* The last replica of the second half. In behaviours where a replica gets both versions, it is this one. */
+    ord_node_id last;
 
     struct liar_chunk *chunks;
-    struct ord_effect *effects; /* of this step, as the node gets them */
+    /* The effects of this step, as the node gets them. */
+    struct ord_effect *effects;
     size_t effect_count;
     size_t effect_max;
 
     bool active;            /* after_seq was reached */
-    bool silent;            /* mute: from now on */
-    struct liar_held *held; /* delay: first due first */
-    bool has_victim;        /* censor: */
-    struct ord_hash victim; /* fingerprint of the first client that was seen */
-    uint8_t *old_envelope;  /* replay_batch: malloc'ed; NULL: none was seen yet */
+    bool silent;            /* mute: sends no messages of the core any more */
+    struct liar_held *held; /* delay, dawdle: ordered by due time */
+    bool has_victim;        /* censor: a victim was chosen */
+    /* censor: fingerprint of the victim, the first client that was seen. */
+    struct ord_hash victim;
+    /* replay_batch: malloc'ed; NULL: no envelope was seen yet. */
+    uint8_t *old_envelope;
     size_t old_envelope_size;
-    uint64_t cut_height;                   /* early_cut: the highest that was proposed in earnest */
-    uint64_t batch_count;                  /* proposed */
-    uint8_t prepare[BFT_PREPARE_SIZE_MAX]; /* flood: the last own */
+    /* early_cut: the highest block height of a cut marker that the node itself proposed. */
+    uint64_t cut_height;
+    uint64_t batch_count;                  /* batches proposed */
+    uint8_t prepare[BFT_PREPARE_SIZE_MAX]; /* flood: the last PREPARE of this replica */
     size_t prepare_size;                   /* 0: none yet */
-    uint64_t flood_view;                   /* of the last VIEW-CHANGE */
+    /* flood, heavy: view of the last VIEW-CHANGE that was made up. */
+    uint64_t flood_view;
     uint64_t flood_ms;
-    struct ord_span *certificates; /* heavy: window; of seqs 1, 2, ..., malloc'ed; size 0: not yet */
-    uint64_t source_count;         /* lying_source, drip: answers that were asked for */
+    /* heavy: certificates of seqs 1 to window, malloc'ed; an element of size 0 is not known yet. */
+    struct ord_span *certificates;
+    /* lying_source, drip: number of answers that were requested. */
+    uint64_t source_count;
 };
 
-/* One liar a process. `options` must outlive it. */
+/* Fills in the seam. There is one liar per process. `options` must outlive it. */
 void liar_seam(struct replica_seam *out, const struct liar_options *options);
 
-/* ---- for its files ---- */
+/* ---- for the liar's own files ---- */
 
 bool liar_does(const struct ord_core *liar, enum liar_behaviour behaviour);
-/* Counts a lie, and says so in the log: of each behaviour the 1st, 2nd, 4th, 8th and so on. */
+/* Counts a lie, and logs the 1st, 2nd, 4th, 8th, ... of each behaviour. */
 void liar_lied(struct ord_core *liar, enum liar_behaviour behaviour);
-/* Until the next step; never NULL. */
+/* Memory that is valid until the next step; never NULL. */
 uint8_t *liar_alloc(struct ord_core *liar, size_t size);
 struct ord_effect *liar_effect(struct ord_core *liar, enum ord_effect_type type);
 void liar_send(struct ord_core *liar, ord_replica_set to, struct ord_span bytes);
 void liar_sign(struct ord_core *liar, struct ord_signature *out, const struct ord_hash *hash);
 
-/* lies_batch.c: the batch to propose in place of this one; of this step. */
+/* lies_batch.c: the batch to propose in place of this one; valid until the next step. */
 struct ord_span liar_batch(struct ord_core *liar, struct ord_span batch);
 /* A valid batch that does nothing. */
 struct ord_span liar_void_batch(struct ord_core *liar);
 /* Another valid batch with the same envelopes. */
 struct ord_span liar_other_batch(struct ord_core *liar, struct ord_span batch);
 
-/* lies_send.c: sends this message of the core, or something else, or nothing. */
+/* lies_send.c: sends this message of the core, a changed one, or nothing. */
 void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect);
-/* What was held back and is due. */
+/* Sends the messages that were held back and are due. */
 void liar_release_held(struct ord_core *liar);
-/* lies_view.c: a NEW-VIEW of the core that does not follow. */
+/* lies_view.c: changes a NEW-VIEW of the core so that it does not follow from its view changes. */
 struct ord_span liar_other_new_view(struct ord_core *liar, struct ord_span bytes);
-/* A decided batch without its last envelope; as it is when it has none. */
+/* A decided batch without its last envelope; unchanged if it has none. */
 struct ord_span liar_shorter_batch(struct ord_core *liar, struct ord_span batch);
-/* flood.c: at the end of a turn. */
+/* flood.c: called at the end of a turn. */
 void liar_heavy(struct ord_core *liar, uint64_t view);
-/* A certificate that the core keeps. */
+/* Takes note of a certificate that the core keeps. */
 void liar_note_certificate(struct ord_core *liar, const struct ord_record *record);
 void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq);
-/* Requests for state go the way of the core's messages, and become what they are in liar_outgoing. */
+/* Requests for state travel as messages of the core, and liar_outgoing turns them into requests. */
 void liar_ask_flood(struct ord_core *liar);
-#define LIAR_ASK 0xff /* the first byte of such a one: no message of a core */
+/* First byte of such a request; no message of a core begins with it. */
+#define LIAR_ASK 0xff
 
 #define LIAR_GREAT_CLAIM 1000000u /* seqs and blocks ahead of the truth */
 
-/* lies_link.c: as `outgoing` of the seam. */
+/* lies_link.c: `outgoing` of the seam. */
 bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t *kind, uint8_t *bytes, size_t *size);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Lies about what is to be ordered: the batch that the node proposes is changed before the core sees it, so that core and wire agree.
+ * Lies about what is to be ordered. The batch that the node proposes is changed before the core sees it, so that the
+ * core and its messages agree.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,10 @@
 #include "core/assert.h"
 #include "faulty/liar.h"
 
-enum { VOID_CUT_HEIGHT = 1 }; /* closed long ago, or else a block early */
+/* Block 1 was closed long ago, or is closed early. */
+enum { VOID_CUT_HEIGHT = 1 };
 
-/* A batch in the making, of this step. */
+/* A batch in the making; valid until the next step. */
 struct draft {
     struct ord_writer writer;
     uint32_t count;
@@ -46,7 +48,7 @@ static bool is_victims(const struct ord_core *liar, struct ord_span bytes) {
            envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS && ord_hash_equal(&envelope.client, &liar->victim);
 }
 
-/* The first client's fingerprint, and the first envelope of all. */
+/* Remembers the fingerprint of the first client, and the first envelope. */
 static void learn(struct ord_core *liar, const struct channel_batch *batch) {
     struct ord_span left = batch->envelopes;
     struct ord_span bytes;
@@ -66,7 +68,10 @@ static void learn(struct ord_core *liar, const struct channel_batch *batch) {
     }
 }
 
-/* An empty batch in place of one that is left with nothing: something is delivered all the time, and nothing is served (P16). */
+/*
+ * Removes the victim's envelopes. A batch that is left with nothing gets a void cut marker, so something is delivered
+ * all the time although nobody is served (P16).
+ */
 static struct ord_span censored(struct ord_core *liar, const struct channel_batch *batch) {
     struct draft draft = draft_begin(liar, batch->cut_height);
     struct ord_span left = batch->envelopes;
@@ -88,7 +93,10 @@ static struct ord_span with_cut(struct ord_core *liar, const struct channel_batc
     return draft_end(&draft);
 }
 
-/* Beside the cuts that are due, which stay: one for the open block, early, and again; of a closed one; of one not open yet. */
+/*
+ * Leaves due cut markers alone, and adds in turn: an early one for the open block, the same again, one for a closed
+ * block, one for a block that is not open yet.
+ */
 static struct ord_span early_cut(struct ord_core *liar, struct ord_span bytes, const struct channel_batch *batch) {
     static const uint64_t ahead[] = {1, 1, 0, 2};
     if (batch->cut_height != 0) {
@@ -116,7 +124,7 @@ static struct ord_span with_old(struct ord_core *liar, struct ord_span bytes, co
     return draft_end(&draft);
 }
 
-/* An envelope ends with its signature, and a batch with an envelope. */
+/* Spoils the end of the batch, because a batch ends with an envelope and an envelope with its signature. */
 static struct ord_span with_bad_signature(struct ord_core *liar, struct ord_span bytes) {
     uint8_t *copy = liar_alloc(liar, bytes.size);
     memcpy(copy, bytes.data, bytes.size);

@@ -1,6 +1,6 @@
 /*
- * Lies in what the node sends beside the core: attestations, forwards, and its answers to those who fetch state. Changed in
- * place, behind the node's back.
+ * Lies in what the node sends besides the core's messages: attestations, forwards, and answers to replicas that fetch
+ * state. They are changed in place, without the node's knowledge.
  */
 #include <string.h>
 
@@ -23,7 +23,7 @@ static void attest_wrongly(struct ord_core *liar, uint8_t *bytes) {
     liar_lied(liar, LIAR_wrong_attestation);
 }
 
-/* Its own attestation, signed; of a certificate the others' signatures cannot be made, and stay as they are. */
+/* Its own attestation is signed. In a certificate it cannot make the others' signatures, which stay as they are. */
 static void claim_greatly(struct ord_core *liar, uint8_t kind, uint8_t *bytes, size_t size) {
     if (kind == LINK_ATTESTATION) {
         struct channel_attestation attestation;
@@ -49,10 +49,13 @@ static bool is_answer(uint8_t kind) {
     return kind == LINK_SYNC_BLOCKS || kind == LINK_SYNC_TAIL;
 }
 
-/* In a block, a header or the tail; in the certificate or the tail; or the end is missing. */
+/*
+ * Spoils a byte in the middle (a block, a header or the tail), or the last byte (the certificate or the tail), or cuts
+ * off the end.
+ */
 static void spoil(struct ord_core *liar, uint8_t *bytes, size_t *size) {
     if (*size <= SYNC_PIECE_HEADER_SIZE)
-        return; /* says that there is nothing */
+        return; /* the answer says that there is nothing */
     switch (liar->source_count++ % 3) {
     case 0:
         bytes[SYNC_PIECE_HEADER_SIZE + (*size - SYNC_PIECE_HEADER_SIZE) / 2] ^= 1;
@@ -67,7 +70,10 @@ static void spoil(struct ord_core *liar, uint8_t *bytes, size_t *size) {
     liar_lied(liar, LIAR_lying_source);
 }
 
-/* A piece of one block: of the others only their headers, which lead to the same certificate. False: it has no more than one. */
+/*
+ * Reduces a piece to its first block. The other blocks leave their headers, which lead to the same certificate. False:
+ * the piece is not changed, because it has one block only, or too many headers would follow.
+ */
 static bool first_block_only(struct ord_core *liar, uint8_t *bytes, size_t *size) {
     struct ord_reader reader = ord_reader_of(ord_span_of(bytes, *size));
     uint64_t from = ord_read_u64(&reader);
@@ -102,7 +108,7 @@ static bool drip(struct ord_core *liar, uint8_t kind, uint8_t *bytes, size_t *si
     return true;
 }
 
-/* A forward is whole or not at all: the victim's envelopes go with what comes along. */
+/* A forward is sent whole or not at all. So whatever shares a forward with the victim's envelopes is held back too. */
 static bool has_victims(const struct ord_core *liar, struct ord_span bytes) {
     struct channel_batch batch;
     struct ord_span envelope_bytes;

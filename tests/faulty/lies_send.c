@@ -1,6 +1,4 @@
-/*
- * Lies in what the core sends: to whom, when, and what. Messages that are changed are signed again.
- */
+/* Lies in what the core sends: to which replicas, when, and with what content. Changed messages are signed again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,12 +6,12 @@
 #include "core/assert.h"
 #include "faulty/liar.h"
 
-/* Of request_timeout_ms: how long `delay` and `dawdle` hold a PRE-PREPARE back. */
+/* Parts of request_timeout_ms for which `delay` and `dawdle` hold a PRE-PREPARE back. */
 enum { DELAY_PART = 8, DAWDLE_PART = 5, HOLD_PARTS = 10 };
 
 /* ---- PRE-PREPARE ---- */
 
-/* This PRE-PREPARE with another seq or another batch. */
+/* Signs this PRE-PREPARE again, with another seq or another batch. */
 static struct ord_span signed_again(struct ord_core *liar, struct bft_pre_prepare message, struct ord_span body) {
     bft_body_digest(&message.digest, liar->config.crypto, body);
     const struct bft_statement statement = {.type = BFT_PRE_PREPARE,
@@ -31,7 +29,7 @@ static struct ord_span signed_again(struct ord_core *liar, struct bft_pre_prepar
     return ord_span_of(bytes, BFT_PRE_PREPARE_SIZE + body.size);
 }
 
-/* Signatures are deterministic: what is sent again is the same lie again. */
+/* Signatures are deterministic, so what is sent again is the same lie again. */
 static void equivocate(struct ord_core *liar, const struct bft_pre_prepare *message, ord_replica_set to,
                        struct ord_span bytes, enum liar_behaviour behaviour) {
     struct ord_span other = signed_again(liar, *message, liar_other_batch(liar, message->body));
@@ -94,7 +92,7 @@ static void send_pre_prepare(struct ord_core *liar, ord_replica_set to, struct o
 
 /* ---- PREPARE ---- */
 
-/* The same votes for other digests. */
+/* The same votes, for other digests. */
 static struct ord_span other_prepare(struct ord_core *liar, struct bft_vote_list list) {
     for (uint32_t i = 0; i < list.count; i++)
         list.votes[i].digest.bytes[0] ^= 1;
@@ -154,7 +152,7 @@ void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect) {
         liar_lied(liar, LIAR_mute);
         return;
     }
-    /* A message in two parts is a body, or another's word: neither is worth a lie. */
+    /* A message in two parts is a body, or another replica's statement. Neither is worth a lie. */
     if (bytes.size == 0 || effect->send.body.size > 0) {
         *liar_effect(liar, ORD_EFFECT_SEND) = *effect;
         return;

@@ -1,6 +1,7 @@
 /*
- * A NEW-VIEW with every signature in place that proposes again something else than what its view changes say: a seq that was
- * prepared becomes a null batch, a null batch something nobody ever saw, and where nothing was to be proposed something is.
+ * A NEW-VIEW with valid signatures that proposes something else than its view changes say. A seq that was prepared
+ * becomes a null batch, a null batch becomes something that nobody ever saw, and if nothing was to be proposed,
+ * something is.
  */
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "core/assert.h"
 #include "faulty/liar.h"
 
-/* The entries, signed as they now are. */
+/* Writes the entries and signs them as they are now. */
 static void write_entries(struct ord_core *liar, struct ord_writer *writer, const struct bft_new_view *view) {
     ord_write_u64(writer, view->base_seq);
     ord_write_u32(writer, view->count);
@@ -37,7 +38,8 @@ struct ord_span liar_other_new_view(struct ord_core *liar, struct ord_span bytes
     uint8_t *digests = liar_alloc(liar, (size_t) view.count * ORD_HASH_SIZE);
     uint8_t *signatures = liar_alloc(liar, (size_t) chunk_count * ORD_SIGNATURE_SIZE);
     memset(digests, 0, (size_t) view.count * ORD_HASH_SIZE);
-    memset(signatures, 0, (size_t) chunk_count * ORD_SIGNATURE_SIZE); /* what is read of them here is not used */
+    /* Placeholders; write_entries signs the entries again. */
+    memset(signatures, 0, (size_t) chunk_count * ORD_SIGNATURE_SIZE);
     struct bft_new_view before;
     ORD_ASSERT(bft_new_view_decode(&before, &liar->config, bytes) == ORD_OK);
     if (before.count > 0)

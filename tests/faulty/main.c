@@ -1,5 +1,5 @@
 /*
- * `ordain-faulty start`: a replica that lies, as a process. As `ordain start` in what it prints and how it ends.
+ * `ordain-faulty start`: a replica that lies, as a process. Its output and its exit codes are those of `ordain start`.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 enum { EXIT_USAGE = 2, EXIT_INTERNAL = 4, WHY_MAX = 2048 };
 
-static struct replica *running; /* set before the signals are let through */
+static struct replica *running; /* set before the signals are unblocked */
 static struct liar_options options;
 
 static void on_stop_signal(int number) {
@@ -60,7 +60,7 @@ static bool take_seq(const char *text) {
     return true;
 }
 
-/* 0: go on. */
+/* Returns 0 to continue, otherwise an exit code. */
 static int parse_arguments(const char **path, int argc, char **argv) {
     static const struct option long_options[] = {
         {"config", required_argument, NULL, 'c'},
@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
     int code = parse_arguments(&path, argc, argv);
     if (code != 0 || path == NULL)
         return code;
-    /* Blocked before any thread starts, so that the signals come when there is what to stop. */
+    /* The signals are blocked before any thread starts, and let through once there is a replica to stop. */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

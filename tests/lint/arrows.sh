@@ -14,10 +14,11 @@ declare -A knows=(
     [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
-    [sim]="core crypto solo bft channel"
+    [replica]="core crypto solo bft channel evidence"
+    [sim]="core crypto solo bft channel evidence replica"
     [client]="core crypto bft channel evidence net proto"
-    [node]="core crypto solo bft channel evidence ledger net proto"
-    [cli]="core crypto solo bft channel evidence ledger net proto client node"
+    [node]="core crypto solo bft channel evidence replica ledger net proto"
+    [cli]="core crypto solo bft channel evidence replica ledger net proto client node"
 )
 # Library headers, and the only folders that include them.
 declare -A owners=(
@@ -28,11 +29,15 @@ declare -A owners=(
     ["libconfig.h"]="node client"
     ["protobuf-c/"]=""
 )
-# All that a pure folder may ask of the C library.
+# All headers of the C library that a pure folder may include.
 pure_folders="core solo bft channel evidence"
 pure_headers="stdbool.h stddef.h stdint.h string.h inttypes.h limits.h stdalign.h"
 
-# The simulator's library is decided by its seed: no clock, no thread, no randomness of the machine. Its program may measure.
+# A replica is decided by its inputs. It takes memory from the heap, and puts together sentences for people.
+replica_headers="$pure_headers stdarg.h stdlib.h stdio.h"
+
+# The seed alone decides what the simulator's library does: no clock, no thread, no randomness of the machine. Its
+# program may measure time.
 seeded_headers="$pure_headers stdlib.h stdio.h stdarg.h"
 
 failed=0
@@ -67,6 +72,9 @@ for room in "${!knows[@]}"; do
             if has_word "$room" "$pure_folders" && ! has_word "$include" "$pure_headers" &&
                 [ "$file" != core/assert.c ]; then
                 report "$file: #include <$include> has no place in a pure folder"
+            fi
+            if [ "$room" = replica ] && ! has_word "$include" "$replica_headers"; then
+                report "$file: #include <$include> has no place in a replica"
             fi
             if [ "$room" = sim ] && [ "$file" != sim/main.c ] && ! has_word "$include" "$seeded_headers"; then
                 report "$file: #include <$include> has no place in the simulator's library"

@@ -1,5 +1,6 @@
-# Shared by the lint checks: which files are the project's. Source it from the top folder.
-# tracked PATTERN...: names of tracked files, and of new ones that are not ignored; without git, of all but build folders.
+# Shared by the lint checks: lists the project's files. Source it from the top folder.
+# tracked PATTERN...: prints the names of tracked files, and of new ones that are not ignored. Without git: of all files
+# outside of build folders.
 tracked() {
     if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
         git ls-files --cached --others --exclude-standard -- "$@" | while IFS= read -r file; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every C file is as clang-format would write it.
+# Every C file is formatted as clang-format formats it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lint/files.sh

@@ -1,5 +1,5 @@
-# Each check of the sources is a ctest with the label lint. Tools that are not installed leave their check out; scripts/setup
-# installs them all.
+# Each check of the sources is a ctest with the label lint. A check whose tool is not installed is left out;
+# scripts/setup installs all tools.
 set(lint ${CMAKE_CURRENT_SOURCE_DIR}/lint)
 find_program(BASH_PROGRAM bash REQUIRED)
 
@@ -22,7 +22,7 @@ find_program(SHELLCHECK shellcheck)
 if(SHELLCHECK)
     ord_lint(shell)
 endif()
-# One test a folder, so that they run side by side.
+# One test per folder, so that they run side by side.
 find_program(CLANG_TIDY clang-tidy)
 if(CLANG_TIDY)
     foreach(room IN LISTS ORD_ROOMS)

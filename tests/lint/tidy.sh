@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clang-tidy (checks in .clang-tidy) over every C file of the named folders; silent code passes.
+# Runs clang-tidy (checks in .clang-tidy) over every C file of the named folders; passes if it reports nothing.
 # Usage: tidy.sh BUILD_DIR FOLDER...
 set -euo pipefail
 build=$(cd "$1" && pwd)
@@ -11,7 +11,7 @@ files=()
 checks=()
 for folder in "$@"; do
     mapfile -t -O "${#files[@]}" files < <(tracked "$folder/*.c")
-    # The analyzer does not follow the client's reference counts and sees uses after a free that was none.
+    # The analyzer does not follow the client's reference counts, so it reports uses after a free that does not happen.
     [ "$folder" != client ] || checks=(--checks=-clang-analyzer-unix.Malloc)
 done
 [ "${#files[@]}" -gt 0 ] || { echo "no files in $*"; exit 1; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# No left-over marks, no paths of one machine, no hosts of somebody's package mirror in the project's files.
+# The project's files contain no left-over marks, no paths of one machine, and no hosts of a private package mirror.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lint/files.sh
@@ -7,7 +7,8 @@ mapfile -t files < <(tracked '*')
 [ "${#files[@]}" -gt 20 ] || { echo "only ${#files[@]} files found"; exit 1; }
 
 failed=0
-# refuse WHAT PATTERN: no file has a line that matches. Brackets in the patterns keep them from matching themselves.
+# refuse WHAT PATTERN: fails if any file has a line that matches. The brackets keep the patterns from matching
+# themselves.
 refuse() {
     local found
     found=$(printf '%s\0' "${files[@]}" | xargs -0 grep -nIE -e "$2" || true)

@@ -1,28 +1,36 @@
 /*
- * Golden traces of PBFT: runs a script of events against a cluster of cores and compares every effect with what the script
- * says. Usage: scenario_bft [--rewrite] FILE. With --rewrite the expectations in FILE become what happens now; read the
- * difference before you keep it.
+ * Golden traces of PBFT: runs a script of events against a cluster of cores and compares every effect with the script's
+ * expectations. Usage: scenario_bft [--rewrite] FILE. --rewrite replaces the expectations in FILE by what happens now;
+ * read the difference before you keep it.
  *
- * A script is blocks of commands, a line `----`, the expected lines, and an empty line; `#` opens a comment between blocks.
- * Replica 0 leads view 0. Commands:
- *   cluster [replicas=4] [window=8] [interval=4] [retransmit=100] [timeout=1000] [batch=64] [bodies=1024]   starts all replicas
- *   time MS                       sets the clock of all
- *   propose N TEXT                replica N proposes a batch
- *   judge N yes|no [seq=S]        answers what replica N asked its node to judge
- *   turn N                        ends N's turn: FLUSH, commit, sends
- *   deliver|drop [from=N] [to=N] [type=NAME] [quiet=yes]   what is in flight, in order of sending; quiet: effects only
- *   settle                        all of the above (judging yes) until nothing is in flight; tells decisions only
- *   tick N | attest N S | sync N S from=M | crash N     (who crashed is dead until it starts)
- *   start N [asks]                it starts; unless it asks, others who know of nothing have told it so by then
- *   lose N                        its disk is empty now
- *   hand-over N                   N's node is about to stop
- *   work N MS|none                since when work waits at replica N
- *   status N | disk N             shows counters, or the durable records
- *   forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]   a signed message that no core sent;
- *                                 a view-change without certificates, stable at 0
- *   forge status from=N to=N mood=suspects|changing [view=V]   what it says of its view
+ * A script consists of blocks: commands, a line `----`, the expected lines, and an empty line. A line that begins with
+ * `#` between blocks is a comment. Replica 0 leads view 0. Commands:
+ *     cluster [replicas=4] [window=8] [interval=4] [retransmit=100] [timeout=1000] [batch=64] [bodies=1024]
+ *                                starts all replicas
+ *     time MS                    sets the clock of all replicas
+ *     propose N TEXT             replica N proposes a batch
+ *     judge N yes|no [seq=S]     answers what replica N asked its node to judge
+ *     turn N                     ends N's turn: FLUSH, commit, sends
+ *     deliver|drop [from=N] [to=N] [type=NAME] [quiet=yes]
+ *                                delivers or drops what is in flight, in order of sending; quiet: prints only effects
+ *     settle                     delivers, judges (yes) and ends turns until nothing is in flight; prints only
+ *                                decisions
+ *     tick N                     wakes replica N at the present time
+ *     attest N S                 replica N's node reports a certificate of seq S
+ *     sync N S from=M            ends a state transfer of replica N to seq S, from the state of replica M
+ *     crash N                    the replica is dead until it starts
+ *     start N [asks]             starts the replica; without `asks` the others have already answered that they know
+ *                                none of its statements
+ *     lose N                     its disk is empty from now on
+ *     hand-over N                N's node is about to stop
+ *     work N MS|none             since when work waits at replica N
+ *     status N | disk N          prints counters, or the durable records
+ *     forge TYPE from=N to=N [view=V] [seq=S] [delivered=S] [stable=S] [held=BITS] [TEXT]
+ *                                a signed message that no core sent; a view-change has no certificates and stable seq 0
+ *     forge status from=N to=N mood=suspects|changing [view=V]
+ *                                a STATUS with this mood about its view
  *
- * In a trace, SEQ:DIGEST@VIEW is a prepared certificate of a view, and "null" the digest of the null batch.
+ * In a trace, SEQ:DIGEST@VIEW is a prepared certificate of a view, and "null" is the digest of the null batch.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,8 +55,8 @@ struct flying {
 
 struct world {
     struct host hosts[REPLICA_MAX];
-    struct bft_options options; /* of all of them */
-    uint32_t count;             /* 0: no cluster yet */
+    struct bft_options options; /* of all replicas */
+    uint32_t count;             /* 0: there is no cluster yet */
     uint64_t now_ms;
     struct flying flying[FLYING_MAX];
     size_t flying_count;
@@ -58,7 +66,7 @@ struct world {
 
 static struct world world;
 
-/* Words of a command: first the plain ones, in order; `key=value` are found by key. */
+/* The words of a command: the plain ones in order, then the `key=value` ones, which are found by key. */
 struct command {
     char *plain[WORD_MAX];
     size_t plain_count;
@@ -140,7 +148,7 @@ static void run_cluster(const struct command *command) {
         ORD_ASSERT(host_start(&world.hosts[node], world.now_ms) == ORD_OK);
         host_flush(&world.hosts[node], world.now_ms);
         host_commit(&world.hosts[node]);
-        host_sends_clear(&world.hosts[node]); /* the first STATUS of all says nothing */
+        host_sends_clear(&world.hosts[node]); /* the very first STATUS says nothing */
         world.hosts[node].on_effect = on_effect;
     }
 }
@@ -177,7 +185,10 @@ static bool selected(const struct command *command, const struct flying *message
            (type == NULL || strcasecmp(type, scenario_type_name(message->data[0])) == 0);
 }
 
-/* Delivers or drops what is in flight now and fits; what that makes replicas send waits for their turns. */
+/*
+ * Delivers or drops the selected messages that are in flight now. Messages that replicas send in response wait for
+ * their turns.
+ */
 static size_t run_deliver(const struct command *command, bool drop) {
     size_t done = 0;
     size_t kept = 0;
@@ -286,7 +297,7 @@ static void run_disk(const struct host *host) {
     fputc('\n', world.out);
 }
 
-/* Commands about one replica. */
+/* Runs a command about one replica. */
 static void run_of_replica(const struct command *command) {
     const char *name = plain(command, 0);
     struct host *host = host_of(plain(command, 1));
@@ -336,7 +347,7 @@ static void run_of_replica(const struct command *command) {
     }
 }
 
-/* Takes `line` to pieces. */
+/* Splits `line` into a command and runs it. */
 static void run_command(char *line) {
     struct command command = {.plain_count = 0};
     char *rest = NULL;
@@ -367,7 +378,7 @@ static void run_command(char *line) {
         run_of_replica(&command);
 }
 
-/* Runs a script; gives what it would read like with the expectations of now. */
+/* Runs a script. Returns the script as it would read with the present results as expectations. */
 static char *run_script(FILE *script, size_t *size) {
     char *text = NULL;
     char line[LINE_MAX_SIZE];
@@ -378,7 +389,7 @@ static char *run_script(FILE *script, size_t *size) {
     ORD_ASSERT(world.out != NULL);
     while (fgets(line, sizeof(line), script) != NULL) {
         if (expecting && line[0] != '\n')
-            continue; /* what was expected until now */
+            continue; /* skip the old expectations */
         if (expecting) {
             expecting = false;
             fputc('\n', world.out);
@@ -406,7 +417,7 @@ static char *run_script(FILE *script, size_t *size) {
     return text;
 }
 
-/* Shows the first line that differs. */
+/* Prints the first line that differs. */
 static void show_difference(const char *path, const char *expected, const char *actual) {
     size_t line = 1;
     while (*expected != '\0' && *expected == *actual) {

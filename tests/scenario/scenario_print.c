@@ -1,6 +1,6 @@
 /*
- * Messages and effects of PBFT, in the words of the golden traces. SEQ:DIGEST@VIEW is a prepared certificate of a view, and "null" the
- * digest of the null batch.
+ * Messages and effects of PBFT, in the notation of the golden traces. SEQ:DIGEST@VIEW is a prepared certificate of a
+ * view; "null" is the digest of the null batch.
  */
 #include "tests/scenario/scenario_print.h"
 
@@ -108,7 +108,7 @@ static void print_status(const struct ord_core_config *config, struct ord_span b
     }
 }
 
-/* One that stands alone. */
+/* Prints a statement that stands alone. */
 static void print_statement(const struct ord_core_config *config, struct ord_span bytes) {
     struct bft_statement statement;
     ORD_ASSERT(bft_signed_verify(&statement, config, bytes) == ORD_OK);
@@ -190,7 +190,7 @@ void scenario_print_message(const struct ord_core_config *config, struct ord_spa
     }
 }
 
-/* A message as the node would put it together. */
+/* Joins head and body as the node would, and prints the message. */
 static void print_send(const struct ord_core_config *config, struct ord_span head, struct ord_span body) {
     uint8_t *bytes = malloc(head.size + body.size);
     ORD_ASSERT(bytes != NULL);

@@ -8,14 +8,14 @@
 
 #include "core/protocol.h"
 
-/* Where all of it goes from now on. */
+/* All output goes to `file` from now on. */
 void scenario_print_to(FILE *file);
-/* "?" for what is none. */
+/* "?" for an unknown value. */
 const char *scenario_type_name(uint8_t type);
 const char *scenario_table_name(uint8_t table);
-/* One that a core has sent: it decodes. Without a line end. */
+/* Prints a message that a core has sent (so it decodes), without a line end. */
 void scenario_print_message(const struct ord_core_config *config, struct ord_span bytes);
-/* A line. */
+/* Prints an effect as one line. */
 void scenario_print_effect(const struct ord_core_config *config, const struct ord_effect *effect);
 
 #endif

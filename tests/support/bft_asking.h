@@ -1,12 +1,13 @@
 /*
- * For tests of who may have forgotten what it said: a bench of one replica that asks, and the messages of asking.
+ * For tests of replicas that may have forgotten their statements: a bench with one replica that asks, and makers of ASK
+ * and RECALL.
  */
 #ifndef ORDAIN_TESTS_BFT_ASKING_H
 #define ORDAIN_TESTS_BFT_ASKING_H
 
 #include "tests/support/bft_bench.h"
 
-/* A replica `self` that is started and asks; what it sent is there. */
+/* Starts replica `self`, which asks. The messages that it sent are kept. */
 static inline void open_asking(struct bench *bench, ord_node_id self) {
     memset(bench, 0, sizeof(*bench));
     bench->config = test_config(self);
@@ -47,7 +48,7 @@ static inline struct ord_span make_recall(const struct bench *bench, ord_node_id
     return ord_writer_span(&writer);
 }
 
-/* Replica `from` answers; `said` NULL: it knows no word that was not asked about. */
+/* Replica `from` answers the ASK. `said` NULL: it knows no statement that the ASK did not cover. */
 static inline enum ord_err recall(struct bench *bench, ord_node_id from, uint64_t stable_seq, uint64_t reach_seq,
                                   const struct statement *said) {
     uint8_t bytes[BFT_SIGNED_VOTE_SIZE_MAX];
@@ -73,7 +74,7 @@ static inline bool speaks(const struct bench *bench) {
     return !status.asking && !status.silent;
 }
 
-/* Words that others could hold against it, of all that the last turn sent. */
+/* Counts the messages of the last turn that others could hold against this replica. */
 static inline size_t words_sent(struct bench *bench) {
     return sent(bench, BFT_PRE_PREPARE, NULL) + sent(bench, BFT_PREPARE, NULL) + sent(bench, BFT_COMMIT, NULL) +
            sent(bench, BFT_VIEW_CHANGE, NULL) + sent(bench, BFT_NEW_VIEW, NULL);

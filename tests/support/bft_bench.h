@@ -1,5 +1,6 @@
 /*
- * One PBFT core on a small node, and the words for what happens to it: the unit tests of single rules are written in these.
+ * One PBFT core on a small node, and helpers for the events that happen to it. The unit tests of single rules are
+ * written with these.
  */
 #ifndef ORDAIN_TESTS_BFT_BENCH_H
 #define ORDAIN_TESTS_BFT_BENCH_H
@@ -13,7 +14,7 @@ struct bench {
     uint64_t now_ms;
 };
 
-/* A started core of replica `self`; the turn of its START is over. */
+/* Starts a core of replica `self`; the turn of its START is over. */
 static inline void bench_open(struct bench *bench, ord_node_id self) {
     memset(bench, 0, sizeof(*bench));
     bench->config = test_config(self);
@@ -29,7 +30,7 @@ static inline void bench_close(struct bench *bench) {
     host_deinit(&bench->host);
 }
 
-/* Eight batches, each as large as may be, and what is certified of them: that seq i + 1 has batch i. */
+/* Eight batches of the largest size, and certificates for them: seq i + 1 has batch i. */
 struct large {
     char batches[8][65];
     struct ord_hash digests[8];
@@ -45,7 +46,7 @@ static inline void large_fill(struct large *large) {
     }
 }
 
-/* As bench_open, in memory for four such batches and as many again for a new view. */
+/* Like bench_open, with memory for four such batches and as many again for a new view. */
 static inline void bench_open_tight(struct bench *bench, ord_node_id self, uint32_t window) {
     memset(bench, 0, sizeof(*bench));
     bench->config = test_config(self);
@@ -80,14 +81,14 @@ static inline void vote(struct bench *bench, enum bft_type type, ord_node_id fro
     assert_ok(receive(bench, from, make_vote(&bench->config, type, from, seq, batch)));
 }
 
-/* Prepares seq at a backup 1, with the vote of replica 3: it has a certificate for the batch. */
+/* Prepares seq at backup 1 with the vote of replica 3, so that it has a certificate for the batch. */
 static inline void prepare(struct bench *bench, uint64_t seq, const char *batch) {
     accept(bench, seq, batch);
     vote(bench, BFT_PREPARE, 3, seq, batch);
     turn_ends(bench);
 }
 
-/* Decides seq at a backup 1, with the votes of replicas 2 and 0. */
+/* Decides seq at backup 1 with the votes of replicas 2 and 0. */
 static inline void decide(struct bench *bench, uint64_t seq, const char *batch) {
     accept(bench, seq, batch);
     turn_ends(bench);
@@ -108,7 +109,7 @@ static inline const struct bft_detail *detail_of(const struct bench *bench) {
     return status_of(bench).detail;
 }
 
-/* How many messages of a type the last turn sent; votes of the last such list in `list`. */
+/* Counts the messages of a type that the last turn sent; `list` gets the votes of the last such message. */
 static inline size_t sent(struct bench *bench, enum bft_type type, struct bft_vote_list *list) {
     size_t count = 0;
     for (size_t i = 0; i < bench->host.send_count; i++) {
@@ -135,7 +136,7 @@ static inline void tick(struct bench *bench, uint64_t now_ms) {
     assert_ok(host_step(&bench->host, &event));
 }
 
-/* View changes of one view, by sender: what a NEW-VIEW rests on. */
+/* View changes of one view, by sender; a NEW-VIEW rests on them. */
 struct changes {
     struct ord_span of[ORD_REPLICA_MAX];
     uint8_t bytes[4][TEST_VIEW_CHANGE_SIZE];
@@ -148,7 +149,7 @@ static inline struct ord_span changes_keep(struct changes *changes, ord_node_id 
     return changes->of[sender];
 }
 
-/* The last message of a type that was sent since sends were cleared; it must be there. */
+/* The last message of a type that was sent since the sends were cleared; there must be one. */
 static inline struct ord_span sent_message(const struct bench *bench, enum bft_type type) {
     for (size_t i = bench->host.send_count; i > 0; i--)
         if (bench->host.sends[i - 1].data[0] == type)
@@ -157,15 +158,15 @@ static inline struct ord_span sent_message(const struct bench *bench, enum bft_t
     return ord_span_of(NULL, 0);
 }
 
-/* Another replica says that it wants another primary than that of this one's view. */
+/* Another replica says that it suspects the primary of this replica's view. */
 static inline void suspect(struct bench *bench, ord_node_id from) {
     uint64_t view = status_of(bench).view;
     assert_ok(receive(bench, from, make_mood_status(&bench->config, from, view, BFT_SUSPECTS, 0)));
 }
 
 /*
- * Work waits until the first timeout has passed, for another replica as well; the turn ends with a VIEW-CHANGE, which goes to
- * `changes`.
+ * Work waits until the first timeout has passed, at another replica as well. The turn then ends with a VIEW-CHANGE,
+ * which goes to `changes`.
  */
 static inline void time_out(struct bench *bench, struct changes *changes) {
     uint64_t view = status_of(bench).view;
@@ -178,14 +179,14 @@ static inline void time_out(struct bench *bench, struct changes *changes) {
     (void) changes_keep(changes, bench->config.self, sent_message(bench, BFT_VIEW_CHANGE));
 }
 
-/* A VIEW-CHANGE of another. */
+/* A VIEW-CHANGE of another replica arrives. */
 static inline void change(struct bench *bench, struct changes *changes, ord_node_id from, uint64_t view,
                           uint64_t stable_seq, const struct prepared *prepared, uint32_t count) {
     struct ord_span bytes = make_view_change(&bench->config, from, view, stable_seq, prepared, count);
     assert_ok(receive(bench, from, changes_keep(changes, from, bytes)));
 }
 
-/* The NEW-VIEW of the view's primary, on the view changes that are there. */
+/* The NEW-VIEW of the view's primary arrives; it rests on the view changes in `changes`. */
 static inline void new_view(struct bench *bench, const struct changes *changes, uint64_t view, uint64_t base_seq,
                             const struct ord_hash *digests, uint32_t count) {
     struct ord_span bytes = make_new_view(&bench->config, view, base_seq, digests, count, changes->of);

@@ -83,7 +83,7 @@ enum ord_err host_start(struct host *host, uint64_t now_ms) {
     ORD_ASSERT(size > 0);
     host->memory = malloc(size);
     ORD_ASSERT(host->memory != NULL);
-    memset(host->memory, 0xa5, size); /* the core must not count on zeros */
+    memset(host->memory, 0xa5, size); /* the core must not rely on zeros */
     const struct ord_signer signer = {.context = &host->keys, .sign = stand_in_signer_sign};
     ORD_ASSERT(bft_pbft.init(&host->core, host->memory, size, &host->config, &signer, ++host->starts) == ORD_OK);
     host->turn_number = 1;
@@ -215,7 +215,7 @@ static void carry_out(struct host *host, const struct ord_effect *effect) {
         ORD_ASSERT(effect->leader.view >= host->durable_view);
         host->leader = effect->leader.leader;
         host->view = effect->leader.view;
-        host->judge_count = 0; /* what was lent is void */
+        host->judge_count = 0; /* judgements of the view that was left are void */
         break;
     }
 }
@@ -250,7 +250,8 @@ void host_judge(struct host *host, size_t index, bool admissible, uint64_t now_m
     memmove(host->judges + index, host->judges + index + 1, (host->judge_count - index) * sizeof(*host->judges));
     struct ord_status status;
     bft_pbft.status(host->core, &status);
-    if (judge.seq > status.stable_seq) { /* else SYNCED has passed it, and the bytes are gone */
+    /* Otherwise SYNCED has passed this seq, and the bytes are gone. */
+    if (judge.seq > status.stable_seq) {
         struct ord_hash check;
         host->config.crypto->hash(&check, &judge.batch, 1);
         ORD_ASSERT(ord_hash_equal(&check, &judge.check));
@@ -328,7 +329,8 @@ static void disk_forget(struct host *host, uint8_t table, uint64_t key) {
         }
     }
     host->disk.count = kept;
-    ORD_ASSERT(forgotten > 0 || host->view > 0); /* a FORGET that cannot forget anything is a write for nothing */
+    /* In view 0, a FORGET that forgets nothing is a needless write. */
+    ORD_ASSERT(forgotten > 0 || host->view > 0);
 }
 
 static size_t said_at(const struct host_said *said, size_t capacity, enum bft_type type, uint64_t view, uint64_t seq) {
@@ -363,7 +365,7 @@ static void said_grow(struct host *host) {
     host->said_capacity = capacity;
 }
 
-/* Notes a signed statement that leaves this replica; a second one that contradicts it is the end. */
+/* Notes a signed statement that leaves this replica. A second one that contradicts it fails the test. */
 static void say(struct host *host, enum bft_type type, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
     if (2 * (host->said_count + 1) > host->said_capacity)
         said_grow(host);
@@ -395,7 +397,8 @@ static void note_statements(struct host *host, struct ord_span bytes) {
         ORD_ASSERT(bft_vote_list_decode(&list, &host->config, bytes) == ORD_OK);
         say_list(host, &list);
         break;
-    case BFT_VIEW_CHANGE: /* whatever a replica sends, others must be able to check */
+    /* Others must be able to check whatever a replica sends. */
+    case BFT_VIEW_CHANGE:
         ORD_ASSERT(bft_view_change_verify(&change, &host->config, bytes) == ORD_OK);
         say(host, BFT_VIEW_CHANGE, change.view, 0, &change.digest);
         if (change.view > host->promised_view)
@@ -422,14 +425,15 @@ void host_commit(struct host *host) {
             disk_forget(host, record->table, record->key);
         else
             disk_put(host, *record);
-        record->data = NULL; /* the disk's now */
+        record->data = NULL; /* the disk owns it now */
     }
     host->turn.count = 0;
     host->durable_applied = host->applied;
     struct ord_status status;
     bft_pbft.status(host->core, &status);
     ORD_ASSERT(status.delivered_seq == host->applied && status.view >= host->durable_view);
-    ORD_ASSERT(!status.silent || host->lost || host->forgets); /* nobody silences who has forgotten nothing */
+    /* Only a replica that has forgotten something may be silenced. */
+    ORD_ASSERT(!status.silent || host->lost || host->forgets);
     host->lost = host->lost && (status.asking || status.silent);
     host->durable_view = status.view;
     for (size_t i = 0; i < host->send_count; i++)

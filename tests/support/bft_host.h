@@ -1,8 +1,8 @@
 /*
- * A replica's node, as small as it can be: runs one PBFT core, carries its effects out by the commit rule of
- * core/protocol.h, and keeps a disk that survives crashes. It checks what must hold at every step: delivery in order, each
- * seq once; no two contradicting statements of one replica, and no vote of a view that it left, restarts included; lent bodies
- * unharmed until they are judged.
+ * The smallest possible node of a replica: it runs one PBFT core, carries out its effects by the commit rule of
+ * core/protocol.h, and keeps a disk that survives crashes. It checks what must hold at every step: batches are
+ * delivered in order, each seq once; no replica makes two contradicting statements or votes in a view that it left,
+ * restarts included; lent bodies stay unchanged until they are judged.
  */
 #ifndef ORDAIN_TESTS_BFT_HOST_H
 #define ORDAIN_TESTS_BFT_HOST_H
@@ -38,7 +38,7 @@ struct host_judge {
     uint64_t seq;
     struct ord_hash digest;
     struct ord_span batch; /* lent by the core */
-    struct ord_hash check; /* of the batch when it was lent */
+    struct ord_hash check; /* hash of the batch when it was lent */
 };
 
 /* A signed statement. */
@@ -52,32 +52,37 @@ struct host_said {
 struct host {
     struct ord_core_config config;
     struct stand_in_signer keys;
-    struct ord_core *core; /* NULL: down */
+    struct ord_core *core; /* NULL: the replica is down */
     void *memory;
     void *context;
-    /* START is followed by answers to its ASK that know of nothing: false; else the test is the others. */
+    /*
+     * False: after START, the others answer the ASK and know no statement that the ASK did not cover. True: the test
+     * plays the others.
+     */
     bool asks;
-    bool forgets;    /* the test gives it an old disk, or says that it said what it did not */
-    bool lost;       /* it may have forgotten: its disk was empty when it started and has not spoken since */
+    /* The test gives it an old disk, or claims statements that it did not make. */
+    bool forgets;
+    /* It may have forgotten statements: its disk was empty at a start, and it has not spoken since. */
+    bool lost;
     uint64_t starts; /* also the nonce of the newest ASK */
     /* Sees each effect in order, before it is carried out. May be NULL. */
     void (*on_effect)(struct host *host, const struct ord_effect *effect);
 
-    /* Disk. chain[s] hashes all batches up to s; those above `durable_applied` are of the turn that runs. */
+    /* The disk. chain[s] hashes all batches up to s; those above `durable_applied` belong to the current turn. */
     struct host_records disk;
     struct ord_hash chain[HOST_SEQ_MAX];
     struct ord_hash batches[HOST_SEQ_MAX];
     size_t sizes[HOST_SEQ_MAX];
     /*
-     * Where replicas attest: each checkpoint interval, and where a quarter of the memory for batches was ordered since the
-     * last such point; without the latter, memory full of decided batches would wait for ever for a seq that it has no room
-     * for.
+     * Where replicas attest: at each checkpoint interval, and where a quarter of the memory for batches was ordered
+     * since the last such point. Without the second kind, memory that is full of decided batches would wait for ever
+     * for a seq that it has no room for.
      */
     bool is_point[HOST_SEQ_MAX];
     uint64_t durable_applied;
 
-    /* Of the turn that runs. */
-    struct host_records turn; /* data NULL: forget up to key */
+    /* The current turn. */
+    struct host_records turn; /* data NULL: forget records up to key */
     uint64_t turn_number;     /* that the next step belongs to */
     uint64_t applied;
     struct host_message *sends;
@@ -88,49 +93,53 @@ struct host {
     size_t judge_count;
     size_t judge_capacity;
     uint64_t wake_ms;
-    uint64_t sync_seq; /* 0: not asked for */
+    uint64_t sync_seq; /* 0: no state transfer is wanted */
     ord_replica_set culprits;
     size_t evidence_count;
     size_t reject_count;
 
-    /* What LEADER said last. */
+    /* What the last LEADER effect said. */
     ord_node_id leader;
     uint64_t view;
-    uint64_t durable_view; /* as of the last commit: never goes back */
+    uint64_t durable_view; /* view at the last commit; it never goes back */
 
-    /* All that this replica ever signed and sent, over its restarts. */
+    /* Everything that this replica ever signed and sent, in all its lives. */
     struct host_said *said;
     size_t said_count;
     size_t said_capacity;
-    uint64_t promised_view; /* highest VIEW-CHANGE that left it: no vote of an earlier view may follow */
+    /* View of the highest VIEW-CHANGE that it sent; no vote of an earlier view may follow. */
+    uint64_t promised_view;
 };
 
 void host_init(struct host *host, const struct ord_core_config *config);
 void host_deinit(struct host *host);
-/* Starts a core from what is on disk; unless `asks`, it may speak then. */
+/* Starts a core from the disk. Unless `asks` is set, the core may speak afterwards. */
 enum ord_err host_start(struct host *host, uint64_t now_ms);
-/* Answers of so many others to the ASK of this start, from the lowest on, who know of nothing that was not asked. */
+/*
+ * Delivers the answers of `count` other replicas, the lowest first, to the ASK of this start. They know no statement
+ * that the ASK did not cover.
+ */
 void host_answer(struct host *host, uint32_t count, uint64_t now_ms);
-/* The process dies: the turn that runs is lost. */
+/* The process dies, and the current turn is lost. */
 void host_crash(struct host *host);
-/* While it is down: its disk is lost. What it said it has said all the same. */
+/* Called while it is down: its disk is lost. Its earlier statements still count. */
 void host_lose(struct host *host);
 enum ord_err host_step(struct host *host, const struct ord_event *event);
-/* Authenticates and steps; gives the error of whichever failed. */
+/* Authenticates a message and steps the core. Returns the error of the one that failed. */
 enum ord_err host_receive(struct host *host, ord_node_id from, struct ord_span bytes, uint64_t now_ms);
-/* Takes pending judgement `index` and answers it. */
+/* Removes the pending judgement at `index` and answers it. */
 void host_judge(struct host *host, size_t index, bool admissible, uint64_t now_ms);
 void host_propose(struct host *host, struct ord_span batch, uint64_t now_ms);
 void host_attested(struct host *host, uint64_t seq, uint64_t now_ms);
 /* State transfer from a host that has executed `seq`. */
 void host_sync_from(struct host *host, const struct host *source, uint64_t seq, uint64_t now_ms);
-/* Ends the turn: FLUSH, then the commit. `sends` stay for the caller, who gives them to host_sends_clear. */
+/* Ends the turn: FLUSH, then the commit. `sends` stay for the caller, who ends with host_sends_clear. */
 void host_flush(struct host *host, uint64_t now_ms);
 void host_commit(struct host *host);
 void host_sends_clear(struct host *host);
-/* What it said about (view, seq); NULL: nothing. */
+/* What this replica said about (view, seq); NULL: nothing. */
 const struct host_said *host_said_about(const struct host *host, enum bft_type type, uint64_t view, uint64_t seq);
-/* Since when work waits at this replica; UINT64_MAX: nothing waits. */
+/* Reports since when work waits at this replica; UINT64_MAX: no work waits. */
 void host_work(struct host *host, uint64_t since_ms, uint64_t now_ms);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Stand-in keys for tests of PBFT: a signature is a hash over signer and message, which only tests that know the scheme can
- * make. The core cannot tell; what it does with signatures is all the same.
+ * Stand-in keys for tests of PBFT. A signature is a hash over signer and message, which only tests that know the scheme
+ * can make. The core treats these like real signatures.
  */
 #ifndef ORDAIN_TESTS_BFT_KEYS_H
 #define ORDAIN_TESTS_BFT_KEYS_H
@@ -10,7 +10,7 @@
 #include "core/codec.h"
 #include "tests/support/plain_hash.h"
 
-/* A fast hash with no claim to security: for runs over many seeds. */
+/* A fast hash without any claim to security, for runs over many seeds. */
 static inline void quick_hash(struct ord_hash *out, const struct ord_span *parts, size_t part_count) {
     uint64_t lanes[4] = {1, 2, 3, 4};
     size_t position = 0;
@@ -47,7 +47,7 @@ static inline bool stand_in_verify(const void *context, ord_node_id signer, cons
     return memcmp(expected.bytes, signature->bytes, ORD_SIGNATURE_SIZE) == 0;
 }
 
-/* Stand-in for a certificate of a stable checkpoint: seq u64 and a hash that only tests know how to make. */
+/* Stands in for the certificate of a stable checkpoint: seq u64, and a hash that only tests know how to make. */
 #define STAND_IN_CHECKPOINT_SIZE (8 + 32)
 
 static inline struct ord_span stand_in_checkpoint(uint8_t out[STAND_IN_CHECKPOINT_SIZE],
@@ -77,7 +77,7 @@ static inline struct ord_checkpoint_ops stand_in_checkpoints(const struct ord_cr
 struct stand_in_signer {
     const struct ord_crypto_ops *crypto;
     ord_node_id self;
-    bool broken; /* fails from now on */
+    bool broken; /* signing fails from now on */
 };
 
 static inline enum ord_err stand_in_signer_sign(void *context, struct ord_signature *out, const struct ord_hash *hash) {

@@ -1,6 +1,6 @@
 /*
- * A simulated network of PBFT cores, and what its liars say: what test_bft_cluster.c runs. A liar has no core; it signs whatever it
- * likes with its own key, and sees what the others do.
+ * A simulated network of PBFT cores, and the lies of its liars; used by test_bft_cluster.c. A liar has no core: it
+ * signs whatever it likes with its own key, and sees what the others do.
  */
 #ifndef ORDAIN_TESTS_BFT_NET_H
 #define ORDAIN_TESTS_BFT_NET_H
@@ -36,10 +36,11 @@ struct net {
     struct host hosts[REPLICA_MAX];
     uint64_t down_until_ms[REPLICA_MAX];
     ord_replica_set liars;
-    bool two_tongues; /* the liar, when it leads, tells one thing to `told_one`, another to `told_two` */
+    /* When the liar leads, it tells one thing to `told_one`, another to `told_two`. */
+    bool two_tongues;
     ord_replica_set told_one;
     ord_replica_set told_two;
-    ord_replica_set dead; /* for now; others are only down */
+    ord_replica_set dead; /* dead for now; a replica can also just be down */
     struct flying flying[MESSAGE_MAX];
     size_t flying_count;
     struct ord_hash agreed[HOST_SEQ_MAX];
@@ -49,7 +50,7 @@ struct net {
     struct ord_hash null_batch;
     uint64_t worked_seq[REPLICA_MAX];
     uint64_t worked_view[REPLICA_MAX];
-    uint8_t *changes[REPLICA_MAX]; /* the last VIEW-CHANGE that each sent */
+    uint8_t *changes[REPLICA_MAX]; /* the last VIEW-CHANGE that each replica sent */
     size_t change_sizes[REPLICA_MAX];
     bool healed;
     uint32_t loss_percent;
@@ -81,7 +82,7 @@ static inline bool is_liar(const struct net *net, ord_node_id node) {
 
 static inline void post(struct net *net, ord_node_id from, ord_node_id to, struct ord_span bytes) {
     if (net->flying_count == MESSAGE_MAX)
-        return; /* a full queue loses what comes */
+        return; /* a full queue drops new messages */
     uint8_t *data = malloc(bytes.size);
     assert_non_null(data);
     memcpy(data, bytes.data, bytes.size);
@@ -101,7 +102,7 @@ static inline void note_change(struct net *net, ord_node_id from, struct ord_spa
     net->change_sizes[from] = bytes.size;
 }
 
-/* The view that most of the honest are in, or will be. */
+/* The highest view that a running replica is in, or is moving to. */
 static inline uint64_t newest_view(const struct net *net) {
     uint64_t view = 0;
     for (ord_node_id node = 0; node < net->count; node++)
@@ -122,7 +123,7 @@ static inline void sign(struct net *net, struct ord_signature *out, ord_node_id 
     stand_in_sign(&net->crypto, out, signer, hash);
 }
 
-/* A backup that votes for whatever comes to its mind, differently to each, and commits to what it never prepared. */
+/* A backup that votes at random, differently to each replica, and commits to what it never prepared. */
 static inline void lie_as_backup(struct net *net, ord_node_id self) {
     const struct ord_core_config *config = &net->hosts[self].config;
     struct bft_vote_list list = {.view = newest_view(net), .sender = self};
@@ -141,7 +142,7 @@ static inline void lie_as_backup(struct net *net, ord_node_id self) {
         seq += 1 + below(net, 3);
         list.votes[i].seq = seq;
         memset(&list.votes[i].digest, (int) below(net, 3), ORD_HASH_SIZE);
-        /* Sometimes the digest that the others vote for. */
+        /* Sometimes it takes the digest that the others vote for. */
         if (seq < HOST_SEQ_MAX && chance(net, 40))
             for (ord_node_id node = 0; node < net->count; node++) {
                 const struct host_said *said = host_said_about(&net->hosts[node], BFT_PREPARE, list.view, seq);
@@ -159,7 +160,7 @@ static inline void lie_as_backup(struct net *net, ord_node_id self) {
     post(net, self, to, ord_writer_span(&writer));
 }
 
-/* What the primary binds to seq: a batch of this variant. */
+/* Makes the primary's proposal for a seq: a batch of this variant. */
 static inline void make_proposal(struct net *net, uint8_t out[BFT_PRE_PREPARE_SIZE + 16],
                                  struct bft_pre_prepare *message, uint64_t number, uint8_t variant) {
     uint8_t body[16] = {0};
@@ -180,7 +181,7 @@ static inline void make_proposal(struct net *net, uint8_t out[BFT_PRE_PREPARE_SI
     message->body.data = out + BFT_PRE_PREPARE_SIZE;
 }
 
-/* A primary that says one thing to some, another to the rest, now and then about seqs that are decided. */
+/* A primary that says one thing to some and another to the rest, sometimes about seqs that are decided. */
 static inline void lie_as_primary(struct net *net, ord_node_id self) {
     const struct ord_core_config *config = &net->hosts[self].config;
     uint64_t view = newest_view(net);
@@ -194,7 +195,7 @@ static inline void lie_as_primary(struct net *net, ord_node_id self) {
         uint8_t bytes[BFT_PRE_PREPARE_SIZE + 16];
         struct bft_pre_prepare message = {.view = view, .seq = seq, .sender = self};
         make_proposal(net, bytes, &message, chance(net, 90) ? seq : next, variant);
-        /* And it commits to both. */
+        /* It also commits to both. */
         struct bft_vote_list list = {.type = BFT_COMMIT, .view = view, .sender = self, .count = 1};
         list.votes[0] = (struct bft_vote) {.seq = seq, .digest = message.digest};
         uint8_t commit[BFT_COMMIT_SIZE_MAX];
@@ -208,7 +209,10 @@ static inline void lie_as_primary(struct net *net, ord_node_id self) {
     }
 }
 
-/* A primary of which nobody hears two things: each is told always the same, and what it is told depends on who it is (row P1). */
+/*
+ * A primary that tells each replica always the same, but different replicas different things; so no replica hears both
+ * (row P1).
+ */
 static inline void lie_with_two_tongues(struct net *net, ord_node_id self) {
     uint64_t view = newest_view(net);
     uint64_t seq = net->agreed_count + 1 + below(net, 3);
@@ -225,8 +229,8 @@ static inline void lie_with_two_tongues(struct net *net, ord_node_id self) {
 }
 
 /*
- * A view change that tells of nothing, or of certificates that an honest replica has on disk, some left out; for the view that is
- * on its way, or one of its own making.
+ * A view change without certificates, or with some of those that an honest replica has on disk, for the view that is on
+ * its way or for one of the liar's choice.
  */
 static inline void lie_about_past(struct net *net, ord_node_id self) {
     struct ord_core_config config = net->hosts[self].config;
@@ -262,7 +266,7 @@ static inline void lie_about_past(struct net *net, ord_node_id self) {
     free(bytes);
 }
 
-/* A new view out of real view changes that proposes what it likes: null batches for all, or one digest of its own. */
+/* A new view from real view changes that proposes what the liar likes: null batches only, or one digest of its own. */
 static inline void lie_about_view(struct net *net, ord_node_id self) {
     const struct ord_core_config *config = &net->hosts[self].config;
     uint64_t view = newest_view(net);

@@ -1,6 +1,7 @@
 /*
- * What the unit tests of bft/ share: a channel of stand-in keys whose view 0 is led by replica 0, and makers of any message
- * by any replica, honest or not. A test may change what a maker gave, and sign_view_message again.
+ * What the unit tests of bft/ share: a channel with stand-in keys whose view 0 is led by replica 0, and makers of any
+ * message by any replica, honest or not. A test may change a message that a maker gave, and sign it again with
+ * sign_view_message.
  */
 #ifndef ORDAIN_TESTS_BFT_SUPPORT_H
 #define ORDAIN_TESTS_BFT_SUPPORT_H
@@ -36,7 +37,7 @@ static inline struct ord_core_config test_config(ord_node_id self) {
         .crypto = &test_crypto,
         .options = &test_options,
     };
-    memset(config.genesis_hash.bytes + 8, 0x42, 24); /* its first 8 bytes are zeros: replica 0 leads view 0 */
+    memset(config.genesis_hash.bytes + 8, 0x42, 24); /* its first 8 bytes are zeros, so replica 0 leads view 0 */
     return config;
 }
 
@@ -46,7 +47,7 @@ static inline struct ord_hash digest_of(const char *batch) {
     return digest;
 }
 
-/* Messages that a test made; valid until the next one of the same maker. */
+/* Makes messages; each is valid until the next call of the same maker. */
 static inline struct ord_span make_pre_prepare(const struct ord_core_config *config, ord_node_id sender, uint64_t view,
                                                uint64_t seq, const char *batch) {
     static uint8_t bytes[BFT_PRE_PREPARE_SIZE + 4096];
@@ -96,7 +97,7 @@ static inline struct ord_span make_status(const struct ord_core_config *config, 
     return ord_span_of(bytes, sizeof(bytes));
 }
 
-/* A STATUS about views: what the sender of it has of `view`. */
+/* A STATUS about views: it tells in what mood its sender is about `view`, and whose view changes it has. */
 static inline struct ord_span make_mood_status(const struct ord_core_config *config, ord_node_id sender, uint64_t view,
                                                enum bft_mood mood, ord_replica_set changes) {
     static uint8_t bytes[BFT_STATUS_SIZE];
@@ -110,7 +111,7 @@ static inline struct ord_span make_view_status(const struct ord_core_config *con
     return make_mood_status(config, sender, view, changing ? BFT_CHANGING : BFT_CONTENT, changes);
 }
 
-/* As make_vote, of any view, for any digest. */
+/* Like make_vote, for any view and any digest. */
 static inline struct ord_span make_vote_in(const struct ord_core_config *config, enum bft_type type, ord_node_id sender,
                                            uint64_t view, uint64_t seq, const struct ord_hash *digest) {
     struct bft_vote_list list = {.type = type, .view = view, .sender = sender, .count = 1};
@@ -118,7 +119,7 @@ static inline struct ord_span make_vote_in(const struct ord_core_config *config,
     return make_list(config, &list);
 }
 
-/* What a test wants certified; the certificate of these makers carries the votes of the lowest backups. */
+/* What a test wants to be certified. The certificates of these makers carry the votes of the lowest backups. */
 struct prepared {
     uint64_t seq;
     uint64_t view;
@@ -159,7 +160,7 @@ static inline size_t make_certificate(uint8_t *out, size_t capacity, const struc
 
 #define TEST_VIEW_CHANGE_SIZE 32768
 
-/* Signs what a writer holds as a VIEW-CHANGE or NEW-VIEW of `sender`, and appends the signature. */
+/* Signs the content of a writer as a VIEW-CHANGE or NEW-VIEW of `sender`, and appends the signature. */
 static inline struct ord_span sign_view_message(struct ord_writer *writer, const struct ord_core_config *config,
                                                 enum bft_type type, uint64_t view, ord_node_id sender) {
     struct ord_hash hash;
@@ -190,7 +191,10 @@ static inline struct ord_span make_view_change(const struct ord_core_config *con
     return sign_view_message(&writer, config, BFT_VIEW_CHANGE, view, sender);
 }
 
-/* A NEW-VIEW of the view's primary: entries, and the digests of the view changes `changes` (by sender; size 0: not cited). */
+/*
+ * A NEW-VIEW of the view's primary, with its entries and the digests of the view changes in `changes` (by sender; size
+ * 0: not cited).
+ */
 static inline struct ord_span make_new_view(const struct ord_core_config *config, uint64_t view, uint64_t base_seq,
                                             const struct ord_hash *digests, uint32_t count,
                                             const struct ord_span *changes) {
@@ -229,7 +233,7 @@ static inline struct ord_span make_new_view(const struct ord_core_config *config
     return sign_view_message(&writer, config, BFT_NEW_VIEW, view, sender);
 }
 
-/* `message` as `sender` passes it on. */
+/* The RELAY with which `sender` passes `message` on. */
 static inline struct ord_span make_relay(const struct ord_core_config *config, ord_node_id sender,
                                          struct ord_span message) {
     static uint8_t bytes[BFT_RELAY_SIZE + TEST_VIEW_CHANGE_SIZE];
@@ -240,7 +244,7 @@ static inline struct ord_span make_relay(const struct ord_core_config *config, o
     return ord_writer_span(&writer);
 }
 
-/* What one replica signed about (view, seq), as a statement that stands alone; `batch` has the digest. */
+/* What one replica signed about (view, seq), as a statement that stands alone; `batch` gives the digest. */
 struct statement {
     enum bft_type type;
     ord_node_id sender;

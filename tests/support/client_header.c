@@ -1,5 +1,5 @@
 /*
- * The public header alone, with no include path of ours and in C99: it must need nothing but the C library.
+ * Includes the public header alone, in C99 and without any include path of ours: it may need nothing but the C library.
  */
 #include <ordain.h>
 

@@ -1,5 +1,5 @@
 /*
- * Replicas of one channel, with faults on demand: their servers, their life, and what a test asks.
+ * The replicas of one channel, with faults on demand: their servers, their start and end, and what a test asks of them.
  */
 #include "tests/support/client_world_internal.h"
 
@@ -56,7 +56,7 @@ static void on_request(void *context, struct net_request *request) {
     pthread_mutex_unlock(&world->lock);
 }
 
-/* Looks after requests that wait: when something changed, when their time is over, and when their replica ends. */
+/* Serves pending requests when something changed, when their time is over, and when their replica ends. */
 static void *run_waiter(void *argument) {
     struct world *world = argument;
     pthread_mutex_lock(&world->lock);
@@ -92,7 +92,7 @@ static void *run_waiter(void *argument) {
     return NULL;
 }
 
-/* ---- Life ----------------------------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
 
 static void write_file(const char *folder, const char *name, const void *data, size_t size, mode_t mode) {
     char path[WORLD_PATH_MAX + 128];
@@ -171,11 +171,11 @@ static void make_channel(struct world *world, const struct world_options *option
     for (uint32_t i = 0; i < world->replica_count; i++) {
         struct replica *replica = &world->replicas[i];
         WORLD_OK(crypto_random(replica->key.bytes, sizeof(replica->key.bytes)));
-        replica->key.bytes[0] = 1; /* under the group's order */
+        replica->key.bytes[0] = 1; /* keeps the key under the group's order */
         WORLD_OK(crypto_public_key(&config->replicas[i].key, &replica->key));
         snprintf(config->replicas[i].host, sizeof(config->replicas[i].host), "127.0.0.1");
         config->replicas[i].replica_port = (uint16_t) (20000 + i);
-        config->replicas[i].client_port = (uint16_t) (30000 + i); /* client.cfg has the real ones */
+        config->replicas[i].client_port = (uint16_t) (30000 + i); /* client.cfg has the real ports */
     }
     size_t capacity = CHANNEL_CONFIG_BYTES_MAX + 1024;
     world->genesis = malloc(CHANNEL_HEADER_SIZE + capacity);

@@ -1,6 +1,4 @@
-/*
- * What a replica of the world answers, faults included.
- */
+/* What a replica of the world answers, with its faults. */
 #include "tests/support/client_world_internal.h"
 
 #include <stdlib.h>
@@ -29,7 +27,7 @@ static struct ord_span span_of(const ProtobufCBinaryData *data) {
     return ord_span_of(data->data, data->len);
 }
 
-/* Admission, as a replica does it. */
+/* Admits or refuses an envelope as a replica does. */
 static Ordain__V1__Status admit(struct world *world, struct replica *replica, struct ord_span bytes, const char **words,
                                 ProtobufCBinaryData *receipt) {
     struct channel_envelope envelope;
@@ -129,7 +127,7 @@ static void on_submit(struct world *world, struct replica *replica, struct net_r
     world_order(world);
 }
 
-/* Answers a wait when it is complete, or its time is over; false: not yet. */
+/* Answers a wait if it is complete or its time is over. False: not yet. */
 static bool on_wait(struct world *world, struct replica *replica, struct net_request *request,
                     const Ordain__V1__WaitRequest *wait, bool over) {
     Ordain__V1__WaitResult *results = calloc(wait->n_sequences + 1, sizeof(*results));
@@ -188,7 +186,7 @@ static void on_receipt(struct world *world, struct replica *replica, struct net_
     free(bytes);
 }
 
-/* One block as this replica gives it. */
+/* Fills in a block as this replica gives it, with its faults. */
 static void fill_block(struct world *world, const struct replica *replica, Ordain__V1__Block *out, uint64_t height,
                        uint8_t *header, uint8_t *certificate) {
     struct stored_block *block = &world->blocks[height - 1];
@@ -326,7 +324,7 @@ static void on_evidence(struct replica *replica, struct net_request *request, ui
     reply(request, &response);
 }
 
-/* Under the lock. False: it must wait. */
+/* Called with the lock. False: the request must wait. */
 bool world_serve(struct world *world, struct replica *replica, struct net_request *request, bool over,
                  uint32_t *timeout_ms) {
     struct ord_span bytes = net_request_bytes(request);

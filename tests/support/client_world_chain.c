@@ -1,6 +1,4 @@
-/*
- * The one chain that all replicas of the world share, and receipts from it.
- */
+/* The one chain that all replicas of the world share, and receipts from it. */
 #include "tests/support/client_world_internal.h"
 
 #include <stdlib.h>
@@ -49,7 +47,7 @@ static void index_block(struct world *world, size_t block_index) {
         if (envelope.kind != CHANNEL_ENVELOPE_TRANSACTIONS)
             continue;
         struct place *place = place_of(world, &envelope.client, envelope.sequence);
-        ORD_ASSERT(place->used && !place->ordered); /* it was admitted, and is ordered once */
+        ORD_ASSERT(place->used && !place->ordered); /* it was admitted, and is ordered only once */
         place->ordered = true;
         place->block_index = block_index;
         place->index = index;
@@ -100,7 +98,7 @@ void world_order(struct world *world) {
     pthread_cond_broadcast(&world->changed);
 }
 
-/* Takes an admitted envelope in; DUPLICATE when another with its number waits already. */
+/* Adds an admitted envelope to the batch. DUPLICATE: another envelope with its number is already waiting. */
 Ordain__V1__Status world_enqueue(struct world *world, const struct channel_envelope *admitted,
                                  const struct ord_hash *id) {
     struct ord_span envelope = admitted->bytes;
@@ -121,7 +119,7 @@ Ordain__V1__Status world_enqueue(struct world *world, const struct channel_envel
     return ORDAIN__V1__STATUS__ACCEPTED;
 }
 
-/* malloc'ed receipt of envelope `index` of `block`. */
+/* Makes the receipt of envelope `index` of the block at `block_index`, malloc'ed, with the faults of this replica. */
 uint8_t *world_receipt(struct world *world, size_t *size, const struct replica *replica, size_t block_index,
                        uint32_t index, bool with_envelope) {
     static struct ord_hash leaves[LEAVES_MAX];
@@ -154,7 +152,7 @@ uint8_t *world_receipt(struct world *world, size_t *size, const struct replica *
     }
     if (replica->fault.forges_certificates) {
         struct ord_hash hash;
-        receipt.header.last_seq++; /* a block that never was */
+        receipt.header.last_seq++; /* a block that does not exist */
         channel_header_hash(&receipt.certificate.statement.header_hash, &receipt.header);
         receipt.certificate.statement.seq++;
         for (uint32_t i = 0; i < receipt.certificate.count; i++) {
@@ -174,7 +172,7 @@ uint8_t *world_receipt(struct world *world, size_t *size, const struct replica *
     return bytes;
 }
 
-/* Where a client's envelope is. */
+/* Finds the place of a client's envelope. */
 static bool locate(struct world *world, size_t *block_index, uint32_t *index, struct ord_span client,
                    uint64_t sequence) {
     struct ord_hash fingerprint;
@@ -187,7 +185,7 @@ static bool locate(struct world *world, size_t *block_index, uint32_t *index, st
     return place->used && place->ordered;
 }
 
-/* A receipt of client and sequence as this replica gives it, faults included; NULL: none. */
+/* Makes the receipt for client and sequence as this replica gives it, with its faults. NULL: there is none. */
 uint8_t *world_receipt_for(struct world *world, size_t *size, const struct replica *replica, struct ord_span client,
                            uint64_t sequence, bool with_envelope) {
     size_t block_index = 0;

@@ -1,5 +1,6 @@
 /*
- * What the files of client_world do for one another. All of it is under the world's lock, but where it says otherwise.
+ * What the files of client_world do for one another. The caller holds the world's lock, unless a comment says
+ * otherwise.
  */
 #ifndef ORDAIN_TESTS_CLIENT_WORLD_INTERNAL_H
 #define ORDAIN_TESTS_CLIENT_WORLD_INTERNAL_H
@@ -18,7 +19,7 @@
 #define WORLD_PLACES          65536u
 #define WORLD_PIECES_MAX      8
 
-/* A cmocka assertion must not fail in a thread of the server: these end the process instead. */
+/* A cmocka assertion must not fail in a thread of the server. These macros end the process instead. */
 #define WORLD_OK(expression) ORD_ASSERT((expression) == ORD_OK)
 
 struct stored_block {
@@ -26,14 +27,14 @@ struct stored_block {
     struct ord_hash hash;
     uint8_t *data;
     size_t size;
-    struct ord_hash *leaves; /* header.envelope_count */
+    struct ord_hash *leaves; /* header.envelope_count hashes */
     struct channel_certificate certificate;
 };
 
-/* Where an envelope is; in a table with open addressing. */
+/* Where an envelope is; an element of a table with open addressing. */
 struct place {
     bool used;
-    bool ordered; /* else it gathers for a batch */
+    bool ordered; /* false: it waits in the next batch */
     struct ord_hash id;
     struct ord_hash client;
     uint64_t sequence;
@@ -41,12 +42,12 @@ struct place {
     uint32_t index;
 };
 
-/* A wait or deliver that waits for blocks. */
+/* A wait or deliver request that waits for blocks. */
 struct pending {
     struct pending *next;
     struct net_request *request;
     uint32_t replica;
-    uint64_t from_ms; /* not served before */
+    uint64_t from_ms; /* not served before this time */
     uint64_t until_ms;
 };
 
@@ -88,11 +89,11 @@ struct world {
     void *memory;
     struct channel *channel;
     uint64_t seq;
-    struct stored_block *blocks; /* block h at h - 1 */
+    struct stored_block *blocks; /* block h is at index h - 1 */
     size_t block_count;
     struct place *places;
     size_t place_count;
-    uint8_t *batch; /* what gathers while held */
+    uint8_t *batch; /* gathers envelopes while the world is held */
     size_t batch_size;
     uint32_t batch_count;
     uint32_t envelopes_max;
@@ -102,20 +103,20 @@ struct world {
 };
 
 /* client_world_chain.c */
-/* Takes an admitted envelope in; DUPLICATE when another with its number waits already. */
+/* Adds an admitted envelope to the batch. DUPLICATE: another envelope with its number is already waiting. */
 Ordain__V1__Status world_enqueue(struct world *world, const struct channel_envelope *admitted,
                                  const struct ord_hash *id);
-/* What gathered is ordered, unless it is held. */
+/* Orders the envelopes that have gathered, unless the world is held. */
 void world_order(struct world *world);
-/* malloc'ed receipt of envelope `index` of the block at `block_index`, with the faults of this replica. */
+/* Makes the receipt of envelope `index` of the block at `block_index`, malloc'ed, with the faults of this replica. */
 uint8_t *world_receipt(struct world *world, size_t *size, const struct replica *replica, size_t block_index,
                        uint32_t index, bool with_envelope);
-/* A receipt of client and sequence as this replica gives it; NULL: none. */
+/* Makes the receipt for client and sequence as this replica gives it. NULL: there is none. */
 uint8_t *world_receipt_for(struct world *world, size_t *size, const struct replica *replica, struct ord_span client,
                            uint64_t sequence, bool with_envelope);
 
 /* client_world_answers.c */
-/* Answers a request; false: it must wait, for so long at most. `over`: it has waited long enough. */
+/* Answers a request. False: it must wait, for *timeout_ms at most. `over`: it has waited long enough. */
 bool world_serve(struct world *world, struct replica *replica, struct net_request *request, bool over,
                  uint32_t *timeout_ms);
 

@@ -1,6 +1,6 @@
 /*
- * Main of a fuzz target outside of libFuzzer: feeds every file given as an argument; with -runs=N, N inputs that are the same each
- * time. The inputs in libFuzzer's sense are better; these show that the target runs at all.
+ * Main function of a fuzz target that is built without libFuzzer: feeds it every file given as an argument and, with
+ * -runs=N, N inputs that are the same each time. libFuzzer finds better inputs; these show that the target runs at all.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
             continue;
         }
         if (argv[i][0] == '-')
-            continue; /* another word to libFuzzer */
+            continue; /* another option meant for libFuzzer */
         FILE *file = fopen(argv[i], "rb");
         if (file == NULL) {
             perror(argv[i]);

@@ -1,6 +1,4 @@
-/*
- * A crypto table for tests of the rooms below crypto/: real SHA-256, no keys.
- */
+/* A crypto table for tests of the folders below crypto/: real SHA-256, no keys. */
 #ifndef ORDAIN_TESTS_PLAIN_HASH_H
 #define ORDAIN_TESTS_PLAIN_HASH_H
 

@@ -1,5 +1,6 @@
 /*
- * Runs the cases of one test file; fails when a name matches none, so that a renamed case cannot pass by not running.
+ * Runs the cases of one test file. Fails if the given name matches no case, so that a renamed case cannot pass by not
+ * running.
  */
 #include "tests/support/test_main.h"
 

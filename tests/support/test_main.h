@@ -1,6 +1,6 @@
 /*
- * Every unit test file defines `test_cases` and gets its main from test_main.c: without arguments all cases run, with one
- * the case of that name (each case is a ctest of its own).
+ * Every unit test file defines `test_cases` and gets its main function from test_main.c. Without arguments all cases
+ * run; with one argument only the case of that name runs (each case is a ctest of its own).
  */
 #ifndef ORDAIN_TESTS_TEST_MAIN_H
 #define ORDAIN_TESTS_TEST_MAIN_H
@@ -19,7 +19,7 @@ struct test_list {
     size_t count;
 };
 
-/* Defined by the test file with TEST_CASES. */
+/* Defined by the test file, with TEST_CASES. */
 extern const struct test_list test_cases;
 
 #define TEST_CASES(array) const struct test_list test_cases = {(array), sizeof(array) / sizeof((array)[0])}

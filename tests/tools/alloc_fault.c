@@ -1,17 +1,18 @@
 /*
- * Memory that runs out, for a program that does not know it: preloaded (LD_PRELOAD), it makes the program's own allocations fail. A
- * tool of the tests, never installed.
+ * Memory that runs out, for an unmodified program: preloaded (LD_PRELOAD), this makes the program's own allocations
+ * fail. A tool of the tests, never installed.
  *
- *   ALLOC_FAULT_NTH    the first own allocation that fails, from 1; 0: none does, and their number is told at the end
- *   ALLOC_FAULT_HOW    once: only that one; forever: it and all after it. Default: once
- *   ALLOC_FAULT_OWN    all: every allocation of the process is its own. For a look by hand: libraries end the process where they
- *                      get no memory (libconfig) or go on without (nng)
+ *     ALLOC_FAULT_NTH    the first own allocation that fails, from 1; 0: none fails, and their number is printed at
+ *                        the end
+ *     ALLOC_FAULT_HOW    once: only that one fails; forever: it and all later ones fail. Default: once
+ *     ALLOC_FAULT_OWN    all: every allocation of the process counts as its own. For experiments by hand: without
+ *                        memory some libraries end the process (libconfig), others go on without (nng)
  *
- * Own are malloc, calloc, realloc, strdup and asprintf that are called from the program's file itself, which has our rooms linked
- * in. What libraries allocate for themselves (libcrypto, mbedTLS, nng, LMDB, libconfig, libprotobuf-c, libsecp256k1, libc) does
- * not fail; protobuf-c's allocations are made by our allocator where we give it one, and are ours there.
+ * Own allocations are malloc, calloc, realloc, strdup and asprintf called from the program's own file, into which our
+ * folders are linked. Allocations that libraries make for themselves (libcrypto, mbedTLS, nng, LMDB, libconfig,
+ * libprotobuf-c, libsecp256k1, libc) do not fail. Where we give protobuf-c our allocator, its allocations are ours.
  *
- * The first failure is told on standard error: "alloc_fault: CALL SIZE at OFFSET", which addr2line understands.
+ * The first failure is reported on standard error: "alloc_fault: CALL SIZE at OFFSET", which addr2line understands.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,16 +26,19 @@
 #include <string.h>
 #include <unistd.h>
 
-static atomic_bool begun; /* what follows is there */
+static atomic_bool begun; /* the fields below are set */
 static uintptr_t program_base;
-static uintptr_t program_begin; /* its code, [begin, end) */
+static uintptr_t program_begin; /* the program's code is [begin, end) */
 static uintptr_t program_end;
 static bool all_own;
 static bool forever;
 static unsigned long nth;
 static atomic_ulong call_count;
 
-/* The real function of this name. A pointer to data is not one to a function in ISO C; POSIX says that here it is. */
+/*
+ * Finds the real function of this name. ISO C does not let a pointer to data become one to a function, but POSIX does
+ * here.
+ */
 #define REAL(function)                                                                                                 \
     static __typeof__(&(function)) real;                                                                               \
     if (real == NULL) {                                                                                                \
@@ -42,7 +46,7 @@ static atomic_ulong call_count;
         memcpy(&real, &found, sizeof(real));                                                                           \
     }
 
-/* The program itself comes first. */
+/* The program itself is listed first. */
 static int find_program(struct dl_phdr_info *info, size_t size, void *context) {
     (void) size;
     (void) context;
@@ -73,7 +77,7 @@ __attribute__((destructor)) static void end(void) {
         dprintf(STDERR_FILENO, "alloc_fault: %lu calls\n", atomic_load(&call_count));
 }
 
-/* Sets errno where it says that the call fails. */
+/* Decides whether the call fails, and then sets errno. */
 static bool fails(const char *name, size_t size, const void *caller) {
     uintptr_t at = (uintptr_t) caller;
     if (!atomic_load(&begun) || (!all_own && (at < program_begin || at >= program_end)))

@@ -1,16 +1,17 @@
 /*
- * A disk that fails, for a program that does not know it: preloaded (LD_PRELOAD), it makes writes and syncs of files below one folder
- * fail as soon as a trigger file is there. A tool of the tests, never installed.
+ * A disk that fails, for an unmodified program: preloaded (LD_PRELOAD), this makes writes and syncs of files below one
+ * folder fail as soon as a trigger file exists. A tool of the tests, never installed.
  *
- *   IO_FAULT_FOLDER    the real path of the folder; nothing outside of it is touched
- *   IO_FAULT_TRIGGER   the trigger file, of one line:  CALLS ERROR NTH HOW
- *     CALLS   write (write, writev, pwrite, pwritev), sync (fsync, fdatasync, msync), any
- *     ERROR   EIO, ENOSPC: nothing is written or synced; or short: a write that writes a half and says so; or kill: the process is killed
- *             (SIGKILL) in place of the call
- *     NTH     the first such call that fails, from 1, counted from the trigger on
- *     HOW     once: the disk is well again afterwards, and whoever overlooks the failure goes on; forever: no such call succeeds any more
+ *     IO_FAULT_FOLDER    the real path of the folder; files outside of it are not affected
+ *     IO_FAULT_TRIGGER   the trigger file, with one line:  CALLS ERROR NTH HOW
+ *       CALLS   write (write, writev, pwrite, pwritev), sync (fsync, fdatasync, msync), or any
+ *       ERROR   EIO, ENOSPC: nothing is written or synced; short: a write writes half and reports that; kill: the
+ *               process is killed (SIGKILL) in place of the call
+ *       NTH     the first such call that fails, from 1, counted from the trigger on
+ *       HOW     once: the disk works again afterwards, so a program that overlooks the failure goes on; forever: no
+ *               such call succeeds any more
  *
- * Each failure is told on standard error: "io_fault: CALL FILE ERROR".
+ * Each failure is reported on standard error: "io_fault: CALL FILE ERROR".
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,9 +28,12 @@
 
 enum verdict { GO_ON, FAIL, SHORT };
 
-static atomic_ulong call_count; /* matching ones since the trigger */
+static atomic_ulong call_count; /* matching calls since the trigger */
 
-/* The real function of this name. A pointer to data is not one to a function in ISO C; POSIX says that here it is. */
+/*
+ * Finds the real function of this name. ISO C does not let a pointer to data become one to a function, but POSIX does
+ * here.
+ */
 #define REAL(function)                                                                                                 \
     static __typeof__(&(function)) real;                                                                               \
     if (real == NULL) {                                                                                                \
@@ -49,7 +53,7 @@ static bool below_folder(int fd, char path[PATH_MAX]) {
     return strncmp(path, folder, folder_length) == 0 && path[folder_length] == '/';
 }
 
-/* Sets errno where it says FAIL. `path` is for what is told. */
+/* Decides what happens to a call. Sets errno if the result is FAIL. `path` is used in the report. */
 static enum verdict judge(bool sync, const char *name, const char *path) {
     const char *trigger = getenv("IO_FAULT_TRIGGER");
     FILE *file = trigger == NULL ? NULL : fopen(trigger, "r");
@@ -98,7 +102,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset) {
     return verdict == FAIL ? -1 : real(fd, bytes, verdict == SHORT ? size / 2 : size, offset);
 }
 
-/* Of several pieces the first one, or a half of a single one. */
+/* Writes the first of several pieces, or half of a single one. */
 static ssize_t write_half(int fd, const struct iovec *pieces, int count) {
     return count > 1 ? writev(fd, pieces, 1) : write(fd, pieces[0].iov_base, pieces[0].iov_len / 2);
 }
@@ -129,7 +133,7 @@ int fdatasync(int fd) {
     return judge_fd(fd, true, "fdatasync") == GO_ON ? real(fd) : -1;
 }
 
-/* Of memory nobody says here whose it is. */
+/* The file behind mapped memory is not known here. */
 int msync(void *address, size_t size, int flags) {
     REAL(msync);
     return judge(true, "msync", "memory") == GO_ON ? real(address, size, flags) : -1;

@@ -1,16 +1,17 @@
 /*
- * A power cut, for a program that does not know it: preloaded (LD_PRELOAD), it remembers what was written to files below one folder and is not
- * synced yet; at a chosen write or sync the process is killed, and then some of that is taken back, as if it had never reached the disk.
- * A tool of the tests, never installed.
+ * A power cut, for an unmodified program: preloaded (LD_PRELOAD), this remembers what was written to files below one
+ * folder and is not synced yet. At a chosen write or sync the process is killed, and then some of the unsynced writes
+ * are undone, as if they had never reached the disk. A tool of the tests, never installed.
  *
- *   POWER_CUT_FOLDER    the real path of the folder; nothing outside of it is touched
- *   POWER_CUT_TRIGGER   a file of one line, NTH SEED, which is gone when all is over
- *     NTH     the call at which it happens, from 1, counted from the trigger on: write, pwrite, writev, pwritev, fsync, fdatasync. A
- *             write has been made by then, and is not synced; a sync has not
- *     SEED    decides what is lost: of each three all of it, each write or not, or each sector or not. Told on standard error
+ *     POWER_CUT_FOLDER    the real path of the folder; files outside of it are not affected
+ *     POWER_CUT_TRIGGER   a file with one line, NTH SEED, which is removed when everything is done
+ *       NTH     the call at which it happens, from 1, counted from the trigger on: write, pwrite, writev, pwritev,
+ *               fsync, fdatasync. At that moment a write has been made and is not synced; a sync has not been made
+ *       SEED    decides what is lost, one of three: everything unsynced, some of the writes, or some of the sectors.
+ *               The loss is reported on standard error
  *
- * What is written through a descriptor with O_DSYNC or O_SYNC is on disk. Sizes of files are, too. Pages that are written through a map are not
- * seen here: nothing of that is lost.
+ * Data written through a descriptor with O_DSYNC or O_SYNC counts as on disk, and so do the sizes of files. Pages that
+ * are written through a mapping are not seen here and are never lost.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -29,12 +30,12 @@
 
 enum { SECTOR = 512, DESCRIPTORS_MAX = 65536 };
 
-/* One write: what was there before. */
+/* One write, and what it replaced. */
 struct unsynced {
-    struct unsynced *before; /* the write before this one, of any file */
+    struct unsynced *before; /* the write before this one, to any file */
     dev_t device;
     ino_t inode;
-    int fd; /* of this process, to take it back with */
+    int fd; /* a descriptor of this process, used to undo the write */
     off_t offset;
     size_t size;
     unsigned char old[];
@@ -42,9 +43,12 @@ struct unsynced {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct unsynced *newest;
-static unsigned long call_count; /* since the trigger */
+static unsigned long call_count; /* calls since the trigger */
 
-/* The real function of this name. A pointer to data is not one to a function in ISO C; POSIX says that here it is. */
+/*
+ * Finds the real function of this name. ISO C does not let a pointer to data become one to a function, but POSIX does
+ * here.
+ */
 #define REAL(function)                                                                                                 \
     static __typeof__(&(function)) real;                                                                               \
     if (real == NULL) {                                                                                                \
@@ -75,7 +79,7 @@ static void fail(const char *what) {
     abort();
 }
 
-/* With the lock: before a write. */
+/* Called with the lock, before a write. */
 static void remember(int fd, size_t size, off_t offset) {
     struct stat status;
     struct unsynced *write = malloc(sizeof(*write) + size);
@@ -88,13 +92,13 @@ static void remember(int fd, size_t size, off_t offset) {
                                 .fd = reader,
                                 .offset = offset,
                                 .size = size};
-    memset(write->old, 0, size); /* beyond the end there were none */
+    memset(write->old, 0, size); /* there were no bytes beyond the end of the file */
     if (pread(reader, write->old, size, offset) < 0)
         fail("cannot read what was there before a write");
     newest = write;
 }
 
-/* With the lock: all of a file, or what a write that syncs has put there. */
+/* Called with the lock. Forgets all writes to a file, or the range that a synchronous write has put on disk. */
 static void forget(int fd, off_t begin, off_t end) {
     struct stat status;
     if (fstat(fd, &status) != 0)
@@ -119,7 +123,7 @@ static uint64_t draw(uint64_t *state) {
     return x ^ x >> 31;
 }
 
-/* The last write first: what was there before all that is lost is what is left. */
+/* Undoes the lost writes, the last one first, so that what was there before the first of them is left. */
 static void take_back(uint64_t seed) {
     uint64_t random = seed;
     size_t sectors = 0;
@@ -139,8 +143,8 @@ static void take_back(uint64_t seed) {
 }
 
 /*
- * A child does it when the process is gone: nobody may see, or tell, what the disk has after a cut. It keeps nothing of the process open when it
- * says that it is done.
+ * A child undoes the writes once the process is gone, so that the process can neither see nor report what the disk
+ * holds after the cut. The child closes everything that it inherited before it reports that it is done.
  */
 static void cut(const char *trigger, unsigned long seed) {
     pid_t parent = getpid();
@@ -161,7 +165,7 @@ static void cut(const char *trigger, unsigned long seed) {
     _exit(0);
 }
 
-/* With the lock: at this call? */
+/* Called with the lock. Cuts the power if this is the chosen call. */
 static void judge(void) {
     const char *trigger = getenv("POWER_CUT_TRIGGER");
     FILE *file = trigger == NULL ? NULL : fopen(trigger, "r");
@@ -175,7 +179,7 @@ static void judge(void) {
         cut(trigger, seed);
 }
 
-/* With the lock, after a write. */
+/* Called with the lock, after a write. */
 static void written(int fd, off_t offset, ssize_t size) {
     judge();
     if (size > 0 && (fcntl(fd, F_GETFL) & (O_DSYNC | O_SYNC)) != 0)

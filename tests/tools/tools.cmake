@@ -1,4 +1,4 @@
-# Tools of the tests, never installed, to be preloaded into a program: a disk that fails, power that is cut, and memory
+# Tools of the tests, never installed. They are preloaded into a program: a disk that fails, a power cut, and memory
 # that runs out.
 foreach(tool io_fault power_cut alloc_fault)
     add_library(${tool} MODULE tools/${tool}.c)

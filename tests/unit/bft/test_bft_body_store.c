@@ -1,6 +1,6 @@
 /*
- * The store of bodies against a plain model: what is in use never overlaps and keeps its bytes wherever it moves, what is
- * lent never moves, and what there is room for is never refused.
+ * The body store against a plain model. Bodies in use never overlap and keep their bytes wherever they are moved; lent
+ * bodies never move; a body is never refused if there is room for it.
  */
 #include "bft/body_store.h"
 
@@ -12,7 +12,7 @@
 #define BODY_MAX 32
 
 struct model_body {
-    uint8_t *data; /* the handle; NULL: free */
+    uint8_t *data; /* the handle; NULL: not in use */
     uint8_t *lent_at;
     size_t size;
     uint8_t fill;
@@ -30,12 +30,13 @@ static void check(const struct model_body *bodies, const uint8_t *memory, size_t
             continue;
         assert_true(body->data >= memory && body->data + body->size <= memory + capacity);
         assert_true(body->lent_at == NULL || body->lent_at == body->data);
-        for (size_t j = 0; j < body->size; j++) /* own bytes: also proves that nobody else's are there */
+        /* The body still has its own bytes, which also proves that no other body overlaps it. */
+        for (size_t j = 0; j < body->size; j++)
             assert_int_equal(body->data[j], body->fill);
     }
 }
 
-/* Any order of alloc and free; `lend_percent` of the bodies are lent for a while. */
+/* Allocates and frees in any order; lends `lend_percent` of the bodies for a while. */
 static void run(uint64_t seed, uint64_t lend_percent) {
     static uint8_t memory[4096];
     uint64_t random = seed;

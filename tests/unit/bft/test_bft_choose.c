@@ -1,15 +1,16 @@
 /*
- * What a new view proposes again, bft/view/choose.c, against a plain reading of OSDI'99, section 4.4: "min-s is the sequence number of the
- * latest stable checkpoint in V and max-s the highest sequence number in a prepare message in V ... for each n between: (1) there
- * is at least one set in the P component of some view-change message in V with sequence number n" - the digest of the one with the
- * highest view - "or (2) there is no such set" - the null request. Rows V6 and V7 of the adversary's list.
+ * What a new view proposes again, bft/view/choose.c, against a plain reading of OSDI'99, section 4.4: "min-s is the
+ * sequence number of the latest stable checkpoint in V and max-s the highest sequence number in a prepare message in V
+ * ... for each n between: (1) there is at least one set in the P component of some view-change message in V with
+ * sequence number n" (then the digest of the one with the highest view is chosen) "or (2) there is no such set" (then
+ * the null request). Rows V6 and V7 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
 enum { MODEL_CERTIFICATE_MAX = 8 };
 
-/* A view change as a list of facts. */
+/* The content of a view change. */
 struct told {
     bool in_set;
     uint64_t stable_seq;
@@ -34,7 +35,10 @@ static uint64_t plain_min_s(const struct told *told, uint32_t n) {
     return min_s;
 }
 
-/* The certificate of the highest view for `seq`; of two of one view, which no quorum can both make, the lower digest. NULL: none. */
+/*
+ * The certificate for `seq` with the highest view. If one view has two, which no quorum can make, the one with the
+ * lower digest. NULL: there is none.
+ */
 static const struct prepared *plain_best(const struct told *told, uint32_t n, uint64_t seq) {
     const struct prepared *best = NULL;
     for (uint32_t i = 0; i < n; i++)

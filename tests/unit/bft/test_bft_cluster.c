@@ -1,11 +1,12 @@
 /*
- * Clusters of PBFT cores under a seeded scheduler that loses, doubles and reorders messages, delays judgements, crashes
- * replicas in the middle of a turn and restarts them from their disks, and puts liars among them. What must hold at every
- * step is checked by tests/support/bft_host.c (order, exactly once, no contradicting statement) and here (agreement); what
- * must hold after the network heals is progress, whoever led and whoever is dead. Rows P1, P2, P4, P12, P14, P15, V6, V8, V11,
- * V15 and V16 (who has forgotten nothing is never silent) of the adversary's list.
+ * Clusters of PBFT cores under a seeded scheduler that loses, duplicates and reorders messages, delays judgements,
+ * crashes replicas in the middle of a turn, restarts them from their disks, and puts liars among them.
+ * tests/support/bft_host.c checks at every step what must hold for each replica (order, exactly once, no contradicting
+ * statement), and this file checks agreement. After the network heals there must be progress, whichever replica leads
+ * and whichever are dead. Rows P1, P2, P4, P12, P14, P15, V6, V8, V11, V15 and V16 in docs/adversary.md (for V16: a
+ * replica that has forgotten nothing is never silent).
  *
- * ORD_BFT_SEED=n runs one seed, the one that a failure printed.
+ * ORD_BFT_SEED=n runs one seed: the one that a failure printed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 #include "tests/support/bft_net.h"
 
-/* Agreement: the first replica that has a prefix durable fixes it for all. */
+/* Agreement: the first replica that has a prefix on disk fixes it for all replicas. */
 static void check_agreement(struct net *net, const struct host *host) {
     for (uint64_t seq = net->agreed_count + 1; seq <= host->durable_applied; seq++) {
         net->agreed[seq] = host->chain[seq];
@@ -25,7 +26,7 @@ static void check_agreement(struct net *net, const struct host *host) {
         fail_msg("seed %" PRIu64 ": replica %u disagrees at seq %" PRIu64, net->seed, host->config.self, seq);
 }
 
-/* Highest checkpoint that a quorum has durable: the certificate that attestations would make. */
+/* The highest checkpoint that a quorum has on disk: attestations would certify it. */
 static uint64_t certified_seq(const struct net *net) {
     uint64_t best = 0;
     for (ord_node_id node = 0; node < net->count; node++) {
@@ -70,15 +71,15 @@ static void receive_some(struct net *net, struct host *host) {
 }
 
 /*
- * One backup may misjudge, as one does whose state lags; the certificates of the others overrule it. More than f of them
- * would want another primary.
+ * One backup may misjudge, like one whose state lags; the certificates of the others overrule it. If more than f did,
+ * they would suspect the primary.
  */
 static bool doubts(struct net *net, const struct host *host) {
     ord_node_id doubter = (bft_primary(&host->config, 0) + 2) % net->count;
     return host->config.self == doubter && chance(net, net->refuse_percent);
 }
 
-/* One turn of a replica, which may die before its commit or between commit and sends. */
+/* One turn of a replica, which may die before its commit, or between commit and sends. */
 static void run_turn(struct net *net, struct host *host) {
     bool may_crash = !net->healed;
     receive_some(net, host);
@@ -147,7 +148,8 @@ static void advance(struct net *net) {
         if (host->core != NULL)
             run_turn(net, host);
     }
-    for (size_t i = 0; i < net->flying_count;) { /* what goes to the dead or to liars is lost */
+    /* Messages to dead replicas and to liars are lost. */
+    for (size_t i = 0; i < net->flying_count;) {
         struct flying *message = &net->flying[i];
         if (message->due_ms <= net->now_ms && (is_liar(net, message->to) || net->hosts[message->to].core == NULL)) {
             free(message->data);
@@ -171,7 +173,7 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     net->refuse_percent = liar != NOBODY || chance(net, 70) ? 0 : 10;
     net->hand_over_per_10000 = seed % 3 == 0 ? 50 : 0;
     struct ord_core_config config = {.replica_count = net->count, .epoch = seed, .crypto = &net->crypto};
-    /* One draw a statement: a seed means the same with every compiler. */
+    /* One random draw per statement, so that a seed means the same with every compiler. */
     config.window = (uint32_t) (4 + below(net, 90));
     config.batch_bytes_max = (uint32_t) (16 + below(net, 380));
     config.retransmit_ms = (uint32_t) (10 + below(net, 40));
@@ -189,7 +191,7 @@ static void net_init(struct net *net, uint64_t seed, enum liar liar) {
     else if (liar != NOBODY)
         net->liars = ord_replica_bit(primary);
     if (liar == TWO_TONGUES)
-        net->options.request_timeout_ms = 3600000; /* no clock replaces it */
+        net->options.request_timeout_ms = 3600000; /* no clock replaces the primary */
     for (ord_node_id node = 0; node < net->count; node++) {
         config.self = node;
         host_init(&net->hosts[node], &config);
@@ -201,7 +203,7 @@ static void net_deinit(struct net *net) {
     for (size_t i = 0; i < net->flying_count; i++)
         free(net->flying[i].data);
     for (ord_node_id node = 0; node < net->count; node++) {
-        assert_int_equal(net->hosts[node].culprits & ~net->liars, 0); /* nobody honest is ever blamed */
+        assert_int_equal(net->hosts[node].culprits & ~net->liars, 0); /* no honest replica is ever accused */
         host_deinit(&net->hosts[node]);
         free(net->changes[node]);
     }
@@ -243,7 +245,7 @@ static void describe(const struct net *net) {
     print_error("\n");
 }
 
-/* Everybody but who is dead now gets `more` beyond what was decided. */
+/* Every replica that is not dead gets `more` seqs beyond those that were decided. */
 static void expect_progress(struct net *net, uint64_t more) {
     uint64_t goal = net->agreed_count + more;
     uint64_t deadline_ms = net->now_ms + 60000;
@@ -256,7 +258,7 @@ static void expect_progress(struct net *net, uint64_t more) {
                  slowest(net), goal);
 }
 
-static struct net net_of_run; /* too large for a stack */
+static struct net net_of_run; /* too large for the stack */
 
 static bool all_speak(const struct net *net) {
     for (ord_node_id node = 0; node < net->count; node++) {
@@ -273,8 +275,9 @@ static bool all_speak(const struct net *net) {
 }
 
 /*
- * Do liars, and those who began with nothing when something was stable elsewhere, come to more than f? A silent replica is one of the
- * f: nothing need be ordered then, and it stays silent (rule 26).
+ * True if the faulty replicas are more than f: the liars, and the replicas that started with an empty disk while
+ * something was stable elsewhere. A silent replica counts as one of the f. With more than f, nothing has to be ordered,
+ * and such a replica stays silent (rule 26).
  */
 static bool more_than_f(const struct net *net) {
     ord_replica_set faulty = net->liars;
@@ -285,8 +288,8 @@ static bool more_than_f(const struct net *net) {
 }
 
 /*
- * Who came late to a network that had begun without it is silent for a while (row V16): it is one of the f until then. False: they were
- * more, and nothing at all was decided.
+ * A replica that joined late, when the network had begun without it, is silent for a while (row V16). Until then it is
+ * one of the f. False: there were more than f, and nothing at all was decided.
  */
 static bool expect_voices(struct net *net) {
     uint64_t deadline_ms = net->now_ms + 60000;
@@ -313,7 +316,8 @@ static void run(uint64_t seed, enum liar liar) {
         net_deinit(net);
         return;
     }
-    if (liar == NOBODY && chance(net, 50)) { /* f stay dead for a while, whoever they are: the others do without them */
+    /* Up to f random replicas stay dead for a while, and the others do without them. */
+    if (liar == NOBODY && chance(net, 50)) {
         uint32_t faulty = (uint32_t) below(net, ord_bft_faulty_max(net->count) + 1);
         for (uint32_t i = 0; i < faulty; i++) {
             ord_node_id node = (ord_node_id) below(net, net->count);
@@ -324,14 +328,15 @@ static void run(uint64_t seed, enum liar liar) {
         net->dead = 0;
     }
     expect_progress(net, 50);
-    for (uint64_t a = 1; a <= net->agreed_count && liar != PRIMARY; a++) /* each batch is in the order once */
+    /* Each batch is in the order once. */
+    for (uint64_t a = 1; a <= net->agreed_count && liar != PRIMARY; a++)
         for (uint64_t b = a + 1; b <= net->agreed_count; b++)
             assert_true(!ord_hash_equal(&net->agreed_batch[a], &net->agreed_batch[b]) ||
                         ord_hash_equal(&net->agreed_batch[a], &net->null_batch));
     net_deinit(net);
 }
 
-/* Everybody honest is in a later view, which is installed. */
+/* True if every honest replica has installed a later view. */
 static bool replaced(const struct net *net) {
     for (ord_node_id node = 0; node < net->count; node++) {
         struct ord_status status;
@@ -346,7 +351,10 @@ static bool replaced(const struct net *net) {
     return true;
 }
 
-/* Two halves are told different things, some perhaps nothing, over a network that only delays: nobody waits for a clock. */
+/*
+ * A primary tells two halves different things, and some replicas perhaps nothing, over a network that only delays. No
+ * replica waits for a clock.
+ */
 static void run_two_tongues(uint64_t seed) {
     struct net *net = &net_of_run;
     net_init(net, seed, TWO_TONGUES);
@@ -390,7 +398,8 @@ static void run_seeds(uint64_t first, uint64_t count, enum liar liar) {
         return;
     }
     for (uint64_t seed = first; seed < first + count; seed++) {
-        fprintf(stderr, "\rseed %" PRIu64 " ", seed); /* a broken invariant aborts: this is the last word then */
+        /* A broken invariant aborts; this is then the last line of output. */
+        fprintf(stderr, "\rseed %" PRIu64 " ", seed);
         run(seed, liar);
     }
     fprintf(stderr, "\n");
@@ -411,7 +420,7 @@ static void cluster__agrees_and_goes_on_under_a_lying_primary(void **state) {
     run_seeds(2001, 100, PRIMARY);
 }
 
-/* Fresh seeds on each run; a failure names its seed. */
+/* New seeds on each run; a failure names its seed. */
 static void cluster__holds_on_fresh_seeds(void **state) {
     (void) state;
     struct timespec now;

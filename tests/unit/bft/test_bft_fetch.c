@@ -1,6 +1,7 @@
 /*
- * Batches that a view proposes again and a replica has not: bft/normal/fetch.c, where more are wanted than one list names, and where what is
- * wanted changes while it is on its way. How they are given is in test_bft_view_trouble.c.
+ * Batches that a view proposes again and that a replica lacks, bft/normal/fetch.c: when more are wanted than one list
+ * can name, and when the wanted ones change while they are on their way. test_bft_view_trouble.c tests how they are
+ * given.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -9,7 +10,7 @@ static enum ord_err bring(struct bench *bench, uint64_t view, uint64_t seq, cons
     return receive(bench, 3, make_body(&bench->config, 3, view, seq, batch));
 }
 
-/* The digest that the NEW-VIEW of the last turn has for seq. */
+/* True if the NEW-VIEW of the last turn has the digest of `batch` for seq. */
 static bool proposes_again(struct bench *bench, uint64_t seq, const char *batch) {
     struct bft_new_view view;
     struct ord_hash made;
@@ -59,7 +60,7 @@ static void fetch__asks_for_no_more_than_a_list_names(void **state) {
     bench_close(&bench);
 }
 
-/* All that came in one turn is adopted by one choice. */
+/* Both batches came in one turn, so one choice adopts both. */
 static void fetch__of_two_batches_that_come_together(void **state) {
     (void) state;
     struct bench bench;
@@ -82,7 +83,7 @@ static void fetch__of_two_batches_that_come_together(void **state) {
     bench_close(&bench);
 }
 
-/* Another view change proves meanwhile that all of it is stable: it is taken for nothing. */
+/* Meanwhile another view change proves that everything is stable. The batch that arrives has no use. */
 static void fetch__of_what_the_base_has_passed(void **state) {
     (void) state;
     struct bench bench;
@@ -105,7 +106,10 @@ static void fetch__of_what_the_base_has_passed(void **state) {
     bench_close(&bench);
 }
 
-/* Another view change has a certificate of a later view meanwhile: that one's batch is proposed again, and asked for. */
+/*
+ * Meanwhile another view change brings a certificate of a later view. That certificate's batch is proposed again, and
+ * asked for.
+ */
 static void fetch__of_a_batch_that_a_later_view_replaced(void **state) {
     (void) state;
     struct bench bench;

@@ -1,10 +1,11 @@
 /*
- * A backup that the primary leaves out (row P4), with nobody to tell it of a checkpoint: the others pass on what they have decided.
+ * A backup that the primary leaves out (row P4), while nobody tells it of a checkpoint: the others pass on what they
+ * have decided.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
-/* Replica 3 says that it has delivered so much, and what it holds above. */
+/* Replica 3 reports how far it has delivered, and what it holds above that. */
 static void hear(struct bench *bench, uint64_t delivered_seq, uint8_t held) {
     host_sends_clear(&bench->host);
     assert_ok(receive(bench, 3, make_status(&bench->config, 3, delivered_seq, 0, held)));
@@ -24,20 +25,20 @@ static void left_out__gets_what_was_decided_from_a_backup(void **state) {
     struct bench bench;
     open_decided(&bench);
     hear(&bench, 0, 0);
-    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0); /* the primary may bring it */
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0); /* the primary may still bring it */
     assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
     bench.now_ms += 100;
     hear(&bench, 0, 0);
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
     bench.now_ms += 100;
-    hear(&bench, 0, 2); /* it has got the second one meanwhile */
+    hear(&bench, 0, 2); /* it has got the second batch meanwhile */
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
     struct ord_span relayed = sent_message(&bench, BFT_RELAY);
     struct bft_pre_prepare message;
     assert_ok(bft_pre_prepare_decode(&message, &bench.config, bft_relayed(relayed)));
     assert_int_equal(message.seq, 1);
     assert_true(ord_span_equal(message.body, ord_span_of("a", 1)));
-    /* It moves: whoever brings it along may go on. */
+    /* It makes progress, so the replica that helps it need not relay. */
     bench.now_ms += 100;
     hear(&bench, 1, 0);
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
@@ -47,7 +48,7 @@ static void left_out__gets_what_was_decided_from_a_backup(void **state) {
     bench_close(&bench);
 }
 
-/* It follows by state transfer, and drops votes and batches. */
+/* A silent replica follows by state transfer, and would drop votes and batches. */
 static void silent__gets_no_votes_and_no_batches(void **state) {
     (void) state;
     struct bench bench;
@@ -62,7 +63,7 @@ static void silent__gets_no_votes_and_no_batches(void **state) {
     bench_close(&bench);
 }
 
-/* Of what lies beyond the bitmap of a STATUS nobody knows that it is held. */
+/* A STATUS cannot show whether something beyond its bitmap is held. */
 static void far_behind__gets_what_its_status_cannot_tell_of(void **state) {
     (void) state;
     struct bench bench;
@@ -90,7 +91,7 @@ static void far_behind__gets_what_its_status_cannot_tell_of(void **state) {
     bench_close(&bench);
 }
 
-/* `message` as replica 2 passes it on. */
+/* Replica 2 passes `message` on. */
 static enum ord_err receive_relayed(struct bench *bench, struct ord_span message) {
     return receive(bench, 2, make_relay(&bench->config, 2, message));
 }
@@ -104,7 +105,7 @@ static void relayed__is_taken_like_the_primarys_own(void **state) {
     host_judge(&bench.host, 0, true, bench.now_ms);
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
-    /* Another for the seq: its author has contradicted itself, whoever brought it. */
+    /* Another proposal for the seq: its author has contradicted itself, whoever passed it on. */
     assert_ok(receive_relayed(&bench, make_pre_prepare(&bench.config, 0, 0, 1, "b")));
     assert_int_equal(bench.host.judge_count, 0);
     assert_int_equal(bench.host.culprits, ord_replica_bit(0));
@@ -124,7 +125,10 @@ static void relayed__is_checked_like_the_primarys_own(void **state) {
     copy[honest.size - 1] ^= 1;
     copy[70] ^= 1;
     assert_err(receive_relayed(&bench, spoiled), ORD_ERR_BAD_SIGNATURE);
-    /* Of who is not the primary: row P11. Its own words come back to nobody: row T6. */
+    /*
+     * A proposal of a replica that is not the primary: row P11. A replica does not accept its own statements from
+     * others: row T6.
+     */
     assert_ok(receive_relayed(&bench, make_pre_prepare(&bench.config, 1, 0, 1, "a")));
     assert_err(receive_relayed(&bench, make_pre_prepare(&bench.config, 3, 0, 1, "a")), ORD_ERR_FORBIDDEN);
     assert_int_equal(bench.host.judge_count, 0);

@@ -1,6 +1,6 @@
 /*
- * Codec and door of PBFT: bft/wire/message.c and bft/wire/authenticate.c. Rows P10, P12, T1, T5, T6, T7, T8 and T11 of the adversary's list. What
- * is particular to VIEW-CHANGE and NEW-VIEW is in test_bft_view_message.c.
+ * Codec and door of PBFT: bft/wire/message.c and bft/wire/authenticate.c. Rows P10, P12, T1, T5, T6, T7, T8 and T11 in
+ * docs/adversary.md. test_bft_view_message.c tests what is particular to VIEW-CHANGE and NEW-VIEW.
  */
 #include "tests/support/bft_support.h"
 #include "tests/support/test_main.h"
@@ -22,7 +22,7 @@ static uint8_t *writable(struct ord_span span) {
 
 enum { SAMPLE_COUNT = 11 };
 
-/* A VIEW-CHANGE or NEW-VIEW of replica 0, which leads view 4. */
+/* A VIEW-CHANGE or a NEW-VIEW of replica 0, which leads view 4. */
 static struct ord_span sample_of_view(bool new_view) {
     struct ord_core_config config = test_config(1);
     const struct prepared prepared[] = {{.seq = 5, .view = 2, .digest = digest_of("x")},
@@ -40,7 +40,7 @@ static struct ord_span sample_of_view(bool new_view) {
     return make_new_view(&config, 4, 4, digests, 2, of);
 }
 
-/* One of each type, all of replica 0. */
+/* One message of each type, all from replica 0. */
 static struct ord_span sample(size_t which) {
     struct ord_core_config config = test_config(1);
     static const enum bft_type list_types[] = {[1] = BFT_PREPARE, [2] = BFT_COMMIT, [6] = BFT_FETCH};
@@ -106,7 +106,7 @@ static void message__round_trips(void **state) {
     assert_true(ord_span_equal(body.body, ord_span_of("batch", 5)));
     assert_ok(authenticate(&verified, 0, sample(7)));
     struct ord_hash digest = digest_of("batch");
-    assert_true(ord_hash_equal(&verified.digest, &digest)); /* what it is asked for by */
+    assert_true(ord_hash_equal(&verified.digest, &digest)); /* the digest under which it is requested */
     assert_ok(bft_status_decode(&status, &config, make_mood_status(&config, 0, 5, BFT_SUSPECTS, 0)));
     assert_int_equal(status.mood, BFT_SUSPECTS);
 }
@@ -118,7 +118,8 @@ static void authenticate__refuses_every_other_length(void **state) {
     for (size_t which = 0; which < SAMPLE_COUNT; which++) {
         struct ord_span bytes = sample(which);
         bool ends_by_size =
-            which == 4 || which == 8; /* a VIEW-CHANGE's certificates reach to the signature, wherever that is */
+            /* The certificates of a VIEW-CHANGE end at the signature, wherever that is. */
+            which == 4 || which == 8;
         for (size_t size = 0; size <= bytes.size + 1; size++) {
             writable(bytes)[bytes.size] = 0;
             enum ord_err err = authenticate(&verified, 0, ord_span_of(bytes.data, size));
@@ -139,7 +140,8 @@ static void authenticate__refuses_every_flipped_bit(void **state) {
     static const size_t is_signed[] = {0, 1, 4, 5, 8, 9, 10};
     for (size_t i = 0; i < sizeof(is_signed) / sizeof(is_signed[0]); i++) {
         struct ord_span bytes = sample(is_signed[i]);
-        size_t first = is_signed[i] >= 8 ? BFT_HEADER_SIZE : 0; /* who passes it on signs nothing */
+        /* A RELAY, WITNESS or EVIDENCE is not signed by its sender. */
+        size_t first = is_signed[i] >= 8 ? BFT_HEADER_SIZE : 0;
         for (size_t bit = first * 8; bit < bytes.size * 8; bit++) {
             writable(bytes)[bit / 8] ^= (uint8_t) (1u << bit % 8);
             assert_true(authenticate(&verified, 0, bytes) != ORD_OK);
@@ -149,7 +151,7 @@ static void authenticate__refuses_every_flipped_bit(void **state) {
     }
 }
 
-/* A WITNESS tells of one statement, EVIDENCE of two; they convince by what is in them, whoever sends them. */
+/* A WITNESS carries one statement, EVIDENCE two. They convince by their content, whoever sends them. */
 static void witness__round_trips(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -177,7 +179,7 @@ static void witness__round_trips(void **state) {
     }
 }
 
-/* T8: what a replica signed as something else is no WITNESS, and what does not contradict is no EVIDENCE. */
+/* T8: a statement of another type is no WITNESS, and two statements that do not contradict are no EVIDENCE. */
 static void witness__is_of_a_pre_prepare_and_evidence_of_a_contradiction(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -199,7 +201,7 @@ static void witness__is_of_a_pre_prepare_and_evidence_of_a_contradiction(void **
         other.type = types[i];
         assert_err(authenticate(&verified, 0, make_witness(&config, 0, &other)), ORD_ERR_INVALID);
     }
-    /* A length that reaches past the end, and statements of another channel. */
+    /* A length that reaches beyond the end, and statements of another channel. */
     struct ord_span bytes = copy_of(sample(10));
     ord_store_u32(writable(bytes) + BFT_HEADER_SIZE, UINT32_MAX);
     assert_err(authenticate(&verified, 0, bytes), ORD_ERR_INVALID);
@@ -212,7 +214,7 @@ static void witness__is_of_a_pre_prepare_and_evidence_of_a_contradiction(void **
     assert_err(authenticate(&verified, 0, bytes), ORD_ERR_MISMATCH);
 }
 
-/* T11 */
+/* T11: every count and every length in a message is bounded. */
 static void authenticate__bounds_counts(void **state) {
     (void) state;
     struct ord_verified verified;
@@ -222,7 +224,10 @@ static void authenticate__bounds_counts(void **state) {
         writable(bytes)[BFT_HEADER_SIZE] = counts[i];
         assert_err(authenticate(&verified, 0, bytes), ORD_ERR_INVALID);
     }
-    /* Lengths of bodies; of a VIEW-CHANGE the checkpoint's length and the certificates; of a NEW-VIEW the entries. */
+    /*
+     * Lengths of bodies; in a VIEW-CHANGE the length of the checkpoint and the count of certificates; in a NEW-VIEW the
+     * count of entries.
+     */
     static const size_t at[][2] = {{0, BFT_PRE_PREPARE_SIZE - 4},
                                    {7, BFT_BODY_SIZE - 4},
                                    {4, BFT_HEADER_SIZE + 8},
@@ -281,7 +286,7 @@ static void authenticate__refuses_seqs_and_views_out_of_range(void **state) {
     }
 }
 
-/* P10 */
+/* P10: a PRE-PREPARE must carry the digest of its own body. */
 static void authenticate__refuses_a_digest_that_is_not_its_bodys(void **state) {
     (void) state;
     struct ord_verified verified;
@@ -293,7 +298,7 @@ static void authenticate__refuses_a_digest_that_is_not_its_bodys(void **state) {
     assert_true(ord_hash_equal(&verified.digest, &digest));
 }
 
-/* P12, T5, T6: who it says it is, who the link says it is, and not ourselves. */
+/* P12, T5, T6: the sender must be the one that the link authenticated, and not this replica. */
 static void authenticate__refuses_other_senders_and_reflections(void **state) {
     (void) state;
     struct ord_verified verified;
@@ -304,7 +309,7 @@ static void authenticate__refuses_other_senders_and_reflections(void **state) {
     assert_err(authenticate(&verified, 4, make_vote(&config, BFT_COMMIT, 4, 1, "x")), ORD_ERR_FORBIDDEN);
     assert_err(authenticate(&verified, UINT32_MAX, make_vote(&config, BFT_COMMIT, UINT32_MAX, 1, "x")),
                ORD_ERR_FORBIDDEN);
-    /* Another replica's signature under its own name. */
+    /* Another replica's signature, presented under its own name. */
     struct ord_span bytes = copy_of(make_vote(&config, BFT_PREPARE, 3, 1, "x"));
     ord_store_u32(writable(bytes) + BFT_HEADER_SIZE - 4, 2);
     assert_err(authenticate(&verified, 2, bytes), ORD_ERR_BAD_SIGNATURE);
@@ -320,11 +325,12 @@ static void authenticate__refuses_another_network_or_epoch(void **state) {
     config.genesis_hash.bytes[0]++;
     assert_err(authenticate(&verified, 2, make_vote(&config, BFT_COMMIT, 2, 1, "x")), ORD_ERR_MISMATCH);
     config = test_config(1);
-    config.genesis_hash.bytes[31]++; /* same first 8 bytes: the signed statement tells them apart */
+    /* The first 8 bytes are the same; the signed statement tells the networks apart. */
+    config.genesis_hash.bytes[31]++;
     assert_err(authenticate(&verified, 2, make_vote(&config, BFT_PREPARE, 2, 1, "x")), ORD_ERR_BAD_SIGNATURE);
 }
 
-/* The cost that is told before bytes are checked is never below what they cost. */
+/* The cost that is reported before the bytes are checked is never below the real cost. */
 static uint32_t verify_count;
 
 static bool count_verify(const void *context, ord_node_id signer, const struct ord_hash *hash,
@@ -350,7 +356,7 @@ static void cost__is_an_upper_bound(void **state) {
     assert_int_equal(bft_pbft.cost(ord_span_of(NULL, 0)), 0);
 }
 
-/* T8: one type passed as another, and every field that a statement binds. */
+/* T8: a message of one type passed off as another, and each field that a statement binds. */
 static void statement__binds_every_field(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -381,7 +387,7 @@ static void primary__rotates_from_the_genesis_hash_without_wrapping(void **state
     assert_int_equal(bft_primary(&config, 0), 0);
     assert_int_equal(bft_primary(&config, 8), 1);
     memset(config.genesis_hash.bytes, 0xff, 8);
-    /* (2^64 - 1 + 2^63 - 1) mod 7 over the integers: 1 + 0 */
+    /* (2^64 - 1 + 2^63 - 1) mod 7 over the integers is 1 + 0 */
     assert_int_equal(bft_primary(&config, BFT_SEQ_MAX), (UINT64_MAX % 7 + BFT_SEQ_MAX % 7) % 7);
     assert_int_equal(bft_primary(&config, 1), (UINT64_MAX % 7 + 1) % 7);
 }

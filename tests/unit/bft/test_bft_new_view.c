@@ -1,6 +1,6 @@
 /*
- * NEW-VIEW at one PBFT core: what a new primary makes of a quorum's view changes, and what a backup takes from it. Castro and Liskov,
- * OSDI'99, section 4.4. Rows P6, P11, V2, V6, V7, V8 and V10 of the adversary's list.
+ * NEW-VIEW at one PBFT core: what a new primary makes of a quorum's view changes, and what a backup accepts. Castro and
+ * Liskov, OSDI'99, section 4.4. Rows P6, P11, V2, V6, V7, V8 and V10 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -11,7 +11,7 @@ static const struct ord_hash *null_digest(void) {
     return &digest;
 }
 
-/* V8: two NEW-VIEWs of one view. */
+/* V8: two NEW-VIEWs for one view. */
 static void new_views__that_contradict_are_evidence(void **state) {
     (void) state;
     struct bench bench;
@@ -24,7 +24,7 @@ static void new_views__that_contradict_are_evidence(void **state) {
     new_view(&bench, &changes, 1, 0, NULL, 0);
     turn_ends(&bench);
     assert_false(status_of(&bench).changing);
-    changes.of[0] = ord_span_of(NULL, 0); /* right as well, but another */
+    changes.of[0] = ord_span_of(NULL, 0); /* this one would be right too, but it is another */
     new_view(&bench, &changes, 1, 0, NULL, 0);
     assert_int_equal(bench.host.evidence_count, 1);
     assert_int_equal(bench.host.culprits, ord_replica_bit(1));
@@ -33,7 +33,7 @@ static void new_views__that_contradict_are_evidence(void **state) {
     bench_close(&bench);
 }
 
-/* V2: who is to lead a view far ahead may contradict itself: that is evidence, and moves nobody. */
+/* V2: the future primary of a view far ahead may contradict itself. That is evidence, and moves no replica. */
 static void new_views__of_views_ahead_move_nobody(void **state) {
     (void) state;
     struct bench bench;
@@ -52,7 +52,7 @@ static void new_views__of_views_ahead_move_nobody(void **state) {
     bench_close(&bench);
 }
 
-/* Of each primary the NEW-VIEW of its latest view is kept: an earlier one takes nothing from it. */
+/* The NEW-VIEW of each primary's latest view is kept. One of an earlier view is dropped. */
 static void new_view__of_an_earlier_view_than_its_sender_has_led_is_dropped(void **state) {
     (void) state;
     struct bench bench;
@@ -79,7 +79,10 @@ static void new_view__of_an_earlier_view_than_its_sender_has_led_is_dropped(void
     bench_close(&bench);
 }
 
-/* The new primary's choice: the base, what is proposed again, a null batch for what nobody prepared. V6, V7. */
+/*
+ * The new primary chooses the base, what is proposed again, and a null batch for a seq that no replica prepared. V6,
+ * V7.
+ */
 static void new_primary__proposes_again_what_a_quorum_tells(void **state) {
     (void) state;
     struct bench bench;
@@ -93,7 +96,7 @@ static void new_primary__proposes_again_what_a_quorum_tells(void **state) {
     time_out(&bench, &changes);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
     turn_ends(&bench);
-    assert_true(status_of(&bench).changing); /* two are too few */
+    assert_true(status_of(&bench).changing); /* two view changes are too few */
     change(&bench, &changes, 2, 1, 0, NULL, 0);
     turn_ends(&bench);
     assert_true(status_of(&bench).leading);
@@ -111,7 +114,7 @@ static void new_primary__proposes_again_what_a_quorum_tells(void **state) {
     }
     assert_int_equal(view.change_count, 3);
     assert_int_equal(status_of(&bench).proposed_seq, 4);
-    assert_int_equal(status_of(&bench).body_bytes, 3); /* "c" and "e" are gone */
+    assert_int_equal(status_of(&bench).body_bytes, 3); /* the batches "c" and "e" are gone */
     host_propose(&bench.host, ord_span_of("f", 1), bench.now_ms);
     struct bft_pre_prepare message;
     assert_ok(bft_pre_prepare_decode(&message, &bench.config, sent_message(&bench, BFT_PRE_PREPARE)));
@@ -127,12 +130,15 @@ static void new_primary__proposes_again_what_a_quorum_tells(void **state) {
     for (uint64_t seq = 2; seq <= 3; seq++)
         for (ord_node_id node = 2; node < 4; node++)
             vote_in(&bench, BFT_COMMIT, node, 1, seq, digests[seq - 1]);
-    assert_int_equal(bench.host.applied, 3); /* seq 1 was delivered before, and is not again */
+    assert_int_equal(bench.host.applied, 3); /* seq 1 was delivered before, and is not delivered again */
     assert_int_equal(bench.host.sizes[3], 0);
     bench_close(&bench);
 }
 
-/* V6: its own certificates are as good as the others'; V7: of two views' certificates the later one's batch, fetched. */
+/*
+ * V6: its own certificates count like the others'. V7: of the certificates of two views, the later one's batch is
+ * chosen, and fetched.
+ */
 static void new_primary__takes_the_certificate_of_the_highest_view(void **state) {
     (void) state;
     struct bench bench;
@@ -142,8 +148,8 @@ static void new_primary__takes_the_certificate_of_the_highest_view(void **state)
     const struct prepared later = {.seq = 1, .view = 2, .digest = digest_of("b")};
     change(&bench, &changes, 2, 5, 0, &later, 1);
     change(&bench, &changes, 3, 5, 0, NULL, 0);
-    turn_ends(&bench); /* joins */
-    turn_ends(&bench); /* and asks for what it has not */
+    turn_ends(&bench); /* it joins the view change */
+    turn_ends(&bench); /* then it asks for the batch that it lacks */
     assert_true(status_of(&bench).changing);
     struct bft_vote_list list;
     assert_int_equal(sent(&bench, BFT_FETCH, &list), 1);
@@ -153,7 +159,7 @@ static void new_primary__takes_the_certificate_of_the_highest_view(void **state)
     assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 5, 1, "c")));
     assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 5, 2, "b")));
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 2);
-    assert_ok(receive(&bench, 3, make_body(&bench.config, 3, 5, 1, "b"))); /* whoever gives it */
+    assert_ok(receive(&bench, 3, make_body(&bench.config, 3, 5, 1, "b"))); /* any replica may give it */
     turn_ends(&bench);
     assert_true(status_of(&bench).leading);
     struct bft_new_view view;
@@ -161,7 +167,7 @@ static void new_primary__takes_the_certificate_of_the_highest_view(void **state)
     assert_ok(bft_new_view_verify(&view, &bench.config, sent_message(&bench, BFT_NEW_VIEW)));
     bft_new_view_entry(&digest, &view, 1);
     assert_true(ord_hash_equal(&digest, &later.digest));
-    /* The batch and the certificate that vouches for it are on disk: a later VIEW-CHANGE tells of both. */
+    /* The batch and the certificate that vouches for it are on disk, so a later VIEW-CHANGE lists both. */
     host_crash(&bench.host);
     assert_ok(host_start(&bench.host, bench.now_ms));
     assert_int_equal(status_of(&bench).view, 5);
@@ -177,7 +183,10 @@ static void new_primary__takes_the_certificate_of_the_highest_view(void **state)
     bench_close(&bench);
 }
 
-/* A stable checkpoint above what one has: the base is there, and what is behind comes by state transfer. */
+/*
+ * The stable checkpoint is above this replica's seqs: the view starts at that base, and everything below comes by state
+ * transfer.
+ */
 static void new_view__begins_at_the_highest_checkpoint(void **state) {
     (void) state;
     struct bench bench;
@@ -194,7 +203,7 @@ static void new_view__begins_at_the_highest_checkpoint(void **state) {
     turn_ends(&bench);
     assert_false(status_of(&bench).changing);
     assert_int_equal(status_of(&bench).proposed_seq, 7);
-    tick(&bench, bench.now_ms + 200); /* the others may still bring us there, in vain */
+    tick(&bench, bench.now_ms + 200); /* the others may still bring us there, but they do not */
     assert_int_equal(bench.host.sync_seq, 6);
     struct bench source;
     bench_open(&source, 3);
@@ -209,7 +218,7 @@ static void new_view__begins_at_the_highest_checkpoint(void **state) {
     bench_close(&source);
 }
 
-/* What it proposes again beyond our window is taken up as the window gets there. */
+/* A batch that is proposed again beyond our window is taken up when the window gets there. */
 static void new_view__reaches_beyond_the_window_of_who_is_behind(void **state) {
     (void) state;
     struct bench bench;
@@ -240,7 +249,10 @@ static void new_view__reaches_beyond_the_window_of_who_is_behind(void **state) {
     bench_close(&source);
 }
 
-/* V8: everybody computes it again; one that does not follow is refused, and its primary with it. */
+/*
+ * V8: every backup computes the NEW-VIEW itself. One that does not follow is refused, and the replica moves on to the
+ * next view.
+ */
 static void new_view__that_does_not_follow_is_refused(void **state) {
     (void) state;
     static struct changes changes;
@@ -276,7 +288,7 @@ static void new_view__that_does_not_follow_is_refused(void **state) {
     }
 }
 
-/* V10: a NEW-VIEW waits for the view changes that it names; they may come in any order, and from anybody. */
+/* V10: a NEW-VIEW waits for the view changes that it names. They may come in any order and from any replica. */
 static void new_view__waits_for_the_view_changes_that_it_names(void **state) {
     (void) state;
     struct bench bench;
@@ -300,7 +312,10 @@ static void new_view__waits_for_the_view_changes_that_it_names(void **state) {
     bench_close(&bench);
 }
 
-/* It is computed from the very view changes that it names: while another one of the same author is here, nobody is blamed. */
+/*
+ * The NEW-VIEW is computed from exactly the view changes that it names. While another one of the same author is here
+ * instead, no replica is accused.
+ */
 static void new_view__rests_on_view_changes_by_digest(void **state) {
     (void) state;
     struct bench bench;
@@ -320,12 +335,13 @@ static void new_view__rests_on_view_changes_by_digest(void **state) {
     bench_close(&bench);
 }
 
-/* What a NEW-VIEW passes over was not decided, and is told of no more. */
+/* A certificate that a NEW-VIEW passes over belongs to a batch that was not decided, and is not listed again. */
 static void new_view__makes_other_certificates_void(void **state) {
     (void) state;
     static struct changes changes;
     const struct prepared z = {.seq = 1, .digest = digest_of("z")};
-    for (uint32_t count = 0; count < 2; count++) { /* above all that is proposed again; another batch at its seq */
+    /* Above everything that is proposed again; and with another batch at its seq. */
+    for (uint32_t count = 0; count < 2; count++) {
         struct bench bench;
         memset(&changes, 0, sizeof(changes));
         bench_open(&bench, 2);
@@ -350,7 +366,10 @@ static void new_view__makes_other_certificates_void(void **state) {
     }
 }
 
-/* One that slept through it all follows the others in one turn, and takes the view in the next. */
+/*
+ * A replica that was frozen during the whole view change follows the others in one turn, and takes the view in the
+ * next.
+ */
 static void new_view__is_taken_by_who_slept(void **state) {
     (void) state;
     struct bench bench;
@@ -376,7 +395,7 @@ static void new_view__is_taken_by_who_slept(void **state) {
     bench_close(&bench);
 }
 
-/* P11, P6: in a new view too only its primary proposes, and what its NEW-VIEW names is its word. */
+/* P11, P6: in a new view, too, only its primary proposes, and the entries of its NEW-VIEW bind it. */
 static void new_view__binds_its_primary(void **state) {
     (void) state;
     struct bench bench;
@@ -396,11 +415,12 @@ static void new_view__binds_its_primary(void **state) {
     assert_ok(receive(&bench, 0, make_pre_prepare(&bench.config, 0, 1, 2, "x")));
     assert_int_equal(status_of(&bench).messages_refused, refused + 1);
     assert_ok(receive(&bench, 0, make_pre_prepare(&bench.config, 0, 0, 2, "x")));
-    assert_ok(receive(&bench, 1, make_pre_prepare(&bench.config, 1, 1, 1, "a"))); /* what it said before */
+    assert_ok(receive(&bench, 1, make_pre_prepare(&bench.config, 1, 1, 1, "a"))); /* the same as its NEW-VIEW says */
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 2);
     assert_int_equal(bench.host.evidence_count, 0);
     assert_ok(receive(&bench, 1, make_pre_prepare(&bench.config, 1, 1, 1, "b")));
-    assert_int_equal(bench.host.evidence_count, 1); /* its signature in the NEW-VIEW against this one */
+    /* Its signature in the NEW-VIEW contradicts this one. */
+    assert_int_equal(bench.host.evidence_count, 1);
     assert_int_equal(bench.host.culprits, ord_replica_bit(1));
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 2);
@@ -408,8 +428,9 @@ static void new_view__binds_its_primary(void **state) {
 }
 
 /*
- * What was delivered in an earlier view is prepared again in the new one, or who had not delivered it would never get a COMMIT: so
- * votes for it go to those as well who have it, until it is stable there.
+ * A seq that was delivered in an earlier view is prepared again in the new one; otherwise a replica that had not
+ * delivered it would never get a COMMIT. So votes for it also go to replicas that have delivered it, until it is stable
+ * there.
  */
 static void answer__repeats_votes_for_what_a_view_proposes_again(void **state) {
     (void) state;
@@ -435,7 +456,7 @@ static void answer__repeats_votes_for_what_a_view_proposes_again(void **state) {
     assert_ok(receive(&bench, 3, ord_span_of(bytes, sizeof(bytes))));
     assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
     assert_int_equal(list.votes[0].seq, 1);
-    /* Stable there: no more. */
+    /* Once it is stable there, no votes are sent any more. */
     bench.now_ms += bench.config.retransmit_ms;
     host_sends_clear(&bench.host);
     status.stable_seq = 1;
@@ -445,7 +466,10 @@ static void answer__repeats_votes_for_what_a_view_proposes_again(void **state) {
     bench_close(&bench);
 }
 
-/* One answer has so many of them; the next goes on from there, and begins again when all have been given. */
+/*
+ * One answer holds a limited number of votes. The next answer continues from there, and starts again when all have been
+ * given.
+ */
 static void answer__to_who_has_it_all_takes_turns(void **state) {
     (void) state;
     struct bench bench;
@@ -483,8 +507,8 @@ static void answer__to_who_has_it_all_takes_turns(void **state) {
 }
 
 /*
- * A liar that leads views 1 and 5 gives one replica a NEW-VIEW of 5 on view changes that nobody made: it does not keep that of view 1 out,
- * whichever comes first.
+ * A liar that leads views 1 and 5 gives one replica a NEW-VIEW of view 5, resting on view changes that do not exist.
+ * That does not keep out the NEW-VIEW of view 1, whichever comes first.
  */
 static void new_view__that_is_due_is_not_kept_out_by_a_later_one(void **state) {
     (void) state;
@@ -501,7 +525,7 @@ static void new_view__that_is_due_is_not_kept_out_by_a_later_one(void **state) {
         change(&bench, &changes, 1, 1, 0, NULL, 0);
         (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
         new_view(&bench, &changes, 1, 0, NULL, 0);
-        if (again == 1) /* it is kept until what it names is here */
+        if (again == 1) /* it is kept until the view changes that it names are here */
             new_view(&bench, &invented, 5, 0, NULL, 0);
         turn_ends(&bench);
         assert_true(status_of(&bench).changing);
@@ -513,7 +537,7 @@ static void new_view__that_is_due_is_not_kept_out_by_a_later_one(void **state) {
     }
 }
 
-/* It may come in the turn in which f + 1 others show that its view is where this one is going. */
+/* The NEW-VIEW may come in the turn in which f + 1 others show that this replica is about to move to its view. */
 static void new_view__is_due_as_soon_as_others_are_ahead(void **state) {
     (void) state;
     struct bench bench;
@@ -536,8 +560,8 @@ static void new_view__is_due_as_soon_as_others_are_ahead(void **state) {
 }
 
 /*
- * V10: the others got one that follows, this replica one that does not. It leaves their view alone; what it refused convicts the liar
- * wherever the other one is installed, so that all leave.
+ * V10: the others got a NEW-VIEW that follows, this replica one that does not. It leaves their view alone. The refused
+ * NEW-VIEW convicts the liar at every replica that has installed the other one, so all leave.
  */
 static void new_view__that_is_refused_convicts_its_primary_elsewhere(void **state) {
     (void) state;
@@ -576,7 +600,10 @@ static void new_view__that_is_refused_convicts_its_primary_elsewhere(void **stat
     bench_close(&installs);
 }
 
-/* Votes, and answers to who asks, are looked for among the slots of the window, however far a view begins above it. */
+/*
+ * Votes, and answers to replicas that ask, are looked up among the slots of the window, however far above it a view
+ * begins.
+ */
 static void new_view__far_above_costs_no_more_than_a_window(void **state) {
     (void) state;
     struct bench bench;

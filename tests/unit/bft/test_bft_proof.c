@@ -1,5 +1,5 @@
 /*
- * Votes that stand alone, prepared certificates, evidence: bft/wire/proof.c. Rows P12 and T8, and what V4 rests on.
+ * Votes that stand alone, prepared certificates, and evidence: bft/wire/proof.c. Rows P12 and T8, and the basis of V4.
  */
 #include "core/merkle.h"
 #include "tests/support/bft_support.h"
@@ -13,7 +13,7 @@ static void fill(struct bft_vote_list *list, ord_node_id sender, uint32_t count)
     }
 }
 
-/* For each size of list: the same tree as core/merkle.h makes, and each vote proves itself and nothing else. */
+/* For each size of list, the tree equals that of core/merkle.h, and each vote proves itself and nothing else. */
 static void vote_tree__gives_the_paths_of_core_merkle(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -46,7 +46,7 @@ static void vote_tree__gives_the_paths_of_core_merkle(void **state) {
     }
 }
 
-/* Three backups' votes for seq 12 out of lists of five, as replica 1 would keep them. */
+/* Votes of three backups for seq 12, taken from lists of five, as replica 1 would keep them. */
 struct votes {
     struct bft_proof proofs[4];
     struct bft_statement pre_prepare;
@@ -106,7 +106,7 @@ static void certificate__is_quorum_less_one_distinct_backups(void **state) {
     votes.pre_prepare.digest.bytes[0]++; /* the votes are for another digest */
     assert_err(verify_with(&config, &votes, (const ord_node_id[]) {2, 3}, 2), ORD_ERR_BAD_SIGNATURE);
     make_votes(&votes, &config);
-    votes.pre_prepare.view = 4; /* of another view with the same primary */
+    votes.pre_prepare.view = 4; /* another view with the same primary */
     assert_err(verify_with(&config, &votes, (const ord_node_id[]) {2, 3}, 2), ORD_ERR_BAD_SIGNATURE);
 }
 
@@ -126,7 +126,10 @@ static void certificate__refuses_every_flipped_bit_and_other_length(void **state
     for (size_t bit = 0; bit < size * 8; bit++) {
         bytes[bit / 8] ^= (uint8_t) (1u << bit % 8);
         enum ord_err err = bft_certificate_verify(&out, &config, ord_span_of(bytes, size), NULL);
-        /* An index may be told in two ways where the tree's shape makes both the same climb; the vote stays the vote. */
+        /*
+         * Two encodings of an index may be accepted where the tree's shape makes both climb alike. The vote itself
+         * stays the same.
+         */
         if (err == ORD_OK)
             assert_true(out.seq == 12 && ord_hash_equal(&out.digest, &votes.pre_prepare.digest));
         bytes[bit / 8] ^= (uint8_t) (1u << bit % 8);
@@ -160,11 +163,11 @@ static void evidence__needs_two_signed_statements_that_contradict(void **state) 
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_INVALID);
     second = signed_alone(b, &config, make_pre_prepare(&config, 1, 0, 5, "two")); /* another signer */
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_INVALID);
-    b[BFT_HEADER_SIZE - 1] = 0; /* who is made to look like the culprit: framed */
+    b[BFT_HEADER_SIZE - 1] = 0; /* renamed to look like the culprit's: framed */
     assert_err(bft_evidence_verify(&culprit, &config, first, second), ORD_ERR_BAD_SIGNATURE);
 }
 
-/* Statements about views: seq 0, and of the two types that speak of views only. */
+/* Statements about views: seq 0, and only the two types that are about views. */
 static void evidence__of_two_view_changes_or_new_views(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -190,7 +193,7 @@ static void evidence__of_two_view_changes_or_new_views(void **state) {
         }
 }
 
-/* The two messages have room for the largest statement, and the longest path comes through them. */
+/* The two messages have room for the largest statement with the longest path. */
 static void evidence__carries_votes_out_of_the_longest_list(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -226,7 +229,7 @@ static void evidence__carries_votes_out_of_the_longest_list(void **state) {
     assert_int_equal(culprit, 2);
 }
 
-/* Whatever a codec let through: a place in no tree proves nothing. */
+/* Whatever a codec accepted, an index that is in no tree proves nothing. */
 static void proof__of_no_place_in_a_tree_proves_nothing(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -244,11 +247,14 @@ static void proof__of_no_place_in_a_tree_proves_nothing(void **state) {
     bad = good;
     bad.path_count = BFT_PATH_MAX + 1;
     assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
-    bad.path_count = 1; /* more path than there are levels */
+    bad.path_count = 1; /* the path is longer than the tree has levels */
     assert_false(bft_proof_verify(&bad, &config, &statement, NULL));
 }
 
-/* What was verified once is not again; another signature over the same is another, however good the first was. */
+/*
+ * A signature that was verified once is not verified again. Another signature over the same content is another entry,
+ * even if the first was good.
+ */
 static void cache__knows_signatures_not_signers(void **state) {
     (void) state;
     const struct ord_core_config config = test_config(1);

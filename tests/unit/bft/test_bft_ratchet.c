@@ -1,22 +1,24 @@
-/*
- * A primary that is slower than others were: bft/view/ratchet.c. Row P3 of the adversary's list.
- */
+/* A primary that is slower than others were: bft/view/ratchet.c. Row P3 in docs/adversary.md. */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
-/* One window of request_timeout_ms * 2, in which so many envelopes a second were executed after so long a wait each. */
+/*
+ * One window of request_timeout_ms * 2, in which `rate` envelopes a second were executed, each after a wait of
+ * `wait_ms`.
+ */
 static void window(struct bench *bench, uint64_t wait_ms, uint32_t rate) {
     struct ord_event event = {.type = ORD_EVENT_APPLIED};
     uint32_t envelopes = rate * 2;
     for (uint32_t i = 0; i < 10; i++) {
         bench->now_ms += 200;
-        host_work(&bench->host, bench->now_ms, bench->now_ms); /* there is always some, and never old */
+        host_work(&bench->host, bench->now_ms, bench->now_ms); /* there is always some work, and it is never old */
         event.now_ms = bench->now_ms;
         event.applied.envelopes = envelopes / 10;
         event.applied.waits = envelopes / 10;
         event.applied.wait_sum_ms = envelopes / 10 * wait_ms;
         assert_ok(host_step(&bench->host, &event));
-        bench->host.core->progress_ms = bench->now_ms; /* what was applied was delivered: other clocks stand */
+        /* Everything that was applied was also delivered, so the other clocks do not run. */
+        bench->host.core->progress_ms = bench->now_ms;
         turn_ends(bench);
     }
 }
@@ -38,15 +40,16 @@ static void ratchet__of_a_primary_that_gets_slow(void **state) {
     bench_open(&bench, 2);
     window(&bench, 20, 500);
     window(&bench, 30, 400);
-    window(&bench, 240, 10); /* eight times the wait, but no quarter of the timeout: nobody minds */
+    /* Eight times the wait, but less than a quarter of the timeout: no suspicion. */
+    window(&bench, 240, 10);
     window(&bench, 240, 10);
     window(&bench, 240, 10);
     assert_false(suspects(&bench));
     window(&bench, 900, 10);
-    assert_false(suspects(&bench)); /* once */
+    assert_false(suspects(&bench)); /* only once so far */
     window(&bench, 20, 500);
     window(&bench, 900, 10);
-    assert_false(suspects(&bench)); /* not in a row */
+    assert_false(suspects(&bench)); /* not twice in a row */
     window(&bench, 900, 10);
     assert_true(suspects(&bench));
     assert_int_equal(status_of(&bench).view, 0);
@@ -60,12 +63,12 @@ static void ratchet__lets_a_primary_under_load_be(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 2);
-    accept(&bench, 1, "in flight"); /* it has always proposed something */
+    accept(&bench, 1, "in flight"); /* the primary always has something proposed */
     for (int i = 0; i < 10; i++)
-        window(&bench, 900, 500); /* all wait long, and nothing better is known */
+        window(&bench, 900, 500); /* all wait long, but nothing better is known */
     window(&bench, 20, 500);
     for (int i = 0; i < 10; i++)
-        window(&bench, 900, 260); /* or it works as much as it ever did */
+        window(&bench, 900, 260); /* or it works at least half as fast as it ever did */
     assert_false(suspects(&bench));
     window(&bench, 900, 240);
     window(&bench, 900, 240);
@@ -73,7 +76,7 @@ static void ratchet__lets_a_primary_under_load_be(void **state) {
     bench_close(&bench);
 }
 
-/* Work waits, and it proposes nothing meanwhile: then its rate is what others let it be. */
+/* Work waits, and the primary proposes nothing meanwhile. Then its rate shows what the others allow it. */
 static void ratchet__of_an_idle_primary(void **state) {
     (void) state;
     struct bench bench;
@@ -85,7 +88,10 @@ static void ratchet__of_an_idle_primary(void **state) {
     bench_close(&bench);
 }
 
-/* Before f + 1 primaries were measured: three quarters of the timeout at first, less with each window, a quarter in the end. */
+/*
+ * Before f + 1 primaries were measured, three quarters of the timeout are allowed at first, less with each window, and
+ * a quarter in the end.
+ */
 static void ratchet__expects_more_the_longer_it_leads(void **state) {
     (void) state;
     struct bench bench;
@@ -103,7 +109,7 @@ static void ratchet__expects_more_the_longer_it_leads(void **state) {
     assert_true(suspects(&bench));
     bench_close(&bench);
     bench_open(&bench, 2);
-    for (int i = 0; i < 6; i++) /* what it did itself is no measure */
+    for (int i = 0; i < 6; i++) /* its own performance is no measure */
         window(&bench, 500, 20);
     assert_false(suspects(&bench));
     window(&bench, 500, 20);
@@ -111,7 +117,7 @@ static void ratchet__expects_more_the_longer_it_leads(void **state) {
     bench_close(&bench);
 }
 
-/* Where the network is slow the first f + 1 are replaced, and nobody after them. */
+/* In a slow network the first f + 1 primaries are replaced, and none after them. */
 static void ratchet__of_a_slow_network(void **state) {
     (void) state;
     struct bench bench;
@@ -129,7 +135,7 @@ static void ratchet__of_a_slow_network(void **state) {
     bench_close(&bench);
 }
 
-/* A liar whose turn comes again is one primary, and no standard for the next. */
+/* A liar that leads again is still one primary, and sets no standard for the next. */
 static void ratchet__counts_each_primary_once(void **state) {
     (void) state;
     struct bench bench;
@@ -139,19 +145,19 @@ static void ratchet__counts_each_primary_once(void **state) {
         for (int i = 0; i < 10; i++)
             window(&bench, 700, 20);
         assert_true(suspects(&bench));
-        core->view += 3; /* of those nothing was measured */
+        core->view += 3; /* nothing was measured in these views */
         next_view(&bench);
     }
     bench_close(&bench);
 }
 
-/* What each primary gave in its last view is what there is to expect. */
+/* The expectation is what each primary achieved in its last view. */
 static void ratchet__expects_what_the_last_views_gave(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 2);
     window(&bench, 20, 500);
-    for (int view = 0; view < 5; view++) { /* the last of them takes the place of the first */
+    for (int view = 0; view < 5; view++) { /* the last of them replaces the first */
         window(&bench, 900, 10);
         window(&bench, 900, 10);
         assert_true(suspects(&bench));

@@ -1,5 +1,6 @@
 /*
- * What a replica answers to one that asks what it said: row V16 of the adversary's list; rule 26 of docs/protocol.md.
+ * What a replica answers to a replica that asks for its own statements: row V16 in docs/adversary.md; rule 26 of
+ * docs/protocol.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_asking.h"
@@ -14,7 +15,7 @@ static bool answer(struct bench *bench, struct bft_recall *out, struct bft_state
         return false;
     assert_int_equal(bench->host.sends[0].to, 8);
     struct ord_span bytes = sent_message(bench, BFT_RECALL);
-    assert_ok(bft_recall_verify(out, &asker, bytes)); /* what the asker's door says */
+    assert_ok(bft_recall_verify(out, &asker, bytes)); /* as the asker's door checks it */
     assert_int_equal(out->nonce, 77);
     if (out->statement.size > 0)
         assert_ok(bft_signed_decode(statement, &proof, &asker, out->statement));
@@ -31,7 +32,7 @@ static void answer__gives_back_what_the_asker_lacks(void **state) {
     accept(&bench, 1, "a");
     turn_ends(&bench);
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0)));
-    assert_int_equal(recall.statement.size, 0); /* it said nothing yet */
+    assert_int_equal(recall.statement.size, 0); /* it has said nothing yet */
     assert_int_equal(recall.reach_seq, 1);
     vote(&bench, BFT_PREPARE, 3, 2, "b");
     vote(&bench, BFT_PREPARE, 3, 1, "a");
@@ -39,7 +40,7 @@ static void answer__gives_back_what_the_asker_lacks(void **state) {
     assert_int_equal(word.type, BFT_PREPARE);
     assert_int_equal(word.seq, 2);
     assert_int_equal(recall.reach_seq, 2);
-    /* A gap below the newest is found, too. */
+    /* A gap below the newest statement is found, too. */
     vote(&bench, BFT_PREPARE, 3, 5, "e");
     vote(&bench, BFT_PREPARE, 3, 4, "d");
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x13)));
@@ -53,7 +54,7 @@ static void answer__gives_back_what_the_asker_lacks(void **state) {
     bench_close(&bench);
 }
 
-/* The newest word of each is remembered across views, and those in certificates across a restart. */
+/* The newest statement of each replica is remembered across views, and those in certificates across a restart. */
 static void answer__remembers_votes_of_views_that_were_left(void **state) {
     (void) state;
     struct bench bench;
@@ -75,7 +76,7 @@ static void answer__remembers_votes_of_views_that_were_left(void **state) {
     bench_close(&bench);
 }
 
-/* A promise that comes when the view is installed without it is of no use but this. */
+/* A view change that arrives after the view was installed without it has no other use than this. */
 static void answer__remembers_a_promise_that_came_late(void **state) {
     (void) state;
     struct bench bench;
@@ -95,7 +96,7 @@ static void answer__remembers_a_promise_that_came_late(void **state) {
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x40)));
     assert_int_equal(word.type, BFT_VIEW_CHANGE);
     assert_int_equal(word.view, 1);
-    assert_int_equal(recall.reach_seq, 7); /* and how far it had gone before */
+    assert_int_equal(recall.reach_seq, 7); /* and how far it had got before */
     bench_close(&bench);
 }
 
@@ -115,7 +116,7 @@ static void answer__gives_back_promises_and_new_views(void **state) {
     change(&bench, &changes, 2, 3, 0, NULL, 0);
     turn_ends(&bench);
     (void) changes_keep(&changes, 1, sent_message(&bench, BFT_VIEW_CHANGE));
-    new_view(&bench, &changes, 3, 0, NULL, 0); /* its primary is who asks */
+    new_view(&bench, &changes, 3, 0, NULL, 0); /* the asker is its primary */
     for (int installed = 0; installed < 2; installed++) {
         assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 3, true, 0, 0)));
         assert_int_equal(word.type, BFT_NEW_VIEW);
@@ -124,7 +125,7 @@ static void answer__gives_back_promises_and_new_views(void **state) {
         turn_ends(&bench);
     }
     assert_int_equal(status_of(&bench).view, 3);
-    /* And its proposals there. */
+    /* It also remembers the asker's proposals in that view. */
     assert_ok(receive(&bench, 3, make_pre_prepare(&bench.config, 3, 3, 1, "a")));
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 3, false, 0, 0)));
     assert_int_equal(word.type, BFT_PRE_PREPARE);
@@ -132,7 +133,7 @@ static void answer__gives_back_promises_and_new_views(void **state) {
     bench_close(&bench);
 }
 
-/* Of two views it gives back the later, whichever it came upon first. */
+/* It gives back the statement of the later view, whichever of two it finds first. */
 static void answer__prefers_the_later_view(void **state) {
     (void) state;
     struct bench bench;
@@ -144,7 +145,8 @@ static void answer__prefers_the_later_view(void **state) {
     for (ord_node_id node = 0; node < 3; node++)
         (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 3, 0, NULL, 0));
     new_view(&bench, &changes, 3, 0, NULL,
-             0); /* its view changes are not here: it is kept, and nothing else of view 3 */
+             /* Its view changes are not here, so it is kept, and nothing else of view 3 is. */
+             0);
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0)));
     assert_int_equal(word.type, BFT_NEW_VIEW);
     assert_int_equal(word.view, 3);
@@ -153,7 +155,7 @@ static void answer__prefers_the_later_view(void **state) {
     bench_close(&bench);
 }
 
-/* What a NEW-VIEW proposes again is held by who has that NEW-VIEW; not by who is still to come to its view. */
+/* A replica that has a NEW-VIEW holds what it proposes again; a replica that has yet to move to its view does not. */
 static void answer__gives_back_what_was_proposed_again(void **state) {
     (void) state;
     struct bench bench;
@@ -189,7 +191,7 @@ static void answer__proves_how_far_all_are(void **state) {
     for (uint64_t seq = 1; seq <= 4; seq++)
         decide(&bench, seq, "a");
     host_attested(&bench.host, 4, bench.now_ms);
-    /* A liar's word for a seq that nobody can have reached counts as far as two windows. */
+    /* A liar's vote for a seq that cannot have been reached counts only up to two windows. */
     assert_ok(receive(&bench, 2, make_vote(&bench.config, BFT_PREPARE, 2, 500, "z")));
     assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0)));
     assert_int_equal(recall.stable_seq, 4);

@@ -1,6 +1,6 @@
 /*
- * START: which records a core takes for its own words, and what it makes of those that later views made void (docs/protocol.md, rule
- * 13). What a restart goes on with is in test_bft_recover.c and test_bft_view_restart.c.
+ * START: which records a core accepts as its own statements, and what it does with records that later views made void
+ * (docs/protocol.md, rule 13). test_bft_recover.c and test_bft_view_restart.c test what a restart continues with.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_asking.h"
@@ -13,7 +13,7 @@ static void prepare_disk(struct bench *bench, const struct ord_core_config *conf
     host_init(&bench->host, &bench->config);
 }
 
-/* Records come in the order of table and key, unless a test means them not to. */
+/* Appends a record. Records are in the order of table and key, unless a test breaks that order on purpose. */
 static void put(struct bench *bench, uint8_t table, uint64_t key, struct ord_span bytes) {
     struct host_records *disk = &bench->host.disk;
     disk->items = realloc(disk->items, (disk->count + 1) * sizeof(*disk->items));
@@ -37,7 +37,7 @@ static void put_certificate(struct bench *bench, uint64_t key, uint64_t view, ui
     put(bench, BFT_TABLE_CERTIFICATE, key, ord_span_of(bytes, size));
 }
 
-/* The NEW-VIEW of view 2 with this base, which proposes nothing again. */
+/* Puts the NEW-VIEW of view 2 with this base on the disk; it proposes nothing again. */
 static void put_new_view(struct bench *bench, uint64_t base_seq) {
     static struct changes changes;
     for (ord_node_id node = 0; node < 3; node++)
@@ -58,36 +58,36 @@ static void records__that_are_no_words_of_its_own_are_corrupt(void **state) {
     put(&bench, 0, 1, ord_span_of("x", 1)); /* no such table */
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
-    put(&bench, BFT_TABLE_SILENCE + 1, 1, ord_span_of("x", 1)); /* nor this */
+    put(&bench, BFT_TABLE_SILENCE + 1, 1, ord_span_of("x", 1)); /* nor this one */
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
-    put_log(&bench, 0, 1, "a"); /* the same one twice */
+    put_log(&bench, 0, 1, "a"); /* the same record twice */
     put_log(&bench, 0, 1, "a");
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
     bench.host.durable_applied = 4;
     uint8_t stable[STAND_IN_CHECKPOINT_SIZE];
     put(&bench, BFT_TABLE_CHECKPOINT, 1, stand_in_checkpoint(stable, &test_crypto, 4));
-    put_log(&bench, 0, 5, "a"); /* of a table before the last one's */
+    put_log(&bench, 0, 5, "a"); /* its table comes before that of the last record */
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
     put_log(&bench, 0, 1, "a");
-    put_certificate(&bench, 1, 0, 2, "a"); /* of another seq than its key */
+    put_certificate(&bench, 1, 0, 2, "a"); /* its key is another seq */
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
     put_log(&bench, 0, 1, "a");
-    put_certificate(&bench, 1, 1, 1, "a"); /* of a view that it was never in */
+    put_certificate(&bench, 1, 1, 1, "a"); /* of a view that this replica was never in */
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
     uint8_t checkpoint[STAND_IN_CHECKPOINT_SIZE + 1] = {0};
     put(&bench, BFT_TABLE_CHECKPOINT, 1, ord_span_of(checkpoint, sizeof(checkpoint)));
     assert_start(&bench, ORD_ERR_CORRUPT);
     prepare_disk(&bench, &config);
-    put(&bench, BFT_TABLE_CHECKPOINT, 1, stand_in_checkpoint(checkpoint, &test_crypto, 4)); /* nothing is executed */
+    put(&bench, BFT_TABLE_CHECKPOINT, 1, stand_in_checkpoint(checkpoint, &test_crypto, 4)); /* nothing was executed */
     assert_start(&bench, ORD_ERR_CORRUPT);
 }
 
-/* What cannot be remembered could be contradicted. */
+/* Statements that cannot be remembered could be contradicted, so they are refused. */
 static void records__beyond_what_memory_holds_are_refused(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -96,7 +96,7 @@ static void records__beyond_what_memory_holds_are_refused(void **state) {
     char batch[65];
     memset(batch, 'x', 64);
     batch[64] = '\0';
-    for (uint64_t count = 8; count <= 9; count++) { /* twice the memory for batches is 8 */
+    for (uint64_t count = 8; count <= 9; count++) { /* twice the memory for batches holds 8 */
         struct bench bench;
         prepare_disk(&bench, &config);
         for (uint64_t seq = 1; seq <= count; seq++)
@@ -105,7 +105,7 @@ static void records__beyond_what_memory_holds_are_refused(void **state) {
     }
 }
 
-/* The VIEW-CHANGE that it makes when two others are ahead; the turn before is over. */
+/* The VIEW-CHANGE that it makes when two others are ahead. The turn before is over. */
 static struct bft_view_change next_change(struct bench *bench) {
     static struct changes changes;
     static struct bft_view_change change_made;
@@ -117,8 +117,8 @@ static struct bft_view_change next_change(struct bench *bench) {
 }
 
 /*
- * Below the base of the view nothing is void by it. There a null batch was prepared in view 1 after a batch had been logged in view 0,
- * and the other way round: the later one is what counts.
+ * A NEW-VIEW makes nothing void below its base. There, a null batch was prepared in view 1 after a batch had been
+ * logged in view 0, and the other way round. The later one counts.
  */
 static void records__below_the_base_the_later_view_counts(void **state) {
     (void) state;
@@ -147,13 +147,13 @@ static void records__below_the_base_the_later_view_counts(void **state) {
     put_certificate(&bench, 3, 0, 3, "b");
     put_new_view(&bench, 6);
     assert_ok(host_start(&bench.host, bench.now_ms));
-    assert_int_equal(status_of(&bench).body_bytes, 1); /* the batch is kept, its certificate is none */
+    assert_int_equal(status_of(&bench).body_bytes, 1); /* the batch is kept, its certificate is not */
     turn_ends(&bench);
     assert_int_equal(next_change(&bench).certificate_count, 0);
     bench_close(&bench);
 }
 
-/* Who does not start leads nothing, though it is the primary of view 0. */
+/* A core that does not start leads nothing, although it is the primary of view 0. */
 static void records__that_are_corrupt_leave_nobody_to_lead(void **state) {
     (void) state;
     struct bench bench;
@@ -166,7 +166,7 @@ static void records__that_are_corrupt_leave_nobody_to_lead(void **state) {
     bench_close(&bench);
 }
 
-/* Table 6 has one form, and each of its values a range. */
+/* Table 6 has one form, and each of its values has a range. */
 static void records__of_a_silence_that_cannot_be_are_corrupt(void **state) {
     (void) state;
     static const struct {
@@ -209,7 +209,9 @@ static void records__of_a_silence_that_cannot_be_are_corrupt(void **state) {
     }
 }
 
-/* Blocks without a record are no empty disk, and others that are further no reason to say nothing. */
+/*
+ * A disk with blocks but without records is not an empty disk, and that others are further is no reason to be silent.
+ */
 static void records__may_all_be_gone_from_a_disk_that_has_blocks(void **state) {
     (void) state;
     for (uint64_t applied = 0; applied <= 2; applied += 2) {

@@ -1,6 +1,4 @@
-/*
- * Checkpoints, falling behind, retransmission and restarts of one PBFT core.
- */
+/* Checkpoints, falling behind, retransmission and restarts of one PBFT core. */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
@@ -14,12 +12,13 @@ static void checkpoint__moves_the_window_and_forgets(void **state) {
     host_attested(&bench.host, 4, bench.now_ms);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).stable_seq, 4);
-    assert_int_equal(bench.host.disk.count, 4); /* with the checkpoint's certificate, and that the disk is not new */
+    /* With the checkpoint's certificate, and the record that tells that the disk is not new. */
+    assert_int_equal(bench.host.disk.count, 4);
     assert_int_equal(bench.host.disk.items[0].key, 5);
     assert_int_equal(status_of(&bench).body_bytes, 1);
     pre_prepare(&bench, 12, "x");
     assert_int_equal(bench.host.judge_count, 1);
-    host_attested(&bench.host, 4, bench.now_ms); /* again, and older: nothing */
+    host_attested(&bench.host, 4, bench.now_ms); /* the same again, and an older one: no effect */
     host_attested(&bench.host, 1, bench.now_ms);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).stable_seq, 4);
@@ -68,7 +67,7 @@ static void synced__drops_what_it_passed_and_goes_on(void **state) {
     bench_open(&source, 2);
     source.host.durable_applied = 6;
     bench_open(&bench, 1);
-    pre_prepare(&bench, 2, "x"); /* judged too late */
+    pre_prepare(&bench, 2, "x"); /* will be judged too late */
     accept(&bench, 5, "x");
     accept(&bench, 7, "y");
     vote(&bench, BFT_PREPARE, 2, 7, "y");
@@ -77,13 +76,13 @@ static void synced__drops_what_it_passed_and_goes_on(void **state) {
     turn_ends(&bench);
     assert_int_equal(bench.host.applied, 0);
     host_sync_from(&bench.host, &source.host, 6, bench.now_ms);
-    assert_int_equal(bench.host.applied, 7); /* delivery went on above */
+    assert_int_equal(bench.host.applied, 7); /* delivery continued above it */
     assert_int_equal(status_of(&bench).stable_seq, 6);
-    host_judge(&bench.host, 0, true, bench.now_ms); /* of seq 2: nobody minds */
+    host_judge(&bench.host, 0, true, bench.now_ms); /* the judgement of seq 2 has no effect */
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
     assert_int_equal(bench.host.disk.items[0].key, 7);
-    host_sync_from(&bench.host, &source.host, 3, bench.now_ms); /* late */
+    host_sync_from(&bench.host, &source.host, 3, bench.now_ms); /* too late */
     assert_int_equal(status_of(&bench).delivered_seq, 7);
     bench_close(&bench);
     bench_close(&source);
@@ -97,7 +96,7 @@ static void status_message__goes_out_when_nothing_moves(void **state) {
     bench.now_ms = 1500;
     accept(&bench, 1, "x");
     turn_ends(&bench);
-    assert_int_equal(bench.host.wake_ms, 1600); /* in flight now */
+    assert_int_equal(bench.host.wake_ms, 1600); /* a seq is in flight now */
     host_sends_clear(&bench.host);
     tick(&bench, 1599);
     assert_int_equal(bench.host.send_count, 0);
@@ -124,16 +123,16 @@ static void status_message__is_answered_with_what_is_missing(void **state) {
     turn_ends(&bench);
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0)));
-    assert_int_equal(bench.host.send_count, 0); /* all of it is still on its way */
+    assert_int_equal(bench.host.send_count, 0); /* everything is still on its way */
     bench.now_ms += 100;
-    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 2))); /* has seq 2 */
+    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 2))); /* it has seq 2 */
     assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 1);
     assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
-    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0); /* a primary has none */
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0); /* a primary sends no PREPARE */
     assert_int_equal(bench.host.sends[0].to, 8);
     assert_int_equal(status_of(&bench).retransmissions, 2);
     bench.now_ms += 49;
-    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0))); /* too soon for another */
+    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0))); /* too soon for another answer */
     assert_int_equal(bench.host.send_count, 2);
     assert_ok(receive(&bench, 2, make_status(&bench.config, 2, 0, 0, 1))); /* another peer */
     assert_int_equal(bench.host.send_count, 4);
@@ -143,7 +142,7 @@ static void status_message__is_answered_with_what_is_missing(void **state) {
     bench.now_ms += 100;
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0)));
-    assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 0); /* the primary's to send */
+    assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 0); /* only the primary sends it */
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
     assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
     bench_close(&bench);
@@ -153,7 +152,7 @@ static void status_message__that_shows_more_makes_us_ask(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 1);
-    assert_ok(receive(&bench, 0, make_status(&bench.config, 0, 0, 0, 4))); /* holds seq 3 */
+    assert_ok(receive(&bench, 0, make_status(&bench.config, 0, 0, 0, 4))); /* it holds seq 3 */
     turn_ends(&bench);
     assert_int_equal(bench.host.wake_ms, bench.now_ms + 100);
     bench_close(&bench);
@@ -164,11 +163,11 @@ static void restart__stands_by_every_vote(void **state) {
     struct bench bench;
     bench_open(&bench, 1);
     decide(&bench, 1, "a");
-    accept(&bench, 2, "b"); /* prepared by us alone */
+    accept(&bench, 2, "b"); /* only our own vote is there */
     accept(&bench, 3, "c"); /* prepared, not committed */
     vote(&bench, BFT_PREPARE, 2, 3, "c");
     turn_ends(&bench);
-    pre_prepare(&bench, 4, "d"); /* not judged: never happened */
+    pre_prepare(&bench, 4, "d"); /* not judged, so it never happened */
     host_crash(&bench.host);
     bench.now_ms = 5;
     assert_ok(host_start(&bench.host, bench.now_ms));
@@ -182,7 +181,7 @@ static void restart__stands_by_every_vote(void **state) {
     assert_int_equal(sent(&bench, BFT_COMMIT, &list), 1);
     assert_int_equal(list.count, 1);
     assert_int_equal(list.votes[0].seq, 3);
-    /* And it goes on from there, with its own votes counted, and nothing that contradicts them. */
+    /* It continues from there, with its own votes counted, and with no statement that contradicts them. */
     pre_prepare(&bench, 2, "other");
     pre_prepare(&bench, 3, "other");
     assert_int_equal(bench.host.evidence_count, 2);
@@ -193,7 +192,7 @@ static void restart__stands_by_every_vote(void **state) {
         vote(&bench, BFT_COMMIT, 3, seq, seq == 2 ? "b" : "c");
     }
     assert_int_equal(bench.host.applied, 3);
-    turn_ends(&bench); /* into the next view */
+    turn_ends(&bench); /* moves to the next view */
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
     assert_int_equal(status_of(&bench).view, 1);
     bench_close(&bench);
@@ -205,7 +204,7 @@ static void restart__of_the_primary_goes_on_after_its_last_seq(void **state) {
     bench_open(&bench, 0);
     host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
     turn_ends(&bench);
-    host_propose(&bench.host, ord_span_of("lost", 4), bench.now_ms); /* not durable, not sent */
+    host_propose(&bench.host, ord_span_of("lost", 4), bench.now_ms); /* neither durable nor sent */
     host_crash(&bench.host);
     assert_ok(host_start(&bench.host, bench.now_ms));
     host_propose(&bench.host, ord_span_of("b", 1), bench.now_ms);
@@ -225,7 +224,7 @@ static void restart__ignores_records_that_are_stable(void **state) {
     for (uint64_t seq = 1; seq <= 4; seq++)
         decide(&bench, seq, "x");
     host_crash(&bench.host);
-    /* Stable up to 2, and the node keeps more than it was asked to. */
+    /* Seq 2 is stable, and the node has kept more records than required. */
     uint8_t *certificate = malloc(STAND_IN_CHECKPOINT_SIZE);
     struct host_records *disk = &bench.host.disk;
     disk->items = realloc(disk->items, (disk->count + 1) * sizeof(*disk->items));
@@ -233,7 +232,8 @@ static void restart__ignores_records_that_are_stable(void **state) {
     assert_non_null(disk->items);
     (void) stand_in_checkpoint(certificate, &test_crypto, 2);
     disk->capacity = disk->count + 1;
-    disk->items[disk->count] = disk->items[disk->count - 1]; /* tables rise: the last is that the disk is not new */
+    /* Tables are in rising order: the last record tells that the disk is not new. */
+    disk->items[disk->count] = disk->items[disk->count - 1];
     disk->items[disk->count++ - 1] =
         (struct host_record) {BFT_TABLE_CHECKPOINT, 1, certificate, STAND_IN_CHECKPOINT_SIZE};
     assert_ok(host_start(&bench.host, bench.now_ms));
@@ -253,7 +253,7 @@ static enum ord_err start_with(struct bench *bench, const struct ord_record *rec
     struct ord_event event = {.type = ORD_EVENT_START, .start = {.records = records, .record_count = count}};
     struct ord_effects effects;
     enum ord_err err = bft_pbft.step(core, &effects, &event);
-    if (err != ORD_OK) { /* changed nothing: a clean START is still possible */
+    if (err != ORD_OK) { /* nothing was changed, so a clean START is still possible */
         event.start.record_count = 0;
         assert_ok(bft_pbft.step(core, &effects, &event));
     }
@@ -287,12 +287,12 @@ static void restart__refuses_records_that_are_not_its_own_words(void **state) {
     assert_err(start_with(&bench, bad, 2), ORD_ERR_CORRUPT); /* not sorted */
     bad[0] = good[0];
     bad[0].key = 2;
-    assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* key is not its seq */
+    assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* the key is not its seq */
     bad[0] = good[0];
     bad[0].table = BFT_TABLE_NEW_VIEW + 1;
     assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* no such table */
     log[good[0].bytes.size - 1] ^= 1;
-    assert_err(start_with(&bench, good, 2), ORD_ERR_CORRUPT); /* digest is not its body's */
+    assert_err(start_with(&bench, good, 2), ORD_ERR_CORRUPT); /* the digest is not that of the body */
     log[good[0].bytes.size - 1] ^= 1;
     certificate[BFT_HEADER_SIZE + 8] ^= 1;
     assert_err(start_with(&bench, good, 2), ORD_ERR_CORRUPT); /* certificate of another digest */
@@ -303,7 +303,7 @@ static void restart__refuses_records_that_are_not_its_own_words(void **state) {
     bad[0] = (struct ord_record) {1, 8, make_pre_prepare(&bench.config, 0, 4, 8, "x")};
     assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* a view that this replica was never in */
     bad[0] = (struct ord_record) {1, 8, make_pre_prepare(&bench.config, 3, 0, 8, "x")};
-    assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* not its primary */
+    assert_err(start_with(&bench, bad, 1), ORD_ERR_CORRUPT); /* the sender is not the view's primary */
     bench_close(&bench);
 }
 

@@ -1,13 +1,11 @@
-/*
- * Views that end by themselves: bft/view/rotate.c.
- */
+/* Views that end on schedule: bft/view/rotate.c. */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
-/* Two benches of one test have the same. */
+/* Two benches of one test share them. */
 static struct bft_options rotating;
 
-/* As bench_open, of a channel in which each leads for so many seqs. */
+/* Like bench_open, in a channel in which each primary leads for so many seqs. */
 static void rotating_open(struct bench *bench, ord_node_id self, uint32_t decisions_per_leader) {
     memset(bench, 0, sizeof(*bench));
     bench->config = test_config(self);
@@ -38,7 +36,8 @@ static void rotation__follows_the_last_seq_of_a_view(void **state) {
     vote(&bench, BFT_PREPARE, 3, 2, "b");
     vote(&bench, BFT_COMMIT, 3, 2, "b");
     vote(&bench, BFT_COMMIT, 0, 2, "b");
-    turn_ends(&bench); /* with its own COMMIT it is delivered: the next turn is due at once */
+    /* With its own COMMIT the batch is delivered, and the next turn is due at once. */
+    turn_ends(&bench);
     assert_int_equal(bench.host.applied, 2);
     assert_true(bench.host.wake_ms <= bench.now_ms);
     turn_ends(&bench);
@@ -66,7 +65,7 @@ static void rotation__stops_the_primary(void **state) {
     bench_close(&bench);
 }
 
-/* What it proposes again is not the new primary's; a restart counts alike. */
+/* Seqs that the NEW-VIEW proposes again do not count for the new primary. A restart counts the same. */
 static void rotation__counts_from_what_is_proposed_again(void **state) {
     (void) state;
     struct bench bench;
@@ -89,7 +88,7 @@ static void rotation__counts_from_what_is_proposed_again(void **state) {
     bench_close(&bench);
 }
 
-/* Who was restarted, or brought to the end by state transfer, knows that the view is over. */
+/* A replica that was restarted, or brought to the end by state transfer, knows that the view is over. */
 static void rotation__is_due_after_a_restart(void **state) {
     (void) state;
     struct bench bench;
@@ -110,7 +109,10 @@ static void rotation__is_due_after_a_restart(void **state) {
     bench_close(&bench);
 }
 
-/* Delivered before the turn ends, in which its own COMMIT is due: the others may need that for the last seq, and get it from nobody else. */
+/*
+ * The last seq is delivered before the turn ends in which its own COMMIT is due. The others may need that COMMIT for
+ * the last seq, and get it from no other replica, so the view is left only after it.
+ */
 static void rotation__waits_for_the_last_commit(void **state) {
     (void) state;
     struct bench bench;
@@ -129,7 +131,7 @@ static void rotation__waits_for_the_last_commit(void **state) {
     bench_close(&bench);
 }
 
-/* One timeout for the view that was to follow, one for the next; only then they double. */
+/* One timeout for the view that should have followed, one for the next; only then do timeouts double. */
 static void rotation__is_no_failed_view(void **state) {
     (void) state;
     struct bench bench;

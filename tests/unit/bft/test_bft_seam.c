@@ -1,6 +1,6 @@
 /*
- * The seam of one PBFT core: configurations and events that cannot be, messages that are not what the node says they are, bounds that
- * ordinary runs do not come near, a signer that fails. What is refused changes nothing.
+ * The seam of one PBFT core: impossible configurations and events, messages that are not what the node says they are,
+ * bounds that ordinary runs do not reach, and a signer that fails. A refused input changes nothing.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -93,7 +93,7 @@ static void config__of_as_many_replicas_as_there_may_be(void **state) {
     bench_close(&bench);
 }
 
-/* The node vouches for sender, type and digest; they are looked at all the same. */
+/* The node vouches for sender, type and digest. They are checked all the same. */
 static void message__that_is_not_what_the_node_says_is_refused(void **state) {
     (void) state;
     struct bench bench;
@@ -139,7 +139,7 @@ static void message__that_is_cut_short_is_refused(void **state) {
     bench_close(&bench);
 }
 
-/* Whatever the type that the door read: each decoder looks itself, and at the bounds of its own fields. */
+/* Whatever type the door read, each decoder checks the type itself, and the bounds of its own fields. */
 static void decoder__takes_its_own_type_and_sane_seqs(void **state) {
     (void) state;
     const struct ord_core_config config = test_config(1);
@@ -182,13 +182,13 @@ static void decoder__takes_its_own_type_and_sane_seqs(void **state) {
     assert_err(bft_view_change_decode(&change, &config, ord_span_of(bytes, good.size)), ORD_ERR_INVALID);
 }
 
-/* A statement about a view has no seq, and a vote is no proposal: neither says anything of what the primary proposed. */
+/* A statement about a view has no seq, and a vote is not a proposal. Neither shows what the primary proposed. */
 static void witness__of_anything_but_a_proposal_is_dropped(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 1);
     accept(&bench, 1, "x");
-    vote(&bench, BFT_PREPARE, 3, 3, "x"); /* of that seq there are votes alone */
+    vote(&bench, BFT_PREPARE, 3, 3, "x"); /* only votes exist for that seq */
     const struct statement said[] = {{.type = BFT_VIEW_CHANGE, .sender = 0, .batch = "y"},
                                      {.type = BFT_PREPARE, .sender = 0, .seq = 1, .batch = "y"},
                                      {.type = BFT_PRE_PREPARE, .sender = 3, .seq = 1, .batch = "y"},
@@ -253,7 +253,7 @@ static void judged__for_another_batch_changes_nothing(void **state) {
     struct bench bench;
     bench_open(&bench, 1);
     pre_prepare(&bench, 1, "x");
-    judged(&bench, 1, 1, "x"); /* of another view */
+    judged(&bench, 1, 1, "x"); /* for another view */
     judged(&bench, 0, 1, "y");
     judged(&bench, 0, 2, "x");
     turn_ends(&bench);
@@ -265,7 +265,7 @@ static void judged__for_another_batch_changes_nothing(void **state) {
     bench_close(&bench);
 }
 
-/* 2^63 - 1: no seq follows, and none wraps. */
+/* After 2^63 - 1 no seq follows, and none wraps around. */
 static void seq__has_a_last_one(void **state) {
     (void) state;
     struct bench bench;
@@ -278,7 +278,8 @@ static void seq__has_a_last_one(void **state) {
     assert_non_null(disk->items);
     (void) stand_in_checkpoint(certificate, &test_crypto, BFT_SEQ_MAX);
     disk->capacity = disk->count + 1;
-    disk->items[disk->count] = disk->items[disk->count - 1]; /* tables rise: the last is that the disk is not new */
+    /* Tables are in rising order: the last record tells that the disk is not new. */
+    disk->items[disk->count] = disk->items[disk->count - 1];
     disk->items[disk->count++ - 1] =
         (struct host_record) {BFT_TABLE_CHECKPOINT, 1, certificate, STAND_IN_CHECKPOINT_SIZE};
     bench.host.durable_applied = BFT_SEQ_MAX;
@@ -295,7 +296,7 @@ static void seq__has_a_last_one(void **state) {
     bench_close(&bench);
 }
 
-/* Nor does a view follow the last one, whatever its primary did. */
+/* No view follows the last one either, whatever its primary did. */
 static void view__has_a_last_one(void **state) {
     (void) state;
     struct bench bench;
@@ -317,7 +318,7 @@ static void view__has_a_last_one(void **state) {
     bench_close(&bench);
 }
 
-/* A clock of any origin: 0 is a time like any other, also where 0 stands for "not running". */
+/* A clock may start anywhere: 0 is a time like any other, even where 0 stands for "not running". */
 static void clock__may_begin_at_zero(void **state) {
     (void) state;
     struct bench bench;
@@ -331,7 +332,7 @@ static void clock__may_begin_at_zero(void **state) {
     assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 0);
-    assert_int_equal(sent(&bench, BFT_FETCH, NULL), 1); /* the batch, of who has its certificate */
+    assert_int_equal(sent(&bench, BFT_FETCH, NULL), 1); /* for the batch, from the replica that has its certificate */
     assert_ok(receive(&bench, 2, make_body(&config, 2, 1, 1, "a")));
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 1);
@@ -347,14 +348,14 @@ static void clock__of_a_view_change_may_begin_at_zero(void **state) {
     change(&bench, &changes, 0, 1, 0, NULL, 0);
     change(&bench, &changes, 2, 1, 0, NULL, 0);
     turn_ends(&bench);
-    assert_int_equal(status_of(&bench).view, 1); /* a quorum is in it, its primary says nothing */
+    assert_int_equal(status_of(&bench).view, 1); /* a quorum is in it, but its primary is mute */
     tick(&bench, test_options.request_timeout_ms + 1);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 2);
     bench_close(&bench);
 }
 
-/* As many seqs as two trees hold: each has its signature, and everybody can check them. */
+/* As many seqs as two trees hold: each tree has its signature, and all replicas can check them. */
 static void new_view__of_more_than_one_tree(void **state) {
     (void) state;
     struct bench bench;
@@ -391,7 +392,7 @@ static void new_view__is_made_later_when_the_signer_fails(void **state) {
     bench_close(&bench);
 }
 
-/* The view began at 6, where this replica has nothing yet: what lies below comes by state transfer and nothing else (row P6). */
+/* The view began at 6, and this replica has nothing yet. Everything below comes by state transfer only (row P6). */
 static void pre_prepare__below_the_base_of_its_view_is_refused(void **state) {
     (void) state;
     struct bench bench;
@@ -424,14 +425,17 @@ static void status_message__is_not_answered_when_the_signer_fails(void **state) 
     assert_err(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0)), ORD_ERR_CRYPTO);
     bench.host.keys.broken = false;
     host_sends_clear(&bench.host);
-    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0))); /* and may be asked again at once */
+    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0))); /* the peer may be asked again at once */
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
     bench_close(&bench);
 }
 
 enum { LARGE = 700 * 1024 };
 
-/* One answer has a mebibyte of batches, or one that is larger; one answer to FETCH ends with the batch that reaches it. */
+/*
+ * One answer holds a mebibyte of batches, or one batch that is larger. An answer to FETCH ends with the batch that
+ * reaches the bound.
+ */
 static void answer__has_a_bound_in_bytes(void **state) {
     (void) state;
     struct bench bench;
@@ -453,7 +457,7 @@ static void answer__has_a_bound_in_bytes(void **state) {
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 3, make_status(&config, 3, 0, 0, 0)));
     assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 1);
-    assert_ok(receive(&bench, 2, make_status(&config, 2, 0, 0, 1))); /* has the first */
+    assert_ok(receive(&bench, 2, make_status(&config, 2, 0, 0, 1))); /* it has the first */
     assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 2);
     assert_ok(receive(&bench, 3, make_list(&config, &wanted)));
     assert_int_equal(sent(&bench, BFT_BODY, NULL), 2);
@@ -465,7 +469,7 @@ static bool wants(const struct bench *bench, struct ord_span bytes) {
     return bft_pbft.wants(bench->host.core, bytes);
 }
 
-/* Row V3: what is known, old or our own is not worth the check of its signatures. */
+/* Row V3: a message that is known, old or our own is not worth the check of its signatures. */
 static void wants__only_view_changes_that_tell_something(void **state) {
     (void) state;
     struct bench bench;
@@ -473,10 +477,10 @@ static void wants__only_view_changes_that_tell_something(void **state) {
     bench_open(&bench, 2);
     const struct ord_core_config *config = &bench.config;
     assert_true(wants(&bench, make_status(config, 3, 0, 0, 0)));
-    assert_true(wants(&bench, ord_span_of(NULL, 0))); /* what is wrong with it, the door says */
+    assert_true(wants(&bench, ord_span_of(NULL, 0))); /* the door reports what is wrong with it */
     assert_true(wants(&bench, make_view_change(config, 3, 5, 0, NULL, 0)));
     assert_false(wants(&bench, make_view_change(config, 2, 0, 0, NULL, 0))); /* our own */
-    assert_true(wants(&bench, make_view_change(config, 2, 5, 0, NULL, 0)));  /* likewise, and we know nothing of it */
+    assert_true(wants(&bench, make_view_change(config, 2, 5, 0, NULL, 0)));  /* our own, but unknown to us */
     uint8_t stranger[TEST_VIEW_CHANGE_SIZE];
     struct ord_span bytes = make_view_change(config, 3, 5, 0, NULL, 0);
     memcpy(stranger, bytes.data, bytes.size);
@@ -485,7 +489,7 @@ static void wants__only_view_changes_that_tell_something(void **state) {
     change(&bench, &changes, 3, 5, 0, NULL, 0);
     assert_false(wants(&bench, changes.of[3]));
     assert_false(wants(&bench, make_relay(config, 0, changes.of[3])));
-    assert_false(wants(&bench, make_view_change(config, 3, 4, 0, NULL, 0))); /* it has gone on since */
+    assert_false(wants(&bench, make_view_change(config, 3, 4, 0, NULL, 0))); /* its sender has moved on since */
     assert_true(wants(&bench, make_view_change(config, 3, 6, 0, NULL, 0)));
     const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
     assert_false(wants(&bench, make_view_change(config, 3, 5, 0, &prepared, 1))); /* of another view than ours */
@@ -504,13 +508,13 @@ static void wants__only_view_changes_that_tell_something(void **state) {
     view.data = copy;
     assert_true(wants(&bench, view));
     assert_ok(receive(&bench, 1, view));
-    assert_false(wants(&bench, view)); /* waits for the change of 3 */
+    assert_false(wants(&bench, view)); /* it is kept already and waits for the view change of 3 */
     assert_ok(receive(&bench, 3, used.of[3]));
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     assert_false(status_of(&bench).changing);
-    assert_false(wants(&bench, view));       /* installed */
-    assert_false(wants(&bench, used.of[3])); /* it rests on it */
+    assert_false(wants(&bench, view));       /* it is installed */
+    assert_false(wants(&bench, used.of[3])); /* the view rests on it */
     assert_false(wants(&bench, used.of[1]));
     assert_true(wants(&bench, make_view_change(config, 3, 2, 0, NULL, 0)));
     host_work(&bench.host, bench.now_ms, bench.now_ms);
@@ -520,7 +524,7 @@ static void wants__only_view_changes_that_tell_something(void **state) {
     bench_close(&bench);
 }
 
-/* Its own are wanted where they would tell a replica that it has forgotten them. */
+/* A replica wants its own messages if they would show it that it has forgotten them. */
 static void wants__own_words_that_it_does_not_hold(void **state) {
     (void) state;
     struct bench bench;
@@ -537,7 +541,7 @@ static void wants__own_words_that_it_does_not_hold(void **state) {
     assert_true(wants(&bench, changes.of[1]));
     time_out(&bench, &changes);
     assert_true(wants(&bench, view));           /* it has made none */
-    assert_false(wants(&bench, changes.of[1])); /* which is what it said */
+    assert_false(wants(&bench, changes.of[1])); /* it holds this statement */
     change(&bench, &changes, 2, 1, 0, NULL, 0);
     change(&bench, &changes, 3, 1, 0, NULL, 0);
     turn_ends(&bench);

@@ -1,6 +1,6 @@
 /*
- * A replica that may have forgotten what it said: it asks at each start, is silent once it is proven, and speaks again when it can do no
- * harm. Row V16 of the adversary's list; rule 26 of docs/protocol.md.
+ * A replica that may have forgotten some of its statements: it asks at each start, is silent once that is proven, and
+ * speaks again when it can do no harm. Row V16 in docs/adversary.md; rule 26 of docs/protocol.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_asking.h"
@@ -22,7 +22,7 @@ static void start__asks_before_it_speaks(void **state) {
     assert_int_equal(bench.host.reject_count, 1);
     turn_ends(&bench);
     assert_int_equal(bench.host.send_count, 0);
-    /* Whoever has answered is asked no more. */
+    /* A replica that has answered is not asked again. */
     assert_ok(recall(&bench, 2, 0, 0, NULL));
     tick(&bench, bench.now_ms + bench.config.retransmit_ms);
     assert_int_equal(bench.host.sends[0].to, 0xa);
@@ -46,7 +46,7 @@ static void asking__takes_no_part(void **state) {
     vote(&bench, BFT_COMMIT, 2, 1, "a");
     assert_int_equal(bench.host.judge_count, 0);
     assert_int_equal(status_of(&bench).messages_dropped, 3);
-    /* Nor in view changes, whoever wants one. */
+    /* Nor does it take part in view changes, whichever replica wants one. */
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     suspect(&bench, 2);
     suspect(&bench, 3);
@@ -97,29 +97,29 @@ static void door__refuses_answers_that_prove_nothing(void **state) {
     uint8_t bytes[2048];
     struct ord_span none = ord_span_of(NULL, 0);
     const struct statement others = {.type = BFT_PREPARE, .sender = 3, .seq = 1, .batch = "a"};
-    assert_err(recall(&bench, 2, 0, 0, &others), ORD_ERR_INVALID); /* not a statement of who asked */
-    assert_err(recall(&bench, 2, 0, 17, NULL), ORD_ERR_INVALID);   /* two windows from what it proves */
+    assert_err(recall(&bench, 2, 0, 0, &others), ORD_ERR_INVALID); /* not a statement of the asker */
+    assert_err(recall(&bench, 2, 0, 17, NULL), ORD_ERR_INVALID);   /* more than two windows above what it proves */
     assert_err(recall(&bench, 2, 4, 3, NULL), ORD_ERR_INVALID);
     assert_err(recall(&bench, 2, 4, 21, NULL), ORD_ERR_INVALID);
     assert_ok(recall(&bench, 2, 4, 20, NULL));
     struct ord_span made = make_recall(&bench, 3, bench.host.starts, 4, 4, none);
     memcpy(bytes, made.data, made.size);
-    bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8] ^= 1; /* the certificate */
+    bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8] ^= 1; /* spoils the certificate */
     assert_err(receive(&bench, 3, ord_span_of(bytes, made.size)), ORD_ERR_BAD_SIGNATURE);
     made = make_recall(&bench, 3, bench.host.starts, 4, 5, none);
     memcpy(bytes, made.data, made.size);
-    bytes[BFT_HEADER_SIZE + 8 + 7] = 5; /* what it claims to be stable; the certificate is of seq 4 */
+    bytes[BFT_HEADER_SIZE + 8 + 7] = 5; /* it claims that seq 5 is stable, but the certificate is for seq 4 */
     assert_err(receive(&bench, 3, ord_span_of(bytes, made.size)), ORD_ERR_INVALID);
     const struct statement own = {.type = BFT_PREPARE, .sender = 1, .seq = 1, .batch = "a"};
     uint8_t statement[BFT_SIGNED_VOTE_SIZE_MAX];
     made = make_recall(&bench, 3, bench.host.starts, 0, 0, make_statement(statement, &bench.config, &own));
     memcpy(bytes, made.data, made.size);
-    bytes[made.size - 1] ^= 1; /* the signature */
+    bytes[made.size - 1] ^= 1; /* spoils the signature */
     assert_err(receive(&bench, 3, ord_span_of(bytes, made.size)), ORD_ERR_BAD_SIGNATURE);
     assert_err(receive(&bench, 3, ord_span_of(made.data, made.size - 1)), ORD_ERR_INVALID);
     assert_true(status_of(&bench).asking);
     assert_false(status_of(&bench).silent);
-    /* ASKs with bits beyond the window, or that change to view 0, are nobody's. */
+    /* An ASK with bits beyond the window, or that is changing to view 0, is refused. */
     assert_err(receive(&bench, 3, make_ask(&bench, 3, 0, true, 0, 0)), ORD_ERR_INVALID);
     assert_err(receive(&bench, 2, make_ask(&bench, 3, 0, false, 0, 0)), ORD_ERR_FORBIDDEN);
     bench_close(&bench);
@@ -137,13 +137,13 @@ static void empty_disk__is_silent_where_something_is_stable(void **state) {
     turn_ends(&bench);
     assert_true(status_of(&bench).silent);
     assert_int_equal(status_of(&bench).silent_until_seq, 7);
-    /* It does not vote, follows by state transfer, and speaks when all is stable that it may have voted for. */
+    /* It does not vote, follows by state transfer, and speaks when everything is stable that it may have voted for. */
     pre_prepare(&bench, 5, "e");
     assert_int_equal(bench.host.judge_count, 0);
     static struct host source;
     source.durable_applied = HOST_SEQ_MAX - 1;
     host_attested(&bench.host, 4, bench.now_ms);
-    assert_int_equal(bench.host.sync_seq, 4); /* at once: nobody will bring it there */
+    assert_int_equal(bench.host.sync_seq, 4); /* at once, because no other replica will bring it there */
     host_sync_from(&bench.host, &source, 4, bench.now_ms);
     turn_ends(&bench);
     assert_true(status_of(&bench).silent);
@@ -167,7 +167,7 @@ static void empty_disk__of_a_new_network_goes_on(void **state) {
     assert_ok(recall(&bench, 3, 0, 0, NULL));
     assert_true(speaks(&bench));
     host_commit(&bench.host);
-    /* When it is restarted before it has said anything, it is not one that lost its disk. */
+    /* If it is restarted before it has said anything, it does not count as a replica that lost its disk. */
     assert_int_equal(bench.host.disk.count, 1);
     restart(&bench);
     assert_ok(recall(&bench, 2, 4, 6, NULL));
@@ -179,7 +179,7 @@ static void empty_disk__of_a_new_network_goes_on(void **state) {
     bench_close(&bench);
 }
 
-/* What the first START noted is still known when a restart finds a disk that is not empty any more. */
+/* A restart that finds a disk that is no longer empty still knows what the first START noted. */
 static void empty_disk__is_remembered_by_a_restart(void **state) {
     (void) state;
     struct bench bench;
@@ -197,7 +197,7 @@ static void empty_disk__is_remembered_by_a_restart(void **state) {
     bench_close(&bench);
 }
 
-/* A backup 1 that has voted for seq 1 and is restarted. */
+/* Backup 1 has voted for seq 1 and is restarted. */
 static void open_voted(struct bench *bench) {
     bench_open(bench, 1);
     accept(bench, 1, "a");
@@ -212,15 +212,19 @@ static void intact__goes_on_with_its_votes(void **state) {
     turn_ends(&bench);
     assert_int_equal(words_sent(&bench), 0);
     const struct statement own = {.type = BFT_PREPARE, .sender = 1, .seq = 1, .batch = "a"};
-    assert_ok(recall(&bench, 2, 4, 9, &own)); /* it holds that one; and others are ahead, which is no reason */
+    /* It holds that statement. That others are further ahead is no reason to be silent. */
+    assert_ok(recall(&bench, 2, 4, 9, &own));
     assert_ok(recall(&bench, 3, 0, 0, NULL));
     assert_true(speaks(&bench));
     turn_ends(&bench);
-    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1); /* the same again */
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1); /* it repeats the same vote */
     bench_close(&bench);
 }
 
-/* What others have proven to be stable is decided: nobody needs its vote there, and it might have given another. */
+/*
+ * A seq that others have proven to be stable is decided. No replica needs its vote there, and it might have voted for
+ * something else.
+ */
 static void intact__binds_nothing_to_what_is_stable_elsewhere(void **state) {
     (void) state;
     struct bench bench;
@@ -231,21 +235,21 @@ static void intact__binds_nothing_to_what_is_stable_elsewhere(void **state) {
     pre_prepare(&bench, 4, "d");
     assert_int_equal(bench.host.judge_count, 0);
     accept(&bench, 5, "e");
-    /* It comes by state transfer: nobody else may ever tell of that checkpoint. */
+    /* It asks for a state transfer, because no other replica may ever report that checkpoint again. */
     tick(&bench, bench.now_ms + 1000);
     assert_int_equal(bench.host.sync_seq, 4);
     bench_close(&bench);
     open_asking(&bench, 0);
     assert_ok(recall(&bench, 1, 0, 0, NULL));
     assert_ok(recall(&bench, 2, 0, 0, NULL));
-    assert_ok(recall(&bench, 3, 4, 6, NULL)); /* told late; it may have led before */
+    assert_ok(recall(&bench, 3, 4, 6, NULL)); /* answered late; by then this replica might lead */
     assert_false(status_of(&bench).can_propose);
     host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
     assert_int_equal(bench.host.reject_count, 1);
     bench_close(&bench);
 }
 
-/* Given back one statement of an otherwise old disk: is that a reason? */
+/* Replica 2 recalls one statement of the asker. True if that silences the asker. */
 static bool silenced_by(struct bench *bench, const struct statement *said) {
     assert_ok(recall(bench, 2, 0, 0, said));
     return status_of(bench).silent;
@@ -279,7 +283,10 @@ static void old_image__is_proven_by_a_word_that_it_lacks(void **state) {
     }
 }
 
-/* A view that it is changing to: its VIEW-CHANGE is kept; anything else that it said there is not. */
+/*
+ * The replica is changing to a view. Its VIEW-CHANGE for that view is on disk; anything else that it said in the view
+ * is not.
+ */
 static void old_image__that_changes_views(void **state) {
     (void) state;
     static const struct statement promise = {.type = BFT_VIEW_CHANGE, .sender = 1, .view = 1, .batch = "v"};
@@ -295,14 +302,14 @@ static void old_image__that_changes_views(void **state) {
         restart(&bench);
         assert_int_equal(silenced_by(&bench, said[i]), i >= 2);
         assert_ok(recall(&bench, 3, 0, 0, NULL));
-        assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), i < 2); /* the same again */
+        assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), i < 2); /* the same VIEW-CHANGE again */
         if (i < 2)
             assert_true(ord_span_equal(sent_message(&bench, BFT_VIEW_CHANGE), changes.of[1]));
         bench_close(&bench);
     }
 }
 
-/* Who answers late may still know better; once stable, it speaks with the others. */
+/* A replica that answers late may still know a statement. Once that is stable, the asker speaks again. */
 static void old_image__is_proven_at_any_time(void **state) {
     (void) state;
     struct bench bench;
@@ -311,18 +318,21 @@ static void old_image__is_proven_at_any_time(void **state) {
     assert_ok(recall(&bench, 3, 0, 0, NULL));
     turn_ends(&bench);
     accept(&bench, 2, "b");
-    pre_prepare(&bench, 3, "c"); /* still judged when it falls silent */
+    pre_prepare(&bench, 3, "c"); /* it is still being judged when the replica falls silent */
     const struct statement own = {.type = BFT_PREPARE, .sender = 1, .seq = 4, .batch = "d"};
     assert_ok(recall(&bench, 0, 0, 0, &own));
     assert_true(status_of(&bench).silent);
-    assert_int_equal(status_of(&bench).silent_until_seq, 5); /* what others had seen when it began to ask */
-    /* Enough others voted for what it was judging: it is not prepared here, for its own COMMIT would be counted. */
+    assert_int_equal(status_of(&bench).silent_until_seq, 5); /* what the others had seen when it began to ask */
+    /*
+     * Enough others voted for the batch that is being judged. It still must not become prepared here, because this
+     * replica's own COMMIT would be counted.
+     */
     vote(&bench, BFT_PREPARE, 2, 2, "b");
     host_judge(&bench.host, 0, true, bench.now_ms);
     turn_ends(&bench);
     assert_int_equal(words_sent(&bench), 0);
     assert_int_equal(on_disk(&bench, BFT_TABLE_SILENCE), 1);
-    /* It repeats nothing to who asks, and suspects nobody. */
+    /* It repeats nothing to replicas that ask, and suspects no primary. */
     bench.now_ms += bench.config.retransmit_ms;
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 2, make_status(&bench.config, 2, 0, 0, 0)));
@@ -344,7 +354,7 @@ static void silence__survives_a_restart(void **state) {
     open_voted(&bench);
     assert_ok(recall(&bench, 2, 0, 0, &own));
     turn_ends(&bench);
-    restart(&bench); /* before enough had answered */
+    restart(&bench); /* before enough replicas had answered */
     assert_true(status_of(&bench).silent);
     assert_true(status_of(&bench).asking);
     assert_int_equal(status_of(&bench).silent_until_seq, 6);
@@ -353,11 +363,11 @@ static void silence__survives_a_restart(void **state) {
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).silent_until_seq, 8);
     restart(&bench);
-    assert_ok(recall(&bench, 2, 0, 0, NULL)); /* they may have forgotten by now; it has not */
+    assert_ok(recall(&bench, 2, 0, 0, NULL)); /* they may have forgotten by now; its own record has not */
     assert_ok(recall(&bench, 3, 0, 0, NULL));
     assert_true(status_of(&bench).silent);
     assert_int_equal(status_of(&bench).silent_until_seq, 8);
-    /* A record that is none of ours does not start. */
+    /* A core does not start from a record with an unknown form. */
     for (size_t i = 0; i < bench.host.disk.count; i++)
         if (bench.host.disk.items[i].table == BFT_TABLE_SILENCE)
             bench.host.disk.items[i].data[16] = 4;
@@ -366,7 +376,7 @@ static void silence__survives_a_restart(void **state) {
     bench_close(&bench);
 }
 
-/* One liar may make a silence longer by what it claims once; not again and again. */
+/* One liar may lengthen a silence once by what it claims, but not again and again. */
 static void silence__cannot_be_drawn_out(void **state) {
     (void) state;
     struct bench bench;

@@ -1,13 +1,13 @@
 /*
- * ASK and RECALL at the door and behind it: every form that docs/protocol.md does not have is refused. Rows T1 and V16 of the adversary's
- * list. What becomes of those that are well made is in test_bft_silence.c and test_bft_recall.c.
+ * ASK and RECALL at the door and behind it: every form that docs/protocol.md does not define is refused. Rows T1 and
+ * V16 in docs/adversary.md. test_bft_silence.c and test_bft_recall.c test the effects of well-formed ones.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_asking.h"
 
 enum { WINDOW = 12, SIZE_MAX_HERE = 1024 };
 
-/* Where the fields of an ASK and of a RECALL are. */
+/* Offsets of the fields of an ASK and of a RECALL. */
 enum {
     ASK_CHANGING_AT = BFT_HEADER_SIZE + 8,
     ASK_STABLE_AT = ASK_CHANGING_AT + 1,
@@ -18,7 +18,7 @@ enum {
     RECALL_STATEMENT_AT = RECALL_REACH_AT + 8,
 };
 
-/* A window that is no whole number of bytes. */
+/* A window whose bitmap does not fill its last byte. */
 static struct ord_core_config narrow_config(void) {
     struct ord_core_config config = test_config(1);
     config.window = WINDOW;
@@ -31,7 +31,10 @@ static enum ord_err at_door(ord_node_id from, struct ord_span bytes) {
     return bft_pbft.authenticate(&verified, &config, from, bytes);
 }
 
-/* As good as it can be: of replica 3, which changes to view 2 and has a word for every seq of its window. */
+/*
+ * The fullest valid ASK: from replica 3, which is changing to view 2 and has made a statement for every seq of its
+ * window.
+ */
 static size_t good_ask(uint8_t out[SIZE_MAX_HERE]) {
     const struct ord_core_config config = narrow_config();
     static const uint8_t words[] = {0xff, 0x0f};
@@ -43,7 +46,7 @@ static size_t good_ask(uint8_t out[SIZE_MAX_HERE]) {
     return writer.size;
 }
 
-/* Of replica 3, with proof of `proven_seq` where that is not 0, claiming `stable_seq`; `said` may be NULL. */
+/* A RECALL from replica 3 that claims `stable_seq`, with proof of `proven_seq` unless that is 0. `said` may be NULL. */
 static size_t make(uint8_t out[SIZE_MAX_HERE], uint64_t stable_seq, uint64_t proven_seq, uint64_t reach_seq,
                    const struct statement *said) {
     const struct ord_core_config config = narrow_config();
@@ -68,7 +71,7 @@ static void ask__that_cannot_be_is_refused(void **state) {
     size_t size = good_ask(bytes);
     assert_int_equal(size, ASK_WORDS_AT + 2);
     assert_ok(at_door(3, ord_span_of(bytes, size)));
-    assert_err(at_door(2, ord_span_of(bytes, size)), ORD_ERR_FORBIDDEN); /* it would be answered to replica 3 */
+    assert_err(at_door(2, ord_span_of(bytes, size)), ORD_ERR_FORBIDDEN); /* its answer would go to replica 3 */
     for (uint32_t changing = 2; changing < 256; changing++) {
         bytes[ASK_CHANGING_AT] = (uint8_t) changing;
         assert_err(at_door(3, ord_span_of(bytes, size)), ORD_ERR_INVALID);
@@ -76,13 +79,13 @@ static void ask__that_cannot_be_is_refused(void **state) {
     (void) good_ask(bytes);
     ord_store_u64(bytes + ASK_STABLE_AT, BFT_SEQ_MAX + 1);
     assert_err(at_door(3, ord_span_of(bytes, size)), ORD_ERR_INVALID);
-    /* Nobody changes to view 0; one may be in it. */
+    /* A replica cannot be changing to view 0, but it can be in view 0. */
     (void) good_ask(bytes);
     ord_store_u64(bytes + BFT_HEADER_SIZE - 12, 0);
     assert_err(at_door(3, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     bytes[ASK_CHANGING_AT] = 0;
     assert_ok(at_door(3, ord_span_of(bytes, size)));
-    /* Bits beyond the window. */
+    /* Bits beyond the window are refused. */
     for (uint32_t bit = WINDOW % 8; bit < 8; bit++) {
         (void) good_ask(bytes);
         bytes[ASK_WORDS_AT + 1] |= (uint8_t) (1u << bit);
@@ -109,8 +112,8 @@ static void recall__that_cannot_be_is_refused(void **state) {
         {0, 0, 0, ORD_OK},
         {0, 0, 2 * WINDOW, ORD_OK},
         {0, 0, 2 * WINDOW + 1, ORD_ERR_INVALID},
-        {0, 4, 4, ORD_ERR_INVALID}, /* proof of what it does not say */
-        {4, 0, 4, ORD_ERR_INVALID}, /* and none of what it says */
+        {0, 4, 4, ORD_ERR_INVALID}, /* it proves a seq that it does not claim */
+        {4, 0, 4, ORD_ERR_INVALID}, /* it claims a seq without proof */
         {4, 4, 3, ORD_ERR_INVALID},
         {4, 4, 4, ORD_OK},
         {8, 4, 8, ORD_ERR_INVALID},
@@ -129,7 +132,7 @@ static void recall__that_cannot_be_is_refused(void **state) {
     }
 }
 
-/* It may end before the statement: then it has none. */
+/* It may end before the statement; then it carries none. */
 static void recall__of_another_length_is_refused(void **state) {
     (void) state;
     uint8_t bytes[SIZE_MAX_HERE] = {0};
@@ -139,7 +142,7 @@ static void recall__of_another_length_is_refused(void **state) {
                    cut == size || cut == RECALL_STATEMENT_AT ? ORD_OK : ORD_ERR_INVALID);
     memset(bytes + size, 0, sizeof(bytes) - size); /* longer than any statement */
     assert_err(at_door(3, ord_span_of(bytes, sizeof(bytes))), ORD_ERR_INVALID);
-    /* A certificate that reaches past the end, or is longer than any. */
+    /* A certificate that reaches beyond the end, or that is longer than any certificate. */
     for (uint32_t more = 1; more < 1u << 31; more *= 2) {
         (void) make(bytes, 4, 4, 6, &own_vote);
         ord_store_u32(bytes + RECALL_CERTIFICATE_AT - 4, STAND_IN_CHECKPOINT_SIZE + more);
@@ -147,7 +150,7 @@ static void recall__of_another_length_is_refused(void **state) {
     }
 }
 
-/* What proves something cannot be altered. */
+/* The parts that prove something cannot be altered. */
 static void recall__with_a_flipped_bit_is_refused(void **state) {
     (void) state;
     uint8_t bytes[SIZE_MAX_HERE];
@@ -162,7 +165,7 @@ static void recall__with_a_flipped_bit_is_refused(void **state) {
     assert_ok(at_door(3, whole));
 }
 
-/* Whoever brings it: only the asker's own word is one that it can have forgotten. */
+/* Only a statement of the asker itself can be one that it has forgotten, whichever replica recalls it. */
 static void recall__of_anybody_elses_word_is_refused(void **state) {
     (void) state;
     uint8_t bytes[SIZE_MAX_HERE];
@@ -180,7 +183,7 @@ static enum ord_err give(struct bench *bench, struct ord_span bytes) {
     return host_step(&bench->host, &event);
 }
 
-/* Each decoder looks at the type itself, and what the door should have seen is seen behind it too. */
+/* Each decoder checks the type itself, and what the door should have refused is refused behind it too. */
 static void behind_the_door__nothing_else_counts(void **state) {
     (void) state;
     struct bench bench;
@@ -201,12 +204,12 @@ static void behind_the_door__nothing_else_counts(void **state) {
     assert_err(bft_recall_decode(&answer, &config, ord_span_of(bytes, size)), ORD_ERR_MISMATCH);
     open_asking(&bench, 1);
     size = make(bytes, 0, 0, 5, &own_vote);
-    bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8] ^= 0xff; /* where the statement begins */
+    bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8] ^= 0xff; /* the first byte of the statement */
     assert_err(give(&bench, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     assert_false(status_of(&bench).silent);
     assert_ok(recall(&bench, 2, 0, 0, NULL));
     assert_true(status_of(&bench).asking); /* replica 3 has not answered yet */
-    /* Another's word, which would not have come through, silences nobody. */
+    /* Another replica's statement, which the door would have refused, silences no replica. */
     struct statement others = own_vote;
     others.sender = 2;
     size = make(bytes, 0, 0, 5, &others);
@@ -215,7 +218,7 @@ static void behind_the_door__nothing_else_counts(void **state) {
     bench_close(&bench);
 }
 
-/* What cannot be checked yet is no reason to refuse it before: the door tells what is wrong with it. */
+/* A message that cannot be checked yet is still wanted; the door reports what is wrong with it. */
 static void unwanted__is_only_what_was_answered(void **state) {
     (void) state;
     struct bench bench;
@@ -223,7 +226,7 @@ static void unwanted__is_only_what_was_answered(void **state) {
     open_asking(&bench, 1);
     assert_true(bft_pbft.wants(bench.host.core, make_recall(&bench, 3, 1, 0, 0, none)));
     assert_false(bft_pbft.wants(bench.host.core, make_recall(&bench, 3, 2, 0, 0, none)));
-    struct ord_span nobody = make_recall(&bench, 4, 2, 0, 0, none); /* of no replica */
+    struct ord_span nobody = make_recall(&bench, 4, 2, 0, 0, none); /* there is no such replica */
     assert_true(bft_pbft.wants(bench.host.core, nobody));
     assert_err(receive(&bench, 4, nobody), ORD_ERR_FORBIDDEN);
     bench_close(&bench);

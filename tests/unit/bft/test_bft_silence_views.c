@@ -1,12 +1,13 @@
 /*
- * A silent replica and view changes: it follows to views that it takes no part in. Row V16 of the adversary's list; rule 26 of docs/protocol.md.
+ * A silent replica during view changes: it follows to views in which it takes no part. Row V16 in docs/adversary.md;
+ * rule 26 of docs/protocol.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_asking.h"
 
 /*
- * It had asked for view 1 and forgot it. The view is installed with its own VIEW-CHANGE, which comes from the others; it joins by none
- * of its own, and votes for nothing there before it may.
+ * The replica had asked for view 1 and forgotten that. The view is installed with its own VIEW-CHANGE, which the others
+ * relay. It sends no VIEW-CHANGE itself, and does not vote in the view before it may.
  */
 static void silence__follows_to_a_view_that_rests_on_its_own_word(void **state) {
     (void) state;
@@ -34,7 +35,7 @@ static void silence__follows_to_a_view_that_rests_on_its_own_word(void **state) 
     assert_false(status_of(&bench).changing);
     assert_int_equal(bench.host.leader, 1);
     assert_int_equal(words_sent(&bench), 0);
-    /* On disk, with its own among those that the view rests on. */
+    /* The view is on disk, with its own VIEW-CHANGE among those that the view rests on. */
     assert_int_equal(on_disk(&bench, BFT_TABLE_VIEW_CHANGE), 3);
     restart(&bench);
     assert_int_equal(status_of(&bench).view, 1);
@@ -49,7 +50,10 @@ static void silence__follows_to_a_view_that_rests_on_its_own_word(void **state) 
     bench_close(&bench);
 }
 
-/* A liar that shows this one a view change far ahead, and is one of those that the others' view rests on, keeps it from nothing. */
+/*
+ * A liar shows this replica a view change far ahead, and its other view change is one of those that the others' view
+ * rests on. That does not keep this replica from following.
+ */
 static void silence__follows_past_a_view_change_far_ahead(void **state) {
     (void) state;
     struct bench bench;
@@ -80,7 +84,7 @@ static void silence__follows_past_a_view_change_far_ahead(void **state) {
     bench_close(&bench);
 }
 
-/* Who was ahead when it began to ask does not say so again. */
+/* A replica that was ahead when this one began to ask does not say so again, so this one must remember it. */
 static void asking__remembers_who_has_gone_on(void **state) {
     (void) state;
     struct bench bench;
@@ -102,7 +106,10 @@ static void asking__remembers_who_has_gone_on(void **state) {
     bench_close(&bench);
 }
 
-/* Who is silent waits for the view that f + 1 others are in: a liar's NEW-VIEW of a later one does not keep that one out. */
+/*
+ * A silent replica waits for the view that f + 1 others are in. A liar's NEW-VIEW of a later view does not keep that
+ * one out.
+ */
 static void silence__follows_past_a_new_view_far_ahead(void **state) {
     (void) state;
     struct bench bench;
@@ -125,7 +132,7 @@ static void silence__follows_past_a_new_view_far_ahead(void **state) {
     change(&bench, &changes, 1, 1, 0, NULL, 0);
     (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
     new_view(&bench, &invented, 5, 0, NULL, 0);
-    assert_ok(receive(&bench, 1, make_view_status(&bench.config, 1, 1000, false, 0xb))); /* one liar's word */
+    assert_ok(receive(&bench, 1, make_view_status(&bench.config, 1, 1000, false, 0xb))); /* the claim of one liar */
     assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 1, false, 0xb)));
     turn_ends(&bench);
     new_view(&bench, &changes, 1, 0, NULL, 0);
@@ -141,7 +148,10 @@ static void silence__follows_past_a_new_view_far_ahead(void **state) {
     bench_close(&bench);
 }
 
-/* It refuses what does not follow as often as it comes, and passes it on to nobody: another silent one would do so, too. */
+/*
+ * It refuses a NEW-VIEW that does not follow each time that it comes, but relays it to no replica. Another silent
+ * replica would relay it in turn.
+ */
 static void silence__passes_no_refused_new_view_on(void **state) {
     (void) state;
     struct bench bench;
@@ -170,8 +180,8 @@ static void silence__passes_no_refused_new_view_on(void **state) {
 }
 
 /*
- * A word of its own that it knows nothing of proves at any time that it forgot. It had asked for view 1, or made it; when the others do so,
- * too, it would say something else.
+ * A statement of its own that it does not hold proves at any time that it has forgotten. In an earlier life it had
+ * asked for view 1, or opened it. Without the silence it would contradict that once the others move to view 1.
  */
 static void silence__begins_with_an_own_word_about_a_view(void **state) {
     (void) state;
@@ -201,7 +211,9 @@ static void silence__begins_with_an_own_word_about_a_view(void **state) {
     }
 }
 
-/* It led view 1 and forgot it: its own NEW-VIEW comes from the others, and it does not lead there. */
+/*
+ * It led view 1 and forgot that. Its own NEW-VIEW comes from the others, and it does not lead there while it is silent.
+ */
 static void silence__of_a_primary(void **state) {
     (void) state;
     struct bench bench;
@@ -241,7 +253,7 @@ static void silence__of_a_primary(void **state) {
     bench_close(&bench);
 }
 
-/* What it proposed again in its NEW-VIEW may lie beyond its own window: it holds that all the same. */
+/* Its NEW-VIEW may have proposed again a seq beyond its own window. It still holds that proposal. */
 static void intact__primary_that_is_behind_what_it_proposed_again(void **state) {
     (void) state;
     struct bench bench;
@@ -263,7 +275,10 @@ static void intact__primary_that_is_behind_what_it_proposed_again(void **state) 
     bench_close(&bench);
 }
 
-/* A batch that it asked for as the primary of a view that it then, silent, did not make: in the next view nobody waits for it. */
+/*
+ * It asked for a batch as the primary of a view that it did not open, because it fell silent. In the next view it no
+ * longer waits for that batch.
+ */
 static void silence__wants_no_batch_of_a_view_that_it_did_not_make(void **state) {
     (void) state;
     struct bench bench;
@@ -296,7 +311,7 @@ static void silence__wants_no_batch_of_a_view_that_it_did_not_make(void **state)
     bench_close(&bench);
 }
 
-/* A view that it spoke in has to be installed, however far the others are. */
+/* The silence lasts until a view in which it spoke is installed here, however far the others are. */
 static void silence__lasts_until_its_view_is_there(void **state) {
     (void) state;
     struct bench bench;
@@ -325,9 +340,10 @@ static void silence__lasts_until_its_view_is_there(void **state) {
 }
 
 /*
- * It is going to view 1 with a VIEW-CHANGE that is kept, which is no reason for silence when others bring it. Its NEW-VIEW of that view
- * is one: the disk is older. It follows there by that NEW-VIEW, holds what that proposes again, and does not lead. Nobody convicts
- * itself, whatever it signed in its other lives.
+ * It is moving to view 1 with a VIEW-CHANGE that is on disk; that others recall this one is no reason for silence. Its
+ * own NEW-VIEW of that view is a reason: it proves that the disk is older. It follows to the view by that NEW-VIEW,
+ * holds what the NEW-VIEW proposes again, and does not lead. A replica never convicts itself, whatever it signed in its
+ * earlier lives.
  */
 static void old_image__of_a_primary_that_is_going_to_its_view(void **state) {
     (void) state;
@@ -378,7 +394,10 @@ static void old_image__of_a_primary_that_is_going_to_its_view(void **state) {
     bench_close(&bench);
 }
 
-/* A batch of an earlier view below the base of its own is no proposal of its own: it does not claim to have made one. */
+/*
+ * A batch of an earlier view, below the base of the present one, is not its own proposal. It does not claim to have
+ * made one.
+ */
 static void ask__of_a_primary_has_its_own_proposals_alone(void **state) {
     (void) state;
     struct bench bench;
@@ -399,11 +418,11 @@ static void ask__of_a_primary_has_its_own_proposals_alone(void **state) {
     assert_ok(bft_ask_decode(&ask, &bench.config, sent_message(&bench, BFT_ASK)));
     assert_int_equal(ask.view, 1);
     assert_int_equal(ask.stable_seq, 0);
-    assert_int_equal(ask.words[0], 0x10); /* seq 5 */
+    assert_int_equal(ask.words[0], 0x10); /* bit for seq 5 */
     bench_close(&bench);
 }
 
-/* Nor are votes of others for it, which came first. */
+/* Votes of others for a batch, which arrived first, do not count as its own proposal either. */
 static void old_image__of_a_primary_that_has_only_votes_for_what_it_proposed(void **state) {
     (void) state;
     struct bench bench;

@@ -1,6 +1,6 @@
 /*
- * The normal case of one PBFT core, event by event: what it accepts, what it says, what it keeps, what it refuses. Rows P1, P5,
- * P6, P11, P12, P14, P15 and T6 of the adversary's list.
+ * The normal case of one PBFT core, event by event: what it accepts, sends, keeps and refuses. Rows P1, P5, P6, P11,
+ * P12, P14, P15 and T6 in docs/adversary.md.
  */
 #include "tests/support/bft_bench.h"
 
@@ -74,7 +74,7 @@ static void proposal__is_rejected_with_its_reason(void **state) {
     host_propose(&bench.host, ord_span_of(large, 65), bench.now_ms);
     host_propose(&bench.host, ord_span_of(large, 0), bench.now_ms);
     assert_int_equal(bench.host.reject_count, 2);
-    /* Half of 1024 bytes: eight of 64. The window is eight too. */
+    /* Half of 1024 bytes holds eight batches of 64. The window is eight too. */
     for (int i = 0; i < 8; i++) {
         assert_true(status_of(&bench).can_propose);
         host_propose(&bench.host, ord_span_of(large, 64), bench.now_ms);
@@ -138,7 +138,7 @@ static void own_prepare__completes_the_certificate_in_the_same_flush(void **stat
     (void) state;
     struct bench bench;
     bench_open(&bench, 1);
-    vote(&bench, BFT_PREPARE, 3, 1, "a"); /* before the pre-prepare came */
+    vote(&bench, BFT_PREPARE, 3, 1, "a"); /* before the pre-prepare arrives */
     vote(&bench, BFT_COMMIT, 3, 1, "a");
     vote(&bench, BFT_COMMIT, 0, 1, "a");
     accept(&bench, 1, "a");
@@ -171,7 +171,7 @@ static void delivery__is_in_order(void **state) {
     bench_close(&bench);
 }
 
-/* P15: however many commits, nothing is prepared by them. */
+/* P15: commits alone prepare nothing, however many there are. */
 static void commits__without_prepared_decide_nothing(void **state) {
     (void) state;
     struct bench bench;
@@ -191,7 +191,7 @@ static void commits__without_prepared_decide_nothing(void **state) {
     bench_close(&bench);
 }
 
-/* P12: one replica's votes count once, for its own name, and its first one. */
+/* P12: a replica's votes count once, under its own name, and only the first one. */
 static void prepares__count_once_per_replica(void **state) {
     (void) state;
     struct bench bench;
@@ -225,7 +225,7 @@ static void prepare__of_the_primary_is_refused(void **state) {
     bench_close(&bench);
 }
 
-/* P14: the first counts, the second is evidence, once. */
+/* P14: the first vote counts; the second is evidence, reported once. */
 static void prepares__that_contradict_are_evidence(void **state) {
     (void) state;
     struct bench bench;
@@ -242,7 +242,8 @@ static void prepares__that_contradict_are_evidence(void **state) {
     vote(&bench, BFT_PREPARE, 3, 1, "a");
     turn_ends(&bench);
     assert_int_equal(on_disk(&bench, 2), 1);
-    vote(&bench, BFT_COMMIT, 2, 1, "b"); /* not signed: no evidence, but its word is spent */
+    /* A COMMIT is not signed, so this is no evidence; but its first COMMIT is the one that counts. */
+    vote(&bench, BFT_COMMIT, 2, 1, "b");
     vote(&bench, BFT_COMMIT, 2, 1, "a");
     vote(&bench, BFT_COMMIT, 3, 1, "a");
     assert_int_equal(bench.host.applied, 0);
@@ -252,7 +253,10 @@ static void prepares__that_contradict_are_evidence(void **state) {
     bench_close(&bench);
 }
 
-/* P1, P6: another digest for a (view, seq), in flight or decided, is never voted for; evidence, once, and another primary. */
+/*
+ * P1, P6: another digest for a (view, seq), in flight or decided, gets no vote. It is reported as evidence once, and
+ * leads to another primary.
+ */
 static void pre_prepares__that_contradict_are_evidence(void **state) {
     (void) state;
     struct bench bench;
@@ -264,7 +268,7 @@ static void pre_prepares__that_contradict_are_evidence(void **state) {
     assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
     struct ord_hash digest = digest_of("a");
     assert_true(ord_hash_equal(&list.votes[0].digest, &digest));
-    pre_prepare(&bench, 1, "b"); /* reuses a decided seq */
+    pre_prepare(&bench, 1, "b"); /* reuses a seq that is decided */
     pre_prepare(&bench, 1, "c");
     assert_int_equal(bench.host.evidence_count, 1);
     pre_prepare(&bench, 2, "b");
@@ -273,7 +277,7 @@ static void pre_prepares__that_contradict_are_evidence(void **state) {
     assert_int_equal(bench.host.judge_count, 0);
     host_attested(&bench.host, 1, bench.now_ms);
     uint64_t dropped = status_of(&bench).messages_dropped;
-    pre_prepare(&bench, 1, "d"); /* below the window: nothing to compare with any more */
+    pre_prepare(&bench, 1, "d"); /* below the window: there is nothing left to compare it with */
     assert_int_equal(bench.host.evidence_count, 2);
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 1);
     assert_int_equal(status_of(&bench).view, 0); /* the turn is not over */
@@ -284,7 +288,7 @@ static void pre_prepares__that_contradict_are_evidence(void **state) {
     bench_close(&bench);
 }
 
-/* P5: and the near edge alike. */
+/* P5: a seq beyond either edge of the window is dropped. */
 static void pre_prepare__out_of_the_window_is_dropped(void **state) {
     (void) state;
     struct bench bench;
@@ -301,7 +305,7 @@ static void pre_prepare__out_of_the_window_is_dropped(void **state) {
     bench_close(&bench);
 }
 
-/* P11: and no timer moves. */
+/* P11: it is refused, and no timer is affected. */
 static void pre_prepare__of_another_than_the_primary_is_refused(void **state) {
     (void) state;
     struct bench bench;
@@ -314,14 +318,14 @@ static void pre_prepare__of_another_than_the_primary_is_refused(void **state) {
     turn_ends(&bench);
     assert_int_equal(bench.host.wake_ms, wake_ms);
     assert_int_equal(status_of(&bench).proposed_seq, 0);
-    /* It would lead view 2, but this is view 0. */
+    /* Replica 2 would lead view 2, but this is view 0. */
     assert_ok(receive(&bench, 2, make_pre_prepare(&bench.config, 2, 2, 1, "x")));
     assert_int_equal(status_of(&bench).messages_dropped, 1);
     assert_int_equal(bench.host.judge_count, 0);
     bench_close(&bench);
 }
 
-/* T6, past the door: a core never takes its own message from outside. */
+/* T6, behind the door: a core never accepts its own message from outside. */
 static void message__of_ourselves_is_refused(void **state) {
     (void) state;
     struct bench bench;
@@ -342,7 +346,7 @@ static void backup__drops_bodies_that_have_no_room(void **state) {
     memset(large, 'x', 64);
     large[64] = 0;
     bench_close(&bench);
-    bench.config.body_bytes_max = 256; /* four bodies; the window is eight */
+    bench.config.body_bytes_max = 256; /* room for four bodies; the window is eight */
     host_init(&bench.host, &bench.config);
     assert_ok(host_start(&bench.host, bench.now_ms));
     for (uint64_t seq = 1; seq <= 5; seq++)
@@ -354,8 +358,8 @@ static void backup__drops_bodies_that_have_no_room(void **state) {
 }
 
 /*
- * Holes between bodies that are judged cannot be closed; once they are judged, room is made by moving them, and every body
- * stays what it was.
+ * Gaps between bodies that are being judged cannot be closed. Once they are judged, moving bodies makes room, and every
+ * body keeps its content.
  */
 static void backup__moves_bodies_but_never_those_that_are_judged(void **state) {
     (void) state;
@@ -366,7 +370,8 @@ static void backup__moves_bodies_but_never_those_that_are_judged(void **state) {
     host_init(&bench.host, &bench.config);
     assert_ok(host_start(&bench.host, bench.now_ms));
     static const char *const small[] = {"", "a", "b", "c", "d", "e", "f", "g", "h"};
-    for (uint64_t seq = 1; seq <= 4; seq++) { /* every other body will go, every other is lent out */
+    /* Every other body will be freed; the ones between are lent. */
+    for (uint64_t seq = 1; seq <= 4; seq++) {
         accept(&bench, seq, small[seq]);
         pre_prepare(&bench, seq + 4, small[seq + 4]);
         vote(&bench, BFT_PREPARE, 2, seq, small[seq]);
@@ -384,10 +389,10 @@ static void backup__moves_bodies_but_never_those_that_are_judged(void **state) {
     }
     for (uint64_t seq = 9; seq <= 12; seq++)
         pre_prepare(&bench, seq, large[seq - 9]);
-    assert_int_equal(bench.host.judge_count, 7); /* the fourth has no room between what is lent */
+    assert_int_equal(bench.host.judge_count, 7); /* the fourth does not fit between the lent bodies */
     assert_int_equal(status_of(&bench).messages_dropped, 1);
     while (bench.host.judge_count > 0)
-        host_judge(&bench.host, 0, true, bench.now_ms); /* finds each lent body where it was lent */
+        host_judge(&bench.host, 0, true, bench.now_ms); /* each lent body must still be where it was lent */
     pre_prepare(&bench, 12, large[3]);
     assert_int_equal(bench.host.judge_count, 1);
     host_judge(&bench.host, 0, true, bench.now_ms);
@@ -427,7 +432,7 @@ static void certificate__overrules_a_refusal(void **state) {
     bench_close(&bench);
 }
 
-/* While the node judges, the body is lent: no certificate moves the slot on. */
+/* While the node judges, the body is lent, so no certificate moves the slot on. */
 static void certificate__waits_for_the_judgement(void **state) {
     (void) state;
     struct bench bench;
@@ -472,7 +477,7 @@ static void flush__that_cannot_sign_changes_nothing(void **state) {
     bench_close(&bench);
 }
 
-/* Larger channels, the whole window prepared in one turn: no bound of a step is passed. */
+/* Larger channels with the whole window prepared in one turn: no bound of a step is exceeded. */
 static void flush__of_a_whole_window_fits(void **state) {
     (void) state;
     struct bench bench;

@@ -1,6 +1,6 @@
 /*
- * When one PBFT core wants another primary: bft/view/suspect.c. OSDI'99, sections 4.4 and 4.5.2. Rows P3, P7, P11, P16, V11 and V12 of
- * the adversary's list.
+ * When one PBFT core wants another primary: bft/view/suspect.c. OSDI'99, sections 4.4 and 4.5.2. Rows P3, P7, P11, P16,
+ * V11 and V12 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -10,8 +10,8 @@ static void work(struct bench *bench, uint64_t since_ms) {
 }
 
 /*
- * Time goes on to `now_ms`, with a turn there. In an installed view one other replica suspects the primary all the while: that alone
- * moves nobody, so a view that is left shows that this replica's own clock is over.
+ * Lets time pass to `now_ms`, and runs a turn there. In an installed view one other replica suspects the primary all
+ * the while. That alone moves no replica, so a view that is left shows that this replica's own clock has run out.
  */
 static void pass_to(struct bench *bench, uint64_t now_ms) {
     if (!status_of(bench).changing)
@@ -31,7 +31,7 @@ static void clock__stands_while_nothing_waits(void **state) {
     pass_to(&bench, 1000000);
     expect_view(&bench, 0);
     work(&bench, 999000);
-    work(&bench, UINT64_MAX); /* served by state transfer, say */
+    work(&bench, UINT64_MAX); /* served by state transfer, for example */
     pass_to(&bench, 2000000);
     expect_view(&bench, 0);
     bench_close(&bench);
@@ -50,14 +50,15 @@ static void clock__of_a_mute_primary_is_one_timeout(void **state) {
     pass_to(&bench, 2000);
     expect_view(&bench, 1);
     bench_close(&bench);
-    bench_open(&bench, 0); /* the primary itself, too: it may be cut off, and the others not */
+    /* The primary itself has the clock too: it may be cut off while the others are not. */
+    bench_open(&bench, 0);
     work(&bench, 1000);
     pass_to(&bench, 2000);
     expect_view(&bench, 1);
     bench_close(&bench);
 }
 
-/* P11, P16: only a delivery is progress. */
+/* P11, P16: only a delivery counts as progress. */
 static void clock__is_not_fooled_by_messages(void **state) {
     (void) state;
     struct bench bench;
@@ -80,7 +81,7 @@ static void clock__is_not_fooled_by_messages(void **state) {
     bench_close(&bench);
 }
 
-/* Votes of 3 and 0 decide seq at backup 2. */
+/* The votes of replicas 3 and 0 decide the next seq at backup 2. */
 static void decide_next(struct bench *bench) {
     uint64_t seq = bench->host.applied + 1;
     accept(bench, seq, "x");
@@ -91,7 +92,7 @@ static void decide_next(struct bench *bench) {
     assert_int_equal(bench->host.applied, seq);
 }
 
-/* P7, P16: deliveries hold off the first clock; work that stays undone for four timeouts has its own. */
+/* P7, P16: deliveries hold off the first clock. Work that stays undone for four timeouts has a clock of its own. */
 static void clock__of_old_work_is_four_timeouts(void **state) {
     (void) state;
     struct bench bench;
@@ -110,7 +111,7 @@ static void clock__of_old_work_is_four_timeouts(void **state) {
     bench_close(&bench);
 }
 
-/* Work that is done in time starts both anew. */
+/* Work that is done in time restarts both clocks. */
 static void clock__starts_anew_with_other_work(void **state) {
     (void) state;
     struct bench bench;
@@ -127,7 +128,7 @@ static void clock__starts_anew_with_other_work(void **state) {
     bench_close(&bench);
 }
 
-/* Who knows that it is behind waits for state transfer, whoever leads. */
+/* A replica that knows that it is behind waits for state transfer, whichever replica leads. */
 static void clock__stands_behind_a_certified_point(void **state) {
     (void) state;
     struct bench bench;
@@ -139,7 +140,8 @@ static void clock__stands_behind_a_certified_point(void **state) {
     host_attested(&bench.host, 100, bench.now_ms);
     pass_to(&bench, 60000);
     expect_view(&bench, 0);
-    host_sync_from(&bench.host, &source.host, 100, bench.now_ms); /* progress: one timeout from here */
+    /* The transfer is progress: one timeout from here. */
+    host_sync_from(&bench.host, &source.host, 100, bench.now_ms);
     work(&bench, bench.now_ms);
     pass_to(&bench, 60999);
     expect_view(&bench, 0);
@@ -149,7 +151,10 @@ static void clock__stands_behind_a_certified_point(void **state) {
     bench_close(&source);
 }
 
-/* V12: alone, or with too few, nobody goes further: who comes late finds the others in one view. */
+/*
+ * V12: alone, or with too few others, no replica moves further. So a replica that comes late finds the others in one
+ * view.
+ */
 static void clock__of_a_view_change_starts_with_a_quorum(void **state) {
     (void) state;
     struct bench bench;
@@ -169,7 +174,7 @@ static void clock__of_a_view_change_starts_with_a_quorum(void **state) {
     bench_close(&bench);
 }
 
-/* Who went further has left this view as well: its message for it may be lost for good. */
+/* A replica that went further has left this view as well; its message for this view may be lost for good. */
 static void clock__counts_those_who_went_further(void **state) {
     (void) state;
     struct bench bench;
@@ -178,7 +183,7 @@ static void clock__counts_those_who_went_further(void **state) {
     time_out(&bench, &changes);
     uint64_t now_ms = bench.now_ms;
     change(&bench, &changes, 3, 1, 0, NULL, 0);
-    change(&bench, &changes, 0, 6, 0, NULL, 0); /* one: nobody follows it */
+    change(&bench, &changes, 0, 6, 0, NULL, 0); /* one replica: none follows it */
     pass_to(&bench, now_ms + 999);
     expect_view(&bench, 1);
     pass_to(&bench, now_ms + 1000);
@@ -186,7 +191,7 @@ static void clock__counts_those_who_went_further(void **state) {
     bench_close(&bench);
 }
 
-/* V11: each view that fails doubles the timeout, up to a bound; a delivery makes it short again. */
+/* V11: each view that fails doubles the timeout, up to a bound. A delivery makes it short again. */
 static void timeout__doubles_with_each_view_that_fails(void **state) {
     (void) state;
     struct bench bench;
@@ -195,7 +200,8 @@ static void timeout__doubles_with_each_view_that_fails(void **state) {
     time_out(&bench, &changes);
     uint64_t timeout_ms = 1000;
     uint64_t view = 1;
-    for (; view < 16; view++) { /* what replica 2 leads itself, it may install; the clock of work runs then */
+    /* Replica 2 may install the views that it leads itself; then the clock of work runs. */
+    for (; view < 16; view++) {
         change(&bench, &changes, 3, view, 0, NULL, 0);
         change(&bench, &changes, 0, view, 0, NULL, 0);
         turn_ends(&bench);
@@ -243,7 +249,7 @@ static struct bft_status told(const struct bench *bench) {
     return status;
 }
 
-/* Time goes on, and nobody else suspects; the sends of the turn are there. */
+/* Lets time pass while no other replica suspects the primary; keeps the sends of the turn. */
 static void pass_alone_to(struct bench *bench, uint64_t now_ms) {
     host_sends_clear(&bench->host);
     tick(bench, now_ms);
@@ -251,7 +257,10 @@ static void pass_alone_to(struct bench *bench, uint64_t now_ms) {
     host_commit(&bench->host);
 }
 
-/* Who is alone with its suspicion says so, and is as useful to its view as before; a delivery contents it. */
+/*
+ * A replica that is alone with its suspicion reports it, and stays as useful to its view as before. A delivery ends the
+ * suspicion.
+ */
 static void suspicion__alone_is_told_and_the_work_goes_on(void **state) {
     (void) state;
     struct bench bench;
@@ -279,19 +288,19 @@ static void suspicion__alone_is_told_and_the_work_goes_on(void **state) {
     assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
     vote(&bench, BFT_COMMIT, 3, 1, "a");
     vote(&bench, BFT_COMMIT, 0, 1, "a");
-    work(&bench, UINT64_MAX); /* what waited was served */
+    work(&bench, UINT64_MAX); /* the waiting work was served */
     pass_alone_to(&bench, 20002);
     assert_int_equal(bench.host.applied, 1);
     pass_alone_to(&bench, 22000);
     assert_int_equal(told(&bench).mood, BFT_CONTENT);
-    /* And others' suspicion finds it content: one of them is too few again. */
+    /* When another replica suspects the primary, this one is content, and one suspicion alone is again too few. */
     suspect(&bench, 3);
     pass_alone_to(&bench, 22001);
     expect_view(&bench, 0);
     bench_close(&bench);
 }
 
-/* A delivery is progress for the first clock also of who suspects already. */
+/* For the first clock, a delivery is progress even at a replica that already suspects the primary. */
 static void suspicion__of_a_mute_primary_ends_with_a_delivery(void **state) {
     (void) state;
     struct bench bench;
@@ -308,7 +317,10 @@ static void suspicion__of_a_mute_primary_ends_with_a_delivery(void **state) {
     bench_close(&bench);
 }
 
-/* Of f liars nobody takes anything; and who follows f + 1 goes one view on, wherever the liar says that it is. */
+/*
+ * The statements of f liars move no replica. A replica that follows f + 1 others moves one view on, whichever view the
+ * liar claims.
+ */
 static void suspicion__of_one_liar_moves_nobody(void **state) {
     (void) state;
     for (unsigned lie = 0; lie < 4; lie++) {
@@ -333,7 +345,7 @@ static void suspicion__of_one_liar_moves_nobody(void **state) {
     }
 }
 
-/* It counts as long as it is said: a replica that is content again counts no more. */
+/* A suspicion counts as long as it is reported. A replica that is content again no longer counts. */
 static void suspicion__may_be_taken_back(void **state) {
     (void) state;
     struct bench bench;
@@ -350,7 +362,7 @@ static void suspicion__may_be_taken_back(void **state) {
     bench_close(&bench);
 }
 
-/* What was said of an earlier view says nothing of this one. */
+/* A suspicion about an earlier view says nothing about this one. */
 static void suspicion__is_of_one_view(void **state) {
     (void) state;
     struct bench bench;

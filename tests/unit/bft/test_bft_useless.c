@@ -1,10 +1,8 @@
-/*
- * A primary that orders what is of no use, without end: bft/view/useless.c. Row P18 of the adversary's list.
- */
+/* A primary that endlessly orders useless batches: bft/view/useless.c. Row P18 in docs/adversary.md. */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
-/* Executed up to `seq`; the last that was of use is `useful_seq`. */
+/* Everything up to `seq` was executed; the last useful seq is `useful_seq`. */
 static void applied(struct bench *bench, uint64_t seq, uint64_t useful_seq) {
     struct ord_event event = {.type = ORD_EVENT_APPLIED, .now_ms = bench->now_ms};
     event.applied.seq = seq;
@@ -30,7 +28,7 @@ static void batches__of_no_use_are_too_many_beyond_a_window(void **state) {
     assert_false(suspects(&bench));
     applied(&bench, 18, 10);
     assert_false(suspects(&bench));
-    applied(&bench, 19, 11); /* several in one step, and one of them was of use */
+    applied(&bench, 19, 11); /* several in one step, one of them useful */
     assert_false(suspects(&bench));
     applied(&bench, 20, 11);
     assert_true(suspects(&bench));
@@ -41,7 +39,10 @@ static void batches__of_no_use_are_too_many_beyond_a_window(void **state) {
     bench_close(&bench);
 }
 
-/* Null batches and what is ordered twice stand in a NEW-VIEW: the new primary is not to blame, nor for what its predecessor did. */
+/*
+ * A NEW-VIEW may contain null batches and batches that are ordered twice. The new primary is not to blame for them, nor
+ * for its predecessor.
+ */
 static void batches__of_a_new_view_do_not_count(void **state) {
     (void) state;
     struct bench bench;
@@ -66,7 +67,7 @@ static void batches__of_a_new_view_do_not_count(void **state) {
     bench_close(&bench);
 }
 
-/* What came by state transfer, or was executed before a restart, says nothing. */
+/* Batches that came by state transfer, or were executed before a restart, do not count. */
 static void batches__before_this_core_knew_do_not_count(void **state) {
     (void) state;
     struct bench bench;

@@ -1,6 +1,6 @@
 /*
- * VIEW-CHANGE at one PBFT core: what it tells, what it ends, whom a replica follows. Castro and Liskov, OSDI'99, section 4.4. Rows V1,
- * V2, V3 and V13 of the adversary's list.
+ * VIEW-CHANGE at one PBFT core: what it lists, what it ends, and which replicas are followed. Castro and Liskov,
+ * OSDI'99, section 4.4. Rows V1, V2, V3 and V13 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -30,7 +30,8 @@ static void view_change__tells_of_checkpoint_and_certificates(void **state) {
     assert_int_equal(statement.seq, 7);
     assert_int_equal(statement.view, 0);
     assert_false(bft_view_change_next(&statement, &certificate, &change.certificates, &bench.config));
-    for (size_t i = 0; i < bench.host.send_count; i++) /* the promise is durable before anybody hears of it */
+    /* The promise is durable before any replica hears of it. */
+    for (size_t i = 0; i < bench.host.send_count; i++)
         assert_true(bench.host.sends[i].after_persist);
     assert_int_equal(on_disk(&bench, BFT_TABLE_VIEW_CHANGE), 1);
     assert_int_equal(bench.host.leader, ORD_NO_NODE);
@@ -38,7 +39,10 @@ static void view_change__tells_of_checkpoint_and_certificates(void **state) {
     bench_close(&bench);
 }
 
-/* V13: what decides a seq in the view that was left comes too late here; the next view brings it, once. */
+/*
+ * V13: messages that would decide a seq in the view that was left come too late here. The next view brings the seq,
+ * once.
+ */
 static void view_change__ends_all_part_in_earlier_views(void **state) {
     (void) state;
     struct bench bench;
@@ -54,7 +58,7 @@ static void view_change__ends_all_part_in_earlier_views(void **state) {
     vote(&bench, BFT_COMMIT, 3, 1, "a");
     vote(&bench, BFT_PREPARE, 1, 1, "a");
     pre_prepare(&bench, 2, "b");
-    pre_prepare(&bench, 1, "other"); /* no evidence of what one has no part in */
+    pre_prepare(&bench, 1, "other"); /* no evidence about a view in which it takes no part any more */
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 5);
     turn_ends(&bench);
     assert_int_equal(bench.host.send_count, 0);
@@ -71,7 +75,7 @@ static void view_change__ends_all_part_in_earlier_views(void **state) {
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
     vote_in(&bench, BFT_PREPARE, 3, 1, 1, &digest);
-    vote_in(&bench, BFT_COMMIT, 3, 0, 1, &digest); /* of the old view: for nothing */
+    vote_in(&bench, BFT_COMMIT, 3, 0, 1, &digest); /* for the old view: without effect */
     vote_in(&bench, BFT_COMMIT, 1, 1, 1, &digest);
     assert_int_equal(bench.host.applied, 0);
     vote_in(&bench, BFT_COMMIT, 3, 1, 1, &digest);
@@ -79,7 +83,10 @@ static void view_change__ends_all_part_in_earlier_views(void **state) {
     bench_close(&bench);
 }
 
-/* V2, V3: f replicas move nobody, whatever views they name and however often; f + 1 do, to the smallest of their views. */
+/*
+ * V2, V3: f replicas move no other, whatever views they name and however often. f + 1 replicas do, to the smallest of
+ * their views.
+ */
 static void view_change__follows_f_plus_one_to_the_smallest_view(void **state) {
     (void) state;
     struct bench bench;
@@ -98,7 +105,8 @@ static void view_change__follows_f_plus_one_to_the_smallest_view(void **state) {
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 4);
     assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
-    change(&bench, &changes, 1, BFT_SEQ_MAX - 1, 0, NULL, 0); /* two of three may be in the last views there are */
+    /* Two of the three may be in the last views that exist. */
+    change(&bench, &changes, 1, BFT_SEQ_MAX - 1, 0, NULL, 0);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, BFT_SEQ_MAX - 1);
     change(&bench, &changes, 1, BFT_SEQ_MAX, 0, NULL, 0);
@@ -107,12 +115,12 @@ static void view_change__follows_f_plus_one_to_the_smallest_view(void **state) {
     turn_ends(&bench);
     tick(&bench, bench.now_ms + 100000000);
     turn_ends(&bench);
-    assert_int_equal(status_of(&bench).view, BFT_SEQ_MAX); /* and nothing wraps */
+    assert_int_equal(status_of(&bench).view, BFT_SEQ_MAX); /* nothing wraps around */
     assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 0);
     bench_close(&bench);
 }
 
-/* V1: of each replica the newest counts; what is older, or known, changes nothing. */
+/* V1: the newest VIEW-CHANGE of each replica counts. An older or a known one changes nothing. */
 static void view_change__that_is_old_is_dropped(void **state) {
     (void) state;
     struct bench bench;
@@ -124,7 +132,7 @@ static void view_change__that_is_old_is_dropped(void **state) {
     change(&bench, &changes, 3, 2, 0, NULL, 0);
     change(&bench, &old, 3, 1, 0, NULL, 0);
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 2);
-    change(&bench, &changes, 1, 1, 0, NULL, 0); /* views 2 and 1 are ahead: to 1 */
+    change(&bench, &changes, 1, 1, 0, NULL, 0); /* views 2 and 1 are ahead, so it moves to 1 */
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     (void) changes_keep(&changes, 2, sent_message(&bench, BFT_VIEW_CHANGE));
@@ -136,10 +144,10 @@ static void view_change__that_is_old_is_dropped(void **state) {
     assert_false(status_of(&bench).changing);
     struct ord_span view = changes_keep(&old, 0, sent_message(&bench, BFT_NEW_VIEW));
     dropped = status_of(&bench).messages_dropped;
-    assert_ok(receive(&bench, 1, make_relay(&bench.config, 1, view))); /* its own */
+    assert_ok(receive(&bench, 1, make_relay(&bench.config, 1, view))); /* its own NEW-VIEW */
     change(&bench, &changes, 1, 2, 0, NULL, 0);
     change(&bench, &old, 1, 1, 0, NULL, 0);
-    change(&bench, &old, 0, 2, 0, NULL, 0); /* the view is installed: too late */
+    change(&bench, &old, 0, 2, 0, NULL, 0); /* too late, because the view is installed */
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 4);
     turn_ends(&bench);
     assert_int_equal(bench.host.send_count, 0);
@@ -147,7 +155,10 @@ static void view_change__that_is_old_is_dropped(void **state) {
     bench_close(&bench);
 }
 
-/* Two VIEW-CHANGEs of one replica and view, whether the first is in use or not: evidence, and the first stays. */
+/*
+ * Two VIEW-CHANGEs of one replica for one view, whether the first is in use or not: that is evidence, and the first one
+ * stays.
+ */
 static void view_changes__that_contradict_are_evidence(void **state) {
     (void) state;
     struct bench bench;
@@ -166,10 +177,11 @@ static void view_changes__that_contradict_are_evidence(void **state) {
     turn_ends(&bench);
     assert_false(status_of(&bench).changing);
     bench.host.culprits = 0;
-    change(&bench, &others, 3, 1, 0, &prepared, 1); /* against the one that the view rests on */
+    change(&bench, &others, 3, 1, 0, &prepared, 1); /* it contradicts the one that the view rests on */
     assert_int_equal(bench.host.culprits, ord_replica_bit(3));
     assert_ok(
-        receive(&bench, 1, make_relay(&bench.config, 1, others.of[3]))); /* it is its author's, whoever brings it */
+        /* It counts as its author's, whoever relays it. */
+        receive(&bench, 1, make_relay(&bench.config, 1, others.of[3])));
     assert_int_equal(bench.host.evidence_count, 3);
     assert_int_equal(bench.host.culprits, ord_replica_bit(3));
     bench_close(&bench);

@@ -1,6 +1,6 @@
 /*
- * The door for VIEW-CHANGE, NEW-VIEW and what relays them: bft/wire/view_message.c. Rows T5, T6, V2, V4, V5 and V9 of the adversary's
- * list.
+ * The door for VIEW-CHANGE, NEW-VIEW and the RELAY of them: bft/wire/view_message.c. Rows T5, T6, V2, V4, V5 and V9 in
+ * docs/adversary.md.
  */
 #include "tests/support/bft_support.h"
 #include "tests/support/test_main.h"
@@ -8,7 +8,7 @@
 static enum ord_err authenticate(ord_node_id from, struct ord_span bytes) {
     struct ord_core_config config = test_config(1);
     struct ord_verified verified;
-    /* An exact copy, so that a read behind the end is seen. */
+    /* Copy it to an exact size, so that a read beyond the end is noticed. */
     uint8_t *copy = malloc(bytes.size + 1);
     assert_non_null(copy);
     memcpy(copy, bytes.data, bytes.size);
@@ -17,7 +17,7 @@ static enum ord_err authenticate(ord_node_id from, struct ord_span bytes) {
     return err;
 }
 
-/* A VIEW-CHANGE of replica 2 out of parts, well signed. */
+/* Makes a VIEW-CHANGE of replica 2 from parts, with a valid signature. */
 static struct ord_span change_of(uint64_t view, uint64_t stable_seq, struct ord_span checkpoint,
                                  struct ord_span certificates, uint32_t count) {
     static uint8_t bytes[TEST_VIEW_CHANGE_SIZE];
@@ -31,7 +31,7 @@ static struct ord_span change_of(uint64_t view, uint64_t stable_seq, struct ord_
     return sign_view_message(&writer, &config, BFT_VIEW_CHANGE, view, 2);
 }
 
-/* Certificates one after the other. */
+/* Certificates, one after the other. */
 struct chain {
     uint8_t bytes[16384];
     size_t size;
@@ -57,23 +57,23 @@ static void view_change__has_certificates_of_its_window_and_of_earlier_views(voi
     static struct chain chain;
     chain = (struct chain) {0};
     assert_ok(offer(&chain, 3, 0));
-    assert_err(offer(&chain, 0, 0), ORD_ERR_INVALID); /* nobody moves to view 0 */
+    assert_err(offer(&chain, 0, 0), ORD_ERR_INVALID); /* no replica moves to view 0 */
     chain_add(&chain, 5, 2);
     chain_add(&chain, 6, 0);
     chain_add(&chain, 12, 1);
     assert_ok(offer(&chain, 3, 4));
-    assert_err(offer(&chain, 3, 5), ORD_ERR_INVALID); /* one that is stable */
-    assert_err(offer(&chain, 3, 3), ORD_ERR_INVALID); /* one beyond the window */
-    assert_err(offer(&chain, 2, 4), ORD_ERR_INVALID); /* of the view that it moves to */
+    assert_err(offer(&chain, 3, 5), ORD_ERR_INVALID); /* one certificate is for a stable seq */
+    assert_err(offer(&chain, 3, 3), ORD_ERR_INVALID); /* one is beyond the window */
+    assert_err(offer(&chain, 2, 4), ORD_ERR_INVALID); /* one is of the view that it moves to */
     chain.count = 2;
     assert_err(offer(&chain, 3, 4), ORD_ERR_INVALID);
     chain.count = 4;
     assert_err(offer(&chain, 3, 4), ORD_ERR_INVALID);
-    chain.count = 9; /* more than the window has */
+    chain.count = 9; /* more than the window has seqs */
     assert_err(offer(&chain, 3, 4), ORD_ERR_INVALID);
     chain = (struct chain) {0};
     chain_add(&chain, 5, 0);
-    chain_add(&chain, 5, 1); /* one seq twice */
+    chain_add(&chain, 5, 1); /* the same seq twice */
     assert_err(offer(&chain, 3, 4), ORD_ERR_INVALID);
     chain = (struct chain) {0};
     chain_add(&chain, 6, 0);
@@ -81,7 +81,7 @@ static void view_change__has_certificates_of_its_window_and_of_earlier_views(voi
     assert_err(offer(&chain, 3, 4), ORD_ERR_INVALID);
 }
 
-/* V4: one vote too few, doubled, of the primary, for another digest or view, badly signed. */
+/* V4: one vote too few, one vote twice, a vote of the primary, votes for another digest or view, a bad signature. */
 static void view_change__with_a_forged_certificate_is_refused(void **state) {
     (void) state;
     struct ord_core_config config = test_config(2);
@@ -126,7 +126,7 @@ static void view_change__with_a_forged_certificate_is_refused(void **state) {
     }
 }
 
-/* V5 */
+/* V5: the certificate must prove the stable seq that the message claims. */
 static void view_change__with_a_forged_checkpoint_is_refused(void **state) {
     (void) state;
     uint8_t checkpoint[STAND_IN_CHECKPOINT_SIZE + 1] = {0};
@@ -134,7 +134,7 @@ static void view_change__with_a_forged_checkpoint_is_refused(void **state) {
     struct ord_span proof = stand_in_checkpoint(checkpoint, &test_crypto, 4);
     assert_ok(authenticate(2, change_of(1, 4, proof, none, 0)));
     assert_err(authenticate(2, change_of(1, 5, proof, none, 0)), ORD_ERR_INVALID); /* proves another seq */
-    assert_err(authenticate(2, change_of(1, 0, proof, none, 0)), ORD_ERR_INVALID); /* proves what nobody says */
+    assert_err(authenticate(2, change_of(1, 0, proof, none, 0)), ORD_ERR_INVALID); /* proves what is not claimed */
     assert_err(authenticate(2, change_of(1, 4, none, none, 0)), ORD_ERR_INVALID);
     assert_err(authenticate(2, change_of(1, 4, ord_span_of(checkpoint, sizeof(checkpoint)), none, 0)), ORD_ERR_INVALID);
     checkpoint[12] ^= 1;
@@ -142,7 +142,7 @@ static void view_change__with_a_forged_checkpoint_is_refused(void **state) {
     assert_err(authenticate(2, change_of(1, UINT64_MAX, proof, none, 0)), ORD_ERR_INVALID);
 }
 
-/* V2 */
+/* V2: a view near the end of the numbers is refused, or kept without wrapping around. */
 static void view__near_the_end_of_numbers_is_refused_or_kept_whole(void **state) {
     (void) state;
     const struct ord_span none = ord_span_of(NULL, 0);
@@ -151,7 +151,7 @@ static void view__near_the_end_of_numbers_is_refused_or_kept_whole(void **state)
     assert_err(authenticate(2, change_of(UINT64_MAX, 0, none, none, 0)), ORD_ERR_INVALID);
 }
 
-/* A NEW-VIEW of view 6, which replica 2 leads, out of parts, well signed. */
+/* Makes a NEW-VIEW of view 6, which replica 2 leads, from parts, with a valid signature. */
 struct cited {
     ord_node_id sender;
     struct ord_hash digest;
@@ -173,7 +173,7 @@ static enum ord_err offer_new_view(uint64_t view, ord_node_id sender, uint64_t b
     return authenticate(sender, sign_view_message(&writer, &config, BFT_NEW_VIEW, view, sender));
 }
 
-/* V9 */
+/* V9: a NEW-VIEW names a quorum of distinct replicas, in rising order. */
 static void new_view__names_a_quorum_of_distinct_replicas(void **state) {
     (void) state;
     const struct cited good[] = {{.sender = 0}, {.sender = 1}, {.sender = 3}};
@@ -190,12 +190,13 @@ static void new_view__names_a_quorum_of_distinct_replicas(void **state) {
     assert_err(offer_new_view(6, 2, 0, falling, 3), ORD_ERR_INVALID);
     assert_err(offer_new_view(6, 2, 0, stranger, 3), ORD_ERR_INVALID);
     assert_err(offer_new_view(6, 3, 0, good, 3), ORD_ERR_INVALID); /* not the primary of view 6 */
-    assert_err(offer_new_view(0, 0, 0, good, 3), ORD_ERR_INVALID); /* nobody changed to view 0 */
+    assert_err(offer_new_view(0, 0, 0, good, 3), ORD_ERR_INVALID); /* no replica can have changed to view 0 */
     assert_ok(offer_new_view(6, 2, BFT_SEQ_MAX - 8, good, 3));
-    assert_err(offer_new_view(6, 2, BFT_SEQ_MAX - 7, good, 3), ORD_ERR_INVALID); /* its window has no end */
+    /* Its window would not end within the numbers. */
+    assert_err(offer_new_view(6, 2, BFT_SEQ_MAX - 7, good, 3), ORD_ERR_INVALID);
 }
 
-/* More entries than one tree holds: each tree has its signature, and each digest counts. */
+/* More entries than one tree holds: each tree has its own signature, and each digest counts. */
 static void new_view__signs_its_entries_in_chunks(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -224,7 +225,7 @@ static void new_view__signs_its_entries_in_chunks(void **state) {
         bft_new_view_list(&list, &view, chunk);
         assert_int_equal(list.count, counts[chunk]);
         assert_int_equal(list.votes[0].seq, 64 * chunk + 1);
-        /* A signature of entries that is wrong, under a NEW-VIEW signature that is right. */
+        /* A bad signature of entries, under a valid signature of the NEW-VIEW. */
         size_t at = BFT_HEADER_SIZE + 8 + 4 + 130 * ORD_HASH_SIZE + (size_t) chunk * ORD_SIGNATURE_SIZE;
         bytes[at] ^= 1;
         struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
@@ -235,7 +236,10 @@ static void new_view__signs_its_entries_in_chunks(void **state) {
     }
 }
 
-/* T5, T6: a VIEW-CHANGE comes from its sender, or within a RELAY from anybody; what a RELAY holds convinces by itself. */
+/*
+ * T5, T6: a VIEW-CHANGE comes from its sender, or in a RELAY from any replica. The content of a RELAY convinces by
+ * itself.
+ */
 static void relay__holds_a_proposal_or_a_message_of_views(void **state) {
     (void) state;
     struct ord_core_config config = test_config(1);
@@ -259,7 +263,7 @@ static void relay__holds_a_proposal_or_a_message_of_views(void **state) {
     other.epoch++;
     assert_err(authenticate(3, make_relay(&config, 3, make_view_change(&other, 2, 1, 0, NULL, 0))), ORD_ERR_MISMATCH);
     other = config;
-    other.genesis_hash.bytes[31]++; /* same first 8 bytes */
+    other.genesis_hash.bytes[31]++; /* the first 8 bytes are the same */
     assert_err(authenticate(2, make_view_change(&other, 2, 1, 0, NULL, 0)), ORD_ERR_BAD_SIGNATURE);
 }
 

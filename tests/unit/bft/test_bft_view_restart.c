@@ -1,6 +1,6 @@
 /*
- * Restarts of one PBFT core around a view change: promises and votes stand, what a view made void stays void, and records that are
- * not its own words are refused. Row V15 of the adversary's list.
+ * Restarts of one PBFT core around a view change: promises and votes stand, what a view made void stays void, and
+ * records that are not the replica's own statements are refused. Row V15 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -17,7 +17,7 @@ static struct host_record *record_of(struct bench *bench, enum bft_table table, 
     return NULL;
 }
 
-/* Puts a record on the disk, whatever is there. */
+/* Puts a record on the disk, in place of any that is there. */
 static void put_record(struct bench *bench, enum bft_table table, uint64_t key, struct ord_span bytes) {
     struct host_record *record = record_of(bench, table, key);
     struct host_records *disk = &bench->host.disk;
@@ -55,7 +55,7 @@ static void restart__keeps_the_promise_of_a_view_change(void **state) {
     assert_true(status_of(&bench).changing);
     assert_int_equal(bench.host.leader, ORD_NO_NODE);
     struct ord_span again = sent_message(&bench, BFT_VIEW_CHANGE);
-    assert_true(ord_span_equal(again, changes.of[2])); /* the same, byte for byte */
+    assert_true(ord_span_equal(again, changes.of[2])); /* identical, byte for byte */
     host_commit(&bench.host);
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_PREPARE, NULL) + sent(&bench, BFT_COMMIT, NULL), 0);
@@ -73,7 +73,7 @@ static void restart__keeps_the_promise_of_a_view_change(void **state) {
     bench_close(&bench);
 }
 
-/* A VIEW-CHANGE that was made but not durable was not sent: it never happened. */
+/* A VIEW-CHANGE that was made but not durable was not sent, so it never happened. */
 static void restart__forgets_a_view_change_that_was_not_durable(void **state) {
     (void) state;
     struct bench bench;
@@ -90,7 +90,10 @@ static void restart__forgets_a_view_change_that_was_not_durable(void **state) {
     bench_close(&bench);
 }
 
-/* In the installed view: its votes, what it rests on for who missed it, and the primary's own seqs. */
+/*
+ * In the installed view: its votes, the messages that the view rests on for replicas that missed it, and the primary's
+ * own seqs.
+ */
 static void restart__goes_on_in_the_installed_view(void **state) {
     (void) state;
     struct bench bench;
@@ -114,12 +117,13 @@ static void restart__goes_on_in_the_installed_view(void **state) {
     turn_ends(&bench);
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 0, false, 0)));
-    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 2);       /* of 2 and, for it may have forgotten it, of 3 */
+    /* That of 2 and, because 3 may have forgotten it, that of 3. */
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 2);
     assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1); /* its own */
     assert_int_equal(sent(&bench, BFT_NEW_VIEW, NULL), 1);
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 1, false, 0)));
-    assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 1); /* seq 2; seq 1 stands in the NEW-VIEW */
+    assert_int_equal(sent(&bench, BFT_PRE_PREPARE, NULL), 1); /* seq 2; seq 1 is in the NEW-VIEW */
     host_propose(&bench.host, ord_span_of("c", 1), bench.now_ms);
     struct bft_pre_prepare message;
     assert_ok(bft_pre_prepare_decode(&message, &bench.config, sent_message(&bench, BFT_PRE_PREPARE)));
@@ -134,8 +138,8 @@ static void restart__goes_on_in_the_installed_view(void **state) {
 }
 
 /*
- * Seq 1 became a null batch, seq 2 another batch, and seq 3 lies above what the new view proposed again: the records of all three
- * are still there, logs and certificates, and none of them is a word of the view that is installed.
+ * Seq 1 became a null batch, seq 2 another batch, and seq 3 is above what the new view proposed again. The records of
+ * all three, logs and certificates, are still there, and none of them is a statement in the installed view.
  */
 static void restart__leaves_void_what_a_view_made_void(void **state) {
     (void) state;
@@ -152,7 +156,8 @@ static void restart__leaves_void_what_a_view_made_void(void **state) {
     turn_ends(&bench);
     assert_int_equal(on_disk(&bench, BFT_TABLE_CERTIFICATE), 2);
     time_out(&bench, &changes);
-    changes.of[2] = ord_span_of(NULL, 0); /* the view rests on the others: possible, as nothing of it was decided */
+    /* The view rests on the others, which is possible because nothing of this was decided. */
+    changes.of[2] = ord_span_of(NULL, 0);
     change(&bench, &changes, 0, 1, 0, NULL, 0);
     change(&bench, &changes, 1, 1, 0, NULL, 0);
     change(&bench, &changes, 3, 1, 0, &z, 1);
@@ -204,8 +209,8 @@ static void restart__leaves_void_what_a_view_made_void(void **state) {
 }
 
 /*
- * A certificate of view 1 that view 2 made void, and that view 3 proposes again: its batch went when that of view 2 took its place
- * in the LOG. It is fetched, and kept before anything is said about it.
+ * View 2 made a certificate of view 1 void, and view 3 proposes it again. Its batch was lost when that of view 2
+ * replaced it in the LOG. So it is fetched, and kept before anything is said about it.
  */
 static void restart__fetches_a_batch_that_was_void_for_a_while(void **state) {
     (void) state;
@@ -239,7 +244,8 @@ static void restart__fetches_a_batch_that_was_void_for_a_while(void **state) {
 }
 
 /*
- * As much as a new view may propose again, and void records beside it that are not stable yet: what is void takes no room.
+ * The disk holds as much as a new view may propose again, and also void records that are not stable yet. The void ones
+ * take no room.
  */
 static void restart__makes_no_room_for_what_is_void(void **state) {
     (void) state;
@@ -266,7 +272,10 @@ static void restart__makes_no_room_for_what_is_void(void **state) {
     bench_close(&bench);
 }
 
-/* A new primary that takes batches in puts out those of earlier views that nothing vouches for; their records do not keep it from starting. */
+/*
+ * A new primary that takes in batches evicts those of earlier views that no certificate vouches for. Their records do
+ * not keep it from starting.
+ */
 static void restart__of_a_new_primary_between_batches(void **state) {
     (void) state;
     struct bench bench;
@@ -291,12 +300,12 @@ static void restart__of_a_new_primary_between_batches(void **state) {
     bench_close(&bench);
 }
 
-/* Starts with the record changed to `bytes`; puts the old one back. */
+/* Starts with the record changed to `bytes`, then restores the old one. */
 static enum ord_err start_with(struct bench *bench, enum bft_table table, uint64_t key, struct ord_span bytes) {
     struct host_record *record = record_of(bench, table, key);
     assert_non_null(record);
     struct ord_span old = ord_span_of(record->data, record->size);
-    uint8_t *exact = malloc(bytes.size + 1); /* nothing to read behind it */
+    uint8_t *exact = malloc(bytes.size + 1); /* an exact size, so that a read beyond it is noticed */
     assert_non_null(exact);
     memcpy(exact, bytes.data, bytes.size);
     record->data = exact;
@@ -326,7 +335,7 @@ static void restart__refuses_view_records_that_are_not_its_own_words(void **stat
     turn_ends(&bench);
     assert_true(status_of(&bench).leading);
     restart(&bench);
-    /* Table 3: a proof, of what was executed. */
+    /* Table 3: the proof must be valid, and for a seq that was executed. */
     assert_ok(start_with(&bench, BFT_TABLE_CHECKPOINT, 1, stand_in_checkpoint(checkpoint, &test_crypto, 3)));
     assert_err(start_with(&bench, BFT_TABLE_CHECKPOINT, 1, stand_in_checkpoint(checkpoint, &test_crypto, 5)),
                ORD_ERR_CORRUPT);
@@ -335,11 +344,11 @@ static void restart__refuses_view_records_that_are_not_its_own_words(void **stat
     assert_err(start_with(&bench, BFT_TABLE_CHECKPOINT, 1, ord_span_of(checkpoint, sizeof(checkpoint))),
                ORD_ERR_CORRUPT);
     assert_err(start_with(&bench, BFT_TABLE_CHECKPOINT, 1, ord_span_of(checkpoint, 39)), ORD_ERR_CORRUPT);
-    /* Table 4: the own one under the own key. */
+    /* Table 4: its own VIEW-CHANGE must be under its own key. */
     struct ord_span own = changes.of[1];
     assert_err(start_with(&bench, BFT_TABLE_VIEW_CHANGE, 1, changes.of[2]), ORD_ERR_CORRUPT);
     assert_err(start_with(&bench, BFT_TABLE_VIEW_CHANGE, 1, ord_span_of(own.data, own.size - 1)), ORD_ERR_CORRUPT);
-    /* One of others that is spoilt cannot be passed on; nothing else is lost. */
+    /* A spoilt VIEW-CHANGE of another replica cannot be relayed, but nothing else is lost. */
     assert_ok(start_with(&bench, BFT_TABLE_VIEW_CHANGE, 2, ord_span_of(own.data, own.size - 1)));
     bench.now_ms += 1000;
     host_commit(&bench.host);
@@ -347,14 +356,14 @@ static void restart__refuses_view_records_that_are_not_its_own_words(void **stat
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 0, false, 0)));
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
-    /* Nor can one that the view does not rest on. */
+    /* A VIEW-CHANGE that the view does not rest on cannot be relayed either. */
     assert_ok(start_with(&bench, BFT_TABLE_VIEW_CHANGE, 2, make_view_change(&bench.config, 2, 1, 4, NULL, 0)));
     host_commit(&bench.host);
     bench.now_ms += 1000;
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 0, false, 0)));
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
-    /* Table 5: a NEW-VIEW, whole. */
+    /* Table 5: a whole NEW-VIEW. */
     struct host_record *record = record_of(&bench, BFT_TABLE_NEW_VIEW, 1);
     assert_err(start_with(&bench, BFT_TABLE_NEW_VIEW, 1, ord_span_of(record->data, record->size - 1)), ORD_ERR_CORRUPT);
     assert_err(start_with(&bench, BFT_TABLE_NEW_VIEW, 1, own), ORD_ERR_CORRUPT);

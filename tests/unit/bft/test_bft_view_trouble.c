@@ -1,6 +1,6 @@
 /*
- * The view change of one PBFT core when things go wrong: messages that get lost, batches that are not at hand, authors that say two
- * things, a signer that fails, large windows, floods. Rows P8, V3, V8, V10 and T9 of the adversary's list.
+ * The view change of one PBFT core when things go wrong: lost messages, missing batches, authors that say two things, a
+ * signer that fails, large windows, floods. Rows P8, V3, V8, V10 and T9 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
@@ -11,7 +11,7 @@ static enum ord_err flush(struct bench *bench) {
     return host_step(&bench->host, &event);
 }
 
-/* With a signer that fails, each step of a view change changes nothing and works later, to the same end. */
+/* With a signer that fails, each step of a view change changes nothing; it works later, with the same result. */
 static void signer__that_fails_delays_each_step(void **state) {
     (void) state;
     struct bench bench;
@@ -47,7 +47,8 @@ static void signer__that_fails_delays_each_step(void **state) {
     assert_int_equal(view.count, 1);
     bench_close(&bench);
 
-    bench_open(&bench, 2); /* a backup: the votes that follow from the NEW-VIEW */
+    /* A backup: the votes that follow from the NEW-VIEW. */
+    bench_open(&bench, 2);
     accept(&bench, 1, "a");
     vote(&bench, BFT_PREPARE, 3, 1, "a");
     turn_ends(&bench);
@@ -68,7 +69,10 @@ static void signer__that_fails_delays_each_step(void **state) {
     bench_close(&bench);
 }
 
-/* Gets the new primary to where it has the view changes of replicas 2 and 3, and perhaps one of 0 with a batch that nobody gives. */
+/*
+ * Brings the new primary to where it has the view changes of replicas 2 and 3, and if `prepared` is given that of 0,
+ * with a batch that no replica gives.
+ */
 static void wait_for_batch(struct bench *bench, struct changes *changes, const struct prepared *prepared) {
     bench_open(bench, 1);
     time_out(bench, changes);
@@ -78,7 +82,7 @@ static void wait_for_batch(struct bench *bench, struct changes *changes, const s
     assert_true(status_of(bench).changing);
 }
 
-/* Ticks until something other than STATUS and FETCH happens, at most `ms`. */
+/* Ticks for at most `ms`, while the view change is not finished. */
 static void pass_time(struct bench *bench, uint64_t ms) {
     for (uint64_t end_ms = bench->now_ms + ms; bench->now_ms < end_ms && status_of(bench).changing;) {
         tick(bench, bench->now_ms + 10);
@@ -86,7 +90,10 @@ static void pass_time(struct bench *bench, uint64_t ms) {
     }
 }
 
-/* A valid certificate whose batch nobody gives: with a quorum besides it, the new primary does without. */
+/*
+ * A valid certificate whose batch no replica gives: if there is a quorum without it, the new primary leaves that
+ * VIEW-CHANGE out.
+ */
 static void new_primary__does_without_batches_that_nobody_gives(void **state) {
     (void) state;
     struct bench bench;
@@ -104,7 +111,10 @@ static void new_primary__does_without_batches_that_nobody_gives(void **state) {
     bench_close(&bench);
 }
 
-/* Without one it has to wait: the batch may be decided. It asks all others in turn, and takes it even late. */
+/*
+ * Without such a quorum it has to wait, because the batch may be decided. It asks all others in turn, and accepts the
+ * batch even late.
+ */
 static void new_primary__never_does_with_less_than_a_quorum(void **state) {
     (void) state;
     struct bench bench;
@@ -113,7 +123,7 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
     wait_for_batch(&bench, &changes, &prepared);
     ord_replica_set asked = 0;
     host_work(&bench.host, UINT64_MAX, bench.now_ms);
-    for (int i = 0; i < 90; i++) { /* below its own timeout */
+    for (int i = 0; i < 90; i++) { /* less than its own timeout */
         tick(&bench, bench.now_ms + 10);
         turn_ends(&bench);
         for (size_t s = 0; s < bench.host.send_count; s++)
@@ -121,7 +131,8 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
         assert_int_equal(status_of(&bench).view, 1);
         assert_true(status_of(&bench).changing);
     }
-    assert_int_equal(asked, 0xd); /* whose view change wants it, then all */
+    /* First the replica whose view change needs the batch, then all others. */
+    assert_int_equal(asked, 0xd);
     assert_ok(receive(&bench, 0, make_body(&bench.config, 0, 1, 1, "late")));
     turn_ends(&bench);
     assert_true(status_of(&bench).leading);
@@ -131,7 +142,10 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
     bench_close(&bench);
 }
 
-/* V10: who has the view gives it to whom it missed, once in a while; who is changing gives its own VIEW-CHANGE. */
+/*
+ * V10: a replica that has the view sends it to one that missed it, but not too often. A replica that is changing sends
+ * its own VIEW-CHANGE.
+ */
 static void status_message__of_an_earlier_view_is_answered_with_news(void **state) {
     (void) state;
     struct bench bench;
@@ -139,7 +153,7 @@ static void status_message__of_an_earlier_view_is_answered_with_news(void **stat
     bench_open(&bench, 2);
     time_out(&bench, &changes);
     host_sends_clear(&bench.host);
-    assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 1, true, 1u << 2))); /* has ours */
+    assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 1, true, 1u << 2))); /* it has our VIEW-CHANGE */
     assert_int_equal(bench.host.send_count, 0);
     bench.now_ms += 200;
     assert_ok(receive(&bench, 3, make_view_status(&bench.config, 3, 0, false, 0)));
@@ -154,7 +168,7 @@ static void status_message__of_an_earlier_view_is_answered_with_news(void **stat
     host_sends_clear(&bench.host);
     bench.now_ms += 200;
     assert_ok(receive(&bench, 0, make_view_status(&bench.config, 0, 1, true, 1u << 3)));
-    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1); /* its own, and that of 1 */
+    assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1); /* its own; the next line checks for that of 1 */
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 2);
     for (size_t i = 0; i < bench.host.send_count; i++) {
         struct ord_verified verified;
@@ -170,7 +184,7 @@ static void status_message__of_an_earlier_view_is_answered_with_news(void **stat
     bench_close(&bench);
 }
 
-/* Batches are given by digest, to one peer at a time, as much as goes into one answer. */
+/* Batches are given by digest, to one peer at a time, as many as fit into one answer. */
 static void fetch__is_answered_with_what_has_the_digest(void **state) {
     (void) state;
     struct bench bench;
@@ -198,7 +212,10 @@ static void fetch__is_answered_with_what_has_the_digest(void **state) {
     bench_close(&bench);
 }
 
-/* A window of two hundred prepared seqs goes through a view change: no bound of a step is passed, and nothing is lost. */
+/*
+ * A window of two hundred prepared seqs goes through a view change. No bound of a step is exceeded, and nothing is
+ * lost.
+ */
 static void view_change__of_a_whole_window_fits(void **state) {
     (void) state;
     struct bench bench;
@@ -249,13 +266,13 @@ static void view_change__of_a_whole_window_fits(void **state) {
     assert_int_equal(bench.host.applied, WINDOW);
     turn_ends(&bench);
     host_crash(&bench.host);
-    assert_ok(host_start(&bench.host, bench.now_ms)); /* and all of its records are taken back */
+    assert_ok(host_start(&bench.host, bench.now_ms)); /* it accepts all of its records */
     assert_int_equal(status_of(&bench).view, 1);
     free(own);
     bench_close(&bench);
 }
 
-/* V3, T9: of each replica one VIEW-CHANGE and one NEW-VIEW are kept; what a flood costs is a copy each. */
+/* V3, T9: one VIEW-CHANGE and one NEW-VIEW of each replica are kept. A flood costs one copy for each message. */
 static void flood__of_view_messages_takes_no_memory(void **state) {
     (void) state;
     struct bench bench;
@@ -264,7 +281,7 @@ static void flood__of_view_messages_takes_no_memory(void **state) {
     size_t size = bft_pbft.memory_size(&bench.config);
     for (ord_node_id node = 0; node < 4; node++)
         (void) changes_keep(&changes, node, make_view_change(&bench.config, node, 1, 0, NULL, 0));
-    for (uint64_t view = 1; view < 400; view += 4) { /* replica 1 leads them all */
+    for (uint64_t view = 1; view < 400; view += 4) { /* replica 1 leads all of these views */
         change(&bench, &changes, 1, view, 0, NULL, 0);
         new_view(&bench, &changes, view, 0, NULL, 0);
         turn_ends(&bench);
@@ -275,7 +292,7 @@ static void flood__of_view_messages_takes_no_memory(void **state) {
     bench_close(&bench);
 }
 
-/* What a new view makes room for: batches of earlier views that nothing vouches for give way, others do not. */
+/* To make room, a new view evicts batches of earlier views that no certificate vouches for, and no others. */
 static void bodies__that_are_wanted_take_the_room_of_those_that_are_not(void **state) {
     (void) state;
     struct bench bench;
@@ -283,7 +300,8 @@ static void bodies__that_are_wanted_take_the_room_of_those_that_are_not(void **s
     struct large large;
     large_fill(&large);
     bench_open_tight(&bench, 2, 8);
-    for (uint64_t seq = 1; seq <= 4; seq++) /* all that there is room for, and none is certified */
+    /* As many as there is room for, and none is certified. */
+    for (uint64_t seq = 1; seq <= 4; seq++)
         accept(&bench, seq, large.batches[7]);
     turn_ends(&bench);
     time_out(&bench, &changes);
@@ -303,7 +321,10 @@ static void bodies__that_are_wanted_take_the_room_of_those_that_are_not(void **s
     bench_close(&bench);
 }
 
-/* A batch that this replica has a certificate of is never put out, whatever a view change wants: others may need it from here. */
+/*
+ * A batch for which this replica has a certificate is never evicted, whatever a view change needs, because others may
+ * need it from here.
+ */
 static void bodies__that_are_certified_stay(void **state) {
     (void) state;
     struct bench bench;
@@ -332,8 +353,8 @@ static void bodies__that_are_certified_stay(void **state) {
 }
 
 /*
- * An author that tells one thing to the new primary and another to us, of the same view or a later one, does not keep us from the view
- * that the others have: what the NEW-VIEW rests on is named by digest.
+ * An author tells one thing to the new primary and another to this replica, about the same view or a later one. That
+ * does not keep this replica from the view that the others have, because the NEW-VIEW names its view changes by digest.
  */
 static void view_change__that_its_author_contradicts_may_still_be_rested_on(void **state) {
     (void) state;
@@ -346,7 +367,8 @@ static void view_change__that_its_author_contradicts_may_still_be_rested_on(void
         const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
         change(&bench, &changes, 3, other_view, 0, &prepared, 1); /* to us */
         turn_ends(&bench);
-        (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0)); /* to the primary */
+        /* This one went to the primary. */
+        (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
         new_view(&bench, &changes, 1, 0, NULL, 0);
         assert_ok(receive(&bench, 1, make_relay(&bench.config, 1, changes.of[3])));
         turn_ends(&bench);
@@ -358,8 +380,8 @@ static void view_change__that_its_author_contradicts_may_still_be_rested_on(void
 }
 
 /*
- * What our STATUS shows is what nobody needs to send us: of an author whose VIEW-CHANGE the NEW-VIEW names, the bit is there only
- * when that one is here. Another one of its, named by nobody, is evidence and not kept.
+ * Others do not send us what our STATUS shows. If the NEW-VIEW names a VIEW-CHANGE of an author, its bit is set only
+ * when that very one is here. Another one of the same author, which no NEW-VIEW names, is evidence and is not kept.
  */
 static void status__shows_only_the_view_changes_that_are_named(void **state) {
     (void) state;

@@ -1,10 +1,11 @@
 /*
- * A primary that says one thing to some and another to the rest: bft/view/witness.c. Rows P1, P6, P14 and V8 of the adversary's list.
+ * A primary that says one thing to some replicas and another to the rest: bft/view/witness.c. Rows P1, P6, P14 and V8
+ * in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
 
-/* Of the primary of view 0, about seq 1. */
+/* A PRE-PREPARE of the primary of view 0 for seq 1. */
 static struct statement said(const char *batch) {
     return (struct statement) {.type = BFT_PRE_PREPARE, .seq = 1, .batch = batch};
 }
@@ -14,7 +15,7 @@ static void evidence_of(struct bench *bench, ord_node_id from, const struct stat
     assert_ok(receive(bench, from, make_evidence(&bench->config, from, first, second)));
 }
 
-/* Nothing came of what was received: no evidence, no other view, nothing passed on. */
+/* Checks that nothing followed from what was received: no evidence, no other view, no message passed on. */
 static void expect_unmoved(struct bench *bench, uint64_t view) {
     assert_int_equal(bench->host.evidence_count, 0);
     assert_int_equal(sent(bench, BFT_EVIDENCE, NULL), 0);
@@ -23,7 +24,7 @@ static void expect_unmoved(struct bench *bench, uint64_t view) {
     assert_int_equal(sent(bench, BFT_VIEW_CHANGE, NULL), 0);
 }
 
-/* Evidence once, and nothing more comes of it. */
+/* Checks that evidence was reported once, and that nothing else followed. */
 static void expect_convicted(struct bench *bench, ord_node_id culprit, uint64_t view) {
     assert_int_equal(bench->host.evidence_count, 1);
     assert_int_equal(bench->host.culprits, ord_replica_bit(culprit));
@@ -32,7 +33,7 @@ static void expect_convicted(struct bench *bench, ord_node_id culprit, uint64_t 
     bench->host.evidence_count = 1;
 }
 
-/* The primary is caught: evidence once, to all once, and its view is left. */
+/* Checks that the primary was caught: the evidence was reported once, sent to all once, and its view is left. */
 static void expect_moved(struct bench *bench, ord_node_id culprit, uint64_t view) {
     assert_int_equal(bench->host.evidence_count, 1);
     assert_int_equal(bench->host.culprits, ord_replica_bit(culprit));
@@ -53,7 +54,7 @@ static void expect_moved(struct bench *bench, ord_node_id culprit, uint64_t view
 
 enum { BENCH_MAX = 6 };
 
-/* What each sent in its turn reaches all the others. */
+/* Delivers what each sent in its turn to all the others. */
 static void exchange(struct bench *benches, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         host_flush(&benches[i].host, benches[i].now_ms);
@@ -69,7 +70,8 @@ static void exchange(struct bench *benches, uint32_t count) {
                 if ((message->to & ord_replica_bit(benches[to].config.self)) != 0)
                     assert_ok(receive(&benches[to], benches[i].config.self, ord_span_of(message->data, message->size)));
             }
-    for (uint32_t i = 0; i < count; i++) { /* what receiving made it send goes out with its next turn */
+    /* Messages that they sent in response go out with their next turn. */
+    for (uint32_t i = 0; i < count; i++) {
         struct host *host = &benches[i].host;
         for (size_t s = 0; s < send_counts[i]; s++)
             free(host->sends[s].data);
@@ -78,7 +80,10 @@ static void exchange(struct bench *benches, uint32_t count) {
     }
 }
 
-/* P1: nobody is told both, no clock runs, and all have the evidence and leave. Of 4 and of 7, with all told one or the other, or some nothing. */
+/*
+ * P1: no replica is told both and no clock runs, and still all get the evidence and leave. With 4 and with 7 replicas,
+ * where every replica is told one or the other, or where some are told nothing.
+ */
 static void primary__that_tells_two_halves_different_things_is_caught(void **state) {
     (void) state;
     static struct bench benches[BENCH_MAX];
@@ -94,7 +99,7 @@ static void primary__that_tells_two_halves_different_things_is_caught(void **sta
                 host_init(&bench->host, &bench->config);
                 assert_ok(host_start(&bench->host, bench->now_ms));
                 turn_ends(bench);
-                host_sends_clear(&bench->host); /* the first STATUS of all says nothing */
+                host_sends_clear(&bench->host); /* the very first STATUS says nothing */
                 if (i + untold < count)
                     accept(bench, 1, i % 2 == 0 ? "one" : "two");
             }
@@ -111,7 +116,7 @@ static void primary__that_tells_two_halves_different_things_is_caught(void **sta
         }
 }
 
-/* P14: one WITNESS for each seq that it lies about, and no more, whatever it votes for and when. */
+/* P14: one WITNESS for each seq that a backup lies about, and no more, whatever it votes for and when. */
 static void backup__that_lies_draws_one_witness(void **state) {
     (void) state;
     struct bench bench;
@@ -135,14 +140,14 @@ static void backup__that_lies_draws_one_witness(void **state) {
     turn_ends(&bench);
     vote(&bench, BFT_PREPARE, 3, 1, "b");
     vote(&bench, BFT_COMMIT, 3, 1, "b");
-    vote(&bench, BFT_PREPARE, 2, 1, "a"); /* of one mind with us */
+    vote(&bench, BFT_PREPARE, 2, 1, "a"); /* it agrees with us */
     assert_int_equal(sent(&bench, BFT_WITNESS, NULL), 0);
-    /* The vote may be there first. */
+    /* The vote may arrive first. */
     vote(&bench, BFT_PREPARE, 3, 2, "b");
     assert_int_equal(sent(&bench, BFT_WITNESS, NULL), 0);
     pre_prepare(&bench, 2, "a");
     assert_int_equal(sent(&bench, BFT_WITNESS, NULL), 1);
-    vote(&bench, BFT_PREPARE, 2, 2, "b"); /* another backup is told, too */
+    vote(&bench, BFT_PREPARE, 2, 2, "b"); /* another backup gets it, too */
     assert_int_equal(sent(&bench, BFT_WITNESS, NULL), 2);
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_WITNESS, NULL), 0);
@@ -151,7 +156,7 @@ static void backup__that_lies_draws_one_witness(void **state) {
     bench_close(&bench);
 }
 
-/* The primary has a word, too, for a backup that votes for what it never proposed. */
+/* The primary, too, sends its statement to a backup that votes for what it never proposed. */
 static void primary__tells_what_it_said(void **state) {
     (void) state;
     struct bench bench;
@@ -180,7 +185,7 @@ static void witness__that_contradicts_is_evidence(void **state) {
         pre_prepare(&bench, 1, "d");
         evidence_of(&bench, 1, &b, &c);
         expect_moved(&bench, 0, 1);
-        assert_ok(receive(&bench, 1, make_witness(&bench.config, 1, &c))); /* of a view that was left */
+        assert_ok(receive(&bench, 1, make_witness(&bench.config, 1, &c))); /* about a view that was left */
         assert_int_equal(bench.host.evidence_count, 1);
         bench_close(&bench);
     }
@@ -194,12 +199,12 @@ static void witness__that_contradicts_nothing_is_dropped(void **state) {
     turn_ends(&bench);
     host_sends_clear(&bench.host);
     const struct statement dropped[] = {
-        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 0, .seq = 1, .batch = "a"},  /* what was said to us */
-        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 4, .seq = 1, .batch = "b"},  /* of another view of its */
-        {.type = BFT_PRE_PREPARE, .sender = 1, .view = 1, .seq = 1, .batch = "b"},  /* of another primary */
-        {.type = BFT_PRE_PREPARE, .sender = 3, .view = 0, .seq = 1, .batch = "b"},  /* of no primary */
-        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 0, .seq = 2, .batch = "b"},  /* of what we know nothing of */
-        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 0, .seq = 99, .batch = "b"}, /* nor ever will in this window */
+        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 0, .seq = 1, .batch = "a"},  /* the same that we were told */
+        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 4, .seq = 1, .batch = "b"},  /* its view 4 */
+        {.type = BFT_PRE_PREPARE, .sender = 1, .view = 1, .seq = 1, .batch = "b"},  /* another primary */
+        {.type = BFT_PRE_PREPARE, .sender = 3, .view = 0, .seq = 1, .batch = "b"},  /* not a primary */
+        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 0, .seq = 2, .batch = "b"},  /* a seq of which we know nothing */
+        {.type = BFT_PRE_PREPARE, .sender = 0, .view = 0, .seq = 99, .batch = "b"}, /* a seq beyond our window */
     };
     for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
         uint64_t before = status_of(&bench).messages_dropped;
@@ -207,7 +212,7 @@ static void witness__that_contradicts_nothing_is_dropped(void **state) {
         assert_int_equal(status_of(&bench).messages_dropped, before + 1);
         expect_unmoved(&bench, 0);
     }
-    /* Forged: signed by who tells of it. */
+    /* A forged one, signed by the replica that sends it. */
     const struct statement own = {.type = BFT_PRE_PREPARE, .sender = 3, .seq = 1, .batch = "b"};
     struct ord_span forged = make_witness(&bench.config, 3, &own);
     ord_store_u32((uint8_t *) (uintptr_t) forged.data + BFT_HEADER_SIZE + BFT_HEADER_SIZE - 4, 0);
@@ -216,7 +221,10 @@ static void witness__that_contradicts_nothing_is_dropped(void **state) {
     bench_close(&bench);
 }
 
-/* It is not only for those who hold one of the two: whom the primary told nothing leaves its view as well. */
+/*
+ * Evidence also convinces a replica that holds neither statement: one that the primary told nothing leaves its view as
+ * well.
+ */
 static void evidence__convinces_who_saw_nothing(void **state) {
     (void) state;
     struct bench bench;
@@ -233,14 +241,14 @@ static void evidence__convinces_who_saw_nothing(void **state) {
     bench_close(&bench);
 }
 
-/* It convicts all the same, and each culprit once. */
+/* Such evidence still convicts, each culprit once. */
 static void evidence__about_something_else_moves_nobody(void **state) {
     (void) state;
     struct bench bench;
     static const struct statement others[] = {
         {.type = BFT_PREPARE, .sender = 3, .view = 0, .seq = 1},     /* about a backup */
-        {.type = BFT_PRE_PREPARE, .sender = 3, .view = 0, .seq = 1}, /* likewise, whatever it signs */
-        {.type = BFT_PREPARE, .sender = 0, .view = 0, .seq = 1}, /* about the primary, as of a view it does not lead */
+        {.type = BFT_PRE_PREPARE, .sender = 3, .view = 0, .seq = 1}, /* about a backup too, whatever it signs */
+        {.type = BFT_PREPARE, .sender = 0, .view = 0, .seq = 1},     /* about the primary, acting as a backup */
         {.type = BFT_VIEW_CHANGE, .sender = 0, .view = 0, .seq = 0},
         {.type = BFT_PRE_PREPARE, .sender = 0, .view = 4, .seq = 1}, /* about a view to come */
         {.type = BFT_PRE_PREPARE, .sender = 1, .view = 1, .seq = 1},
@@ -272,7 +280,7 @@ static void evidence__about_something_else_moves_nobody(void **state) {
     bench_close(&bench);
 }
 
-/* In view 1, on the view changes of 1, 2 and 3. */
+/* Opens a replica in view 1, which rests on the view changes of 1, 2 and 3. */
 static void open_in_view_1(struct bench *bench, struct changes *changes) {
     bench_open(bench, 2);
     memset(changes, 0, sizeof(*changes));
@@ -285,7 +293,10 @@ static void open_in_view_1(struct bench *bench, struct changes *changes) {
     host_sends_clear(&bench->host);
 }
 
-/* V8: as of view 1, a primary has two kinds of statements to contradict itself with. What is of view 0 convicts, and moves nobody. */
+/*
+ * V8: from view 1 on, a primary can contradict itself with two kinds of statements. Evidence about view 0 convicts, and
+ * moves no replica.
+ */
 static void evidence__of_a_new_view(void **state) {
     (void) state;
     struct bench bench;
@@ -301,13 +312,16 @@ static void evidence__of_a_new_view(void **state) {
         struct statement a = {.type = BFT_NEW_VIEW, .sender = 1, .view = 1, .batch = "a"};
         struct statement b = a;
         b.batch = "b";
-        if (kind == 0) { /* two NEW-VIEWs come by themselves; this one rests on others */
+        /* Two NEW-VIEWs arrive by themselves; this one rests on other view changes. */
+        if (kind == 0) {
             (void) changes_keep(&changes, 0, make_view_change(&bench.config, 0, 1, 0, NULL, 0));
             new_view(&bench, &changes, 1, 0, NULL, 0);
             new_view(&bench, &changes, 1, 0, NULL, 0);
-        } else if (kind == 1) { /* another saw two */
+            /* Another replica saw two. */
+        } else if (kind == 1) {
             evidence_of(&bench, 3, &a, &b);
-        } else { /* two PRE-PREPAREs of its view */
+            /* Two PRE-PREPAREs in its view. */
+        } else {
             a.type = b.type = BFT_PRE_PREPARE;
             a.seq = b.seq = 1;
             evidence_of(&bench, 3, &a, &b);
@@ -317,7 +331,7 @@ static void evidence__of_a_new_view(void **state) {
     }
 }
 
-/* P1: the other statement comes when its view is left already: while the next is under way, or when that is installed. */
+/* P1: the other statement arrives when its view is already left: during the next view change, or after it. */
 static void witness__of_a_view_that_was_left_convicts(void **state) {
     (void) state;
     struct bench bench;
@@ -330,7 +344,8 @@ static void witness__of_a_view_that_was_left_convicts(void **state) {
         memset(&changes, 0, sizeof(changes));
         accept(&bench, 1, "a");
         time_out(&bench, &changes);
-        if (installed == 1) { /* bound to the new view's seq by now: nothing of view 0 is left to hold against it */
+        /* The slot is bound to the new view by now, so nothing of view 0 is left to compare the statement with. */
+        if (installed == 1) {
             change(&bench, &changes, 1, 1, 0, &prepared, 1);
             change(&bench, &changes, 3, 1, 0, NULL, 0);
             new_view(&bench, &changes, 1, 0, digests, 1);
@@ -357,7 +372,10 @@ static bool counting_verify(const void *context, ord_node_id signer, const struc
     return stand_in_verify(context, signer, hash, signature);
 }
 
-/* Nor is a proposal below the base of the view that is installed, which is on its way by state transfer: it convicts, and moves nobody. */
+/*
+ * A proposal below the base of the installed view, whose batch comes by state transfer: the other statement convicts,
+ * and moves no replica.
+ */
 static void witness__of_a_proposal_below_the_base_convicts(void **state) {
     (void) state;
     struct bench bench;
@@ -380,7 +398,7 @@ static void witness__of_a_proposal_below_the_base_convicts(void **state) {
     bench_close(&bench);
 }
 
-/* What is looked at beside the door's own check of a WITNESS is looked at once: then its primary is convicted. */
+/* A WITNESS needs a check besides that at the door, but only once: afterwards its primary is convicted. */
 static void witness__that_is_repeated_costs_no_check(void **state) {
     (void) state;
     struct bench bench;
@@ -400,7 +418,9 @@ static void witness__that_is_repeated_costs_no_check(void **state) {
     bench_close(&bench);
 }
 
-/* A batch that came by a BODY is on disk without the primary's signature: no half of evidence. */
+/*
+ * A batch that came by a BODY is on disk without the primary's signature, so it cannot be half of a piece of evidence.
+ */
 static void witness__convicts_nobody_without_a_signature(void **state) {
     (void) state;
     struct bench bench;
@@ -416,7 +436,7 @@ static void witness__convicts_nobody_without_a_signature(void **state) {
     bench_close(&bench);
 }
 
-/* Who was not there is told when its STATUS shows that it still is in that view; at most so often. */
+/* A replica that was away gets the evidence when its STATUS shows that it is still in that view, but only so often. */
 static void evidence__is_given_again_to_who_is_left_behind(void **state) {
     (void) state;
     struct bench bench;
@@ -427,7 +447,7 @@ static void evidence__is_given_again_to_who_is_left_behind(void **state) {
     expect_moved(&bench, 0, 1);
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 1, make_view_status(&bench.config, 1, 1, true, 0)));
-    assert_int_equal(sent(&bench, BFT_EVIDENCE, NULL), 0); /* it has left */
+    assert_int_equal(sent(&bench, BFT_EVIDENCE, NULL), 0); /* it has left the view */
     for (int i = 0; i < 3; i++)
         assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0)));
     assert_int_equal(sent(&bench, BFT_EVIDENCE, NULL), 1);
@@ -440,7 +460,10 @@ static void evidence__is_given_again_to_who_is_left_behind(void **state) {
     bench_close(&bench);
 }
 
-/* Who is still on its way to that view is told of it, and not twice of what its primary did: that went to all in this turn. */
+/*
+ * A replica that is still on its way to the view gets the view, but not the evidence about its primary again, which
+ * went to all in this turn.
+ */
 static void evidence__is_not_given_again_about_the_present_view(void **state) {
     (void) state;
     struct bench bench;

@@ -1,6 +1,6 @@
 /*
- * The program itself, as a script meets it: what it says and which exit code it ends with. What can be seen without replicas that fail;
- * tests/cluster has the rest.
+ * The program itself, as a script sees it: its messages and its exit codes. This file tests what can be seen without
+ * failing replicas; tests/cluster tests the rest.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,10 +16,11 @@
 
 #define SAID_MAX (1u << 16)
 
-static char said[SAID_MAX]; /* by the last run, on both outputs */
+/* What the last run printed, on standard output and standard error. */
+static char said[SAID_MAX];
 static char folder[64];
 
-/* Runs the program with nothing on its standard input, and gives its exit code. */
+/* Runs the program with empty standard input; returns its exit code. */
 static int run(const char *const *arguments) {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -63,7 +64,7 @@ static void write_text(const char *path, const char *text) {
     assert_int_equal(chmod(path, 0600), 0);
 }
 
-/* A folder of the test's own, with an empty file, an empty folder, and the files of a channel that nobody runs. */
+/* Makes a folder for the test, with an empty file, an empty folder, and the files of a channel that does not run. */
 static void open_folder(void) {
     memcpy(folder, "/tmp/ordain-test-XXXXXX", sizeof("/tmp/ordain-test-XXXXXX"));
     assert_non_null(mkdtemp(folder));
@@ -92,7 +93,7 @@ static void close_folder(void) {
     remove_tree(folder);
 }
 
-/* net/replica0/other.cfg: replica 0's node.cfg, with another value of `setting`. */
+/* Writes net/replica0/other.cfg: replica 0's node.cfg with another value of `setting`. */
 static void configure(const char *setting, const char *value) {
     static char text[SAID_MAX];
     char line[64];
@@ -133,7 +134,7 @@ static void wrong_path__of_data_dir_is_usage(void **state) {
     close_folder();
 }
 
-/* "spoiled": the CAs of the channel, the last of them cut short. */
+/* Writes "spoiled": the channel's CA bundle with its last certificate cut short. */
 static void spoil_bundle(void) {
     static char text[SAID_MAX];
     FILE *file = fopen("net/ca-bundle.crt", "r");
@@ -158,7 +159,10 @@ static void wrong_file__of_cas_is_named(void **state) {
     close_folder();
 }
 
-/* Before anybody is asked: no replica runs here, and that would be 3. */
+/*
+ * The program must check the path before it asks any replica. No replica runs here, so asking would end with exit code
+ * 3.
+ */
 static void wrong_path__of_submit_is_usage(void **state) {
     (void) state;
     open_folder();
@@ -168,7 +172,7 @@ static void wrong_path__of_submit_is_usage(void **state) {
     close_folder();
 }
 
-/* Exit code 1 says that a proof was looked at and does not hold. */
+/* Exit code 1 means that a proof was checked and does not hold. */
 static void wrong_path__is_no_refuted_proof(void **state) {
     (void) state;
     open_folder();
@@ -195,7 +199,7 @@ static void wrong_path__of_a_ledger_is_usage(void **state) {
     close_folder();
 }
 
-/* A receipt that cannot be kept where it was asked for is the asker's to mend. */
+/* If a receipt cannot be saved where the user asked, the user can mend that, so it is a usage error. */
 static void wrong_path__of_a_receipt_is_usage(void **state) {
     (void) state;
     const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
@@ -211,7 +215,10 @@ static void wrong_path__of_a_receipt_is_usage(void **state) {
     world_destroy(world);
 }
 
-/* A replica that joins has said nothing, and is told from one that has forgotten by nobody but its operator. */
+/*
+ * A replica that has just joined has stated nothing. Only its operator can tell it from one that has forgotten its
+ * statements.
+ */
 static void status__of_a_silent_replica_is_true_for_a_new_one(void **state) {
     (void) state;
     const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
@@ -225,7 +232,8 @@ static void status__of_a_silent_replica_is_true_for_a_new_one(void **state) {
 static void status__keeps_a_long_address_apart(void **state) {
     (void) state;
     open_folder();
-    static const char address[] = "0x0000000000000000007f000001:1"; /* 127.0.0.1, and nobody listens */
+    /* 127.0.0.1, where nothing listens. */
+    static const char address[] = "0x0000000000000000007f000001:1";
     char words[64];
     snprintf(words, sizeof(words), "%s - ", address);
     FILE *file = fopen("net/client/client.cfg", "a");
@@ -260,7 +268,10 @@ static void message__begins_with_the_command(void **state) {
     close_folder();
 }
 
-/* A pipe may bring no lines, and then none failed; --raw of an empty file was to submit one transaction, and did not. */
+/*
+ * A pipe may bring no lines, and then no transaction failed. But --raw of an empty file was meant to submit one
+ * transaction, and did not.
+ */
 static void submit__of_nothing_says_so(void **state) {
     (void) state;
     const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};

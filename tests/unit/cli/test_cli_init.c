@@ -1,6 +1,6 @@
 /*
- * What `ordain init` writes: configuration files that load, with comments that tell the truth; certificates and genesis block
- * that belong together; keys that are the owner's alone; and no trace when it fails.
+ * What `ordain init` writes: configuration files that load, with comments that are true; certificates and a genesis
+ * block that fit together; keys that only the owner can read; and no trace when it fails.
  */
 #include "tests/support/test_main.h"
 
@@ -20,7 +20,7 @@
 #include "node/config.h"
 
 struct fixture {
-    char folder[64]; /* the parent of what init makes */
+    char folder[64]; /* the folder in which init makes its own */
     char directory[96];
     char why[INIT_WHY_MAX];
     struct init_plan plan;
@@ -75,7 +75,7 @@ static char *read_text(const struct fixture *fixture, const char *name) {
     return (char *) text;
 }
 
-/* Takes the comment mark off each line that reads `# name = value;`. Gives how many. */
+/* Removes the comment mark from each line of the form `# name = value;`. Returns how many there were. */
 static unsigned uncomment_settings(char *text) {
     unsigned count = 0;
     for (char *line = text; line != NULL && *line != '\0';) {
@@ -159,7 +159,8 @@ static void init__writes_node_files_whose_comments_are_true(void **state) {
     assert_string_equal(plain->client_listen_host, "127.0.0.1");
 
     char *text = read_text(fixture, "replica3/node.cfg");
-    assert_int_equal(uncomment_settings(text), 11); /* every optional setting but the two hosts */
+    /* Every optional setting except the two hosts. */
+    assert_int_equal(uncomment_settings(text), 11);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
@@ -167,11 +168,11 @@ static void init__writes_node_files_whose_comments_are_true(void **state) {
     assert_ok(node_config_load(said, path, fixture->why, sizeof(fixture->why)));
     assert_int_equal(said->replica_listen_port, fixture->plan.config.replicas[3].replica_port);
     assert_int_equal(said->client_listen_port, fixture->plan.config.replicas[3].client_port);
-    /* These depend on the machine and on the genesis block; all others must be the defaults. */
+    /* These depend on the machine and on the genesis block. All others must have their defaults. */
     said->replica_listen_port = 0;
     said->client_listen_port = 0;
     said->verify_threads = plain->verify_threads;
-    assert_int_equal(said->link_queue_bytes_max, 32u << 20); /* unless the channel's frames are larger */
+    assert_int_equal(said->link_queue_bytes_max, 32u << 20); /* true unless the channel's frames are larger */
     said->link_queue_bytes_max = plain->link_queue_bytes_max;
     assert_memory_equal(said, plain, sizeof(*plain));
     free(plain);
@@ -192,7 +193,7 @@ static void init__writes_client_files_whose_comments_are_true(void **state) {
     char *text = read_text(fixture, "client2/client.cfg");
     char *example = strstr(text, "# replicas = ");
     assert_non_null(example);
-    *example = '\0'; /* an example, not a default */
+    *example = '\0'; /* this is an example, not a default */
     assert_int_equal(uncomment_settings(text), 3);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -236,13 +237,13 @@ static void init__leaves_a_folder_alone_that_is_not_empty(void **state) {
     assert_non_null(strstr(fixture->why, "not empty"));
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
-    /* An empty one will do. */
+    /* An empty folder is accepted. */
     assert_int_equal(rmdir(path), 0);
     assert_ok(init_write(&fixture->plan, fixture->why));
     fixture_close(fixture);
 }
 
-/* Files may not grow over a limit that the genesis block passes and the CA bundle does not (or the other way round). */
+/* Files may not grow beyond a limit, so that writing fails at one file or another. */
 static void init__leaves_no_trace_when_it_fails(void **state) {
     (void) state;
     struct fixture *fixture = fixture_open();
@@ -320,7 +321,7 @@ static void add_client__needs_a_ca_that_the_channel_knows(void **state) {
     assert_err(init_add_client(fixture->directory, "bob", "org2", fixture->why), ORD_ERR_EXISTS);
     assert_err(init_add_client(fixture->directory, "eve", "org9", fixture->why), ORD_ERR_NOT_FOUND);
 
-    /* Another network's CA under the same name. */
+    /* The CA of another network under the same name. */
     char from[256];
     char to[256];
     snprintf(from, sizeof(from), "%s/orgs/org3", fixture->directory);

@@ -1,6 +1,4 @@
-/*
- * The parts of the client commands that can be wrong by themselves: reading transactions, percentiles, JSON text.
- */
+/* The parts of the client commands that are worth testing alone: reading transactions, percentiles, JSON text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +8,7 @@
 #include "cli/report.h"
 #include "tests/support/test_main.h"
 
-/* A temporary file with this content, open for reading. */
+/* Opens a temporary file with this content for reading. */
 static void input_of(struct cli_input *input, const char *text, size_t size, enum cli_input_format format,
                      size_t size_max) {
     char path[256];

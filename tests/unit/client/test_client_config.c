@@ -1,6 +1,4 @@
-/*
- * client.cfg: what it may say, and that what is wrong is named with file and line.
- */
+/* client.cfg: what it may contain; errors must be reported with file and line. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +37,7 @@ static void write_text(const struct folder *folder, const char *text, size_t siz
     assert_int_equal(fclose(file), 0);
 }
 
-/* Loads this text; `why` begins behind the file's name. */
+/* Loads this text; `why` gets the message without the file's name. */
 static enum ord_err load(struct client_config *config, char *why, size_t why_size, const char *text) {
     struct folder folder;
     char whole[1024] = "";

@@ -1,5 +1,6 @@
 /*
- * Blocks, receipts and status from replicas of which some lie: what is given out is proved, and who lies is named (rows D1, D2, D3).
+ * Blocks, receipts and status from replicas, some of which lie. Everything given out is proved, and each liar is named
+ * (rows D1, D2, D3).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ struct scene {
     char why[ORDAIN_TEXT_SIZE];
 };
 
-/* What deliver gave. */
+/* What ordain_deliver gave out. */
 struct harvest {
     uint64_t blocks;
     uint64_t first;
@@ -27,7 +28,7 @@ struct harvest {
     uint64_t problems;
     uint32_t problem_replica;
     char problem[ORDAIN_TEXT_SIZE];
-    uint64_t stop_after; /* blocks; 0: never */
+    uint64_t stop_after; /* stop after so many blocks; 0: never */
     uint8_t chain[1 << 16];
     size_t chain_size;
 };
@@ -45,7 +46,7 @@ static struct ordain *open_client(struct world *world, int replica) {
     return client;
 }
 
-/* A registration and BLOCKS transactions, a block each. */
+/* Orders a registration and BLOCKS transactions, each in a block of its own. */
 static void open_scene(struct scene *scene, int replica) {
     struct world_options options = {.replica_count = 4, .consensus = CHANNEL_PBFT, .request_timeout_ms = 200};
     memset(scene, 0, sizeof(*scene));
@@ -162,7 +163,8 @@ static void deliver__gives_the_same_bytes_from_every_replica(void **state) {
     struct scene scene;
     struct ordain_delivered delivered;
     open_scene(&scene, ORDAIN_ANY_REPLICA);
-    struct world_fault rare = {.certifies_rarely = true}; /* later headers and one certificate prove as much */
+    /* Later headers and one certificate prove as much as a certificate for each block. */
+    struct world_fault rare = {.certifies_rarely = true};
     world_fault(scene.world, 3, &rare);
     for (int i = 0; i < 4; i++) {
         ordain_close(scene.client);
@@ -189,7 +191,7 @@ static void deliver__stops_when_told(void **state) {
     close_scene(&scene);
 }
 
-/* Nothing of the liar's is given out; it is named, and another replica goes on. */
+/* Nothing that the liar serves is given out. The liar is named, and another replica continues. */
 static void check_liar(const struct world_fault *fault, const char *expected, bool accused) {
     static struct harvest harvest;
     struct scene scene;
@@ -282,12 +284,12 @@ static void receipts__of_liars_are_not_taken(void **state) {
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         for (uint32_t replica = 0; replica < 3; replica++)
             world_fault(scene.world, replica, &faults[i]);
-        /* One honest replica is enough... */
+        /* One honest replica is enough. */
         assert_int_equal(ordain_receipt_by_sequence(scene.client, &receipt, &size, fingerprint, 3, TIMEOUT_MS,
                                                     scene.why, sizeof(scene.why)),
                          ORDAIN_OK);
         free(receipt);
-        /* ... and none is too few. */
+        /* Without an honest replica the fetch fails. */
         world_fault(scene.world, 3, &faults[i]);
         assert_int_equal(ordain_receipt_by_sequence(scene.client, &receipt, &size, fingerprint, 3, TIMEOUT_MS,
                                                     scene.why, sizeof(scene.why)),

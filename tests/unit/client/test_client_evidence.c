@@ -1,5 +1,6 @@
 /*
- * Evidence from replicas of which some lie: what is given out is proved by itself, and who frames others is named.
+ * Evidence from replicas, some of which lie. Evidence that is given out proves itself, and a replica that frames others
+ * is named.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ struct scene {
     struct ordain *client;
     uint8_t *genesis;
     size_t genesis_size;
-    uint8_t *file; /* what was fetched last */
+    uint8_t *file; /* the evidence that was fetched last */
     size_t size;
     uint32_t count;
     char why[ORDAIN_TEXT_SIZE];
@@ -74,7 +75,10 @@ static void fetch__takes_each_contradiction_once(void **state) {
     world_accuse(scene.world, 1, 3, 5, false);
     world_accuse(scene.world, 1, 3, 6, false);
     world_accuse(scene.world, 2, 1, 5, false);
-    /* Those that are not connected yet are given a while and no more, once one has answered. */
+    /*
+     * Once one replica has answered, replicas that are not connected yet get a short time only. So fetch again until
+     * all three pieces are there.
+     */
     for (time_t end = time(NULL) + 60; scene.count < 3 && time(NULL) < end;)
         assert_int_equal(fetch(&scene, ORDAIN_ANY_REPLICA, TIMEOUT_MS), ORDAIN_OK);
     assert_int_equal(scene.count, 3);
@@ -116,7 +120,7 @@ static void fetch__names_who_frames_others(void **state) {
     assert_null(scene.file);
     assert_true(ordain_replica_suspect(scene.client, 1, why, sizeof(why)));
     assert_non_null(strstr(why, "a signature does not verify"));
-    /* True evidence in front of it is taken all the same: it proves itself. */
+    /* True evidence from another replica is taken, because it proves itself. */
     world_accuse(scene.world, 0, 3, 5, false);
     open_client(&scene, 0);
     assert_int_equal(fetch(&scene, ORDAIN_ANY_REPLICA, TIMEOUT_MS), ORDAIN_OK);
@@ -157,10 +161,11 @@ static void verify__needs_the_file_and_the_genesis_block(void **state) {
         assert_int_equal(verify(&scene, &list, &count, scene.file, scene.size), ORDAIN_UNVERIFIED);
         assert_null(list);
         scene.file[i] ^= 0x10;
-        if (i != scene.size / 2) /* cut between the two, it is a file of one */
+        /* A cut between the two pieces leaves a valid file with one piece. */
+        if (i != scene.size / 2)
             assert_int_equal(verify(&scene, &list, &count, scene.file, i), ORDAIN_UNVERIFIED);
     }
-    /* Twice the same file, end to end: no more contradictions than before. */
+    /* The same file twice, concatenated: the number of contradictions stays the same. */
     uint8_t *twice = malloc(2 * scene.size);
     assert_non_null(twice);
     memcpy(twice, scene.file, scene.size);
@@ -173,7 +178,7 @@ static void verify__needs_the_file_and_the_genesis_block(void **state) {
     assert_int_equal(verify(&scene, &list, &count, scene.file, scene.size), ORDAIN_INVALID);
     close_scene(&scene);
 
-    /* Another network's genesis block. */
+    /* The genesis block of another network. */
     static struct scene other;
     open_scene(&other);
     world_accuse(other.world, 0, 3, 5, false);

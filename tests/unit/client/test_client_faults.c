@@ -1,6 +1,6 @@
 /*
- * Submitting, to replicas that are busy, gone, silent or lying: every transaction is ordered exactly once all the
- * same, and only what enough replicas refuse is refused.
+ * Submits to replicas that are busy, gone, silent or lying. Still, every transaction is ordered exactly once, and a
+ * transaction is refused only if enough replicas refuse it.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -152,7 +152,7 @@ static void dead__all_replicas_and_back(void **state) {
     close_scene(&scene);
 }
 
-/* It says ACCEPTED and orders nothing. */
+/* The liar answers ACCEPTED and orders nothing. */
 static void liar__that_drops_is_left(void **state) {
     (void) state;
     struct scene scene;
@@ -168,13 +168,19 @@ static void liar__that_drops_is_left(void **state) {
     close_scene(&scene);
 }
 
-/* So many waits at the same time that their answers come one after another: only whoever accepted is left, not whom we went to since. */
+/*
+ * There are so many waits at the same time that their answers come one after another. Only the replica that accepted
+ * the envelopes is left, not the one that the client has turned to since.
+ */
 static void liar__that_drops_is_the_only_one_left(void **state) {
     (void) state;
     enum { MANY = 1500 };
     struct scene scene;
     const struct world_fault fault = {.drops = true};
-    /* The client's patience follows from it: an honest replica must not use it up because this machine is busy. */
+    /*
+     * The client's patience is derived from request_timeout_ms. An honest replica must not exceed it because this
+     * machine is busy.
+     */
     struct world_options options = {.replica_count = 4, .consensus = CHANNEL_PBFT, .request_timeout_ms = 4000};
     open_scene(&scene, &options, ORDAIN_ANY_REPLICA);
     assert_int_equal(ordain_prepare(scene.client, TIMEOUT_MS, NULL, 0), ORDAIN_OK);
@@ -182,7 +188,7 @@ static void liar__that_drops_is_the_only_one_left(void **state) {
     world_fault(scene.world, 0, &fault);
     submit(&scene, 0, MANY);
     check_exactly_once(&scene, MANY);
-    assert_int_equal(world_envelopes(scene.world, 0), before + MANY); /* none came back to it */
+    assert_int_equal(world_envelopes(scene.world, 0), before + MANY); /* no envelope came back to it */
     close_scene(&scene);
 }
 
@@ -198,7 +204,10 @@ static void liar__that_is_mute_is_left(void **state) {
     close_scene(&scene);
 }
 
-/* All are far away: a client that had no answer yet is patient enough after a few that came too late. */
+/*
+ * All replicas are slow. A client that has had no answer yet becomes patient enough after a few answers that came too
+ * late.
+ */
 static void replicas__that_are_slow_are_given_time(void **state) {
     (void) state;
     struct scene scene;
@@ -244,7 +253,10 @@ static void liar__with_forged_certificates_is_found_out(void **state) {
     close_scene(&scene);
 }
 
-/* Valid receipts of something else must not make the client sign its transactions again, and order them twice. */
+/*
+ * Valid receipts of other envelopes must not make the client sign its transactions again, because they would then be
+ * ordered twice.
+ */
 static void liar__with_receipts_of_others_causes_no_double(void **state) {
     (void) state;
     struct scene scene;
@@ -301,7 +313,10 @@ static void liar__about_the_position_cannot_push_far_ahead(void **state) {
     close_scene(&scene);
 }
 
-/* The one replica that can be reached at first lies, so the start is wrong: it is found out when the others come. */
+/*
+ * The only replica that can be reached at first lies, so the client starts from a wrong position. It notices when the
+ * other replicas come.
+ */
 static void liar__alone_at_the_start_is_corrected_later(void **state) {
     (void) state;
     struct scene scene;

@@ -1,6 +1,4 @@
-/*
- * Submitting, to replicas that do as they should: registration, numbers, batches, receipts, room.
- */
+/* Submits to replicas that behave correctly: registration, numbers, batches, receipts, room. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -99,13 +97,13 @@ static void submit__goes_beyond_the_replay_window(void **state) {
     assert_int_equal(statistics.submitted, COUNT);
     assert_int_equal(statistics.final, COUNT);
     assert_int_equal(statistics.renumbered, 0);
-    /* Signatures are checked once a certificate, not once a receipt. */
+    /* Signatures are checked once per certificate, not once per receipt. */
     assert_true(statistics.certificates < COUNT / 4);
     ordain_close(client);
     world_destroy(world);
 }
 
-/* What is submitted while requests cannot go out is gathered, up to envelopes_per_request. */
+/* Envelopes that are submitted while requests cannot go out are gathered, up to envelopes_per_request. */
 static void submit__gathers_envelopes_into_requests(void **state) {
     (void) state;
     struct world *world;
@@ -207,7 +205,7 @@ static void submit__goes_on_with_the_next_number_after_a_restart(void **state) {
     world_destroy(world);
 }
 
-/* Two processes with one identity: numbers collide, and every transaction is ordered once all the same. */
+/* Two processes with one identity: their numbers collide, and still every transaction is ordered once. */
 static void submit__two_clients_of_one_identity_collide_without_loss(void **state) {
     (void) state;
     struct world *world;
@@ -234,7 +232,10 @@ static void submit__two_clients_of_one_identity_collide_without_loss(void **stat
     }
     ordain_statistics(first, &statistics[0]);
     ordain_statistics(second, &statistics[1]);
-    /* The second's first number is taken for certain. How many more it had signed before it heard of that is a matter of time. */
+    /*
+     * The first number of the second client is certainly taken. How many more it signed before it learned that is a
+     * matter of time.
+     */
     assert_true(statistics[1].renumbered >= 1);
     ordain_close(first);
     ordain_close(second);

@@ -1,6 +1,4 @@
-/*
- * Sequence numbers: never too far ahead, never twice, and whom to believe about where to start.
- */
+/* Sequence numbers: never too far ahead, never twice, and which replicas to believe about where to start. */
 #include "client/window.h"
 #include "tests/support/test_main.h"
 
@@ -30,7 +28,10 @@ static void window__stays_within_the_replay_window(void **state) {
         assert_ok(client_window_take(&window, &sequence, &owners[i]));
     assert_int_equal(sequence, CHANNEL_REPLAY_WINDOW);
     assert_err(client_window_take(&window, &sequence, &owners[0]), ORD_ERR_NO_SPACE);
-    /* What is final in the middle makes no room; the lowest does, and all that is final behind it. */
+    /*
+     * A number that becomes final in the middle makes no room. The lowest one does, together with all final ones right
+     * after it.
+     */
     client_window_release(&window, 2);
     client_window_release(&window, 3);
     assert_true(client_window_full(&window));
@@ -64,7 +65,7 @@ static void window__skips_ahead_but_not_out_of_reach(void **state) {
     client_window_skip(&window, 1000000);
     assert_ok(client_window_take(&window, &sequence, &owners[0]));
     assert_int_equal(sequence, 1000000);
-    client_window_skip(&window, 5); /* never back */
+    client_window_skip(&window, 5); /* it never goes back */
     assert_ok(client_window_take(&window, &sequence, &owners[1]));
     assert_int_equal(sequence, 1000001);
     client_window_skip(&window, 9000000); /* 1000000 is still open */

@@ -1,6 +1,4 @@
-/*
- * Replies of strangers: malformed, of the wrong kind, or made to unfold to gigabytes.
- */
+/* Untrusted replies: malformed, of the wrong kind, or made to unfold to gigabytes. */
 #include "client/wire.h"
 
 #include <stdlib.h>
@@ -78,7 +76,7 @@ static void response__without_what_ok_promises_is_refused(void **state) {
     uint8_t *bytes = pack(&response, &size);
     assert_err(unpack(bytes, size, ORDAIN__V1__REQUEST__KIND_SUBMIT), ORD_ERR_INVALID);
     free(bytes);
-    response.status = ORDAIN__V1__STATUS__BUSY; /* promises nothing */
+    response.status = ORDAIN__V1__STATUS__BUSY; /* BUSY promises no content */
     bytes = pack(&response, &size);
     assert_ok(unpack(bytes, size, ORDAIN__V1__REQUEST__KIND_SUBMIT));
     free(bytes);
@@ -89,18 +87,19 @@ static void response__cut_short_is_refused(void **state) {
     size_t size = 0;
     uint8_t *bytes = pack_submit(&size, ORDAIN__V1__STATUS__OK);
     for (size_t cut = 1; cut < size; cut++) {
-        uint8_t *copy = malloc(cut); /* exactly as large, so that a sanitizer sees reads behind it */
+        /* The buffer is exactly as large as the reply, so that a sanitizer sees reads beyond it. */
+        uint8_t *copy = malloc(cut);
         assert_non_null(copy);
         memcpy(copy, bytes, cut);
         if (unpack(copy, cut, ORDAIN__V1__REQUEST__KIND_SUBMIT) == ORD_OK)
-            assert_true(cut <= 2); /* the status alone is a message, but promises content */
+            assert_true(cut <= 2); /* a status alone is a valid message, but promises content */
         free(copy);
     }
     assert_err(unpack("", 0, ORDAIN__V1__REQUEST__KIND_SUBMIT), ORD_ERR_INVALID);
     free(bytes);
 }
 
-/* Eight million empty results in 16 MB: 900 MB of structures, were they made. */
+/* Eight million empty results fit in 16 MB; unpacked, they would be 900 MB of structures. */
 static void response__that_unfolds_is_refused(void **state) {
     (void) state;
     enum { RESULTS = 8000000 };

@@ -1,0 +1,163 @@
+/*
+ * The seam as the replica carries it out. PERSIST and DELIVER go into the turn's one transaction; a SEND carries the number
+ * of the turn whose commit it waits for, or none.
+ */
+#include "replica/replica_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "replica/marks.h"
+
+enum ord_err agree_init(struct replica *replica) {
+    const struct setup *setup = &replica->setup;
+    struct agree *agree = &replica->agree;
+    *agree = (struct agree) {
+        .leader = ORD_NO_NODE, .wake_at_ms = replica->turn.now_ms, .work_since_ms = UINT64_MAX, .rejected = ORD_OK};
+    size_t size = setup->protocol->memory_size(&setup->core_config);
+    agree->core_memory = malloc(size);
+    if (agree->core_memory == NULL)
+        return ORD_ERR_NO_MEMORY;
+    return setup->protocol->init(&agree->core, agree->core_memory, size, &setup->core_config, &setup->options.signer,
+                                 setup->options.seed);
+}
+
+void agree_deinit(struct replica *replica) {
+    free(replica->agree.core_memory);
+}
+
+struct ord_status agree_status(const struct replica *replica) {
+    struct ord_status status;
+    replica->setup.protocol->status(replica->agree.core, &status);
+    return status;
+}
+
+bool agree_may_run(const struct replica *replica) {
+    return replica->turn.room && !replica->sync.between;
+}
+
+static void persist(struct replica *replica, const struct ord_record *record) {
+    const struct replica_store *store = replica_store(replica);
+    replica_urgent(replica);
+    replica_need(replica, store->put_record(store->context, record), "persist");
+}
+
+/*
+ * The open block's envelopes are found again through the consensus log after a restart: bodies that it still needs stay,
+ * whatever the core forgets.
+ */
+static void forget(struct replica *replica, uint8_t table, uint64_t key) {
+    const struct replica_store *store = replica_store(replica);
+    if (table == replica->setup.protocol->body_table) {
+        struct channel_open_block open;
+        channel_open(replica->execute.channel, &open);
+        bool needed = open.envelope_count > 0 && open.first_seq <= key;
+        ORD_MARK_IF(needed, FORGET_KEEPS_OPEN_BLOCK);
+        if (needed)
+            key = open.first_seq - 1;
+    }
+    replica_need(replica, store->forget(store->context, table, key), "forget");
+}
+
+/* A log that is cut at its end was not decided there, so nothing of it is in the open block. */
+static void forget_after(struct replica *replica, uint8_t table, uint64_t key) {
+    const struct replica_store *store = replica_store(replica);
+    replica_urgent(replica);
+    replica_need(replica, store->forget_after(store->context, table, key), "forget");
+}
+
+/* The view changed: drop pending judgements, and make everything that was proposed or sent on ready to be proposed again. */
+static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t view, bool scheduled) {
+    struct agree *agree = &replica->agree;
+    agree->leader = leader;
+    agree->leader_since_ms = replica->turn.now_ms;
+    replica->propose.cut_height = 0;
+    judge_drop(replica, UINT64_MAX);
+    pool_leader_changed(&replica->pool);
+    if (leader != ORD_NO_NODE)
+        accounts_forgive(replica);
+    if (leader != ORD_NO_NODE)
+        replica_log(replica, REPLICA_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, view, leader);
+    else if (scheduled)
+        replica_log(replica, REPLICA_LOG_INFO, "rotation", "view=%" PRIu64, view);
+    else if (agree_status(replica).changing)
+        replica_log(replica, REPLICA_LOG_WARN, "view_change", "view=%" PRIu64, view);
+}
+
+static void send(struct replica *replica, const struct ord_effect *effect) {
+    const struct replica_host *host = replica_host(replica);
+    const struct ord_span parts[] = {effect->send.bytes, effect->send.body};
+    host->send(host->context, effect->send.after_persist ? replica->turn.number : 0, effect->send.to, REPLICA_LINK_CORE,
+               parts, 2);
+}
+
+static void carry_out(struct replica *replica, const struct ord_effect *effect) {
+    switch (effect->type) {
+    case ORD_EFFECT_PERSIST:
+        persist(replica, &effect->persist);
+        break;
+    case ORD_EFFECT_FORGET:
+        forget(replica, effect->forget.table, effect->forget.key);
+        break;
+    case ORD_EFFECT_FORGET_AFTER:
+        forget_after(replica, effect->forget_after.table, effect->forget_after.key);
+        break;
+    case ORD_EFFECT_SEND:
+        send(replica, effect);
+        break;
+    case ORD_EFFECT_JUDGE:
+        judge_begin(replica, effect->judge.view, effect->judge.seq, &effect->judge.digest, effect->judge.batch);
+        break;
+    case ORD_EFFECT_DELIVER:
+        execute_batch(replica, effect->deliver.seq, effect->deliver.batch);
+        break;
+    case ORD_EFFECT_WAKE_AT:
+        replica->agree.wake_at_ms = effect->wake.at_ms;
+        break;
+    case ORD_EFFECT_SYNC:
+        attest_shown(replica, effect->sync.certificate);
+        sync_wanted(replica, effect->sync.seq);
+        break;
+    case ORD_EFFECT_LEADER:
+        leader_changed(replica, effect->leader.leader, effect->leader.view, effect->leader.scheduled);
+        break;
+    case ORD_EFFECT_REJECT:
+        replica->agree.rejected = effect->reject.err;
+        break;
+    case ORD_EFFECT_EVIDENCE:
+        accuse_votes(replica, effect->evidence.first, effect->evidence.second);
+        break;
+    }
+}
+
+bool agree_step(struct replica *replica, struct ord_event *event) {
+    struct ord_effects effects = {0};
+    event->now_ms = replica->turn.now_ms;
+    event->turn = replica->turn.number;
+    enum ord_err err = replica->setup.protocol->step(replica->agree.core, &effects, event);
+    if (err != ORD_OK) {
+        replica->counters.messages_refused += event->type == ORD_EVENT_MESSAGE;
+        replica_log(replica, REPLICA_LOG_DEBUG, "step_refused", "type=%d err=%s", (int) event->type, ord_err_name(err));
+        return false;
+    }
+    if (event->type == ORD_EVENT_PROPOSE)
+        replica->agree.rejected = ORD_OK; /* unless an effect says otherwise */
+    for (size_t i = 0; i < effects.count && !replica->turn.fatal; i++)
+        carry_out(replica, &effects.items[i]);
+    return true;
+}
+
+void agree_note_silence(struct replica *replica) {
+    struct agree *agree = &replica->agree;
+    struct ord_status core = agree_status(replica);
+    if (core.silent && (!agree->shown_silent || core.silent_until_seq != agree->shown_until_seq))
+        replica_log(replica, REPLICA_LOG_WARN, "silent", "until_seq=%" PRIu64 " stable_seq=%" PRIu64 " why=\"%s\"",
+                    core.silent_until_seq, core.stable_seq,
+                    agree->began_empty ? "the disk is new or was lost" : "the disk is older than what was said");
+    if (!core.asking && !core.silent && (agree->shown_asking || agree->shown_silent))
+        replica_log(replica, REPLICA_LOG_INFO, "speaks", "view=%" PRIu64 " stable_seq=%" PRIu64 " ms=%" PRIu64,
+                    core.view, core.stable_seq, replica->turn.now_ms - replica->turn.started_ms);
+    agree->shown_asking = core.asking;
+    agree->shown_silent = core.silent;
+    agree->shown_until_seq = core.silent_until_seq;
+}

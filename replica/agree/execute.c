@@ -1,0 +1,166 @@
+/*
+ * Decided batches go through the channel into blocks, which are put in the turn's transaction; what was executed leaves the
+ * pool. Cutting is the channel's (channel/cutter.c).
+ */
+#include "replica/replica_internal.h"
+
+#include <stdlib.h>
+
+#include "core/assert.h"
+#include "replica/marks.h"
+
+enum ord_err execute_init(struct replica *replica) {
+    const struct channel_config *config = replica_config(replica);
+    struct execute *execute = &replica->execute;
+    execute->memory_size = channel_memory_size(config);
+    execute->memory = malloc(execute->memory_size);
+    execute->record_buffer = malloc(RECORD_OPEN_SIZE(config->max_message_count));
+    return execute->memory == NULL || execute->record_buffer == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
+}
+
+void execute_deinit(struct replica *replica) {
+    free(replica->execute.memory);
+    free(replica->execute.record_buffer);
+}
+
+/* An executed envelope leaves the pool. A forgery of it whose signature is being checked stays, for the check refers to it. */
+static void remove_pooled(struct replica *replica, const struct channel_entry *entry) {
+    struct execute *execute = &replica->execute;
+    bool registration = entry->sequence == 0;
+    const struct channel_client *client = channel_client_get(execute->channel, entry->client_index);
+    ORD_ASSERT(client != NULL);
+    struct pool_entry *pooled =
+        pool_find(&replica->pool, registration ? pool_key_of(UINT32_MAX, &client->fingerprint, 0)
+                                               : pool_key_of(entry->client_index, NULL, entry->sequence));
+    if (pooled != NULL) {
+        execute->waits++;
+        execute->wait_sum_ms += replica->turn.now_ms - ord_max(pooled->since_ms, replica->agree.leader_since_ms);
+        pool_remove(&replica->pool, pooled);
+    }
+    if (entry->seq == execute->executing_seq) /* else it was executed before its block was closed */
+        pool_executed(&replica->pool, registration ? UINT32_MAX : entry->client_index, replica->turn.now_ms);
+}
+
+enum ord_err execute_block(void *context, const struct channel_block *block) {
+    struct replica *replica = context;
+    const struct replica_store *store = replica_store(replica);
+    uint8_t header[CHANNEL_HEADER_SIZE];
+    channel_header_encode(header, &block->header);
+    uint64_t height = block->header.height;
+    enum ord_err err = store->put_block(store->context, height, ord_span_of(header, sizeof(header)), block->data);
+    for (uint32_t i = 0; err == ORD_OK && i < block->header.envelope_count; i++) {
+        const struct channel_entry *entry = &block->entries[i];
+        err = store->put_index(store->context, entry->client_index, entry->sequence, height, i);
+        remove_pooled(replica, entry);
+    }
+    replica->counters.blocks_closed++;
+    return err;
+}
+
+void execute_note_open(struct replica *replica) {
+    struct execute *execute = &replica->execute;
+    struct channel_open_block open;
+    channel_open(execute->channel, &open);
+    if (open.envelope_count == 0 || open.height == execute->open_height)
+        return;
+    execute->open_height = open.height;
+    execute->open_since_ms = replica->turn.now_ms;
+}
+
+/* What was just executed into the open block waits no longer: what is left in the pool is what the leader still owes. */
+static void remove_executed(struct replica *replica, uint64_t height, uint32_t count) {
+    struct channel_open_block open;
+    channel_open(replica->execute.channel, &open);
+    for (uint32_t i = open.height == height ? count : 0; i < open.envelope_count; i++)
+        remove_pooled(replica, &open.entries[i]);
+}
+
+void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch) {
+    struct execute *execute = &replica->execute;
+    struct channel_open_block before;
+    channel_open(execute->channel, &before);
+    uint64_t before_height = before.height;
+    uint32_t before_count = before.envelope_count;
+    const struct channel_sink sink = {.context = replica, .block = execute_block};
+    struct channel_applied applied;
+    execute->executing_seq = seq;
+    enum ord_err err = channel_apply(execute->channel, &applied, seq, batch, &sink);
+    if (err != ORD_OK) {
+        replica_fail(replica, err, "executing a batch");
+        return;
+    }
+    replica->counters.batches_executed++;
+    replica->counters.envelopes_accepted += applied.accepted;
+    replica->counters.envelopes_duplicate += applied.duplicates;
+    replica->counters.envelopes_refused += applied.refused;
+    execute->executed += applied.accepted;
+    execute->applied_due = true;
+    if (applied.accepted > 0 || applied.blocks > 0)
+        execute->useful_seq = seq;
+    execute->state_changed = true;
+    replica_urgent(replica);
+    remove_executed(replica, before_height, before_count);
+    if (applied.attest)
+        attest_at(replica, seq);
+    execute_note_open(replica);
+}
+
+bool execute_next(struct replica *replica, struct ord_event *out) {
+    struct execute *execute = &replica->execute;
+    if (!execute->applied_due)
+        return false;
+    *out = (struct ord_event) {.type = ORD_EVENT_APPLIED,
+                               .applied = {.seq = channel_applied_seq(execute->channel),
+                                           .envelopes = execute->executed,
+                                           .waits = execute->waits,
+                                           .wait_sum_ms = execute->wait_sum_ms,
+                                           .useful_seq = execute->useful_seq}};
+    execute->applied_due = false;
+    execute->executed = 0;
+    execute->waits = 0;
+    execute->wait_sum_ms = 0;
+    return true;
+}
+
+/* ---- the channel's state beside the blocks ---- */
+
+static void put_meta(struct replica *replica, const char *name, struct ord_span value) {
+    const struct replica_store *store = replica_store(replica);
+    replica_need(replica, store->put_meta(store->context, name, value), "writing state");
+}
+
+static void put_clients(struct replica *replica) {
+    const struct replica_store *store = replica_store(replica);
+    struct channel *channel = replica->execute.channel;
+    const uint32_t *dirty;
+    size_t dirty_count = channel_clients_dirty(channel, &dirty);
+    for (size_t i = 0; i < dirty_count; i++) {
+        uint8_t record[CHANNEL_CLIENT_RECORD_MAX];
+        size_t size = channel_client_record(channel, dirty[i], record);
+        replica_need(replica, store->put_client(store->context, dirty[i], ord_span_of(record, size)),
+                     "writing a client");
+    }
+    channel_clients_clean(channel);
+}
+
+/* Clients that changed, how far the channel is, and where the open block's envelopes stand. */
+void execute_write_state(struct replica *replica) {
+    struct execute *execute = &replica->execute;
+    if (!execute->state_changed || replica->turn.fatal)
+        return;
+    put_clients(replica);
+    struct channel_open_block open;
+    channel_open(execute->channel, &open);
+    uint8_t applied[RECORD_APPLIED_SIZE];
+    record_applied_encode(applied, channel_applied_seq(execute->channel), channel_bytes_since_point(execute->channel));
+    put_meta(replica, RECORD_APPLIED, ord_span_of(applied, sizeof(applied)));
+    size_t size = record_open_encode(execute->record_buffer, &open);
+    put_meta(replica, RECORD_OPEN, ord_span_of(execute->record_buffer, size));
+    if (execute->tail_height != 0 && execute->tail_height != open.height) {
+        ORD_MARK(TAIL_CLOSED);
+        put_meta(replica, RECORD_TAIL, ord_span_of(NULL, 0));
+        execute->tail_height = 0;
+        execute->tail_count = 0;
+    }
+    execute->state_changed = false;
+}

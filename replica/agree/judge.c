@@ -1,0 +1,186 @@
+/*
+ * Judging the primary's batches: a backup prepares only what is admissible, which means that every envelope has form, size,
+ * authority and a good signature. A signature that this replica checked already (the envelope is in its pool, byte for byte)
+ * is not checked again. A batch that names a client who is not registered waits until what precedes it is executed; a client
+ * that is unknown then makes it inadmissible.
+ */
+#include "replica/replica_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "replica/marks.h"
+
+void judge_checked(struct replica *replica, struct replica_check *check) {
+    struct judgement *judgement = check->envelopes.part;
+    replica->counters.client_signatures_checked += check->envelopes.count;
+    if (check->bad) {
+        replica->counters.client_signatures_bad++;
+        judgement->bad = true;
+    }
+    if (--judgement->jobs_open == 0)
+        judgement->done = true;
+}
+
+static void hand_out(struct replica *replica, struct judgement *judgement, struct replica_check *check) {
+    judgement->jobs_open++;
+    check_hand_out(replica, check);
+}
+
+/* This very envelope in the pool, whether its signature is checked or being checked; NULL: it is not there. */
+static struct pool_entry *in_pool(struct replica *replica, const struct channel_envelope *envelope,
+                                  uint32_t client_index) {
+    return pool_find_same(&replica->pool, pool_key_of(client_index, &envelope->client, envelope->sequence),
+                          envelope->bytes);
+}
+
+/* Adds one envelope's signature to the check at hand. */
+static enum ord_err add_check(struct replica *replica, struct judgement *judgement, struct replica_check **check,
+                              const struct channel_envelope *envelope, const struct crypto_verify_key *key) {
+    if (*check == NULL)
+        *check = check_create(replica, REPLICA_CHECK_PROPOSED, REPLICA_QUEUE_PROPOSALS, ORD_NO_NODE,
+                              ord_span_of(NULL, 0), NULL);
+    if (*check == NULL)
+        return ORD_ERR_NO_MEMORY;
+    (*check)->envelopes.part = judgement;
+    struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count++];
+    item->key = *key;
+    item->signature = envelope->signature;
+    channel_envelope_id(&item->hash, envelope->body);
+    if ((*check)->envelopes.count == REPLICA_CHECK_ENVELOPES) {
+        hand_out(replica, judgement, *check);
+        *check = NULL;
+    }
+    return ORD_OK;
+}
+
+/* UNKNOWN_CLIENT: somebody is not registered in the executed state. Other errors: inadmissible. */
+static enum ord_err judge_batch(struct replica *replica, struct judgement *judgement, bool checks) {
+    struct channel_batch batch;
+    enum ord_err err = channel_batch_decode(&batch, judgement->batch);
+    struct replica_check *check = NULL;
+    struct ord_span bytes;
+    while (err == ORD_OK && channel_batch_next(&bytes, &batch.envelopes) == ORD_OK) {
+        struct channel_envelope envelope;
+        struct crypto_verify_key key;
+        uint32_t client_index;
+        err = channel_envelope_decode(&envelope, bytes);
+        if (err == ORD_OK)
+            err = channel_judge(replica->execute.channel, &key, &client_index, &envelope);
+        if (err == ORD_ERR_NO_SPACE) {
+            /* The client table is full. A primary that has executed less cannot know; execution drops it alike. */
+            err = ORD_OK;
+            continue;
+        }
+        if (err != ORD_OK)
+            continue;
+        const struct pool_entry *entry = in_pool(replica, &envelope, client_index);
+        if (!checks)
+            judgement->checking |= entry != NULL && entry->state == POOL_CHECKING;
+        else if (entry != NULL)
+            replica->counters.client_signatures_skipped++;
+        else
+            err = add_check(replica, judgement, &check, &envelope, &key);
+    }
+    if (check != NULL)
+        hand_out(replica, judgement, check); /* also after an error, which `bad` tells of */
+    return err;
+}
+
+/*
+ * Two passes, so that no signature is checked for a batch that must wait or is refused for its form: a second look would
+ * check it twice.
+ */
+static void look(struct replica *replica, struct judgement *judgement) {
+    judgement->fresh = false;
+    judgement->checking = false;
+    enum ord_err err = judge_batch(replica, judgement, false);
+    if (err == ORD_ERR_NO_MEMORY) {
+        replica_fail(replica, err, "judging a batch"); /* a shortage of ours is no verdict on the batch */
+        return;
+    }
+    judgement->waiting =
+        err == ORD_ERR_UNKNOWN_CLIENT && channel_applied_seq(replica->execute.channel) + 1 < judgement->seq;
+    ORD_MARK_IF(judgement->waiting, JUDGE_WAITS_FOR_CLIENT);
+    ORD_MARK_IF(judgement->checking, JUDGE_WAITS_FOR_CHECK);
+    if (judgement->waiting || (err == ORD_OK && judgement->checking))
+        return;
+    if (err == ORD_OK)
+        err = judge_batch(replica, judgement, true);
+    if (err == ORD_ERR_NO_MEMORY) {
+        replica_fail(replica, err, "judging a batch");
+        return;
+    }
+    if (err != ORD_OK) {
+        judgement->bad = true;
+        replica_log(replica, REPLICA_LOG_WARN, "batch_inadmissible", "view=%" PRIu64 " seq=%" PRIu64 " err=%s",
+                    judgement->view, judgement->seq, ord_err_name(err));
+    }
+    if (judgement->jobs_open == 0)
+        judgement->done = true;
+}
+
+void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
+                 struct ord_span batch) {
+    struct judgement *judgement = calloc(1, sizeof(*judgement));
+    if (judgement == NULL) {
+        replica_fail(replica, ORD_ERR_NO_MEMORY, "judging a batch"); /* the core waits for the verdict */
+        return;
+    }
+    *judgement = (struct judgement) {
+        .next = replica->judge.first, .view = view, .seq = seq, .digest = *digest, .batch = batch, .fresh = true};
+    replica->judge.first = judgement;
+    replica->counters.batches_judged++;
+}
+
+/* Takes one judgement that is done off the list. */
+static struct judgement *take_done(struct replica *replica) {
+    for (struct judgement **slot = &replica->judge.first; *slot != NULL; slot = &(*slot)->next) {
+        struct judgement *judgement = *slot;
+        bool ready = judgement->waiting && channel_applied_seq(replica->execute.channel) + 1 >= judgement->seq;
+        if ((judgement->fresh || ready || judgement->checking) && !judgement->dropped)
+            look(replica, judgement);
+        if ((judgement->done || judgement->dropped) && judgement->jobs_open == 0) {
+            *slot = judgement->next;
+            return judgement;
+        }
+    }
+    return NULL;
+}
+
+bool judge_next(struct replica *replica, struct ord_event *out) {
+    /* A verdict is never lost: it waits where the core may not run, and for the next turn where this one is full. */
+    while (replica->judge.first != NULL && !replica->turn.fatal && agree_may_run(replica) && !turn_full(replica)) {
+        struct judgement *judgement = take_done(replica);
+        if (judgement == NULL)
+            return false;
+        bool dropped = judgement->dropped;
+        ORD_MARK_IF(dropped, JUDGEMENT_DROPPED);
+        *out = (struct ord_event) {.type = ORD_EVENT_JUDGED,
+                                   .judged = {.view = judgement->view,
+                                              .seq = judgement->seq,
+                                              .digest = judgement->digest,
+                                              .admissible = !judgement->bad}};
+        if (!dropped)
+            replica->counters.batches_refused += judgement->bad;
+        free(judgement);
+        if (!dropped)
+            return true;
+    }
+    return false;
+}
+
+void judge_drop(struct replica *replica, uint64_t seq) {
+    for (struct judgement *judgement = replica->judge.first; judgement != NULL; judgement = judgement->next)
+        if (judgement->seq <= seq)
+            judgement->dropped = true;
+}
+
+/* Every check is back by then. */
+void judge_deinit(struct replica *replica) {
+    while (replica->judge.first != NULL) {
+        struct judgement *judgement = replica->judge.first;
+        replica->judge.first = judgement->next;
+        free(judgement);
+    }
+}

@@ -1,0 +1,420 @@
+/*
+ * Attestations and what they make: block certificates (f + 1) and stable checkpoints (2f + 1).
+ *
+ * A statement is gathered when its seq is executed, frozen when its turn's commit begins, and signed when that is done: a
+ * statement about what is not durable could contradict the next one after a crash. Others' are checked only when no newer
+ * stable checkpoint covers them.
+ */
+#include "replica/replica_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "replica/marks.h"
+
+enum { RESEND_MS = 1000 };
+
+enum ord_err attest_init(struct replica *replica) {
+    const struct channel_config *config = replica_config(replica);
+    struct attest *attest = &replica->attest;
+    attest->history = calloc(record_point_slots(config->window), sizeof(*attest->history));
+    void *collector = malloc(channel_collector_size(config->replica_count));
+    if (attest->history == NULL || collector == NULL) {
+        free(collector);
+        return ORD_ERR_NO_MEMORY;
+    }
+    channel_collector_init(&attest->collector, collector, config->replica_count);
+    attest->newest.signer = ORD_NO_NODE;
+    return ORD_OK;
+}
+
+void attest_deinit(struct replica *replica) {
+    free(replica->attest.collector);
+    free(replica->attest.history);
+}
+
+/*
+ * Every point from the newest stable checkpoint on must be found again, restarts included: whichever of them becomes stable
+ * next, a replica that is behind asks those who executed it for its tail, and nobody else has it. They all lie within a
+ * window.
+ */
+static uint32_t slot_of(const struct replica *replica, uint64_t seq) {
+    return (uint32_t) (seq % record_point_slots(replica_config(replica)->window));
+}
+
+void attest_keep(struct replica *replica, const struct attest_point *point) {
+    replica->attest.history[slot_of(replica, point->statement.seq)] = *point;
+}
+
+static void write_point(struct replica *replica, const struct attest_point *point) {
+    const struct replica_store *store = replica_store(replica);
+    char name[RECORD_POINT_NAME_SIZE];
+    uint8_t record[RECORD_POINT_SIZE];
+    record_point_name(name, slot_of(replica, point->statement.seq));
+    record_point_encode(record, point);
+    replica_need(replica, store->put_meta(store->context, name, ord_span_of(record, sizeof(record))),
+                 "writing a point of attestation");
+}
+
+static void list_add(struct attest_list *list, const struct channel_statement *statement) {
+    if (list->count == ATTEST_POINTS_MAX) {
+        memmove(list->items, list->items + 1, (ATTEST_POINTS_MAX - 1) * sizeof(list->items[0]));
+        list->count--;
+    }
+    list->items[list->count++] = *statement;
+}
+
+void attest_at(struct replica *replica, uint64_t seq) {
+    struct channel *channel = replica->execute.channel;
+    const struct replica_store *store = replica_store(replica);
+    struct channel_statement statement = {
+        .epoch = replica->setup.core_config.epoch,
+        .seq = seq,
+        .height = channel_height(channel),
+        .header_hash = *channel_head_hash(channel),
+    };
+    channel_state_digest(channel, &statement.state_digest);
+    list_add(&replica->attest.gathered, &statement);
+    struct channel_open_block open;
+    channel_open(channel, &open);
+    struct attest_point point = {.statement = statement, .tail_size = open.data.size};
+    channel_clients_root(channel, &point.clients_root);
+    attest_keep(replica, &point);
+    write_point(replica, &point);
+    uint8_t record[RECORD_STATEMENT_SIZE];
+    record_statement_encode(record, &statement);
+    replica_need(replica, store->put_meta(store->context, RECORD_STATEMENT, ord_span_of(record, sizeof(record))),
+                 "writing a statement");
+    replica_urgent(replica);
+}
+
+void attest_recovered(struct replica *replica, const struct channel_statement *statement) {
+    list_add(&replica->attest.frozen, statement);
+}
+
+void attest_freeze(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    for (uint32_t i = 0; i < attest->gathered.count; i++)
+        list_add(&attest->frozen, &attest->gathered.items[i]);
+    attest->gathered.count = 0;
+}
+
+const struct attest_point *attest_find(const struct replica *replica, uint64_t seq) {
+    const struct attest_point *own = &replica->attest.history[slot_of(replica, seq)];
+    return seq != 0 && own->statement.seq == seq ? own : NULL;
+}
+
+/* An honest replica that differs from f + 1 others has lost its state: it stops before it does harm (row C1). */
+static bool differs(struct replica *replica, const struct channel_statement *statement) {
+    const struct attest_point *own = attest_find(replica, statement->seq);
+    if (own == NULL || channel_statement_equal(&own->statement, statement))
+        return false;
+    char mine[17];
+    char theirs[17];
+    replica_log(replica, REPLICA_LOG_ERROR, "state_differs", "seq=%" PRIu64 " own=%s others=%s", statement->seq,
+                replica_log_hash(mine, &own->statement.state_digest),
+                replica_log_hash(theirs, &statement->state_digest));
+    replica_fail(replica, ORD_ERR_MISMATCH, "f + 1 replicas attest another state than ours");
+    return true;
+}
+
+static void block_certified(struct replica *replica, const struct channel_certificate *certificate) {
+    const struct replica_store *store = replica_store(replica);
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    uint64_t height = certificate->statement.height;
+    if (height > 0) {
+        size_t size = channel_certificate_encode(bytes, certificate);
+        replica_need(replica, store->put_certificate(store->context, height, ord_span_of(bytes, size)),
+                     "writing a certificate");
+    }
+    certified_tell(replica, certificate);
+}
+
+/*
+ * The core truncates its log at `low`. That lags behind the newest stable checkpoint by up to half a checkpoint interval,
+ * though any block may make one: a replica that lost a frame can then ask for it again, where it would need a state transfer
+ * otherwise. When bodies take much memory, the log goes at once.
+ */
+static void truncate_log(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    const struct ord_core_config *config = &replica->setup.core_config;
+    struct ord_status core = agree_status(replica);
+    uint64_t stable_seq = attest->stable.statement.seq;
+    /* A window that is half full must not wait for a point that there may be no room for. */
+    bool full = core.body_bytes + config->batch_bytes_max > config->body_bytes_max / 4 ||
+                stable_seq >= core.stable_seq + config->window / 2;
+    uint64_t low_seq = attest->low.count == 0 ? 0 : attest->low.statement.seq;
+    if (!full && stable_seq < low_seq + config->checkpoint_interval / 2)
+        return;
+    ORD_MARK_IF(full, LOG_CUT_AT_ONCE);
+    const struct channel_certificate low = full ? attest->stable : attest->low;
+    attest->low = attest->stable;
+    if (low.count > 0)
+        attest->cut = low;
+}
+
+void attest_settle(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    const struct replica_store *store = replica_store(replica);
+    uint64_t seq = attest->stable.statement.seq;
+    if (attest->stable.count == 0 || attest->stable_settled || seq > channel_applied_seq(replica->execute.channel) ||
+        replica->turn.fatal)
+        return;
+    attest->stable_settled = true;
+    attest->stable_ahead = false;
+    if (differs(replica, &attest->stable.statement))
+        return;
+    if (seq > attest->weak_seq) {
+        attest->weak_seq = seq;
+        block_certified(replica, &attest->stable);
+    }
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    size_t size = channel_certificate_encode(bytes, &attest->stable);
+    replica_need(replica, store->put_meta(store->context, RECORD_STABLE, ord_span_of(bytes, size)),
+                 "writing the stable checkpoint");
+    channel_collector_prune(attest->collector, seq);
+    truncate_log(replica);
+}
+
+static void tell_core(struct replica *replica, struct ord_event *out, const struct channel_certificate *certificate) {
+    struct attest *attest = &replica->attest;
+    size_t size = channel_certificate_encode(attest->told, certificate);
+    *out = (struct ord_event) {
+        .type = ORD_EVENT_ATTESTED,
+        .attested = {.seq = certificate->statement.seq, .certificate = ord_span_of(attest->told, size)}};
+}
+
+bool attest_next(struct replica *replica, struct ord_event *out) {
+    struct attest *attest = &replica->attest;
+    if (attest->cut.count > 0) {
+        bool news = attest->cut.statement.seq > agree_status(replica).stable_seq;
+        if (news)
+            tell_core(replica, out, &attest->cut);
+        attest->cut.count = 0;
+        if (news)
+            return true;
+    }
+    if (!attest->stable_ahead)
+        return false;
+    attest->stable_ahead = false;
+    ORD_MARK(STABLE_AHEAD);
+    tell_core(replica, out, &attest->stable); /* the core decides whether its log gets it there */
+    return true;
+}
+
+static void checkpoint_stable(struct replica *replica, const struct channel_certificate *certificate) {
+    struct attest *attest = &replica->attest;
+    attest->stable = *certificate;
+    attest->stable_settled = false;
+    attest->stable_ahead = certificate->statement.seq > channel_applied_seq(replica->execute.channel);
+    attest_settle(replica);
+}
+
+/*
+ * A view change may show the core what no attestation and no certificate told us here; it was verified at the core's door.
+ * The core is not told again.
+ */
+void attest_shown(struct replica *replica, struct ord_span bytes) {
+    struct attest *attest = &replica->attest;
+    struct channel_certificate certificate;
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK ||
+        certificate.statement.seq <= channel_applied_seq(replica->execute.channel) ||
+        (attest->stable.count > 0 && certificate.statement.seq <= attest->stable.statement.seq))
+        return;
+    ORD_MARK(STABLE_SHOWN_BY_CORE);
+    attest->stable = certificate;
+    attest->stable_settled = false;
+    attest->stable_ahead = false;
+}
+
+/* At least f + 1 attest it, each verified. */
+static void certified(struct replica *replica, const struct channel_certificate *certificate) {
+    const struct channel_statement *statement = &certificate->statement;
+    struct attest *attest = &replica->attest;
+    if (differs(replica, statement))
+        return;
+    bool executed = statement->seq <= channel_applied_seq(replica->execute.channel);
+    if (executed && statement->seq > attest->weak_seq) {
+        attest->weak_seq = statement->seq;
+        block_certified(replica, certificate);
+    }
+    uint64_t stable_seq = attest->stable.count == 0 ? 0 : attest->stable.statement.seq;
+    if (certificate->count >= channel_strong_quorum(replica_config(replica)) && statement->seq > stable_seq)
+        checkpoint_stable(replica, certificate);
+}
+
+/* Accuses the signer of a verified attestation if it contradicts what it attested before. */
+static void compare(struct replica *replica, const struct channel_attestation *attestation) {
+    struct channel_attestation kept;
+    if (channel_collector_find(replica->attest.collector, &kept, attestation->signer, attestation->statement.seq) &&
+        !channel_statement_equal(&kept.statement, &attestation->statement))
+        accuse_attestations(replica, &kept, attestation);
+}
+
+/* A liar may tell each of us something else; what it told those who made this verified certificate is in it. */
+static void compare_all(struct replica *replica, const struct channel_certificate *certificate) {
+    for (uint32_t i = 0; i < certificate->count; i++) {
+        const struct channel_attestation attestation = {.statement = certificate->statement,
+                                                        .signer = certificate->signers[i],
+                                                        .signature = certificate->signatures[i]};
+        compare(replica, &attestation);
+    }
+}
+
+static void collect(struct replica *replica, const struct channel_attestation *attestation) {
+    struct channel_certificate certificate;
+    enum ord_err err = channel_collector_add(replica->attest.collector, &certificate, attestation,
+                                             channel_weak_quorum(replica_config(replica)));
+    if (err == ORD_OK)
+        certified(replica, &certificate);
+    else if (err == ORD_ERR_MISMATCH)
+        compare(replica, attestation);
+}
+
+static void send_newest(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
+    channel_attestation_encode(bytes, &attest->newest);
+    const struct ord_span part = ord_span_of(bytes, sizeof(bytes));
+    attest->newest_sent_ms = replica->turn.now_ms;
+    replica_send(replica, ~(ord_replica_set) 0, REPLICA_LINK_ATTESTATION, &part, 1);
+}
+
+void attest_sign(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    for (uint32_t i = 0; i < attest->frozen.count && !replica->turn.fatal; i++) {
+        enum ord_err err =
+            channel_attest(&attest->newest, replica->setup.options.genesis_hash, &attest->frozen.items[i],
+                           replica_self(replica), &replica->setup.options.signer);
+        if (err != ORD_OK) {
+            replica_fail(replica, err, "signing an attestation");
+            return;
+        }
+        replica->counters.attestations_made++;
+        send_newest(replica);
+        collect(replica, &attest->newest);
+    }
+    attest->frozen.count = 0;
+}
+
+/*
+ * View changes tell the core of checkpoints, too. Where their signers attest to nobody, no replica has heard of them
+ * otherwise, and one that is behind them could not hear of them either. Verified at the core's door.
+ */
+static void learn_stable(struct replica *replica) {
+    struct channel_certificate certificate;
+    struct ord_status core = agree_status(replica);
+    uint64_t known_seq = replica->attest.stable.count == 0 ? 0 : replica->attest.stable.statement.seq;
+    if (core.stable_seq > known_seq && core.stable_seq <= channel_applied_seq(replica->execute.channel) &&
+        channel_certificate_decode(&certificate, core.stable_certificate) == ORD_OK) {
+        ORD_MARK(STABLE_LEARNT_FROM_CORE);
+        certified(replica, &certificate);
+    }
+}
+
+/*
+ * The newest own attestation goes again, once a second, and the stable certificate to those who are behind it: so a replica
+ * that was away learns how far the others are.
+ */
+void attest_resend(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    if (attest->newest.signer == ORD_NO_NODE || replica->turn.now_ms < attest->newest_sent_ms + RESEND_MS)
+        return;
+    send_newest(replica);
+    learn_stable(replica);
+    if (attest->stable.count == 0)
+        return;
+    ord_replica_set behind = 0;
+    for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++)
+        if (attest->attested_seqs[i] < attest->stable.statement.seq)
+            behind |= ord_replica_bit(i);
+    if (behind == 0)
+        return;
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    const struct ord_span part = ord_span_of(bytes, channel_certificate_encode(bytes, &attest->stable));
+    replica_send(replica, behind, REPLICA_LINK_CERTIFICATE, &part, 1);
+}
+
+/* ---- others' ---- */
+
+void attest_checked(struct replica *replica, struct replica_check *check) {
+    account_end(replica, check);
+    if (check->ignored)
+        return;
+    if (check->err != ORD_OK) {
+        replica->counters.attestations_bad++;
+        return;
+    }
+    if (check->type == REPLICA_CHECK_CERTIFICATE) {
+        compare_all(replica, check->certificate);
+        certified(replica, check->certificate);
+        return;
+    }
+    uint64_t *attested_seq = &replica->attest.attested_seqs[check->from];
+    *attested_seq = ord_max(*attested_seq, check->attestation.statement.seq);
+    collect(replica, &check->attestation);
+}
+
+static bool covered(struct replica *replica, const struct channel_statement *statement) {
+    const struct attest *attest = &replica->attest;
+    return statement->epoch != replica->setup.core_config.epoch ||
+           (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq);
+}
+
+/* NULL: it is dropped. */
+static struct replica_check *begin_check(struct replica *replica, enum replica_check_type type, ord_node_id from) {
+    if (!account_begin(replica, from))
+        return NULL;
+    struct replica_check *check = check_create(replica, type, REPLICA_QUEUE_VOTES, from, ord_span_of(NULL, 0), NULL);
+    if (check == NULL)
+        replica->accounts[from].checks_open--;
+    else
+        replica->counters.attestations_checked++;
+    return check;
+}
+
+void attest_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct channel_attestation attestation;
+    enum ord_err err = channel_attestation_decode(&attestation, bytes);
+    if (err != ORD_OK || attestation.signer != from) {
+        replica->counters.messages_refused++;
+        return;
+    }
+    if (covered(replica, &attestation.statement)) {
+        replica->counters.attestations_skipped++;
+        /* Not checked, so it may be a lie; it decides only to whom we send a certificate. */
+        uint64_t *attested_seq = &replica->attest.attested_seqs[from];
+        *attested_seq = ord_max(*attested_seq, attestation.statement.seq);
+        return;
+    }
+    struct replica_check *check = begin_check(replica, REPLICA_CHECK_ATTESTATION, from);
+    if (check == NULL)
+        return;
+    check->attestation = attestation;
+    check_hand_out(replica, check);
+}
+
+void attest_certificate_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct channel_certificate certificate;
+    enum ord_err err = channel_certificate_decode(&certificate, bytes);
+    if (err != ORD_OK) {
+        replica->counters.messages_refused++;
+        return;
+    }
+    if (covered(replica, &certificate.statement)) {
+        replica->counters.attestations_skipped++;
+        return;
+    }
+    struct replica_check *check = begin_check(replica, REPLICA_CHECK_CERTIFICATE, from);
+    if (check == NULL)
+        return;
+    check->certificate = malloc(sizeof(certificate));
+    if (check->certificate == NULL) {
+        replica->accounts[from].checks_open--;
+        check_destroy(replica, check);
+        return;
+    }
+    *check->certificate = certificate;
+    check_hand_out(replica, check);
+}

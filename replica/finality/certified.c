@@ -1,0 +1,40 @@
+/*
+ * Readers are told of a block when it is on disk and certified, whichever comes last. A certificate may be told before it is
+ * on disk itself: whoever serves it needs no disk to prove it.
+ */
+#include "replica/replica_internal.h"
+
+static void tell(struct replica *replica, uint64_t height, const struct channel_certificate *certificate) {
+    if (height > replica->certified.height)
+        replica->certified.height = height;
+    replica_host(replica)->certified(replica_host(replica)->context, height, certificate);
+}
+
+void certified_tell(struct replica *replica, const struct channel_certificate *certificate) {
+    struct certified *certified = &replica->certified;
+    uint64_t height = certificate->statement.height;
+    if (height <= certified->committed_height)
+        tell(replica, height, certificate);
+    else if (certified->pending.count == 0 || height >= certified->pending.statement.height)
+        certified->pending = *certificate;
+}
+
+void certified_recover(struct replica *replica, uint64_t height) {
+    struct certified *certified = &replica->certified;
+    certified->committed_height = channel_height(replica->execute.channel);
+    certified->frozen_height = certified->committed_height;
+    tell(replica, height, NULL);
+}
+
+void certified_freeze(struct replica *replica) {
+    replica->certified.frozen_height = channel_height(replica->execute.channel);
+}
+
+void certified_committed(struct replica *replica) {
+    struct certified *certified = &replica->certified;
+    certified->committed_height = certified->frozen_height;
+    if (certified->pending.count == 0 || certified->pending.statement.height > certified->committed_height)
+        return;
+    tell(replica, certified->pending.statement.height, &certified->pending);
+    certified->pending.count = 0;
+}

@@ -1,0 +1,398 @@
+/*
+ * Admission: what clients submit to this replica, and what backups forward to it. Size, channel, identity, clock, replay and
+ * quota are judged here at once, signatures by checks that are handed out; then the envelope is in the pool and the client is
+ * told ACCEPTED, which promises no more than that.
+ */
+#include "replica/replica_internal.h"
+
+#include <stdlib.h>
+
+#include "core/codec.h"
+#include "replica/marks.h"
+
+enum {
+    CHECKS_OPEN_MAX = 8192, /* envelopes whose signatures are being checked; more are refused BUSY */
+    CHECKS_BYTES_PART = 8,  /* of the pool's bytes, for one source */
+    FORWARD_SLACK_S = 300,
+    POOL_AGE_MAX_MS = 120000, /* an envelope that stayed so long is dropped: its client submits again */
+};
+
+/* What a client's connection and a replica's link may have under check, when others have more than there is for all. */
+static const struct share_limits client_limits = {.at_any_time = 256, .most = CHECKS_OPEN_MAX / 2};
+static const struct share_limits link_limits = {.at_any_time = 1024, .most = CHECKS_OPEN_MAX};
+
+/* Envelopes of one submission, or of one forward, until each has its result. */
+struct admission {
+    struct replica_submission *submission; /* NULL: a forward of another replica, nobody waits */
+    uint64_t source;                       /* a replica's id, or the submission's source */
+    uint32_t count;
+    uint32_t jobs_open;
+    struct replica_result *results; /* the submission's, or own */
+    struct pool_entry **entries;    /* NULL where the envelope was refused at once */
+};
+
+/* A submission's source is no replica's id. */
+static bool is_foreign(uint64_t source) {
+    return source < ORD_REPLICA_MAX;
+}
+
+enum ord_err admission_init(struct replica *replica) {
+    struct shares *checks = &replica->admission.checks;
+    enum ord_err err = shares_init(checks, replica->setup.options.sources_max + ORD_REPLICA_MAX);
+    checks->total_max = CHECKS_OPEN_MAX;
+    checks->source_bytes_max = replica->setup.options.pool_bytes_max / CHECKS_BYTES_PART;
+    return err;
+}
+
+void admission_deinit(struct replica *replica) {
+    shares_deinit(&replica->admission.checks);
+}
+
+/* ---- results ---- */
+
+static void refuse(struct replica_result *result, enum replica_verdict verdict, const char *message) {
+    result->verdict = verdict;
+    result->message = message;
+}
+
+static void refuse_err(struct replica_result *result, enum ord_err err) {
+    switch ((int) err) {
+    case ORD_ERR_TOO_LARGE:
+        refuse(result, REPLICA_TOO_LARGE, "envelope is over AbsoluteMaxBytes or MaxMessageCount");
+        break;
+    case ORD_ERR_UNKNOWN_CLIENT:
+        refuse(result, REPLICA_UNKNOWN_CLIENT, "client is not registered in this channel");
+        break;
+    case ORD_ERR_MISMATCH:
+        refuse(result, REPLICA_FORBIDDEN, "envelope is for another channel or network");
+        break;
+    case ORD_ERR_STALE:
+        refuse(result, REPLICA_BAD_REQUEST, "config sequence is not the one in force");
+        break;
+    case ORD_ERR_BAD_SIGNATURE:
+        refuse(result, REPLICA_FORBIDDEN, "signature does not verify");
+        break;
+    case ORD_ERR_FORBIDDEN:
+        refuse(result, REPLICA_FORBIDDEN, "identity or kind of envelope is not allowed to write here");
+        break;
+    case ORD_ERR_NO_SPACE:
+    case ORD_ERR_NO_MEMORY:
+        refuse(result, REPLICA_BUSY, "request pool or the client's share of it is full");
+        break;
+    default:
+        refuse(result, REPLICA_BAD_REQUEST, "malformed envelope");
+        break;
+    }
+}
+
+static void finish(struct replica *replica, struct admission *admission) {
+    struct replica_submission *submission = admission->submission;
+    for (uint32_t i = 0; i < admission->count; i++)
+        replica->counters.envelopes_busy += admission->results[i].verdict == REPLICA_BUSY;
+    if (submission == NULL)
+        free(admission->results);
+    free(admission->entries);
+    free(admission);
+    if (submission == NULL)
+        return;
+    submission->leader = replica->agree.leader;
+    replica_host(replica)->answer(replica_host(replica)->context, submission);
+}
+
+/* ---- one envelope ---- */
+
+/* A certificate's time of validity, by this replica's clock: a matter of admission, never of agreed execution. */
+static bool clock_allows(const struct replica *replica, int64_t not_before_s, int64_t not_after_s, bool foreign) {
+    int64_t now_s = replica->turn.wall_s;
+    /* Another replica admitted it by its own clock: clocks that differ a little must not make it suspect the leader. */
+    int64_t slack_s = foreign ? FORWARD_SLACK_S : 0;
+    return now_s + slack_s >= not_before_s && now_s - slack_s <= not_after_s;
+}
+
+static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope, bool foreign,
+                               struct replica_result *result) {
+    struct crypto_identity identity;
+    if (channel_client_find(replica->execute.channel, &result->client_index, &envelope->client) != NULL) {
+        result->ordered = true;
+        refuse(result, REPLICA_DUPLICATE, "client is registered already");
+        return false;
+    }
+    enum ord_err err = channel_registration(replica->execute.channel, &identity, envelope);
+    if (err != ORD_OK) {
+        refuse_err(result, err);
+        return false;
+    }
+    if (!clock_allows(replica, identity.not_before_s, identity.not_after_s, foreign)) {
+        refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
+        return false;
+    }
+    return true;
+}
+
+static bool admit_sequence(struct replica *replica, const struct channel_envelope *envelope, uint32_t client_index,
+                           bool foreign, struct replica_result *result) {
+    const struct channel_client *client = channel_client_get(replica->execute.channel, client_index);
+    if (!clock_allows(replica, client->not_before_s, client->not_after_s, foreign)) {
+        refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
+        return false;
+    }
+    switch (channel_sequence_check(client, envelope->sequence)) {
+    case CHANNEL_SEQUENCE_FRESH:
+        return true;
+    case CHANNEL_SEQUENCE_SEEN:
+    case CHANNEL_SEQUENCE_OLD:
+        result->client_index = client_index;
+        result->ordered = true;
+        refuse(result, REPLICA_DUPLICATE, "sequence number was ordered before");
+        return false;
+    case CHANNEL_SEQUENCE_AHEAD:
+        ORD_MARK(SEQUENCE_TOO_FAR);
+        refuse(result, REPLICA_BAD_REQUEST, "sequence number is too far ahead of what is ordered");
+        return false;
+    }
+    return false;
+}
+
+/* The envelope's key is another one's, or may be. */
+static void refuse_key(struct replica *replica, struct replica_result *result, enum ord_err err, struct pool_key key,
+                       uint64_t source, struct ord_span bytes) {
+    struct pool_entry *settled = pool_find(&replica->pool, key);
+    if (err == ORD_ERR_BUSY) {
+        /* What is being checked may be a forgery: nothing may be concluded from it. */
+        refuse(result, REPLICA_BUSY, "an envelope with this sequence number is being checked");
+    } else if (pool_find_same(&replica->pool, key, bytes) == settled) {
+        /* It was submitted before and still waits. A forwarded one is ours to look after from now on. */
+        refuse(result, REPLICA_ACCEPTED, NULL);
+        if (settled->foreign && !is_foreign(source)) {
+            ORD_MARK(FOREIGN_ADOPTED);
+            settled->foreign = false;
+            if (settled->state == POOL_PASSED)
+                pool_set_state(&replica->pool, settled, POOL_READY);
+        }
+    } else {
+        ORD_MARK(ANOTHER_BODY_WAITS);
+        refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
+    }
+}
+
+/* Into the pool, to be checked. NULL: it is refused or here already, as `result` says. */
+static struct pool_entry *admit(struct replica *replica, struct replica_envelope_check *item,
+                                struct replica_result *result, uint64_t source, struct ord_span bytes) {
+    struct channel_envelope envelope;
+    uint32_t client_index;
+    enum ord_err err = channel_envelope_decode(&envelope, bytes);
+    if (err == ORD_OK) {
+        result->sequence = envelope.sequence;
+        err = channel_judge(replica->execute.channel, &item->key, &client_index, &envelope);
+    }
+    if (err == ORD_ERR_NO_SPACE) {
+        refuse(result, REPLICA_FORBIDDEN, "the channel has as many clients as its configuration allows");
+        return NULL;
+    }
+    if (err != ORD_OK) {
+        refuse_err(result, err);
+        return NULL;
+    }
+    bool foreign = is_foreign(source);
+    if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, foreign, result)
+                                   : !admit_sequence(replica, &envelope, client_index, foreign, result))
+        return NULL;
+    struct pool_entry *entry = NULL;
+    struct pool_key key = pool_key_of(client_index, &envelope.client, envelope.sequence);
+    err = pool_add(&replica->pool, &entry, key, source, bytes, replica->turn.now_ms);
+    if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY) {
+        refuse_key(replica, result, err, key, source, bytes);
+        return NULL;
+    }
+    if (err != ORD_OK) {
+        ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
+        refuse_err(result, err);
+        return NULL;
+    }
+    entry->foreign = foreign;
+    item->signature = envelope.signature;
+    channel_envelope_id(&item->hash, envelope.body);
+    return entry;
+}
+
+/* ---- all of them ---- */
+
+static struct admission *admission_create(struct replica_submission *submission, uint64_t source, uint32_t count) {
+    struct admission *admission = malloc(sizeof(*admission));
+    if (admission == NULL)
+        return NULL;
+    *admission = (struct admission) {.submission = submission, .source = source, .count = count};
+    admission->results = submission == NULL ? calloc(count, sizeof(*admission->results)) : submission->results;
+    admission->entries = calloc(count, sizeof(struct pool_entry *));
+    if (admission->results != NULL && admission->entries != NULL)
+        return admission;
+    if (submission == NULL)
+        free(admission->results);
+    free(admission->entries);
+    free(admission);
+    return NULL;
+}
+
+static void hand_out(struct replica *replica, struct admission *admission, struct replica_check *check) {
+    admission->jobs_open++;
+    check_hand_out(replica, check);
+}
+
+/* Admits one envelope into the check at hand, which it makes when there is none. */
+static void admit_one(struct replica *replica, struct admission *admission, struct replica_check **check,
+                      uint32_t index, struct ord_span bytes) {
+    struct replica_result *result = &admission->results[index];
+    struct shares *shares = &replica->admission.checks;
+    const struct share_limits *limits = is_foreign(admission->source) ? &link_limits : &client_limits;
+    *result = (struct replica_result) {.verdict = REPLICA_ACCEPTED};
+    if (!replica->turn.room) {
+        refuse(result, REPLICA_BUSY, "no room on disk");
+        return;
+    }
+    if (*check == NULL)
+        *check = check_create(replica, REPLICA_CHECK_SUBMITTED, REPLICA_QUEUE_CLIENTS, ORD_NO_NODE,
+                              ord_span_of(NULL, 0), NULL);
+    if (*check == NULL) {
+        refuse_err(result, ORD_ERR_NO_MEMORY);
+        return;
+    }
+    (*check)->envelopes.part = admission;
+    if (!shares_take(shares, admission->source, limits, bytes.size)) {
+        ORD_MARK(CHECKS_SHARE_SPENT);
+        refuse(result, REPLICA_BUSY, "too many signatures to check");
+        return;
+    }
+    struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count];
+    admission->entries[index] = admit(replica, item, result, admission->source, bytes);
+    if (admission->entries[index] == NULL) {
+        shares_give_back(shares, admission->source, bytes.size);
+        return;
+    }
+    item->tag = index;
+    if (++(*check)->envelopes.count == REPLICA_CHECK_ENVELOPES) {
+        hand_out(replica, admission, *check);
+        *check = NULL;
+    }
+}
+
+static void admit_last(struct replica *replica, struct admission *admission, struct replica_check *check) {
+    if (check != NULL && check->envelopes.count > 0)
+        hand_out(replica, admission, check);
+    else if (check != NULL)
+        check_destroy(replica, check);
+    if (--admission->jobs_open == 0)
+        finish(replica, admission);
+}
+
+void admission_submitted(struct replica *replica, struct replica_submission *submission) {
+    struct replica_check *check = NULL;
+    replica->counters.submissions++;
+    replica->counters.envelopes_submitted += submission->count;
+    struct admission *admission = admission_create(submission, submission->source, submission->count);
+    if (admission == NULL) {
+        for (uint32_t i = 0; i < submission->count; i++) {
+            submission->results[i] = (struct replica_result) {0};
+            refuse_err(&submission->results[i], ORD_ERR_NO_MEMORY);
+        }
+        submission->leader = replica->agree.leader;
+        replica_host(replica)->answer(replica_host(replica)->context, submission);
+        return;
+    }
+    admission->jobs_open = 1; /* held until all checks are handed out */
+    for (uint32_t i = 0; i < submission->count; i++)
+        admit_one(replica, admission, &check, i, submission->envelopes[i]);
+    admit_last(replica, admission, check);
+}
+
+void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct replica_check *check = NULL;
+    struct channel_batch batch;
+    if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0) {
+        replica->counters.messages_refused++;
+        return;
+    }
+    struct admission *admission = admission_create(NULL, from, batch.envelope_count);
+    if (admission == NULL)
+        return;
+    admission->jobs_open = 1; /* held until all checks are handed out */
+    for (uint32_t i = 0; i < batch.envelope_count; i++) {
+        struct ord_span envelope = ord_span_of(NULL, 0);
+        if (channel_batch_next(&envelope, &batch.envelopes) != ORD_OK)
+            envelope = ord_span_of(NULL, 0);
+        admit_one(replica, admission, &check, i, envelope);
+    }
+    admit_last(replica, admission, check);
+}
+
+/* ---- checks that are back ---- */
+
+static void settle(struct replica *replica, struct replica_result *result, struct pool_entry *entry, bool ok) {
+    enum ord_err err = ok ? pool_settle(&replica->pool, entry, replica->turn.now_ms) : ORD_ERR_BAD_SIGNATURE;
+    if (err == ORD_OK)
+        return;
+    if (err == ORD_ERR_EXISTS) {
+        refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
+    } else {
+        replica->counters.client_signatures_bad += err == ORD_ERR_BAD_SIGNATURE;
+        refuse_err(result, err);
+    }
+    pool_remove(&replica->pool, entry);
+}
+
+void admission_checked(struct replica *replica, struct replica_check *check) {
+    struct admission *admission = check->envelopes.part;
+    replica->counters.client_signatures_checked += check->envelopes.count;
+    for (uint32_t i = 0; i < check->envelopes.count; i++) {
+        const struct replica_envelope_check *item = &check->envelopes.items[i];
+        struct pool_entry *entry = admission->entries[item->tag];
+        shares_give_back(&replica->admission.checks, admission->source, entry->size);
+        settle(replica, &admission->results[item->tag], entry, item->ok);
+    }
+    if (--admission->jobs_open == 0)
+        finish(replica, admission);
+}
+
+void admission_dropped(struct replica *replica, struct replica_check *check) {
+    struct admission *admission = check->envelopes.part;
+    for (uint32_t i = 0; i < check->envelopes.count; i++) {
+        uint32_t tag = check->envelopes.items[i].tag;
+        struct pool_entry *entry = admission->entries[tag];
+        shares_give_back(&replica->admission.checks, admission->source, entry->size);
+        refuse(&admission->results[tag], REPLICA_BUSY, "replica is stopping");
+        pool_remove(&replica->pool, entry);
+    }
+    if (--admission->jobs_open == 0)
+        finish(replica, admission);
+}
+
+/* ---- sweeping ---- */
+
+bool admission_is_over(struct replica *replica, const struct pool_entry *entry) {
+    struct channel *channel = replica->execute.channel;
+    if (replica->turn.now_ms > entry->since_ms + POOL_AGE_MAX_MS)
+        return true;
+    struct channel_envelope envelope;
+    if (channel_envelope_decode(&envelope, ord_span_of(entry->bytes, entry->size)) != ORD_OK)
+        return true;
+    const struct channel_client *client = channel_client_find(channel, &(uint32_t) {0}, &envelope.client);
+    /* A client table that has filled up has no room for a newcomer, and never will: nobody is to be blamed for that. */
+    if (entry->key.client_index == UINT32_MAX)
+        return client != NULL || channel_client_count(channel) >= replica_config(replica)->clients_max;
+    return client == NULL || channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_OLD ||
+           channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_SEEN;
+}
+
+/* Looks at the oldest of each list only: a fixed cost, and what is executed in order is over in order. */
+void admission_sweep(struct replica *replica) {
+    enum { LOOK_MAX = 4096 };
+    const struct pool *pool = &replica->pool;
+    struct pool_entry *heads[] = {pool->ready.head, pool->sent.head, pool->spread.head, pool->passed.head,
+                                  pool->proposed.head};
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+        for (uint32_t left = LOOK_MAX; heads[i] != NULL && left > 0; left--) {
+            struct pool_entry *next = heads[i]->next;
+            if (admission_is_over(replica, heads[i]))
+                pool_remove(&replica->pool, heads[i]);
+            heads[i] = next;
+        }
+}

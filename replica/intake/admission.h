@@ -1,0 +1,28 @@
+/*
+ * Admission: what clients submit to this replica, and what backups forward to it.
+ */
+#ifndef ORDAIN_REPLICA_ADMISSION_H
+#define ORDAIN_REPLICA_ADMISSION_H
+
+#include "replica/host.h"
+#include "replica/intake/pool.h"
+#include "replica/intake/shares.h"
+
+/* The envelopes whose signatures are being checked for admission, by source. */
+struct admission_shares {
+    struct shares checks;
+};
+
+ORD_MUST_USE enum ord_err admission_init(struct replica *replica);
+void admission_deinit(struct replica *replica);
+void admission_submitted(struct replica *replica, struct replica_submission *submission);
+void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_span batch);
+void admission_checked(struct replica *replica, struct replica_check *check);
+/* The check will never be done: its envelopes are answered BUSY. */
+void admission_dropped(struct replica *replica, struct replica_check *check);
+/* Removes from the pool what is executed or too old. */
+void admission_sweep(struct replica *replica);
+/* True if this envelope no longer needs ordering. The entry must be settled (its signature was checked). */
+bool admission_is_over(struct replica *replica, const struct pool_entry *entry);
+
+#endif

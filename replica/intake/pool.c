@@ -1,0 +1,258 @@
+/*
+ * The request pool: a hash table for "is it here already", and a list per state for the order of proposing.
+ */
+#include "replica/intake/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/codec.h"
+
+struct pool_key pool_key_of(uint32_t client_index, const struct ord_hash *client, uint64_t sequence) {
+    if (client_index == UINT32_MAX)
+        return (struct pool_key) {UINT32_MAX, ord_load_u64(client->bytes)};
+    return (struct pool_key) {client_index, sequence};
+}
+
+/* splitmix64's finaliser: keys are small and regular. */
+static uint32_t bucket_of(const struct pool *pool, struct pool_key key) {
+    uint64_t x = key.sequence ^ ((uint64_t) key.client_index << 40 | key.client_index);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t) (x ^ (x >> 31)) & pool->bucket_mask;
+}
+
+enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes_max, uint32_t client_envelopes_max,
+                       uint32_t clients_max) {
+    memset(pool, 0, sizeof(*pool));
+    uint32_t buckets = 1024;
+    while (buckets < envelopes_max && buckets < 1u << 30)
+        buckets *= 2;
+    pool->bucket_mask = buckets - 1;
+    pool->envelopes_max = envelopes_max;
+    pool->bytes_max = bytes_max;
+    pool->client_envelopes_max = client_envelopes_max;
+    pool->clients_max = clients_max;
+    pool->buckets = calloc(buckets, sizeof(*pool->buckets));
+    pool->client_counts = calloc((size_t) clients_max + 1, sizeof(*pool->client_counts));
+    pool->waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting));
+    if (pool->buckets == NULL || pool->client_counts == NULL || pool->waiting == NULL) {
+        pool_deinit(pool);
+        return ORD_ERR_NO_MEMORY;
+    }
+    return ORD_OK;
+}
+
+void pool_deinit(struct pool *pool) {
+    for (size_t i = 0; pool->buckets != NULL && i <= pool->bucket_mask; i++)
+        while (pool->buckets[i] != NULL) {
+            struct pool_entry *entry = pool->buckets[i];
+            pool->buckets[i] = entry->bucket_next;
+            free(entry);
+        }
+    free(pool->buckets);
+    free(pool->client_counts);
+    free(pool->waiting);
+    memset(pool, 0, sizeof(*pool));
+}
+
+static bool has_key(const struct pool_entry *entry, struct pool_key key) {
+    return entry->key.client_index == key.client_index && entry->key.sequence == key.sequence;
+}
+
+struct pool_entry *pool_find(const struct pool *pool, struct pool_key key) {
+    struct pool_entry *entry = pool->buckets[bucket_of(pool, key)];
+    while (entry != NULL && (entry->state == POOL_CHECKING || !has_key(entry, key)))
+        entry = entry->bucket_next;
+    return entry;
+}
+
+static bool is_same(const struct pool_entry *entry, struct ord_span envelope) {
+    return ord_span_equal(ord_span_of(entry->bytes, entry->size), envelope);
+}
+
+struct pool_entry *pool_find_same(const struct pool *pool, struct pool_key key, struct ord_span envelope) {
+    struct pool_entry *entry = pool->buckets[bucket_of(pool, key)];
+    while (entry != NULL && (!has_key(entry, key) || !is_same(entry, envelope)))
+        entry = entry->bucket_next;
+    return entry;
+}
+
+/* May this source have it checked? */
+static enum ord_err check_key(const struct pool *pool, struct pool_key key, uint64_t source, struct ord_span envelope) {
+    enum ord_err err = ORD_OK;
+    for (const struct pool_entry *entry = pool->buckets[bucket_of(pool, key)]; entry != NULL;
+         entry = entry->bucket_next) {
+        if (!has_key(entry, key))
+            continue;
+        if (entry->state != POOL_CHECKING)
+            return ORD_ERR_EXISTS;
+        if (entry->source == source || is_same(entry, envelope))
+            err = ORD_ERR_BUSY;
+    }
+    return err;
+}
+
+static bool share_is_taken(const struct pool *pool, struct pool_key key) {
+    return key.client_index < pool->clients_max && pool->client_counts[key.client_index] >= pool->client_envelopes_max;
+}
+
+enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key, uint64_t source,
+                      struct ord_span envelope, uint64_t now_ms) {
+    enum ord_err err = check_key(pool, key, source, envelope);
+    if (err != ORD_OK)
+        return err;
+    if (pool->envelopes >= pool->envelopes_max || envelope.size > pool->bytes_max - pool->bytes)
+        return ORD_ERR_NO_SPACE;
+    if (share_is_taken(pool, key))
+        return ORD_ERR_NO_SPACE;
+    struct pool_entry *entry = malloc(sizeof(*entry) + envelope.size);
+    if (entry == NULL)
+        return ORD_ERR_NO_MEMORY;
+    memset(entry, 0, sizeof(*entry));
+    entry->key = key;
+    entry->state = POOL_CHECKING;
+    entry->source = source;
+    entry->since_ms = now_ms;
+    entry->size = (uint32_t) envelope.size;
+    memcpy(entry->bytes, envelope.data, envelope.size);
+    uint32_t bucket = bucket_of(pool, key);
+    entry->bucket_next = pool->buckets[bucket];
+    pool->buckets[bucket] = entry;
+    pool->envelopes++;
+    pool->bytes += entry->size;
+    *out = entry;
+    return ORD_OK;
+}
+
+static struct pool_list *list_of(struct pool *pool, enum pool_state state) {
+    switch (state) {
+    case POOL_CHECKING:
+        return NULL;
+    case POOL_READY:
+        return &pool->ready;
+    case POOL_SENT:
+        return &pool->sent;
+    case POOL_SPREAD:
+        return &pool->spread;
+    case POOL_PASSED:
+        return &pool->passed;
+    case POOL_PROPOSED:
+        return &pool->proposed;
+    }
+    return NULL;
+}
+
+static void unlink_entry(struct pool *pool, struct pool_entry *entry) {
+    struct pool_list *list = list_of(pool, entry->state);
+    if (list == NULL)
+        return;
+    if (entry->previous == NULL)
+        list->head = entry->next;
+    else
+        entry->previous->next = entry->next;
+    if (entry->next == NULL)
+        list->tail = entry->previous;
+    else
+        entry->next->previous = entry->previous;
+    list->count--;
+    list->bytes -= entry->size;
+    entry->previous = NULL;
+    entry->next = NULL;
+}
+
+void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state) {
+    unlink_entry(pool, entry);
+    entry->state = state;
+    struct pool_list *list = list_of(pool, state);
+    if (list == NULL)
+        return;
+    entry->previous = list->tail;
+    if (list->tail == NULL)
+        list->head = entry;
+    else
+        list->tail->next = entry;
+    list->tail = entry;
+    list->count++;
+    list->bytes += entry->size;
+}
+
+/* ---- who waits ---- */
+
+static uint32_t slot_of(const struct pool *pool, uint32_t client_index) {
+    return client_index < pool->clients_max ? client_index : pool->clients_max;
+}
+
+static void wait_append(struct pool *pool, uint32_t slot, uint64_t now_ms) {
+    struct pool_waiting *waiting = &pool->waiting[slot];
+    *waiting = (struct pool_waiting) {.since_ms = now_ms, .previous = pool->waiting_last, .listed = true};
+    if (pool->waiting_last == 0)
+        pool->waiting_first = slot + 1;
+    else
+        pool->waiting[pool->waiting_last - 1].next = slot + 1;
+    pool->waiting_last = slot + 1;
+}
+
+static void wait_unlink(struct pool *pool, uint32_t slot) {
+    struct pool_waiting *waiting = &pool->waiting[slot];
+    if (waiting->previous == 0)
+        pool->waiting_first = waiting->next;
+    else
+        pool->waiting[waiting->previous - 1].next = waiting->next;
+    if (waiting->next == 0)
+        pool->waiting_last = waiting->previous;
+    else
+        pool->waiting[waiting->next - 1].previous = waiting->previous;
+    *waiting = (struct pool_waiting) {.listed = false};
+}
+
+void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms) {
+    uint32_t slot = slot_of(pool, client_index);
+    if (!pool->waiting[slot].listed)
+        return;
+    wait_unlink(pool, slot);
+    wait_append(pool, slot, now_ms);
+}
+
+uint64_t pool_waiting_since(const struct pool *pool) {
+    return pool->waiting_first == 0 ? UINT64_MAX : pool->waiting[pool->waiting_first - 1].since_ms;
+}
+
+void pool_leader_changed(struct pool *pool) {
+    struct pool_list *lists[] = {&pool->proposed, &pool->spread, &pool->sent, &pool->passed};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        while (lists[i]->head != NULL)
+            pool_set_state(pool, lists[i]->head, POOL_READY);
+}
+
+/* ---- settled ones ---- */
+
+enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t now_ms) {
+    ORD_ASSERT(entry->state == POOL_CHECKING);
+    if (pool_find(pool, entry->key) != NULL)
+        return ORD_ERR_EXISTS;
+    if (share_is_taken(pool, entry->key))
+        return ORD_ERR_NO_SPACE;
+    uint32_t slot = slot_of(pool, entry->key.client_index);
+    if (pool->client_counts[slot]++ == 0)
+        wait_append(pool, slot, now_ms);
+    pool_set_state(pool, entry, POOL_READY);
+    return ORD_OK;
+}
+
+void pool_remove(struct pool *pool, struct pool_entry *entry) {
+    unlink_entry(pool, entry);
+    struct pool_entry **slot = &pool->buckets[bucket_of(pool, entry->key)];
+    while (*slot != entry) {
+        ORD_ASSERT(*slot != NULL);
+        slot = &(*slot)->bucket_next;
+    }
+    *slot = entry->bucket_next;
+    pool->envelopes--;
+    pool->bytes -= entry->size;
+    uint32_t client_slot = slot_of(pool, entry->key.client_index);
+    if (entry->state != POOL_CHECKING && --pool->client_counts[client_slot] == 0)
+        wait_unlink(pool, client_slot);
+    free(entry);
+}

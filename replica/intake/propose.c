@@ -1,0 +1,124 @@
+/*
+ * Proposing, when this replica leads. Adaptive batching: with nothing in flight it proposes at once what is there; with
+ * instances in flight it waits until a batch is worth it, so that a busy pipeline carries full batches. An overdue open block
+ * is closed by a cut marker.
+ */
+#include "replica/replica_internal.h"
+
+#include <stdlib.h>
+
+#include "replica/marks.h"
+
+enum {
+    PIPELINE_MAX = 4, /* batches in flight before only full ones are added */
+    BATCH_WORTH_ENVELOPES = 256,
+    BATCH_WORTH_BYTES = 256 << 10,
+    CUT_AGAIN_MS = 1000, /* a marker that did not take effect is proposed again */
+};
+
+enum ord_err propose_init(struct replica *replica) {
+    replica->propose.entries = calloc(CHANNEL_BATCH_ENVELOPES_MAX, sizeof(struct pool_entry *));
+    return replica->propose.entries == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
+}
+
+void propose_deinit(struct replica *replica) {
+    free(replica->propose.entries);
+}
+
+uint64_t propose_cut_ms(const struct replica *replica) {
+    uint32_t timeout_ms = replica_config(replica)->batch_timeout_ms;
+    struct channel_open_block open;
+    channel_open(replica->execute.channel, &open);
+    if (timeout_ms == 0 || open.envelope_count == 0 || open.height != replica->execute.open_height)
+        return UINT64_MAX;
+    return replica->execute.open_since_ms + timeout_ms;
+}
+
+/* When a cut marker is to be proposed; UINT64_MAX: none is. */
+static uint64_t marker_due_ms(const struct replica *replica) {
+    const struct propose *propose = &replica->propose;
+    uint64_t due_ms = propose_cut_ms(replica);
+    bool proposed = due_ms != UINT64_MAX && propose->cut_height == replica->execute.open_height;
+    return proposed ? ord_max(due_ms, propose->cut_ms + CUT_AGAIN_MS) : due_ms;
+}
+
+uint64_t propose_due_ms(const struct replica *replica) {
+    if (replica->agree.leader != replica_self(replica))
+        return UINT64_MAX;
+    /* What lets us propose again wakes us by itself; an overdue cut must not keep us turning meanwhile. */
+    if (!agree_status(replica).can_propose || !agree_may_run(replica))
+        return UINT64_MAX;
+    return marker_due_ms(replica);
+}
+
+static bool worth_it(const struct replica *replica, const struct ord_status *status) {
+    const struct pool_list *ready = &replica->pool.ready;
+    if (ready->count == 0)
+        return false;
+    if (status->in_flight == 0)
+        return true;
+    bool full =
+        ready->count >= CHANNEL_BATCH_ENVELOPES_MAX || ready->bytes >= replica_config(replica)->batch_bytes_max / 2;
+    bool worth = ready->count >= BATCH_WORTH_ENVELOPES || ready->bytes >= BATCH_WORTH_BYTES;
+    return full || (worth && status->in_flight < PIPELINE_MAX);
+}
+
+/*
+ * Fills the batch buffer from the pool's head. What was executed since it was admitted is left out: a primary that orders
+ * what is of no use is suspected (bft/view/useless.c).
+ */
+static void fill(struct replica *replica, struct ord_writer *writer, uint64_t cut_height) {
+    struct propose *propose = &replica->propose;
+    propose->count = 0;
+    channel_batch_begin(writer, cut_height);
+    struct pool_entry *next;
+    for (struct pool_entry *entry = replica->pool.ready.head; entry != NULL; entry = next) {
+        next = entry->next;
+        if (admission_is_over(replica, entry)) {
+            pool_remove(&replica->pool, entry);
+            continue;
+        }
+        if (propose->count == CHANNEL_BATCH_ENVELOPES_MAX || writer->size + 4 + entry->size > writer->capacity)
+            break;
+        channel_batch_add(writer, ord_span_of(entry->bytes, entry->size));
+        propose->entries[propose->count++] = entry;
+    }
+}
+
+bool propose_next(struct replica *replica, struct ord_event *out) {
+    struct propose *propose = &replica->propose;
+    struct ord_status status = agree_status(replica);
+    if (propose->refused || !status.leading || !status.can_propose || !agree_may_run(replica) || turn_full(replica))
+        return false;
+    uint64_t cut_height = replica->turn.now_ms >= marker_due_ms(replica) ? replica->execute.open_height : 0;
+    if (cut_height == 0 && !worth_it(replica, &status))
+        return false;
+    struct ord_writer writer = ord_writer_of(replica->batch_buffer, replica_config(replica)->batch_bytes_max);
+    fill(replica, &writer, cut_height);
+    if ((propose->count == 0 && cut_height == 0) || channel_batch_end(&writer, propose->count) != ORD_OK)
+        return false;
+    /* PROPOSED before the step: solo executes the batch within it, and executing removes entries. */
+    for (uint32_t i = 0; i < propose->count; i++)
+        pool_set_state(&replica->pool, propose->entries[i], POOL_PROPOSED);
+    propose->offered_cut = cut_height;
+    *out = (struct ord_event) {.type = ORD_EVENT_PROPOSE, .propose = {.batch = ord_writer_span(&writer)}};
+    return true;
+}
+
+void propose_done(struct replica *replica, bool taken) {
+    struct propose *propose = &replica->propose;
+    if (!taken) {
+        ORD_MARK(PROPOSAL_REFUSED);
+        for (uint32_t i = 0; i < propose->count; i++)
+            pool_set_state(&replica->pool, propose->entries[i], POOL_READY);
+        propose->refused = true;
+        return;
+    }
+    replica->counters.batches_proposed++;
+    if (propose->offered_cut == 0)
+        return;
+    ORD_MARK_IF(propose->cut_height == propose->offered_cut, CUT_PROPOSED_AGAIN);
+    propose->cut_height = propose->offered_cut;
+    propose->cut_ms = replica->turn.now_ms;
+    replica->counters.cuts_proposed++;
+}

@@ -1,0 +1,60 @@
+/*
+ * From the host's options to the core's configuration. The one place in replica/ that knows which protocols there are.
+ */
+#include "replica/options.h"
+
+#include "solo/solo.h"
+
+enum {
+    TURN_BATCHES = 8, /* batches that a turn may make durable */
+    TURN_SLACK_BYTES = 16 << 20,
+};
+
+const struct ord_protocol *replica_protocol(const struct channel_config *config) {
+    return config->consensus == CHANNEL_SOLO ? &solo_protocol : &bft_pbft;
+}
+
+static void fill_core_config(struct setup *setup) {
+    const struct channel_config *config = setup->options.config;
+    channel_core_config(&setup->core_config, config, setup->options.genesis_hash, setup->options.self,
+                        setup->options.crypto);
+    setup->checkpoints = (struct channel_checkpoints) {
+        .config = config, .genesis_hash = setup->options.genesis_hash, .crypto = setup->options.crypto};
+    if (config->consensus != CHANNEL_PBFT)
+        return;
+    setup->bft = (struct bft_options) {.decisions_per_leader = config->decisions_per_leader,
+                                       .request_timeout_ms = config->request_timeout_ms};
+    channel_checkpoint_ops(&setup->bft.checkpoints, &setup->checkpoints);
+    setup->core_config.options = &setup->bft;
+}
+
+enum ord_err setup_init(struct setup *out, const struct replica_options *options) {
+    out->options = *options;
+    out->protocol = options->protocol != NULL ? options->protocol : replica_protocol(options->config);
+    fill_core_config(out);
+    out->verify = (struct replica_verify_context) {.protocol = out->protocol,
+                                                   .core_config = &out->core_config,
+                                                   .config = options->config,
+                                                   .genesis_hash = options->genesis_hash,
+                                                   .crypto = options->crypto,
+                                                   .verifier = options->verifier};
+    return out->protocol->memory_size(&out->core_config) == 0 ? ORD_ERR_INVALID : ORD_OK;
+}
+
+size_t replica_message_bytes_max(const struct replica_options *options) {
+    struct setup setup;
+    if (setup_init(&setup, options) != ORD_OK)
+        return 0;
+    /* A forwarded or proposed batch, a piece of a state transfer with one block, or the core's longest. */
+    size_t batch = (size_t) options->config->batch_bytes_max + options->config->preferred_max_bytes;
+    return ord_max(batch, setup.protocol->message_size_max(&setup.core_config));
+}
+
+uint64_t replica_turn_bytes_max(const struct replica_options *options) {
+    struct setup setup;
+    if (setup_init(&setup, options) != ORD_OK)
+        return 0;
+    /* A new view is kept with the view changes that it rests on, in one turn. */
+    return (uint64_t) options->config->batch_bytes_max * TURN_BATCHES + TURN_SLACK_BYTES +
+           (uint64_t) options->config->replica_count * setup.protocol->message_size_max(&setup.core_config);
+}

@@ -1,0 +1,80 @@
+/*
+ * The replica's own small records in the ledger (docs/formats.md, "Ledger").
+ */
+#ifndef ORDAIN_REPLICA_RECORDS_H
+#define ORDAIN_REPLICA_RECORDS_H
+
+#include "channel/attestation.h"
+#include "channel/state.h"
+
+#define RECORD_REPLICA   "replica" /* whose ledger this is: index of the replica in the genesis block u32 */
+#define RECORD_APPLIED   "applied" /* seq that the channel state is at: u64; bytes ordered since the last point: u64 */
+#define RECORD_OPEN      "open"    /* the open block's entries: where each envelope stands in the consensus log */
+#define RECORD_TAIL      "tail"    /* envelopes of the open block that state transfer brought: they are in no log */
+#define RECORD_STABLE    "stable"  /* newest certificate with a strong quorum that is executed here */
+#define RECORD_TARGET    "target"  /* certificate of where a state transfer goes; of use only where one was cut off */
+#define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
+
+/* Evidence, "evidence.CC.SS": the SS-th piece against replica CC. So many against one, and never more than 256 in all. */
+#define RECORD_EVIDENCE_SIZE  16
+#define RECORD_EVIDENCE_SLOTS 16u
+#define RECORD_EVIDENCE_TOTAL 256u
+/* Slots of each replica in a channel of so many. */
+uint32_t record_evidence_slots(uint32_t replica_count);
+/* culprit < ORD_REPLICA_MAX, slot < RECORD_EVIDENCE_SLOTS. */
+void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot);
+
+#define RECORD_REPLICA_SIZE   4
+#define RECORD_APPLIED_SIZE   16
+#define RECORD_STATEMENT_SIZE CHANNEL_STATEMENT_SIZE
+#define RECORD_OPEN_ENTRY     (4 + 4 + 8 + 8)
+/* height u64, count u32, entries: client_index u32, batch_index u32, sequence u64, seq u64 */
+#define RECORD_OPEN_SIZE(count) (12 + (size_t) (count) *RECORD_OPEN_ENTRY)
+
+void record_replica_encode(uint8_t out[RECORD_REPLICA_SIZE], ord_node_id replica);
+ORD_MUST_USE enum ord_err record_replica_decode(ord_node_id *replica, struct ord_span bytes);
+
+void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point);
+ORD_MUST_USE enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_since_point, struct ord_span bytes);
+
+/* `out` has RECORD_OPEN_SIZE(open->envelope_count) bytes. */
+size_t record_open_encode(uint8_t *out, const struct channel_open_block *open);
+
+struct record_open {
+    uint64_t height;
+    uint32_t count;
+    struct ord_span entries;
+};
+ORD_MUST_USE enum ord_err record_open_decode(struct record_open *out, struct ord_span bytes);
+/* index < count. */
+void record_open_entry(const struct record_open *record, struct channel_entry *out, uint32_t index);
+
+/* Tail: height u64, count of entries u32, then as block data. */
+#define RECORD_TAIL_HEADER 12
+void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct ord_span data);
+ORD_MUST_USE enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data,
+                                             struct ord_span bytes);
+
+/* An own statement, and how much of the open block there was at its seq: a prefix of the next block's data ever after. */
+struct attest_point {
+    struct channel_statement statement;
+    uint64_t tail_size; /* UINT64_MAX: not known any more */
+    struct ord_hash clients_root;
+};
+
+/* "point.SSSSS": the newest point whose seq modulo record_point_slots is SSSSS. Statement, tail size u64, root over the client table. */
+#define RECORD_POINT_NAME_SIZE 12
+#define RECORD_POINT_SIZE      (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE)
+#define RECORD_POINT_SLOTS_MAX 65537u
+/* Enough for the checkpoint where the core's log begins and all that a window (<= 65536) lets be executed after it. */
+uint32_t record_point_slots(uint32_t window);
+/* slot < RECORD_POINT_SLOTS_MAX. */
+void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot);
+void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point);
+/* CORRUPT also for seq 0, which has no point. */
+ORD_MUST_USE enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes);
+
+void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement);
+ORD_MUST_USE enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * Making and unmaking a replica, its log, and what it tells of itself.
+ */
+#include "replica/replica_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...) {
+    const struct replica_host *host = replica_host(replica);
+    va_list arguments;
+    va_start(arguments, format);
+    host->log(host->context, level, event, format, arguments);
+    va_end(arguments);
+}
+
+const char *replica_log_hash(char out[17], const struct ord_hash *hash) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 8; i++) {
+        out[2 * i] = digits[hash->bytes[i] >> 4];
+        out[2 * i + 1] = digits[hash->bytes[i] & 15];
+    }
+    out[16] = '\0';
+    return out;
+}
+
+void replica_fail(struct replica *replica, enum ord_err err, const char *what) {
+    if (replica->turn.fatal)
+        return;
+    replica->turn.fatal = true;
+    replica->turn.fatal_err = err;
+    replica_log(replica, REPLICA_LOG_ERROR, "fatal", "err=%s what=\"%s\"", ord_err_name(err), what);
+}
+
+void replica_need(struct replica *replica, enum ord_err err, const char *what) {
+    if (err != ORD_OK)
+        replica_fail(replica, err, what);
+}
+
+void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err) {
+    if (err != ORD_ERR_CORRUPT)
+        return;
+    uint64_t before = replica->counters.damaged_reads++;
+    if ((before & (before + 1)) == 0)
+        replica_log(replica, REPLICA_LOG_ERROR, "damaged", "what=\"%s\" height=%lu count=%lu", what,
+                    (unsigned long) height, (unsigned long) (before + 1));
+}
+
+/* ---- making ---- */
+
+static enum ord_err make_parts(struct replica *replica) {
+    const struct channel_config *config = replica_config(replica);
+    const struct replica_options *options = &replica->setup.options;
+    replica->batch_buffer = malloc(config->batch_bytes_max);
+    if (replica->batch_buffer == NULL)
+        return ORD_ERR_NO_MEMORY;
+    enum ord_err err = pool_init(&replica->pool, options->pool_envelopes_max, options->pool_bytes_max,
+                                 options->client_envelopes_max, config->clients_max);
+    if (err == ORD_OK)
+        err = admission_init(replica);
+    if (err == ORD_OK)
+        err = propose_init(replica);
+    if (err == ORD_OK)
+        err = execute_init(replica);
+    if (err == ORD_OK)
+        err = attest_init(replica);
+    if (err == ORD_OK)
+        err = sync_init(replica);
+    return err == ORD_OK ? agree_init(replica) : err;
+}
+
+static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(void *context), char *why,
+                          size_t why_size) {
+    struct ord_event event;
+    struct ord_record *records = NULL;
+    enum ord_err err = recover_channel(replica, begin_commit, why, why_size);
+    if (err == ORD_OK)
+        err = recover_core(replica, &event, &records, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    size_t count = event.start.record_count;
+    bool started = agree_step(replica, &event);
+    free(records);
+    if (!started || replica->turn.fatal)
+        return recover_failed(why, why_size, "consensus records do not give a state",
+                              replica->turn.fatal ? replica->turn.fatal_err : ORD_ERR_CORRUPT);
+    recover_finish(replica, count);
+    return ORD_OK;
+}
+
+enum ord_err replica_create(struct replica **out, const struct replica_options *options,
+                            const struct replica_time *time, enum ord_err (*begin_commit)(void *context), char *why,
+                            size_t why_size) {
+    struct replica *replica = calloc(1, sizeof(*replica));
+    snprintf(why, why_size, "out of memory");
+    if (replica == NULL)
+        return ORD_ERR_NO_MEMORY;
+    replica->turn = (struct turn) {.number = 1,
+                                   .now_ms = time->now_ms,
+                                   .wall_s = time->wall_s,
+                                   .started_ms = time->now_ms,
+                                   .commit_due_ms = UINT64_MAX,
+                                   .room = true};
+    enum ord_err err = setup_init(&replica->setup, options);
+    if (err != ORD_OK)
+        snprintf(why, why_size, "the channel's configuration is not one that %s can run",
+                 replica->setup.protocol->name);
+    if (err == ORD_OK)
+        err = make_parts(replica);
+    if (err == ORD_OK)
+        err = start(replica, begin_commit, why, why_size);
+    if (err != ORD_OK) {
+        replica_destroy(replica);
+        return err;
+    }
+    *out = replica;
+    return ORD_OK;
+}
+
+void replica_destroy(struct replica *replica) {
+    if (replica == NULL)
+        return;
+    judge_deinit(replica);
+    sync_deinit(replica);
+    attest_deinit(replica);
+    execute_deinit(replica);
+    propose_deinit(replica);
+    admission_deinit(replica);
+    pool_deinit(&replica->pool);
+    agree_deinit(replica);
+    free(replica->batch_buffer);
+    free(replica);
+}
+
+void replica_check_drop(struct replica *replica, struct replica_check *check) {
+    if (check->type == REPLICA_CHECK_SUBMITTED)
+        admission_dropped(replica, check);
+    else if (check->type == REPLICA_CHECK_PROPOSED)
+        judge_checked(replica, check);
+    else
+        account_end(replica, check);
+    check_destroy(replica, check);
+}
+
+/* ---- status ---- */
+
+void replica_status(const struct replica *replica, struct replica_status *out) {
+    *out = (struct replica_status) {
+        .core = agree_status(replica),
+        .consensus = replica->setup.protocol->name,
+        .epoch = replica->setup.core_config.epoch,
+        .leader = replica->agree.leader,
+        .certified_height = replica->certified.height,
+        .committed_height = replica->certified.committed_height,
+        .pool_envelopes = replica->pool.envelopes,
+        .pool_bytes = replica->pool.bytes,
+        .syncing = replica->sync.active,
+        .syncing_between = replica->sync.between,
+        .intake_open = replica->turn.room,
+    };
+    memcpy(out->evidence, replica->accusations.committed, sizeof(out->evidence));
+}
+
+const struct replica_counters *replica_counters(const struct replica *replica) {
+    return &replica->counters;
+}
+
+struct channel *replica_channel(const struct replica *replica) {
+    return replica->execute.channel;
+}
+
+const struct ord_core_config *replica_core_config(const struct replica *replica) {
+    return &replica->setup.core_config;
+}

@@ -1,0 +1,89 @@
+/*
+ * A replica is its parts; each part's struct and calls stand in its own header. For the files of replica/, and for tests.
+ *
+ *   turn.c       the turn, from its inputs to its commit: the only caller of agree_step
+ *   agree/       effects.c: the core's steps and effects; execute.c: decided batches into the channel; judge.c: proposed
+ *                batches; messages.c: the core's messages before and after their check
+ *   intake/      admission.c, pool.c, shares.c: envelopes that come in; forward.c, propose.c: where they go
+ *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
+ *   transfer/    sync.c: catching up; serve.c: as a source; recover.c: state from disk
+ */
+#ifndef ORDAIN_REPLICA_REPLICA_INTERNAL_H
+#define ORDAIN_REPLICA_REPLICA_INTERNAL_H
+
+#include "replica/agree/effects.h"
+#include "replica/agree/execute.h"
+#include "replica/agree/judge.h"
+#include "replica/agree/messages.h"
+#include "replica/finality/accuse.h"
+#include "replica/finality/attest.h"
+#include "replica/finality/certified.h"
+#include "replica/intake/admission.h"
+#include "replica/intake/forward.h"
+#include "replica/intake/pool.h"
+#include "replica/intake/propose.h"
+#include "replica/options.h"
+#include "replica/replica.h"
+#include "replica/transfer/recover.h"
+#include "replica/transfer/serve.h"
+#include "replica/transfer/sync.h"
+#include "replica/turn.h"
+
+struct replica {
+    struct setup setup; /* constant once made */
+    struct replica_counters counters;
+    struct turn turn;
+    struct agree agree;
+    struct execute execute;
+    struct judge judge;
+    struct account accounts[ORD_REPLICA_MAX]; /* by sender */
+    struct admission_shares admission;
+    struct pool pool;
+    struct propose propose;
+    struct attest attest;
+    struct certified certified;
+    struct accusations accusations;
+    struct sync sync;
+    struct serve serve;
+    uint8_t *batch_buffer; /* batch_bytes_max: scratch of forward.c, and the batch at hand of propose.c */
+};
+
+static inline const struct channel_config *replica_config(const struct replica *replica) {
+    return replica->setup.options.config;
+}
+
+static inline const struct replica_host *replica_host(const struct replica *replica) {
+    return &replica->setup.options.host;
+}
+
+static inline const struct replica_store *replica_store(const struct replica *replica) {
+    return &replica->setup.options.host.store;
+}
+
+static inline ord_node_id replica_self(const struct replica *replica) {
+    return replica->setup.options.self;
+}
+
+/* To each of the set, at once: it depends on nothing that this turn makes durable. */
+static inline void replica_send(struct replica *replica, ord_replica_set to, enum replica_link kind,
+                                const struct ord_span *parts, size_t part_count) {
+    replica_host(replica)->send(replica_host(replica)->context, 0, to, kind, parts, part_count);
+}
+
+/* Something was put that others are told of, or that is executed: the turn's commit cannot wait. */
+static inline void replica_urgent(struct replica *replica) {
+    replica->turn.urgent = true;
+}
+
+void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The first half of a hash in hex, for a log line. Gives `out`. */
+const char *replica_log_hash(char out[17], const struct ord_hash *hash);
+/* The replica must end: logs why, once. Nothing is committed and nothing leaves any more. */
+void replica_fail(struct replica *replica, enum ord_err err, const char *what);
+/* An error of the store, which ends the replica; ORD_OK is fine. */
+void replica_need(struct replica *replica, enum ord_err err, const char *what);
+/* Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th ... time. */
+void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err);
+
+#endif

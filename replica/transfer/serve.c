@@ -1,0 +1,152 @@
+/*
+ * State transfer, as a source: pieces of the chain with what proves them, and tails of what was attested here. Everything
+ * comes out of the asker's quota.
+ */
+#include "replica/replica_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/codec.h"
+#include "replica/marks.h"
+
+enum {
+    QUOTA_BYTES_PER_S = 32 << 20, /* that one asker gets */
+    REQUEST_BYTES_MIN = 64 << 10, /* what a request counts, however little it brings */
+};
+
+static bool within_quota(struct replica *replica, ord_node_id from) {
+    struct serve *serve = &replica->serve;
+    if (replica->turn.now_ms >= serve->second_ms + 1000) {
+        serve->second_ms = replica->turn.now_ms;
+        memset(serve->bytes, 0, sizeof(serve->bytes));
+    }
+    ORD_MARK_IF(serve->bytes[from] >= QUOTA_BYTES_PER_S, SERVE_QUOTA_SPENT);
+    return serve->bytes[from] < QUOTA_BYTES_PER_S;
+}
+
+static void charge(struct replica *replica, ord_node_id from, size_t bytes) {
+    replica->serve.bytes[from] += bytes < REQUEST_BYTES_MIN ? REQUEST_BYTES_MIN : bytes;
+}
+
+/*
+ * Fills a piece from block `from` on; gives the size, 0 when there is nothing that can be proved. `*read` gets the bytes that
+ * were read for it.
+ */
+static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity, size_t *read, uint64_t from,
+                         uint64_t to) {
+    const struct replica_store *store = replica_store(replica);
+    struct ord_writer writer = ord_writer_of(out, capacity);
+    struct ord_bytes bytes;
+    uint64_t height = from;
+    uint64_t certified;
+    *read = 0;
+    ord_write_u64(&writer, from);
+    ord_write_u32(&writer, 0);
+    for (; height <= to; height++) {
+        if (height > from && writer.size >= SYNC_PIECE_BYTES_MAX)
+            break;
+        enum ord_err err = store->get_block(store->context, &bytes, height);
+        replica_note_damage(replica, "block", height, err);
+        if (err != ORD_OK)
+            break;
+        *read += bytes.size;
+        ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
+        free(bytes.data);
+    }
+    if (height == from || store->get_certificate(store->context, &bytes, &certified, height - 1) != ORD_OK)
+        return 0;
+    ord_store_u32(out + 8, (uint32_t) (height - from));
+    struct ord_bytes headers = {0};
+    enum ord_err err = ORD_OK;
+    if (certified > height - 1)
+        err = store->get_headers(store->context, &headers, height, certified,
+                                 (size_t) SYNC_LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
+    ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
+    ord_write_span(&writer, ord_span_of(headers.data, headers.size));
+    ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
+    free(headers.data);
+    free(bytes.data);
+    return err == ORD_OK && ord_writer_finish(&writer) == ORD_OK ? writer.size : 0;
+}
+
+static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t first, uint64_t last) {
+    size_t capacity = replica->setup.options.message_bytes_max;
+    uint8_t *out = malloc(capacity);
+    if (out == NULL)
+        return;
+    size_t read;
+    size_t size = fill_piece(replica, out, capacity, &read, first, last);
+    if (size == 0) { /* say so, that the asker need not wait */
+        ORD_MARK(SERVED_NOTHING);
+        memset(out, 0, SYNC_PIECE_HEADER_SIZE);
+        ord_store_u64(out, first);
+        size = SYNC_PIECE_HEADER_SIZE;
+    }
+    const struct ord_span part = ord_span_of(out, size);
+    replica_send(replica, ord_replica_bit(from), REPLICA_LINK_SYNC_BLOCKS, &part, 1);
+    charge(replica, from, ord_max(size, read));
+    free(out);
+}
+
+/*
+ * The open block as of a seq that we attested. It only grew since then, until it was closed: so it is a prefix of what is open
+ * now, or of the block that came of it.
+ */
+static enum ord_err find_tail(struct replica *replica, struct ord_span *out, struct ord_bytes *storage,
+                              const struct attest_point *point, uint64_t height) {
+    const struct replica_store *store = replica_store(replica);
+    struct channel_open_block open;
+    channel_open(replica->execute.channel, &open);
+    if (point == NULL || point->statement.height != height || replica->sync.between)
+        return ORD_ERR_NOT_FOUND;
+    *out = open.data;
+    if (channel_height(replica->execute.channel) > height) {
+        ORD_MARK(TAIL_OF_CLOSED_BLOCK);
+        enum ord_err err = store->get_block(store->context, storage, height + 1);
+        if (err != ORD_OK)
+            return err;
+        *out = ord_span_of(storage->data + CHANNEL_HEADER_SIZE, storage->size - CHANNEL_HEADER_SIZE);
+    }
+    if (point->tail_size > out->size)
+        return ORD_ERR_NOT_FOUND;
+    out->size = point->tail_size;
+    return ORD_OK;
+}
+
+static void serve_tail(struct replica *replica, ord_node_id from, uint64_t height, uint64_t seq) {
+    struct ord_bytes storage = {0};
+    struct ord_span tail;
+    const struct attest_point *point = attest_find(replica, seq);
+    bool found = find_tail(replica, &tail, &storage, point, height) == ORD_OK;
+    if (!found)
+        tail = ord_span_of(NULL, 0);
+    uint8_t header[8 + 1 + ORD_HASH_SIZE + 4];
+    struct ord_writer writer = ord_writer_of(header, sizeof(header));
+    ord_write_u64(&writer, seq);
+    ord_write_u8(&writer, found);
+    ord_write_hash(&writer, found ? &point->clients_root : &(struct ord_hash) {{0}});
+    ord_write_u32(&writer, (uint32_t) tail.size);
+    const struct ord_span parts[] = {ord_writer_span(&writer), tail};
+    replica_send(replica, ord_replica_bit(from), REPLICA_LINK_SYNC_TAIL, parts, 2);
+    charge(replica, from, tail.size + storage.size);
+    free(storage.data);
+}
+
+void serve_request(struct replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    uint8_t want = ord_read_u8(&reader);
+    uint64_t first = ord_read_u64(&reader);
+    uint64_t height = ord_read_u64(&reader);
+    uint64_t seq = ord_read_u64(&reader);
+    if (ord_reader_finish(&reader) != ORD_OK || first == 0 || (want != SYNC_BLOCKS && want != SYNC_TAIL)) {
+        replica->counters.messages_refused++;
+        return;
+    }
+    if (!within_quota(replica, from))
+        return;
+    if (want == SYNC_BLOCKS)
+        serve_blocks(replica, from, first, height);
+    else
+        serve_tail(replica, from, height, seq);
+}

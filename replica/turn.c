@@ -1,0 +1,288 @@
+/*
+ * The turn: what comes in, what the core makes of it, and the commit that holds it. Reads from top to bottom.
+ *
+ * A part that has something for the core does not step it; it is asked (`..._next`) and gives an event. So the core is
+ * stepped from here alone, never from within one of its own effects.
+ *
+ * Nothing leaves that its commit does not hold. replica_commit freezes what was put, the points of attestation among it,
+ * and ends the turn; everything after that belongs to the next one. replica_committed signs what was frozen and moves
+ * `durable`, which is all that lets a message go that carries a turn's number.
+ */
+#include "replica/replica_internal.h"
+
+#include "core/assert.h"
+#include "replica/marks.h"
+
+enum {
+    HOUSEKEEPING_MS = 100,
+    COMMIT_LAZY_MS = 100, /* certificates and forgetting may wait so long for a commit that is needed anyway */
+};
+
+/* A turn is one transaction, for which there is so much room and no more. The other half is for what is begun already. */
+bool turn_full(struct replica *replica) {
+    const struct replica_store *store = replica_store(replica);
+    if (store->turn_bytes(store->context) < replica->setup.options.turn_bytes_max / 2)
+        return false;
+    replica->turn.cut_short = true;
+    replica_urgent(replica);
+    return true;
+}
+
+static void step(struct replica *replica, struct ord_event *event) {
+    if (!replica->turn.fatal)
+        (void) agree_step(replica, event);
+}
+
+/* Until no part has anything for the core. APPLIED first: it speaks of what the last step delivered. */
+static void settle(struct replica *replica) {
+    struct ord_event event;
+    attest_settle(replica);
+    while (!replica->turn.fatal && (execute_next(replica, &event) || sync_next(replica, &event) ||
+                                    attest_next(replica, &event) || judge_next(replica, &event))) {
+        step(replica, &event);
+        attest_settle(replica);
+    }
+}
+
+static void flush(struct replica *replica) {
+    struct ord_event event = {.type = ORD_EVENT_FLUSH};
+    step(replica, &event);
+    settle(replica);
+}
+
+/* ---- what can enter a turn ---- */
+
+static void take_message(struct replica *replica, const struct replica_input *input) {
+    ord_node_id from = input->message.from;
+    struct ord_span bytes = input->message.bytes;
+    switch (input->message.kind) {
+    case REPLICA_LINK_CORE:
+        message_received(replica, from, bytes, input->message.owner);
+        break;
+    case REPLICA_LINK_ATTESTATION:
+        attest_received(replica, from, bytes);
+        break;
+    case REPLICA_LINK_CERTIFICATE:
+        attest_certificate_received(replica, from, bytes);
+        break;
+    case REPLICA_LINK_FORWARD:
+        admission_forwarded(replica, from, bytes);
+        break;
+    case REPLICA_LINK_SYNC_REQUEST:
+        serve_request(replica, from, bytes);
+        break;
+    case REPLICA_LINK_SYNC_BLOCKS:
+        sync_blocks_received(replica, from, bytes);
+        break;
+    case REPLICA_LINK_SYNC_TAIL:
+        sync_tail_received(replica, from, bytes);
+        break;
+    default:
+        replica->counters.messages_refused++;
+        break;
+    }
+}
+
+/* True: the core gets `event`. */
+static bool take_checked(struct replica *replica, struct replica_check *check, struct ord_event *event) {
+    switch (check->type) {
+    case REPLICA_CHECK_MESSAGE:
+        return message_checked(replica, check, event);
+    case REPLICA_CHECK_ATTESTATION:
+    case REPLICA_CHECK_CERTIFICATE:
+        attest_checked(replica, check);
+        return false;
+    case REPLICA_CHECK_PROPOSED:
+        judge_checked(replica, check);
+        return false;
+    case REPLICA_CHECK_SUBMITTED:
+        admission_checked(replica, check);
+        return false;
+    }
+    return false;
+}
+
+static void take(struct replica *replica, const struct replica_input *input) {
+    struct ord_event event;
+    switch (input->type) {
+    case REPLICA_INPUT_MESSAGE:
+        /* What this turn's votes decide must not come between a check of a piece and what it is a check of. */
+        if (sync_expects(replica, input))
+            flush(replica);
+        take_message(replica, input);
+        break;
+    case REPLICA_INPUT_CHECKED:
+        if (take_checked(replica, input->check, &event))
+            step(replica, &event);
+        check_destroy(replica, input->check);
+        break;
+    case REPLICA_INPUT_SUBMITTED:
+        admission_submitted(replica, input->submission);
+        break;
+    case REPLICA_INPUT_HAND_OVER:
+        event = (struct ord_event) {.type = ORD_EVENT_HAND_OVER};
+        step(replica, &event);
+        break;
+    }
+    settle(replica);
+}
+
+/* ---- the turn ---- */
+
+static void set_time(struct replica *replica, const struct replica_time *time) {
+    replica->turn.now_ms = time->now_ms;
+    replica->turn.wall_s = time->wall_s;
+}
+
+/* The core is told when the store fills up, and when there is room again. */
+static void look_at_room(struct replica *replica, bool room) {
+    if (room == replica->turn.room)
+        return;
+    replica->turn.room = room;
+    replica->counters.intake_stopped += !room;
+    ORD_MARK_IF(!room, INTAKE_STOPPED);
+    replica_log(replica, room ? REPLICA_LOG_INFO : REPLICA_LOG_WARN, room ? "intake_open" : "intake_stopped", "%s",
+                room ? "" : "reason=\"no room on disk\"");
+    struct ord_event event = {.type = ORD_EVENT_STORAGE, .storage = {.available = room}};
+    step(replica, &event);
+    settle(replica);
+}
+
+static void timers(struct replica *replica) {
+    if (replica->turn.now_ms >= replica->agree.wake_at_ms) {
+        struct ord_event event = {.type = ORD_EVENT_TICK};
+        replica->agree.wake_at_ms = UINT64_MAX;
+        step(replica, &event);
+        settle(replica);
+    }
+    if (replica->turn.now_ms < replica->turn.housekeeping_ms)
+        return;
+    replica->turn.housekeeping_ms = replica->turn.now_ms + HOUSEKEEPING_MS;
+    attest_resend(replica);
+    admission_sweep(replica);
+    sync_tick(replica);
+    forward_again(replica);
+    settle(replica);
+}
+
+static void propose_all(struct replica *replica) {
+    struct ord_event event;
+    replica->propose.refused = false;
+    while (!replica->turn.fatal && propose_next(replica, &event)) {
+        bool taken = agree_step(replica, &event) && replica->agree.rejected == ORD_OK;
+        propose_done(replica, taken);
+        settle(replica);
+    }
+}
+
+/* Tells the core since when work waits that a leader should have done. */
+static void tell_work(struct replica *replica) {
+    uint64_t since_ms = ord_min(pool_waiting_since(&replica->pool), propose_cut_ms(replica));
+    if (since_ms == replica->agree.work_since_ms)
+        return;
+    replica->agree.work_since_ms = since_ms;
+    struct ord_event event = {.type = ORD_EVENT_WORK, .work = {.since_ms = since_ms}};
+    step(replica, &event);
+}
+
+void replica_turn(struct replica *replica, const struct replica_time *time) {
+    const struct replica_host *host = replica_host(replica);
+    struct replica_input input;
+    if (replica->turn.fatal)
+        return;
+    set_time(replica, time);
+    replica->counters.turns++;
+    replica->turn.cut_short = false;
+    look_at_room(replica, time->room);
+    while (!replica->turn.fatal && !turn_full(replica) && host->next(host->context, &input))
+        take(replica, &input);
+    settle(replica);
+    timers(replica);
+    forward_fresh(replica);
+    propose_all(replica);
+    tell_work(replica);
+    flush(replica);
+    if (replica->turn.fatal)
+        return;
+    agree_note_silence(replica);
+    execute_write_state(replica);
+}
+
+/* ---- the commit ---- */
+
+static bool commit_wanted(struct replica *replica, bool at_once) {
+    struct turn *turn = &replica->turn;
+    const struct replica_store *store = replica_store(replica);
+    if (!store->dirty(store->context))
+        return false;
+    if (turn->urgent || at_once)
+        return true;
+    /* Nobody relies on a certificate or on a forgotten record, so these alone do not cost a commit at once. */
+    if (turn->commit_due_ms == UINT64_MAX)
+        turn->commit_due_ms = turn->now_ms + COMMIT_LAZY_MS;
+    return turn->now_ms >= turn->commit_due_ms;
+}
+
+uint64_t replica_commit(struct replica *replica, bool at_once) {
+    struct turn *turn = &replica->turn;
+    if (turn->fatal)
+        return 0;
+    execute_write_state(replica);
+    bool wanted = turn->committing == 0 && commit_wanted(replica, at_once);
+    uint64_t ended = turn->number++; /* what follows belongs to the next turn */
+    if (wanted) {
+        attest_freeze(replica);
+        accuse_freeze(replica);
+        certified_freeze(replica);
+        turn->urgent = false;
+        turn->commit_due_ms = UINT64_MAX;
+        turn->committing = ended;
+        return ended;
+    }
+    ORD_MARK_IF(turn->committing != 0 && turn->urgent, TURN_DURING_COMMIT);
+    if (turn->committing == 0 && !turn->urgent) {
+        turn->durable = ended; /* nothing in it has to become durable */
+        attest_sign(replica);  /* a statement from before a restart */
+        settle(replica);
+    }
+    return 0;
+}
+
+void replica_committed(struct replica *replica, uint64_t number, const struct replica_time *time) {
+    struct turn *turn = &replica->turn;
+    ORD_ASSERT(number == turn->committing && number != 0);
+    if (turn->fatal)
+        return;
+    set_time(replica, time);
+    replica->counters.commits++;
+    turn->committing = 0;
+    /* Turns that ended meanwhile and put nothing urgent have nothing to wait for. */
+    turn->durable = turn->urgent ? number : turn->number - 1;
+    accuse_committed(replica);
+    certified_committed(replica);
+    struct ord_event event = {.type = ORD_EVENT_PERSISTED, .persisted = {.turn = turn->durable}};
+    step(replica, &event);
+    attest_sign(replica);
+    sync_ask(replica);
+    settle(replica);
+}
+
+uint64_t replica_durable_turn(const struct replica *replica) {
+    return replica->turn.durable;
+}
+
+uint64_t replica_due_ms(const struct replica *replica) {
+    const struct turn *turn = &replica->turn;
+    uint64_t due_ms = ord_min(turn->housekeeping_ms, replica->agree.wake_at_ms);
+    if (turn->committing == 0)
+        due_ms = ord_min(due_ms, turn->commit_due_ms);
+    return ord_min(due_ms, propose_due_ms(replica));
+}
+
+bool replica_cut_short(const struct replica *replica) {
+    return replica->turn.cut_short && replica->turn.committing == 0;
+}
+
+enum ord_err replica_fatal(const struct replica *replica) {
+    return replica->turn.fatal ? replica->turn.fatal_err : ORD_OK;
+}
