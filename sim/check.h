@@ -17,9 +17,11 @@ struct sim_shown {
     uint64_t view;
     uint64_t delivered_seq;
     uint64_t stable_seq;
+    uint64_t cut_seq; /* up to which its core forgot the log last */
     uint64_t durable_view;
     uint64_t durable_seq;
     uint64_t durable_stable_seq;
+    uint64_t durable_cut_seq;
     uint32_t woken; /* turns in a row that nothing but the replica's own wish to go on at once has brought */
 };
 
@@ -123,6 +125,8 @@ void sim_check_asking(struct sim_replica *replica, ord_replica_set to, struct or
 /* A statement of one that was forgetful: contradicts nothing that it was told of. */
 void sim_check_again(struct sim_replica *replica, uint32_t type, uint64_t view, uint64_t seq,
                      const struct ord_hash *digest);
+/* The core forgets records of `table` up to `key`. */
+void sim_check_forgets(struct sim_replica *replica, uint8_t table, uint64_t key);
 /* After a commit, about what it began with. */
 void sim_check_spoke(struct sim_replica *replica);
 /* Are more than f silent or liars? Then nothing has to be ordered. */

@@ -100,8 +100,10 @@ static void look_at_effect(struct ord_core *core, const struct ord_effect *effec
         sim_check_evidence(replica, &core->process->core_config, effect->evidence.culprit, effect->evidence.first,
                            effect->evidence.second);
         break;
-    case ORD_EFFECT_DELIVER: /* followed as it is executed */
     case ORD_EFFECT_FORGET:
+        sim_check_forgets(replica, effect->forget.table, effect->forget.key);
+        break;
+    case ORD_EFFECT_DELIVER: /* followed as it is executed */
     case ORD_EFFECT_FORGET_AFTER:
     case ORD_EFFECT_JUDGE:
     case ORD_EFFECT_SYNC:

@@ -233,6 +233,7 @@ static void commit(struct sim_process *process) {
     struct ord_status status = sim_process_status(process);
     process->frozen = (struct sim_frozen) {.view = status.view,
                                            .stable_seq = status.stable_seq,
+                                           .cut_seq = world->checker->shown[replica->instance].cut_seq,
                                            .asking = status.asking,
                                            .silent = status.silent,
                                            .silent_until_seq = status.silent_until_seq};

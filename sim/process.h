@@ -70,6 +70,7 @@ struct sim_certified {
 struct sim_frozen {
     uint64_t view;
     uint64_t stable_seq;
+    uint64_t cut_seq;
     bool asking;
     bool silent;
     uint64_t silent_until_seq;
@@ -83,7 +84,7 @@ struct sim_process {
     struct ord_core_config core_config; /* the core's, as the replica gave it */
     uint64_t now_ms;
     bool ended;
-    char why[160]; /* the newest error in its log */
+    char why[256]; /* the newest error in its log */
 
     struct sim_input *inbox;
     size_t inbox_next; /* before it all is taken */
