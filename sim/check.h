@@ -22,6 +22,7 @@ struct sim_shown {
     uint64_t durable_seq;
     uint64_t durable_stable_seq;
     uint64_t durable_cut_seq;
+    uint32_t turns;
     uint32_t woken; /* turns in a row that nothing but the replica's own wish to go on at once has brought */
 };
 
@@ -50,8 +51,8 @@ void sim_checker_deinit(struct sim_world *world);
 void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch);
 /* What was delivered up to `seq` is executed: so many envelopes of it since the last time, and the state is the model's. */
 void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envelopes, uint64_t useful_seq);
-/* At the end of a turn: core and channel are at one seq, and the pool is within its bounds. */
-void sim_check_turn(struct sim_replica *replica);
+/* At the end of a turn: core and channel are at one seq, and the pool is within its bounds. `executed`: a batch was. */
+void sim_check_turn(struct sim_replica *replica, bool executed);
 /* A block closed, or came by state transfer: it is the model's, byte for byte. */
 void sim_check_block(struct sim_replica *replica, uint64_t height, struct ord_span header, struct ord_span data);
 /* The index finds the envelope of this client and sequence at that place. */
@@ -112,7 +113,7 @@ void sim_check_records(struct sim_replica *replica);
 /* After each step: batches, what is stable. */
 void sim_check_memory(struct sim_replica *replica, const struct ord_status *now);
 /* Whenever the replica did something: when it is due next. */
-void sim_check_due(struct sim_replica *replica);
+void sim_check_due(struct sim_replica *replica, uint64_t due_ms);
 /* At the end of a turn. `alone`: nothing came in it. */
 void sim_check_woken(struct sim_replica *replica, bool alone);
 /* check_silence.c. The core gives out a message: not one of its own words while it is silent. */

@@ -72,20 +72,20 @@ void sim_check_memory(struct sim_replica *replica, const struct ord_status *now)
                  (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
 }
 
-void sim_check_due(struct sim_replica *replica) {
+void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
     const struct sim_process *process = replica->process;
     struct sim_world *world = replica->world;
     uint64_t core_ms = process->observer.wake_at_ms;
     if (replica->liar || world->failed)
         return;
-    if (replica_due_ms(process->program) > core_ms)
+    if (due_ms > core_ms)
         sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
-                 (unsigned long) (replica_due_ms(process->program) - core_ms));
+                 (unsigned long) (due_ms - core_ms));
     if (world->replica_count == 1)
         return; /* solo has no timer */
     uint64_t retransmit_ms = process->core_config.retransmit_ms;
     uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
-    if (sim_process_status(process).asking)
+    if (process->observer.status.asking)
         most_ms = retransmit_ms / 2 + 1;
     if (core_ms > process->now_ms + most_ms)
         sim_fail(world, "timers: the core of replica %u is due in %lu ms, %lu at most", replica->instance,

@@ -66,6 +66,7 @@ static void look_at_event(struct ord_core *core, const struct ord_event *event) 
     case ORD_EVENT_APPLIED:
         sim_check_applied(process->replica, event->applied.seq, event->applied.envelopes, event->applied.useful_seq);
         core->accepted = 0;
+        core->executed = true;
         break;
     case ORD_EVENT_WORK:
         core->work_since_ms = event->work.since_ms;
@@ -117,6 +118,7 @@ static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, c
     struct sim_process *process = core->process;
     *out = (struct ord_effects) {0};
     enum ord_err err = inner_of(core)->step(core->inner, out, event);
+    inner_of(core)->status(core->inner, &core->status);
     if (event->type == ORD_EVENT_MESSAGE)
         sim_check_taken(process->replica, event->message->from, event->message->bytes);
     else if (err != ORD_OK && !process->replica->liar)
@@ -169,7 +171,7 @@ static void give_copies(struct ord_core *core, const struct ord_effects *effects
 /* A batch that its replica did not ask for. */
 static void propose_own(struct ord_core *core, const struct ord_event *event) {
     struct ord_effects effects;
-    struct ord_status status = sim_process_status(core->process);
+    struct ord_status status = core->status;
     if (!status.leading || !status.can_propose || core->process->replica->full)
         return;
     struct sim_buffer *batch =
@@ -229,7 +231,7 @@ static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out,
 
 /* One that orders nothing of what waits has no use for what its replica would propose. */
 static void observe_status(const struct ord_core *core, struct ord_status *out) {
-    inner_of(core)->status(core->inner, out);
+    *out = core->status; /* nothing but a step changes it */
     if (out->can_propose && sim_liar_idles(core->process->replica, out->view))
         out->can_propose = false;
 }
@@ -245,7 +247,10 @@ static enum ord_err observe_create(struct ord_core **out, void *memory, size_t m
     struct ord_core *core = &process->observer;
     process->core_config = *config;
     *out = core;
-    return inner_of(core)->init(&core->inner, memory, memory_size, config, signer, seed);
+    enum ord_err err = inner_of(core)->init(&core->inner, memory, memory_size, config, signer, seed);
+    if (err == ORD_OK)
+        inner_of(core)->status(core->inner, &core->status);
+    return err;
 }
 
 const struct ord_protocol *sim_observe_protocol(const struct sim_process *process) {
@@ -273,6 +278,8 @@ void sim_observe_deinit(struct sim_process *process) {
 }
 
 void sim_observe_turn(struct sim_process *process) {
-    follow_all(&process->observer);
-    sim_check_turn(process->replica);
+    struct ord_core *core = &process->observer;
+    follow_all(core);
+    sim_check_turn(process->replica, core->executed);
+    core->executed = false;
 }

@@ -14,7 +14,8 @@ struct sim_process;
 struct ord_core {
     struct sim_process *process;
     struct ord_core *inner;
-    uint64_t wake_at_ms; /* the core's; UINT64_MAX: none */
+    struct ord_status status; /* the core's, after its last step */
+    uint64_t wake_at_ms;      /* the core's; UINT64_MAX: none */
     uint64_t work_since_ms;
 
     /* The last step's effects, which stay valid until the next one. */
@@ -23,6 +24,7 @@ struct ord_core {
     size_t followed;
     /* By the reference, since the last APPLIED: envelopes that were accepted. */
     uint32_t accepted;
+    bool executed; /* in this turn */
     /* The last seq that did anything, by the reference, in this life; 0: none. */
     uint64_t useful_seq;
 

@@ -140,8 +140,10 @@ static void draw_rotation(struct sim_plan *plan, const struct sim_options *optio
 /* What came with the replica itself; from a stream of its own. */
 static void draw_replica(struct sim_plan *plan, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 9);
+    /* What all others send as often as they retransmit takes an eighth of one thread's time at most. */
+    uint64_t check_us_max = 8 + (uint64_t) plan->retransmit_ms * 1000 / plan->replica_count / 8;
     plan->waits_for_disk = sim_chance(&random, 300000);
-    plan->check_us = sim_chance(&random, 250000) ? sim_between(&random, 5, 3000) : 0;
+    plan->check_us = sim_chance(&random, 250000) ? sim_between(&random, 5, check_us_max) : 0;
     plan->pool_envelopes_max = draw(&random, 64, 512);
     plan->client_envelopes_max = draw(&random, 8, 64);
     plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * draw(&random, 64, 512);
@@ -187,6 +189,7 @@ static void calm(struct sim_plan *plan, const struct sim_options *options) {
         .delay_least_us = 100,
         .commit_us = 300,
         .judge_us = 100,
+        .waits_for_disk = true,
         .pool_envelopes_max = 4096,
         .pool_bytes_max = UINT64_C(64) << 20,
         .client_envelopes_max = 1024,

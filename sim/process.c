@@ -27,13 +27,6 @@ void sim_process_fail(struct sim_process *process, enum ord_err err, const char 
         sim_fail(process->world, "replica %u stops: %s: %s", replica->instance, what, ord_err_text(err));
 }
 
-struct ord_status sim_process_status(const struct sim_process *process) {
-    struct ord_status status = {0};
-    if (process->observer.inner != NULL)
-        process->world->protocol->status(process->observer.inner, &status);
-    return status;
-}
-
 bool sim_process_dirty(const struct sim_process *process) {
     return process->committing != 0 || process->writes.count > 0;
 }
@@ -179,10 +172,9 @@ static bool stands(const struct sim_process *process) {
            (process->world->plan.waits_for_disk && process->committing != 0);
 }
 
-static void plan_wake(struct sim_process *process) {
+static void plan_wake(struct sim_process *process, uint64_t at_ms) {
     uint64_t delay_us = 1;
     if (!replica_cut_short(process->program)) {
-        uint64_t at_ms = replica_due_ms(process->program);
         if (at_ms == UINT64_MAX)
             return;
         const struct sim_clock *clock = &process->replica->clock;
@@ -230,7 +222,7 @@ static void commit(struct sim_process *process) {
     process->under_way = process->writes;
     process->writes = empty;
     process->committing = turn;
-    struct ord_status status = sim_process_status(process);
+    const struct ord_status status = sim_process_status(process);
     process->frozen = (struct sim_frozen) {.view = status.view,
                                            .stable_seq = status.stable_seq,
                                            .cut_seq = world->checker->shown[replica->instance].cut_seq,
@@ -249,9 +241,10 @@ static void finish(struct sim_process *process) {
     if (process->ended)
         return;
     send_all(process);
-    sim_check_due(process->replica);
     sim_serve_receipts(process);
-    plan_wake(process);
+    uint64_t due_ms = replica_due_ms(process->program);
+    sim_check_due(process->replica, due_ms);
+    plan_wake(process, due_ms);
 }
 
 static void turn(struct sim_process *process) {
@@ -349,10 +342,12 @@ static bool woken(struct sim_process *process, const struct sim_event *event) {
     if (event->a != process->wake_us)
         return false;
     process->wake_us = UINT64_MAX;
-    if (stands(process) || replica_cut_short(process->program) ||
-        replica_due_ms(process->program) <= sim_clock_ms(process->replica))
+    if (stands(process) || replica_cut_short(process->program))
         return true;
-    plan_wake(process);
+    uint64_t due_ms = replica_due_ms(process->program);
+    if (due_ms <= sim_clock_ms(process->replica))
+        return true;
+    plan_wake(process, due_ms);
     return false;
 }
 
@@ -479,6 +474,7 @@ void sim_process_destroy(struct sim_process *process) {
     sim_writes_deinit(&process->writes);
     sim_writes_deinit(&process->under_way);
     sim_serve_deinit(process);
+    sim_store_deinit(process);
     sim_observe_deinit(process);
     free(process->inbox);
     free(process->outbox);

@@ -100,7 +100,8 @@ struct sim_process {
     struct sim_writes under_way;   /* what the commit under way makes durable */
     uint64_t committing;           /* its turn; 0: none */
     struct sim_frozen frozen;      /* of that turn */
-    struct channel_statement last_statement; /* that was put last */
+    struct channel_statement last_statement;  /* that was put last */
+    struct sim_buffer *last_certificate;      /* likewise: held; NULL: none */
 
     struct sim_checking *checking;
     size_t checking_count;
@@ -136,10 +137,13 @@ void sim_process_give(struct sim_process *process, const struct sim_input *input
 /* Is anything put that is not durable yet? */
 bool sim_process_dirty(const struct sim_process *process);
 /* Of the core. */
-struct ord_status sim_process_status(const struct sim_process *process);
+static inline struct ord_status sim_process_status(const struct sim_process *process) {
+    return process->observer.status;
+}
 
 /* store.c */
 void sim_store_init(struct replica_store *out, struct sim_process *process);
+void sim_store_deinit(struct sim_process *process);
 
 /* checks.c: runs it now or later. */
 void sim_checks_begin(struct sim_process *process, struct replica_check *check);

@@ -102,11 +102,10 @@ void sim_serve_answer(struct sim_process *process, struct sim_submission *submis
 /* ---- receipts ---- */
 
 void sim_serve_certified(struct sim_process *process, uint64_t height, const struct channel_certificate *certificate) {
-    struct sim_replica *replica = process->replica;
-    sim_check_certified(replica, height, certificate);
     if (height > process->certified_height)
         process->certified_height = height;
     process->waits_due = true;
+    sim_check_certified(process->replica, height, certificate);
     if (certificate == NULL)
         return;
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];

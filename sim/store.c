@@ -33,9 +33,11 @@ static enum ord_err put_index(void *context, uint32_t client_index, uint64_t seq
 
 static enum ord_err put_certificate(void *context, uint64_t height, struct ord_span certificate) {
     struct sim_process *process = context;
+    struct sim_buffer *buffer = sim_buffer_create(certificate);
+    sim_buffer_release(process->last_certificate);
+    process->last_certificate = sim_buffer_hold(buffer);
     sim_write(&process->writes,
-              &(struct sim_write) {
-                  .kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = sim_buffer_create(certificate)});
+              &(struct sim_write) {.kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = buffer});
     sim_check_kept_certificate(process->replica, height, certificate, false);
     return ORD_OK;
 }
@@ -210,4 +212,8 @@ void sim_store_init(struct replica_store *out, struct sim_process *process) {
         .get_records = get_records,
         .height = height,
     };
+}
+
+void sim_store_deinit(struct sim_process *process) {
+    sim_buffer_release(process->last_certificate);
 }
