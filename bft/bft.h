@@ -10,11 +10,9 @@ extern const struct ord_protocol bft_pbft;
 
 /* What `options` of an ord_core_config points to. All replicas of a channel must have the same numbers. */
 struct bft_options {
-    /* A view ends after so many seqs, and the next replica leads (docs/protocol.md, rule 25). 0: views do not end by
-     * themselves. */
+    /* A view ends after so many seqs (docs/protocol.md, rule 25). 0: views do not end by themselves. */
     uint32_t decisions_per_leader;
-    /* Milliseconds, at least 1. Work that waits longer without a delivery makes a replica suspect the primary (rule
-     * 14). */
+    /* At least 1. A replica suspects the primary when work waits for so long without a delivery (rule 14). */
     uint32_t request_timeout_ms;
     /* Certificates of stable checkpoints: of a quorum of 2f + 1 attestations. */
     struct ord_checkpoint_ops checkpoints;
@@ -25,8 +23,11 @@ struct bft_detail {
     uint64_t view_changes; /* that this replica took part in since START */
     bool suspecting;       /* it wants another primary than that of its view */
     bool handing_over;     /* it is the primary of its view, and was asked to let another lead (rule 27) */
-    uint32_t failed_views; /* left without being scheduled, since the last delivery; the timeout doubles with each but
-                              the first */
+    /*
+     * Views left since the last delivery; those that ended on schedule or by a hand-over are not counted. The timeout
+     * doubles with each but the first.
+     */
+    uint32_t failed_views;
 };
 
 /* The options of a config that is for this protocol. */

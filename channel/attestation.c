@@ -90,7 +90,7 @@ size_t channel_certificate_encode(uint8_t *out, const struct channel_certificate
     return writer.size;
 }
 
-/* One order of signers, each once: so that two encodings never mean the same, and nobody is counted twice. */
+/* True if the signers rise strictly. Then each content has one encoding, and no signer counts twice. */
 static bool signers_rise(const struct channel_certificate *certificate) {
     for (uint32_t i = 1; i < certificate->count; i++)
         if (certificate->signers[i] <= certificate->signers[i - 1])

@@ -1,5 +1,5 @@
 /*
- * The batch's encoding, and the walk over length-prefixed items that batches, blocks and envelopes share.
+ * The batch's encoding, and the iteration over length-prefixed items that batches and blocks share.
  */
 #include "channel/config.h"
 #include "channel/envelope.h"

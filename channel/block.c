@@ -1,5 +1,5 @@
 /*
- * Headers and block data: encodings, hashes, and whether the two belong together.
+ * Headers and block data: encodings, hashes, and the check that the two belong together.
  */
 #include "channel/block.h"
 
@@ -45,7 +45,7 @@ enum ord_err channel_header_decode(struct channel_header *out, struct ord_span b
     out->last_seq = ord_read_u64(&reader);
     if (ord_reader_finish(&reader) != ORD_OK || version != HEADER_VERSION)
         return ORD_ERR_INVALID;
-    /* There are no empty blocks, and no empty envelopes. */
+    /* No block is empty, and each envelope has at least one transaction. */
     if (out->envelope_count == 0 || out->transaction_count < out->envelope_count)
         return ORD_ERR_INVALID;
     return ORD_OK;
@@ -91,7 +91,8 @@ enum ord_err channel_block_check(const struct channel_header *header, struct ord
     uint32_t envelope_count;
     uint32_t transaction_count;
     uint64_t byte_count;
-    /* More envelopes than the header says do not match it, however much work space there is. */
+    /* Data with more envelopes than the header claims does not match it,
+     * even if there is enough work space for them. */
     if (header->envelope_count < leaf_max)
         leaf_max = header->envelope_count;
     enum ord_err err =

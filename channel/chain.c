@@ -1,5 +1,5 @@
 /*
- * The check of a chain, block by block, by someone who trusts the genesis block and no single replica.
+ * Checks a chain block by block, for someone who trusts the genesis block and no single replica.
  */
 #include "channel/receipt.h"
 

@@ -1,6 +1,6 @@
 /*
- * The check of a stable checkpoint's certificate behind core/protocol.h. Castro and Liskov, OSDI'99, section 4.3: 2f + 1
- * matching CHECKPOINT messages prove a checkpoint stable; here they are attestations.
+ * Checks a stable checkpoint's certificate for core/protocol.h. In Castro and Liskov, OSDI'99, section 4.3, 2f + 1
+ * matching CHECKPOINT messages prove that a checkpoint is stable. Here attestations take their place.
  */
 #include "channel/checkpoint.h"
 

@@ -1,5 +1,6 @@
 /*
- * Stable checkpoints as a consensus core sees them: a certificate of a strong quorum, opaque to it, and the check of one.
+ * Stable checkpoints as a consensus core sees them: certificates of a strong quorum, which are opaque to the core, and
+ * a function that checks one.
  */
 #ifndef ORDAIN_CHANNEL_CHECKPOINT_H
 #define ORDAIN_CHANNEL_CHECKPOINT_H
@@ -12,7 +13,7 @@ struct channel_checkpoints {
     const struct ord_crypto_ops *crypto;
 };
 
-/* `checkpoints` must outlive what is made of it. The check needs all its signatures to verify; thread-safe. */
+/* `checkpoints` must outlive `out`. Every signature of a certificate must verify. The check is thread-safe. */
 void channel_checkpoint_ops(struct ord_checkpoint_ops *out, const struct channel_checkpoints *checkpoints);
 
 #endif

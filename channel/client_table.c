@@ -1,5 +1,6 @@
 /*
- * The client table and the replay window (DESIGN: exactly once, across views, leaders, restarts and state transfer).
+ * The client table and the replay window. The window makes each envelope execute at most once, across views, leaders,
+ * restarts and state transfer.
  */
 #include "channel/client_table.h"
 
@@ -10,7 +11,7 @@
 #include "core/assert.h"
 
 #define RECORD_VERSION 1
-/* What is agreed of a record; registered_seq follows it and is each replica's own. */
+/* Size of the part of a record that replicas agree on. registered_seq follows it and is each replica's own. */
 #define RECORD_AGREED_SIZE                                                                                             \
     (1 + ORD_HASH_SIZE + ORD_PUBLIC_KEY_SIZE + 4 + 1 + 8 + 8 + 8 + (size_t) CHANNEL_REPLAY_WINDOW / 8)
 #define RECORD_SIZE (RECORD_AGREED_SIZE + 8)
@@ -56,7 +57,7 @@ void channel_table_init(struct channel_table *table) {
     memset(table->nodes, 0, 2 * (size_t) table->leaf_count * sizeof(*table->nodes));
     memset(table->node_marked, 0, table->leaf_count);
     memset(table->flags, 0, table->capacity);
-    /* The tree of empty slots: every node of a level has the same hash. */
+    /* In a tree of empty slots all nodes of a level have the same hash. */
     for (uint32_t first = table->leaf_count / 2; first >= 1; first /= 2) {
         node_hash(&table->nodes[first], &table->nodes[2 * (size_t) first]);
         for (uint32_t i = first + 1; i < 2 * first; i++)
@@ -64,7 +65,9 @@ void channel_table_init(struct channel_table *table) {
     }
 }
 
-/* Slot of the fingerprint, or the free one where it belongs. The table is never more than half full. */
+/*
+ * The fingerprint's slot, or the free slot where it belongs. The search ends, because the table is at most half full.
+ */
 static uint32_t slot_of(const struct channel_table *table, const struct ord_hash *fingerprint) {
     uint32_t slot = ord_load_u32(fingerprint->bytes) & (table->slot_count - 1);
     while (table->slots[slot] != 0 && !ord_hash_equal(&table->clients[table->slots[slot] - 1].fingerprint, fingerprint))
@@ -81,6 +84,7 @@ const struct channel_client *channel_table_find(const struct channel_table *tabl
     return &table->clients[*client_index];
 }
 
+/* Notes that a client's record has changed. */
 static void touch(struct channel_table *table, uint32_t client_index) {
     uint8_t *flags = &table->flags[client_index];
     if ((*flags & FLAG_STALE) == 0)
@@ -131,10 +135,10 @@ enum channel_sequence channel_sequence_check(const struct channel_client *client
 void channel_table_mark(struct channel_table *table, uint32_t client_index, uint64_t sequence) {
     struct channel_client *client = &table->clients[client_index];
     ORD_ASSERT(channel_sequence_check(client, sequence) == CHANNEL_SEQUENCE_FRESH);
-    /* Positions that the window moves over are those of sequences that fall out behind. */
     ORD_MARK_IF(sequence < client->highest_sequence, SEQUENCE_BEHIND_HIGHEST);
     if (sequence > client->highest_sequence) {
         ORD_MARK_IF(sequence - client->highest_sequence > CHANNEL_REPLAY_WINDOW / 2, REPLAY_WINDOW_JUMPS);
+        /* The skipped numbers use the bits of old numbers that now leave the window. */
         for (uint64_t skipped = client->highest_sequence + 1; skipped < sequence; skipped++)
             window_clear(client->window, skipped);
         client->highest_sequence = sequence;
@@ -160,7 +164,10 @@ static void leaf_update(struct channel_table *table, uint32_t client_index) {
     table->flags[client_index] = (uint8_t) (table->flags[client_index] & ~FLAG_STALE);
 }
 
-/* Replaces the work list by the parents of its nodes, each once, and computes them. */
+/*
+ * Replaces the work list by the parents of its nodes, each once, and computes
+ * their hashes. Returns the new list's length.
+ */
 static uint32_t level_update(struct channel_table *table, uint32_t work_count) {
     uint32_t parent_count = 0;
     for (uint32_t i = 0; i < work_count; i++) {
@@ -207,7 +214,10 @@ size_t channel_record_encode(uint8_t *out, const struct channel_client *client) 
     return writer.size;
 }
 
-/* No bit for a sequence that never was, and the highest one's own bit: the window has one form. */
+/*
+ * True if the window is one that marking could have produced: the bit of the highest sequence number is set, and no bit
+ * stands for a number that was never used.
+ */
 static bool window_is_sane(const struct channel_client *client) {
     uint64_t highest = client->highest_sequence;
     if (highest > 0 && !window_has(client->window, highest))

@@ -1,7 +1,7 @@
 /*
- * The client table: who may write, each with a replay window. An index is given in order of registration and never again.
- * Agreed is the Merkle root over the clients' records by index; the hash table that finds a fingerprint is each replica's
- * own. Private to channel/.
+ * The client table: the clients that may write, each with a replay window. Indexes are assigned in order of
+ * registration and never reused. Replicas agree on the Merkle root over the clients' records by index. The hash table
+ * that finds a fingerprint is each replica's own. Private to channel/.
  */
 #ifndef ORDAIN_CHANNEL_CLIENT_TABLE_H
 #define ORDAIN_CHANNEL_CLIENT_TABLE_H
@@ -12,41 +12,52 @@
 struct channel_table {
     uint32_t capacity; /* clients_max */
     uint32_t count;
-    struct channel_client *clients; /* capacity */
+    struct channel_client *clients; /* [capacity] */
 
-    uint32_t slot_count; /* a power of two, at least twice the capacity */
-    uint32_t *slots;     /* client index + 1; 0: free. Open addressing, linear probing */
+    /* The hash table, with open addressing and linear probing. slot_count is a power of two, at least twice the
+     * capacity. A slot holds a client's index + 1; 0: free. */
+    uint32_t slot_count;
+    uint32_t *slots;
 
-    uint32_t leaf_count;    /* a power of two, at least the capacity */
-    struct ord_hash *nodes; /* heap: root at 1, leaf of client i at leaf_count + i; an empty slot's leaf is zeros */
-    uint8_t *node_marked;   /* leaf_count: inner nodes on the work list; all clear between calls */
-    uint32_t *work;         /* capacity: nodes to recompute; used during channel_table_root only */
+    /* The Merkle tree. leaf_count is a power of two, at least the capacity. nodes is a heap: the root is at 1, the leaf
+     * of client i at leaf_count + i. An empty slot's leaf is zeros. */
+    uint32_t leaf_count;
+    struct ord_hash *nodes;
+    /* [leaf_count]: set for the inner nodes on the work list. All clear between calls. */
+    uint8_t *node_marked;
+    /* [capacity]: nodes to recompute. Only channel_table_root uses this list. */
+    uint32_t *work;
 
-    uint32_t *stale; /* capacity: clients whose leaf is out of date */
+    /* [capacity]: clients whose leaf is out of date. */
+    uint32_t *stale;
     uint32_t stale_count;
-    uint32_t *dirty; /* capacity: clients whose record is not on disk */
+    /* [capacity]: clients whose record on disk is out of date. */
+    uint32_t *dirty;
     uint32_t dirty_count;
-    uint8_t *flags; /* capacity: is it in stale, in dirty */
+    /* [capacity]: says of each client whether it is in `stale` and in `dirty`. */
+    uint8_t *flags;
 };
 
 void channel_table_lay_out(struct channel_table *table, struct layout *layout, uint32_t clients_max);
-/* After the layout. */
+/* Makes the table empty. Call this after channel_table_lay_out has given it memory. */
 void channel_table_init(struct channel_table *table);
 
-/* NULL: not there. */
+/* NULL: the client is not in the table. */
 const struct channel_client *channel_table_find(const struct channel_table *table, uint32_t *client_index,
                                                 const struct ord_hash *fingerprint);
-/* NO_SPACE: full. EXISTS. Else the next index. */
+/* Adds a client under the next index. NO_SPACE: the table is full. EXISTS: the client is in it already. */
 ORD_MUST_USE enum ord_err channel_table_add(struct channel_table *table, uint32_t *client_index,
                                             const struct channel_client *client);
-/* Marks a sequence that channel_sequence_check calls fresh. */
+/* Marks a sequence number as ordered. Requires that channel_sequence_check calls it fresh. */
 void channel_table_mark(struct channel_table *table, uint32_t client_index, uint64_t sequence);
+/* Empties `dirty`. */
 void channel_table_clean(struct channel_table *table);
-/* Merkle root over all slots; hashes only what changed since the last call. */
+/* Merkle root over all leaves. Recomputes only the hashes that changed since the last call. */
 void channel_table_root(struct channel_table *table, struct ord_hash *out);
 
+/* `out` must have CHANNEL_CLIENT_RECORD_MAX bytes. Returns the encoded size. */
 size_t channel_record_encode(uint8_t *out, const struct channel_client *client);
-/* CORRUPT: not a record that channel_record_encode makes. */
+/* CORRUPT: channel_record_encode makes no such record. */
 ORD_MUST_USE enum ord_err channel_record_decode(struct channel_client *out, struct ord_span record);
 
 #endif

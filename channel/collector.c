@@ -1,6 +1,6 @@
 /*
- * Collects verified attestations. Each signer has a shelf of its own, the CHANNEL_COLLECTOR_DEPTH newest by seq, so that a
- * replica that attests wild seqs displaces nothing but what it said itself.
+ * Collects verified attestations. Each signer has a shelf of its own with the CHANNEL_COLLECTOR_DEPTH highest seqs. A
+ * replica that attests wild seqs therefore displaces only attestations of its own.
  */
 #include <string.h>
 
@@ -34,7 +34,7 @@ void channel_collector_init(struct channel_collector **out, void *memory, uint32
     (*out)->replica_count = replica_count;
 }
 
-/* First position whose seq is >= `seq`; shelf->count: none. */
+/* The first position whose seq is >= `seq`, or shelf->count if there is none. */
 static uint32_t lower_bound(const struct shelf *shelf, uint64_t seq) {
     uint32_t low = 0;
     uint32_t high = shelf->count;
@@ -53,7 +53,7 @@ static const struct kept *find(const struct shelf *shelf, uint64_t seq) {
     return at < shelf->count && shelf->kept[at].statement.seq == seq ? &shelf->kept[at] : NULL;
 }
 
-/* False: older than all of a full shelf. */
+/* Puts an attestation on the shelf. False: the shelf is full, and all its attestations are newer. */
 static bool put(struct shelf *shelf, const struct channel_attestation *attestation) {
     uint32_t at = lower_bound(shelf, attestation->statement.seq);
     if (shelf->count == CHANNEL_COLLECTOR_DEPTH) {
@@ -70,7 +70,7 @@ static bool put(struct shelf *shelf, const struct channel_attestation *attestati
     return true;
 }
 
-/* Everybody who said this. */
+/* Gathers the signatures of all replicas that attested `statement`. */
 static void gather(const struct channel_collector *collector, struct channel_certificate *out,
                    const struct channel_statement *statement) {
     out->statement = *statement;

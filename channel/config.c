@@ -1,5 +1,6 @@
 /*
- * A channel's configuration: defaults, the rules that it must keep, its encoding, and what others need to know of it.
+ * A channel's configuration: defaults, the rules that it must keep, its encoding, and
+ * the values that other code derives from it.
  */
 #include "channel/config.h"
 
@@ -8,12 +9,15 @@
 #include "channel/envelope.h"
 #include "core/quorum.h"
 
-/* The second version has decisions_per_leader, and is used where that is not 0: there is one encoding of each configuration. */
+/*
+ * The second version has the field decisions_per_leader. It is used exactly when that is not 0, so that each
+ * configuration has one encoding.
+ */
 #define CONFIG_VERSION        1
 #define CONFIG_VERSION_ROTATE 2
 
-/* Bounds that only keep nonsense out. */
-#define ENVELOPE_BYTES_MIN   1024u /* a registration fits */
+/* Bounds that only exclude senseless values. */
+#define ENVELOPE_BYTES_MIN   1024u /* a registration fits into this */
 #define WINDOW_MAX           65536u
 #define TIMEOUT_MS_MAX       3600000u
 #define BATCH_BYTES_LIMIT    (CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT + (64u << 20))
@@ -39,7 +43,7 @@ void channel_config_defaults(struct channel_config *out) {
     out->clients_max = 1024;
 }
 
-/* Gives the sentence and the error in one breath. */
+/* Sets `why` (may be NULL) to the sentence and returns `err`. */
 static enum ord_err refuse(const char **why, enum ord_err err, const char *sentence) {
     if (why != NULL)
         *why = sentence;
@@ -56,7 +60,7 @@ static bool within(uint64_t value, uint64_t low, uint64_t high) {
     return value >= low && value <= high;
 }
 
-/* Length of a NUL-terminated text in a field of `capacity` bytes; `capacity` when the terminator is missing. */
+/* Length of a NUL-terminated text in a field of `capacity` bytes, or `capacity` if the terminator is missing. */
 static size_t text_size(const char *text, size_t capacity) {
     const char *end = memchr(text, '\0', capacity);
     return end == NULL ? capacity : (size_t) (end - text);
@@ -76,7 +80,7 @@ static bool name_is_sane(const char *name) {
     return true;
 }
 
-/* A host name, an IPv4 address, or an IPv6 address with or without brackets. */
+/* Accepts a host name, an IPv4 address, or an IPv6 address with or without brackets. */
 static bool host_is_sane(const char *host) {
     size_t size = text_size(host, CHANNEL_HOST_MAX + 1);
     if (size == 0 || size > CHANNEL_HOST_MAX)
@@ -107,7 +111,7 @@ static enum ord_err check_numbers(const struct channel_config *config, const cha
     REQUIRE(config->batch_bytes_max <= BATCH_BYTES_LIMIT, "batch_bytes_max must be at most 128 MiB");
     REQUIRE(within(config->body_bytes_max, (uint64_t) config->batch_bytes_max * BODY_BATCHES_MIN, BODY_BYTES_LIMIT),
             "body_bytes_max must hold 4 batches, and be at most 64 GiB");
-    /* Only points of attestation free bodies: what is ordered up to a block's close must fit into the primary's half. */
+    /* Only points of attestation free bodies, so all batches up to a block's close must fit into the primary's half. */
     REQUIRE((uint64_t) config->preferred_max_bytes + config->batch_bytes_max <= config->body_bytes_max / 2,
             "half of body_bytes_max must hold a block of preferred_max_bytes and a batch");
     REQUIRE(within(config->retransmit_ms, 1, TIMEOUT_MS_MAX), "retransmit_ms must be between 1 ms and an hour");
@@ -232,7 +236,7 @@ enum ord_err channel_config_encode(const struct channel_config *config, struct o
     return ord_writer_finish(writer);
 }
 
-/* Reads a text of at most `size_max` bytes without NUL into a zeroed field of size_max + 1. */
+/* Reads a text of at most `size_max` bytes, none of them NUL, into a zeroed field of size_max + 1 bytes. */
 static void read_text(struct ord_reader *reader, char *out, size_t size_max) {
     struct ord_span text = ord_read_string(reader, size_max);
     if (text.size == 0)
@@ -325,7 +329,7 @@ uint32_t channel_weak_quorum(const struct channel_config *config) {
     case CHANNEL_PBFT:
         return ord_bft_weak_quorum(config->replica_count);
     case CHANNEL_RAFT:
-        return ord_majority(config->replica_count); /* f + 1 of 2f + 1 */
+        return ord_majority(config->replica_count); /* f + 1 out of 2f + 1 */
     case CHANNEL_SOLO:
         break;
     }

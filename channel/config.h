@@ -1,6 +1,6 @@
 /*
- * A channel's configuration: the authority for who may write and who the replicas are. It lives in the genesis block (and
- * later in config blocks); everything else about a channel follows from it. Encoding: docs/formats.md.
+ * A channel's configuration: it decides who may write and who the replicas are. It is in the genesis block (and later
+ * in config blocks), and everything else about a channel follows from it. Encoding: docs/formats.md.
  */
 #ifndef ORDAIN_CHANNEL_CONFIG_H
 #define ORDAIN_CHANNEL_CONFIG_H
@@ -15,10 +15,10 @@
 #define CHANNEL_ORG_MAX          64
 #define CHANNEL_CONFIG_BYTES_MAX (CHANNEL_ORG_MAX * (CRYPTO_CERT_DER_MAX + 128) + ORD_REPLICA_MAX * 512 + 1024)
 
-/* Hard limits; a config outside of them is refused. */
+/* Hard limits. A configuration outside of them is refused. */
 #define CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT (64u << 20)
 #define CHANNEL_MESSAGE_COUNT_LIMIT      65536u
-#define CHANNEL_BATCH_ENVELOPES_MAX      4096u /* envelopes in a batch */
+#define CHANNEL_BATCH_ENVELOPES_MAX      4096u /* envelopes in one batch */
 #define CHANNEL_CLIENTS_LIMIT            65536u
 
 enum channel_consensus { CHANNEL_SOLO = 1, CHANNEL_PBFT = 2, CHANNEL_RAFT = 3 };
@@ -32,7 +32,7 @@ struct channel_org {
 struct channel_replica {
     uint32_t org_index;
     struct ord_public_key key;       /* identity key */
-    char host[CHANNEL_HOST_MAX + 1]; /* name or address, as dialled */
+    char host[CHANNEL_HOST_MAX + 1]; /* name or address that others dial */
     uint16_t replica_port;           /* other replicas dial this */
     uint16_t client_port;            /* clients and peers dial this */
 };
@@ -42,20 +42,23 @@ struct channel_config {
     enum channel_consensus consensus;
     uint64_t epoch;           /* counts replica sets and protocols; 1 at genesis */
     uint64_t config_sequence; /* counts configurations; 0 at genesis */
-    /* the block cutter's knobs: docs/protocol.md */
-    uint32_t absolute_max_bytes;  /* an envelope's bytes */
-    uint32_t preferred_max_bytes; /* a block's envelope bytes; <= absolute_max_bytes is not required */
-    uint32_t max_message_count;   /* a block's transactions */
-    uint32_t batch_timeout_ms;    /* 0: close at the end of every batch */
-    /* consensus */
+    /* The block cutter's parameters (docs/protocol.md, "Cutting"). */
+    uint32_t absolute_max_bytes; /* upper limit for an envelope's bytes */
+    /* A block's envelope bytes. May be more or less than absolute_max_bytes. */
+    uint32_t preferred_max_bytes;
+    uint32_t max_message_count; /* upper limit for a block's transactions */
+    uint32_t batch_timeout_ms;  /* 0: every batch closes its block */
+    /* Consensus; core/protocol.h explains these. */
     uint32_t window;
     uint32_t checkpoint_interval;
     uint32_t batch_bytes_max; /* >= absolute_max_bytes + CHANNEL_BATCH_OVERHEAD */
     uint64_t body_bytes_max;
     uint32_t retransmit_ms;
-    uint32_t decisions_per_leader; /* pbft: after so many seqs another leads; 0: only when the leader fails */
-    uint32_t request_timeout_ms;   /* how long an admitted envelope may wait before the primary is suspected */
-    /* clients */
+    /* pbft: after this many seqs another replica leads. 0: only when the leader fails. */
+    uint32_t decisions_per_leader;
+    /* An admitted envelope may wait this long before the primary is suspected. */
+    uint32_t request_timeout_ms;
+    /* Clients. */
     uint32_t clients_max;
     uint32_t org_count;
     struct channel_org orgs[CHANNEL_ORG_MAX];
@@ -63,22 +66,24 @@ struct channel_config {
     struct channel_replica replicas[ORD_REPLICA_MAX];
 };
 
-/* Sensible defaults for every number; name, organisations and replicas stay empty. */
+/* Sets every number to a sensible default. Name, organisations and replicas stay empty. */
 void channel_config_defaults(struct channel_config *out);
-/* Is it a configuration that a channel can run with? `why` (may be NULL) gets a static sentence when it is not. */
+/* Checks that a channel can run with this configuration. On failure `why` (may be NULL) gets a static sentence. */
 ORD_MUST_USE enum ord_err channel_config_check(const struct channel_config *config, const char **why);
 ORD_MUST_USE enum ord_err channel_config_encode(const struct channel_config *config, struct ord_writer *writer);
-/* Decodes and checks. */
+/* Decodes a configuration and checks it as channel_config_check does. */
 ORD_MUST_USE enum ord_err channel_config_decode(struct channel_config *out, struct ord_span bytes);
-const char *channel_consensus_name(enum channel_consensus consensus); /* "solo", "pbft", "raft"; "?" otherwise */
+/* "solo", "pbft" or "raft"; "?" for any other value. */
+const char *channel_consensus_name(enum channel_consensus consensus);
 ORD_MUST_USE enum ord_err channel_consensus_parse(enum channel_consensus *out, const char *name);
-/* Signatures that prove a block to outsiders (f + 1; solo 1), and that make a checkpoint stable (2f + 1; solo 1). */
+/* Number of signatures that prove a block to outsiders: f + 1; solo 1. */
 uint32_t channel_weak_quorum(const struct channel_config *config);
+/* Number of signatures that make a checkpoint stable: 2f + 1; solo 1. */
 uint32_t channel_strong_quorum(const struct channel_config *config);
-/* The core's view of it. `crypto` must outlive what is made of it. */
+/* Fills in the core's view of the configuration. `crypto` must outlive `out`. */
 void channel_core_config(struct ord_core_config *out, const struct channel_config *config,
                          const struct ord_hash *genesis_hash, ord_node_id self, const struct ord_crypto_ops *crypto);
-/* Parses every replica's key. */
+/* Parses the keys of all replicas. */
 ORD_MUST_USE enum ord_err channel_replica_keys(struct crypto_replica_keys *out, const struct channel_config *config);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The block cutter and the open block's buffers. The rules are in the header.
+ * The block cutter and the open block's buffers. channel/cutter.h states the rules.
  */
 #include "channel/cutter.h"
 
@@ -12,7 +12,7 @@
 #define LENGTH_SIZE 4
 
 void channel_cutter_lay_out(struct channel_cutter *cutter, struct layout *layout, const struct channel_config *config) {
-    /* Many small envelopes reach PreferredMaxBytes at most; one alone reaches AbsoluteMaxBytes. */
+    /* Several envelopes have at most PreferredMaxBytes together; a single one has at most AbsoluteMaxBytes. */
     size_t envelopes = config->preferred_max_bytes > config->absolute_max_bytes ? config->preferred_max_bytes
                                                                                 : config->absolute_max_bytes;
     cutter->preferred_max_bytes = config->preferred_max_bytes;
@@ -55,7 +55,7 @@ void channel_cutter_add(struct channel_cutter *cutter, struct ord_span envelope,
 }
 
 bool channel_cutter_after(const struct channel_cutter *cutter) {
-    /* Only an envelope that is alone can have brought the block over PreferredMaxBytes. */
+    /* Only a single large envelope can bring a block over PreferredMaxBytes. */
     return cutter->byte_count > cutter->preferred_max_bytes || cutter->transaction_count >= cutter->max_message_count;
 }
 

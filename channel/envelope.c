@@ -1,5 +1,5 @@
 /*
- * The envelope's encoding: what a client signs, and its id.
+ * The envelope's encoding, its id, and its signature.
  */
 #include "channel/envelope.h"
 
@@ -10,7 +10,7 @@
 #define ENVELOPE_VERSION 1
 #define LENGTH_SIZE      4
 
-/* Do so many length-prefixed transactions fill the span exactly? */
+/* True if `count` length-prefixed transactions fill the span exactly. */
 static bool transactions_fill(struct ord_span transactions, uint32_t count) {
     struct ord_reader reader = ord_reader_of(transactions);
     for (uint32_t i = 0; i < count && !reader.failed; i++)
@@ -18,7 +18,7 @@ static bool transactions_fill(struct ord_span transactions, uint32_t count) {
     return ord_reader_finish(&reader) == ORD_OK;
 }
 
-/* What each kind demands of the other fields. */
+/* True if the other fields have values that the envelope's kind allows. */
 static bool kind_fits(const struct channel_envelope *envelope) {
     switch (envelope->kind) {
     case CHANNEL_ENVELOPE_TRANSACTIONS:

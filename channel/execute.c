@@ -1,6 +1,6 @@
 /*
- * Execution of ordered batches: judge each envelope against the state as it is by then, mark it in the client table, and feed
- * it to the cutter. What is not acceptable is dropped alike on every replica.
+ * Executes ordered batches: judges each envelope against the state at that moment, marks it in the client table, and
+ * gives it to the cutter. Every replica drops the same envelopes.
  */
 #include "channel/marks.h"
 #include "channel/state.h"
@@ -8,8 +8,8 @@
 #include "core/assert.h"
 
 /*
- * Batches stay in a core's memory until a checkpoint is stable, also such that end up in no block: so there is a point of
- * attestation for every quarter of that memory, however little of it is acceptable.
+ * A batch stays in the core's memory until a later checkpoint is stable, even if none of its envelopes enters a block.
+ * Therefore every quarter of that memory leads to a point of attestation, however few of its envelopes are acceptable.
  */
 enum { POINT_BYTES_PART = 4 };
 
@@ -38,7 +38,7 @@ enum ord_err channel_ordered_judge(const struct channel *channel, struct channel
         ORD_MARK(SEQUENCE_SEEN);
         out->fate = CHANNEL_FATE_DUPLICATE;
         break;
-    case CHANNEL_SEQUENCE_OLD: /* as good as seen: nobody knows any more */
+    case CHANNEL_SEQUENCE_OLD: /* treated as seen, because nobody knows any more */
         ORD_MARK(SEQUENCE_OLD);
         out->fate = CHANNEL_FATE_DUPLICATE;
         break;
@@ -126,7 +126,7 @@ static enum ord_err apply_batch(struct channel *channel, struct channel_applied 
                                 struct ord_span bytes, const struct channel_sink *sink) {
     struct channel_batch batch;
     if (channel_batch_decode(&batch, bytes) != ORD_OK && bytes.size > 0)
-        applied->refused++; /* `batch` is the null batch now, which a new view orders where nothing was */
+        applied->refused++; /* a malformed batch is executed as the null batch */
     if (batch.cut_height != 0) {
         applied->cut_void = batch.cut_height != channel->head_height + 1 || channel->cutter.envelope_count == 0;
         ORD_MARK_IF(!applied->cut_void, CUT_BY_MARKER);

@@ -1,6 +1,6 @@
 /*
- * The genesis block: one unsigned CONFIG envelope in a block of height 0. Its header hash is the network's name, and every
- * signed byte of the network holds it.
+ * The genesis block: a block of height 0 with one unsigned CONFIG envelope. Its header hash is the network's name, and
+ * everything that is signed in the network contains that hash.
  */
 #include <string.h>
 
@@ -11,8 +11,9 @@
 #define LENGTH_SIZE 4
 
 /*
- * Length, envelope up to its only transaction, that transaction's length: with both lengths 0. The configuration is then
- * written right behind it, where the finished envelope has it, so that there is no second buffer for it.
+ * Writes the envelope's length, the envelope up to its only transaction, and that transaction's length. Both
+ * lengths are 0 for now. The configuration is then written directly behind them, where the finished envelope
+ * has it, so that it needs no second buffer.
  */
 static void write_front(struct ord_writer *data) {
     uint8_t bytes[CHANNEL_ENVELOPE_OVERHEAD + LENGTH_SIZE];
@@ -53,7 +54,7 @@ enum ord_err channel_genesis_create(struct channel_header *header, struct ord_wr
                              &header->byte_count, &leaf, 1, ord_span_of(data->data + start, data->size - start));
 }
 
-/* The fields that a genesis block cannot choose. */
+/* True if the fields that are fixed in a genesis block's header have their values. */
 static bool header_is_first(const struct channel_header *header) {
     return ord_hash_is_zero(&header->genesis_hash) && ord_hash_is_zero(&header->previous_hash) && header->height == 0 &&
            header->config_height == 0 && header->last_seq == 0;

@@ -1,6 +1,6 @@
 /*
- * May this envelope stand in a batch? The rules that admission, a backup and execution share; no clock, no signature of the
- * envelope (the caller checks that one, once).
+ * Decides whether an envelope may be in a batch. Admission, backups and execution share these rules. They read no clock
+ * and do not check the envelope's signature, which the caller checks once.
  */
 #include <string.h>
 
@@ -20,7 +20,10 @@ static const struct channel_org *org_by_name(const struct channel_config *config
     return NULL;
 }
 
-/* Any fault of a certificate is FORBIDDEN, except that this machine could not look at it. */
+/*
+ * Every fault of a certificate becomes FORBIDDEN. NO_MEMORY stays, because it
+ * concerns this machine and not the certificate.
+ */
 static enum ord_err certificate_fault(enum ord_err err) {
     return err == ORD_OK || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_FORBIDDEN;
 }
@@ -48,7 +51,7 @@ static enum ord_err registration(const struct channel_config *config, struct cry
     err = certificate_fault(crypto_identity_verify(identity, certificate, ord_span_of(org->ca_der, org->ca_der_size)));
     if (err != ORD_OK)
         return err;
-    /* A replica orders; it does not write. */
+    /* Replicas order envelopes and may not write any. */
     return identity->role == CRYPTO_ROLE_CLIENT || identity->role == CRYPTO_ROLE_ADMIN ? ORD_OK : ORD_ERR_FORBIDDEN;
 }
 
@@ -105,7 +108,7 @@ enum ord_err channel_consider(const struct channel *channel, struct channel_verd
     case CHANNEL_ENVELOPE_REGISTER:
         return consider_registration(channel, out, envelope);
     case CHANNEL_ENVELOPE_CONFIG:
-        return ORD_ERR_FORBIDDEN; /* only the genesis block has one */
+        return ORD_ERR_FORBIDDEN; /* only the genesis block has such an envelope */
     }
     return ORD_ERR_INVALID;
 }

@@ -1,6 +1,6 @@
 /*
- * Lays arrays out in one piece of the caller's memory: with a base it gives pointers, without one it only counts. Private to
- * channel/.
+ * Lays out arrays in one piece of the caller's memory. With a base it returns pointers; without one it only counts
+ * bytes. Private to channel/.
  */
 #ifndef ORDAIN_CHANNEL_LAYOUT_H
 #define ORDAIN_CHANNEL_LAYOUT_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct layout {
-    uint8_t *base; /* NULL: only count. Aligned as max_align_t */
+    uint8_t *base; /* aligned as max_align_t; NULL: only count */
     size_t offset;
 };
 

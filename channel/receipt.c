@@ -1,5 +1,5 @@
 /*
- * Receipts: encoding and the offline check.
+ * Receipts: their encoding and the offline check.
  */
 #include "channel/receipt.h"
 
@@ -80,7 +80,7 @@ static enum ord_err refuse(const char **why, enum ord_err err, const char *sente
     return err;
 }
 
-/* The envelope, when there, is the leaf; the leaf is in the block. */
+/* Checks that the envelope, if it is there, has this leaf and is of this network, and that the leaf is in the block. */
 static enum ord_err check_inclusion(const struct channel_receipt *receipt, const struct ord_hash *genesis_hash,
                                     const char **why) {
     const struct ord_crypto_ops ops = channel_merkle_ops();
@@ -115,7 +115,7 @@ enum ord_err channel_receipt_verify(const struct channel_receipt *receipt, const
     if (err != ORD_OK)
         return err;
 
-    /* The block's own past does not matter here: its certificate, or that of a later block, vouches for it. */
+    /* The blocks before this one do not matter here: its own certificate, or a later block's, proves it. */
     struct channel_chain chain;
     channel_chain_init(&chain, config, genesis_hash, crypto);
     chain.height = receipt->header.height - 1;

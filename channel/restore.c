@@ -1,6 +1,6 @@
 /*
- * Restore from the replica's own disk: clients, head, open block. What is restored was executed once; nothing is executed
- * again, but everything is checked for what an executed state must look like.
+ * Restores clients, head and open block from the replica's own disk. They were executed once and are not executed
+ * again, but each is checked for the form that an executed state must have.
  */
 #include "channel/marks.h"
 #include "channel/state.h"
@@ -16,7 +16,8 @@ enum ord_err channel_restore_client(struct channel *channel, uint32_t client_ind
     uint32_t added;
     if (channel_table_add(&channel->table, &added, &client) != ORD_OK)
         return ORD_ERR_CORRUPT;
-    channel_table_clean(&channel->table); /* it is on disk: that is where it came from */
+    /* The record comes from the disk, so it need not be written. */
+    channel_table_clean(&channel->table);
     return ORD_OK;
 }
 
@@ -32,7 +33,7 @@ enum ord_err channel_restore_head(struct channel *channel, const struct channel_
                           head->epoch == channel->config.epoch && head->config_height == channel->config_height;
     if (!ours)
         return ORD_ERR_MISMATCH;
-    /* One less than the head's last seq: a transfer was cut off, and has to go on. */
+    /* When applied_seq is one less than the head's last seq, a transfer was interrupted and has to go on. */
     if (head->last_seq > 0 && applied_seq < head->last_seq - 1)
         return ORD_ERR_CORRUPT;
     ORD_MARK_IF(applied_seq < head->last_seq, RESTORE_IN_TRANSFER);
@@ -54,7 +55,7 @@ enum ord_err channel_restore_open(struct channel *channel, struct ord_span envel
         !ord_hash_equal(&decoded.genesis_hash, &channel->genesis_hash) || decoded.sequence != entry->sequence ||
         entry->seq > channel->applied_seq)
         return ORD_ERR_CORRUPT;
-    /* It was executed, so the client's window knows it. */
+    /* The envelope was executed, so the client's window must have its sequence number. */
     bool marked = decoded.kind == CHANNEL_ENVELOPE_REGISTER;
     if (decoded.kind == CHANNEL_ENVELOPE_TRANSACTIONS) {
         enum channel_sequence state = channel_sequence_check(client, decoded.sequence);

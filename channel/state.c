@@ -1,5 +1,5 @@
 /*
- * The channel's state: where it lives, what it says about itself, and its digest.
+ * The channel's state: its memory, its accessors and its digest.
  */
 #include "channel/state.h"
 
@@ -9,7 +9,7 @@
 #include "channel/tags.h"
 #include "core/assert.h"
 
-/* Lays a channel of this configuration out behind its struct. */
+/* Lays out the arrays of a channel with this configuration behind struct channel. */
 static void lay_out(struct channel_cutter *cutter, struct channel_table *table, struct layout *layout,
                     const struct channel_config *config) {
     layout->offset = sizeof(struct channel);
@@ -22,7 +22,7 @@ size_t channel_memory_size(const struct channel_config *config) {
     struct channel_table table;
     struct layout layout = {.base = NULL};
     lay_out(&cutter, &table, &layout, config);
-    /* While it is set up, the encoded configuration needs room behind the channel. */
+    /* channel_init encodes the configuration into the memory behind struct channel. */
     size_t least = sizeof(struct channel) + CHANNEL_CONFIG_BYTES_MAX;
     return layout.offset > least ? layout.offset : least;
 }

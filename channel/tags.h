@@ -1,7 +1,6 @@
 /*
- * Every domain tag that this room hashes, and the one way to hash with it. A tag ends in its NUL, which is hashed too, so no
- * tag is the beginning of another; none begins with 0x00 or 0x01, which are the Merkle trees' own. Listed in
- * docs/formats.md.
+ * All domain tags of this room, and the one way to hash with them. docs/formats.md lists them. A tag's terminating NUL
+ * is hashed too, so no tag is the beginning of another. No tag begins with 0x00 or 0x01, which the Merkle trees use.
  */
 #ifndef ORDAIN_CHANNEL_TAGS_H
 #define ORDAIN_CHANNEL_TAGS_H
@@ -16,7 +15,7 @@
 #define CHANNEL_TAG_OPEN      "ordain/open/v1"
 #define CHANNEL_TAG_STATE     "ordain/state/v1"
 
-/* H(tag, NUL, bytes); `tag` is a string literal. */
+/* H(tag, NUL, bytes). `tag` must be a string literal. */
 #define channel_tagged_hash(out, tag, bytes) channel_tagged_hash_of((out), ord_span_of((tag), sizeof(tag)), (bytes))
 
 static inline void channel_tagged_hash_of(struct ord_hash *out, struct ord_span tag, struct ord_span bytes) {
@@ -24,7 +23,7 @@ static inline void channel_tagged_hash_of(struct ord_hash *out, struct ord_span 
     crypto_sha256(out, parts, 2);
 }
 
-/* Enough of the crypto operations for core/merkle.h. */
+/* The crypto operations that core/merkle.h needs. */
 static inline struct ord_crypto_ops channel_merkle_ops(void) {
     return (struct ord_crypto_ops) {.hash = crypto_sha256};
 }

@@ -1,9 +1,9 @@
 /*
- * State transfer: blocks that others cut, and the open block's envelopes behind the last of them. A replica that came this
- * way has the same state as one that executed the batches.
+ * State transfer: executes closed blocks of others, and then the tail, the open block's envelopes behind the last
+ * block. Afterwards a replica has the same state as one that executed the batches.
  *
- * What the own open block holds is in the client table already; a block or a tail of the others begins with it, or we differ.
- * So it is compared, not executed again.
+ * The envelopes of our own open block are executed already. A block or tail of the others must begin with them, unless
+ * our state differs. Therefore they are compared and not executed again.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #include "channel/tags.h"
 #include "core/merkle.h"
 
-/* Skips the open block's data at the beginning of `data`. */
+/* Skips the open block's data at the beginning of `data`. False: `data` does not begin with it. */
 static bool skip_open(const struct channel *channel, struct ord_span *data) {
     size_t size = channel->cutter.data_size;
     if (size == 0)
@@ -30,7 +30,7 @@ static bool header_follows(const struct channel *channel, const struct channel_h
            header->config_height == channel->config_height && header->last_seq > channel->applied_seq;
 }
 
-/* Executes one envelope that the others accepted. */
+/* Executes one envelope that the others accepted. INVALID: we would not accept it. */
 static enum ord_err execute(struct channel *channel, struct channel_entry *entry, uint32_t *transaction_count,
                             struct ord_span bytes) {
     struct channel_ordered ordered;
@@ -44,7 +44,7 @@ static enum ord_err execute(struct channel *channel, struct channel_entry *entry
     return ORD_OK;
 }
 
-/* Executes the rest of a block and gives the sink all of it. */
+/* Executes the envelopes of a block that are not executed yet, and gives the sink the whole block. */
 static enum ord_err execute_block(struct channel *channel, const struct channel_block *block, struct ord_span rest,
                                   const struct channel_sink *sink) {
     struct channel_cutter *cutter = &channel->cutter;
@@ -72,7 +72,8 @@ static enum ord_err execute_block(struct channel *channel, const struct channel_
     channel->head_hash = block->header_hash;
     channel->head_last_seq = seq;
     ORD_MARK_IF(cutter->envelope_count > 0, TRANSFER_IN_OPEN_BLOCK);
-    channel->applied_seq = seq - 1; /* of `seq` itself there may be more, in the next block or in the tail */
+    /* The next block or the tail may hold more envelopes of `seq`. */
+    channel->applied_seq = seq - 1;
     enum ord_err err = sink->block(sink->context, block);
     channel_cutter_reset(cutter);
     return err;
@@ -100,7 +101,7 @@ enum ord_err channel_tail_check(struct channel *channel, struct ord_span data, c
         return ORD_ERR_WRONG_STATE;
     if (!skip_open(channel, &data))
         return ORD_ERR_MISMATCH;
-    /* The leaves behind those of the open block are free, and become its own when the tail is executed. */
+    /* The space behind the open block's leaves is free. Executing the tail writes the same leaves there again. */
     uint32_t count = cutter->envelope_count;
     while (data.size > 0) {
         struct ord_span bytes;
@@ -131,11 +132,11 @@ static enum ord_err execute_tail(struct channel *channel, uint64_t seq, struct o
             return ORD_ERR_INVALID;
         channel_cutter_add(cutter, bytes, transaction_count, &entry);
         if (channel_cutter_after(cutter))
-            return ORD_ERR_INVALID; /* it would have been closed */
+            return ORD_ERR_INVALID; /* the block would have been closed */
     }
     ORD_MARK_IF(cutter->envelope_count > 0, TRANSFER_TAIL);
     channel->applied_seq = seq;
-    channel->bytes_since_point = 0; /* what is certified is a point */
+    channel->bytes_since_point = 0; /* a certified seq is a point of attestation */
     return ORD_OK;
 }
 

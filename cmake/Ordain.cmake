@@ -1,4 +1,5 @@
-# Compiler settings, and the three verbs of this build: ord_library, ord_program, ord_unit_test.
+# Compiler settings, libraries, and the functions of this build: ord_library,
+# ord_program, ord_unit_test, ord_fuzz_target.
 
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
@@ -55,19 +56,21 @@ find_library(LMDB_LIBRARY lmdb REQUIRED)
 find_library(NNG_LIBRARY nng REQUIRED)
 find_program(PROTOC_C protoc-c REQUIRED)
 
-# What every test gets in its environment. libnng is not instrumented: tests/support/tsan.supp says what of it is passed over.
+# The environment of every test. libnng is not instrumented; tests/support/tsan.supp lists the reports about it that
+# ThreadSanitizer ignores.
 set(ORD_TEST_ENVIRONMENT "")
 if(ORD_TSAN)
     set(ORD_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 endif()
 
-# ord_library(NAME SOURCES ... DEPENDS ...): the static library libord_NAME.a of this folder.
+# ord_library(NAME SOURCES ... DEPENDS ...): makes the static library libord_NAME.a of this folder.
 function(ord_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
     add_library(ord_${name} STATIC ${ARG_SOURCES})
     target_link_libraries(ord_${name} PUBLIC ord_options ${ARG_DEPENDS})
 endfunction()
 
+# ord_program(NAME SOURCES ... DEPENDS ...): makes the program bin/NAME.
 function(ord_program name)
     cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
@@ -75,8 +78,9 @@ function(ord_program name)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# ord_unit_test(FILE LABEL DEPENDS ...): builds tests/.../test_x.c with tests/support/test_main.c. Every function
-# `static void subject__behaviour(void **state)` in it becomes a ctest of its own.
+# ord_unit_test(FILE [LABEL label] [TIMEOUT seconds] [SOURCES ...] [DEPENDS ...]): builds tests/.../test_x.c with
+# tests/support/test_main.c. Every function `static void subject__behaviour(void
+# **state)` in it becomes a ctest of its own.
 function(ord_unit_test file)
     cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
     if(NOT ARG_LABEL)
@@ -98,8 +102,8 @@ function(ord_unit_test file)
     endforeach()
 endfunction()
 
-# ord_fuzz_target(FILE DEPENDS ...): a libFuzzer program in the fuzz preset; elsewhere a program that replays the corpus
-# files given as arguments (tests/support/fuzz_main.c).
+# ord_fuzz_target(FILE DEPENDS ...): makes a libFuzzer program in the fuzz preset. In other presets makes a program that
+# replays the files given as arguments, or a number of generated inputs (tests/support/fuzz_main.c).
 function(ord_fuzz_target file)
     cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
     get_filename_component(name ${file} NAME_WE)

@@ -1,5 +1,5 @@
 /*
- * How a broken invariant ends the process: the only place in core/ that touches standard error.
+ * Ends the process when an invariant is broken. This is the only place in core/ that touches standard error.
  */
 #include "core/assert.h"
 

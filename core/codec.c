@@ -29,7 +29,7 @@ struct ord_reader ord_reader_of(struct ord_span span) {
     return (struct ord_reader) {.data = span.data, .size = span.size};
 }
 
-/* NULL and failed when fewer than `size` bytes are left. */
+/* Consumes `size` bytes. When fewer are left, marks the reader as failed and returns NULL. */
 static const uint8_t *take(struct ord_reader *reader, size_t size) {
     if (reader->failed || size > reader->size - reader->position) {
         reader->failed = true;
@@ -108,7 +108,7 @@ struct ord_writer ord_writer_of(void *data, size_t capacity) {
     return (struct ord_writer) {.data = data, .capacity = capacity};
 }
 
-/* NULL and failed when there is no room for `size` bytes. */
+/* Reserves `size` bytes. When they do not fit, marks the writer as failed and returns NULL. */
 static uint8_t *room(struct ord_writer *writer, size_t size) {
     if (writer->failed || size > writer->capacity - writer->size) {
         writer->failed = true;

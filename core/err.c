@@ -1,5 +1,5 @@
 /*
- * Names and sentences of the error codes.
+ * Names and descriptions of the error codes.
  */
 #include "core/err.h"
 

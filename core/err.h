@@ -39,10 +39,10 @@ enum ord_err {
 #define ORD_OK       ORD_ERR_OK
 #define ORD_MUST_USE __attribute__((warn_unused_result))
 
-/* "TOO_LARGE"; never NULL. */
+/* The error's name, such as "TOO_LARGE". Never NULL. */
 const char *ord_err_name(enum ord_err err);
 
-/* "larger than the limit"; never NULL. */
+/* The error's description, such as "larger than the limit". Never NULL. */
 const char *ord_err_text(enum ord_err err);
 
 #endif

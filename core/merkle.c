@@ -1,6 +1,6 @@
 /*
- * RFC 6962 Merkle trees, computed level by level in place: pairing from the left and carrying an odd last hash up unchanged
- * gives the same tree as the RFC's recursive split at the largest power of two.
+ * RFC 6962 Merkle trees, computed level by level in place. Pairing hashes from the left and moving an odd last hash up
+ * unchanged gives the same tree as the RFC's recursive split at the largest power of two.
  */
 #include "core/merkle.h"
 
@@ -24,7 +24,7 @@ static void node(const struct ord_crypto_ops *crypto, struct ord_hash *out, cons
     crypto->hash(out, &part, 1);
 }
 
-/* Replaces `count` hashes by the level above; gives its count. */
+/* Replaces `count` hashes by the level above them. Returns how many hashes that level has. */
 static size_t level_up(const struct ord_crypto_ops *crypto, struct ord_hash *hashes, size_t count) {
     for (size_t i = 0; i + 1 < count; i += 2)
         node(crypto, &hashes[i / 2], &hashes[i], &hashes[i + 1]);
@@ -89,7 +89,7 @@ bool ord_merkle_verify(const struct ord_crypto_ops *crypto, const struct ord_has
     size_t used = 0;
     for (; leaf_count > 1; index /= 2, leaf_count = (leaf_count + 1) / 2) {
         if ((index ^ 1) >= leaf_count)
-            continue; /* an odd last hash goes up unchanged */
+            continue; /* no sibling: an odd last hash moves up unchanged */
         if (used == path_size)
             return false;
         if (index % 2 == 0)

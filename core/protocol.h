@@ -6,7 +6,7 @@
  * - A *turn* is any number of steps, the last of them a FLUSH. Turns are numbered from 1. What a turn asks to persist
  *   and to forget, and what its DELIVERs make of the ledger, becomes durable together or not at all. Turns become
  *   durable in their order; several may become durable at once.
- * - A SEND with `after_persist` leaves when its turn is durable. A SEND without depends on nothing that its turn
+ * - A SEND with `after_persist` leaves when its turn is durable. A SEND without it depends on nothing that its turn
  *   persists, and may leave at once.
  * - Steps of later turns may be taken while the commit of an earlier turn is still under way; PERSISTED tells which
  *   turns are durable. A core that counts its own vote before the turn that made it is PERSISTED must itself argue why

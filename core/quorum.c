@@ -1,5 +1,5 @@
 /*
- * Quorum arithmetic: core/quorum.h has the source.
+ * Quorum arithmetic. core/quorum.h names the source.
  */
 #include "core/quorum.h"
 

@@ -7,16 +7,16 @@
 
 #include <stdint.h>
 
-/* f: how many of `replica_count` replicas may lie. replica_count >= 1. */
+/* f: how many of `replica_count` replicas may be faulty. Requires replica_count >= 1. */
 uint32_t ord_bft_faulty_max(uint32_t replica_count);
 
-/* Replicas whose agreement no other quorum can contradict: 2f + 1 for n = 3f + 1. */
+/* Number of replicas whose agreement no other quorum can contradict: 2f + 1 for n = 3f + 1. */
 uint32_t ord_bft_quorum(uint32_t replica_count);
 
-/* At least one honest replica is among so many: f + 1. */
+/* f + 1: among this many replicas at least one is honest. */
 uint32_t ord_bft_weak_quorum(uint32_t replica_count);
 
-/* Majority, for crash faults. */
+/* Majority, the quorum for crash faults. Requires replica_count >= 1. */
 uint32_t ord_majority(uint32_t replica_count);
 
 #endif

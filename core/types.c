@@ -1,5 +1,5 @@
 /*
- * Comparison of the shared value types.
+ * Comparisons of the shared value types.
  */
 #include "core/types.h"
 

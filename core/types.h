@@ -1,5 +1,5 @@
 /*
- * The words that every folder shares: spans, hashes, keys, replica sets.
+ * Types that every folder shares: spans, hashes, keys, replica sets.
  */
 #ifndef ORDAIN_CORE_TYPES_H
 #define ORDAIN_CORE_TYPES_H
@@ -11,10 +11,11 @@
 #define ORD_HASH_SIZE       32
 #define ORD_SIGNATURE_SIZE  64 /* ECDSA secp256k1, compact r || s, low s */
 #define ORD_PUBLIC_KEY_SIZE 33 /* secp256k1, compressed */
-#define ORD_REPLICA_MAX     64 /* replicas of one channel; fits ord_replica_set */
-#define ORD_NO_NODE         UINT32_MAX
+/* Upper limit for the replicas of one channel. An ord_replica_set has one bit for each. */
+#define ORD_REPLICA_MAX 64
+#define ORD_NO_NODE     UINT32_MAX
 
-/* Index of a replica in its channel's configuration: 0 .. replica_count - 1. */
+/* Index of a replica in its channel's configuration: 0 .. replica_count - 1. ORD_NO_NODE names no replica. */
 typedef uint32_t ord_node_id;
 
 /* Bit i stands for replica i. */

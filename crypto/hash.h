@@ -6,20 +6,20 @@
 
 #include "core/crypto_ops.h"
 
-/* Once per process, before anything else of crypto/, from one thread. Idempotent. */
+/* Call it once per process, from one thread, before any other function of crypto/. Idempotent. */
 ORD_MUST_USE enum ord_err crypto_init(void);
 
-/* SHA-256 of the parts put end to end. Cannot fail once crypto_init succeeded. */
+/* SHA-256 of the parts, concatenated. Cannot fail once crypto_init has succeeded. */
 void crypto_sha256(struct ord_hash *out, const struct ord_span *parts, size_t part_count);
 
 void crypto_hmac_sha256(struct ord_hash *out, struct ord_span key, const struct ord_span *parts, size_t part_count);
 
-/* Compares in constant time. */
+/* True if the bytes are equal. Takes the same time wherever they differ. */
 bool crypto_equal(const void *a, const void *b, size_t size);
 
 ORD_MUST_USE enum ord_err crypto_random(void *out, size_t size);
 
-/* Overwrites secrets; not optimised away. */
+/* Overwrites a secret with zeros. The compiler cannot optimise this away. */
 void crypto_wipe(void *data, size_t size);
 
 #endif

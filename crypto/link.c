@@ -1,6 +1,6 @@
 /*
  * Link authenticator: the point-to-point authentication that Castro and Liskov (TOCS'02, section 3.2) assume, with HMAC
- * tags under session keys. The handshake is told in the header; here is how its rules are kept.
+ * tags under session keys. The header describes the rules of the handshake; this file implements them.
  */
 #include "crypto/link.h"
 #include "crypto/hash.h"
@@ -14,7 +14,7 @@
 
 enum frame_kind { FRAME_HELLO = 1, FRAME_DATA = 2 };
 
-/* Domain tags of what is derived from the static secret; everything behind them is fixed-width. */
+/* Domain tags of the keys and nonces that are derived here. Every field that follows a tag has a fixed width. */
 #define TAG_SECRET "ordain/link/v1/secret"
 #define TAG_NONCE  "ordain/link/v1/nonce"
 #define TAG_HELLO  "ordain/link/v1/hello"
@@ -29,8 +29,9 @@ struct frame_header {
     uint64_t counter;
 };
 
+/* A HELLO's content. The letters are those of crypto/link.h. */
 struct hello {
-    bool asks;
+    bool asks;                     /* the peer wants an answer */
     struct ord_hash session_nonce; /* c */
     struct ord_hash offer;         /* o */
     struct ord_hash peer_nonce;    /* p */
@@ -45,7 +46,10 @@ static struct ord_span hash_span(const struct ord_hash *hash) {
     return ord_span_of(hash->bytes, sizeof(hash->bytes));
 }
 
-/* HMAC(secret, tag || genesis || sender || receiver [|| nonce of sender || nonce of receiver]): a key for one direction. */
+/*
+ * Derives the key for one direction: HMAC(secret, tag || genesis || sender || receiver [|| nonce of sender || nonce of
+ * receiver]). The nonces are left out when `nonce_sender` is NULL.
+ */
 static void derive_key(struct ord_hash *out, const struct crypto_link *link, const char *tag, ord_node_id sender,
                        const struct ord_hash *nonce_sender, const struct ord_hash *nonce_receiver) {
     uint8_t direction[8];
@@ -135,7 +139,7 @@ static void write_header(const struct crypto_link *link, uint8_t *frame, enum fr
     ord_write_u64(&writer, counter);
 }
 
-/* The tag covers everything before it. */
+/* Computes a frame's tag, which covers everything before it. */
 static void compute_tag(struct ord_hash *out, const struct ord_hash *key, const uint8_t *frame, size_t frame_size) {
     const struct ord_span covered = ord_span_of(frame, frame_size - CRYPTO_LINK_TAG_SIZE);
     crypto_hmac_sha256(out, hash_span(key), &covered, 1);
@@ -169,13 +173,13 @@ enum ord_err crypto_link_seal(struct crypto_link *link, uint8_t *frame, size_t f
         return ORD_ERR_INVALID;
     if (!crypto_link_ready(link))
         return ORD_ERR_WRONG_STATE;
-    link->counter_out++; /* 64 bits do not wrap */
+    link->counter_out++; /* 64 bits never wrap in practice */
     write_header(link, frame, FRAME_DATA, link->counter_out);
     write_tag(&link->key_out, frame, frame_size);
     return ORD_OK;
 }
 
-/* Our nonce of the new session is the offer, which is used up by this. */
+/* Begins a new session. Our offer becomes our nonce in it, so a new offer is made. */
 static void enter_session(struct crypto_link *link, const struct ord_hash *nonce_peer) {
     link->nonce_self = link->offer_self;
     link->nonce_peer = *nonce_peer;
@@ -197,14 +201,14 @@ static enum ord_err read_hello(struct hello *out, const struct frame_header *hea
     enum ord_err err = ord_reader_finish(&reader);
     if (err != ORD_OK)
         return err;
-    /* There is always an offer, and a session has two nonces or is none. */
+    /* An honest peer always has an offer, and its session has either both nonces or neither. */
     if (header->counter > 1 || ord_hash_is_zero(&out->offer) ||
         ord_hash_is_zero(&out->session_nonce) != ord_hash_is_zero(&out->peer_nonce))
         return ORD_ERR_INVALID;
     return ORD_OK;
 }
 
-/* True when the peer needs our answer. */
+/* Applies a HELLO by the rules of crypto/link.h. True if the peer needs our answer. */
 static bool take_hello(struct crypto_link *link, const struct hello *hello) {
     link->offer_peer = hello->offer;
     if (crypto_link_ready(link) && ord_hash_equal(&hello->session_nonce, &link->nonce_peer) &&
@@ -212,12 +216,13 @@ static bool take_hello(struct crypto_link *link, const struct hello *hello) {
         link->confirmed = true;
     } else if (ord_hash_equal(&hello->peer_nonce, &link->offer_self)) {
         enter_session(link, &hello->session_nonce);
-        link->confirmed = true; /* the peer entered it before it wrote this */
+        link->confirmed = true; /* the peer entered it before it sent this HELLO */
     } else if (ord_hash_equal(&hello->peer_offer, &link->offer_self)) {
         enter_session(link, &hello->offer);
         link->confirmed = false;
     } else {
-        /* A peer in another session, or an old frame played again: our answer tells the two apart. */
+        /* The peer is in another session, or somebody replays an old frame. Our
+         * answer lets the peer resolve the former. */
         return true;
     }
     return hello->asks || !link->confirmed;
@@ -245,7 +250,8 @@ enum ord_err crypto_link_open(struct crypto_link *link, enum crypto_link_event *
     }
 
     if (!crypto_link_ready(link) || !tag_is_right(&link->key_in, frame)) {
-        /* Perhaps the peer is in another session: the owner's next hello finds out. Keys and counters stay. */
+        /* The peer may be in another session. The owner's next HELLO finds that
+         * out; keys and counters stay as they are. */
         link->confirmed = false;
         return ORD_ERR_BAD_SIGNATURE;
     }

@@ -16,15 +16,16 @@ struct pool_job {
 };
 
 struct crypto_pool {
-    pthread_mutex_t mutex; /* guards everything below it but the threads */
+    /* Guards all the following fields, except thread_count and threads. */
+    pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool stopping;
     uint32_t idle_count; /* threads that wait for `wake` */
     uint32_t capacity;
-    uint32_t head;  /* oldest job; < capacity */
-    uint32_t count; /* <= capacity */
+    uint32_t head;  /* index of the oldest job; < capacity */
+    uint32_t count; /* jobs in the ring; <= capacity */
     struct pool_job *ring;
-    uint32_t thread_count; /* started */
+    uint32_t thread_count; /* threads that were started */
     pthread_t threads[THREADS_MAX];
 };
 
@@ -38,7 +39,7 @@ static void *work(void *argument) {
             pool->idle_count--;
         }
         if (pool->count == 0)
-            break; /* stopping, and the queue has run dry */
+            break; /* stopping, and the queue is empty */
         struct pool_job job = pool->ring[pool->head];
         pool->head = pool->head + 1 == pool->capacity ? 0 : pool->head + 1;
         pool->count--;
@@ -50,7 +51,7 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* The threads block every signal: those of the process are for the thread that waits for them. */
+/* The pool's threads block every signal, because another thread of the process waits for signals. */
 static enum ord_err start_threads(struct crypto_pool *pool, uint32_t thread_count) {
     enum ord_err err = ORD_OK;
     sigset_t all;
@@ -81,7 +82,7 @@ enum ord_err crypto_pool_create(struct crypto_pool **out, uint32_t thread_count,
         free(pool);
         return ORD_ERR_NO_MEMORY;
     }
-    /* Neither fails with default attributes. */
+    /* Neither call fails with default attributes. */
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
 

@@ -1,8 +1,8 @@
 /*
  * secp256k1 on libsecp256k1: ECDSA in its compact form (r || s, 64 bytes), nonces by RFC 6979, low s only, and ECDH.
  *
- * One context per process signs and derives keys; it is blinded once and only read afterwards, so every thread may use it.
- * Verification needs no tables of its own and uses the library's static context.
+ * One context per process signs and derives keys. It is blinded once and only read afterwards, so every thread may use
+ * it. Verification needs no tables of its own and uses the library's static context.
  */
 #include "crypto/sign.h"
 #include "crypto/hash.h"
@@ -16,7 +16,8 @@
 
 _Static_assert(sizeof(struct crypto_verify_key) == sizeof(secp256k1_pubkey), "a verify key holds a parsed key");
 
-static secp256k1_context *secret_context; /* set by crypto_init, then never changed */
+/* Set by crypto_init and never changed afterwards. */
+static secp256k1_context *secret_context;
 
 enum ord_err crypto_sign_init(void) {
     uint8_t seed[32];
@@ -52,7 +53,8 @@ enum ord_err crypto_public_key(struct ord_public_key *out, const struct crypto_p
 
 enum ord_err crypto_public_key_compress(struct ord_public_key *out, const uint8_t uncompressed[65]) {
     secp256k1_pubkey parsed;
-    /* The library reads hybrid points too; one key has one uncompressed form here. */
+    /* The library also parses hybrid points. Here a key has exactly one
+     * uncompressed form, so the first byte must be 4. */
     if (uncompressed[0] != 4 || secp256k1_ec_pubkey_parse(secp256k1_context_static, &parsed, uncompressed, 65) != 1)
         return ORD_ERR_INVALID;
     compress(out, &parsed);
@@ -80,7 +82,7 @@ bool crypto_verify(const struct crypto_verify_key *key, const struct ord_hash *h
                    const struct ord_signature *signature) {
     secp256k1_ecdsa_signature parsed;
     secp256k1_pubkey public_key;
-    /* The parser refuses r or s that is not below the group order, the verifier refuses zero and high s. */
+    /* The parser refuses r and s that are not below the group order. The verifier refuses zero and high s. */
     if (secp256k1_ecdsa_signature_parse_compact(secp256k1_context_static, &parsed, signature->bytes) != 1)
         return false;
     parsed_key(&public_key, key);
@@ -119,7 +121,7 @@ static bool verify_replica(const void *context, ord_node_id signer, const struct
 }
 
 void crypto_ops_init(struct ord_crypto_ops *out, const struct crypto_replica_keys *keys) {
-    /* The table gives its context to `verify` as const: the cast lets nobody write. */
+    /* The cast away from const is safe: `verify` receives the context as const. */
     *out = (struct ord_crypto_ops) {.context = (void *) keys, .hash = crypto_sha256, .verify = verify_replica};
 }
 
@@ -129,5 +131,6 @@ static enum ord_err sign_with_key(void *context, struct ord_signature *out, cons
 }
 
 void crypto_signer_init(struct ord_signer *out, const struct crypto_private_key *key) {
-    *out = (struct ord_signer) {.context = (void *) key, .sign = sign_with_key}; /* sign_with_key only reads */
+    /* The cast away from const is safe: sign_with_key only reads the key. */
+    *out = (struct ord_signer) {.context = (void *) key, .sign = sign_with_key};
 }

@@ -1,6 +1,6 @@
 /*
- * X.509 (OpenSSL): organisation CAs (P-256), TLS certificates (P-256) and identity certificates (secp256k1). What an
- * identity may be stands in the subject: O = organisation, OU = role, CN = name.
+ * X.509 (OpenSSL): organisation CAs (P-256), TLS certificates (P-256) and identity certificates (secp256k1). The
+ * subject of an identity certificate tells whom it names: O = organisation, OU = role, CN = name.
  *
  * Certificates and keys travel as DER in agreed state and as PEM in files. Output buffers are the caller's.
  */
@@ -33,39 +33,60 @@ struct crypto_pem {
 
 /* Self-signed CA of an organisation, P-256, valid `days` from now. */
 ORD_MUST_USE enum ord_err crypto_ca_create(struct crypto_pem *out, const char *organisation, uint32_t days);
-/* TLS certificate (P-256; server and client authentication; SAN DNS:localhost, IP:127.0.0.1 and `host` if not NULL). */
+/*
+ * TLS certificate: P-256, for server and client authentication. Its alternative names are DNS:localhost, IP:127.0.0.1
+ * and `host` if that is not NULL.
+ */
 ORD_MUST_USE enum ord_err crypto_tls_create(struct crypto_pem *out, const struct crypto_pem *ca,
                                             const char *organisation, const char *name, const char *host,
                                             uint32_t days);
-/* Identity certificate (secp256k1, named curve). `days` may be negative to make one that has expired, for tests. */
+/* Identity certificate (secp256k1, named curve). Tests pass negative `days` to make one that has expired. */
 ORD_MUST_USE enum ord_err crypto_identity_create(struct crypto_pem *out, const struct crypto_pem *ca,
                                                  const char *organisation, enum crypto_role role, const char *name,
                                                  int32_t days);
 
-/* PEM certificate to DER: *size is in: capacity, out: bytes. INVALID, NO_SPACE. */
+/*
+ * Converts a PEM certificate to DER. *size is the capacity of `out` on entry and the bytes written on return. INVALID,
+ * NO_SPACE.
+ */
 ORD_MUST_USE enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem);
-/* DER certificate to PEM text, NUL-terminated. */
+/*
+ * Converts a DER certificate to NUL-terminated PEM text. *size is the capacity of `out` on entry and the length of the
+ * text, without its terminator, on return. INVALID, NO_SPACE, NO_MEMORY, CRYPTO.
+ */
 ORD_MUST_USE enum ord_err crypto_cert_pem(char *out, size_t *size, struct ord_span der);
-/* PEM private key on secp256k1. INVALID: not PEM, or another curve. */
+/*
+ * Loads a secp256k1 private key from PEM. INVALID: not PEM, encrypted, on another curve, or stored with a public key
+ * that is not its own.
+ */
 ORD_MUST_USE enum ord_err crypto_private_key_load(struct crypto_private_key *out, const char *pem);
 
-/* Do this PEM certificate and this PEM private key (of any kind) belong together? INVALID: unreadable. MISMATCH. */
+/*
+ * Checks that a PEM certificate and a PEM private key (of any kind) belong together. INVALID: one is unreadable.
+ * MISMATCH.
+ */
 ORD_MUST_USE enum ord_err crypto_pair_check(const char *cert_pem, const char *key_pem);
 
 /* SHA-256 of the DER: a client's fingerprint. */
 void crypto_cert_fingerprint(struct ord_hash *out, struct ord_span der);
 
 /*
- * Parses an identity certificate and checks that `ca_der` issued it: signature, issuer name, CA flag of the issuer,
- * secp256k1 key, a known role, the organisation of issuer and subject equal, no trailing bytes after the DER. Does not look
- * at a clock: the result depends on the bytes alone, for agreed state depends on it. INVALID, BAD_SIGNATURE, FORBIDDEN. NO_MEMORY
- * says nothing of the certificate; here and in the two that follow.
+ * Parses an identity certificate and checks that `ca_der` issued it. Checks the signature, the issuer's name and CA
+ * flag, that the key is on secp256k1, that the role is known, that issuer and subject have the same organisation, and
+ * that no bytes follow the DER. Does not look at a clock: agreed state depends on the result, so the result depends on
+ * the bytes alone. INVALID, BAD_SIGNATURE, FORBIDDEN. NO_MEMORY is about this machine and says nothing about the
+ * certificate; that holds for the next two functions too.
  */
 ORD_MUST_USE enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span cert_der,
                                                  struct ord_span ca_der);
-/* Parses only. */
+/*
+ * Parses an identity certificate without checking who issued it. The role may be CRYPTO_ROLE_NONE. INVALID, NO_MEMORY.
+ */
 ORD_MUST_USE enum ord_err crypto_identity_parse(struct crypto_identity *out, struct ord_span cert_der);
-/* Is it a CA certificate that Ordain can use (CA flag, key usage, O = organisation)? Gives its organisation. */
+/*
+ * Checks that this is a CA certificate that Ordain can use: a P-256 key, the CA flag, the key usage, one organisation
+ * as O. Writes that organisation to `organisation`. INVALID, FORBIDDEN, NO_MEMORY.
+ */
 ORD_MUST_USE enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_span ca_der);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Makes certificates (RFC 5280): organisation CAs, TLS certificates and identity certificates. What they must hold to be
- * accepted stands in x509_verify.c. The organisation of what a CA signs is the caller's to get right: a CA can sign
- * anything, and only the check counts.
+ * Makes certificates (RFC 5280): organisation CAs, TLS certificates and identity certificates. x509_verify.c says what
+ * a certificate must hold to be accepted. The caller must pass the CA's own organisation. Nothing here checks that,
+ * because a CA can sign anything; the check in x509_verify.c is the one that counts.
  */
 #include "crypto/hash.h"
 #include "crypto/internal.h"
@@ -17,12 +17,16 @@
 #include <time.h>
 
 #define SECONDS_PER_DAY 86400
-#define LAST_SECOND     253402300799 /* of the year 9999, the last that a certificate can say */
-#define BACKDATE_S      3600         /* not-before lies so far back, for clocks that are behind */
-#define HOST_MAX        253          /* bytes of a DNS name */
-#define SERIAL_SIZE     16           /* 127 random bits: RFC 5280 allows 20 bytes, and asks for positive */
+/* The last second of the year 9999, the latest time that a certificate can express. */
+#define LAST_SECOND 253402300799
+/* A certificate's not-before lies this far in the past, for machines whose clocks are behind. */
+#define BACKDATE_S 3600
+/* Longest DNS name, in bytes. */
+#define HOST_MAX 253
+/* Bytes of a serial number, 126 bits of which are random. RFC 5280 allows 20 bytes and asks for a positive number. */
+#define SERIAL_SIZE 16
 
-/* What all three kinds of certificate are made of. */
+/* The contents of a certificate of any of the three kinds. */
 struct recipe {
     const char *organisation;
     const char *unit; /* NULL: none */
@@ -51,7 +55,7 @@ static bool name_is_valid(const char *name) {
 static enum ord_err add_name(X509_NAME *subject, int nid, const char *text) {
     if (!name_is_valid(text))
         return ORD_ERR_INVALID;
-    /* Fails for what is not UTF-8, and for more characters than X.520 allows. */
+    /* This fails when the text is not UTF-8 or has more characters than X.520 allows. */
     if (X509_NAME_add_entry_by_NID(subject, nid, MBSTRING_UTF8, (const uint8_t *) text, -1, -1, 0) != 1)
         return ORD_ERR_INVALID;
     return ORD_OK;
@@ -72,7 +76,8 @@ static enum ord_err set_serial(X509 *cert) {
     enum ord_err err = crypto_random(bytes, sizeof(bytes));
     if (err != ORD_OK)
         return err;
-    bytes[0] = (uint8_t) ((bytes[0] & 0x7f) | 0x40); /* positive, and as long for every certificate */
+    /* Clear the top bit to make the number positive. Set the next one to give every serial the same length. */
+    bytes[0] = (uint8_t) ((bytes[0] & 0x7f) | 0x40);
     BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
     if (number == NULL || BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) == NULL)
         err = ORD_ERR_CRYPTO;
@@ -98,7 +103,7 @@ static enum ord_err add_extension(X509 *cert, X509V3_CTX *context, int nid, cons
     return err;
 }
 
-/* Takes nothing over; an address when it reads as one, else a DNS name. */
+/* Adds `host` as an IP address when it parses as one, else as a DNS name. The caller keeps both arguments. */
 static enum ord_err add_host(GENERAL_NAMES *names, const char *host) {
     uint8_t address[16];
     int address_size = inet_pton(AF_INET, host, address) == 1 ? 4 : inet_pton(AF_INET6, host, address) == 1 ? 16 : 0;
@@ -120,7 +125,10 @@ static enum ord_err add_host(GENERAL_NAMES *names, const char *host) {
     return ORD_OK;
 }
 
-/* Letters, digits, dots, hyphens, underscores, and colons for IPv6: a host name goes into a certificate as it is. */
+/*
+ * A host name goes into a certificate unchanged, so only letters, digits, dots, hyphens, underscores and (for IPv6)
+ * colons are allowed.
+ */
 static bool host_is_valid(const char *host) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:";
     size_t size = strlen(host);
@@ -166,7 +174,7 @@ static enum ord_err add_extensions(X509 *cert, X509 *issuer, const struct recipe
     return err;
 }
 
-/* `text` gets what a memory BIO holds, NUL-terminated. */
+/* Copies the content of a memory BIO to `text` and terminates it with NUL. */
 static enum ord_err take_text(char text[CRYPTO_PEM_MAX], BIO *bio) {
     char *data = NULL;
     long size = BIO_get_mem_data(bio, &data);
@@ -195,7 +203,7 @@ out:
     return err;
 }
 
-/* INVALID: not a CA and its key. */
+/* Parses a CA's certificate and key. The caller frees both, also after an error. INVALID: not a CA, or not its key. */
 static enum ord_err load_ca(X509 **cert, EVP_PKEY **key, const struct crypto_pem *ca) {
     uint8_t der[CRYPTO_CERT_DER_MAX];
     size_t size = sizeof(der);
@@ -231,7 +239,7 @@ static enum ord_err create(struct crypto_pem *out, const struct recipe *recipe) 
     X509 *ca = NULL;
     EVP_PKEY *ca_key = NULL;
     X509 *cert = X509_new();
-    EVP_PKEY *key = EVP_EC_gen(recipe->curve); /* a named curve */
+    EVP_PKEY *key = EVP_EC_gen(recipe->curve); /* gives a key with a named curve */
     enum ord_err err = cert == NULL || key == NULL ? ORD_ERR_CRYPTO : ORD_OK;
     if (err == ORD_OK && recipe->ca != NULL)
         err = load_ca(&ca, &ca_key, recipe->ca);
@@ -288,7 +296,7 @@ enum ord_err crypto_identity_create(struct crypto_pem *out, const struct crypto_
                                     enum crypto_role role, const char *name, int32_t days) {
     int64_t now_s = (int64_t) time(NULL);
     int64_t not_after_s = now_s + (int64_t) days * SECONDS_PER_DAY;
-    /* One that has expired was valid for a day. */
+    /* A certificate that has already expired was valid for one day. */
     int64_t not_before_s = days > 0 ? now_s - BACKDATE_S : not_after_s - SECONDS_PER_DAY;
     if (crypto_role_name(role) == NULL)
         return ORD_ERR_INVALID;

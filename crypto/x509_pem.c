@@ -1,5 +1,5 @@
 /*
- * Certificates and keys between PEM (RFC 7468), DER and our own structs.
+ * Converts certificates and keys between PEM (RFC 7468), DER and our own structs.
  */
 #include "crypto/hash.h"
 #include "crypto/internal.h"
@@ -11,7 +11,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-/* An encrypted file is refused; without this, OpenSSL would ask at the terminal. */
+/* Refuses encrypted files. Without this callback OpenSSL would ask for the password at the terminal. */
 static int refuse_password(char *buffer, int size, int writing, void *argument) {
     if (size > 0)
         buffer[0] = '\0';
@@ -89,7 +89,10 @@ out:
     return err;
 }
 
-/* The public half that the file holds must be the private half's: a file that was pieced together is refused. */
+/*
+ * True if the public key that the file holds belongs to the private key. A file pieced together from two keys is
+ * refused.
+ */
 static bool public_half_fits(EVP_PKEY *key, const struct crypto_private_key *private_key) {
     uint8_t point[65];
     size_t point_size = 0;
@@ -98,7 +101,7 @@ static bool public_half_fits(EVP_PKEY *key, const struct crypto_private_key *pri
         return false;
     if (crypto_public_key(&expected, private_key) != ORD_OK)
         return false;
-    /* Compressed or not, x stands behind the first byte; y's sign is in the first byte or in y's last. */
+    /* In both forms x follows the first byte. The sign of y is in the first byte (compressed) or in y's last byte. */
     if (point_size != 33 && point_size != 65)
         return false;
     uint8_t sign = point_size == 33 ? point[0] : (uint8_t) (2 + (point[64] & 1));

@@ -1,9 +1,10 @@
 /*
- * Reads and checks certificates (RFC 5280, as far as Ordain uses it): an identity certificate under its organisation's CA.
+ * Reads and checks certificates (RFC 5280, as far as Ordain uses it): an identity certificate under its organisation's
+ * CA.
  *
- * Agreed state depends on the results, so they depend on the bytes alone: no clock, no trust store, no path building, no
- * configuration of OpenSSL. What is accepted is narrow: v3, one DER encoding, ECDSA with SHA-256 by a P-256 CA, keys by
- * named curve, each name exactly once, nothing critical that we do not know.
+ * Agreed state depends on the results, so the results depend on the bytes alone: no clock, no trust store, no path
+ * building, no configuration of OpenSSL. The accepted form is narrow: version 3, one DER encoding, ECDSA with SHA-256
+ * by a P-256 CA, keys with a named curve, each name exactly once, no unknown critical extension.
  */
 #include "crypto/internal.h"
 
@@ -35,8 +36,8 @@ static enum crypto_role role_of_name(const char *name) {
 }
 
 /*
- * The error behind a refusal: a certificate is bad only where OpenSSL did not lack memory on the way. Empties the queue, which every
- * call here finds empty.
+ * Returns NO_MEMORY instead of `err` if OpenSSL reported a shortage of memory, because the certificate itself may then
+ * be good. Empties OpenSSL's error queue. Each check begins with an empty queue, so only its own errors count.
  */
 static enum ord_err fault(enum ord_err err) {
     for (unsigned long code = ERR_get_error(); code != 0; code = ERR_get_error())
@@ -67,10 +68,11 @@ enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der) {
         goto refuse;
     if (end != der.data + der.size || !encodes_to(cert, der))
         goto refuse;
-    /* So far the signed part came back as it was stored; now from what was understood of it. */
+    /* Until here OpenSSL wrote the signed part from the bytes that it had
+     * stored. Now encode it from the parsed fields. */
     if (i2d_re_X509_tbs(cert, NULL) <= 0 || !encodes_to(cert, der))
         goto refuse;
-    /* Any extension that is known and malformed sets INVALID, any critical one that is not known sets CRITICAL. */
+    /* A known extension that is malformed sets INVALID. An unknown critical extension sets CRITICAL. */
     if (X509_get_version(cert) != X509_VERSION_3 ||
         (X509_get_extension_flags(cert) & (EXFLAG_INVALID | EXFLAG_CRITICAL)) != 0)
         goto refuse;
@@ -81,7 +83,7 @@ refuse:
     return fault(ORD_ERR_INVALID);
 }
 
-/* The one value of an attribute: UTF-8, 1 .. CRYPTO_NAME_MAX bytes, no control characters. */
+/* Reads an attribute that must occur exactly once: UTF-8, 1 .. CRYPTO_NAME_MAX bytes, no control characters. */
 static enum ord_err read_name(char out[CRYPTO_NAME_MAX + 1], const X509_NAME *subject, int nid) {
     uint8_t *text = NULL;
     enum ord_err err = ORD_ERR_INVALID;
@@ -110,7 +112,10 @@ static enum ord_err read_time(int64_t *out, const ASN1_TIME *time) {
     return ORD_OK;
 }
 
-/* Gives the point of an EC key that names this curve; false: another kind of key, or a curve spelled out. */
+/*
+ * Writes the public point of an EC key that names this curve. False: another kind of key, another curve, or a curve
+ * given by its parameters.
+ */
 static bool named_point(struct ord_span *out, X509 *cert, int curve_nid) {
     ASN1_OBJECT *kind = NULL;
     X509_ALGOR *algorithm = NULL;
@@ -129,7 +134,7 @@ static bool named_point(struct ord_span *out, X509 *cert, int curve_nid) {
     return true;
 }
 
-/* To the compressed form, from either of SEC 1's; both are checked to be on the curve. */
+/* Reads the key from SEC 1's compressed or uncompressed form and compresses it. Either must be a point on the curve. */
 static enum ord_err read_identity_key(struct ord_public_key *out, X509 *cert) {
     struct ord_span point;
     if (!named_point(&point, cert, NID_secp256k1))
@@ -208,7 +213,7 @@ static enum ord_err ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_
     return err;
 }
 
-/* Byte for byte: OpenSSL's own comparison folds case and spaces. */
+/* Compares byte for byte, because OpenSSL's own comparison ignores case and extra spaces. */
 static bool same_name(const X509_NAME *a, const X509_NAME *b) {
     const uint8_t *a_der = NULL;
     const uint8_t *b_der = NULL;
@@ -259,8 +264,9 @@ static enum ord_err identity_verify(struct crypto_identity *out, struct ord_span
 }
 
 /*
- * OpenSSL passes over some shortages of memory in silence (a key or an extension that it could not unpack looks like a bad one), so
- * a refusal wants two looks: one that lacks memory at its very begin does say so.
+ * True if the check must run a second time. OpenSSL does not report every shortage of memory: a key or an extension
+ * that it had no memory to unpack looks like a bad one. If memory is still short in the second run, that run fails at
+ * its very beginning, where OpenSSL does report it.
  */
 static bool refuses(enum ord_err err) {
     return err != ORD_OK && err != ORD_ERR_NO_MEMORY;

@@ -1,6 +1,7 @@
 /*
- * Pieces of evidence: encoding, and the check against a configuration. Castro and Liskov leave it at detection; that a pair of
- * signed statements convicts its signer before a third party is PeerReview's idea (Haeberlen and others, SOSP'07).
+ * Pieces of evidence: their encoding, and the check against a configuration. Castro and Liskov only
+ * detect lies. The idea that a pair of signed statements convicts its signer before a third party is
+ * PeerReview's (Haeberlen and others, SOSP'07).
  */
 #include "evidence/evidence.h"
 
@@ -14,7 +15,10 @@
 #define VERSION 1
 #define TAG     "ordain/evidence/v1"
 
-/* The two statements are signed, but a proof's index and count, say, may be changed and still hold: one piece, one encoding. */
+/*
+ * Computes a piece's seal, a hash that makes every changed bit show. The statements' signatures do not cover every bit:
+ * a proof's index and count, for example, may change and the proof still holds.
+ */
 static void seal_of(struct ord_hash *out, struct ord_span bytes) {
     const struct ord_span parts[] = {ord_span_of(TAG, sizeof(TAG)), bytes};
     crypto_sha256(out, parts, 2);
@@ -121,7 +125,7 @@ enum ord_err evidence_about(ord_node_id *culprit, struct evidence_place *place, 
     return *culprit < config->replica_count ? ORD_OK : ORD_ERR_INVALID;
 }
 
-/* The core's rule is bft_evidence_verify; what it proved is read again for people. */
+/* Applies the core's rule, bft_evidence_verify. Then reads the statements once more to fill in the claim. */
 static enum ord_err verify_votes(struct evidence_claim *out, const struct evidence *evidence,
                                  const struct ord_core_config *config) {
     enum ord_err err = bft_evidence_verify(&out->culprit, config, evidence->first, evidence->second);
@@ -153,7 +157,7 @@ static enum ord_err verify_attestations(struct evidence_claim *out, const struct
     out->culprit = said[0].signer;
     out->place = (struct evidence_place) {EVIDENCE_ATTESTATION, 0, said[0].statement.seq};
     for (int i = 0; i < 2; i++) {
-        /* Seqs count on from epoch to epoch, so both must be of this one. */
+        /* Two epochs may use the same seq, so both statements must be of this epoch. */
         if (said[i].statement.epoch != config->epoch)
             return ORD_ERR_MISMATCH;
         if (!channel_attestation_verify(&said[i], &config->genesis_hash, config->crypto))

@@ -1,6 +1,6 @@
 /*
- * Opening and closing a ledger, and its counters. Durability is LMDB's default: data pages synced, then the meta page; no
- * flag that weakens it is ever set.
+ * Opens and closes a ledger, and reads its counters. Durability is LMDB's default: the data pages are synced, then the
+ * meta page. No flag that weakens this is ever set.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ enum ord_err ledger_writable(const struct ledger *ledger) {
     return ledger->options.read_only ? ORD_ERR_FORBIDDEN : ORD_OK;
 }
 
-/* A directory entry is durable only when its directory was synced; LMDB does not do it. */
+/* A directory entry is durable only once its directory was synced, and LMDB does not sync it. */
 static enum ord_err sync_directory(const char *path) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -64,7 +64,10 @@ static enum ord_err make_directory(const char *directory) {
     return err;
 }
 
-/* flock belongs to the open file, so it also holds against a second ledger_open in this process, and dies with it. */
+/*
+ * A flock belongs to the open file. It therefore also keeps out a second ledger_open in this process, and the kernel
+ * drops it when the process ends.
+ */
 static enum ord_err take_writer_lock(struct ledger *ledger, const char *directory) {
     char *path = NULL;
     if (asprintf(&path, "%s/writer.lock", directory) < 0)
@@ -86,7 +89,8 @@ static int env_open(struct ledger *ledger, const char *directory, unsigned flags
         return rc;
     if ((rc = mdb_env_set_maxdbs(ledger->env, LEDGER_TABLE_END)) != 0 ||
         (rc = mdb_env_set_maxreaders(ledger->env, READERS_MAX)) != 0 ||
-        /* NOTLS: a read transaction belongs to its caller, not to its thread, so that the writer may read as well. */
+        /* NOTLS ties a read transaction to its handle instead of its thread,
+         * so that the writer's thread may read too. */
         (rc = mdb_env_open(ledger->env, directory, MDB_NOTLS | flags, 0600)) != 0) {
         mdb_env_close(ledger->env);
         ledger->env = NULL;
@@ -98,14 +102,14 @@ static enum ord_err open_environment(struct ledger *ledger, const char *director
     if (!ledger->options.read_only)
         return ledger_err_of(env_open(ledger, directory, 0));
     int rc = env_open(ledger, directory, MDB_RDONLY);
-    /* LMDB's lock file cannot be written: read without a place in the reader table. Beside a writer, such a reader may see
-     * pages change under it; its checksums then say CORRUPT, and it may try again. */
+    /* LMDB's lock file cannot be written, so read without an entry in the reader table. Beside a writer, such a reader
+     * may see pages change while it reads them. Checksums then fail with CORRUPT, and it may try again. */
     if (rc == EACCES || rc == EROFS || rc == EPERM)
         rc = env_open(ledger, directory, MDB_RDONLY | MDB_NOLOCK);
     return ledger_err_of(rc);
 }
 
-/* A file that was cut short would be a signal (SIGBUS) at the first read behind its end. */
+/* Refuses a file that was cut short. Reading behind its end would raise SIGBUS. */
 static enum ord_err check_file_size(const struct ledger *ledger) {
     MDB_envinfo info;
     struct stat status;
@@ -132,7 +136,8 @@ static enum ord_err open_tables(struct ledger *ledger, MDB_txn *txn) {
     for (enum ledger_table table = LEDGER_META; table < LEDGER_TABLE_END; table++) {
         rc = mdb_dbi_open(txn, ledger_table_name(table), 0, &ledger->dbis[table]);
         if (rc != 0)
-            return rc == MDB_NOTFOUND ? ORD_ERR_CORRUPT : ledger_err_of(rc); /* some other program's environment */
+            /* An environment without our tables belongs to some other program. */
+            return rc == MDB_NOTFOUND ? ORD_ERR_CORRUPT : ledger_err_of(rc);
     }
     struct ledger_key key;
     struct ord_span version;
@@ -181,7 +186,7 @@ static enum ord_err open_layout(struct ledger *ledger) {
         return ledger_err_of(rc);
     err = open_tables(ledger, txn);
     if (err == ORD_OK)
-        err = ledger_err_of(mdb_txn_commit(txn)); /* an abort would close the tables again */
+        err = ledger_err_of(mdb_txn_commit(txn)); /* aborting would close the tables again */
     else
         mdb_txn_abort(txn);
     if (ledger->options.read_only || (err != ORD_OK && err != ORD_ERR_NOT_FOUND))
@@ -208,7 +213,8 @@ static enum ord_err init_map_lock(struct ledger *ledger) {
     pthread_rwlockattr_t attributes;
     if (pthread_rwlockattr_init(&attributes) != 0)
         return ORD_ERR_NO_MEMORY;
-    /* The default lets a steady stream of readers starve the writer's loop. No reader takes the lock twice. */
+    /* The default kind lets a steady stream of readers starve the writer.
+     * Non-recursive is safe: no reader takes it twice. */
     int rc = pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     if (rc == 0)
         rc = pthread_rwlock_init(&ledger->map_lock, &attributes);
@@ -245,7 +251,7 @@ enum ord_err ledger_open(struct ledger **out, const char *directory, const struc
         int dead = 0;
         if ((err = sync_directory(directory)) != ORD_OK)
             goto out;
-        /* A reader that was killed pins the pages of its time; a failure here costs space, nothing else. */
+        /* A reader that was killed still pins old pages. If removing it fails, that costs only space. */
         (void) mdb_reader_check(ledger->env, &dead);
     }
     err = read_next_height(ledger);
@@ -281,7 +287,7 @@ void ledger_counters(struct ledger *ledger, struct ledger_counters *out) {
         .commit_us_total = atomic_load(&ledger->counters.commit_us_total),
         .commit_us_max = atomic_load(&ledger->counters.commit_us_max),
     };
-    /* The figures lie in the map itself, so they are read under its lock. */
+    /* mdb_env_info reads the map itself, so it needs the map's lock. */
     pthread_rwlock_rdlock(&ledger->map_lock);
     if (!atomic_load(&ledger->failed) && mdb_env_info(ledger->env, &info) == 0) {
         out->map_bytes = info.me_mapsize;

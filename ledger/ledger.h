@@ -2,16 +2,17 @@
  * The ledger: one LMDB environment per channel. The only code that calls LMDB.
  *
  * Caveats first:
- * - One writer (the replica's loop). Puts gather in one write transaction that the first put opens; ledger_commit makes all
- *   of them durable together (default LMDB durability: no NOSYNC, NOMETASYNC, WRITEMAP), or the process must end: after
- *   a failed commit nothing may be acknowledged, and every later call fails with WRONG_STATE.
- * - ledger_room says whether the next turn can be written: it grows the map ahead of need, and gives NO_SPACE when the map is
- *   at its maximum or the file system has too little left; then the replica stops intake until it says OK again. So MAP_FULL
- *   in the middle of a turn does not happen while turns stay under `turn_bytes_max`; if it does all the same, it is an
- *   error like a failed commit.
- * - Readers may be any thread; a read copies out, and holds no transaction afterwards. Readers see committed data only.
- *   The writer thread may read too, and sees committed data only.
- * - Every record carries a checksum (XXH3-64) over key and value, checked at each read: CORRUPT.
+ * - There is one writer (the replica's loop). The first put opens a write transaction, and further puts gather in it.
+ *   ledger_commit makes all of them durable together (default LMDB durability: no NOSYNC, NOMETASYNC, WRITEMAP). After
+ *   a failed commit nothing may be acknowledged, every later call fails with WRONG_STATE, and the process must end.
+ * - ledger_room says whether the next turn can be written. It grows the map ahead of need. It returns NO_SPACE when the
+ *   map is at its maximum or the file system has too little space left; the replica then stops intake until it returns
+ *   OK again. LMDB's MAP_FULL therefore cannot happen in the middle of a turn while turns stay under `turn_bytes_max`.
+ *   If it happens all the same, it is an error like a failed commit.
+ * - Any thread may read. A read copies its result and holds no transaction afterwards. All readers, the writer's thread
+ *   included, see committed data only.
+ * - Every record carries a checksum (XXH3-64) over key and value. Each read checks
+ *   it; CORRUPT means that it does not match.
  *
  * Layout: docs/formats.md.
  */
@@ -23,12 +24,16 @@
 struct ledger;
 
 struct ledger_options {
-    uint64_t map_bytes_initial; /* rounded up to a page; the map grows by doubling, at most by 1 GiB a time */
+    /* Rounded up to a page. The map grows by doubling, by at most 1 GiB at a time. */
+    uint64_t map_bytes_initial;
     uint64_t map_bytes_max;
-    uint64_t turn_bytes_max;     /* the most that one turn writes; a record counts as whole pages (4 KiB) */
-    uint64_t disk_reserve_bytes; /* free space of the file system under which ledger_room says NO_SPACE; never less
-                                    than two turns, for a turn that was begun must fit */
-    bool read_only;              /* for tools: works beside a running replica, in another process than the replica's */
+    /* Upper limit for the bytes that one turn writes. A record counts as whole pages (4 KiB). */
+    uint64_t turn_bytes_max;
+    /* ledger_room returns NO_SPACE when the file system has less free space than this. The ledger always reserves space
+     * for at least two turns, because a turn that has begun must fit. */
+    uint64_t disk_reserve_bytes;
+    /* For tools. A read-only ledger works beside a running replica, in another process than the replica's. */
+    bool read_only;
 };
 
 struct ledger_counters {
@@ -44,54 +49,73 @@ struct ledger_counters {
 
 void ledger_options_defaults(struct ledger_options *out);
 /*
- * Opens or creates (mode 0700) the environment in `directory`. BUSY: another process has it open for writing (a lock file
- * that the kernel drops with the process). CORRUPT: not a ledger, cut short, or another format version. NOT_FOUND:
- * `directory` is no folder and none can be made there; read_only: there is no ledger. INVALID: options that contradict each other. IO, PERMISSION as FORBIDDEN.
+ * Opens the environment in `directory`, or creates it with mode 0700.
+ * BUSY: another ledger has it open for writing, in this or another process. The lock is a file lock, which ends with
+ * the process. CORRUPT: it is not a ledger, its file was cut short, or it has another format version. NOT_FOUND:
+ * `directory` is not a folder and cannot be made; with read_only: there is no ledger. INVALID: the options contradict
+ * each other. FORBIDDEN: permission denied. IO, NO_MEMORY, NO_SPACE.
  */
 ORD_MUST_USE enum ord_err ledger_open(struct ledger **out, const char *directory, const struct ledger_options *options);
-/* Aborts an open write transaction, so the writer's thread calls it. No reader may be in a call. NULL is fine. */
+/*
+ * Aborts an open turn, so the writer's thread must call this. No other thread
+ * may be inside a call. `ledger` may be NULL.
+ */
 void ledger_close(struct ledger *ledger);
 
-/* Writer. Each opens the turn's transaction when there is none. */
+/* The writer's functions. Every put and ledger_forget open the turn's transaction when there is none. */
+
+/* ORD_OK: the next turn can be written. NO_SPACE: it cannot, for now. */
 ORD_MUST_USE enum ord_err ledger_room(struct ledger *ledger);
-/* A block: header, data (scattered into the map, no copy before). Height must be last + 1 (or 0 first). */
+/*
+ * Puts a block. `height` must be the newest height + 1, or 0 for the first block.
+ * Copies header and data once, into the map.
+ */
 ORD_MUST_USE enum ord_err ledger_put_block(struct ledger *ledger, uint64_t height, struct ord_span header,
                                            struct ord_span data);
-/* Where a client's envelope went: (client_index, sequence) -> (height, index in block). */
+/* Records where a client's envelope is: (client_index, sequence) -> (height, index in block). */
 ORD_MUST_USE enum ord_err ledger_put_index(struct ledger *ledger, uint32_t client_index, uint64_t sequence,
                                            uint64_t height, uint32_t envelope_index);
 ORD_MUST_USE enum ord_err ledger_put_certificate(struct ledger *ledger, uint64_t height, struct ord_span certificate);
 ORD_MUST_USE enum ord_err ledger_put_client(struct ledger *ledger, uint32_t client_index, struct ord_span record);
-/* Small named records ("applied", "open", ...): name of at most 32 bytes. An empty value deletes. */
+/* Puts a small named record ("applied", "open", ...). The name has 1 to 32 bytes. An empty value deletes the record. */
 ORD_MUST_USE enum ord_err ledger_put_meta(struct ledger *ledger, const char *name, struct ord_span value);
-/* Records of the consensus core. */
+/* Puts a record of the consensus core. */
 ORD_MUST_USE enum ord_err ledger_put_record(struct ledger *ledger, const struct ord_record *record);
-/* Drops the records of `table` with key <= `key`. Costs as much as there is to drop. */
+/*
+ * Deletes the core's records of `table` with key <= `key`. The cost is proportional to the number of deleted records.
+ */
 ORD_MUST_USE enum ord_err ledger_forget(struct ledger *ledger, uint8_t table, uint64_t key);
-/* Drops the records of `table` with key > `key`, those put in this turn included. Costs as much as there is to drop. */
+/* Drops the records of `table` with key > `key`, also those put in this turn. Costs as much as there is to drop. */
 ORD_MUST_USE enum ord_err ledger_forget_after(struct ledger *ledger, uint8_t table, uint64_t key);
-/* Is there anything to commit? */
+/* True if there are changes to commit. */
 bool ledger_dirty(const struct ledger *ledger);
-/* How much of turn_bytes_max that is, in whole pages. */
+/* Bytes of turn_bytes_max that the open turn has used, in whole pages. */
 uint64_t ledger_turn_bytes(const struct ledger *ledger);
-/* Durable when it returns ORD_OK. Nothing to commit: ORD_OK at once. Blocks on the disk. */
+/*
+ * Commits the open turn. On ORD_OK all its changes are durable. Returns ORD_OK at once when there
+ * is nothing to commit. Blocks on the disk.
+ */
 ORD_MUST_USE enum ord_err ledger_commit(struct ledger *ledger);
 
 /*
- * Readers. `*out` gets malloc'ed memory that the caller frees; NOT_FOUND, CORRUPT, NO_MEMORY, IO, TOO_LARGE.
+ * The readers' functions. `*out` gets malloc'ed memory that the caller frees. NOT_FOUND,
+ * CORRUPT, NO_MEMORY, IO, BUSY, TOO_LARGE.
  */
 struct ledger_bytes {
     uint8_t *data;
     size_t size;
 };
-/* Header and data of a block, end to end: the first `header_size` bytes are the header. */
+/* Header and data of a block, concatenated. */
 ORD_MUST_USE enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_bytes *out, uint64_t height);
-/* Headers of [from, to] end to end; stops early at `bytes_max` or at the newest. */
+/*
+ * Headers of the heights [from, to], concatenated. Stops early at `bytes_max` or at the newest block. MISMATCH: a
+ * header has another size than `header_size`. TOO_LARGE: `bytes_max` is less than one header.
+ */
 ORD_MUST_USE enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out, uint64_t from,
                                              uint64_t to, size_t header_size, size_t bytes_max);
 /*
- * The certificate at the lowest height >= `height`; `*at` gets that height. NOT_FOUND: none. CORRUPT with `*at` above 0: that one is
- * damaged, and the next may be sound.
+ * The certificate at the lowest height >= `height`. `*at` gets that height. NOT_FOUND: there is none. CORRUPT with
+ * `*at` above 0: the certificate at that height is damaged; the next one may be sound.
  */
 ORD_MUST_USE enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *out, uint64_t *at,
                                                  uint64_t height);
@@ -102,15 +126,17 @@ ORD_MUST_USE enum ord_err ledger_get_meta(struct ledger *ledger, struct ledger_b
 /* One record of the consensus core. */
 ORD_MUST_USE enum ord_err ledger_get_record(struct ledger *ledger, struct ledger_bytes *out, uint8_t table,
                                             uint64_t key);
-/* All records of the consensus core, sorted by (table, key). One block of memory: free(*records). */
+/*
+ * All records of the consensus core, sorted by (table, key). They are one allocation: the caller calls free(*records).
+ */
 ORD_MUST_USE enum ord_err ledger_get_records(struct ledger *ledger, struct ord_record **records, size_t *count);
-/* Height of the newest block; NOT_FOUND: none. */
+/* Height of the newest block. NOT_FOUND: there is no block. */
 ORD_MUST_USE enum ord_err ledger_height(struct ledger *ledger, uint64_t *height);
 void ledger_counters(struct ledger *ledger, struct ledger_counters *out);
 
 /*
- * Scrub: reads every record of every table and checks its checksum; calls `problem` (may be NULL) for each bad one. Works in
- * short read transactions, so it may run beside a writer. CORRUPT when anything was bad.
+ * Scrub: reads every record of every table, checks its checksum, and calls `problem` (may be NULL) for each bad one.
+ * Works in short read transactions, so it may run beside a writer. CORRUPT: there were problems.
  */
 struct ledger_scrub {
     uint64_t records;
@@ -118,26 +144,30 @@ struct ledger_scrub {
     uint64_t bad;
 };
 enum ledger_problem_kind {
-    LEDGER_PROBLEM_BLOCK,       /* the bytes of the block at `height` */
-    LEDGER_PROBLEM_CERTIFICATE, /* the bytes of the certificate at `height` */
-    LEDGER_PROBLEM_OTHER,       /* any other record, a key, a gap, the tree */
+    /* The bytes of the block at `height` are damaged. */
+    LEDGER_PROBLEM_BLOCK,
+    /* The bytes of the certificate at `height` are damaged. */
+    LEDGER_PROBLEM_CERTIFICATE,
+    /* Another record or a key is damaged, there is a gap in the heights, or the tree is damaged. */
+    LEDGER_PROBLEM_OTHER,
 };
-/* Valid until the call returns. */
+/* Valid until `problem` returns. */
 struct ledger_problem {
     enum ledger_problem_kind kind;
     uint64_t height;
     const char *table;
-    const char *what; /* for people */
+    const char *what; /* a description for people */
 };
 typedef void (*ledger_problem_fn)(void *context, const struct ledger_problem *problem);
 ORD_MUST_USE enum ord_err ledger_scrub(struct ledger *ledger, struct ledger_scrub *out, ledger_problem_fn problem,
                                        void *context);
 
 /*
- * Repair: writes a damaged record again. That these are the right bytes is the caller's to know. Opens a turn of its own:
- * WRONG_STATE when one is open. NOT_FOUND: there is no such record. EXISTS: it is sound, and stays. MISMATCH: the one that is
- * there has another length. CORRUPT: not only its bytes are damaged but also what leads to them, and writing there might
- * free what belongs to others. Looks at every key of the ledger.
+ * Repair: writes a damaged record again. The caller must know that the bytes are the right ones, and commits
+ * afterwards. May read every key of the ledger.
+ * WRONG_STATE: a turn is open already; a repair needs a turn of its own. NOT_FOUND: there is no such record. EXISTS:
+ * the record is sound, and was left unchanged. MISMATCH: the stored record has another length. CORRUPT: LMDB's own
+ * bytes that lead to the record are damaged as well, so writing it might free the pages of other records.
  */
 ORD_MUST_USE enum ord_err ledger_replace_block(struct ledger *ledger, uint64_t height, struct ord_span header,
                                                struct ord_span data);

@@ -1,6 +1,6 @@
 /*
- * What the files of this folder share: the open environment, the tables and how a value is laid out. Nothing outside of
- * ledger/ includes this.
+ * Declarations that the files of this folder share: the open environment, the tables and the layout of values. Only
+ * ledger/ and its tests include this file.
  */
 #ifndef ORDAIN_LEDGER_INTERNAL_H
 #define ORDAIN_LEDGER_INTERNAL_H
@@ -12,16 +12,18 @@
 
 #include "ledger/ledger.h"
 
-#define LEDGER_OWN_NAMES      "ledger."       /* meta records with such names are the ledger's own */
-#define LEDGER_FORMAT_NAME    "ledger.format" /* which layout this is */
+/* The ledger's own meta records have names that begin like this. */
+#define LEDGER_OWN_NAMES      "ledger."
+#define LEDGER_FORMAT_NAME    "ledger.format" /* holds LEDGER_FORMAT_VERSION */
 #define LEDGER_TURN_NAME      "ledger.turn"   /* written by advance_turn in room.c */
 #define LEDGER_FORMAT_VERSION 1
 #define LEDGER_CHECKSUM_SIZE  8
 #define LEDGER_KEY_SIZE_MAX   32
 #define LEDGER_VALUE_SIZE_MAX ((size_t) 1 << 30)
-#define LEDGER_BLOCK_OVERHEAD (4 + LEDGER_CHECKSUM_SIZE) /* header size before, header checksum behind the header */
+/* In a block's value: the header size (u32) before the header, and the header's checksum behind it. */
+#define LEDGER_BLOCK_OVERHEAD (4 + LEDGER_CHECKSUM_SIZE)
 
-/* One named LMDB database each. The numbers go into checksums: they are part of the format. */
+/* Each table is one named LMDB database. The numbers go into checksums, so they are part of the format. */
 enum ledger_table {
     LEDGER_META = 1,
     LEDGER_BLOCK,
@@ -37,30 +39,34 @@ struct ledger {
     MDB_dbi dbis[LEDGER_TABLE_END]; /* by enum ledger_table; constant once open */
     struct ledger_options options;
     size_t page_size;
-    int lock_fd; /* the writer's lock, -1 when read-only */
+    int lock_fd; /* the writer's lock; -1: not taken */
 
     /*
-     * Read: around every read transaction. Written: around whatever moves the map, which LMDB allows only while this
-     * process has no transaction.
+     * Every read transaction holds the lock for reading. Operations that move the map hold it for writing, because LMDB
+     * allows them only while this process has no transaction.
      */
     pthread_rwlock_t map_lock;
-    /* A commit or a write failed, or the map is lost: nothing may be acknowledged any more. */
+    /* A commit or a write has failed, or the map is lost. Nothing may be acknowledged any more. */
     atomic_bool failed;
 
-    /* The open turn; the writer's thread only. */
-    MDB_txn *turn; /* NULL: none open */
+    /* The open turn. Only the writer's thread uses these fields. */
+    MDB_txn *turn; /* NULL: no turn is open */
     uint64_t turn_changes;
-    uint64_t turn_bytes; /* rounded up to pages as LMDB will use them, roughly */
+    /* An estimate in whole pages, rather too high than too low. */
+    uint64_t turn_bytes;
     uint64_t next_height;
 
-    /* What ledger_room remembers between turns; the writer's thread only. */
+    /* Measurements that ledger_room keeps between turns. Only the writer's thread uses them. */
     struct {
-        uint64_t disk_checked_us; /* 0: never */
-        uint64_t disk_free;       /* then */
-        uint64_t disk_bytes;      /* committed since */
-        uint64_t scanned_us;      /* free list read; 0: never */
-        uint64_t run_bytes;       /* longest run of free pages then, less what was committed since */
-        uint64_t scan_bytes;      /* committed since */
+        /* When the file system was last asked for its free space. 0: never. */
+        uint64_t disk_checked_us;
+        uint64_t disk_free;  /* its answer then, in bytes */
+        uint64_t disk_bytes; /* bytes committed since then */
+        /* When LMDB's free list was last read. 0: never. */
+        uint64_t scanned_us;
+        /* The longest run of free pages found then, in bytes, less the bytes committed since. */
+        uint64_t run_bytes;
+        uint64_t scan_bytes; /* bytes committed since then */
     } room;
 
     struct {
@@ -75,24 +81,30 @@ struct ledger {
 
 /* ledger.c */
 uint64_t ledger_now_us(void);
-/* The environment may not be used any more: every later call gives WRONG_STATE. Returns `err`. */
+/* Marks the ledger as failed, so that every later call returns WRONG_STATE. Returns `err`. */
 enum ord_err ledger_fail(struct ledger *ledger, enum ord_err err);
-/* WRONG_STATE after a failure, FORBIDDEN for a read-only ledger. */
+/* ORD_OK if writing is allowed. WRONG_STATE: the ledger has failed. FORBIDDEN: it is read-only. */
 ORD_MUST_USE enum ord_err ledger_writable(const struct ledger *ledger);
 
 /* room.c */
-/* Makes the map at least `map_bytes` long (at most the environment's maximum) and the file back all of it. No open turn. */
+/*
+ * Makes the map at least `map_bytes` long, up to map_bytes_max, and the file as long
+ * as the map. Requires that no turn is open.
+ */
 ORD_MUST_USE enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes);
-/* A turn of so many bytes was committed. */
+/* Tells the measurements that a turn of `bytes` was committed. */
 void ledger_room_spent(struct ledger *ledger, uint64_t bytes);
-/* Takes over the map size that another process has set. */
+/* Adopts the map size that another process has set. */
 ORD_MUST_USE enum ord_err ledger_map_adopt(struct ledger *ledger);
 
-/* read.c: a short read transaction, under the map lock. */
+/* read.c: begins and ends a short read transaction. It holds the map lock for reading in between. */
 ORD_MUST_USE enum ord_err ledger_read_begin(struct ledger *ledger, MDB_txn **txn);
 void ledger_read_end(struct ledger *ledger, MDB_txn *txn);
 
-/* place.c: may the damaged record of this key be written again with a payload of `size` bytes? As ledger_replace_block says. */
+/*
+ * place.c: checks that the damaged record of this key can be written again with a payload of `size`
+ * bytes. Errors as in ledger_replace_block.
+ */
 struct ledger_key;
 ORD_MUST_USE enum ord_err ledger_place_check(struct ledger *ledger, enum ledger_table table,
                                              const struct ledger_key *key, size_t size);
@@ -112,22 +124,26 @@ struct ledger_key ledger_key_record(uint8_t table, uint64_t key);
 ORD_MUST_USE enum ord_err ledger_key_meta(struct ledger_key *out, const char *name);
 MDB_val ledger_val(const struct ledger_key *key);
 uint64_t ledger_checksum(enum ledger_table table, MDB_val key, const uint8_t *payload, size_t size);
-/* Borrows the payload of a stored value once its checksum held; CORRUPT. */
+/* Checks a stored value's checksum and borrows its payload. CORRUPT. */
 ORD_MUST_USE enum ord_err ledger_value_check(struct ord_span *payload, enum ledger_table table, MDB_val key,
                                              MDB_val value);
-/* Finds and checks. The payload lives as long as the transaction. */
+/* Finds a record and checks its checksum. The payload is valid until the transaction ends. */
 ORD_MUST_USE enum ord_err ledger_find(const struct ledger *ledger, MDB_txn *txn, struct ord_span *payload,
                                       enum ledger_table table, const struct ledger_key *key);
 /*
- * A flipped bit in a length may point out of the map, and then reading is a signal, not an error. Is every page of this value
- * mapped?
+ * True if every page of this value is mapped. A flipped bit in a length can make a value reach beyond the map, and
+ * reading there raises a signal instead of returning an error.
  */
 bool ledger_is_mapped(MDB_val value);
-/* Takes a block's value apart; checks the header's checksum and no other. CORRUPT. */
+/* Borrows the header from a block's stored value. Checks the header's checksum only. CORRUPT. */
 ORD_MUST_USE enum ord_err ledger_block_header(struct ord_span *header, MDB_val key, MDB_val value);
-/* Takes a checked block payload apart. CORRUPT. */
+/*
+ * Splits a block's payload, whose own checksum was checked, into header and
+ * data. Checks the header's checksum. CORRUPT.
+ */
 ORD_MUST_USE enum ord_err ledger_block_split(struct ord_span *header, struct ord_span *data, MDB_val key,
                                              struct ord_span payload);
+/* Translates an error code of LMDB or errno. */
 ORD_MUST_USE enum ord_err ledger_err_of(int rc);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * May a damaged record be written again where it is? LMDB frees the pages that a replaced value had, and believes the tree
- * about which these are: a flipped bit there would free the pages of another record, and destroy it later. So the way to
- * the record must be in order, and its pages nobody else's. This knows how LMDB 0.9 lays out a page and a leaf's node.
+ * Decides whether a damaged record can be written again in its place. LMDB frees the pages of a replaced value, and it
+ * believes the tree about which pages these are. A flipped bit there would free the pages of another record, and
+ * destroy that record later. Therefore the data that leads to the record must be sound, and no other record may use its
+ * pages. This code knows how LMDB 0.9 lays out a page and a leaf's node.
  */
 #include <string.h>
 
@@ -9,14 +10,16 @@
 
 enum {
     FREE_DBI = 0,
-    NODE_HEADER_SIZE = 8,  /* then the key, then the value or the number of its first page */
-    PAGE_HEADER_SIZE = 16, /* page number, two bytes of nothing, flags u16, page count u32 */
+    /* The key follows the header, then the value or the number of its first page. */
+    NODE_HEADER_SIZE = 8,
+    /* Page number u64, two unused bytes, flags u16, page count u32. */
+    PAGE_HEADER_SIZE = 16,
     PAGE_FLAGS_AT = 10,
     PAGE_COUNT_AT = 12,
     PAGE_OVERFLOW = 4, /* the flags of a value's pages */
 };
 
-/* Pages of a value, in the map and by number. */
+/* The pages of a value, as bytes in the map and by page number. */
 struct run {
     const uint8_t *begin;
     size_t bytes;
@@ -24,13 +27,16 @@ struct run {
     size_t count;
 };
 
-/* Has a value of this length pages of its own? */
+/* True if a value of this length has pages of its own. */
 static bool is_long(const struct ledger *ledger, size_t key_size, size_t value_size) {
     size_t node_max = (((ledger->page_size - PAGE_HEADER_SIZE) / 2) & ~(size_t) 1) - sizeof(uint16_t);
     return NODE_HEADER_SIZE + key_size + value_size > node_max;
 }
 
-/* The pages of a long value: as many as it needs, and they say themselves which they are. */
+/*
+ * Finds the pages of a long value. Checks that there are as many as it needs and that the
+ * first page's header agrees with the node.
+ */
 static enum ord_err find_run(struct ledger *ledger, struct run *out, MDB_val key, MDB_val value) {
     MDB_envinfo info;
     uint16_t flags;
@@ -59,7 +65,7 @@ static bool overlaps(const struct run *run, const void *data, size_t size) {
     return begin < own + run->bytes && (own <= begin || size > own - begin);
 }
 
-/* Does any record but this one lie in the run? One that does has its key or its value there. */
+/* Checks that no other record lies in the run, neither with its key nor with its value. CORRUPT: one does. */
 static enum ord_err nobody_elses(struct ledger *ledger, MDB_txn *txn, const struct run *run, enum ledger_table table,
                                  const struct ledger_key *own) {
     enum ord_err err = ORD_OK;
@@ -83,14 +89,15 @@ static enum ord_err nobody_elses(struct ledger *ledger, MDB_txn *txn, const stru
     return err;
 }
 
-/* Are the run's pages noted as free? Then they are nobody's, or will be another's. */
+/* Checks that none of the run's pages is noted as free. CORRUPT: one is, so another record may soon use it. */
 static enum ord_err not_free(MDB_txn *txn, const struct run *run) {
     MDB_cursor *cursor = NULL;
     MDB_val key = {0, NULL};
     MDB_val value = {0, NULL};
     int rc = mdb_cursor_open(txn, FREE_DBI, &cursor);
     while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        size_t noted = 0; /* how many; then their numbers */
+        /* The value is the number of pages, then the page numbers. */
+        size_t noted = 0;
         if (value.mv_size < sizeof(noted) || !ledger_is_mapped(value)) {
             rc = MDB_CORRUPTED;
             break;
@@ -118,6 +125,7 @@ static bool is_sound(enum ledger_table table, MDB_val key, MDB_val value) {
            (table != LEDGER_BLOCK || ledger_block_split(&header, &data, key, payload) == ORD_OK);
 }
 
+/* Does the work of ledger_place_check with an open cursor. */
 static enum ord_err check(struct ledger *ledger, MDB_txn *txn, MDB_cursor *cursor, enum ledger_table table,
                           const struct ledger_key *own, size_t size) {
     MDB_val key = ledger_val(own);
@@ -129,8 +137,8 @@ static enum ord_err check(struct ledger *ledger, MDB_txn *txn, MDB_cursor *curso
         return ORD_ERR_EXISTS;
     if (value.mv_size != size + LEDGER_CHECKSUM_SIZE)
         return ORD_ERR_MISMATCH;
-    if (!is_long(ledger, key.mv_size,
-                 value.mv_size)) /* LMDB writes over a value of the same length, and frees nothing */
+    /* LMDB overwrites a short value of the same length in place, and frees nothing. */
+    if (!is_long(ledger, key.mv_size, value.mv_size))
         return (const uint8_t *) key.mv_data + key.mv_size == value.mv_data ? ORD_OK : ORD_ERR_CORRUPT;
     struct run run;
     enum ord_err err = find_run(ledger, &run, key, value);

@@ -1,6 +1,6 @@
 /*
- * The readers: each call is one short read transaction that sees the newest commit, checks what it found and copies it
- * out. Nothing borrowed from the map leaves this file.
+ * The readers. Each call is one short read transaction that sees the newest commit, checks the records that it finds
+ * and copies them. No pointer into the map leaves this file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "ledger/ledger_internal.h"
 
 enum ord_err ledger_read_begin(struct ledger *ledger, MDB_txn **txn) {
-    /* A writer in another process may grow the map more than once while we follow. */
+    /* A writer in another process may grow the map several times while we try to follow. */
     enum { ADOPT_MAX = 8 };
     *txn = NULL;
     for (int i = 0; i < ADOPT_MAX; i++) {
@@ -22,7 +22,7 @@ enum ord_err ledger_read_begin(struct ledger *ledger, MDB_txn **txn) {
             err = ledger_err_of(rc);
         }
         if (err == ORD_OK)
-            return ORD_OK; /* and the lock stays taken until ledger_read_end */
+            return ORD_OK; /* ledger_read_end releases the lock */
         pthread_rwlock_unlock(&ledger->map_lock);
         if (rc != MDB_MAP_RESIZED)
             return err;
@@ -123,7 +123,7 @@ enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_bytes *out, u
     return err;
 }
 
-/* Newest height in this transaction, read from the tree. */
+/* The newest height in this transaction. */
 static enum ord_err newest_height(struct ledger *ledger, MDB_txn *txn, uint64_t *height) {
     MDB_cursor *cursor = NULL;
     MDB_val key;
@@ -149,7 +149,7 @@ enum ord_err ledger_height(struct ledger *ledger, uint64_t *height) {
     return err;
 }
 
-/* Copies the headers of [from, from + count) to `out`; each must be there and have the size. */
+/* Copies the headers of the heights [from, from + count) to `out`. Each must exist and have the size `header_size`. */
 static enum ord_err copy_headers(struct ledger *ledger, MDB_txn *txn, uint8_t *out, uint64_t from, size_t count,
                                  size_t header_size) {
     MDB_cursor *cursor = NULL;
@@ -242,8 +242,9 @@ enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *
 }
 
 /*
- * One pass over all records: checks and counts them and their bytes, and, when `records` is not NULL, fills it and copies
- * the bytes to `bytes`. A second pass in the same transaction sees what the first saw.
+ * Makes one pass over all records: checks them and counts them and their bytes. When `records` is
+ * not NULL, also fills it and copies the records' bytes to `bytes`. A second pass in the same
+ * transaction sees the same records as the first.
  */
 static enum ord_err walk_records(MDB_cursor *cursor, struct ord_record *records, uint8_t *bytes, size_t *count,
                                  size_t *size) {

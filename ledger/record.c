@@ -1,6 +1,6 @@
 /*
- * Keys, values and checksums of the ledger's records, and LMDB's codes in our words. LMDB 0.9 keeps no checksums, so what
- * comes out of the map is trusted for nothing: not its length, not its bytes.
+ * Keys, values and checksums of the ledger's records, and the translation of LMDB's error codes. LMDB 0.9 keeps no
+ * checksums, so neither the length nor the bytes of a value from the map are trusted.
  */
 #include <errno.h>
 #include <string.h>
@@ -68,11 +68,12 @@ enum ord_err ledger_key_meta(struct ledger_key *out, const char *name) {
 }
 
 MDB_val ledger_val(const struct ledger_key *key) {
-    /* LMDB takes keys through the type that it gives values back with; it does not write to them. */
+    /* LMDB uses one type for keys and for the values that it returns. It
+     * does not write to keys, so the cast is safe. */
     return (MDB_val) {key->size, (void *) key->bytes};
 }
 
-/* Two short calls rather than one over a copy: the payload stays where it is. */
+/* Hashes key and payload in two calls, so that the payload need not be copied. */
 uint64_t ledger_checksum(enum ledger_table table, MDB_val key, const uint8_t *payload, size_t size) {
     uint8_t place[1 + LEDGER_KEY_SIZE_MAX];
     size_t key_size = key.mv_size < LEDGER_KEY_SIZE_MAX ? key.mv_size : LEDGER_KEY_SIZE_MAX;
@@ -82,13 +83,14 @@ uint64_t ledger_checksum(enum ledger_table table, MDB_val key, const uint8_t *pa
 }
 
 /*
- * msync with MS_ASYNC does nothing but say whether every page of a range is mapped; the file backs the whole map (room.c).
+ * msync with MS_ASYNC does nothing except report whether every page of a range is mapped. Every mapped page can be
+ * read, because the file is as long as the map (room.c).
  */
 bool ledger_is_mapped(MDB_val value) {
     size_t page = (size_t) sysconf(_SC_PAGESIZE);
     size_t offset = (uintptr_t) value.mv_data & (page - 1);
     if (offset + value.mv_size <= page)
-        return true; /* within the page that LMDB has looked at already */
+        return true; /* within the page that LMDB has read already */
     return msync((uint8_t *) value.mv_data - offset, offset + value.mv_size, MS_ASYNC) == 0;
 }
 

@@ -1,9 +1,10 @@
 /*
- * Is there room for the next turn? The map grows here, between turns and ahead of need, so that MDB_MAP_FULL never meets a
- * turn that is half written; and here intake is stopped while the file system or the largest map is full.
+ * Finds out whether there is space for the next turn. The map grows here, between turns and ahead of need, so that a
+ * turn never meets MDB_MAP_FULL when it is half written. While the file system or the largest map is full, the answer
+ * is NO_SPACE, and the replica stops intake.
  *
- * The file is always as long as the map (sparse: it takes no more disk than what was written), so that no read of the
- * map, whatever a damaged page says, can fall behind the end of the file.
+ * The file is always as long as the map, so that no read of the map goes beyond the end of the file, whatever a damaged
+ * page contains. The file is sparse: it takes only as much disk as was written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,19 +17,20 @@
 #include "core/codec.h"
 #include "ledger/ledger_internal.h"
 
-/* What a turn needs besides its records: branch pages of the trees, and LMDB's own lists. */
+/* Space that a turn may need besides its records: branch pages of the trees, and LMDB's own lists. */
 static const uint64_t tree_bytes = (uint64_t) 1 << 20;
-/* And what of that it is taken to have used afterwards: some four levels of six tables and of the free list. */
+/* Pages that a committed turn is assumed to have used of that: some four levels of six tables and of the free list. */
 static const uint64_t tree_pages_per_turn = 32;
 static const uint64_t growth_bytes_max = (uint64_t) 1 << 30;
-/* A look at the file system after so long, or so much written. */
+/* The file system is asked for its free space after this time, or when this many bytes were written. */
 static const uint64_t disk_interval_us = 20000;
 static const uint64_t disk_interval_bytes = (uint64_t) 4 << 20;
-/* A look at the free list after so long, or a turn's worth of bytes. */
+/* The free list is read again after this time, or when space is short and a turn's worth of bytes was written. */
 static const uint64_t scan_interval_us = 100000;
-/* Free pages that one look at the free list takes in: 32 MiB of page numbers. */
+/* Upper limit for the free pages that one scan of the free list reads: 32 MiB of page numbers. */
 static const size_t scan_pages_max = (size_t) 1 << 22;
 
+/* a - b, or 0 if that is negative. */
 static uint64_t minus(uint64_t a, uint64_t b) {
     return a > b ? a - b : 0;
 }
@@ -40,7 +42,7 @@ void ledger_room_spent(struct ledger *ledger, uint64_t bytes) {
     ledger->room.run_bytes = minus(ledger->room.run_bytes, bytes);
 }
 
-/* Room for the turn that comes, with one to spare. */
+/* Space for the next turn and one more. */
 static uint64_t turn_need(const struct ledger *ledger) {
     return 2 * ledger->options.turn_bytes_max + tree_bytes;
 }
@@ -53,7 +55,7 @@ static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
         return ledger_err_of(rc);
     if (fstat(fd, &status) != 0)
         return ledger_err_of(errno);
-    /* Never shorter: another process may have the longer map. */
+    /* Never make the file shorter: another process may have a longer map. */
     if ((uint64_t) status.st_size < bytes && ftruncate(fd, (off_t) bytes) != 0)
         return ledger_err_of(errno);
     return ORD_OK;
@@ -74,7 +76,7 @@ enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
         return err;
     pthread_rwlock_wrlock(&ledger->map_lock);
     rc = mdb_env_set_mapsize(ledger->env, size);
-    if (rc != 0) /* the old map is gone already */
+    if (rc != 0) /* the old map is already gone */
         err = ledger_fail(ledger, ledger_err_of(rc));
     else
         atomic_fetch_add(&ledger->counters.map_growths, 1);
@@ -92,7 +94,10 @@ enum ord_err ledger_map_adopt(struct ledger *ledger) {
     return err;
 }
 
-/* Asked thousands of times a second; the file system is asked now and then, and what was written since is taken off. */
+/*
+ * Checks the file system's free space. This is called thousands of times a second, so it asks the file system only now
+ * and then and subtracts the bytes that were written since.
+ */
 static enum ord_err disk_room(struct ledger *ledger) {
     uint64_t now = ledger_now_us();
     if (ledger->room.disk_checked_us == 0 || now - ledger->room.disk_checked_us >= disk_interval_us ||
@@ -121,7 +126,7 @@ static int compare_pages(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The free pages that LMDB noted in transactions before `before`, and the pages behind the last used one up to `limit`. */
+/* Lists the free pages that LMDB has noted in transactions before `before`. The caller frees `*pages`. */
 static enum ord_err free_pages(struct ledger *ledger, size_t **pages, size_t *count, uint64_t before) {
     enum { FREE_DBI = 0 };
     MDB_txn *txn = NULL;
@@ -176,8 +181,9 @@ out:
 }
 
 /*
- * The longest run of pages that the next turn may use, in bytes. A turn fits for sure into a run as long as itself, for
- * LMDB gives a long value consecutive pages only.
+ * The longest run of consecutive pages that the next turn may use, in bytes: free pages noted before transaction
+ * `before`, or the unused pages at the end of the map. LMDB gives a long value consecutive pages only, so a turn
+ * certainly fits into a run of its own length.
  */
 static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t before) {
     MDB_envinfo info;
@@ -204,7 +210,7 @@ static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t
     return ORD_OK;
 }
 
-/* Pages that a commit frees can be used by the next turn but one: let an empty turn pass. */
+/* Commits an empty turn. The pages that a commit frees can be used only by the turn after the next one. */
 static enum ord_err advance_turn(struct ledger *ledger) {
     struct ledger_key key;
     enum ord_err err = ledger_key_meta(&key, LEDGER_TURN_NAME);
@@ -230,7 +236,7 @@ static enum ord_err advance_turn(struct ledger *ledger) {
     return ORD_OK;
 }
 
-/* The map is as large as it may be: look whether turns of the past left free pages, at a bounded rate. */
+/* For a map that has reached its maximum: checks, at a bounded rate, whether earlier turns have left free pages. */
 static enum ord_err free_list_room(struct ledger *ledger) {
     uint64_t need = ledger->options.turn_bytes_max + tree_bytes;
     uint64_t now = ledger_now_us();
@@ -241,11 +247,12 @@ static enum ord_err free_list_room(struct ledger *ledger) {
         ledger->room.scanned_us = now;
         ledger->room.run_bytes = 0;
         ledger->room.scan_bytes = 0;
-        (void) mdb_reader_check(ledger->env, &dead); /* the pages of a killed reader's time come free */
+        (void) mdb_reader_check(ledger->env, &dead); /* unpins the pages that killed readers have pinned */
         int rc = mdb_env_info(ledger->env, &info);
         if (rc != 0)
             return ledger_err_of(rc);
-        /* Under the lock no reader of this process is left whose snapshot would keep these pages from the next turn. */
+        /* While we hold the lock for writing, this process has no reader whose
+         * snapshot would keep these pages from us. */
         uint64_t run_then = 0;
         pthread_rwlock_wrlock(&ledger->map_lock);
         enum ord_err err = longest_run(ledger, &ledger->room.run_bytes, info.me_last_txnid);
@@ -255,7 +262,8 @@ static enum ord_err free_list_room(struct ledger *ledger) {
         if (err != ORD_OK)
             return err;
         if (run_then >= need && (err = advance_turn(ledger)) != ORD_OK)
-            return err; /* the pages count when the free list is read next */
+            return err;
+        /* After an empty turn, the freed pages count when the free list is read next. */
     }
     return ledger->room.run_bytes >= need ? ORD_OK : ORD_ERR_NO_SPACE;
 }
@@ -282,7 +290,7 @@ enum ord_err ledger_room(struct ledger *ledger) {
         return err;
     if (tail >= need)
         return ORD_OK;
-    if (ledger->turn != NULL) { /* no growth in the middle of a turn */
+    if (ledger->turn != NULL) { /* the map cannot grow in the middle of a turn */
         uint64_t run = minus(ledger->room.run_bytes, ledger->turn_bytes);
         return (tail > run ? tail : run) >= ledger->options.turn_bytes_max + tree_bytes ? ORD_OK : ORD_ERR_NO_SPACE;
     }

@@ -1,7 +1,7 @@
 /*
- * Scrub: reads everything back and checks it. Besides the checksum of each record it checks what no single record can
- * show: that keys have their table's form, that block heights have no gap, and that the tree holds as many records as it
- * says. It works in pieces of bounded size, so that it neither pins old pages nor holds up the map's growth.
+ * Scrub: reads everything back and checks it. Besides the checksum of each record it checks that keys have their
+ * table's form, that block heights have no gap, and that a tree holds as many records as it claims. It works in pieces
+ * of bounded size, so that it neither pins old pages nor delays the map's growth.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 enum {
     PIECE_RECORDS_MAX = 1024,
     PIECE_BYTES_MAX = 4 << 20,
-    ANY_KEY_SIZE_MAX = 511, /* LMDB's own bound */
+    ANY_KEY_SIZE_MAX = 511, /* LMDB's own limit */
 };
 
 struct scrub {
@@ -20,13 +20,13 @@ struct scrub {
     struct ledger_scrub *out;
     ledger_problem_fn problem;
     void *context;
-    /* Of the table that is read now. */
+    /* The state of the table that is being read. */
     enum ledger_table table;
-    uint8_t last[ANY_KEY_SIZE_MAX]; /* key of the record before */
-    size_t last_size;               /* 0: none yet */
+    uint8_t last[ANY_KEY_SIZE_MAX]; /* the previous record's key */
+    size_t last_size;               /* 0: there is none yet */
     uint64_t next_height;
     uint64_t records;
-    size_t txn_id;  /* of the first piece */
+    size_t txn_id;  /* the first piece's transaction */
     bool one_state; /* all pieces saw the same commit */
 };
 
@@ -41,7 +41,9 @@ static void bad(struct scrub *scrub, const char *what) {
     report(scrub, LEDGER_PROBLEM_OTHER, 0, what);
 }
 
-/* "height 7", "key 01000000000000000a", "applied": which record it is, for people. `bytes_only`: its key is in order. */
+/*
+ * Reports a bad record. Names it for people, by "height 7" or "key 01000000000000000a". `bytes_only`: its key is sound.
+ */
 static void bad_record(struct scrub *scrub, MDB_val key, bool bytes_only, const char *why) {
     char name[3 * LEDGER_KEY_SIZE_MAX];
     const uint8_t *bytes = key.mv_data;
@@ -110,7 +112,7 @@ static void check_record(struct scrub *scrub, MDB_val key, MDB_val value) {
         check_block(scrub, key, payload);
 }
 
-/* Moves to the first record behind `last`. */
+/* Moves the cursor to the first record behind `last`. */
 static int seek(struct scrub *scrub, MDB_cursor *cursor, MDB_val *key, MDB_val *value) {
     if (scrub->last_size == 0)
         return mdb_cursor_get(cursor, key, value, MDB_FIRST);
@@ -121,7 +123,7 @@ static int seek(struct scrub *scrub, MDB_cursor *cursor, MDB_val *key, MDB_val *
     return rc;
 }
 
-/* Keys must rise; a tree that goes in a circle would be read for ever. */
+/* Makes `key` the last key read. False when it does not rise: a damaged tree with a cycle would be read for ever. */
 static bool step(struct scrub *scrub, MDB_val key) {
     if (key.mv_size == 0 || key.mv_size > sizeof(scrub->last))
         return false;
@@ -145,7 +147,7 @@ static void check_count(struct scrub *scrub, MDB_txn *txn) {
     bad(scrub, what);
 }
 
-/* Reads one piece. *done: the table ends here. */
+/* Reads one piece of the table. Sets *done at the table's end. */
 static enum ord_err scrub_piece(struct scrub *scrub, bool *done) {
     MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
@@ -198,7 +200,8 @@ enum ord_err ledger_scrub(struct ledger *ledger, struct ledger_scrub *out, ledge
         bool done = false;
         while (!done) {
             enum ord_err err = scrub_piece(&scrub, &done);
-            if (err == ORD_ERR_CORRUPT) { /* nothing behind this point can be reached: go on with the next table */
+            if (err == ORD_ERR_CORRUPT) {
+                /* The rest of this table cannot be reached. Go on with the next table. */
                 bad(&scrub, "the tree is damaged");
                 done = true;
             } else if (err != ORD_OK) {

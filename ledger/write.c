@@ -1,7 +1,7 @@
 /*
- * The writer: puts gather in one write transaction, ledger_commit makes the turn durable. What a caller got wrong is
- * refused before anything is touched; when LMDB fails in the middle of a turn, the turn cannot be told from half a turn any
- * more, and the ledger refuses everything from then on.
+ * The writer: puts gather in one write transaction, and ledger_commit makes the turn durable. A caller's error is
+ * refused before anything is changed. After an error of LMDB in the middle of a turn nobody can tell whether the turn
+ * is complete, so the ledger refuses everything from then on.
  */
 #include <string.h>
 
@@ -27,8 +27,8 @@ static enum ord_err turn_failed(struct ledger *ledger, int rc) {
 }
 
 /*
- * Counts what a change costs: the leaf that is copied for it, and the pages of its own of a value that does not fit into a
- * leaf. More, rather than less: many changes share a leaf.
+ * Counts the pages that a change costs: the leaf that LMDB copies for it, and the pages of a value that does not fit
+ * into a leaf. The result is rather too high than too low, because many changes share a leaf.
  */
 static void turn_changed(struct ledger *ledger, size_t value_size) {
     size_t page = ledger->page_size;
@@ -37,8 +37,8 @@ static void turn_changed(struct ledger *ledger, size_t value_size) {
 }
 
 /*
- * Reserves room for a payload of `size` bytes and its checksum in the page that will be written; NULL, and why. The caller
- * fills [0, size) before the next call, then seals it.
+ * Reserves space for a payload of `size` bytes and its checksum in the page that will be written. The caller must fill
+ * [0, size) and seal it before the next call. On failure sets `*err` and returns NULL.
  */
 static uint8_t *reserve(struct ledger *ledger, enum ord_err *err, enum ledger_table table, const struct ledger_key *key,
                         size_t size, unsigned flags) {
@@ -61,6 +61,7 @@ static uint8_t *reserve(struct ledger *ledger, enum ord_err *err, enum ledger_ta
     return value.mv_data;
 }
 
+/* Writes the payload's checksum behind it. */
 static void seal(uint8_t *payload, enum ledger_table table, const struct ledger_key *key, size_t size) {
     ord_store_u64(payload + size, ledger_checksum(table, ledger_val(key), payload, size));
 }
@@ -77,12 +78,12 @@ static enum ord_err put(struct ledger *ledger, enum ledger_table table, const st
     return ORD_OK;
 }
 
-/* Value of a block, to the place that was reserved for it. */
+/* Writes a block's value to the place that was reserved for it. */
 static void write_block(uint8_t *place, const struct ledger_key *key, struct ord_span header, struct ord_span data) {
     ord_store_u32(place, (uint32_t) header.size);
     if (header.size > 0)
         memcpy(place + 4, header.data, header.size);
-    /* The header has a checksum of its own, so that reading headers does not read the data behind them. */
+    /* The header has a checksum of its own, so that headers can be read without the data behind them. */
     seal(place, LEDGER_BLOCK, key, 4 + header.size);
     if (data.size > 0)
         memcpy(place + LEDGER_BLOCK_OVERHEAD + header.size, data.data, data.size);
@@ -161,7 +162,7 @@ enum ord_err ledger_put_record(struct ledger *ledger, const struct ord_record *r
     return put(ledger, LEDGER_RECORD, &key, record->bytes);
 }
 
-/* A turn that only looked has nothing to commit, and must not keep the transaction open. */
+/* Ends a turn that has changed nothing. It has nothing to commit and must not keep its transaction open. */
 static void turn_end_unchanged(struct ledger *ledger) {
     if (ledger->turn != NULL && ledger->turn_changes == 0) {
         mdb_txn_abort(ledger->turn);
@@ -191,8 +192,8 @@ enum ord_err ledger_put_meta(struct ledger *ledger, const char *name, struct ord
 }
 
 /*
- * Drops the records from `first` to `last`. Seeks anew for each record instead of stepping over what was just deleted: a seek costs a microsecond, and stepping after
- * a deletion is where LMDB 0.9 has had its bugs.
+ * Drops the records from `first` to `last`. Seeks the first record again after each deletion instead of stepping to the
+ * next one. A seek costs a microsecond, and LMDB 0.9 has had bugs in stepping after a deletion.
  */
 static enum ord_err forget(struct ledger *ledger, const struct ledger_key *first, const struct ledger_key *last) {
     enum ord_err err = turn_open(ledger);
@@ -249,7 +250,7 @@ enum ord_err ledger_commit(struct ledger *ledger) {
         return ORD_OK;
     ORD_ASSERT(ledger->turn_changes > 0);
     MDB_txn *turn = ledger->turn;
-    ledger->turn = NULL; /* whatever comes of it, LMDB frees it */
+    ledger->turn = NULL; /* LMDB frees it whatever the result */
     uint64_t start = ledger_now_us();
     int rc = mdb_txn_commit(turn);
     if (rc != 0)

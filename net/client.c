@@ -1,9 +1,10 @@
 /*
- * A client's connection: SP's REQ, many calls in flight. A request goes out once: calls that are on a connection fail with
- * it (a retry is the caller's to decide), calls that are not on one yet wait for one.
+ * A client's connection: SP's REQ, with many calls in flight. Each request is sent only once. A call that was sent over
+ * a connection fails when that connection ends, and the caller decides whether to retry. A call that was not sent yet
+ * waits for a connection.
  *
- * A call's id on the wire has its index in the low half and a generation above, so that an answer that comes after its
- * call has timed out is not taken for that of the next call in the same place.
+ * A call's id on the wire has the call's index in its low half and a generation above it. An answer that comes after
+ * its call has timed out is therefore not mistaken for the answer to the next call with the same index.
  */
 #include <stdlib.h>
 
@@ -16,7 +17,7 @@ enum { RECONNECT_MS_MIN = 20, CALL_MAX = 1 << 16 };
 enum call_state { FREE, WAITING, SENT };
 
 struct call {
-    struct call *next; /* in the list of free ones, or of those to be told */
+    struct call *next; /* in the list of free calls */
     enum call_state state;
     uint32_t index;
     uint32_t generation;
@@ -26,27 +27,27 @@ struct call {
     void *context;
 };
 
-/* What a call's owner must be told, once the call is free again. */
+/* The callback of a call that has just become free. It is called once the lock is released. */
 struct ending {
     void (*on_reply)(void *context, enum ord_err result, struct net_message *reply);
     void *context;
 };
 
 struct net_client {
-    struct net_hub hub; /* its lock guards all that follows */
+    struct net_hub hub; /* its lock guards all the following fields */
     struct call *calls;
     uint32_t call_count;
     struct call *free_first;
-    struct net_conn *conn; /* NULL: down */
+    struct net_conn *conn; /* NULL: there is no connection */
     bool closing;
-    pthread_cond_t changed; /* `conn` */
+    pthread_cond_t changed; /* signals that `conn` was set */
 };
 
 static uint32_t wire_id(const struct call *call) {
     return 0x80000000u | (call->generation & 0x7fff) << 16 | call->index;
 }
 
-/* With the lock. */
+/* Frees the call. Requires the lock. The caller invokes the returned callback after releasing it. */
 static struct ending end(struct net_client *client, struct call *call) {
     struct ending ending = {call->on_reply, call->context};
     net_message_destroy(call->message);
@@ -58,7 +59,7 @@ static struct ending end(struct net_client *client, struct call *call) {
     return ending;
 }
 
-/* With the lock: hands the call's message to the connection. */
+/* Passes the call's message to the connection. Requires the lock. */
 static void send(struct net_client *client, struct call *call) {
     struct net_message *message = call->message;
     call->message = NULL;
@@ -66,12 +67,16 @@ static void send(struct net_client *client, struct call *call) {
     uint8_t id[NET_WORD_SIZE];
     ord_store_u32(id, wire_id(call));
     net_message_prepend(message, id, sizeof(id));
-    /* A server that does not take a request in the request's time is not there: the queue must not outgrow the calls. */
+    /* A server that does not take a request within the call's time is as good as gone. The connection is closed then,
+     * so that its queue cannot grow for ever. */
     message->deadline_ms = call->deadline_ms;
     net_conn_send(client->conn, message);
 }
 
-/* Ends every call of that state that is due. Lets go of the lock to tell each. Gives the time of the next. */
+/*
+ * Ends every call in `state` whose deadline is `now_ms` or earlier. Requires the lock and releases it for each
+ * callback. Returns the earliest deadline of the others.
+ */
 static uint64_t end_all(struct net_client *client, enum call_state state, uint64_t now_ms, enum ord_err result) {
     uint64_t next_ms = UINT64_MAX;
     for (uint32_t i = 0; i < client->call_count; i++) {
@@ -117,7 +122,7 @@ static void on_message(void *context, struct net_conn *conn, struct net_message 
     }
     pthread_mutex_unlock(&client->hub.lock);
     if (ending.on_reply == NULL) {
-        net_message_destroy(message); /* nobody waits for it any more */
+        net_message_destroy(message); /* its call has ended already */
         return;
     }
     net_message_trim(message, NET_WORD_SIZE);
@@ -125,7 +130,8 @@ static void on_message(void *context, struct net_conn *conn, struct net_message 
 }
 
 static void on_sent(void *context, struct net_message *message, enum ord_err result) {
-    (void) context, (void) message, (void) result; /* on_down ends the calls of a lost connection */
+    /* There is nothing to do: on_down ends the calls of a lost connection. */
+    (void) context, (void) message, (void) result;
 }
 
 static void on_down(void *context, struct net_conn *conn) {
@@ -200,7 +206,7 @@ enum ord_err net_client_wait(struct net_client *client, uint32_t timeout_ms) {
 }
 
 bool net_client_up(const struct net_client *client) {
-    /* Looking takes the lock; the object is the caller's to read, not to change. */
+    /* The cast is needed to take the lock. The object itself is only read. */
     struct net_client *locked = (struct net_client *) (uintptr_t) client;
     pthread_mutex_lock(&locked->hub.lock);
     bool up = client->conn != NULL && !client->conn->closed;
@@ -280,7 +286,7 @@ void net_client_close(struct net_client *client) {
     client->closing = true;
     end_all(client, WAITING, UINT64_MAX, ORD_ERR_CLOSED);
     pthread_mutex_unlock(&client->hub.lock);
-    net_hub_close(&client->hub); /* ends the calls that were sent */
+    net_hub_close(&client->hub); /* its on_down ends the calls that were sent */
     pthread_cond_destroy(&client->changed);
     free(client->calls);
     free(client);

@@ -1,12 +1,14 @@
 /*
- * One connection: an nng stream (tls+tcp or tcp) and on it what nng's own sockets speak: SP's hello of eight bytes in both
- * directions, then frames of a 64-bit length and as many bytes (SP TCP mapping, RFC draft sp-tcp-mapping-01).
+ * One connection: an nng stream (tls+tcp or tcp) that carries the protocol of nng's own sockets. That is SP's hello of
+ * eight bytes in both directions, then frames of a 64-bit length and as many bytes (SP TCP mapping, RFC draft
+ * sp-tcp-mapping-01).
  *
- * Why not nng's sockets themselves: in nng 1.5.2 a pipe that is closed between the header and the body of a message loses
- * the aio of that message (nng issue 616), which over TLS is nearly always; the reaper then waits for it for ever, and
- * with it every other connection of the process. And a PUSH pipe that is closed while it sends puts itself back into the
- * list of the ready ones, and is used after it was freed. Killing a replica under load does both within minutes. nng's
- * streams have neither fault; the one that they have, hub.c makes up for (`dead`).
+ * This code does not use nng's sockets because nng 1.5.2 has two faults. First, a pipe that is closed between the
+ * header and the body of a message loses the aio of that message (nng issue 616); over TLS that is nearly always the
+ * case. The reaper then waits for that aio for ever, and blocks every other connection of the process. Second, a PUSH
+ * pipe that is closed while it sends puts itself back into the list of ready pipes, and is used after it was freed.
+ * Killing a replica under load triggers both within minutes. nng's streams have neither fault. They have one of their
+ * own, which `dead` in hub.c works around.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,7 @@ static void conn_tx_start(struct net_conn *conn) {
         return;
     nng_iov iov;
     if (conn->hello_sent < NET_HELLO_SIZE) {
-        /* The hello of a probe never goes out: the other end, which is ours, shall not take it for a peer. */
+        /* A probe never sends a hello, so that its other end, our own listener, does not mistake it for a peer. */
         if (conn->probe)
             return;
         iov = (nng_iov) {conn->hello + conn->hello_sent, NET_HELLO_SIZE - conn->hello_sent};
@@ -32,11 +34,11 @@ static void conn_tx_start(struct net_conn *conn) {
     }
     conn->tx_busy = true;
     int code = nng_aio_set_iov(conn->tx_aio, 1, &iov);
-    ORD_ASSERT(code == 0); /* up to four always fit */
+    ORD_ASSERT(code == 0); /* an aio always has space for up to four */
     nng_stream_send(conn->stream, conn->tx_aio);
 }
 
-/* Where the bytes of a finished send belong. Gives the message that has left, if one has. */
+/* Accounts for the bytes of a finished send. Returns the message that is now sent completely, or NULL. */
 static struct net_message *conn_tx_advance(struct net_conn *conn, size_t count) {
     if (conn->hello_sent < NET_HELLO_SIZE) {
         conn->hello_sent += count;
@@ -77,17 +79,17 @@ static void on_tx(void *context) {
     pthread_mutex_unlock(&hub->lock);
 }
 
-/* Takes the hello from the buffer. False: not one, or of another protocol. */
+/* Consumes the hello in the buffer. False: it is not a hello, or it names another protocol. */
 static bool conn_rx_hello(struct net_conn *conn) {
     const uint8_t *hello = conn->rx_buffer + conn->rx_begin;
     conn->rx_begin += NET_HELLO_SIZE;
-    /* Who probes hears its own listener. */
+    /* A probe receives the hello of our own listener. */
     enum net_protocol peer = conn->probe ? conn->hub->self : conn->hub->peer;
     return hello[0] == 0 && hello[1] == 'S' && hello[2] == 'P' && hello[3] == 0 && hello[4] == 0 &&
            hello[5] == (uint8_t) peer && hello[6] == 0 && hello[7] == 0;
 }
 
-/* Takes a length from the buffer and makes room for the message. False: over the limit, or no memory. */
+/* Consumes a length in the buffer and allocates the message. False: over the limit, or no memory. */
 static bool conn_rx_begin(struct net_conn *conn) {
     uint64_t size = ord_load_u64(conn->rx_buffer + conn->rx_begin);
     conn->rx_begin += NET_LENGTH_SIZE;
@@ -100,7 +102,10 @@ static bool conn_rx_begin(struct net_conn *conn) {
     return true;
 }
 
-/* One step through the buffer. False: more bytes are needed. Lets go of the lock when it calls the owner. */
+/*
+ * Processes one hello or message in the buffer. False: more bytes are needed. Releases the lock when it calls the
+ * owner.
+ */
 static bool conn_rx_step(struct net_conn *conn) {
     struct net_hub *hub = conn->hub;
     size_t at_hand = conn->rx_end - conn->rx_begin;
@@ -155,7 +160,10 @@ static bool conn_rx_step(struct net_conn *conn) {
     return true;
 }
 
-/* Hands over what is in the buffer, then reads on. rx_busy is set, so that nobody else does. */
+/*
+ * Processes everything in the buffer, then begins the next read. The caller has set rx_busy, so that nobody else does
+ * so.
+ */
 static void conn_rx_run(struct net_conn *conn) {
     while (!conn->closed && !conn->paused && conn_rx_step(conn))
         ;
@@ -165,7 +173,7 @@ static void conn_rx_run(struct net_conn *conn) {
             net_hub_kick(conn->hub);
         return;
     }
-    /* What is left is the beginning of a hello or a length, or nothing. */
+    /* The buffer is now empty or holds the beginning of a hello or of a length. */
     size_t left = conn->rx_end - conn->rx_begin;
     memmove(conn->rx_buffer, conn->rx_buffer + conn->rx_begin, left);
     conn->rx_begin = 0;
@@ -211,7 +219,7 @@ struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool p
         nng_stream_free(stream);
         return NULL;
     }
-    /* Deadlines are the hub's thread's: it closes the stream, and that always works. */
+    /* The aios need no timeouts: the hub's thread enforces deadlines by closing the stream, and that always works. */
     nng_aio_set_timeout(conn->rx_aio, NNG_DURATION_INFINITE);
     nng_aio_set_timeout(conn->tx_aio, NNG_DURATION_INFINITE);
     conn->hub = hub;

@@ -1,6 +1,6 @@
 /*
- * The dialing side of a hub: one connection at a time, dialed again for ever, with a pause that doubles between the
- * limits while nobody answers.
+ * The dialing side of a hub. It keeps one connection and dials again whenever that is lost. While nobody answers, the
+ * pause between attempts doubles from the lower limit to the upper one.
  */
 #include "net/net_internal.h"
 

@@ -1,5 +1,6 @@
 /*
- * nng's edge: addresses, error codes, clock, and the options that every listener and dialer gets before it starts.
+ * The edge to nng: addresses, error codes, the clock, and the options that every listener and dialer gets before it
+ * starts.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ enum ord_err net_err(int code) {
 enum ord_err net_url(char url[NET_URL_MAX], const char *host, uint16_t port, bool tls) {
     if (host == NULL || host[0] == '\0' || strlen(host) > NET_HOST_MAX)
         return ORD_ERR_INVALID;
-    /* What IPv4, IPv6 and host names are made of, and nothing that would change the URL's meaning. */
+    /* Allow the characters of IPv4 and IPv6 addresses and host names, and none that would change the URL's meaning. */
     if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") != strlen(host))
         return ORD_ERR_INVALID;
     bool bracket = strchr(host, ':') != NULL;

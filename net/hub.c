@@ -1,6 +1,6 @@
 /*
- * The hub: what the four public objects have in common. Its thread looks after the connections; it sleeps until something
- * closes, fails, or is due.
+ * The hub: the part that the four public objects have in common. Its thread looks after the connections. It sleeps
+ * until a connection closes, an operation fails or a deadline is due, and wakes at least every LOOK_AGAIN_MS.
  */
 #include <string.h>
 
@@ -19,7 +19,9 @@ void net_hub_wake_by(struct net_hub *hub, uint64_t ms) {
         net_hub_kick(hub);
 }
 
-/* Tells the owner of the end of a connection and of what it had still to send, and frees it. Without the lock. */
+/*
+ * Tells the owner that a connection has ended and which messages were not sent, and frees it. Called without the lock.
+ */
 static void bury(struct net_hub *hub, struct net_conn *conn) {
     if (conn->told)
         hub->owner.on_down(hub->context, conn);
@@ -34,7 +36,7 @@ static void bury(struct net_hub *hub, struct net_conn *conn) {
     net_conn_destroy(conn);
 }
 
-/* With the lock: frees every connection that is closed and idle. Lets go of the lock meanwhile. */
+/* Frees every connection that is closed and idle. Requires the lock and releases it meanwhile. */
 static void reap(struct net_hub *hub) {
     struct net_conn **link = &hub->conns;
     while (*link != NULL) {
@@ -63,16 +65,20 @@ static void reap(struct net_hub *hub) {
 }
 
 /*
- * Is the TCP connection gone? nng 1.5.2 may not say so over TLS: an error that comes while no receive is waiting (we are busy
- * with what the last one brought) shuts the TCP connection and tells nobody, and whatever is begun on the stream afterwards
- * never ends. A socket that has been shut by both ends has no peer any more.
+ * True if the TCP connection is gone. Over TLS, nng 1.5.2 may not report that: if an error comes while no receive is
+ * waiting (because we are still busy with the last one's bytes), nng shuts the TCP connection and reports nothing, and
+ * operations that begin on the stream afterwards never end. Such a socket is recognised because it has no peer address
+ * any more.
  */
 static bool dead(const struct net_conn *conn) {
     nng_sockaddr peer;
     return nng_stream_get_addr(conn->stream, NNG_OPT_REMADDR, &peer) != 0;
 }
 
-/* Closes the connections that are dead or too late, and the oldest half-open ones when there are too many. */
+/*
+ * Closes connections that are dead or past their deadline, and the oldest half-open ones when there are too many.
+ * Returns the next deadline.
+ */
 static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
     uint64_t next_ms = UINT64_MAX;
     uint32_t half_open_count = 0;
@@ -84,7 +90,7 @@ static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
             deadline_ms = conn->deadline_ms;
         else if (conn->tx_first != NULL && conn->tx_first->deadline_ms != 0)
             deadline_ms = conn->tx_first->deadline_ms;
-        /* New connections are at the head of the list: who comes after so many is older than they. */
+        /* New connections are at the head of the list, so those after the first NET_HALF_OPEN_MAX are the oldest. */
         bool crowd = !conn->up && !conn->probe && ++half_open_count > NET_HALF_OPEN_MAX;
         if (deadline_ms <= now_ms || crowd || dead(conn))
             net_conn_close(conn);
@@ -121,7 +127,9 @@ static void *hub_run(void *context) {
         hub->wake_ms = next_ms;
         while (!hub->kicked && net_cond_wait_until(&hub->cond, &hub->lock, next_ms))
             ;
-        hub->wake_ms = UINT64_MAX; /* awake, and perhaps past the place where it would have seen the new deadline */
+        /* While the thread is awake, every new deadline must kick it: it may
+         * have passed the place that would see it. */
+        hub->wake_ms = UINT64_MAX;
     }
     pthread_mutex_unlock(&hub->lock);
     return NULL;
@@ -160,7 +168,7 @@ enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *opt
     memcpy(hub->host, options->host, strlen(options->host) + 1);
     pthread_mutex_init(&hub->lock, NULL);
     net_cond_init(&hub->cond);
-    /* Certificates first: what is wrong with them is said before anything is open. */
+    /* Load the certificates first, so that errors in them are reported before anything is opened. */
     err = net_tls_config_create(&hub->tls, options->tls, options->listens ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT);
     bool probes = options->listens && options->probe_interval_ms != 0;
     if (err == ORD_OK && probes)

@@ -1,6 +1,6 @@
 /*
- * The listening side of a hub. One accept is outstanding at a time. An error of accept is never the end: the hub's thread
- * accepts again, at once or after a pause when it is this process that is short of something.
+ * The listening side of a hub. One accept is outstanding at a time. After an error of accept the hub's thread always
+ * accepts again: at once if the error was the peer's, after a pause if this process is short of something.
  */
 #include "net/net_internal.h"
 
@@ -43,7 +43,7 @@ enum ord_err net_hub_listener_init(struct net_hub *hub) {
         return net_err(code);
     }
     nng_aio_set_timeout(hub->accept_aio, NNG_DURATION_INFINITE);
-    /* The first accept is the thread's, when everything else is in place. */
+    /* The thread makes the first accept, once everything else is ready. */
     return net_listener_open(&hub->listener, &hub->port, hub->host, hub->tls);
 }
 

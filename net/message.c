@@ -1,6 +1,6 @@
 /*
- * Messages. In front of the owner's bytes there is room for what the wire puts there, so that a message goes out in one
- * piece and nothing is copied.
+ * Messages. In front of the owner's bytes there is space for the wire's length and backtrace, so that a message is sent
+ * in one piece and without copying.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,14 +1,16 @@
 /*
- * The network: the only code that calls nng. Everything is tls+tcp with mutual authentication (or plain tcp, for tests of
- * the transport itself: tls == NULL). TLS tells strangers from members; it never says *who* (crypto/link.h does).
- *
- * On the wire it is SP (PUSH/PULL, REQ/REP over tls+tcp or tcp), so that any SP library can talk to it; net/conn.c says why
- * it is not nng's own sockets that speak it here.
+ * The network: the only code that calls nng. All connections are tls+tcp with mutual authentication. Tests of the
+ * transport itself use plain tcp (tls == NULL).
  *
  * Caveats first:
- * - Callbacks run in nng's threads or in the object's own: they must not block and must not close the object that calls them.
+ * - TLS separates members from strangers. It never says *which* member a peer is; crypto/link.h does.
+ * - Callbacks run in nng's threads or in the object's own. They must not block and must not close the object that calls
+ *   them.
  * - *_close blocks until no callback of the object runs any more.
  * - Limits on received sizes are set before a listener starts.
+ *
+ * The protocol on the wire is SP (PUSH/PULL and REQ/REP over tls+tcp or tcp), so any SP library can talk to it.
+ * net/conn.c says why this code speaks SP itself instead of using nng's sockets.
  */
 #ifndef ORDAIN_NET_NET_H
 #define ORDAIN_NET_NET_H
@@ -21,25 +23,31 @@ struct net_tls {
     const char *cert_pem;
     const char *key_pem;
 };
-/* Can the certificates of CAs in this text be used? INVALID: there is none, or one cannot be read. */
+/* Checks that the CA certificates in this text can be used. INVALID: there is none, or one cannot be read. */
 ORD_MUST_USE enum ord_err net_tls_ca_check(const char *ca_pem);
 
-/* A received or outgoing message; owns its bytes. */
+/* A received or outgoing message. It owns its bytes. */
 struct net_message;
-/* NO_MEMORY. `*data` is writable until the message is sent. */
+/*
+ * Creates a message of `size` uninitialised bytes. The caller may write to `*data` until the message is sent.
+ * NO_MEMORY.
+ */
 ORD_MUST_USE enum ord_err net_message_create(struct net_message **out, uint8_t **data, size_t size);
 struct ord_span net_message_bytes(const struct net_message *message);
-/* Shortens it. size <= current size. */
+/* Shortens the message to its first `size` bytes. Requires size <= current size. */
 void net_message_truncate(struct net_message *message, size_t size);
-void net_message_destroy(struct net_message *message); /* NULL is fine */
+/* `message` may be NULL. */
+void net_message_destroy(struct net_message *message);
 
 /*
- * Listener health. nng 1.5.2 may stop accepting after a peer vanishes in mid-handshake (nng issue 1518). Each listener is
- * probed by a connection to itself; after misses in a row it is closed and opened again on the same port. The connections
- * that it has stay. Connections that have not said hello yet are bounded, in number and in time: the oldest goes.
+ * Listener health. nng 1.5.2 may stop accepting after a peer vanishes in mid-handshake (nng issue 1518). Therefore each
+ * listener is probed by a connection to itself. After several missed probes in a row the listener is closed and opened
+ * again on the same port; its existing connections stay. Connections that have not sent SP's hello yet are bounded in
+ * time and in number: when there are too many, the oldest is closed.
  */
 struct net_listener_counters {
-    uint64_t pipes_now; /* authenticated connections, without probes */
+    /* Connections that are up. Probes do not count. */
+    uint64_t pipes_now;
     uint64_t pipes_total;
     uint64_t probes;
     uint64_t probes_missed;
@@ -52,12 +60,13 @@ struct net_listener_counters {
 struct net_pull;
 struct net_pull_options {
     const char *host; /* address to bind */
-    uint16_t port;    /* 0: any free one */
+    uint16_t port;    /* 0: any free port */
     const struct net_tls *tls;
     size_t message_bytes_max;
-    uint32_t probe_interval_ms; /* 0: never */
-    uint32_t probes_missed_max; /* reopen after so many in a row */
-    /* Takes the message (net_message_destroy is the callee's). Calls come one at a time, in order of arrival. */
+    uint32_t probe_interval_ms; /* 0: never probe */
+    /* The listener is reopened after this many missed probes in a row. */
+    uint32_t probes_missed_max;
+    /* The callee owns the message and must destroy it. Calls come one at a time, in order of arrival. */
     void (*on_message)(void *context, struct net_message *message);
     void *context;
 };
@@ -67,7 +76,9 @@ uint16_t net_pull_port(const struct net_pull *pull);
 void net_pull_counters(const struct net_pull *pull, struct net_listener_counters *out);
 void net_pull_close(struct net_pull *pull);
 
-/* Outgoing link to one replica: one PUSH dialer. At most one message is under way; the owner queues and bounds the rest. */
+/*
+ * Outgoing link to one replica: one PUSH dialer. It sends one message at a time; the owner queues and bounds the rest.
+ */
 struct net_push;
 struct net_push_options {
     const char *host;
@@ -75,38 +86,48 @@ struct net_push_options {
     const struct net_tls *tls;
     uint32_t reconnect_ms_min;
     uint32_t reconnect_ms_max;
-    /* The link came up or went down; a message under way when it goes down may be lost. */
+    /* The link came up or went down. A message under way when the link goes down may be lost. */
     void (*on_link)(void *context, bool up);
-    /* The message under way left (ORD_OK) or was lost (CLOSED): the next may be sent. */
+    /* The message under way was sent (ORD_OK) or lost (CLOSED). The owner may send the next one. */
     void (*on_sent)(void *context, enum ord_err result);
     void *context;
 };
-/* Dials in the background, for ever. */
+/* Dials in the background until net_push_close. */
 ORD_MUST_USE enum ord_err net_push_open(struct net_push **out, const struct net_push_options *options);
-/* Takes the message whatever the result. BUSY: one is under way. CLOSED: the link is down. Never blocks. */
+/*
+ * Takes ownership of the message whatever the result. BUSY: another one is under way. CLOSED: the link is down. Never
+ * blocks.
+ */
 ORD_MUST_USE enum ord_err net_push_send(struct net_push *push, struct net_message *message);
 bool net_push_up(const struct net_push *push);
 /*
- * Gives the connection up, if there is one, and dials again: the owner has reason to think that nobody is at its other end any more.
- * TCP by itself may need as long as a cut has lasted to notice that it is over.
+ * Closes the connection, if there is one, and dials again. For an owner that has reason to think that nobody is at the
+ * other end any more: after a network cut, TCP may need as long as the cut has lasted to notice that it is over.
  */
 void net_push_redial(struct net_push *push);
 void net_push_close(struct net_push *push);
 
-/* The public endpoint: REQ/REP. Every context serves one request at a time: `context_count` bounds them. */
+/*
+ * The public endpoint: REP. A context serves one request at a time, so `context_count` bounds the requests in progress.
+ */
 struct net_server;
-struct net_request; /* one request; answered exactly once */
+/* One request. It must be answered exactly once. */
+struct net_request;
 struct net_server_options {
     const char *host;
-    uint16_t port; /* 0: any free one */
+    uint16_t port; /* 0: any free port */
     const struct net_tls *tls;
     uint32_t context_count;
-    uint32_t connection_contexts; /* that one connection may have, at most; 0: all */
+    /* Upper limit for the contexts that one connection may have at a time. 0: all of them. */
+    uint32_t connection_contexts;
     size_t request_bytes_max;
-    uint32_t send_timeout_ms; /* a reader that never reads loses its answer after this */
+    /* If an answer cannot be sent within this time because its reader does not
+     * read, the reader's connection is closed. */
+    uint32_t send_timeout_ms;
     uint32_t probe_interval_ms;
     uint32_t probes_missed_max;
-    /* Must lead to exactly one net_request_reply, now or later, from any thread. Calls may come concurrently. */
+    /* The callee must call net_request_reply exactly once, now or later, from
+     * any thread. Calls may come concurrently. */
     void (*on_request)(void *context, struct net_request *request);
     void *context;
 };
@@ -114,48 +135,63 @@ ORD_MUST_USE enum ord_err net_server_open(struct net_server **out, const struct 
 uint16_t net_server_port(const struct net_server *server);
 void net_server_counters(const struct net_server *server, struct net_listener_counters *out);
 /*
- * Requests that are out must have been answered or are answered meanwhile from another thread; until they are, it waits.
- * Answers given by then still leave, within their time; requests that have not been handed over yet are dropped.
+ * Blocks until every request that was passed to on_request has been answered, if need be from another thread, and its
+ * answer has been sent or has timed out. Drops requests that have not been passed to on_request yet.
  */
 void net_server_close(struct net_server *server);
+/* The request's bytes. They are valid until the request is answered. */
 struct ord_span net_request_bytes(const struct net_request *request);
-/* Its connection: a number that no other connection has until the request is answered. An address, and so a large one. */
+/*
+ * A number that names the request's connection. No other connection has it until the request is answered. The number is
+ * an address, so it may be large.
+ */
 uint64_t net_request_source(const struct net_request *request);
 /*
- * Bytes of answers that have not left yet: over the request's connection, and, in `all` (may be NULL), over any. Who asks and does not read
- * makes them grow.
+ * Bytes of answers that wait to be sent over the request's connection. Sets `*all` to the same over all connections;
+ * `all` may be NULL. A client that sends requests and does not read the answers makes both grow.
  */
 size_t net_request_unsent(const struct net_request *request, size_t *all);
-/* Takes the message (NULL: no memory; the request is dropped and the client times out). Never blocks. */
+/*
+ * Answers the request. Takes ownership of the message. NULL means that there was no memory for an answer: the request
+ * is dropped and the client times out. Never blocks.
+ */
 void net_request_reply(struct net_request *request, struct net_message *reply);
 
-/* A client's connection: REQ with contexts, many calls in flight. */
+/* A client's connection: REQ, with many calls in flight. */
 struct net_client;
 struct net_client_options {
     const char *host;
     uint16_t port;
     const struct net_tls *tls;
     size_t reply_bytes_max;
-    uint32_t call_max; /* calls in flight, at most */
+    /* Upper limit for the calls in flight: 1 to 65536. */
+    uint32_t call_max;
     uint32_t reconnect_ms_max;
 };
 ORD_MUST_USE enum ord_err net_client_open(struct net_client **out, const struct net_client_options *options);
-/* Waits for a connection. TIMEOUT. Blocks. */
+/* Blocks until there is a connection. TIMEOUT. */
 ORD_MUST_USE enum ord_err net_client_wait(struct net_client *client, uint32_t timeout_ms);
 bool net_client_up(const struct net_client *client);
 /*
- * Sends a request; `on_reply` is called exactly once, from an nng thread: ORD_OK with the reply (callee destroys it), TIMEOUT, or
- * CLOSED. BUSY: call_max are in flight; nothing was sent and on_reply is not called. CLOSED: the client closes; likewise.
- * Takes the message whatever the result. The request is not sent again by the transport: a retry is the caller's to decide.
+ * Sends a request. Takes ownership of the message whatever the result. The transport never sends a request twice: the
+ * caller decides whether to retry.
+ * When this returns ORD_OK, `on_reply` is called exactly once: with ORD_OK and the reply, which the callee must
+ * destroy, or with TIMEOUT or CLOSED and NULL. The call comes from a thread of nng, from the client's own thread, or
+ * from the thread that closes the client.
+ * BUSY: call_max calls are in flight. CLOSED: the client is closing. In both cases nothing was sent, and `on_reply` is
+ * not called.
  */
 ORD_MUST_USE enum ord_err net_client_call(struct net_client *client, struct net_message *request, uint32_t timeout_ms,
                                           void (*on_reply)(void *context, enum ord_err result,
                                                            struct net_message *reply),
                                           void *context);
-/* Calls, and waits. Blocks. */
+/*
+ * Sends a request and blocks until there is a reply or an error. The caller destroys `*reply`. Errors as in
+ * net_client_call.
+ */
 ORD_MUST_USE enum ord_err net_client_ask(struct net_client *client, struct net_message **reply,
                                          struct net_message *request, uint32_t timeout_ms);
-/* Fails the calls in flight with CLOSED. */
+/* Ends the calls in flight with CLOSED. */
 void net_client_close(struct net_client *client);
 
 #endif

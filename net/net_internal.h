@@ -1,15 +1,16 @@
 /*
- * What the files of this folder share. Nothing outside of net/ includes this file, except the tests of net/.
+ * Declarations that the files of this folder share. Only net/ and its tests include this file.
  *
- * Every public object (pull, push, server, client) owns one hub. A hub owns connections, a listener or a dialer, one lock
- * and one thread. The lock guards the hub, its connections, and whatever of its owner's the two share. The thread does
- * all that is not an answer to an I/O event: it dials, accepts again after an error, enforces deadlines, probes the
- * listener, frees what is closed. Rules that all of it keeps:
+ * Every public object (pull, push, server, client) owns one hub. A hub owns connections, a listener or a dialer, one
+ * lock and one thread. The lock guards the hub, its connections, and the state that the hub shares with its owner. The
+ * thread does everything that is not a reaction to an I/O event: it dials, accepts again after an error, enforces
+ * deadlines, probes the listener and frees closed connections. All code here keeps these rules:
  *
  * - nng calls no callback from within nng_stream_send, nng_stream_recv, nng_stream_close, nng_stream_listener_accept or
- *   nng_stream_dialer_dial; so these are called under the lock, and callbacks take it. The owner's callbacks are called
- *   without it.
- * - A connection ends in one way only: nng_stream_close under the lock, after which nothing is begun on the stream.
+ *   nng_stream_dialer_dial. Therefore these functions are called with the lock held, and nng's callbacks take the lock.
+ *   The owner's callbacks are called without it.
+ * - A connection ends in one way only: by nng_stream_close with the lock held. After that no operation begins on the
+ *   stream.
  * - Only the hub's thread stops and frees an aio.
  */
 #ifndef ORDAIN_NET_INTERNAL_H
@@ -28,14 +29,18 @@ enum {
     NET_HOST_MAX = 255,
     NET_URL_MAX = NET_HOST_MAX + 32,
     NET_RX_BUFFER_SIZE = 16384,
-    NET_HELLO_SIZE = 8,  /* SP: 0 'S' 'P' 0, protocol, 0 */
-    NET_LENGTH_SIZE = 8, /* before each message */
-    NET_WORD_SIZE = 4,   /* request ids, and the backtrace of REQ/REP */
-    NET_HOPS_MAX = 16,   /* words of a backtrace */
-    NET_HEADROOM = 80,   /* before a message's bytes: length and backtrace */
+    NET_HELLO_SIZE = 8,  /* SP: 0 'S' 'P' 0, protocol u16, 0 0 */
+    NET_LENGTH_SIZE = 8, /* precedes each message */
+    NET_WORD_SIZE = 4,   /* a request id, or a word of REQ/REP's backtrace */
+    NET_HOPS_MAX = 16,   /* words in a backtrace */
+    /* Free bytes before a message's own bytes, for the length and the backtrace. */
+    NET_HEADROOM = 80,
+    /* Upper limit for the accepted connections that have not sent SP's hello yet. */
     NET_HALF_OPEN_MAX = 256,
+    /* A connection must be up within this time. */
     NET_HANDSHAKE_MS = 10000,
-    NET_DIAL_MS = 2000, /* to be connected by; the next try may meet a network that is whole again */
+    /* Time limit for one attempt to dial. It is short because the next attempt may find the network repaired. */
+    NET_DIAL_MS = 2000,
     NET_PROBE_DEADLINE_MS = 2000,
 };
 _Static_assert(NET_HEADROOM >= NET_LENGTH_SIZE + NET_HOPS_MAX * NET_WORD_SIZE, "room for what goes before a message");
@@ -43,103 +48,133 @@ _Static_assert(NET_HEADROOM >= NET_LENGTH_SIZE + NET_HOPS_MAX * NET_WORD_SIZE, "
 /* Numbers of the SP protocols. */
 enum net_protocol { NET_REQ = 0x30, NET_REP = 0x31, NET_PUSH = 0x50, NET_PULL = 0x51 };
 
-/* endpoint.c: nng's edge. */
+/* endpoint.c: the edge to nng. */
 
-/* Translates a code of nng. */
+/* Translates an error code of nng. */
 enum ord_err net_err(int code);
-/* "tls+tcp://host:port"; a host with colons is put in brackets. INVALID: no host, too long, or not one. */
+/*
+ * Writes "tls+tcp://host:port" or "tcp://host:port". A host with colons is put in brackets. INVALID: the host is
+ * missing, too long or malformed.
+ */
 ORD_MUST_USE enum ord_err net_url(char url[NET_URL_MAX], const char *host, uint16_t port, bool tls);
-/* INVALID, IN_USE. `*port` is the bound one. */
+/* Opens a listener on `*port` and sets `*port` to the bound port. INVALID, IN_USE and others of net_err. */
 ORD_MUST_USE enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const char *host,
                                             nng_tls_config *tls);
 ORD_MUST_USE enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t port,
                                           nng_tls_config *tls);
+/* Milliseconds of the monotonic clock. */
 uint64_t net_now_ms(void);
-void net_cond_init(pthread_cond_t *cond); /* on the monotonic clock */
-/* False when `deadline_ms` (of net_now_ms) has passed. May wake early. */
+/* Initialises a condition that waits by the monotonic clock. */
+void net_cond_init(pthread_cond_t *cond);
+/* Waits on the condition. Returns false at once when `deadline_ms` (of net_now_ms) has passed. May wake early. */
 bool net_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 
 /* tls.c */
 
 /*
- * Mutual authentication against the CAs of `tls`, TLS 1.2, no check of names. `*out` is NULL when `tls` is NULL. INVALID: a
- * certificate or key that cannot be read.
+ * Creates a configuration for TLS 1.2 with mutual authentication against the CAs of `tls`. Names are not checked.
+ * `*out` is NULL when `tls` is NULL. INVALID: a certificate or key cannot be read.
  */
 ORD_MUST_USE enum ord_err net_tls_config_create(nng_tls_config **out, const struct net_tls *tls, nng_tls_mode mode);
-void net_tls_config_destroy(nng_tls_config *config); /* NULL is fine */
+/* `config` may be NULL. */
+void net_tls_config_destroy(nng_tls_config *config);
 
 /* message.c */
 struct net_message {
     struct net_message *next; /* in a connection's queue */
-    void *tag;                /* its sender's: what it belongs to */
-    uint64_t deadline_ms;     /* must have left by then, or the connection is closed; 0: never */
-    size_t head;              /* the message is bytes[head .. head + size) */
+    /* For the sender's use: the object that the message belongs to. */
+    void *tag;
+    /* If the message has not been sent by this time, its connection is closed. 0: no deadline. */
+    uint64_t deadline_ms;
+    size_t head; /* the message is bytes[head .. head + size) */
     size_t size;
-    uint8_t bytes[]; /* NET_HEADROOM, then what was asked for */
+    uint8_t bytes[]; /* NET_HEADROOM bytes, then the creator's bytes */
 };
-/* Puts bytes in front, or takes them away. */
+/* Adds bytes in front of the message. They must fit into the headroom. */
 void net_message_prepend(struct net_message *message, const void *data, size_t size);
+/* Removes bytes from the front of the message. */
 void net_message_trim(struct net_message *message, size_t size);
 
 struct net_hub;
 
-/* conn.c: one connection: an nng stream, SP's hello, and frames. Everything here needs the hub's lock. */
+/*
+ * conn.c: one connection: an nng stream, SP's hello, and frames. All fields and functions here need the hub's lock,
+ * except net_conn_destroy.
+ */
 struct net_conn {
     struct net_hub *hub;
     struct net_conn *next; /* in the hub's list */
     nng_stream *stream;
     nng_aio *rx_aio;
     nng_aio *tx_aio;
-    uint64_t deadline_ms; /* to be up by */
-    bool probe;           /* our own, to our own listener */
-    bool up;              /* hello received and right */
+    /* The connection must be up by this time. */
+    uint64_t deadline_ms;
+    bool probe; /* our own connection to our own listener */
+    bool up;    /* a correct hello was received */
     bool closed;
-    bool told;    /* the owner knows that it is up, and hears of its end */
-    bool rx_busy; /* rx_aio is in use, or its callback, or the owner's, is running */
+    /* The owner was told that the connection is up, so it must also be told when it ends. */
+    bool told;
+    /* rx_aio is in use, or its callback or the owner's callback is running. */
+    bool rx_busy;
     bool tx_busy;
-    bool paused;    /* reads no further until net_conn_resume */
-    uint32_t holds; /* others that need the memory; it is not freed before they let go */
-    /* Outgoing */
+    /* The connection reads no further until net_conn_resume. */
+    bool paused;
+    /* Number of users that still need this memory. It is freed only when this is 0. */
+    uint32_t holds;
+    /* Outgoing. */
     uint8_t hello[NET_HELLO_SIZE];
     size_t hello_sent;
-    struct net_message *tx_first; /* the one under way; its length is in front of it already */
+    /* The message under way. Its length is already in front of it. */
+    struct net_message *tx_first;
     struct net_message *tx_last;
     size_t tx_sent; /* bytes of tx_first */
-    /* The owner's */
-    struct net_message *waiting; /* a request that found no free context, or of one that has its share of them */
+    /* For the owner's use; server.c needs them. */
+    /* A request that waits for a free context, or for the connection to have less than its share of them. */
+    struct net_message *waiting;
     struct net_conn *waiting_next;
-    bool in_line;  /* for a free context */
-    uint32_t out;  /* requests that are out */
-    size_t unsent; /* bytes of answers that have not left */
-    /* Incoming */
-    struct net_message *rx_message; /* being filled */
+    bool in_line;  /* stands in the line for a free context */
+    uint32_t out;  /* requests in progress */
+    size_t unsent; /* bytes of answers that were not sent yet */
+    /* Incoming. */
+    struct net_message *rx_message; /* the message that is being received */
     size_t rx_filled;
-    bool rx_direct; /* the read under way goes into rx_message, not into rx_buffer */
+    /* The read under way goes into rx_message directly, and not into rx_buffer. */
+    bool rx_direct;
     size_t rx_begin, rx_end;
-    uint8_t rx_buffer[NET_RX_BUFFER_SIZE]; /* last: whatever is in front of it begins as zero */
+    /* The last field: net_conn_create zeroes all fields in front of it. */
+    uint8_t rx_buffer[NET_RX_BUFFER_SIZE];
 };
-/* Takes the stream in any case, and starts to talk. NULL: no memory. */
+/* Takes ownership of the stream in any case, and begins to send and to read. NULL: no memory. */
 struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe);
-/* Begins the end. The hub's thread does the rest, and tells the owner. */
+/* Closes the stream. The hub's thread then tells the owner and frees the connection. */
 void net_conn_close(struct net_conn *conn);
-/* Nothing of it is running any more, and nobody holds it. */
+/* True if no operation of the connection is running any more and nobody holds it. */
 bool net_conn_idle(const struct net_conn *conn);
-/* By the hub's thread, without the lock, once it is idle and out of the list. Its queue must be empty. */
+/*
+ * Frees the connection. Only the hub's thread calls this, without the lock, once the connection is idle and out of the
+ * list. Its queue must be empty.
+ */
 void net_conn_destroy(struct net_conn *conn);
-/* Queues a message; the length goes in front of it. Not on a closed connection. */
+/* Queues a message and puts its length in front of it. The connection must not be closed. */
 void net_conn_send(struct net_conn *conn, struct net_message *message);
-/* Goes on after `paused`. Lets go of the lock meanwhile, when it has messages to hand over. */
+/* Continues to read after `paused`. Releases the lock while it passes messages to the owner. */
 void net_conn_resume(struct net_conn *conn);
 
 /* hub.c */
 
-/* Called without the lock, from nng's threads or the hub's; never two at a time for one connection's input. */
+/*
+ * The owner's callbacks. They are called without the lock (except on_tick), from nng's threads or the hub's, and never
+ * two at a time for one connection's input.
+ */
 struct net_hub_owner {
     void (*on_up)(void *context, struct net_conn *conn);
-    void (*on_message)(void *context, struct net_conn *conn, struct net_message *message); /* takes it */
-    void (*on_sent)(void *context, struct net_message *message, enum ord_err result);      /* it is freed afterwards */
+    /* The owner takes ownership of the message. */
+    void (*on_message)(void *context, struct net_conn *conn, struct net_message *message);
+    /* The message is freed after the call. */
+    void (*on_sent)(void *context, struct net_message *message, enum ord_err result);
     void (*on_down)(void *context, struct net_conn *conn);
-    /* By the hub's thread, with the lock: the owner's own deadlines. Gives the time of the next. NULL: none. */
+    /* Lets the owner enforce deadlines of its own. The hub's thread calls it with the lock. Returns the time of the
+     * next deadline. NULL: the owner has none. */
     uint64_t (*on_tick)(void *context, uint64_t now_ms);
 };
 
@@ -150,18 +185,18 @@ struct net_hub_options {
     const char *host;
     uint16_t port;
     size_t message_bytes_max;
-    bool listens; /* or dials */
+    bool listens; /* false: it dials */
     uint32_t reconnect_ms_min;
     uint32_t reconnect_ms_max;
-    uint32_t probe_interval_ms; /* 0: never */
+    uint32_t probe_interval_ms; /* 0: never probe */
     uint32_t probes_missed_max;
     struct net_hub_owner owner;
     void *context;
 };
 
-/* An outgoing connection attempt, at most one at a time. */
+/* A dialer. It makes at most one connection attempt at a time. */
 struct net_dial {
-    nng_stream_dialer *dialer; /* NULL: none */
+    nng_stream_dialer *dialer; /* NULL: the hub does not use this dialer */
     nng_aio *aio;
     bool busy; /* the aio is in use */
 };
@@ -173,70 +208,84 @@ struct net_hub {
     enum net_protocol peer;
     size_t message_bytes_max;
     char host[NET_HOST_MAX + 1];
-    uint16_t port; /* of a listener: the bound one */
+    uint16_t port; /* a listener's bound port, or the port to dial */
     nng_tls_config *tls;
     nng_tls_config *probe_tls;
 
     pthread_mutex_t lock;
-    pthread_cond_t cond; /* for the thread: `kicked` */
+    pthread_cond_t cond; /* signals `kicked` to the thread */
     bool kicked;
     bool stopping;
     pthread_t thread;
-    uint64_t wake_ms; /* when the thread will look by itself */
+    /* The time at which the sleeping thread wakes by itself. UINT64_MAX while it is awake. */
+    uint64_t wake_ms;
     struct net_conn *conns;
-    uint32_t half_open_count; /* accepted, and neither up nor closed */
+    /* Connections that were accepted and are neither up nor freed. */
+    uint32_t half_open_count;
 
     /* dialer.c */
     struct net_dial dial;
-    bool connected; /* a connection from `dial` is in the list */
-    uint64_t dial_ms;
+    bool connected;   /* a connection from `dial` is in the list */
+    uint64_t dial_ms; /* when to dial next */
     uint32_t backoff_ms, reconnect_ms_min, reconnect_ms_max;
 
     /* listener.c */
-    nng_stream_listener *listener; /* NULL while it cannot be opened again */
-    nng_aio *accept_aio;
+    nng_stream_listener *listener; /* NULL while it cannot be reopened */
+    nng_aio *accept_aio;           /* NULL: the hub dials */
     bool accept_busy;
-    bool deaf; /* tests only: it does not accept, and does not know */
-    uint64_t accept_ms;
-    uint64_t accepted; /* ever: a sign of life */
+    /* For tests only: the listener does not accept and does not notice that. */
+    bool deaf;
+    uint64_t accept_ms; /* when to accept, or to reopen, next */
+    /* Connections that were ever accepted, a sign that the listener works. */
+    uint64_t accepted;
 
     /* probe.c */
     struct net_dial probe;
-    struct net_conn *probe_conn; /* in the list too */
+    struct net_conn *probe_conn; /* also in the list; NULL: none */
     bool probing;
     bool probe_up;
-    uint64_t probe_ms; /* when the next begins, or the deadline of this one */
+    /* While a probe runs, its deadline. Otherwise, when the next probe begins. */
+    uint64_t probe_ms;
+    /* `accepted` when the probe began. */
     uint64_t probe_accepted;
     uint32_t probe_interval_ms, probes_missed_max, probes_missed_row;
 
     struct net_listener_counters counters;
 };
-/* INVALID, IN_USE, NO_MEMORY. On failure nothing is left of it. Callbacks may come before this returns. */
+/*
+ * Opens a hub and starts its thread. Callbacks may come before this returns. On failure it releases everything.
+ * INVALID, IN_USE, NO_MEMORY and others of net_err.
+ */
 ORD_MUST_USE enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *options);
-/* Closes all, waits for the last callback. */
+/* Closes all connections, waits for the last callback and stops the thread. */
 void net_hub_close(struct net_hub *hub);
-/* With the lock: the thread has something to do, now or by then. */
+/* Wakes the thread, because it has something to do now. Requires the lock. */
 void net_hub_kick(struct net_hub *hub);
+/* Makes sure that the thread is awake by `ms`. Requires the lock. */
 void net_hub_wake_by(struct net_hub *hub, uint64_t ms);
+/* Copies the counters. Takes the lock. */
 void net_hub_read(struct net_hub *hub, struct net_listener_counters *out);
 
-/* dialer.c and listener.c and probe.c: parts of the hub. The ticks are the thread's, with the lock, and give the time of the next. */
+/*
+ * dialer.c, listener.c and probe.c: parts of the hub. The hub's thread calls the ticks with the lock. A tick returns
+ * the time at which it must be called next.
+ */
 ORD_MUST_USE enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t port, nng_tls_config *tls,
                                         void (*on_done)(void *hub), struct net_hub *hub);
 void net_dial_deinit(struct net_dial *dial);
 ORD_MUST_USE enum ord_err net_hub_dialer_init(struct net_hub *hub);
 uint64_t net_hub_dialer_tick(struct net_hub *hub, uint64_t now_ms);
-/* A connection of the dialer is gone, or its peer turned out not to be one. */
+/* The dialer's connection has ended, or an attempt to dial has failed. Sets the time of the next attempt. */
 void net_hub_dialer_lost(struct net_hub *hub, bool was_up);
 ORD_MUST_USE enum ord_err net_hub_listener_init(struct net_hub *hub);
 void net_hub_listener_deinit(struct net_hub *hub);
 uint64_t net_hub_listener_tick(struct net_hub *hub, uint64_t now_ms);
-/* Lets go of the lock meanwhile. */
+/* Closes the listener and opens it again on its port. Releases the lock meanwhile. */
 void net_hub_listener_reopen(struct net_hub *hub);
 ORD_MUST_USE enum ord_err net_hub_probe_init(struct net_hub *hub);
 uint64_t net_hub_probe_tick(struct net_hub *hub, uint64_t now_ms);
 
-/* For tests only. The listener stops to accept and nobody is told, as in nng issue 1518. */
+/* For tests only. The listener stops accepting without any error, as in nng issue 1518. */
 void net_hub_deafen(struct net_hub *hub);
 struct net_hub *net_pull_hub(struct net_pull *pull);
 struct net_hub *net_server_hub(struct net_server *server);

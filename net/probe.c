@@ -1,11 +1,12 @@
 /*
- * Listener health. A listener that has stopped to accept looks open (nng issue 1518 is one way to get there), so the
- * listener looks at itself from outside: at each interval it dials its own port, TLS included, and waits for SP's hello.
- * The probe does not say hello itself, so that the accepting end never takes it for a peer.
+ * Listener health. A listener that has stopped accepting still looks open (nng issue 1518 is one way to get there).
+ * Therefore the hub checks its listener from outside: at each interval it dials its own port, TLS included, and waits
+ * for SP's hello. The probe sends no hello itself, so that the accepting end never mistakes it for a peer.
  *
- * A probe that does not get through is a miss only if the listener accepted nobody else in the meantime either, and only
- * if this process can still open sockets: a crowd of strangers makes a listener slow, and closing it would be their work.
- * After so many misses in a row the listener is opened anew on its port; the connections that it has stay.
+ * A probe that fails counts as a miss only if the listener accepted no other connection in the meantime, and only if
+ * this process can still open sockets. A crowd of strangers makes a listener slow, and they must not be able to get it
+ * closed. After `probes_missed_max` misses in a row the listener is reopened on its port; its existing connections
+ * stay.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -13,14 +14,14 @@
 
 #include "net/net_internal.h"
 
-/* The address to reach a listener at that is bound to all of them. */
+/* The address at which this machine reaches a listener on `host`, which may stand for all addresses. */
 static const char *reachable(const char *host) {
     if (strcmp(host, "0.0.0.0") == 0)
         return "127.0.0.1";
     return strcmp(host, "::") == 0 ? "::1" : host;
 }
 
-/* Can this process open the two sockets that a probe takes, its own and the accepted one? */
+/* True if this process can open the two sockets that a probe needs: the dialing one and the accepted one. */
 static bool sockets_left(void) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
@@ -66,7 +67,7 @@ static void probe_end(struct net_hub *hub, uint64_t now_ms) {
         net_conn_close(hub->probe_conn);
     bool alive = hub->probe_up || hub->accepted != hub->probe_accepted;
     if (!alive && !sockets_left())
-        return; /* no verdict */
+        return; /* inconclusive: neither a success nor a miss */
     hub->counters.probes++;
     if (alive) {
         hub->probes_missed_row = 0;
@@ -76,7 +77,7 @@ static void probe_end(struct net_hub *hub, uint64_t now_ms) {
     if (++hub->probes_missed_row >= hub->probes_missed_max) {
         hub->probes_missed_row = 0;
         net_hub_listener_reopen(hub);
-        net_hub_kick(hub); /* to accept */
+        net_hub_kick(hub); /* the thread must accept */
     }
 }
 
@@ -88,7 +89,8 @@ uint64_t net_hub_probe_tick(struct net_hub *hub, uint64_t now_ms) {
     }
     if (now_ms < hub->probe_ms)
         return hub->probe_ms;
-    /* The last one must be gone: its connection is freed by this thread too. */
+    /* The last probe must be gone completely. This same thread frees its
+     * connection, so it cannot wait for that here. */
     if (hub->listener == NULL || hub->probe.busy || hub->probe_conn != NULL)
         return now_ms + hub->probe_interval_ms;
     probe_begin(hub, now_ms);

@@ -1,6 +1,7 @@
 /*
- * Incoming links: SP's PULL. Any number of connections, each read as fast as the owner takes its messages: they come one at
- * a time, and a slow owner slows its peers down instead of filling memory.
+ * Incoming links: SP's PULL. There may be any number of connections. The owner gets messages one at a time, and each
+ * connection is read only as fast as the owner takes them. A slow owner therefore slows its peers down instead of
+ * filling memory.
  */
 #include <stdlib.h>
 
@@ -26,7 +27,7 @@ static void on_message(void *context, struct net_conn *conn, struct net_message 
 }
 
 static void on_sent(void *context, struct net_message *message, enum ord_err result) {
-    (void) context, (void) message, (void) result; /* it sends nothing */
+    (void) context, (void) message, (void) result; /* a PULL never sends anything */
 }
 
 static void on_down(void *context, struct net_conn *conn) {
@@ -69,7 +70,7 @@ uint16_t net_pull_port(const struct net_pull *pull) {
 }
 
 void net_pull_counters(const struct net_pull *pull, struct net_listener_counters *out) {
-    /* Reading takes the lock; the object is the caller's to read, not to change. */
+    /* The cast is needed to take the lock. The object itself is only read. */
     net_hub_read(net_pull_hub((struct net_pull *) (uintptr_t) pull), out);
 }
 

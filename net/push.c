@@ -1,6 +1,6 @@
 /*
- * An outgoing link: SP's PUSH to one peer. A message is taken only while the link is up, one is under way at a time, and
- * when the link goes down it is lost: nothing stale is kept for a peer that comes back.
+ * An outgoing link: SP's PUSH to one peer. It takes a message only while the link is up, and sends one at a time. When
+ * the link goes down, the message under way is lost, so a peer that comes back gets no stale message.
  */
 #include <stdlib.h>
 
@@ -8,8 +8,10 @@
 
 struct net_push {
     struct net_hub hub;
-    struct net_conn *conn; /* guarded by the hub's lock; NULL: down */
-    bool sending;          /* guarded by the hub's lock */
+    /* The hub's lock guards these two. */
+    struct net_conn *conn; /* NULL: the link is down */
+    bool sending;
+    /* The following never change. */
     void (*on_link)(void *context, bool up);
     void (*on_sent)(void *context, enum ord_err result);
     void *context;
@@ -25,7 +27,7 @@ static void on_up(void *context, struct net_conn *conn) {
 
 static void on_message(void *context, struct net_conn *conn, struct net_message *message) {
     (void) context, (void) conn;
-    net_message_destroy(message); /* a PULL has nothing to say */
+    net_message_destroy(message); /* a PULL never sends anything */
 }
 
 static void on_sent(void *context, struct net_message *message, enum ord_err result) {
@@ -60,7 +62,7 @@ enum ord_err net_push_open(struct net_push **out, const struct net_push_options 
         .tls = options->tls,
         .host = options->host,
         .port = options->port,
-        .message_bytes_max = 0, /* of what a PULL may say */
+        .message_bytes_max = 0, /* a PULL never sends anything */
         .reconnect_ms_min = options->reconnect_ms_min,
         .reconnect_ms_max = options->reconnect_ms_max,
         .owner = {on_up, on_message, on_sent, on_down, NULL},
@@ -84,7 +86,8 @@ enum ord_err net_push_send(struct net_push *push, struct net_message *message) {
         err = ORD_ERR_BUSY;
     } else {
         push->sending = true;
-        message->deadline_ms = 0; /* a peer that does not read is the owner's to judge */
+        /* The owner decides when to give up on a peer that does not read. */
+        message->deadline_ms = 0;
         net_conn_send(push->conn, message);
     }
     pthread_mutex_unlock(&push->hub.lock);
@@ -94,7 +97,7 @@ enum ord_err net_push_send(struct net_push *push, struct net_message *message) {
 }
 
 bool net_push_up(const struct net_push *push) {
-    /* Looking takes the lock; the object is the caller's to read, not to change. */
+    /* The cast is needed to take the lock. The object itself is only read. */
     struct net_push *locked = (struct net_push *) (uintptr_t) push;
     pthread_mutex_lock(&locked->hub.lock);
     bool up = push->conn != NULL && !push->conn->closed;

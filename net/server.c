@@ -1,10 +1,11 @@
 /*
- * The public endpoint: SP's REP, with a fixed number of requests at a time. Who comes when all are out waits in line with
- * one request per connection, and is read no further until its turn; so one busy client cannot push the others aside,
- * and memory is bounded. A connection with its share of requests out is not even in line until one of them is over.
+ * The public endpoint: SP's REP, with a fixed number of requests in progress. When all contexts are in use, a
+ * connection waits in line with one request, and nothing more is read from it until its turn. One busy client therefore
+ * cannot push the others aside, and memory is bounded. A connection that has its share of requests in progress enters
+ * the line only when one of them has ended.
  *
- * A request is out until its answer has left, or could not leave in time: then the connection of the reader that does not
- * read is closed.
+ * A request is in progress (*out*) until its answer was sent or could not be sent in time. In the latter case the
+ * connection is closed, because its reader does not read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,24 +16,30 @@
 
 struct net_request {
     struct net_server *server;
-    struct net_request *next; /* in the list of free ones */
-    struct net_conn *conn; /* held until the answer is given; then it lives until the answer has left, or could not */
+    struct net_request *next; /* in the list of free requests */
+    /* The request holds the connection until it is answered. Afterwards the connection is freed only after on_sent was
+     * called for the answer in its queue. */
+    struct net_conn *conn;
     bool answered;
-    size_t unsent;                               /* bytes of the answer, until it has left */
-    struct net_message *message;                 /* until the answer is given */
-    uint8_t trace[NET_HOPS_MAX * NET_WORD_SIZE]; /* SP's backtrace, to be sent back in front of the answer */
+    /* Bytes of the answer while it waits to be sent. */
+    size_t unsent;
+    /* The request's own message. NULL once the request is answered. */
+    struct net_message *message;
+    /* SP's backtrace. It is sent back in front of the answer. */
+    uint8_t trace[NET_HOPS_MAX * NET_WORD_SIZE];
     size_t trace_size;
 };
 
 struct net_server {
-    struct net_hub hub; /* its lock guards all that follows */
+    struct net_hub hub; /* its lock guards all the following fields */
     struct net_request *requests;
     struct net_request *free_first;
-    uint32_t out_count; /* requests that are not in the list of free ones */
-    size_t unsent;      /* bytes of their answers */
+    uint32_t out_count; /* requests in progress */
+    size_t unsent;      /* bytes of their answers that wait to be sent */
+    /* The line of connections that wait for a free context. */
     struct net_conn *waiting_first;
     struct net_conn *waiting_last;
-    bool draining; /* the server closes: no more requests */
+    bool draining; /* the server is closing and takes no more requests */
     pthread_cond_t drained;
     uint32_t connection_contexts;
     uint32_t send_timeout_ms;
@@ -41,7 +48,10 @@ struct net_server {
     void *context;
 };
 
-/* Size of the backtrace in front of a request: words up to and including the first with its high bit set. 0: malformed. */
+/*
+ * Size of the backtrace in front of a request: all words up to and including the first whose high bit is set. 0:
+ * malformed.
+ */
 static size_t trace_size(const struct net_message *message) {
     struct ord_span bytes = net_message_bytes(message);
     for (size_t hops = 1; hops <= NET_HOPS_MAX && hops * NET_WORD_SIZE <= bytes.size; hops++)
@@ -50,7 +60,7 @@ static size_t trace_size(const struct net_message *message) {
     return 0;
 }
 
-/* With the lock: the first free request takes the message. */
+/* Gives the message to the first free request. Requires the lock. */
 static struct net_request *assign(struct net_server *server, struct net_conn *conn, struct net_message *message) {
     struct net_request *request = server->free_first;
     server->free_first = request->next;
@@ -67,7 +77,7 @@ static struct net_request *assign(struct net_server *server, struct net_conn *co
     return request;
 }
 
-/* With the lock: a hold on a connection ends. */
+/* Ends one hold on a connection. Requires the lock. */
 static void let_go(struct net_conn *conn) {
     ORD_ASSERT(conn->holds > 0);
     conn->holds--;
@@ -85,7 +95,7 @@ static void stand_in_line(struct net_server *server, struct net_conn *conn) {
     server->waiting_last = conn;
 }
 
-/* With the lock: the request is over. Its connection is still there. */
+/* Returns a request that has ended to the list of free ones. Requires the lock. Its connection must still exist. */
 static void release(struct net_request *request) {
     struct net_server *server = request->server;
     struct net_conn *conn = request->conn;
@@ -140,7 +150,8 @@ static void on_message(void *context, struct net_conn *conn, struct net_message 
 
 static void on_sent(void *context, struct net_message *message, enum ord_err result) {
     struct net_server *server = context;
-    (void) result; /* who lost its connection asks again */
+    /* A client that lost its connection sends its request again. */
+    (void) result;
     pthread_mutex_lock(&server->hub.lock);
     release(message->tag);
     pthread_mutex_unlock(&server->hub.lock);
@@ -150,7 +161,7 @@ static void on_down(void *context, struct net_conn *conn) {
     (void) context, (void) conn;
 }
 
-/* Serves those in line as requests become free. Lets go of the lock for each. */
+/* Serves the connections in line while there are free requests. Requires the lock and releases it for each callback. */
 static uint64_t on_tick(void *context, uint64_t now_ms) {
     struct net_server *server = context;
     (void) now_ms;
@@ -230,14 +241,14 @@ uint16_t net_server_port(const struct net_server *server) {
 }
 
 void net_server_counters(const struct net_server *server, struct net_listener_counters *out) {
-    /* Reading takes the lock; the object is the caller's to read, not to change. */
+    /* The cast is needed to take the lock. The object itself is only read. */
     net_hub_read(net_server_hub((struct net_server *) (uintptr_t) server), out);
 }
 
 void net_server_close(struct net_server *server) {
     if (server == NULL)
         return;
-    /* Requests that are out get their answers, and the answers leave or time out. */
+    /* Wait until the requests in progress are answered and their answers were sent or have timed out. */
     pthread_mutex_lock(&server->hub.lock);
     server->draining = true;
     net_hub_kick(&server->hub);

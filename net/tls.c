@@ -1,7 +1,7 @@
 /*
- * TLS: mutual authentication is always required, TLS 1.2 is all that nng 1.5.2 with mbedTLS 2.28 has. A certificate tells
- * members from strangers and says nothing of *who* a member is (crypto/link.h does), so names are not compared: the
- * configuration carries no server name, and nng then checks none.
+ * TLS. Mutual authentication is always required. TLS 1.2 is the newest version that nng 1.5.2 with mbedTLS 2.28 has. A
+ * certificate separates members from strangers; crypto/link.h then says *which* member a peer is. Names are therefore
+ * not compared: the configuration has no server name, and nng then checks none.
  */
 #include "net/net_internal.h"
 
@@ -15,7 +15,7 @@ enum ord_err net_tls_config_create(nng_tls_config **out, const struct net_tls *t
     int code = nng_tls_config_alloc(&config, mode);
     if (code != 0)
         return code == NNG_ENOMEM ? ORD_ERR_NO_MEMORY : ORD_ERR_CRYPTO;
-    /* The mode before the certificates: nng's default for a server is to ask for none. */
+    /* Set the mode before the certificates: by default an nng server asks for no certificate. */
     code = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED);
     if (code == 0)
         code = nng_tls_config_version(config, NNG_TLS_1_2, NNG_TLS_1_2);

@@ -1,6 +1,6 @@
 /*
- * Solo: one replica decides each proposal at once. Bodies are kept in table 1 until their seq is attested, for the channel
- * replays those of the open block after a restart.
+ * Solo: one replica decides each proposal at once. Bodies are kept in table 1 until their seq is attested, because
+ * after a restart the channel needs those of the open block.
  */
 #include "solo/solo.h"
 
@@ -39,7 +39,7 @@ static enum ord_err solo_authenticate(struct ord_verified *out, const struct ord
     (void) config;
     (void) from;
     (void) bytes;
-    return ORD_ERR_FORBIDDEN; /* nobody else is in this channel */
+    return ORD_ERR_FORBIDDEN; /* this channel has no other replica */
 }
 
 static size_t solo_message_size_max(const struct ord_core_config *config) {
@@ -69,8 +69,8 @@ static enum ord_err start(struct ord_core *core, struct ord_effects *out, const 
 }
 
 /*
- * The body and what it makes of the ledger become durable in one commit: a body that is on disk is executed, so a restart
- * has nothing to deliver again.
+ * The body and its effects on the ledger become durable in one commit. Every body on disk is therefore already
+ * executed, and a restart has nothing to deliver again.
  */
 static enum ord_err propose(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
     struct ord_span batch = event->propose.batch;

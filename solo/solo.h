@@ -1,5 +1,5 @@
 /*
- * Solo: one replica, every proposal decided at once. For development, and the smallest example of the seam.
+ * Solo: one replica that decides every proposal at once. It is for development, and the smallest example of the seam.
  */
 #ifndef ORDAIN_CORE_SOLO_H
 #define ORDAIN_CORE_SOLO_H

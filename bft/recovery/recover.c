@@ -49,15 +49,15 @@ static struct ord_span record_bytes(const struct ord_event *event, enum bft_tabl
 
 static enum ord_err read_views(struct views *out, const struct ord_core *core, const struct ord_event *event) {
     const struct ord_core_config *config = &core->config;
+    const struct ord_checkpoint_ops *checkpoints = &core->options->checkpoints;
     struct bft_view_change change = {0};
     *out = (struct views) {.checkpoint = record_bytes(event, BFT_TABLE_CHECKPOINT, 1),
                            .own_change = record_bytes(event, BFT_TABLE_VIEW_CHANGE, config->self),
                            .installed = record_bytes(event, BFT_TABLE_NEW_VIEW, 1),
                            .silence = record_bytes(event, BFT_TABLE_SILENCE, 1)};
     if (out->checkpoint.size > 0 &&
-        (out->checkpoint.size > bft_options_of(config)->checkpoints.size_max ||
-         bft_options_of(config)->checkpoints.verify(bft_options_of(config)->checkpoints.context, &out->stable_seq,
-                                                    out->checkpoint) != ORD_OK))
+        (out->checkpoint.size > checkpoints->size_max ||
+         checkpoints->verify(checkpoints->context, &out->stable_seq, out->checkpoint) != ORD_OK))
         return ORD_ERR_CORRUPT;
     if (out->stable_seq > event->start.applied_seq)
         return ORD_ERR_CORRUPT;

@@ -10,6 +10,9 @@
  * A primary whose own clocks are over suspects itself too (suspect.c), but does not hand over: where the network is
  * slower than the timeout, every primary comes to suspect itself, and if those views did not count as failed the
  * timeouts would never double.
+ *
+ * Only the news that storage is gone makes a primary hand over. A replica whose disk is still full when it comes to lead
+ * again is replaced by the others' clocks: otherwise replicas whose disks are all full would change views without end.
  */
 #include "bft/bft_internal.h"
 

@@ -80,9 +80,9 @@ enum ord_err bft_recall_verify(struct bft_recall *out, const struct ord_core_con
     if (err != ORD_OK)
         return err;
     if (out->stable_seq > 0) {
+        const struct ord_checkpoint_ops *checkpoints = &bft_options_of(config)->checkpoints;
         uint64_t seq;
-        err = bft_options_of(config)->checkpoints.verify(bft_options_of(config)->checkpoints.context, &seq,
-                                                         out->certificate);
+        err = checkpoints->verify(checkpoints->context, &seq, out->certificate);
         if (err != ORD_OK)
             return err;
         if (seq != out->stable_seq)

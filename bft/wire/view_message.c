@@ -136,9 +136,9 @@ enum ord_err bft_view_change_verify(struct bft_view_change *out, const struct or
     if (!config->crypto->verify(config->crypto->context, out->sender, &hash, &out->signature))
         return ORD_ERR_BAD_SIGNATURE;
     if (out->stable_seq > 0) {
+        const struct ord_checkpoint_ops *checkpoints = &bft_options_of(config)->checkpoints;
         uint64_t seq;
-        err = bft_options_of(config)->checkpoints.verify(bft_options_of(config)->checkpoints.context, &seq,
-                                                         out->checkpoint);
+        err = checkpoints->verify(checkpoints->context, &seq, out->checkpoint);
         if (err != ORD_OK) {
             ORD_MARK(CHANGE_CHECKPOINT_FORGED);
             return err;

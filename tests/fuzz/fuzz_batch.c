@@ -1,7 +1,7 @@
 /*
- * Bytes of a primary as a batch, executed: every envelope is accounted for, every block belongs to its header, and a replica that
- * restarts from disk afterwards has the same digest. The input is a batch as it stands, and then a script that makes
- * batches whose envelopes are often acceptable.
+ * Executes bytes of a primary as a batch. Every envelope must be accounted for, every block must match its header, and
+ * a replica that then restarts from disk must have the same digest. The input is executed as a batch, and then read as
+ * a script that makes batches whose envelopes are often acceptable.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ static void check_restored(struct channel *channel) {
     ORD_ASSERT(ord_hash_equal(&ours, &theirs));
 }
 
-/* Four bytes an envelope: sequence, transactions, size, and whether it is for this network. */
+/* Reads four bytes for an envelope: sequence number, transactions, size, and whether it is for this network. */
 static void write_envelope(struct ord_writer *batch, struct ord_reader *script) {
     uint8_t bytes[2048];
     static const uint8_t zeros[2048];

@@ -1,6 +1,7 @@
 /*
- * Wire bytes at the door of PBFT, and records and proofs, which are parsed alike. Signatures are taken as good and the hash is
- * a sum, so that the fuzzer gets past them. What is accepted has one encoding: encoding it again gives the same bytes.
+ * Passes wire bytes to PBFT's `authenticate`, and parses them as records and proofs too. Every signature
+ * verifies and the hash is a sum, so that the fuzzer gets past them. Each accepted message has one encoding:
+ * encoding it again must give the same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static bool believe(const void *context, ord_node_id signer, const struct ord_ha
 
 static const struct ord_crypto_ops crypto = {.hash = sum_hash, .verify = believe};
 
-/* A checkpoint's certificate is its seq. */
+/* Accepts every certificate of 8 bytes. It holds the checkpoint's seq. */
 static enum ord_err believe_checkpoint(const void *context, uint64_t *seq, struct ord_span certificate) {
     (void) context;
     if (certificate.size != 8)
@@ -96,7 +97,9 @@ static void statement_again(struct ord_writer *writer, const struct ord_core_con
     ord_write_bytes(writer, again, bft_signed_encode(again, config, &statement, &proof));
 }
 
-/* Of a WITNESS or EVIDENCE: what follows the header, whose view says nothing. */
+/*
+ * Encodes a WITNESS or EVIDENCE again. Copies the header, because its view means nothing, and encodes the statements.
+ */
 static void statements_again(struct ord_writer *writer, const struct ord_core_config *config, struct ord_span bytes) {
     struct ord_span first;
     struct ord_span second;
@@ -169,7 +172,7 @@ static void encode_again(const struct ord_core_config *config, struct ord_span b
     ORD_ASSERT(!writer.failed && ord_span_equal(ord_writer_span(&writer), bytes));
 }
 
-/* Helps arbitrary bytes past the header: a type that there is, this network and epoch, a small view, `sender`. */
+/* Repairs the header of arbitrary bytes: gives it a valid type, this network and epoch, a small view, and `sender`. */
 static void mend_header(uint8_t *bytes, size_t size, ord_node_id sender) {
     if (size < BFT_HEADER_SIZE)
         return;
@@ -179,8 +182,9 @@ static void mend_header(uint8_t *bytes, size_t size, ord_node_id sender) {
 }
 
 /*
- * Likewise what a WITNESS or EVIDENCE carries: statements that were signed alone, two of them about the same seq. Gives the size
- * that such a message has.
+ * Repairs the statements that a WITNESS or EVIDENCE carries. They become PRE-PREPAREs that were
+ * signed alone, in EVIDENCE two about the same seq. Returns the size that the statements must
+ * have, or `size` if there are too few bytes.
  */
 static size_t mend_statements(uint8_t *bytes, size_t size, bool evidence) {
     const size_t fixed = BFT_HEADER_SIZE + 8 + ORD_HASH_SIZE;
@@ -194,14 +198,14 @@ static size_t mend_statements(uint8_t *bytes, size_t size, bool evidence) {
         mend_header(one, one_size, 0);
         one[0] = BFT_PRE_PREPARE;
         ord_store_u64(one + BFT_HEADER_SIZE, 1);
-        one[fixed] = 0; /* the only one of its list */
+        one[fixed] = 0; /* the only statement of its list */
         one[fixed + 1] = 1;
         one[fixed + 2] = 0;
     }
     return all_size;
 }
 
-/* And what a RECALL gives back, if it is long enough to be one. */
+/* Repairs the statement that a RECALL gives back, if its size is that of a PREPARE that was signed alone. */
 static void mend_statement_of(uint8_t *bytes, size_t size, ord_node_id sender) {
     const size_t fixed = BFT_HEADER_SIZE + 8 + ORD_HASH_SIZE;
     if (size != fixed + 3 + ORD_SIGNATURE_SIZE)
@@ -228,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                            .options = &options};
     if (size < 1)
         return 0;
-    /* An exact copy, so that a read past the end is seen. */
+    /* Copy the bytes to memory of exactly their size, so that AddressSanitizer sees a read past the end. */
     uint8_t *bytes = malloc(size);
     ORD_ASSERT(bytes != NULL);
     memcpy(bytes, data + 1, size - 1);
@@ -245,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             ORD_ASSERT(bytes != NULL);
             span.data = bytes;
         }
-        if (span.size > BFT_HEADER_SIZE + 28 && bytes[0] == BFT_RECALL) { /* no certificate, a small reach */
+        if (span.size > BFT_HEADER_SIZE + 28 && bytes[0] == BFT_RECALL) { /* give it no certificate and a small reach */
             memset(bytes + BFT_HEADER_SIZE + 8, 0, 8 + 4 + 7);
             mend_statement_of(bytes + BFT_HEADER_SIZE + 28, span.size - BFT_HEADER_SIZE - 28, config.self);
         }

@@ -1,8 +1,8 @@
 /*
- * A PBFT core among three others that say whatever the input makes them say, with valid signatures, all of them in league: any
- * order of messages, judgements, checkpoints, view changes, state transfers, timeouts, crashes and restarts.
- * tests/support/bft_host.c holds what must hold: order, exactly once, no contradicting statement of ours, no vote of a view that
- * was left, proofs that verify, records that a restart accepts.
+ * A PBFT core among three others that are all in league. They send whatever the input makes them send, with valid
+ * signatures. Messages, judgements, checkpoints, view changes, state transfers, timeouts, crashes and restarts come in
+ * any order. tests/support/bft_host.c checks the invariants: seqs are delivered in order and once, our statements never
+ * contradict each other, we never vote in a view that we left, proofs verify, and a restart accepts our records.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static struct ord_hash pick_digest(uint8_t which) {
     return digest;
 }
 
-/* The last VIEW-CHANGE of each, ours too: what a NEW-VIEW may rest on. */
+/* The last VIEW-CHANGE of a replica. A NEW-VIEW may rest on these; we keep our own too. */
 struct change {
     uint64_t view;
     size_t size;
@@ -49,7 +49,7 @@ static void keep_change(ord_node_id sender, uint64_t view, struct ord_span bytes
     memcpy(changes[sender].bytes, bytes.data, bytes.size);
 }
 
-/* From `from`, or passed on by another. */
+/* Delivers a message directly from `from`, or as a RELAY from another replica. */
 static void receive_view_message(struct host *host, struct input *input, ord_node_id from, struct ord_span bytes) {
     ord_node_id by = next(input) % 8;
     if (by < 4 && by != from)
@@ -83,7 +83,7 @@ static void receive_view_change(struct host *host, struct input *input) {
     receive_view_message(host, input, from, bytes);
 }
 
-/* What follows from the view changes that are there, or nearly. */
+/* Delivers the NEW-VIEW that follows from the kept VIEW-CHANGEs, or one that nearly does. */
 static void receive_new_view(struct host *host, struct input *input) {
     struct ord_hash digests[8];
     uint64_t views[8] = {0};
@@ -162,7 +162,9 @@ static void receive_status(struct host *host, struct input *input, ord_node_id f
     (void) !host_receive(host, from, ord_span_of(bytes, sizeof(bytes)), input->now_ms);
 }
 
-/* What a primary signed, as another tells it: one statement, or two that contradict each other. */
+/*
+ * Delivers statements of a primary that another replica passes on: one (WITNESS), or two of the same place (EVIDENCE).
+ */
 static void receive_statements(struct host *host, struct input *input, bool evidence) {
     static const enum bft_type types[] = {BFT_PRE_PREPARE, BFT_NEW_VIEW, BFT_PREPARE, BFT_PRE_PREPARE};
     static const char *const batches[] = {"a", "b", "c"};
@@ -181,14 +183,14 @@ static void receive_statements(struct host *host, struct input *input, bool evid
     said[1] = said[0];
     said[1].batch = batches[which / 4 % 3];
     if (said[0].sender == host->config.self || said[0].view > BFT_SEQ_MAX)
-        return; /* nobody else has our key */
+        return; /* the others do not have our key */
     (void) !host_receive(host, from,
                          evidence ? make_evidence(&host->config, from, &said[0], &said[1])
                                   : make_witness(&host->config, from, &said[0]),
                          input->now_ms);
 }
 
-/* One has started, and asks; or it answers us, perhaps with something that we signed, as it seems, in an earlier life. */
+/* A replica has started and asks what we hold of its statements. */
 static void receive_ask(struct host *host, struct input *input) {
     uint8_t bytes[64];
     uint8_t words = next(input);
@@ -204,6 +206,7 @@ static void receive_ask(struct host *host, struct input *input) {
     (void) !host_receive(host, ask.sender, ord_writer_span(&writer), input->now_ms);
 }
 
+/* A replica answers our ASK. Its answer may hold a statement with our signature that we do not remember. */
 static void receive_recall(struct host *host, struct input *input) {
     static const enum bft_type types[] = {BFT_PREPARE, BFT_PRE_PREPARE, BFT_VIEW_CHANGE, BFT_NEW_VIEW};
     uint8_t bytes[1024];
@@ -345,13 +348,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint32_t first = next(&input);
     struct ord_core_config config = test_config(first % 4);
     struct bft_options options = test_options;
-    options.decisions_per_leader = first / 4 % 8; /* 0: views do not end by themselves */
+    options.decisions_per_leader = first / 4 % 8; /* 0: views have no scheduled end */
     config.crypto = &quick_crypto;
     options.checkpoints = stand_in_checkpoints(&quick_crypto);
     config.options = &options;
     config.body_bytes_max = 256;
     host_init(&host, &config);
-    host.forgets = true; /* all others have our key, as it seems */
+    /* receive_recall makes statements in our name that we never signed. */
+    host.forgets = true;
     memset(changes, 0, sizeof(changes));
     memset(&source, 0, sizeof(source));
     source.durable_applied = HOST_SEQ_MAX - 1;

@@ -1,7 +1,7 @@
 /*
- * Bytes of a replica as a certificate and as an attestation: what decodes has one encoding, and an honest certificate with any
- * change (offset, byte) does not verify. And a script of attestations through the collector, which is never fooled about
- * who said what.
+ * Decodes bytes of a replica as a certificate and as an attestation. Everything that decodes must have one encoding,
+ * and an honest certificate with any change (offset, byte) must not verify. Then the bytes are a script of attestations
+ * for the collector, which must never attribute one to the wrong signer.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ static void check_changed(const uint8_t *data, size_t size) {
     ORD_ASSERT(good == same);
 }
 
-/* Three bytes a step: who, seq, what. The first byte of a signature says who made it, and what was signed. */
+/* Reads three bytes for each step: signer, seq, content. The first three bytes of each signature repeat them. */
 static void check_collector(struct ord_span bytes) {
     struct channel_collector *collector;
     struct channel_certificate certificate;

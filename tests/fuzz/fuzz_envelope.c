@@ -1,5 +1,6 @@
 /*
- * Bytes of a client as an envelope (row K7): what decodes has exactly one encoding, and its transactions are all there.
+ * Decodes bytes of a client as an envelope (row K7). Everything that decodes must have exactly one encoding and all its
+ * transactions.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /*
- * Bytes of a file as evidence: what is taken off has one encoding; and evidence with any change (offset, byte) does not verify,
- * also when the hash that seals it is made anew, unless the same contradiction is left.
+ * Decodes bytes of a file as evidence. Every piece that decodes must have one encoding. Evidence with
+ * any change (offset, byte) must not verify. If the changed piece is sealed again, it may verify only
+ * if it still proves the same contradiction.
  */
 #include <stdint.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static void look_at(struct ord_span bytes) {
     }
 }
 
-/* The statements may be changed and sealed anew by anybody: still nobody else is accused, and of nothing else. */
+/* Anybody can change the statements and seal the piece again. It must not accuse another replica, or of another lie. */
 static void change_statements(int which, const uint8_t *data, size_t size) {
     uint8_t bytes[2][EVIDENCE_STATEMENT_SIZE_MAX];
     uint8_t sealed[EVIDENCE_SIZE_MAX];

@@ -1,6 +1,7 @@
 /*
- * Bytes of a file as a genesis block and as a configuration: what is accepted has one encoding. Random bytes hardly pass the root
- * and the certificates, so the input is also taken as changes (offset, byte) to an honest configuration.
+ * Decodes bytes of a file as a genesis block and as a configuration. Everything that is accepted must have one
+ * encoding. Random bytes rarely pass the checks of the root and the certificates, so the input is also used as changes
+ * (offset, byte) to an honest configuration.
  */
 #include <stdint.h>
 #include <stdlib.h>

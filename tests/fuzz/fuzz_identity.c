@@ -1,6 +1,7 @@
 /*
- * Bytes of a client as a certificate. Four ways in: as the identity, as the CA, as an identity that the CA did sign,
- * and as changes to an honest identity, before and after the CA signs it. What is accepted must say the same to every function that reads it, and must be one encoding.
+ * Uses bytes of a client as a certificate in five ways: as an identity, as a CA, as an identity that the CA then signs,
+ * and as changes to an honest identity, which the CA may sign again. Every function that reads an accepted certificate
+ * must read the same content, and the certificate must have one encoding.
  */
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -60,7 +61,7 @@ static void check(struct ord_span cert) {
     }
 }
 
-/* Reads bytes as leniently as OpenSSL does, and lets the CA sign what came of it. */
+/* Parses the bytes as leniently as OpenSSL does, and checks the result after the CA has signed it. */
 static void check_signed(struct ord_span bytes) {
     const uint8_t *end = bytes.data;
     const uint8_t *ca_end = ca_der;
@@ -78,7 +79,7 @@ static void check_signed(struct ord_span bytes) {
     X509_free(cert);
 }
 
-/* The honest certificate with bytes changed: each three bytes of the script are an offset and a value. */
+/* Copies the honest certificate and changes some bytes. Each three bytes of the script are an offset and a value. */
 static struct ord_span edit(uint8_t edited[CRYPTO_CERT_DER_MAX], struct ord_span script) {
     memcpy(edited, honest_der, honest_size);
     for (size_t i = 0; i + 3 <= script.size; i += 3)
@@ -97,8 +98,9 @@ static void check_as_ca(struct ord_span bytes) {
 }
 
 /*
- * OpenSSL keeps some of what it allocates, so the fuzzer would search for leaks after nearly every input, which takes
- * ten times as long as the input. The search when the program ends is enough.
+ * Turns off the search for leaks after each input. OpenSSL keeps some of its allocations, so the
+ * fuzzer would search after nearly every input, and a search takes ten times as long as the input. The
+ * search at the end of the program is enough.
  */
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     static char option[] = "-detect_leaks=0";

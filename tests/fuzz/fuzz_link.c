@@ -1,7 +1,8 @@
 /*
- * Frames from the network into a link. The input is a script: its first byte chooses, the rest is the frame. Frames come as
- * they are (nearly all refused) or with a right tag put on, so that what stands behind the tag is reached as well.
- * Whatever comes in, nothing but a right tag changes the link's keys, and in the end both ends still agree.
+ * Passes a frame from the network to a link. The input's first two bytes choose how; the rest is the
+ * frame. It is passed unchanged (and is nearly always refused) or with a correct tag, so that the code
+ * behind the check of the tag is reached as well. Only a frame with a correct tag may change the link's
+ * keys, and in the end both ends must agree again.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static void start(void) {
     }
 }
 
-/* Hellos to and fro until nobody answers. */
+/* Exchanges HELLOs until neither end needs an answer. */
 static void shake_hands(int first) {
     bool more = true;
     unsigned frames = 0;
@@ -57,7 +58,7 @@ static void put_tag(uint8_t *frame, size_t size, const struct ord_hash *key) {
     memcpy(frame + size - CRYPTO_LINK_TAG_SIZE, tag.bytes, sizeof(tag.bytes));
 }
 
-/* Puts true nonces where the script says so: a fuzzer does not guess 32 bytes. */
+/* Puts real nonces where the script says so, because a fuzzer cannot guess 32 bytes. */
 static void put_nonces(uint8_t *frame, size_t size, uint8_t choices) {
     const struct ord_hash *known[4] = {&ends[0].nonce_self, &ends[0].offer_self, &ends[1].nonce_self,
                                        &ends[1].offer_self};

@@ -1,6 +1,6 @@
 /*
- * Bytes of a file as a receipt: what decodes has one encoding, and an honest receipt with any change (offset, byte) does not
- * verify.
+ * Decodes bytes of a file as a receipt. Everything that decodes must have one encoding, and an honest receipt with any
+ * change (offset, byte) must not verify.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static struct ord_span encode(const struct channel_receipt *receipt) {
     return ord_writer_span(&writer);
 }
 
-/* The first of two envelopes of block 1, certified by block 2. */
+/* Makes the honest receipt. It is for the first of two envelopes of block 1, with a certificate for block 2. */
 static void start(void) {
     net = net_create(NULL);
     struct party *party = net_party(net, 0, CRYPTO_ROLE_CLIENT, "ann");

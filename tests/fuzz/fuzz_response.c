@@ -1,6 +1,6 @@
 /*
- * What a replica may send to a client: replies to every kind of request, and the receipts, headers, envelopes and
- * certificates in them. The first byte chooses the kind; the rest are the reply's bytes.
+ * Decodes bytes that a replica may send to a client: replies to every kind of request, and the receipts, headers,
+ * envelopes and certificates in them. The first byte chooses the kind; the rest are the reply's bytes.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void look_at_receipt(struct ord_span bytes) {
     uint32_t index = 0;
     if (channel_receipt_decode(&receipt, bytes) != ORD_OK)
         return;
-    /* One encoding for one meaning. */
+    /* Each receipt must have one encoding. */
     uint8_t *again = malloc(channel_receipt_size(&receipt));
     ORD_ASSERT(again != NULL);
     struct ord_writer writer = ord_writer_of(again, channel_receipt_size(&receipt));
@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (size_t i = 0; i < response->deliver->n_blocks; i++)
             look_at_block(response->deliver->blocks[i]);
         break;
-    case ORDAIN__V1__RESPONSE__KIND_EVIDENCE: /* fuzz_evidence */
+    case ORDAIN__V1__RESPONSE__KIND_EVIDENCE: /* fuzz_evidence covers these */
     case ORDAIN__V1__RESPONSE__KIND_REPLICA:
     case ORDAIN__V1__RESPONSE__KIND_CLIENT:
     case ORDAIN__V1__RESPONSE__KIND__NOT_SET:

@@ -1,5 +1,5 @@
 /*
- * The network of the tests of channel/.
+ * The small network that the tests of channel/ use.
  */
 #include "tests/support/channel_support.h"
 
@@ -9,7 +9,7 @@
 
 #include "crypto/hash.h"
 
-/* Tests cannot go on without their fixture. */
+/* Ends the process when the condition is false, because a test cannot go on without its fixture. */
 #define NEED(condition)                                                                                                \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \

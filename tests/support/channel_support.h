@@ -1,6 +1,6 @@
 /*
- * A small network for the tests of channel/: organisations, replicas and clients with real keys, a genesis block, envelopes and
- * batches by one call each. Everything that a call gives out lives until net_destroy.
+ * A small network for the tests of channel/: organisations, replicas and clients with real keys, a genesis block, and
+ * functions that make envelopes and batches. Everything that a function returns is valid until net_destroy.
  */
 #ifndef ORDAIN_TESTS_UNIT_CHANNEL_SUPPORT_H
 #define ORDAIN_TESTS_UNIT_CHANNEL_SUPPORT_H
@@ -24,28 +24,29 @@ struct net {
     struct ord_hash genesis_hash;
     struct channel_header genesis_header;
     struct ord_span genesis_file;
-    struct crypto_pem ca[2]; /* of alpha, beta; both members */
+    /* The CAs of alpha and beta, which are both members. */
+    struct crypto_pem ca[2];
     struct crypto_pem foreign_ca;
     struct crypto_private_key replica_keys[4];
     struct ord_signer signers[4];
     struct crypto_replica_keys keys;
     struct ord_crypto_ops ops;
-    void *blobs; /* what was given out */
+    void *blobs; /* all memory that was given out */
 };
 
 /* `tweak` (may be NULL) changes the configuration before the genesis block is made. */
 struct net *net_create(void (*tweak)(struct channel_config *config));
 void net_destroy(struct net *net);
-/* Zeroed memory that lives as long as the net. */
+/* Allocates zeroed memory, which is valid until net_destroy. */
 void *net_alloc(struct net *net, size_t size);
 
-/* A certificate of a member (0, 1) or of a foreign CA (2). */
+/* Makes a party whose certificate is from a member (org 0 or 1) or from a foreign CA (org 2). */
 struct party *net_party(struct net *net, uint32_t org, enum crypto_role role, const char *name);
 
-/* A signed envelope of one party; `transaction_size` bytes each, filled with `fill`. */
+/* Makes a party's signed envelope. Each transaction has `transaction_size` bytes, all of them `fill`. */
 struct ord_span net_envelope(struct net *net, const struct party *party, uint64_t sequence, uint32_t transaction_count,
                              size_t transaction_size, uint8_t fill);
-/* With every field the caller's. */
+/* Makes an envelope whose fields are all chosen by the caller. */
 struct ord_span net_envelope_of(struct net *net, const struct channel_envelope *header,
                                 const struct ord_span *transactions, uint32_t count,
                                 const struct crypto_private_key *key);
@@ -53,10 +54,10 @@ struct ord_span net_registration(struct net *net, const struct party *party);
 struct ord_span net_batch(struct net *net, uint64_t cut_height, const struct ord_span *envelopes, uint32_t count);
 struct ord_span net_copy(struct net *net, struct ord_span span);
 
-/* A channel in fresh memory. */
+/* Makes a channel in fresh memory. */
 struct channel *net_channel(struct net *net);
 
-/* Keeps the blocks that close. */
+/* Keeps copies of the blocks that close. */
 struct chain_log {
     struct net *net;
     uint32_t count;
@@ -66,19 +67,19 @@ struct chain_log {
 struct chain_log *net_log(struct net *net);
 struct channel_sink log_sink(struct chain_log *log);
 
-/* Applies a batch as the next seq and demands that it works. */
+/* Applies a batch as the next seq. Aborts the test if that returns an error. */
 struct channel_applied net_apply(struct net *net, struct channel *channel, struct chain_log *log, uint64_t cut_height,
                                  const struct ord_span *envelopes, uint32_t count);
-/* A certificate by replicas 0 .. count - 1. */
+/* Makes a certificate signed by replicas 0 .. count - 1. */
 struct channel_certificate net_certificate(const struct net *net, const struct channel_statement *statement,
                                            uint32_t count);
 
-/* xorshift64*: the same seed, the same history. */
+/* xorshift64*. The same seed gives the same history. */
 struct dice {
     uint64_t state;
 };
 uint64_t dice_roll(struct dice *dice);
-/* 0 .. bound - 1 */
+/* A random number from 0 to bound - 1. */
 uint32_t dice_below(struct dice *dice, uint32_t bound);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Lies with real signatures.
+ * Contradicting statements with real signatures.
  */
 #include "tests/support/evidence_support.h"
 

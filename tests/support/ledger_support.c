@@ -64,7 +64,7 @@ struct ledger *ledger_test_open_reader(const struct ledger_test *test) {
     return ledger;
 }
 
-/* splitmix64; the test's bytes need to differ, no more. */
+/* splitmix64. It is good enough, because the test's bytes only need to differ. */
 static uint64_t mix(uint64_t x) {
     x += 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

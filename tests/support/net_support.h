@@ -1,6 +1,6 @@
 /*
- * What the tests of net/ share: certificates, waiting for a condition with a deadline, and owners that count what they are
- * told.
+ * Helpers that the tests of net/ share: certificates, waiting for a condition with a deadline, and owners that count
+ * their callbacks.
  */
 #ifndef ORDAIN_TESTS_NET_SUPPORT_H
 #define ORDAIN_TESTS_NET_SUPPORT_H
@@ -13,9 +13,10 @@
 enum { NET_TEST_DEADLINE_MS = 30000 };
 
 uint64_t net_test_now_ms(void);
-void net_test_pause(void); /* a moment, between two looks at a condition */
+/* Sleeps for a moment, between two checks of a condition. */
+void net_test_pause(void);
 
-/* Fails the test when the condition does not come true. */
+/* Waits for the condition. Fails the test when it has not come true by the deadline. */
 #define WAIT_FOR(condition)                                                                                            \
     do {                                                                                                               \
         uint64_t give_up_ms = net_test_now_ms() + NET_TEST_DEADLINE_MS;                                                \
@@ -26,16 +27,18 @@ void net_test_pause(void); /* a moment, between two looks at a condition */
         }                                                                                                              \
     } while (0)
 
-/* Two members of one organisation. */
+/* A member's certificate. Both ends of a link may use it. */
 const struct net_tls *net_test_member(void);
-/* Somebody whose certificate is from another CA, but who trusts ours. */
+/* A stranger that trusts our CA but whose certificate is from another one. */
 const struct net_tls *net_test_foreigner(void);
 const char *net_test_foreign_ca(void);
 
 /* A port that was free a moment ago. */
 uint16_t net_test_free_port(void);
 
-/* A plain TCP listener, and a connection that says `bytes` and then nothing, and reads nothing. */
+/*
+ * A plain TCP listener, and connections that send `bytes` and then nothing, and read nothing. Each returns its socket.
+ */
 int net_test_raw_listen(uint16_t *port);
 int net_test_raw_accept(int listener, const char *bytes, size_t size);
 int net_test_raw_connect(uint16_t port, const char *bytes, size_t size);
@@ -47,8 +50,9 @@ uint32_t net_test_value(struct ord_span bytes);
 /* The owner of a net_pull. */
 struct net_test_inbox {
     atomic_uint messages;
-    atomic_uint disorder; /* messages whose value was not the count of those before */
-    atomic_uint last;     /* the last value */
+    /* Messages whose value was not the number of messages before it. */
+    atomic_uint disorder;
+    atomic_uint last; /* the last message's value */
     atomic_ullong bytes;
 };
 struct net_pull_options net_test_pull_options(struct net_test_inbox *inbox, const struct net_tls *tls, uint16_t port);
@@ -61,7 +65,7 @@ struct net_test_outbox {
     atomic_uint lost;
 };
 struct net_push_options net_test_push_options(struct net_test_outbox *outbox, const struct net_tls *tls, uint16_t port);
-/* Sends, trying again while the link is down or busy. */
+/* Sends a message, and tries again while the link is down or busy. */
 void net_test_push(struct net_push *push, uint32_t value, size_t size);
 
 /* The owner of a net_server that answers each request with its own bytes. */
@@ -70,7 +74,7 @@ struct net_test_echo {
 };
 struct net_server_options net_test_echo_options(struct net_test_echo *echo, const struct net_tls *tls, uint16_t port);
 struct net_client_options net_test_client_options(const struct net_tls *tls, uint16_t port);
-/* Asks, and checks that the answer equals the question. */
+/* Sends a request, and checks that the answer equals it. */
 void net_test_ask(struct net_client *client, uint32_t value, size_t size);
 
 #endif

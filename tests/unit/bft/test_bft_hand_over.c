@@ -220,6 +220,23 @@ static void hand_over__lasts_as_long_as_the_view(void **state) {
     cluster_close();
 }
 
+static bool loses_new_views(ord_node_id from, ord_node_id to, const struct host_message *message) {
+    (void) from;
+    (void) to;
+    return message->data[0] == BFT_NEW_VIEW || message->data[0] == BFT_RELAY;
+}
+
+static void hand_over__is_over_with_the_view_change(void **state) {
+    (void) state;
+    cluster_open(4);
+    cluster.loses = loses_new_views;
+    hand_over(0);
+    exchange();
+    expect_view_of(0, 1, true);
+    assert_false(detail_of(at(0))->handing_over || detail_of(at(0))->suspecting);
+    cluster_close();
+}
+
 static bool loses_commits(ord_node_id from, ord_node_id to, const struct host_message *message) {
     (void) from;
     (void) to;
@@ -320,6 +337,11 @@ static void hand_over__of_another_view_says_nothing(void **state) {
     assert_ok(receive(at(2), 0, make_mood_status(&at(2)->config, 0, 4, BFT_HANDS_OVER, 0))); /* of one to come */
     exchange();
     expect_view_of(2, 1, false);
+    assert_ok(receive(at(2), 0, make_mood_status(&at(2)->config, 0, 1, BFT_CONTENT, 0)));
+    assert_ok(receive(at(2), 1, make_mood_status(&at(2)->config, 1, 5, BFT_HANDS_OVER, 0))); /* by the primary of now */
+    host_flush(&at(2)->host, at(2)->now_ms);
+    expect_view_of(2, 1, false);
+    assert_false(detail_of(at(2))->suspecting);
     assert_err(receive(at(2), 0, make_mood_status(&at(2)->config, 0, 1, BFT_HANDS_OVER, 0)), ORD_ERR_INVALID);
     cluster_close();
 }
@@ -388,6 +410,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(hand_over__counts_as_no_failed_view),
     cmocka_unit_test(hand_over__is_said_again_when_it_is_lost),
     cmocka_unit_test(hand_over__lasts_as_long_as_the_view),
+    cmocka_unit_test(hand_over__is_over_with_the_view_change),
     cmocka_unit_test(hand_over__carries_over_what_is_in_flight),
     cmocka_unit_test(hand_over__of_seven_goes_by_two_that_hear_it),
     cmocka_unit_test(hand_over__to_one_alone_moves_nobody_else),

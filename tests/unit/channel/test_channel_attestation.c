@@ -75,7 +75,7 @@ static void attestation__signature_covers_every_field(void **state) {
     assert_false(channel_attestation_verify(&attestation, &other, &net->ops));
 }
 
-/* T8: the bytes of one kind of statement, hashed as another kind, give another hash; so no signature can be moved. */
+/* Row T8: the same bytes hashed as another kind of statement give another hash, so no signature fits both. */
 static void attestation__is_no_envelope_and_no_header(void **state) {
     struct net *net = *state;
     const struct channel_statement statement = sample(9);
@@ -92,7 +92,7 @@ static void attestation__is_no_envelope_and_no_header(void **state) {
     struct ord_hash untagged;
     crypto_sha256(&untagged, &body, 1);
     assert_false(ord_hash_equal(&as_statement, &untagged));
-    /* A client that uses a replica's key cannot have its envelope's signature pass for an attestation. */
+    /* If a client uses a replica's key, its envelope's signature still does not pass for an attestation. */
     struct channel_attestation moved = {.statement = statement, .signer = 2};
     assert_ok(crypto_sign(&moved.signature, &net->replica_keys[2], &as_envelope));
     assert_false(channel_attestation_verify(&moved, &net->genesis_hash, &net->ops));
@@ -114,7 +114,7 @@ static void certificate__comes_back_and_verifies(void **state) {
     assert_err(channel_certificate_decode(&decoded, ord_span_of(bytes, size + 1)), ORD_ERR_INVALID);
 }
 
-/* T11 */
+/* Row T11: wild counts are refused when a certificate is decoded. */
 static void certificate__wild_counts_are_refused(void **state) {
     struct net *net = *state;
     const struct channel_statement statement = sample(64);
@@ -129,7 +129,9 @@ static void certificate__wild_counts_are_refused(void **state) {
     }
 }
 
-/* D3, V5: too few signers, one signer twice, unknown signers, another epoch, a bad signature among good ones. */
+/*
+ * Rows D3 and V5: too few signers, one signer twice, unknown signers, another epoch, a bad signature among good ones.
+ */
 static void certificate__forgeries_are_refused(void **state) {
     struct net *net = *state;
     const struct channel_statement statement = sample(64);
@@ -157,7 +159,7 @@ static void certificate__forgeries_are_refused(void **state) {
     assert_err(verify(net, &forged, 3), ORD_ERR_INVALID);
 
     forged = good;
-    forged.signers[2] = 3; /* another's name on it */
+    forged.signers[2] = 3; /* names another signer */
     assert_err(verify(net, &forged, 3), ORD_ERR_BAD_SIGNATURE);
     forged = good;
     forged.signatures[2].bytes[5] ^= 1;
@@ -170,7 +172,7 @@ static void certificate__forgeries_are_refused(void **state) {
     later.epoch = 2;
     forged = net_certificate(net, &later, 3);
     assert_err(verify(net, &forged, 3), ORD_ERR_MISMATCH);
-    net->config.epoch = 2; /* and the old epoch's after a change */
+    net->config.epoch = 2; /* now the first certificate is of an old epoch */
     assert_err(verify(net, &good, 3), ORD_ERR_MISMATCH);
     assert_ok(verify(net, &forged, 3));
 }
@@ -199,7 +201,9 @@ static void collector__gives_a_certificate_of_all_who_agree(void **state) {
     assert_ok(verify(net, &certificate, 4));
 }
 
-/* C1: a wrong state digest is never counted with the others; one signer's second opinion on a seq is evidence. */
+/*
+ * Row C1: a wrong state digest is never counted with the others. A signer's second statement about a seq is evidence.
+ */
 static void collector__counts_only_statements_that_match(void **state) {
     struct net *net = *state;
     struct channel_collector *collector = collector_of(net);
@@ -213,7 +217,7 @@ static void collector__counts_only_statements_that_match(void **state) {
     assert_err(channel_collector_add(collector, &certificate, &attestation, 3), ORD_ERR_NOT_FOUND);
     attestation = attest(net, &statement, 2);
     assert_err(channel_collector_add(collector, &certificate, &attestation, 3), ORD_ERR_NOT_FOUND);
-    attestation = attest(net, &statement, 0); /* the first stays */
+    attestation = attest(net, &statement, 0); /* the first one is kept */
     assert_err(channel_collector_add(collector, &certificate, &attestation, 3), ORD_ERR_MISMATCH);
     attestation = attest(net, &statement, 3);
     assert_ok(channel_collector_add(collector, &certificate, &attestation, 3));
@@ -233,7 +237,7 @@ static void collector__wild_seqs_displace_only_their_own(void **state) {
         struct channel_attestation wild = {.statement = sample(UINT64_MAX - i * i), .signer = 0};
         assert_err(channel_collector_add(collector, &certificate, &wild, 2), ORD_ERR_NOT_FOUND);
     }
-    attestation = attest(net, &statement, 0); /* older than what the liar keeps */
+    attestation = attest(net, &statement, 0); /* older than all that are kept of the liar */
     assert_err(channel_collector_add(collector, &certificate, &attestation, 2), ORD_ERR_NOT_FOUND);
     attestation = attest(net, &statement, 2);
     assert_ok(channel_collector_add(collector, &certificate, &attestation, 2));
@@ -307,7 +311,7 @@ static void certificate__of_nobody_or_of_too_many_is_refused(void **state) {
     assert_ok(verify(net, &certificate, 3));
     certificate.count = 0;
     assert_err(verify(net, &certificate, 0), ORD_ERR_INVALID);
-    certificate.count = 5; /* of four replicas */
+    certificate.count = 5; /* but there are four replicas */
     assert_err(verify(net, &certificate, 3), ORD_ERR_INVALID);
 }
 
@@ -328,7 +332,7 @@ static void collector__tells_what_somebody_attested(void **state) {
     assert_false(channel_collector_find(collector, &found, 4, 9)); /* no such replica */
 }
 
-/* What a core takes for the proof of a stable checkpoint. */
+/* A core accepts this as the proof of a stable checkpoint. */
 static void checkpoint__is_a_certificate_of_a_strong_quorum(void **state) {
     struct net *net = *state;
     const struct channel_checkpoints context = {

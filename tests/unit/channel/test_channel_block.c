@@ -62,7 +62,7 @@ static void header__of_an_empty_block_does_not_exist(void **state) {
     header.envelope_count = 0;
     channel_header_encode(bytes, &header);
     assert_err(channel_header_decode(&decoded, ord_span_of(bytes, sizeof(bytes))), ORD_ERR_INVALID);
-    header.envelope_count = 6; /* of 5 transactions */
+    header.envelope_count = 6; /* but with 5 transactions */
     channel_header_encode(bytes, &header);
     assert_err(channel_header_decode(&decoded, ord_span_of(bytes, sizeof(bytes))), ORD_ERR_INVALID);
 }
@@ -89,7 +89,7 @@ static void header__hash_covers_every_byte(void **state) {
     assert_true(changed > 100);
 }
 
-/* The data of three envelopes and their plain Merkle root, H(1, H(1, a, b), c). */
+/* Makes the data of three envelopes, and their Merkle root as H(1, H(1, a, b), c). */
 static struct ord_span three(struct net *net, struct ord_hash *root) {
     struct party *party = net_party(net, 0, CRYPTO_ROLE_CLIENT, "ann");
     uint8_t *data = net_alloc(net, 4096);
@@ -138,7 +138,7 @@ static void block__work_space_bounds_the_envelopes(void **state) {
     assert_err(channel_block_check(&header, data, leaves, 2), ORD_ERR_TOO_LARGE);
 }
 
-/* D2: a body that does not match its header, in every way that it can differ. */
+/* Row D2: a body that differs from its header is refused, in every way that it can differ. */
 static void block__body_that_does_not_match_is_refused(void **state) {
     struct net *net = *state;
     struct channel_header header = {0};
@@ -163,7 +163,7 @@ static void block__body_that_does_not_match_is_refused(void **state) {
     other.byte_count--;
     assert_err(channel_block_check(&other, data, leaves, 8), ORD_ERR_MISMATCH);
     other = header;
-    other.envelope_count = 2; /* more envelopes than it says */
+    other.envelope_count = 2; /* the data has more envelopes */
     assert_err(channel_block_check(&other, data, leaves, 8), ORD_ERR_MISMATCH);
     assert_ok(channel_block_check(&header, data, leaves, 8));
 }
@@ -274,7 +274,7 @@ static void genesis__configuration_must_be_one_that_runs(void **state) {
     }
 }
 
-/* A genesis file around this envelope, whose only transaction is the configuration. */
+/* Opens a genesis file made from this envelope, whose only transaction is the configuration. */
 static enum ord_err open_around(struct net *net, const struct channel_envelope *envelope,
                                 const struct channel_config *config, uint8_t signature_byte) {
     static struct channel_config opened_config;
@@ -298,13 +298,13 @@ static enum ord_err open_around(struct net *net, const struct channel_envelope *
     return channel_genesis_open(&opened_config, &hash, &header, &rest, ord_span_of(file, capacity));
 }
 
-/* One configuration, one genesis block: nothing of its envelope can be chosen. */
+/* A configuration has exactly one genesis block, so every other field of its envelope is fixed. */
 static void genesis__envelope_fields_are_fixed(void **state) {
     struct net *net = *state;
     struct channel_config config = net->config;
     const struct channel_envelope good = {.kind = CHANNEL_ENVELOPE_CONFIG};
     assert_ok(open_around(net, &good, &config, 0));
-    assert_err(open_around(net, &good, &config, 1), ORD_ERR_INVALID); /* signed */
+    assert_err(open_around(net, &good, &config, 1), ORD_ERR_INVALID); /* it must not be signed */
     struct channel_envelope bad[5] = {good, good, good, good, good};
     bad[0].genesis_hash.bytes[0] = 1;
     bad[1].client.bytes[0] = 1;
@@ -313,7 +313,7 @@ static void genesis__envelope_fields_are_fixed(void **state) {
     bad[4] = (struct channel_envelope) {.kind = CHANNEL_ENVELOPE_TRANSACTIONS, .sequence = 1};
     for (size_t i = 0; i < 5; i++)
         assert_err(open_around(net, &bad[i], &config, 0), ORD_ERR_INVALID);
-    config.config_sequence = 1; /* not the first */
+    config.config_sequence = 1; /* not the first configuration */
     assert_err(open_around(net, &good, &config, 0), ORD_ERR_INVALID);
     config = net->config;
     config.consensus = CHANNEL_RAFT;

@@ -94,7 +94,7 @@ static void config__window_holds_two_checkpoints(void **state) {
     assert_ok(channel_config_check(config, NULL));
     config->checkpoint_interval = 0;
     expect_refused(config, "checkpoint_interval");
-    config->checkpoint_interval = UINT32_MAX; /* twice that does not wrap */
+    config->checkpoint_interval = UINT32_MAX; /* twice this value must not wrap */
     expect_refused(config, "half of window");
 }
 
@@ -160,7 +160,7 @@ static void config__limits_of_times_and_memory(void **state) {
     expect_refused(config, "body_bytes_max");
 }
 
-/* What a field cannot hold, and what an enumeration has no name for. */
+/* Values that a field cannot hold, and values that an enumeration has no name for. */
 static void config__refuses_what_no_configuration_has(void **state) {
     struct channel_config *config = config_of(state);
     const struct channel_config good = *config;
@@ -192,7 +192,7 @@ static void config__refuses_what_no_configuration_has(void **state) {
     assert_err(channel_replica_keys(&keys, config), ORD_ERR_INVALID);
 }
 
-/* Of two replicas on one host no port is used twice, whatever for. */
+/* Two replicas on one host must not share any port, whatever they use it for. */
 static void config__one_host_has_each_port_once(void **state) {
     struct channel_config *config = config_of(state);
     const uint16_t ports[][2] = {{7000, 8000}, {8000, 7000}, {7001, 8000}, {8000, 7001}};
@@ -215,7 +215,7 @@ static void config__wild_fields_of_an_encoding_are_refused(void **state) {
     assert_ok(channel_config_encode(config, &writer));
     const size_t name_at = 1 + 4;
     const size_t consensus_at = name_at + strlen(config->name);
-    bytes[name_at + 1] = '\0'; /* in the middle of a text */
+    bytes[name_at + 1] = '\0'; /* a NUL in the middle of a text */
     assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
     bytes[name_at + 1] = (uint8_t) config->name[1];
     const uint8_t consensus = bytes[consensus_at];
@@ -301,7 +301,7 @@ static void config__encoding_comes_back(void **state) {
     assert_err(channel_config_encode(config, &small), ORD_ERR_NO_SPACE);
 }
 
-/* It came later: where it is off, everything is encoded as before. */
+/* This field was added later. When it is 0, everything is encoded as before. */
 static void config__decisions_per_leader_have_a_version(void **state) {
     struct channel_config *config = config_of(state);
     static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
@@ -317,12 +317,13 @@ static void config__decisions_per_leader_have_a_version(void **state) {
     assert_int_equal(writer.size, size + 4);
     assert_ok(channel_config_decode(&decoded, ord_writer_span(&writer)));
     assert_int_equal(decoded.decisions_per_leader, 1000);
-    uint8_t *field = NULL; /* 1000 is in there once */
+    uint8_t *field = NULL; /* will point to the field's value of 1000 */
     for (size_t i = 0; i + 4 <= writer.size && field == NULL; i++)
         if (ord_load_u32(bytes + i) == 1000 && i > 1 && ord_load_u32(bytes + i - 4) == config->request_timeout_ms)
             field = bytes + i;
     assert_non_null(field);
-    memset(field, 0, 4); /* a second encoding of the first version's configuration */
+    /* With 0 in this field there would be a second encoding of the first version's configuration. */
+    memset(field, 0, 4);
     assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
     config->consensus = CHANNEL_SOLO;
     config->replica_count = 1;
@@ -341,7 +342,7 @@ static void config__every_shorter_or_longer_encoding_is_refused(void **state) {
     assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
 }
 
-/* T11: a count of 2^32 - 1 is bounded before anything is done with it. */
+/* Row T11: a count of 2^32 - 1 is refused before it is used. */
 static void config__wild_counts_are_refused(void **state) {
     static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
     static struct channel_config decoded;

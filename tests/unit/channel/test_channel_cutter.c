@@ -1,5 +1,6 @@
 /*
- * The block cutter's four knobs, each by itself. test_channel_history.c checks them together, against a plain reference.
+ * The block cutter's four parameters, each by itself. test_channel_history.c checks them together, against a plain
+ * reference.
  */
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "tests/support/channel_support.h"
 #include "tests/support/test_main.h"
 
-/* One client, registered in a block of its own, so that every test starts with an empty open block of height 2. */
+/* One client is registered in a block of its own, so that every test begins with an empty open block of height 2. */
 struct fixture {
     struct net *net;
     struct party *party;
@@ -32,7 +33,7 @@ static struct fixture *start(void (*tweak)(struct channel_config *config)) {
     return fixture;
 }
 
-/* One envelope of `size` bytes in all, which its transactions divide. */
+/* Makes an envelope of `size` bytes in all, with `transaction_count` transactions of equal size. */
 static struct ord_span envelope(struct fixture *fixture, size_t size, uint32_t transaction_count) {
     size_t rest = size - CHANNEL_ENVELOPE_OVERHEAD - 4 * (size_t) transaction_count;
     assert_int_equal(rest % transaction_count, 0);
@@ -71,7 +72,7 @@ static void cutter__preferred_bytes_closes_before_it_would_be_passed(void **stat
     struct fixture *fixture = start(small_bytes);
     const struct ord_span envelopes[] = {envelope(fixture, 400, 1), envelope(fixture, 600, 1),
                                          envelope(fixture, 300, 1)};
-    assert_int_equal(apply(fixture, 0, envelopes, 2).blocks, 0); /* 1000 exactly: reached, not passed */
+    assert_int_equal(apply(fixture, 0, envelopes, 2).blocks, 0); /* 1000 bytes: reached, not exceeded */
     assert_int_equal(open_count(fixture), 2);
     assert_int_equal(apply(fixture, 0, envelopes + 2, 1).blocks, 1);
     assert_int_equal(open_count(fixture), 1);
@@ -96,7 +97,7 @@ static void cutter__envelope_over_preferred_is_alone(void **state) {
 }
 
 static void small_absolute(struct channel_config *config) {
-    config->absolute_max_bytes = 1024; /* under preferred_max_bytes */
+    config->absolute_max_bytes = 1024; /* less than preferred_max_bytes */
 }
 
 static void cutter__envelope_over_absolute_changes_nothing(void **state) {
@@ -160,7 +161,7 @@ static void cutter__timeout_zero_closes_at_the_end_of_every_batch(void **state) 
     assert_int_equal(apply(fixture, 0, envelopes, 2).blocks, 1);
     assert_int_equal(block(fixture, 2)->header.envelope_count, 2);
     const struct channel_applied none = apply(fixture, 0, NULL, 0);
-    assert_int_equal(none.blocks, 0); /* no empty blocks */
+    assert_int_equal(none.blocks, 0); /* there are no empty blocks */
     assert_false(none.attest);
     net_destroy(fixture->net);
 }
@@ -170,14 +171,14 @@ static void cutter__marker_closes_the_open_block_once(void **state) {
     struct fixture *fixture = start(NULL);
     const struct ord_span one = envelope(fixture, 200, 1);
     (void) apply(fixture, 0, &one, 1);
-    assert_true(apply(fixture, 1, NULL, 0).cut_void); /* an old block's */
-    assert_true(apply(fixture, 3, NULL, 0).cut_void); /* a later block's */
+    assert_true(apply(fixture, 1, NULL, 0).cut_void); /* a marker for an old block */
+    assert_true(apply(fixture, 3, NULL, 0).cut_void); /* a marker for a later block */
     struct channel_applied applied = apply(fixture, 2, NULL, 0);
     assert_false(applied.cut_void);
     assert_true(applied.attest);
     assert_int_equal(applied.blocks, 1);
-    assert_true(apply(fixture, 2, NULL, 0).cut_void); /* twice */
-    assert_true(apply(fixture, 3, NULL, 0).cut_void); /* nothing is open */
+    assert_true(apply(fixture, 2, NULL, 0).cut_void); /* the same marker again */
+    assert_true(apply(fixture, 3, NULL, 0).cut_void); /* the open block is empty */
     assert_int_equal(channel_height(fixture->channel), 2);
     net_destroy(fixture->net);
 }
@@ -186,7 +187,7 @@ static void cutter__marker_goes_before_the_envelopes_of_its_batch(void **state) 
     (void) state;
     struct fixture *fixture = start(NULL);
     const struct ord_span envelopes[] = {envelope(fixture, 200, 1), envelope(fixture, 200, 1)};
-    /* Nothing is open yet when the marker is executed. */
+    /* The open block is still empty when the marker is executed. */
     struct channel_applied applied = apply(fixture, 2, envelopes, 1);
     assert_true(applied.cut_void);
     assert_int_equal(open_count(fixture), 1);

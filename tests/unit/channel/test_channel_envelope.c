@@ -1,5 +1,5 @@
 /*
- * Envelopes and batches: encodings that have one form, and ids.
+ * Envelopes and batches: each content has one encoding, and ids are computed as documented.
  */
 #include "channel/envelope.h"
 
@@ -64,12 +64,12 @@ static void envelope__signature_is_over_its_id(void **state) {
     assert_ok(crypto_public_key(&public_key, &key));
     assert_ok(crypto_verify_key_parse(&verify_key, &public_key));
     assert_true(crypto_verify(&verify_key, &id, &envelope.signature));
-    bytes[COUNT_OFFSET + 4 + 4] ^= 1; /* a transaction's byte */
+    bytes[COUNT_OFFSET + 4 + 4] ^= 1; /* changes a transaction */
     channel_envelope_id(&id, envelope.body);
     assert_false(crypto_verify(&verify_key, &id, &envelope.signature));
 }
 
-/* n - s of secp256k1: the other signature that plain ECDSA accepts. */
+/* Replaces s by n - s, which gives the other signature that plain ECDSA accepts. */
 static void negate_s(struct ord_signature *signature) {
     static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                       0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48,
@@ -82,7 +82,7 @@ static void negate_s(struct ord_signature *signature) {
     }
 }
 
-/* T7: high s is refused, trailing bytes are refused, and the id does not depend on the signature. */
+/* Row T7: high s and trailing bytes are refused, and the id does not depend on the signature. */
 static void envelope__has_one_signature_form_and_ids_exclude_it(void **state) {
     (void) state;
     uint8_t bytes[512];
@@ -116,7 +116,7 @@ static void envelope__every_cut_is_refused(void **state) {
         assert_err(channel_envelope_decode(&envelope, ord_span_of(bytes, size)), ORD_ERR_INVALID);
 }
 
-/* T11: a count or length of 2^32 - 1 is refused, not allocated or walked. */
+/* Row T11: a count or length of 2^32 - 1 is refused. Nothing is allocated or iterated for it. */
 static void envelope__wild_counts_are_refused(void **state) {
     (void) state;
     uint8_t bytes[512];
@@ -142,7 +142,8 @@ static void envelope__kinds_and_versions(void **state) {
     assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
     bytes[1] = 4;
     assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
-    bytes[1] = CHANNEL_ENVELOPE_REGISTER; /* three transactions, and a sequence */
+    /* A registration must not have three transactions and a sequence number. */
+    bytes[1] = CHANNEL_ENVELOPE_REGISTER;
     assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
     bytes[1] = CHANNEL_ENVELOPE_TRANSACTIONS;
     bytes[0] = 2;
@@ -150,7 +151,8 @@ static void envelope__kinds_and_versions(void **state) {
     bytes[0] = 1;
     memset(bytes + 66, 0, 8); /* sequence 0 */
     assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
-    bytes[1] = CHANNEL_ENVELOPE_REGISTER; /* three transactions */
+    /* A registration must not have three transactions. */
+    bytes[1] = CHANNEL_ENVELOPE_REGISTER;
     assert_err(channel_envelope_decode(&envelope, span), ORD_ERR_INVALID);
 }
 
@@ -222,7 +224,7 @@ static void batch__overhead_is_that_of_one_envelope(void **state) {
     assert_int_equal(writer.size, CHANNEL_BATCH_OVERHEAD + 5);
 }
 
-/* T11 */
+/* Row T11: wild counts are refused when a batch is decoded. */
 static void batch__wild_counts_are_refused(void **state) {
     (void) state;
     uint8_t bytes[13 + 4 * (CHANNEL_BATCH_ENVELOPES_MAX + 1)];

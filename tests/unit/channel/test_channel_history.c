@@ -1,6 +1,7 @@
 /*
- * Random histories, each from a seed: the channel against a plain reference of the cutter and the replay window that shares no
- * code with it; and against itself after a restart from disk and after state transfer, at random points, with one digest.
+ * Random histories, each from a seed. Each compares the channel with a plain reference of the cutter and the replay
+ * window that shares no code with it. It also compares the channel's digest with those of channels that restarted from
+ * disk or came by state transfer at random points.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #define BATCH_ITEMS   7
 #define SEEDS         24
 
-/* What the test knows of an envelope without decoding it. */
+/* An envelope with facts that the test knows without decoding it. */
 struct item {
     struct ord_span bytes;
     bool junk; /* malformed, or not for this channel */
@@ -29,24 +30,27 @@ struct item {
 struct model_client {
     bool registered;
     uint64_t highest;
-    uint8_t *seen; /* by sequence */
+    uint8_t *seen; /* by sequence number */
 };
 
 struct model_block {
     uint32_t item_count;
     uint32_t message_count;
     uint64_t byte_count;
-    struct item *items; /* max_message_count */
+    struct item *items; /* [max_message_count] */
 };
 
-/* The reference: rules as in DESIGN section 7, sets instead of windows, lists instead of buffers. */
+/*
+ * The reference: the rules of docs/protocol.md ("Cutting", "Admission"), with sets instead
+ * of windows and lists instead of buffers.
+ */
 struct model {
     const struct channel_config *config;
     uint32_t client_count;
     struct model_client clients[PARTIES];
     uint64_t height;
     struct model_block open;
-    struct model_block last; /* closed last */
+    struct model_block last; /* the block that closed last */
     uint64_t last_seq;
     uint32_t accepted;
     uint32_t dropped;
@@ -60,10 +64,10 @@ struct run {
     struct model model;
     struct channel *channel;
     struct chain_log *log;
-    /* the disk */
+    /* The disk. */
     uint8_t records[PARTIES][CHANNEL_CLIENT_RECORD_MAX];
     size_t record_sizes[PARTIES];
-    /* others that must stay equal */
+    /* Other channels, which must have the same state. */
     struct channel *restored; /* NULL: none yet */
     struct channel *sleeper;
     struct chain_log *sleeper_log;
@@ -140,7 +144,7 @@ static void model_apply(struct model *model, uint64_t seq, uint64_t cut, const s
         model_close(model, seq);
 }
 
-/* Does encoded data hold exactly these items? */
+/* True if the encoded data holds exactly these items. */
 static bool same_items(const struct model_block *block, struct ord_span data) {
     struct ord_span bytes;
     for (uint32_t i = 0; i < block->item_count; i++)
@@ -159,11 +163,11 @@ static uint64_t draw_sequence(struct run *run, uint32_t party) {
         return highest + CHANNEL_REPLAY_WINDOW;
     case 2:
         return highest + CHANNEL_REPLAY_WINDOW + 1;
-    case 3: /* at the back edge */
+    case 3: /* at the window's far edge */
         sequence = highest - CHANNEL_REPLAY_WINDOW + dice_below(&run->dice, 3);
         return sequence >= 1 && sequence < highest ? sequence : 1;
     case 4:
-    case 5: /* somewhere behind, a gap or a duplicate */
+    case 5: /* somewhere behind the highest: a gap or a duplicate */
         sequence = highest - dice_below(&run->dice, 40);
         return sequence >= 1 && sequence <= highest ? sequence : 1;
     default:
@@ -260,7 +264,7 @@ static void expect_model(struct run *run, const struct channel_applied *applied,
     CHECK(run, channel_block_check(&block->header, block->data, leaves, 16) == ORD_OK);
 }
 
-/* What a replica would have put on its disk. */
+/* Saves the records that a replica would write to its disk. */
 static void save(struct run *run) {
     const uint32_t *indexes;
     size_t count = channel_clients_dirty(run->channel, &indexes);
@@ -289,7 +293,7 @@ static struct channel *restore(struct run *run) {
     return channel;
 }
 
-/* Brings the sleeper to where the channel is, by blocks and tail. */
+/* Brings the sleeper to the channel's state by blocks and tail. */
 static void catch_up(struct run *run) {
     const struct channel_sink sink = log_sink(run->sleeper_log);
     for (uint64_t height = channel_height(run->sleeper) + 1; height <= run->log->count; height++) {
@@ -328,7 +332,7 @@ static void one_batch(struct run *run) {
     for (uint32_t i = 0; i < count; i++) {
         items[i] = draw_item(run);
         if (i > 0 && dice_below(&run->dice, 8) == 0)
-            items[i] = items[i - 1]; /* twice in a batch */
+            items[i] = items[i - 1]; /* the same envelope twice in a batch */
         envelopes[i] = items[i].bytes;
     }
     bool null_batch = dice_below(&run->dice, 10) == 0;

@@ -54,7 +54,7 @@ static struct channel_statement statement_of(const struct fixture *fixture, uint
     return statement;
 }
 
-/* The receipt of one envelope, certified at a height at or above. */
+/* Makes the receipt of one envelope with a certificate for height `certified`, the block's own or a later one. */
 static struct channel_receipt receipt_of(struct fixture *fixture, uint64_t height, uint32_t index, uint64_t certified) {
     const struct channel_block *block = &fixture->log->blocks[height - 1];
     const struct channel_statement statement = statement_of(fixture, certified);
@@ -97,7 +97,7 @@ static void receipt__proves_every_envelope(void **state) {
             for (uint64_t certified = height; certified <= 4; certified++) {
                 struct channel_receipt receipt = receipt_of(fixture, height, i, certified);
                 assert_ok(verify(fixture, &receipt));
-                receipt.envelope = ord_span_of(NULL, 0); /* the leaf alone */
+                receipt.envelope = ord_span_of(NULL, 0); /* the receipt then proves the leaf only */
                 assert_ok(verify(fixture, &receipt));
             }
 }
@@ -136,7 +136,7 @@ static void receipt__no_byte_of_it_can_be_changed(void **state) {
     }
 }
 
-/* T11 */
+/* Row T11: wild counts are refused when a receipt is decoded. */
 static void receipt__wild_counts_are_refused(void **state) {
     struct fixture *fixture = *state;
     const struct channel_receipt receipt = receipt_of(fixture, 2, 3, 3);
@@ -158,7 +158,7 @@ static void receipt__wild_counts_are_refused(void **state) {
     assert_err(channel_receipt_encode(&writer, &large), ORD_ERR_INVALID);
 }
 
-/* D3 for receipts: the certificate must be for the last header, of this epoch and by f + 1. */
+/* Row D3 for receipts: the certificate must name the last header, be of this epoch and have f + 1 signers. */
 static void receipt__certificate_must_be_the_right_one(void **state) {
     struct fixture *fixture = *state;
     struct channel_receipt receipt = receipt_of(fixture, 2, 3, 3);
@@ -172,7 +172,7 @@ static void receipt__certificate_must_be_the_right_one(void **state) {
     receipt.certificate = net_certificate(fixture->net, &statement, 2);
     assert_err(verify(fixture, &receipt), ORD_ERR_MISMATCH);
     statement.epoch = 1;
-    statement.seq = 1; /* before the block was there */
+    statement.seq = 1; /* older than the block */
     receipt.certificate = net_certificate(fixture->net, &statement, 2);
     assert_err(verify(fixture, &receipt), ORD_ERR_INVALID);
 }
@@ -225,7 +225,7 @@ static void chain__headers_alone_link_too(void **state) {
     assert_true(ord_hash_equal(&chain.head_hash, &fixture->log->blocks[3].header_hash));
 }
 
-/* D5: gap and repetition. */
+/* Row D5: a gap and a repetition are refused. */
 static void chain__height_is_strictly_the_next(void **state) {
     struct fixture *fixture = *state;
     struct channel_chain chain = chain_of(fixture);
@@ -237,7 +237,7 @@ static void chain__height_is_strictly_the_next(void **state) {
     assert_int_equal(chain.height, 2);
 }
 
-/* D2: the body of another block under a good header; and a failed block changes nothing. */
+/* Row D2: another block's body under a good header is refused, and a refused block changes nothing. */
 static void chain__body_must_match_its_header(void **state) {
     struct fixture *fixture = *state;
     struct channel_chain chain = chain_of(fixture);
@@ -280,7 +280,7 @@ static void chain__links_network_epoch_and_seq(void **state) {
     assert_err(channel_chain_header(&chain, &header, NULL), ORD_ERR_MISMATCH);
 }
 
-/* D3: a fork with a false certificate. */
+/* Row D3: a fork with a false certificate is refused. */
 static void chain__false_certificates_prove_nothing(void **state) {
     struct fixture *fixture = *state;
     struct channel_chain chain = chain_of(fixture);
@@ -313,7 +313,7 @@ static void chain__false_certificates_prove_nothing(void **state) {
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-/* Made by hand: such a one cannot come out of the decoder, and proves nothing all the same. */
+/* The decoder never returns such a receipt, so the test builds it by hand. It must not verify either. */
 static void receipt__of_no_shape_proves_nothing(void **state) {
     struct fixture *fixture = *state;
     const struct channel_receipt good = receipt_of(fixture, 2, 1, 3);
@@ -321,7 +321,7 @@ static void receipt__of_no_shape_proves_nothing(void **state) {
     struct channel_receipt bad[5] = {good, good, good, good, good};
     bad[0].path_size = ORD_MERKLE_PATH_MAX + 1;
     bad[1].later_header_count = CHANNEL_RECEIPT_HEADERS_MAX + 1;
-    bad[2].later_header_count = 2; /* there is one */
+    bad[2].later_header_count = 2; /* but there is only one */
     bad[3].certificate.count = 0;
     bad[4].certificate.count = ORD_REPLICA_MAX + 1;
     for (size_t i = 0; i < 5; i++) {
@@ -333,7 +333,7 @@ static void receipt__of_no_shape_proves_nothing(void **state) {
     }
 }
 
-/* The leaf is right, and what is said to be behind it is no envelope of this network. */
+/* The leaf is right, but the bytes that it belongs to are not an envelope of this network. */
 static void receipt__envelope_must_be_one_of_this_network(void **state) {
     struct fixture *fixture = *state;
     struct net *net = fixture->net;

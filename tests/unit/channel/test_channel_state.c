@@ -53,7 +53,7 @@ static enum ord_err judge(const struct fixture *fixture, struct ord_span bytes) 
     return err != ORD_OK ? err : channel_judge(fixture->channel, &key, &client_index, &envelope);
 }
 
-/* Is the signature right, under the key that judging gives? */
+/* True if the signature verifies with the key that channel_judge returns. */
 static bool signature_holds(const struct fixture *fixture, struct ord_span bytes) {
     struct channel_envelope envelope;
     struct crypto_verify_key key;
@@ -65,7 +65,7 @@ static bool signature_holds(const struct fixture *fixture, struct ord_span bytes
     return crypto_verify(&key, &id, &envelope.signature);
 }
 
-/* One envelope through judging and executing: what is not admissible is dropped, and leaves no trace. */
+/* Judges and executes one envelope that is not admissible. It must be dropped and leave no trace. */
 static void expect_dropped(struct fixture *fixture, struct ord_span bytes, enum ord_err expected) {
     struct ord_hash before;
     struct ord_hash after;
@@ -92,7 +92,7 @@ static void judge__gives_the_key_that_the_signature_must_verify_under(void **sta
     struct ord_span good = net_envelope(fixture->net, fixture->ann, 1, 2, 10, 1);
     assert_true(signature_holds(fixture, good));
     assert_true(signature_holds(fixture, net_registration(fixture->net, fixture->bob)));
-    /* P8: ann's name with bob's signature. */
+    /* Row P8: ann's name with bob's signature. */
     const struct channel_envelope header = header_of(fixture);
     const struct ord_span transaction = ord_span_of("x", 1);
     struct ord_span forged = net_envelope_of(fixture->net, &header, &transaction, 1, &fixture->bob->key);
@@ -101,7 +101,7 @@ static void judge__gives_the_key_that_the_signature_must_verify_under(void **sta
     assert_false(signature_holds(fixture, forged));
 }
 
-/* P8: unknown client, too large, too many transactions. */
+/* Row P8: an unknown client, an envelope that is too large, too many transactions. */
 static void judge__refuses_what_no_batch_may_hold(void **state) {
     struct fixture *fixture = *state;
     struct net *net = fixture->net;
@@ -114,7 +114,10 @@ static void judge__refuses_what_no_batch_may_hold(void **state) {
     expect_dropped(fixture, ord_span_of("nonsense", 8), ORD_ERR_INVALID);
 }
 
-/* K9: another channel or network, by the genesis hash in the signed bytes; and another configuration. */
+/*
+ * Row K9: the genesis hash in the signed bytes reveals another channel or
+ * network. Another configuration is refused too.
+ */
 static void judge__refuses_another_network_and_configuration(void **state) {
     struct fixture *fixture = *state;
     const struct ord_span transaction = ord_span_of("x", 1);
@@ -143,7 +146,7 @@ static void registration__demands_a_members_client(void **state) {
     expect_dropped(fixture, net_registration(net, foreign), ORD_ERR_FORBIDDEN);
     struct party *replica = net_party(net, 0, CRYPTO_ROLE_REPLICA, "replica0");
     expect_dropped(fixture, net_registration(net, replica), ORD_ERR_FORBIDDEN);
-    /* A member's name on a foreign CA's certificate. */
+    /* A certificate of a foreign CA with a member's name. */
     struct crypto_pem pem;
     struct party impostor = {0};
     struct crypto_pem fake_ca;
@@ -161,7 +164,7 @@ static void registration__demands_a_members_client(void **state) {
     assert_int_equal(channel_client_count(fixture->channel), 1);
 }
 
-/* The fingerprint is right; what it is the fingerprint of is no certificate. */
+/* The fingerprint is right, but the bytes that it names are not a certificate. */
 static void registration__of_what_is_no_certificate_is_refused(void **state) {
     struct fixture *fixture = *state;
     struct net *net = fixture->net;
@@ -218,7 +221,7 @@ static void registration__table_is_bounded(void **state) {
     assert_int_equal(applied.accepted, 2);
     assert_int_equal(applied.refused, 1);
     expect_dropped(fixture, net_registration(net, dora), ORD_ERR_NO_SPACE);
-    assert_ok(judge(fixture, net_registration(net, carl))); /* who is in it stays in it */
+    assert_ok(judge(fixture, net_registration(net, carl))); /* a registered client stays registered */
 }
 
 static void registration__identity_for_admission(void **state) {
@@ -239,7 +242,7 @@ static struct channel_applied order(struct fixture *fixture, uint64_t sequence, 
     return net_apply(fixture->net, fixture->channel, fixture->log, 0, &envelope, 1);
 }
 
-/* P9: an envelope that was executed before is dropped, in the same batch, in a later one and after its block. */
+/* Row P9: an envelope that was executed before is dropped, in the same batch, in a later one and after its block. */
 static void replay__executes_once(void **state) {
     struct fixture *fixture = *state;
     const struct ord_span envelope = net_envelope(fixture->net, fixture->ann, 1, 1, 8, 1);
@@ -253,7 +256,7 @@ static void replay__executes_once(void **state) {
     assert_int_equal(order(fixture, 1, 1).duplicates, 1);
 }
 
-/* K1: one sequence number, two bodies: the first that is ordered wins. */
+/* Row K1: of two bodies with one sequence number, the first that is ordered wins. */
 static void replay__first_body_of_a_sequence_wins(void **state) {
     struct fixture *fixture = *state;
     const struct ord_span first = net_envelope(fixture->net, fixture->ann, 3, 1, 8, 1);
@@ -270,7 +273,7 @@ static void replay__first_body_of_a_sequence_wins(void **state) {
     assert_true(ord_span_equal(bytes, first));
 }
 
-/* K5: a sequence far ahead is bounded by the window, and the window by what is behind. */
+/* Row K5: the window bounds sequence numbers ahead of the highest one and behind it. */
 static void replay__window_bounds_both_sides(void **state) {
     struct fixture *fixture = *state;
     const struct channel_client *ann = channel_client_get(fixture->channel, 0);
@@ -287,8 +290,9 @@ static void replay__window_bounds_both_sides(void **state) {
     assert_int_equal(channel_sequence_check(ann, CHANNEL_REPLAY_WINDOW), CHANNEL_SEQUENCE_SEEN);
     assert_int_equal(channel_sequence_check(ann, 2 * CHANNEL_REPLAY_WINDOW + 5), CHANNEL_SEQUENCE_FRESH);
     assert_int_equal(channel_sequence_check(ann, 2 * CHANNEL_REPLAY_WINDOW + 6), CHANNEL_SEQUENCE_AHEAD);
-    assert_int_equal(order(fixture, 5, 0).duplicates, 1); /* nobody knows any more */
-    /* Bits that the window moved over are free again: 1 was ordered, WINDOW + 1 was not. */
+    /* Number 5 was never ordered, but nobody knows that any more. */
+    assert_int_equal(order(fixture, 5, 0).duplicates, 1);
+    /* Bits of numbers that left the window are free again: 1 was ordered, WINDOW + 1 uses the same bit and was not. */
     assert_int_equal(order(fixture, CHANNEL_REPLAY_WINDOW + 1, 0).accepted, 1);
 }
 
@@ -349,9 +353,9 @@ static void digest__tells_states_apart(void **state) {
     struct fixture *fixture = *state;
     struct ord_hash digests[6];
     channel_state_digest(fixture->channel, &digests[0]);
-    (void) order(fixture, 1, 1); /* open block and client */
+    (void) order(fixture, 1, 1); /* changes the open block and the client */
     channel_state_digest(fixture->channel, &digests[1]);
-    (void) net_apply(fixture->net, fixture->channel, fixture->log, 1, NULL, 0); /* head */
+    (void) net_apply(fixture->net, fixture->channel, fixture->log, 1, NULL, 0); /* changes the head */
     channel_state_digest(fixture->channel, &digests[2]);
     (void) order(fixture, 2, 1);
     channel_state_digest(fixture->channel, &digests[3]);
@@ -364,7 +368,7 @@ static void digest__tells_states_apart(void **state) {
 }
 
 static void many(struct channel_config *config) {
-    config->clients_max = 5; /* of 8 leaves */
+    config->clients_max = 5; /* gives a tree of 8 leaves */
 }
 
 static void digest__clients_root_is_the_merkle_root_of_their_records(void **state) {
@@ -375,7 +379,7 @@ static void digest__clients_root_is_the_merkle_root_of_their_records(void **stat
     struct party *parties[5];
     for (uint32_t round = 0; round < 10; round++) {
         struct ord_span envelope;
-        if (round < 5) { /* first all register, one a round, then all write, the last first */
+        if (round < 5) { /* first all register, one a round; then all write, in reverse order */
             parties[round] = net_party(net, 0, CRYPTO_ROLE_CLIENT, "someone");
             envelope = net_registration(net, parties[round]);
         } else {
@@ -439,7 +443,8 @@ static void restore__refuses_records_that_no_state_has(void **state) {
     record[0] ^= 1; /* version */
     assert_err(channel_restore_client(fresh, 0, ord_span_of(record, size)), ORD_ERR_CORRUPT);
     record[0] ^= 1;
-    record[size - 8 - 1] ^= 0x80; /* a window's bit for a sequence that never was */
+    /* Set the window's bit for a sequence number that was never used. */
+    record[size - 8 - 1] ^= 0x80;
     assert_err(channel_restore_client(fresh, 0, ord_span_of(record, size)), ORD_ERR_CORRUPT);
     record[size - 8 - 1] ^= 0x80;
     assert_err(channel_restore_client(fresh, 1, ord_span_of(record, size)), ORD_ERR_CORRUPT);
@@ -483,7 +488,7 @@ static void restore__refuses_an_open_envelope_that_was_not_executed(void **state
     assert_ok(channel_restore_open(fresh, ours, &entry));
 }
 
-/* A channel with one block (registration, 1) and an open block (2, 3) at seq 4. */
+/* Makes a channel at seq 4 with one block (registration, 1) and an open block (2, 3). Returns the tail. */
 static struct ord_span blocks_and_tail(struct fixture *fixture) {
     (void) order(fixture, 1, 0);
     const struct ord_span envelopes[] = {net_envelope(fixture->net, fixture->ann, 2, 1, 8, 0)};
@@ -565,7 +570,7 @@ static void transfer__block_must_follow_the_head(void **state) {
     header = block->header;
     header.epoch = 2;
     assert_err(channel_apply_block(late, &header, block->data, &sink), ORD_ERR_INVALID);
-    assert_ok(channel_apply_block(late, &block->header, block->data, &sink)); /* nothing had changed */
+    assert_ok(channel_apply_block(late, &block->header, block->data, &sink)); /* the refusals changed nothing */
 }
 
 static void transfer__block_must_begin_with_what_is_open(void **state) {
@@ -579,7 +584,7 @@ static void transfer__block_must_begin_with_what_is_open(void **state) {
     struct ord_span batch = net_batch(fixture->net, 0, &registration, 1);
     assert_ok(channel_apply(late, &applied, 1, batch, &sink));
     struct ord_span bytes = net_copy(fixture->net, block->data);
-    ((uint8_t *) (uintptr_t) bytes.data)[registration.size] ^= 1; /* in its signature */
+    ((uint8_t *) (uintptr_t) bytes.data)[registration.size] ^= 1; /* changes its signature */
     assert_err(channel_apply_block(late, &block->header, bytes, &sink), ORD_ERR_INVALID);
     assert_err(channel_apply_block(late, &block->header, ord_span_of(bytes.data, 20), &sink), ORD_ERR_INVALID);
     assert_ok(channel_apply_block(late, &block->header, block->data, &sink));
@@ -600,7 +605,7 @@ static void transfer__impossible_block_stops_the_replica(void **state) {
     struct net *net = fixture->net;
     struct channel *late = net_channel(net);
     const struct channel_sink sink = log_sink(net_log(net));
-    /* Of a client whom nobody registered. */
+    /* The block has an envelope of a client that is not registered. */
     struct ord_span bytes = net_envelope(net, fixture->bob, 1, 1, 8, 0);
     struct ord_writer data = ord_writer_of(net_alloc(net, bytes.size + 4), bytes.size + 4);
     ord_write_string(&data, bytes);
@@ -651,7 +656,8 @@ static void transfer__tail_must_begin_with_what_is_open(void **state) {
     assert_err(channel_apply_tail(fixture->channel, 9, ord_span_of(NULL, 0)), ORD_ERR_INVALID);
     uint8_t *bytes = net_alloc(fixture->net, tail.size);
     memcpy(bytes, tail.data, tail.size);
-    bytes[tail.size - 1] ^= 1; /* in a signature, which executing does not look at */
+    /* Change a signature, which execution does not check. */
+    bytes[tail.size - 1] ^= 1;
     assert_err(channel_apply_tail(fixture->channel, 9, ord_span_of(bytes, tail.size)), ORD_ERR_INVALID);
     assert_ok(channel_apply_tail(fixture->channel, 9, tail));
     assert_int_equal(channel_applied_seq(fixture->channel), 9);

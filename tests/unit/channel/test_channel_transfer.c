@@ -1,6 +1,7 @@
 /*
- * What a replica refuses of its own disk and of a source of state transfer, and where it stops: restore.c, transfer.c, and execute.c
- * where the node fails. The ways that work are in test_channel_state.c.
+ * Data that a replica refuses from its own disk and from a source of state transfer, and errors after which
+ * it stops. These tests cover restore.c, transfer.c, and execute.c when the sink fails.
+ * test_channel_state.c has the cases that succeed.
  */
 #include <string.h>
 
@@ -49,7 +50,7 @@ static struct ord_span of_ann(const struct fixture *fixture, uint64_t sequence, 
     return net_envelope(fixture->net, fixture->ann, sequence, count, size, 7);
 }
 
-/* Length-prefixed, as in a block. */
+/* Encodes envelopes with their lengths, as in a block's data. */
 static struct ord_span data_of(struct net *net, const struct ord_span *envelopes, uint32_t count) {
     size_t size = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -60,7 +61,7 @@ static struct ord_span data_of(struct net *net, const struct ord_span *envelopes
     return ord_writer_span(&writer);
 }
 
-/* ---- the own disk ---- */
+/* ---- the replica's own disk ---- */
 
 enum { ROLE_AT = 1 + 32 + 33 + 4, ORG_AT = 1 + 32 + 33, KEY_AT = 1 + 32, HIGHEST_AT = ROLE_AT + 1 + 8 + 8 };
 
@@ -73,21 +74,21 @@ static void restore__refuses_clients_that_cannot_be(void **state) {
     record[ROLE_AT] = 99;
     assert_err(channel_restore_client(fresh, 0, bytes), ORD_ERR_CORRUPT);
     record[ROLE_AT] = CRYPTO_ROLE_ADMIN;
-    record[KEY_AT] = 9; /* no point of the curve */
+    record[KEY_AT] = 9; /* not a point of the curve */
     assert_err(channel_restore_client(fresh, 0, bytes), ORD_ERR_CORRUPT);
     record[KEY_AT] = fixture->ann->cert_size > 0 ? 2 : 0;
-    record[ORG_AT + 3] = 2; /* there are two organisations */
+    record[ORG_AT + 3] = 2; /* but there are two organisations, 0 and 1 */
     assert_err(channel_restore_client(fresh, 0, bytes), ORD_ERR_CORRUPT);
     record[ORG_AT + 3] = 1;
-    ord_store_u64(record + HIGHEST_AT, 5); /* without its own bit in the window */
+    ord_store_u64(record + HIGHEST_AT, 5); /* but bit 5 of the window is not set */
     assert_err(channel_restore_client(fresh, 0, bytes), ORD_ERR_CORRUPT);
     ord_store_u64(record + HIGHEST_AT, 0);
     for (uint32_t i = 0; i < 3; i++) {
-        record[1] = (uint8_t) i; /* in the fingerprint */
+        record[1] = (uint8_t) i; /* changes the fingerprint */
         assert_ok(channel_restore_client(fresh, i, bytes));
     }
     record[1] = 3;
-    assert_err(channel_restore_client(fresh, 3, bytes), ORD_ERR_CORRUPT); /* the table has room for three */
+    assert_err(channel_restore_client(fresh, 3, bytes), ORD_ERR_CORRUPT); /* the table holds three */
     assert_int_equal(channel_client_count(fresh), 3);
 }
 
@@ -130,25 +131,27 @@ static void restore__open_block_must_be_what_was_executed(void **state) {
     const struct party *bob = net_party(net, 1, CRYPTO_ROLE_CLIENT, "bob");
     assert_err(channel_restore_open(fresh, net_envelope(net, bob, 1, 1, 8, 0), &entry), ORD_ERR_CORRUPT);
     struct ord_span foreign = net_copy(net, ours);
-    ((uint8_t *) (uintptr_t) foreign.data)[2] ^= 1; /* in the genesis hash */
+    ((uint8_t *) (uintptr_t) foreign.data)[2] ^= 1; /* changes the genesis hash */
     assert_err(channel_restore_open(fresh, foreign, &entry), ORD_ERR_CORRUPT);
     entry.seq = 5; /* not executed yet */
     assert_err(channel_restore_open(fresh, ours, &entry), ORD_ERR_CORRUPT);
     entry.seq = 2;
     const struct ord_span too_many = of_ann(fixture, 1, 9, 8);
-    assert_err(channel_restore_open(fresh, too_many, &entry), ORD_ERR_CORRUPT); /* a block has eight at most */
+    assert_err(channel_restore_open(fresh, too_many, &entry), ORD_ERR_CORRUPT); /* a block has at most eight */
     const struct ord_span too_large = of_ann(fixture, 1, 1, 8192);
     assert_err(channel_restore_open(fresh, too_large, &entry), ORD_ERR_CORRUPT);
     assert_ok(channel_restore_open(fresh, of_ann(fixture, 1, 1, 1500), &entry));
     entry.sequence = 2;
-    assert_err(channel_restore_open(fresh, of_ann(fixture, 2, 1, 1800), &entry),
-               ORD_ERR_CORRUPT); /* it would have closed */
+    /* This envelope would have closed the block. */
+    assert_err(channel_restore_open(fresh, of_ann(fixture, 2, 1, 1800), &entry), ORD_ERR_CORRUPT);
     assert_ok(channel_restore_open(fresh, of_ann(fixture, 2, 1, 8), &entry));
 }
 
 /* ---- a source of state transfer ---- */
 
-/* The block of height 1 that these make, of seq 2, and its data. */
+/*
+ * The header of a block of height 1 and seq 2. Its data root is not set, because channel_apply_block does not check it.
+ */
 static struct channel_header header_of(const struct fixture *fixture, uint32_t envelope_count) {
     return (struct channel_header) {.genesis_hash = fixture->net->genesis_hash,
                                     .height = 1,
@@ -172,7 +175,7 @@ static void transfer__header_must_be_of_this_channel(void **state) {
     header.config_height = 1;
     assert_err(channel_apply_block(fixture->channel, &header, data, &sink), ORD_ERR_INVALID);
     header = good;
-    header.last_seq = 1; /* which was executed already */
+    header.last_seq = 1; /* seq 1 was executed already */
     assert_err(channel_apply_block(fixture->channel, &header, data, &sink), ORD_ERR_INVALID);
     assert_ok(channel_apply_block(fixture->channel, &good, data, &sink));
     assert_int_equal(channel_height(fixture->channel), 1);
@@ -186,7 +189,7 @@ static enum ord_err failing_block(void *context, const struct channel_block *blo
 
 static const struct channel_sink failing = {.block = failing_block};
 
-/* Half of a block is executed: nothing may follow, whatever it is. */
+/* After a block was executed only in part, every later call must fail. */
 static void expect_stopped(const struct fixture *fixture) {
     const struct channel_sink sink = log_sink(fixture->log);
     const struct ord_hash none = {{0}};
@@ -205,7 +208,7 @@ static void transfer__stops_on_a_block_that_cannot_be_executed(void **state) {
     const struct ord_span envelopes[] = {net_registration(fixture->net, fixture->ann), of_ann(fixture, 1, 1, 8)};
     struct ord_span data = data_of(fixture->net, envelopes, 2);
     const struct channel_header header = header_of(fixture, 2);
-    data.size++; /* one byte more than its envelopes */
+    data.size++; /* one byte more than the envelopes have */
     assert_err(channel_apply_block(fixture->channel, &header, data, &(struct channel_sink) {0}), ORD_ERR_INVALID);
     expect_stopped(fixture);
 }
@@ -245,15 +248,16 @@ static void transfer__tail_check_refuses_what_is_no_tail(void **state) {
     struct ord_span tail = net_copy(fixture->net, open.data);
     assert_ok(channel_tail_check(channel, tail, &root, &digest));
     assert_err(channel_tail_check(channel, ord_span_of(tail.data, tail.size - 1), &root, &digest), ORD_ERR_MISMATCH);
-    ((uint8_t *) (uintptr_t) tail.data)[tail.size - 1] ^= 1; /* does not begin with what is open */
+    /* The tail does not begin with the open block any more. */
+    ((uint8_t *) (uintptr_t) tail.data)[tail.size - 1] ^= 1;
     assert_err(channel_tail_check(channel, tail, &root, &digest), ORD_ERR_MISMATCH);
     const struct ord_span envelopes[] = {net_registration(fixture->net, fixture->ann), of_ann(fixture, 1, 1, 8)};
     struct ord_span longer = data_of(fixture->net, envelopes, 2);
-    longer.size--; /* cut in its second envelope */
+    longer.size--; /* its second envelope is cut short */
     assert_err(channel_tail_check(channel, longer, &root, &digest), ORD_ERR_MISMATCH);
 }
 
-/* The tail of seq 3: what is open here, and then these. */
+/* Applies a tail of seq 3 that holds the registration, then the envelopes `more`, and lacks its last `cut` bytes. */
 static enum ord_err apply_tail(const struct fixture *fixture, const struct ord_span *more, uint32_t count, size_t cut) {
     struct ord_span envelopes[9] = {net_registration(fixture->net, fixture->ann)};
     memcpy(&envelopes[1], more, count * sizeof(*more));
@@ -267,7 +271,7 @@ static void transfer__tail_goes_on_from_here(void **state) {
     const struct ord_span more[] = {of_ann(fixture, 1, 1, 8), of_ann(fixture, 2, 1, 8)};
     struct channel_open_block open;
     channel_open(fixture->channel, &open);
-    assert_err(channel_apply_tail(fixture->channel, 0, open.data), ORD_ERR_WRONG_STATE); /* we are at 1 */
+    assert_err(channel_apply_tail(fixture->channel, 0, open.data), ORD_ERR_WRONG_STATE); /* we are at seq 1 */
     assert_ok(apply_tail(fixture, more, 2, 0));
     channel_open(fixture->channel, &open);
     assert_int_equal(open.envelope_count, 3);
@@ -288,17 +292,19 @@ static void transfer__stops_on_a_tail_with_an_envelope_twice(void **state) {
     expect_stopped(fixture);
 }
 
-/* The open block never has what would have closed it before. */
+/* An open block cannot hold envelopes that would have closed it earlier. */
 static void transfer__stops_on_a_tail_that_would_have_closed_its_block_before(void **state) {
     struct fixture *fixture = *state;
-    const struct ord_span more[] = {of_ann(fixture, 1, 6, 8), of_ann(fixture, 2, 3, 8)}; /* ten with the registration */
+    /* Together with the registration these are ten transactions. */
+    const struct ord_span more[] = {of_ann(fixture, 1, 6, 8), of_ann(fixture, 2, 3, 8)};
     assert_err(apply_tail(fixture, more, 2, 0), ORD_ERR_INVALID);
     expect_stopped(fixture);
 }
 
 static void transfer__stops_on_a_tail_that_is_a_whole_block(void **state) {
     struct fixture *fixture = *state;
-    const struct ord_span more = of_ann(fixture, 1, 7, 8); /* with the registration eight: MaxMessageCount */
+    /* Together with the registration these are eight transactions, which is MaxMessageCount. */
+    const struct ord_span more = of_ann(fixture, 1, 7, 8);
     assert_err(apply_tail(fixture, &more, 1, 0), ORD_ERR_INVALID);
     expect_stopped(fixture);
 }
@@ -317,15 +323,15 @@ static void transfer__no_tail_where_every_batch_closes_its_block(void **state) {
 
 /* ---- executing batches ---- */
 
-/* Whatever closes the block: a sink that fails leaves half a batch executed. */
+/* A sink that fails leaves a batch executed only in part, whatever closed the block. */
 static void apply__stops_wherever_the_sink_fails(void **state) {
     (void) state;
     for (int why = 0; why < 4; why++) {
         struct fixture *fixture;
         assert_int_equal(setup((void **) &fixture), 0);
         const struct ord_span large = of_ann(fixture, 1, 1, 3000);   /* closes the block before it */
-        const struct ord_span full = of_ann(fixture, 1, 7, 8);       /* closes it with itself */
-        struct ord_span batch = net_batch(fixture->net, 1, NULL, 0); /* by its marker */
+        const struct ord_span full = of_ann(fixture, 1, 7, 8);       /* fills the block and closes it */
+        struct ord_span batch = net_batch(fixture->net, 1, NULL, 0); /* closes it by its marker */
         if (why == 1)
             batch = net_batch(fixture->net, 0, &large, 1);
         if (why == 2)
@@ -344,10 +350,13 @@ static void large_blocks_little_memory(struct channel_config *config) {
     config->preferred_max_bytes = 8192;
     config->max_message_count = 64;
     config->batch_bytes_max = 4200;
-    config->body_bytes_max = 24784; /* a quarter: 6,196 */
+    config->body_bytes_max = 24784; /* a quarter of it is 6,196 */
 }
 
-/* However little of it closes a block: batches stay in the core's memory until a point is certified. */
+/*
+ * Batches stay in the core's memory until a point of attestation is certified,
+ * so points must come even without a block.
+ */
 static void apply__a_quarter_of_the_memory_for_batches_makes_a_point(void **state) {
     (void) state;
     struct net *net = net_create(large_blocks_little_memory);
@@ -358,11 +367,12 @@ static void apply__a_quarter_of_the_memory_for_batches_makes_a_point(void **stat
     assert_false(net_apply(net, channel, log, 0, &registration, 1).attest);
     const struct ord_span large = net_envelope(net, ann, 1, 1, 3000, 7);
     assert_false(net_apply(net, channel, log, 0, &large, 1).attest);
-    const struct channel_applied applied = net_apply(net, channel, log, 0, &large, 1); /* void: it was executed */
+    /* The same envelope again is dropped as a duplicate, but its bytes count. */
+    const struct channel_applied applied = net_apply(net, channel, log, 0, &large, 1);
     assert_true(applied.attest);
     assert_int_equal(applied.duplicates, 1);
     assert_int_equal(applied.blocks, 0);
-    assert_false(net_apply(net, channel, log, 0, &large, 1).attest); /* counted from the point on */
+    assert_false(net_apply(net, channel, log, 0, &large, 1).attest); /* the count begins again at the point */
     assert_true(net_apply(net, channel, log, 0, &large, 1).attest);
     net_destroy(net);
 }

@@ -1,6 +1,6 @@
 /*
- * The test vectors of docs/formats.md: each is computed here and compared with the document, so that neither can drift from the
- * other. Inputs that no program can make again (certificates, a client's key) are read from the document.
+ * The test vectors of docs/formats.md. Each is computed here and compared with the document, so that code and document
+ * cannot drift apart. Inputs that no program can make again (certificates, a client's key) are read from the document.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static int digit_of(char c) {
     return at == NULL ? -1 : (int) (at - digits);
 }
 
-/* The bytes of a block "```vector NAME" of the document; an empty span when there is none. */
+/* The bytes of the document's block "```vector NAME". An empty span if there is none. */
 static struct ord_span vector(const char *name, uint8_t out[VECTOR_MAX]) {
     char opening[64];
     snprintf(opening, sizeof(opening), "```vector %s\n", name);
@@ -63,7 +63,7 @@ static struct ord_span vector(const char *name, uint8_t out[VECTOR_MAX]) {
     return ord_span_of(out, size);
 }
 
-/* On a difference, prints the block as it should be. */
+/* Compares a vector with `bytes`. On a difference, prints the block as it should be. */
 static void expect(const char *name, struct ord_span bytes) {
     static uint8_t room[VECTOR_MAX];
     if (ord_span_equal(vector(name, room), bytes))
@@ -79,9 +79,10 @@ static void expect_hash(const char *name, const struct ord_hash *hash) {
     expect(name, ord_span_of(hash->bytes, ORD_HASH_SIZE));
 }
 
-/* Everything that the vectors speak of, from configuration to receipt. */
+/* The objects that the vectors encode, from configuration to receipt. */
 struct example {
-    struct net net; /* only config, genesis, signers, ops and blobs */
+    /* Only config, genesis, signers, ops and blobs are set. */
+    struct net net;
     struct party client;
     struct channel *channel;
     struct chain_log *log;

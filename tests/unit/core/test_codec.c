@@ -39,7 +39,8 @@ static void reader__failure_sticks_and_gives_zeros(void **state) {
     const uint8_t bytes[] = {1, 2, 3};
     struct ord_reader reader = ord_reader_of(ord_span_of(bytes, sizeof(bytes)));
     assert_int_equal(ord_read_u32(&reader), 0);
-    assert_int_equal(ord_read_u8(&reader), 0); /* though a byte is there */
+    /* Three bytes are unread, but the failure sticks. */
+    assert_int_equal(ord_read_u8(&reader), 0);
     assert_int_equal(ord_reader_left(&reader), 0);
     struct ord_hash hash;
     memset(&hash, 0xff, sizeof(hash));
@@ -48,7 +49,7 @@ static void reader__failure_sticks_and_gives_zeros(void **state) {
     assert_err(ord_reader_finish(&reader), ORD_ERR_INVALID);
 }
 
-/* T11 */
+/* Row T11: a length of 2^32 - 1 is refused before anything is read. */
 static void reader__refuses_a_length_beyond_bound_or_input(void **state) {
     (void) state;
     const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff, 'a', 'b'};
@@ -75,7 +76,8 @@ static void writer__stops_at_capacity(void **state) {
     struct ord_writer writer = ord_writer_of(buffer, 5);
     ord_write_u32(&writer, 0x01020304);
     ord_write_u16(&writer, 0x0506);
-    ord_write_u8(&writer, 7); /* would fit, but the failure sticks */
+    /* One byte would fit, but the failure sticks. */
+    ord_write_u8(&writer, 7);
     assert_err(ord_writer_finish(&writer), ORD_ERR_NO_SPACE);
     assert_int_equal(writer.size, 4);
     assert_int_equal(buffer[4], 0);

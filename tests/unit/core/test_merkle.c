@@ -1,5 +1,5 @@
 /*
- * Merkle trees against the definition in RFC 6962, section 2.1, written recursively here.
+ * Compares Merkle trees with the definition in RFC 6962, section 2.1, which is written recursively here.
  */
 #include "core/merkle.h"
 

@@ -1,5 +1,5 @@
 /*
- * Quorum arithmetic, against its defining properties.
+ * Checks the quorum arithmetic against the properties that define it.
  */
 #include "core/quorum.h"
 
@@ -24,7 +24,7 @@ static void quorum__two_share_an_honest_replica_and_liars_cannot_block(void **st
         uint32_t q = ord_bft_quorum(n);
         assert_true(n >= 3 * f + 1);
         assert_true(2 * q > n + f);        /* safety */
-        assert_true(2 * (q - 1) <= n + f); /* smallest such */
+        assert_true(2 * (q - 1) <= n + f); /* the smallest such q */
         assert_true(q <= n - f);           /* liveness with f dead */
         assert_true(2 * ord_majority(n) > n);
     }

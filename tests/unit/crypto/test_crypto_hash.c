@@ -102,7 +102,7 @@ static void hmac__agrees_with_rfc_4231(void **state) {
 static void hmac__takes_a_key_of_block_size_as_it_is(void **state) {
     (void) state;
     assert_ok(crypto_init());
-    /* HMAC by its definition, for keys around the block size. */
+    /* Compare with HMAC computed by its definition, for key sizes around the block size. */
     uint8_t key[65] = {0};
     for (size_t i = 0; i < sizeof(key); i++)
         key[i] = (uint8_t) (i + 1);
@@ -178,7 +178,7 @@ static void random__fills_every_byte_and_does_not_repeat(void **state) {
     assert_ok(crypto_init());
     uint8_t seen[48] = {0};
     uint8_t previous[48] = {0};
-    /* A byte that stays zero in 64 draws has a chance of 2^-512. */
+    /* The chance that a byte is zero in all 64 draws is 2^-512. */
     for (int round = 0; round < 64; round++) {
         uint8_t bytes[48];
         assert_ok(crypto_random(bytes, sizeof(bytes)));

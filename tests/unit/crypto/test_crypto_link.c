@@ -1,6 +1,6 @@
 /*
- * The link authenticator: what it refuses, case by case; then both ends over a network that loses, repeats, delays and
- * reorders frames, plays old ones again and restarts either end, all from a seed.
+ * The link authenticator. The first cases show, one by one, which frames it refuses. Then both ends talk over a seeded
+ * network that loses, repeats, delays and reorders frames, replays old ones and restarts either end.
  */
 #include "tests/support/test_main.h"
 
@@ -45,7 +45,7 @@ static void start_pair(struct pair *pair) {
     start_end(pair, 1, 2);
 }
 
-/* One end says hello, and answers go to and fro until there is none. Gives the number of frames. */
+/* End `first` sends a HELLO, and the ends exchange answers until neither needs one. Returns the number of frames. */
 static unsigned shake_hands(struct pair *pair, int first) {
     unsigned frames = 0;
     bool more = true;
@@ -136,7 +136,7 @@ static void handshake__after_a_restart_makes_a_new_session(void **state) {
             start_end(&pair, restarted, 77);
             assert_err(open_at(&pair, restarted, old, sizeof(old)), ORD_ERR_BAD_SIGNATURE);
             shake_hands(&pair, first);
-            /* A hello of the one that did not notice asks for nothing; the restarted one then says its own. */
+            /* An owner whose link is not confirmed sends another HELLO. */
             if (!crypto_link_confirmed(&pair.ends[restarted]))
                 shake_hands(&pair, restarted);
             assert_err(open_at(&pair, restarted, old, sizeof(old)), ORD_ERR_BAD_SIGNATURE);
@@ -219,7 +219,7 @@ static void open__refuses_own_frames_reflected(void **state) {
     crypto_link_hello(&pair.ends[0], hello);
     assert_err(open_at(&pair, 0, data, sizeof(data)), ORD_ERR_FORBIDDEN);
     assert_err(open_at(&pair, 0, hello, sizeof(hello)), ORD_ERR_FORBIDDEN);
-    /* With the ids turned round as well, the tag does not fit: keys are bound to their direction. */
+    /* With the ids swapped as well, the tag does not fit, because each key is bound to its direction. */
     for (int i = 0; i < 2; i++) {
         uint8_t *frame = i == 0 ? data : hello;
         ord_store_u32(frame + OFFSET_FROM, 5);
@@ -227,7 +227,7 @@ static void open__refuses_own_frames_reflected(void **state) {
     }
     assert_err(open_at(&pair, 0, data, sizeof(data)), ORD_ERR_BAD_SIGNATURE);
     assert_err(open_at(&pair, 0, hello, sizeof(hello)), ORD_ERR_BAD_SIGNATURE);
-    /* Even with a tag made under the key that the sender itself seals with. */
+    /* This holds even for a tag made with the key that this end itself seals HELLOs with. */
     struct ord_hash tag;
     const struct ord_span covered = ord_span_of(hello, sizeof(hello) - CRYPTO_LINK_TAG_SIZE);
     const struct ord_hash *key = &pair.ends[0].hello_key_out;
@@ -295,7 +295,7 @@ static void open__refuses_data_before_a_session(void **state) {
     seal_text(&pair, 0, frame, "early");
     start_end(&pair, 1, 99);
     assert_err(open_at(&pair, 1, frame, sizeof(frame)), ORD_ERR_BAD_SIGNATURE);
-    /* A tag under an all-zero key is no way in either. */
+    /* A tag made with an all-zero key is refused too. */
     struct ord_hash tag;
     const struct ord_hash zero = {{0}};
     const struct ord_span covered = ord_span_of(frame, sizeof(frame) - CRYPTO_LINK_TAG_SIZE);
@@ -322,7 +322,7 @@ static void open__refuses_another_network_and_another_key(void **state) {
     }
 }
 
-/* The attack that a handshake without offers falls to: bring back the session before the peer's restart. */
+/* A handshake without offers would fall to this attack: bring back the session from before the peer's restart. */
 static void hello__played_again_never_brings_a_session_back(void **state) {
     (void) state;
     struct pair pair;
@@ -359,7 +359,7 @@ static void hello__played_again_never_brings_a_session_back(void **state) {
                 assert_true(open_at(&pair, 1, data[j], TEXT_FRAME_SIZE) != ORD_OK);
         }
     }
-    /* And the answers that this cost are agreed with at once. */
+    /* The replays did not disturb the session: one HELLO from either side is agreed with at once. */
     assert_int_equal(shake_hands(&pair, 0), 1);
     assert_int_equal(shake_hands(&pair, 1), 1);
     assert_talking(&pair);
@@ -392,7 +392,11 @@ static void hello__with_impossible_content_is_refused(void **state) {
 #define RECORD_MAX 512
 #define DATA_FRAME (CRYPTO_LINK_OVERHEAD + 8)
 #define TOKEN_MAX  8192
-#define CHAIN_MAX  8 /* a frame, its answer, and so on: so many for each frame in flight, whatever the ends are in */
+/*
+ * Each frame in flight leads to at most this many frames (itself, its answer, and so on), whatever state the ends are
+ * in.
+ */
+#define CHAIN_MAX 8
 
 struct flying {
     int to;
@@ -406,10 +410,12 @@ struct net {
     uint64_t lives;
     size_t flying_count;
     struct flying flying[FLIGHT_MAX];
-    size_t record_count; /* everything ever sent, up to the bound: what an eavesdropper can play again */
+    /* The frames that an eavesdropper can replay: all that were ever sent, up to the bound. */
+    size_t record_count;
     struct flying record[RECORD_MAX];
     uint64_t token_count;
-    uint8_t token_to[TOKEN_MAX]; /* 1 + the end that the token was sealed for */
+    /* 1 + the end that the token was sealed for. */
+    uint8_t token_to[TOKEN_MAX];
     uint8_t token_seen[TOKEN_MAX];
     unsigned delivered;
     unsigned replayed;
@@ -430,7 +436,7 @@ static void put(struct net *net, int to, const uint8_t *bytes, size_t size) {
         net->record[net->record_count++] = flying;
     else
         net->record[draw(net, RECORD_MAX)] = flying;
-    if (net->flying_count < FLIGHT_MAX) /* else it is lost */
+    if (net->flying_count < FLIGHT_MAX) /* otherwise the frame is lost */
         net->flying[net->flying_count++] = flying;
 }
 
@@ -440,7 +446,7 @@ static void put_hello(struct net *net, int from) {
     put(net, 1 - from, hello, sizeof(hello));
 }
 
-/* Seals a token of its own into every frame, so that one that is accepted twice is seen. */
+/* Seals a unique token into every frame, so that a frame that is accepted twice is noticed. */
 static void put_data(struct net *net, int from) {
     uint8_t frame[DATA_FRAME];
     if (!crypto_link_ready(&net->pair.ends[from]))
@@ -468,12 +474,13 @@ static void receive(struct net *net, const struct flying *flying) {
     uint64_t token = ord_load_u64(payload.data);
     assert_in_range(token, 0, net->token_count - 1);
     assert_int_equal(net->token_to[token], flying->to + 1);
-    assert_int_equal(net->token_seen[token], 0); /* at most once, restarts and replays included */
+    /* Each frame is accepted at most once, restarts and replays included. */
+    assert_int_equal(net->token_seen[token], 0);
     net->token_seen[token] = 1;
     net->delivered++;
 }
 
-/* Delivers frame `index`; the order of the others stays. */
+/* Delivers frame `index`. The others keep their order. */
 static void deliver(struct net *net, size_t index) {
     const struct flying flying = net->flying[index];
     net->flying_count--;
@@ -485,7 +492,7 @@ static void shake_the_net(struct net *net) {
     switch (draw(net, 16)) {
     case 0:
     case 1:
-        put_hello(net, (int) draw(net, 2)); /* the owner's timer, at any time */
+        put_hello(net, (int) draw(net, 2)); /* the owner's timer fires */
         break;
     case 2:
     case 3:
@@ -493,20 +500,20 @@ static void shake_the_net(struct net *net) {
         put_data(net, (int) draw(net, 2));
         break;
     case 5:
-        if (net->flying_count > 0) { /* lost */
+        if (net->flying_count > 0) { /* a frame is lost */
             size_t index = draw(net, (uint32_t) net->flying_count);
             net->flying_count--;
             net->flying[index] = net->flying[net->flying_count];
         }
         break;
     case 6:
-        if (net->flying_count > 0) { /* twice */
+        if (net->flying_count > 0) { /* a frame arrives twice */
             const struct flying flying = net->flying[draw(net, (uint32_t) net->flying_count)];
             receive(net, &flying);
         }
         break;
     case 7:
-        if (net->record_count > 0) { /* anything old, at any later time */
+        if (net->record_count > 0) { /* an old frame is replayed */
             const struct flying flying = net->record[draw(net, (uint32_t) net->record_count)];
             receive(net, &flying);
             net->replayed++;
@@ -521,7 +528,7 @@ static void shake_the_net(struct net *net) {
     case 9:
     case 10:
     case 11:
-        if (net->flying_count > 0) /* out of order */
+        if (net->flying_count > 0) /* a frame arrives out of order */
             deliver(net, draw(net, (uint32_t) net->flying_count));
         break;
     default:
@@ -531,12 +538,16 @@ static void shake_the_net(struct net *net) {
     }
 }
 
-/* From here on nothing is lost: the owners' timers must bring both ends into one session, and then there is silence. */
+/*
+ * From here on nothing is lost. The owners' timers must bring both ends into one session, and then no more frames may
+ * be needed.
+ */
 static void heal(struct net *net) {
     unsigned rounds = 0;
     while (!crypto_link_confirmed(&net->pair.ends[0]) || !crypto_link_confirmed(&net->pair.ends[1]) ||
            net->flying_count > 0) {
-        /* A replayed or old frame can make one end sure of a session that the other left; data then shows it. */
+        /* A replayed or old frame can confirm a session at one end that the other
+         * end has left. Data frames then reveal that. */
         assert_in_range(++rounds, 1, 4);
         for (int end = 0; end < 2; end++)
             if (!crypto_link_confirmed(&net->pair.ends[end]))
@@ -580,7 +591,7 @@ static void handshake__converges_on_any_network(void **state) {
         restarts += net->restarts;
     }
     free(net);
-    /* The run did what it is for. */
+    /* The run must have been worth something: many deliveries, replays and restarts. */
     assert_true(delivered > 10000);
     assert_true(replayed > 5000);
     assert_true(restarts > 500);

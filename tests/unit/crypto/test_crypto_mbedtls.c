@@ -1,5 +1,5 @@
 /*
- * What crypto/ makes, read by the library that nng's TLS runs on.
+ * mbedTLS, which nng's TLS runs on, must accept the certificates and keys that crypto/ makes.
  */
 #include "tests/support/test_main.h"
 
@@ -35,7 +35,7 @@ static void tls_cert__is_trusted_under_its_ca_by_name_and_address(void **state) 
     assert_int_not_equal(mbedtls_x509_crt_verify(&cert, &ca_cert, NULL, "elsewhere.example", &flags, NULL, NULL), 0);
     assert_int_equal(flags, MBEDTLS_X509_BADCERT_CN_MISMATCH);
 
-    /* Both sides of a mutually authenticated handshake ask for these. */
+    /* In a mutually authenticated handshake, the two sides check for these usages. */
     static const char *const usages[] = {MBEDTLS_OID_SERVER_AUTH, MBEDTLS_OID_CLIENT_AUTH};
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(mbedtls_x509_crt_check_extended_key_usage(&cert, usages[i], strlen(usages[i])), 0);

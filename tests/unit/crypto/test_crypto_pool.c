@@ -1,5 +1,5 @@
 /*
- * The verify pool: every job runs once, the queue's bound holds, destroy runs what is queued.
+ * The verify pool: every job runs once, the queue's bound holds, and destroy runs the queued jobs.
  */
 #include "tests/support/test_main.h"
 
@@ -13,7 +13,7 @@
 
 #define DEADLINE_S 60
 
-/* A door that jobs wait at, so that a test decides when the pool's threads go on. */
+/* Jobs wait at this door, so that a test decides when the pool's threads go on. */
 struct door {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -45,7 +45,7 @@ static void open_door(struct door *door) {
     pthread_mutex_unlock(&door->mutex);
 }
 
-/* Until so many jobs stand at the door; false when that takes longer than the deadline. */
+/* Waits until `count` jobs stand at the door. False when that takes longer than the deadline. */
 static bool await_waiting(struct door *door, unsigned count) {
     struct timespec deadline;
     clock_gettime(CLOCK_REALTIME, &deadline);
@@ -63,7 +63,7 @@ static void count_up(void *argument) {
     atomic_fetch_add((atomic_uint *) argument, 1);
 }
 
-/* NO_SPACE after the deadline only. */
+/* Submits a job, and tries again while the queue is full. Returns NO_SPACE only after the deadline. */
 static enum ord_err submit_when_there_is_room(struct crypto_pool *pool, crypto_job job, void *argument) {
     time_t deadline_s = time(NULL) + DEADLINE_S;
     enum ord_err err = ORD_ERR_NO_SPACE;
@@ -106,7 +106,8 @@ static void submit__refuses_at_the_bound_and_takes_again_after(void **state) {
     assert_ok(crypto_pool_create(&pool, 2, 3));
     assert_ok(crypto_pool_submit(pool, wait_at_door, &door));
     assert_ok(crypto_pool_submit(pool, wait_at_door, &door));
-    assert_true(await_waiting(&door, 2)); /* both threads are held, so the queue only fills */
+    /* Both threads are held at the door, so the queue only fills. */
+    assert_true(await_waiting(&door, 2));
     for (int i = 0; i < 3; i++)
         assert_ok(crypto_pool_submit(pool, count_up, &count));
     for (int i = 0; i < 3; i++)
@@ -144,7 +145,7 @@ struct order_job {
 
 static void note(void *argument) {
     struct order_job *job = argument;
-    job->log->values[job->log->count++] = job->value; /* one thread runs them */
+    job->log->values[job->log->count++] = job->value; /* no lock: one thread runs all jobs */
 }
 
 static void jobs__start_in_the_order_of_submission(void **state) {

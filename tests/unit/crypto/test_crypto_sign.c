@@ -1,5 +1,5 @@
 /*
- * secp256k1: published RFC 6979 vectors, a signature by another library, and everything that a verifier must refuse.
+ * secp256k1: published RFC 6979 vectors, signatures by another library, and everything that a verifier must refuse.
  */
 #include "tests/support/test_main.h"
 
@@ -46,7 +46,7 @@ static struct crypto_verify_key verify_key_of(const struct crypto_private_key *k
     return verify_key;
 }
 
-/* s -> n - s: the other signature that satisfies the equation. */
+/* Replaces s by n - s, which gives the other signature that satisfies the equation. */
 static void negate_s(struct ord_signature *signature) {
     unsigned borrow = 0;
     for (size_t i = 32; i-- > 0;) {
@@ -133,7 +133,7 @@ static void verify_key__refuses_what_is_not_a_compressed_point(void **state) {
         key.bytes[0] = (uint8_t) first;
         assert_err(crypto_verify_key_parse(&parsed, &key), first == 2 || first == 3 ? ORD_OK : ORD_ERR_INVALID);
     }
-    /* x = 5 is on no point of the curve; x = p is not below the field's prime. */
+    /* No point of the curve has x = 5, and x = p is not below the field's prime. */
     struct ord_public_key off = {{2}};
     off.bytes[32] = 5;
     assert_err(crypto_verify_key_parse(&parsed, &off), ORD_ERR_INVALID);
@@ -204,7 +204,7 @@ static void verify__refuses_any_flipped_bit(void **state) {
     }
 }
 
-/* OpenSSL signs with a random nonce and with s as it comes; half of its signatures have a high s. */
+/* OpenSSL signs with a random nonce and leaves s as it is, so half of its signatures have a high s. */
 static void verify__takes_another_librarys_signature_once_s_is_low(void **state) {
     (void) state;
     assert_ok(crypto_init());
@@ -242,7 +242,7 @@ static void verify__takes_another_librarys_signature_once_s_is_low(void **state)
             assert_true(crypto_verify(&verify_key, &hash, &signature));
         }
     }
-    /* All on one side has a chance of 2^-63. */
+    /* The chance that all 64 signatures fall on one side is 2^-63. */
     assert_in_range(refused, 1, 63);
     EVP_PKEY_free(key);
 }
@@ -264,7 +264,7 @@ static void ecdh__is_the_same_from_both_sides(void **state) {
     assert_ok(crypto_ecdh(&first, &two, &three_public));
     assert_ok(crypto_ecdh(&second, &three, &two_public));
     assert_true(ord_hash_equal(&first, &second));
-    /* By its definition: 2 * 3 * G is the public key of 6. */
+    /* By definition the shared point is 2 * 3 * G, the public key of 6. */
     const struct ord_span point = ord_span_of(six_public.bytes, sizeof(six_public.bytes));
     crypto_sha256(&second, &point, 1);
     assert_true(ord_hash_equal(&first, &second));

@@ -1,6 +1,6 @@
 /*
- * Certificates and keys as crypto/ makes them: what they hold, and what is refused of honest but wrong ones. Forged ones
- * are in test_crypto_x509_forged.c.
+ * Certificates and keys as crypto/ makes them: their contents, and the refusal of those that are honest but wrong. The
+ * cases about forged certificates are in test_crypto_x509_forged.c.
  */
 #include "tests/support/test_main.h"
 
@@ -133,7 +133,7 @@ static void identity__of_a_foreign_ca_is_refused(void **state) {
     assert_ok(crypto_identity_create(&pem, &foreign, "Alpha", CRYPTO_ROLE_CLIENT, "c", 10));
     der = der_of(&pem);
     assert_err(crypto_identity_verify(&identity, span_of(&der), span_of(&ca_der)), ORD_ERR_FORBIDDEN);
-    /* Its own CA may not speak for another organisation either. */
+    /* The CA that signed it may not certify members of another organisation either. */
     assert_err(crypto_identity_verify(&identity, span_of(&der), span_of(&foreign_der)), ORD_ERR_FORBIDDEN);
     assert_string_equal(identity.name, "untouched");
 }
@@ -153,7 +153,7 @@ static void identity__under_what_is_no_ca_is_refused(void **state) {
     assert_err(crypto_identity_verify(&identity, span_of(&der), span_of(&tls_der)), ORD_ERR_FORBIDDEN);
     assert_err(crypto_identity_verify(&identity, span_of(&der), span_of(&der)), ORD_ERR_INVALID);
     assert_err(crypto_identity_create(&pem, &tls, "Alpha", CRYPTO_ROLE_CLIENT, "c", 10), ORD_ERR_INVALID);
-    /* The CA's own certificate and a TLS certificate are no identities. */
+    /* Neither the CA's own certificate nor a TLS certificate is an identity. */
     assert_err(crypto_identity_verify(&identity, span_of(&ca_der), span_of(&ca_der)), ORD_ERR_INVALID);
     assert_err(crypto_identity_verify(&identity, span_of(&tls_der), span_of(&ca_der)), ORD_ERR_INVALID);
 }
@@ -229,7 +229,7 @@ static void create__refuses_names_that_do_not_fit(void **state) {
     assert_string_equal(identity.name, name);
 }
 
-/* Alternative names of a TLS certificate, as OpenSSL prints them. */
+/* `expected` holds the alternative names of a TLS certificate as OpenSSL prints them. */
 static void assert_alternative_names(const struct crypto_pem *pem, const char *expected) {
     BIO *in = BIO_new_mem_buf(pem->cert, -1);
     X509 *cert = PEM_read_bio_X509(in, NULL, NULL, NULL);
@@ -298,7 +298,7 @@ static void pem__goes_to_der_and_back(void **state) {
     assert_string_equal(text, ca.cert);
     assert_int_equal(size, strlen(text));
 
-    size = strlen(text); /* no room for the terminator */
+    size = strlen(text); /* too small by the terminator */
     assert_err(crypto_cert_pem(text, &size, span_of(&der)), ORD_ERR_NO_SPACE);
     size = strlen(ca.cert) + 1;
     assert_ok(crypto_cert_pem(text, &size, span_of(&der)));
@@ -389,7 +389,7 @@ static void private_key__that_is_encrypted_or_broken_is_refused(void **state) {
     struct crypto_private_key loaded;
     char pem[CRYPTO_PEM_MAX];
     EVP_PKEY *key = EVP_EC_gen("secp256k1");
-    write_key(pem, key, false, "password"); /* must not ask for it */
+    write_key(pem, key, false, "password"); /* loading must not prompt for it */
     assert_err(crypto_private_key_load(&loaded, pem), ORD_ERR_INVALID);
     write_key(pem, key, false, NULL);
     pem[strlen(pem) / 2] = '!';
@@ -398,7 +398,7 @@ static void private_key__that_is_encrypted_or_broken_is_refused(void **state) {
     EVP_PKEY_free(key);
 }
 
-/* PKCS#8 of an EC key ends with the public key: put another's there. */
+/* PKCS#8 of an EC key ends with the public key. This test puts another key's there. */
 static void private_key__with_anothers_public_half_is_refused(void **state) {
     (void) state;
     assert_ok(crypto_init());

@@ -1,6 +1,6 @@
 /*
- * Identity certificates that a careless or lying CA might sign: its signature is right, and still they must be refused,
- * by every replica alike.
+ * Identity certificates that a careless or lying CA might sign. The CA's signature is valid, yet every replica must
+ * refuse them.
  */
 #include "tests/support/test_main.h"
 
@@ -20,7 +20,7 @@ struct der {
     size_t size;
 };
 
-/* A CA, and an honest identity certificate of it that each case starts from. */
+/* A CA, and an honest identity certificate that it issued. Each case starts from that certificate. */
 struct forge {
     struct crypto_pem ca_pem;
     struct der ca_der;
@@ -69,7 +69,7 @@ static struct der encode(X509 *cert) {
     return der;
 }
 
-/* Signs the changed certificate anew and says what is made of it. */
+/* Signs the changed certificate again and returns what crypto_identity_verify says about it. */
 static enum ord_err verdict(struct forge *forge) {
     struct crypto_identity identity;
     assert_true(X509_sign(forge->cert, forge->ca_key, EVP_sha256()) > 0);
@@ -166,7 +166,7 @@ static void forged__issuer_name_in_other_case_is_refused(void **state) {
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(
             X509_NAME_add_entry_by_NID(issuer, nids[i], MBSTRING_UTF8, (const uint8_t *) values[i], -1, -1, 0), 1);
-    /* OpenSSL takes them for one name; two libraries might not, so bytes decide. */
+    /* OpenSSL considers the two names equal. Another library might not, so the bytes decide. */
     assert_int_equal(X509_NAME_cmp(issuer, X509_get_issuer_name(forge->cert)), 0);
     assert_int_equal(X509_set_issuer_name(forge->cert, issuer), 1);
     assert_err(verdict(forge), ORD_ERR_FORBIDDEN);
@@ -232,7 +232,7 @@ static void forged__curve_spelled_out_is_refused(void **state) {
     EVP_PKEY_free(key);
 }
 
-/* Puts a point of the caller's into the certificate. */
+/* Replaces the public key's point in the certificate by the caller's. */
 static void set_point(struct forge *forge, const uint8_t *point, int size) {
     X509_PUBKEY *holder = X509_get_X509_PUBKEY(forge->cert);
     uint8_t *copy = OPENSSL_memdup(point, (size_t) size);
@@ -294,7 +294,7 @@ static size_t put_length(uint8_t *out, size_t length) {
     return 3;
 }
 
-/* A certificate around any bytes, signed by the CA as they stand. */
+/* Makes a certificate whose signed part is `tbs`, whatever its bytes are. */
 static struct der sign_raw(struct forge *forge, const uint8_t *tbs, size_t tbs_size) {
     static const uint8_t algorithm[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
     uint8_t signature[80];
@@ -327,9 +327,10 @@ static void forged__other_encoding_of_the_signed_part_is_refused(void **state) {
     int tbs_size = i2d_re_X509_tbs(forge->cert, &tbs);
     assert_in_range(tbs_size, 256, CRYPTO_CERT_DER_MAX - 200);
     struct der der = sign_raw(forge, tbs, (size_t) tbs_size);
-    assert_ok(verify(forge, &der, &identity)); /* the forge itself works */
+    assert_ok(verify(forge, &der, &identity)); /* sign_raw itself works */
 
-    /* SEQUENCE, length, [0] version, then the serial: its length of 16 once in one byte, once in two. */
+    /* The signed part is SEQUENCE, length, [0] version, then the serial. Write the serial's
+     * length of 16 in two bytes instead of one. */
     uint8_t longer[CRYPTO_CERT_DER_MAX];
     assert_int_equal(tbs[9], 0x02);
     assert_int_equal(tbs[10], 16);
@@ -348,12 +349,12 @@ static void forged__other_encoding_of_the_whole_is_refused(void **state) {
     assert_true(X509_sign(forge->cert, forge->ca_key, EVP_sha256()) > 0);
     const struct der der = encode(forge->cert);
     assert_ok(verify(forge, &der, &identity));
-    /* Outer length in three bytes instead of two. */
+    /* The outer length in three bytes instead of two. */
     struct der other = {.size = der.size + 1};
     memcpy(other.bytes, "\x30\x83\x00", 3);
     memcpy(other.bytes + 3, der.bytes + 2, der.size - 2);
     assert_err(verify(forge, &other, &identity), ORD_ERR_INVALID);
-    /* Indefinite length, closed by two zeros. */
+    /* An indefinite length, closed by two zeros. */
     other.size = der.size;
     memcpy(other.bytes, "\x30\x80", 2);
     memcpy(other.bytes + 2, der.bytes + 4, der.size - 4);

@@ -1,6 +1,7 @@
 /*
- * Certificates where memory runs out: a good one is then not called bad, for a verdict is agreed state and a shortage is this
- * machine's own. Every allocation that OpenSSL makes (row F6) fails once, and once with all that follow.
+ * Certificate checks while memory runs out. A good certificate must not be called bad then: the verdict is agreed
+ * state, but a shortage of memory concerns this machine alone. Every allocation that OpenSSL makes (row F6) fails once
+ * by itself and once together with all that follow.
  */
 #include "tests/support/test_main.h"
 
@@ -11,9 +12,12 @@
 #include "crypto/hash.h"
 #include "crypto/x509.h"
 
-static unsigned long made;    /* allocations since the count began */
-static unsigned long fail_at; /* this one fails; 0: none */
-static bool fail_from;        /* and those after it */
+/* Allocations since the count began. */
+static unsigned long made;
+/* The number of the allocation that fails. 0: none fails. */
+static unsigned long fail_at;
+/* All allocations after fail_at fail too. */
+static bool fail_from;
 
 static bool fails(void) {
     made++;
@@ -44,10 +48,11 @@ static struct ord_span span_of(const struct certificate *certificate) {
     return ord_span_of(certificate->der, certificate->size);
 }
 
-/* Every way of running out of memory in `call` gives NO_MEMORY, or does no harm. */
+/* Lets `call` run out of memory at every allocation. Each time it must return NO_MEMORY or succeed. */
 static void try_all(enum ord_err (*call)(const struct certificate *, const struct certificate *),
                     const struct certificate *certificate, const struct certificate *ca) {
-    assert_ok(call(certificate, ca)); /* what OpenSSL keeps from the first time on */
+    /* The first call makes the allocations that OpenSSL keeps for later. */
+    assert_ok(call(certificate, ca));
     made = 0;
     assert_ok(call(certificate, ca));
     unsigned long count = made;
@@ -89,7 +94,8 @@ static enum ord_err check(const struct certificate *certificate, const struct ce
 static void make(struct certificate *certificate, struct certificate *ca) {
     struct crypto_pem ca_pem;
     struct crypto_pem pem;
-    static bool set; /* once, before OpenSSL allocates anything */
+    /* The functions can be set only once, before OpenSSL allocates anything. */
+    static bool set;
     assert_true(set || CRYPTO_set_mem_functions(allocate, reallocate, release) == 1);
     set = true;
     assert_ok(crypto_init());

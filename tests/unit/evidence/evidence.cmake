@@ -3,7 +3,7 @@ ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/evidence/test_evidence.c
                       ${CMAKE_CURRENT_SOURCE_DIR}/support/evidence_support.c
               DEPENDS ord_evidence)
 
-# All of docs/formats.md, for which evidence is the last that is needed.
+# This test covers all of docs/formats.md. It is listed here because evidence/ is the last folder that it needs.
 ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/channel/test_channel_vectors.c
               SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/channel_support.c
                       ${CMAKE_CURRENT_SOURCE_DIR}/support/evidence_support.c

@@ -1,5 +1,6 @@
 /*
- * Evidence: a lie is proved by its file and the genesis block; nothing that an honest replica signed is; and no other bytes are.
+ * Evidence: a file of evidence and the genesis block prove a lie. Statements that an honest replica signed prove
+ * nothing, and neither do any other bytes.
  */
 #include "evidence/evidence.h"
 
@@ -100,7 +101,7 @@ static void evidence__proves_votes_out_of_lists(void **state) {
     expect_claim(&evidence, 1, EVIDENCE_PREPARE, 2, 70);
 }
 
-/* What honest replicas sign all day long, and what looks like a contradiction and is none. */
+/* Honest replicas sign such statements all the time. Some pairs look like a contradiction but are none. */
 static void evidence__honest_statements_prove_nothing(void **state) {
     (void) state;
     const enum evidence_kind votes = EVIDENCE_VOTES;
@@ -112,11 +113,11 @@ static void evidence__honest_statements_prove_nothing(void **state) {
     assert_err(judge(votes, one, vote(1, BFT_PREPARE, 4, 10, 2, 2)), ORD_ERR_INVALID);    /* for another seq */
     assert_err(judge(votes, one, vote(1, BFT_PREPARE, 4, 9, 2, 1)), ORD_ERR_INVALID);     /* by another replica */
     assert_err(judge(votes, one, vote(1, BFT_PRE_PREPARE, 4, 9, 2, 2)), ORD_ERR_INVALID); /* of another type */
-    /* The same vote in lists of different lengths. */
+    /* The same vote, signed in lists of different lengths. */
     assert_err(judge(votes, lie_listed(0, &core, &net->signers[1], 2, 9, 1, 1, 2, 5),
                      lie_listed(1, &core, &net->signers[1], 2, 9, 1, 1, 0, 1)),
                ORD_ERR_INVALID);
-    /* A COMMIT is not signed for others, so a forged one must not count as a statement. */
+    /* COMMITs are not signed, so a signed one must not count as a statement. */
     assert_err(judge(votes, vote(0, BFT_COMMIT, 4, 9, 1, 2), vote(1, BFT_COMMIT, 4, 9, 2, 2)), ORD_ERR_INVALID);
 
     one = attestation(0, 12, 1, 3);
@@ -124,13 +125,13 @@ static void evidence__honest_statements_prove_nothing(void **state) {
     assert_err(judge(attestations, one, attestation(1, 12, 1, 3)), ORD_ERR_INVALID);
     assert_err(judge(attestations, one, attestation(1, 13, 2, 3)), ORD_ERR_INVALID);
     assert_err(judge(attestations, one, attestation(1, 12, 2, 0)), ORD_ERR_INVALID);
-    /* One kind's bytes as the other's, and an attestation beside a vote. */
+    /* The bytes of one kind under the other kind's number, and an attestation beside a vote. */
     assert_true(judge(votes, one, attestation(1, 12, 2, 3)) != ORD_OK);
     assert_true(judge(attestations, vote(0, BFT_PREPARE, 4, 9, 1, 2), vote(1, BFT_PREPARE, 4, 9, 2, 2)) != ORD_OK);
     assert_true(judge(votes, vote(0, BFT_PREPARE, 4, 9, 1, 2), one) != ORD_OK);
 }
 
-/* Nobody is framed: what another key signed in a replica's name is no statement of it. */
+/* Nobody is framed: a statement in a replica's name that another key signed proves nothing. */
 static void evidence__a_forged_signature_proves_nothing(void **state) {
     (void) state;
     struct ord_span honest = vote(0, BFT_PREPARE, 4, 9, 1, 2);
@@ -143,11 +144,11 @@ static void evidence__a_forged_signature_proves_nothing(void **state) {
     assert_err(judge(EVIDENCE_ATTESTATIONS, forged, honest), ORD_ERR_BAD_SIGNATURE);
 }
 
-/* An honest replica that is in two networks, or goes from one epoch to the next, says different things in them. */
+/* An honest replica may make different statements in two networks or in two epochs. */
 static void evidence__another_network_or_epoch_proves_nothing(void **state) {
     (void) state;
     struct ord_core_config other = core;
-    other.genesis_hash.bytes[20] ^= 1; /* behind the bytes that a message's header shows */
+    other.genesis_hash.bytes[20] ^= 1; /* a byte that a message's header does not contain */
     struct ord_span honest = vote(0, BFT_PREPARE, 4, 9, 1, 2);
     struct ord_span foreign = lie_vote(1, &other, &net->signers[2], BFT_PREPARE, 4, 9, 2, 2);
     assert_err(judge(EVIDENCE_VOTES, honest, foreign), ORD_ERR_BAD_SIGNATURE);
@@ -164,7 +165,7 @@ static void evidence__another_network_or_epoch_proves_nothing(void **state) {
     assert_err(judge(EVIDENCE_VOTES, vote(0, BFT_PREPARE, 4, 9, 1, 2), foreign), ORD_ERR_MISMATCH);
     foreign = lie_attestation(1, &other, &net->signers[2], 12, 2, 2);
     assert_err(judge(EVIDENCE_ATTESTATIONS, attestation(0, 12, 1, 2), foreign), ORD_ERR_MISMATCH);
-    /* A lie in another network is none here, even where the replicas and their keys are the same. */
+    /* A lie in another network proves nothing here, even if the replicas and their keys are the same. */
     struct evidence_claim claim;
     struct evidence evidence = of(EVIDENCE_ATTESTATIONS, attestation(0, 12, 1, 2), attestation(1, 12, 2, 2));
     evidence.genesis_hash.bytes[31] ^= 1;

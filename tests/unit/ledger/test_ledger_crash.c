@@ -1,6 +1,6 @@
 /*
- * Processes: killed writers lose nothing that they acknowledged (row F1) and leave no half turn; a failed commit acknowledges
- * nothing ever after; a second writer is kept out; readers work beside a writer.
+ * Processes. A killed writer loses nothing that it has acknowledged (row F1) and leaves no half-written turn. After a
+ * failed commit a ledger acknowledges nothing any more. A second writer is kept out. Readers work beside a writer.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,13 +16,13 @@
 
 enum { DEADLINE_MS = 60000, KILLS = 30 };
 
-/* What a child tells of its turn at height h. */
+/* The steps that a child reports of its turn at a height. */
 enum progress { PROGRESS_PUT, PROGRESS_COMMIT, PROGRESS_DONE };
 
 struct child {
     pid_t pid;
-    int progress; /* read end */
-    int go;       /* write end; closed: the child ends */
+    int progress; /* the read end */
+    int go;       /* the write end; the child ends when it is closed */
 };
 
 static void tell(int fd, enum progress progress, uint64_t height) {
@@ -32,7 +32,7 @@ static void tell(int fd, enum progress progress, uint64_t height) {
         _exit(90);
 }
 
-/* False at the end of the pipe. */
+/* Reads one report of a child. False at the end of the pipe. */
 static bool hear(int fd, enum progress *progress, uint64_t *height) {
     uint8_t message[9];
     struct pollfd ready = {.fd = fd, .events = POLLIN};
@@ -80,7 +80,7 @@ static size_t size_of_block(uint64_t height) {
     return 1000 + (size_t) (height * 77777 % 300000);
 }
 
-/* One turn as a replica's: block, index, client, consensus records of a moving window, the applied point. */
+/* Writes a turn like a replica's: block, index, client, consensus records of a moving window, the applied point. */
 static enum ord_err put_turn(struct ledger *ledger, uint64_t height, int out) {
     uint8_t value[8];
     ord_store_u64(value, height);
@@ -119,7 +119,7 @@ static void write_turns(const struct ledger_test *test, int out, int in) {
     }
 }
 
-/* Everything of turn `newest` is there, nothing of a later one, and the whole chain before it. */
+/* Checks that all of turn `newest` is there, nothing of a later turn, and the whole chain before it. */
 static void check_turns(struct ledger *ledger, uint64_t newest) {
     struct ledger_bytes bytes;
     struct ledger_scrub scrub;
@@ -156,8 +156,8 @@ static void kill__loses_no_acknowledged_turn(void **state) {
         struct child child = start(test, write_turns);
         enum progress progress = PROGRESS_PUT;
         uint64_t height = 0;
-        /* The moment is a count of steps of the child, so it falls into puts, into commits and between; a third of them for
-         * sure into a commit or right behind it. */
+        /* The child is killed after a number of its steps, so in the middle of puts, of commits or between them. In
+         * every third round it is killed during a commit or right after it. */
         long steps = 1 + rand_r(&seed) % 40;
         for (; steps > 0 || (round % 3 == 0 && progress != PROGRESS_COMMIT); steps--) {
             assert_true(hear(child.progress, &progress, &height));
@@ -168,7 +168,7 @@ static void kill__loses_no_acknowledged_turn(void **state) {
         }
         in_commit += progress == PROGRESS_COMMIT;
         assert_int_equal(kill(child.pid, SIGKILL), 0);
-        while (hear(child.progress, &progress, &height)) { /* what it could still say before it died */
+        while (hear(child.progress, &progress, &height)) { /* reports that it sent before it died */
             if (progress == PROGRESS_DONE) {
                 any = true;
                 acknowledged = height;
@@ -183,7 +183,8 @@ static void kill__loses_no_acknowledged_turn(void **state) {
         if (any || err == ORD_OK) {
             assert_ok(err);
             assert_true(newest >= acknowledged);
-            assert_true(newest <= (any ? acknowledged + 1 : 0)); /* a commit may be durable and not yet told */
+            /* A commit may be durable before it was reported. */
+            assert_true(newest <= (any ? acknowledged + 1 : 0));
             check_turns(ledger, newest);
             any = true;
             acknowledged = newest;
@@ -194,7 +195,7 @@ static void kill__loses_no_acknowledged_turn(void **state) {
     assert_true(in_commit >= KILLS / 3);
 }
 
-/* The file may not grow past what it holds: the kernel fails the commit's write as a broken disk would. */
+/* A limit on the file's size makes the kernel fail the commit's write, as a broken disk would. */
 static void commit__that_fails_ends_the_ledger(void **state) {
     const struct ledger_test *test = *state;
     struct ledger *ledger = ledger_test_open(test);
@@ -215,7 +216,8 @@ static void commit__that_fails_ends_the_ledger(void **state) {
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     enum ord_err put = ledger_test_put_block(ledger, 1, 100000);
     enum ord_err first = ledger_commit(ledger);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0); /* the disk is well again, the ledger must not be */
+    /* The disk works again, but the ledger must not. */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     signal(SIGXFSZ, before);
     assert_ok(put);
     assert_err(first, ORD_ERR_IO);
@@ -259,13 +261,15 @@ static void open__keeps_a_second_writer_out(void **state) {
     struct ledger_options options = ledger_test_options();
     struct ledger *second = NULL;
     struct ledger *ledger = ledger_test_open(test);
-    assert_err(ledger_open(&second, test->directory, &options), ORD_ERR_BUSY); /* in this process */
+    /* A second writer in this process is refused. */
+    assert_err(ledger_open(&second, test->directory, &options), ORD_ERR_BUSY);
     assert_null(second);
-    assert_ok(ledger_test_put_block(ledger, 0, 10)); /* and the first one did not notice */
+    assert_ok(ledger_test_put_block(ledger, 0, 10)); /* the first one still works */
     assert_ok(ledger_commit(ledger));
     ledger_close(ledger);
 
-    struct child child = start(test, hold_open); /* in another */
+    /* A second writer in another process is refused. */
+    struct child child = start(test, hold_open);
     enum progress progress = PROGRESS_PUT;
     uint64_t height = 0;
     assert_true(hear(child.progress, &progress, &height));
@@ -273,14 +277,15 @@ static void open__keeps_a_second_writer_out(void **state) {
     assert_int_equal(finish(&child), 0);
     ledger_close(ledger_test_open(test));
 
-    child = start(test, hold_open); /* the kernel drops the lock with the process */
+    /* The kernel drops the lock when the process is killed. */
+    child = start(test, hold_open);
     assert_true(hear(child.progress, &progress, &height));
     assert_int_equal(kill(child.pid, SIGKILL), 0);
     assert_true(WIFSIGNALED(finish(&child)));
     ledger_close(ledger_test_open(test));
 }
 
-/* Writes a turn for each byte that it gets. */
+/* Writes a turn for each byte that it receives. */
 static void write_when_told(const struct ledger_test *test, int out, int in) {
     struct ledger_options options = ledger_test_options();
     struct ledger *ledger = NULL;
@@ -316,7 +321,8 @@ static void reader__works_beside_a_writer_of_another_process(void **state) {
             ledger_counters(reader, &counters);
             map_first = counters.map_bytes;
         }
-        assert_ok(ledger_height(reader, &height)); /* what was told is there, in a map that has grown meanwhile */
+        /* The reported block is there, though the map has grown meanwhile. */
+        assert_ok(ledger_height(reader, &height));
         assert_int_equal(height, h);
         assert_ok(ledger_test_check_block(reader, h, 200000));
         assert_ok(ledger_test_check_block(reader, h / 2, 200000));
@@ -329,7 +335,7 @@ static void reader__works_beside_a_writer_of_another_process(void **state) {
     assert_int_equal(finish(&child), 0);
 }
 
-/* Reads for ever; killed in the middle of it, its place in the reader table must not pin old pages for ever. */
+/* Reads until it is killed. Its entry in the reader table must not pin old pages for ever. */
 static void read_for_ever(const struct ledger_test *test, int out, int in) {
     struct ledger_options options = ledger_test_options();
     struct ledger *ledger = NULL;
@@ -364,7 +370,7 @@ static void reader__that_was_killed_does_not_fill_the_map(void **state) {
         assert_true(hear(child.progress, &progress, &height));
         assert_int_equal(kill(child.pid, SIGKILL), 0);
         assert_true(WIFSIGNALED(finish(&child)));
-        /* Far more than the map holds passes through a window of eight records. */
+        /* Far more bytes than the map holds pass through a window of eight records. */
         for (uint64_t key = (uint64_t) i * 80 + 8; key < (uint64_t) i * 80 + 88; key++) {
             uint64_t deadline = ledger_test_now_ms() + DEADLINE_MS;
             enum ord_err err = ledger_room(ledger);

@@ -1,6 +1,6 @@
 /*
- * A damaged block or certificate is written again (row F3), and only such a one; where LMDB's own bytes are damaged with it,
- * nothing is written, for it would cost another record its pages.
+ * A damaged block or certificate can be written again (row F3); a sound one is left alone. If LMDB's own bytes are
+ * damaged as well, nothing is written, because another record could lose its pages.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,10 @@
 
 enum { BLOCKS = 6, LONG = 20000, SHORT = 300 };
 
-/* LMDB's node of a block: value's length (two halves), flags, key's length; key; the first page's number if the value is long. */
+/*
+ * LMDB's node of a block: the value's length in two halves, flags, the key's length, the key, and for a long value the
+ * number of its first page.
+ */
 enum { NODE_FLAGS = 4, NODE_KEY = 8, NODE_PAGE = 16, NODE_LONG = 1 };
 enum { PAGE_SIZE = 4096, PAGE_FLAGS = 10, PAGE_COUNT = 12, PAGE_HEADER = 16 };
 
@@ -28,7 +31,7 @@ static void xor_at(const struct ledger_test *test, const uint8_t *file, size_t a
     ledger_test_write_file(test, at, &byte, 1);
 }
 
-/* Where a block's data begins in the file. */
+/* The offset in the file at which a block's data begins. */
 static size_t find_data(const uint8_t *file, size_t size, uint64_t height) {
     uint8_t needle[32];
     ledger_test_fill(needle, sizeof(needle), 2 * height + 1);
@@ -45,7 +48,7 @@ static void damage(const struct ledger_test *test, uint64_t height) {
     free(file);
 }
 
-/* The node of a long block in the leaf page. */
+/* The offset in the file of a long block's node. */
 static size_t find_node(const uint8_t *file, size_t size, uint64_t height) {
     uint8_t needle[4 + 8] = {NODE_LONG, 0, 8, 0};
     ord_store_u64(needle + 4, height);
@@ -74,7 +77,10 @@ static void assert_sound(struct ledger *ledger, uint64_t blocks, size_t size) {
         assert_ok(ledger_test_check_block(ledger, h, size));
 }
 
-/* Repairs blocks 1 and 4; then many turns, which use whatever pages are free by now: what is there stays as it is. */
+/*
+ * Repairs blocks 1 and 4. Then writes many turns, which use the pages that are
+ * free by then. All records must stay intact.
+ */
 static void repair_and_go_on(const struct ledger_test *test, size_t size) {
     fill_ledger(test, size);
     damage(test, 1);
@@ -158,7 +164,7 @@ static void replace__is_a_turn_of_its_own_for_the_writer(void **state) {
     assert_err(replace(ledger, 2, LONG), ORD_ERR_WRONG_STATE);
     assert_ok(ledger_commit(ledger));
     assert_ok(replace(ledger, 2, LONG));
-    ledger_close(ledger); /* without a commit nothing is there */
+    ledger_close(ledger); /* without a commit the repair has no effect */
     ledger = ledger_test_open(test);
     assert_err(ledger_test_check_block(ledger, 2, LONG), ORD_ERR_CORRUPT);
     ledger_close(ledger);
@@ -173,7 +179,7 @@ static void replace_block__of_another_length_is_refused(void **state) {
     assert_err(replace(ledger, 2, LONG - 1), ORD_ERR_MISMATCH);
     assert_err(replace(ledger, 2, SHORT), ORD_ERR_MISMATCH);
     ledger_close(ledger);
-    /* The length itself is what is damaged. */
+    /* Damage the length itself. */
     uint8_t *file = ledger_test_file(test, &size);
     xor_at(test, file, find_node(file, size, 3), 0x01);
     free(file);
@@ -183,12 +189,12 @@ static void replace_block__of_another_length_is_refused(void **state) {
     ledger_close(ledger);
 }
 
-/* Damages one byte of the head of block 2's pages, besides its data; nothing may be written then. */
+/* Damages one byte in the header of block 2's pages, besides its data. Then nothing may be written. */
 static void refused_with(const struct ledger_test *test, size_t offset, uint8_t bits) {
     size_t size = 0;
     uint8_t *file = ledger_test_file(test, &size);
     size_t page = find_data(file, size, 2) / PAGE_SIZE * PAGE_SIZE;
-    assert_int_equal(file[page + PAGE_FLAGS], 4); /* the head is where it was said to be */
+    assert_int_equal(file[page + PAGE_FLAGS], 4); /* this is indeed the page's header */
     xor_at(test, file, page + offset, bits);
     struct ledger *ledger = ledger_test_open(test);
     assert_err(replace(ledger, 2, LONG), ORD_ERR_CORRUPT);
@@ -203,7 +209,8 @@ static void replace_block__with_a_damaged_page_head_is_refused(void **state) {
     fill_ledger(test, LONG);
     damage(test, 2);
     refused_with(test, 0, 0x04);
-    refused_with(test, PAGE_FLAGS, 0x10); /* "written in this transaction": LMDB would write into the map */
+    /* This flag means that the page was written in this transaction. LMDB would write into the map. */
+    refused_with(test, PAGE_FLAGS, 0x10);
     refused_with(test, PAGE_COUNT, 0x01);
     refused_with(test, PAGE_COUNT, 0x08);
     struct ledger *ledger = ledger_test_open(test);
@@ -213,7 +220,7 @@ static void replace_block__with_a_damaged_page_head_is_refused(void **state) {
     ledger_close(ledger);
 }
 
-/* The number of the first page is damaged so that it is another block's: that one must not lose its pages. */
+/* The number of the first page is damaged and names a page of another block. That block must not lose its pages. */
 static void replace_block__in_anothers_pages_is_refused(void **state) {
     const struct ledger_test *test = *state;
     size_t size = 0;
@@ -228,12 +235,12 @@ static void replace_block__in_anothers_pages_is_refused(void **state) {
     ledger_close(ledger);
 }
 
-/* The same, but the pages were a record's that is gone: they are free, and free them twice is what would happen. */
+/* The same, but the pages belonged to a record that was deleted. They are free already and would be freed twice. */
 static void replace_block__in_free_pages_is_refused(void **state) {
     const struct ledger_test *test = *state;
     size_t size = 0;
     uint8_t needle[32];
-    size_t record_size = TEST_HEADER_SIZE + LONG + 4 + 8; /* a value as long as a block's */
+    size_t record_size = TEST_HEADER_SIZE + LONG + 4 + 8; /* gives a value as long as a block's */
     struct ledger *ledger = ledger_test_open(test);
     assert_ok(ledger_test_put_record(ledger, 1, 7, record_size));
     assert_ok(ledger_commit(ledger));

@@ -1,6 +1,6 @@
 /*
- * Space: the map grows under running readers; a full map or disk (row F5) stops intake before it harms a turn, and intake goes on
- * when there is room again.
+ * Space. The map grows while readers run. A full map or disk (row F5) stops intake before a turn is harmed, and intake
+ * goes on when there is space again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ struct reader {
     pthread_t thread;
 };
 
-/* Whatever height a reader saw committed, that block can be read, whole. */
+/* A reader must be able to read the whole block at every height that it has seen committed. */
 static void *read_blocks(void *argument) {
     struct reader *reader = argument;
     uint64_t height = 0;
@@ -74,7 +74,7 @@ static void room__grows_the_map_under_readers(void **state) {
         if (counters.map_growths == growths)
             continue;
         growths = counters.map_growths;
-        for (size_t i = 0; i < READERS; i++) { /* each reads on in the new map, before it grows again */
+        for (size_t i = 0; i < READERS; i++) { /* each reads in the new map before it grows again */
             uint64_t reads = atomic_load(&readers[i].reads);
             while (atomic_load(&readers[i].reads) < reads + 2 && in_time) {
                 in_time = ledger_test_now_ms() < deadline;
@@ -117,7 +117,7 @@ static void room__keeps_the_map_it_has_grown_to(void **state) {
     ledger_close(ledger);
 }
 
-/* Room stays refused for longer than it takes the ledger to look again. */
+/* True if ledger_room returns NO_SPACE for longer than the ledger's interval between two measurements. */
 static bool room_is_full(struct ledger *ledger) {
     uint64_t until = ledger_test_now_ms() + 300;
     do {
@@ -130,7 +130,10 @@ static bool room_is_full(struct ledger *ledger) {
     return true;
 }
 
-/* Puts records of `table` until there is no room; how many. Each turn that room allowed must succeed. */
+/*
+ * Puts records of `table` until there is no space left, and returns their number. Each
+ * turn that ledger_room allowed must succeed.
+ */
 static uint64_t fill_map(struct ledger *ledger, uint8_t table) {
     uint64_t key = 0;
     for (; !room_is_full(ledger); key++) {
@@ -165,7 +168,8 @@ static void room__says_when_the_map_is_full_and_when_not_any_more(void **state) 
     assert_ok(ledger_commit(ledger));
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t count = fill_map(ledger, 1);
-        assert_in_range(count, 70, 16 * 1024 * 1024 / RECORD_BYTES); /* much of the map was of use, in each round */
+        /* Much of the map can be used in every round. */
+        assert_in_range(count, 70, 16 * 1024 * 1024 / RECORD_BYTES);
         assert_err(ledger_room(ledger), ORD_ERR_NO_SPACE);
         ledger_counters(ledger, &counters);
         assert_int_equal(counters.map_bytes, options.map_bytes_max);
@@ -173,7 +177,7 @@ static void room__says_when_the_map_is_full_and_when_not_any_more(void **state) 
         assert_ok(ledger_get_record(ledger, &bytes, 1, count - 1));
         assert_int_equal(bytes.size, RECORD_BYTES);
         free(bytes.data);
-        if (round % 2 == 1) { /* a restart in between changes nothing */
+        if (round % 2 == 1) { /* a restart changes nothing */
             ledger_close(ledger);
             assert_ok(ledger_open(&ledger, test->directory, &options));
             assert_err(ledger_room(ledger), ORD_ERR_NO_SPACE);
@@ -186,7 +190,7 @@ static void room__says_when_the_map_is_full_and_when_not_any_more(void **state) 
     ledger_close(ledger);
 }
 
-/* Free space that lies in pieces is no room for a turn that may need it in one. */
+/* Free space in scattered pieces does not count, because a turn may need it in one piece. */
 static void room__does_not_count_scattered_pages(void **state) {
     const struct ledger_test *test = *state;
     struct ledger_options options = ledger_test_options();
@@ -194,7 +198,7 @@ static void room__does_not_count_scattered_pages(void **state) {
     options.map_bytes_max = (uint64_t) 16 << 20;
     assert_ok(ledger_open(&ledger, test->directory, &options));
     uint64_t count = 0;
-    for (; !room_is_full(ledger); count++) { /* records of two tables in turn */
+    for (; !room_is_full(ledger); count++) { /* alternates between two tables */
         assert_ok(ledger_test_put_record(ledger, (uint8_t) (1 + count % 2), count, RECORD_BYTES));
         assert_ok(ledger_commit(ledger));
     }
@@ -208,7 +212,7 @@ static void room__does_not_count_scattered_pages(void **state) {
     ledger_close(ledger);
 }
 
-/* A turn larger than announced meets the end of the map: as bad as a failed commit. */
+/* A turn that is larger than turn_bytes_max reaches the end of the map. That is as bad as a failed commit. */
 static void put__into_a_full_map_ends_the_ledger(void **state) {
     const struct ledger_test *test = *state;
     struct ledger_options options = ledger_test_options();
@@ -229,7 +233,7 @@ static void put__into_a_full_map_ends_the_ledger(void **state) {
     ledger_close(ledger);
 }
 
-/* A small file system of the test's own, seen by nobody else and gone with the process at the latest. */
+/* Mounts a small file system that only this process sees. It is gone when the process ends, at the latest. */
 static void mount_small_disk(struct ledger_test *test, const char *options) {
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", test->root, "tmpfs", 0, options) != 0)
@@ -237,7 +241,7 @@ static void mount_small_disk(struct ledger_test *test, const char *options) {
     test->mounted = true;
 }
 
-/* A file that takes all free space of the disk except `left` bytes. */
+/* Writes a file that takes all free space of the disk except `left` bytes. */
 static void put_ballast(const struct ledger_test *test, uint64_t left) {
     char path[128];
     static const uint8_t zeros[4096];
@@ -283,17 +287,17 @@ static void room__follows_the_free_space_of_the_disk(void **state) {
         put_ballast(test, (uint64_t) 3 << 20);
         assert_true(room_ends(ledger));
         assert_err(ledger_room(ledger), ORD_ERR_NO_SPACE);
-        /* What was begun can still be finished, and read. */
+        /* A turn can still be finished, and its block can be read. */
         assert_ok(ledger_test_put_block(ledger, h, 200000));
         assert_ok(ledger_commit(ledger));
         assert_ok(ledger_test_check_block(ledger, h, 200000));
         remove_ballast(test);
         assert_true(room_comes_back(ledger));
     }
-    /* And its own writing brings it to the reserve, not past it. */
+    /* The ledger's own writes use the disk up to the reserve, and no further. */
     uint64_t count = fill_map(ledger, 1);
     assert_in_range(count, 150, 32 * 1024 * 1024 / RECORD_BYTES);
-    put_ballast(test, 0); /* the disk had something left */
+    put_ballast(test, 0); /* the disk still had some space left */
     ledger_close(ledger);
 }
 

@@ -1,6 +1,6 @@
 /*
- * A flipped bit on disk (row F3) is found by whoever reads the record, and by the scrub; a damaged length is an error and not a
- * crash.
+ * A flipped bit on disk (row F3) is found by everyone who reads the record, and by the scrub. A damaged length leads to
+ * an error and not to a crash.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +75,8 @@ static void scrub__of_a_sound_ledger_is_clean(void **state) {
     assert_ok(ledger_scrub(ledger, &scrub, note, &problems));
     assert_int_equal(problems.count, 0);
     assert_int_equal(scrub.bad, 0);
-    assert_int_equal(scrub.records, 5 + 1 + 1 + 1 + 2 + 2); /* two of meta: applied, and the ledger's format */
+    /* The last two are in meta: `applied` and the ledger's format. */
+    assert_int_equal(scrub.records, 5 + 1 + 1 + 1 + 2 + 2);
     assert_in_range(scrub.bytes, 5 * 20000, 6 * 20000 + 20000);
     ledger_close(ledger);
 }
@@ -110,7 +111,7 @@ static void flipped_bit__in_a_block_is_found(void **state) {
     assert_null(bytes.data);
     assert_ok(ledger_test_check_block(ledger, 2, 20000));
     assert_ok(ledger_test_check_block(ledger, 4, 20000));
-    /* The header has its own checksum, and is sound. */
+    /* The header has its own checksum and is sound. */
     assert_ok(ledger_get_headers(ledger, &bytes, 0, 4, TEST_HEADER_SIZE, 10000));
     assert_int_equal(bytes.size, 5 * TEST_HEADER_SIZE);
     free(bytes.data);
@@ -158,7 +159,7 @@ static void flipped_bit__in_small_records_is_found(void **state) {
     uint32_t index = 0;
     fill_ledger(test);
     flip_behind(test, "the certificate", 15, 3);
-    flip_behind(test, "the client's record", 19, 19); /* the checksum itself */
+    flip_behind(test, "the client's record", 19, 19); /* damages the checksum itself */
     flip_behind(test, "the applied point", 17, 16);
     flip_behind(test, index_payload, sizeof(index_payload), 11);
     struct ledger *ledger = ledger_test_open(test);
@@ -189,7 +190,7 @@ static void flipped_bit__in_a_record_is_found(void **state) {
     ledger_close(ledger);
 }
 
-/* A record under another record's key is not that record: the key is in the checksum. */
+/* A record under another record's key is refused, because the checksum covers the key. */
 static void flipped_bit__in_a_key_is_found(void **state) {
     const struct ledger_test *test = *state;
     static const uint8_t key[] = {2, 0, 0, 0, 0, 0, 0, 0, 10};
@@ -204,8 +205,8 @@ static void flipped_bit__in_a_key_is_found(void **state) {
 }
 
 /*
- * LMDB keeps a value's length in the four bytes that stand eight before its key (low half, high half, flags, key size; two
- * bytes each). A length of gigabytes points far out of the map.
+ * In the eight bytes before its key LMDB keeps a value's length (low half, then high half), flags and the key's size,
+ * with two bytes each. A length of gigabytes reaches far beyond the map.
  */
 static void damaged_length__is_an_error(void **state) {
     const struct ledger_test *test = *state;
@@ -221,7 +222,8 @@ static void damaged_length__is_an_error(void **state) {
         uint8_t *file = ledger_test_file(test, &size);
         size_t at = ledger_test_find(file, size, 0, key, sizeof(key));
         assert_true(at < size);
-        assert_int_equal(file[at - 2] + 256 * file[at - 1], sizeof(key)); /* it is a node, as described */
+        /* This is indeed a node as described above. */
+        assert_int_equal(file[at - 2] + 256 * file[at - 1], sizeof(key));
         ledger_test_write_file(test, at - 8, lengths[i], 4);
         free(file);
         struct ledger *ledger = ledger_test_open(test);

@@ -1,6 +1,6 @@
 /*
- * What goes in comes out, in order, after a restart too; what was not committed does not; what a caller or a file got wrong
- * has an answer of its own.
+ * Committed records are read back in order, also after a restart. Records that were not committed are not there. Errors
+ * of a caller or in a file are each reported by their own code.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static void ledger__survives_a_restart(void **state) {
     assert_ok(ledger_put_meta(ledger, "applied", text("99")));
     assert_ok(ledger_test_put_record(ledger, 3, 17, 500));
     assert_true(ledger_dirty(ledger));
-    /* Readers see committed data only, the writer's own thread included. */
+    /* Readers see committed data only, even in the writer's own thread. */
     assert_err(ledger_height(ledger, &height), ORD_ERR_NOT_FOUND);
     assert_err(ledger_get_client(ledger, &bytes, 7), ORD_ERR_NOT_FOUND);
     assert_ok(ledger_commit(ledger));
@@ -67,7 +67,7 @@ static void ledger__survives_a_restart(void **state) {
     assert_int_equal(bytes.size, 500);
     assert_true(ledger_test_filled(bytes.data, bytes.size, 17 * 256 + 3));
     free(bytes.data);
-    /* And goes on where it was. */
+    /* The reopened ledger goes on at the next height. */
     assert_err(ledger_test_put_block(ledger, 2, 10), ORD_ERR_INVALID);
     assert_ok(ledger_test_put_block(ledger, 3, 10));
     assert_ok(ledger_commit(ledger));
@@ -103,7 +103,7 @@ static void blocks__rise_by_one(void **state) {
     assert_ok(ledger_test_put_block(ledger, 0, 10));
     assert_err(ledger_test_put_block(ledger, 0, 10), ORD_ERR_INVALID);
     assert_err(ledger_test_put_block(ledger, 2, 10), ORD_ERR_INVALID);
-    /* A refusal leaves the turn as it was. */
+    /* A refusal leaves the turn unchanged. */
     assert_ok(ledger_test_put_block(ledger, 1, 10));
     assert_ok(ledger_commit(ledger));
     assert_ok(ledger_test_check_block(ledger, 1, 10));
@@ -190,7 +190,7 @@ static void meta__is_named_replaced_and_deleted(void **state) {
     assert_ok(ledger_put_meta(ledger, "open", ord_span_of(NULL, 0)));
     assert_ok(ledger_commit(ledger));
     assert_err(ledger_get_meta(ledger, &bytes, "open"), ORD_ERR_NOT_FOUND);
-    /* Deleting what is not there changes nothing, and so there is nothing to commit. */
+    /* Deleting a record that does not exist changes nothing, so there is nothing to commit. */
     assert_ok(ledger_put_meta(ledger, "open", ord_span_of(NULL, 0)));
     assert_false(ledger_dirty(ledger));
     assert_err(ledger_put_meta(ledger, "", text("c")), ORD_ERR_INVALID);
@@ -209,7 +209,7 @@ static void records__are_sorted_and_forgotten_by_range(void **state) {
     assert_ok(ledger_get_records(ledger, &records, &count));
     assert_int_equal(count, 0);
     free(records);
-    /* Keys that would sort otherwise in little-endian order or as text. */
+    /* These keys would sort differently in little-endian order or as text. */
     static const uint64_t keys[] = {300, 2, 256, 1, UINT64_MAX, 255, 65536, 0};
     static const uint64_t sorted[] = {0, 1, 2, 255, 256, 300, 65536, UINT64_MAX};
     for (uint8_t table = 3; table >= 1; table--)
@@ -226,7 +226,8 @@ static void records__are_sorted_and_forgotten_by_range(void **state) {
     }
     free(records);
 
-    assert_ok(ledger_test_put_record(ledger, 2, 7, 50)); /* of the same turn, and forgotten in it */
+    /* This record is put and forgotten in the same turn. */
+    assert_ok(ledger_test_put_record(ledger, 2, 7, 50));
     assert_ok(ledger_forget(ledger, 2, 256));
     assert_ok(ledger_forget(ledger, 9, UINT64_MAX));
     assert_ok(ledger_commit(ledger));
@@ -240,7 +241,7 @@ static void records__are_sorted_and_forgotten_by_range(void **state) {
     assert_int_equal(records[11].table, 3);
     assert_int_equal(records[11].key, 0);
     free(records);
-    assert_ok(ledger_forget(ledger, 2, 256)); /* nothing left to drop, nothing to commit */
+    assert_ok(ledger_forget(ledger, 2, 256)); /* nothing to delete, so nothing to commit */
     assert_false(ledger_dirty(ledger));
     assert_ok(ledger_forget(ledger, 3, UINT64_MAX));
     assert_ok(ledger_forget(ledger, 2, UINT64_MAX));
@@ -338,7 +339,8 @@ static void records__are_replaced(void **state) {
     static const size_t sizes[] = {0, 40960, 10, 40960, 41000, 1, 200000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         assert_ok(ledger_room(ledger));
-        assert_ok(ledger_test_put_record(ledger, 1, 5, 100)); /* twice in a turn: the last one counts */
+        /* When a record is put twice in a turn, the last one counts. */
+        assert_ok(ledger_test_put_record(ledger, 1, 5, 100));
         assert_ok(ledger_test_put_record(ledger, 1, 5, sizes[i]));
         assert_ok(ledger_commit(ledger));
         assert_ok(ledger_get_record(ledger, &bytes, 1, 5));
@@ -349,7 +351,7 @@ static void records__are_replaced(void **state) {
     ledger_close(ledger);
 }
 
-/* How the space of a consensus log behaves: a window of records moves on, and old blocks between them stay. */
+/* Uses space as a consensus log does: a window of records moves on, while the blocks written between them stay. */
 static void records__of_a_moving_window_reuse_their_space(void **state) {
     enum { WINDOW = 64, CYCLES = 800 };
     struct ledger *ledger = ledger_test_open(*state);
@@ -389,7 +391,10 @@ static size_t changed_pages(const struct ledger_test *test, const uint8_t *befor
     return changed;
 }
 
-/* One client's entries lie side by side: a turn of one busy client writes few pages, whoever else is registered. */
+/*
+ * One client's entries are neighbours in the tree. A turn of one busy client therefore writes few
+ * pages, however many clients are registered.
+ */
 static void index__of_one_client_lies_together(void **state) {
     const struct ledger_test *test = *state;
     struct ledger_options options = ledger_test_options();
@@ -416,7 +421,7 @@ static void index__of_one_client_lies_together(void **state) {
     size_t scattered = changed_pages(test, before, size);
     free(before);
     assert_in_range(together, 1, 16);
-    assert_true(scattered > 60); /* the count sees pages, so the bound above says something */
+    assert_true(scattered > 60); /* shows that the bound above can fail */
     ledger_close(ledger);
 }
 
@@ -486,7 +491,7 @@ static void open__refuses_a_file_cut_short(void **state) {
     assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_CORRUPT);
 }
 
-/* Writes the format record of all copies of its page: the version, and a checksum that fits it or not. */
+/* Writes the version into every copy of the format record, with a checksum that fits it (`sealed`) or not. */
 static void write_version(const struct ledger_test *test, uint32_t version, bool sealed) {
     struct ledger_key key;
     size_t size = 0;
@@ -534,7 +539,7 @@ static void open__read_only_refuses_to_write(void **state) {
     ledger_close(ledger);
 }
 
-/* A tool of another user, who may read but not write, not even LMDB's lock file. */
+/* A tool runs as another user, who may read everything but cannot write, not even LMDB's lock file. */
 static void open__reads_without_write_permission(void **state) {
     const struct ledger_test *test = *state;
     struct ledger *ledger = ledger_test_open(test);
@@ -570,7 +575,7 @@ static void open__reads_without_write_permission(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* docs/formats.md shows these bytes. */
+/* The expected bytes are those in docs/formats.md. */
 static void checksum__is_the_documented_one(void **state) {
     (void) state;
     struct ledger_key key = ledger_key_index(7, 42);

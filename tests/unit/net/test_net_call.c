@@ -10,7 +10,7 @@
 #include "net/net_internal.h"
 #include "tests/support/net_support.h"
 
-/* What a client's owner is told. */
+/* Counts the results that a client's calls end with. */
 struct replies {
     atomic_uint ok, timeout, closed, wrong;
 };
@@ -27,7 +27,7 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
                          1);
 }
 
-/* A server whose requests stay out until the test answers them. */
+/* Keeps a server's requests until the test answers them. */
 struct shelf {
     pthread_mutex_t lock;
     struct net_request *requests[64];
@@ -86,7 +86,7 @@ static void call__is_answered_over_tls(void **state) {
     ask_and_answer(net_test_member());
 }
 
-/* Several clients, each with as many calls in flight as it may, on fewer contexts. */
+/* Several clients, each with as many calls in flight as it may have, share fewer contexts. */
 static void calls__are_all_answered_when_contexts_are_few(void **state) {
     (void) state;
     struct net_test_echo echo = {0};
@@ -115,7 +115,10 @@ static void calls__are_all_answered_when_contexts_are_few(void **state) {
     net_server_close(server);
 }
 
-/* One connection asks for all there is and gets its share; the rest is there for the others. */
+/*
+ * One connection sends more requests than there are contexts and gets its share of them. The rest is left for the
+ * others.
+ */
 static void calls__of_one_connection_leave_contexts_for_others(void **state) {
     (void) state;
     struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -135,7 +138,7 @@ static void calls__of_one_connection_leave_contexts_for_others(void **state) {
         assert_ok(net_client_wait(clients[c], NET_TEST_DEADLINE_MS));
         for (int i = 0; i < 20; i++)
             assert_ok(net_client_call(clients[c], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
-        /* 3, 6, and the 8 that there are. */
+        /* The shares make 3, then 6, then all 8 contexts. */
         WAIT_FOR(shelf.total == (c < 2 ? 3 * (c + 1) : 8));
     }
     assert_int_equal(shelf.total, 8);
@@ -145,7 +148,7 @@ static void calls__of_one_connection_leave_contexts_for_others(void **state) {
     }
     assert_int_equal(shelf.total, 60);
     assert_int_equal(replies.timeout + replies.closed + replies.wrong, 0);
-    /* And when who waits for its own share goes away. */
+    /* The server also copes when a connection ends that waits because it has its share. */
     for (int i = 0; i < 20; i++)
         assert_ok(net_client_call(clients[0], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
     WAIT_FOR(shelf.total == 63);
@@ -175,7 +178,8 @@ static void call__is_busy_when_as_many_are_in_flight_and_times_out(void **state)
     assert_err(net_client_call(client, net_test_message(0, 8), 300, on_reply, &replies), ORD_ERR_BUSY);
     WAIT_FOR(shelf.total == 4);
     WAIT_FOR(replies.timeout == 4);
-    /* Answers that come now belong to nobody, and must not be taken for those of new calls in the same places. */
+    /* Late answers to the calls that timed out must not be mistaken for the
+     * answers to new calls with the same indexes. */
     for (int i = 0; i < 3; i++)
         assert_ok(net_client_call(client, net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
     WAIT_FOR(shelf.total == 7);
@@ -185,7 +189,8 @@ static void call__is_busy_when_as_many_are_in_flight_and_times_out(void **state)
     WAIT_FOR(shelf.total == 8);
     net_request_reply(shelf.requests[7], net_test_message(1, 8));
     WAIT_FOR(replies.ok > 0);
-    assert_int_equal(replies.ok, 1); /* it came after the late ones, on the same connection */
+    /* This answer came after the late ones, on the same connection. */
+    assert_int_equal(replies.ok, 1);
     net_client_close(client);
     assert_int_equal(replies.ok, 1);
     assert_int_equal(replies.closed, 3);
@@ -212,7 +217,7 @@ static void call__waits_for_a_connection_and_times_out_without(void **state) {
     struct net_server *server;
     assert_ok(net_server_open(&server, &server_options));
     WAIT_FOR(replies.ok == 1);
-    assert_int_equal(echo.requests, 1); /* the one that timed out never left */
+    assert_int_equal(echo.requests, 1); /* the request that timed out was never sent */
     net_client_close(client);
     net_server_close(server);
 }
@@ -268,10 +273,10 @@ static void client__close_fails_the_calls_in_flight(void **state) {
     WAIT_FOR(shelf.total == 3);
     net_client_close(client);
     assert_int_equal(replies.closed, 3);
-    /* Answers to somebody who has gone. */
+    /* Answer a client that has gone. */
     shelf_answer_all(&shelf, true);
 
-    /* Never connected. */
+    /* The same for a client that was never connected. */
     client_options.port = net_test_free_port();
     assert_ok(net_client_open(&client, &client_options));
     assert_ok(net_client_call(client, net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
@@ -280,7 +285,7 @@ static void client__close_fails_the_calls_in_flight(void **state) {
     net_server_close(server);
 }
 
-/* Answers whatever comes until it is told that the server has closed. */
+/* Answers all requests until the server has closed. */
 static void *answer_until_closed(void *context) {
     struct shelf *shelf = context;
     while (!atomic_load(&shelf->closed)) {
@@ -290,7 +295,7 @@ static void *answer_until_closed(void *context) {
     return NULL;
 }
 
-/* Requests that are out when the server closes are answered from another thread meanwhile; those in line need not be. */
+/* While the server closes, another thread answers the requests in progress. Those in line need no answer. */
 static void closes_with_requests_out(uint32_t connection_contexts, unsigned out) {
     struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct net_server_options server_options = net_test_echo_options(NULL, net_test_member(), 0);
@@ -331,7 +336,7 @@ static void server__closes_while_connections_wait_for_their_share(void **state) 
     closes_with_requests_out(2, 6);
 }
 
-/* Calls that beget calls, until the connection is lost. */
+/* Each answer leads to another call, until the connection is lost. */
 struct talk {
     struct net_client *client;
     atomic_uint live;
@@ -353,7 +358,7 @@ static void talk_begin(struct talk *talk) {
     }
 }
 
-/* Whoever leaves in the middle of a talk is missed, on either side, and not for want of another message. */
+/* When one side leaves under load, the other side notices, even if no further message is sent. */
 static void connection__is_missed_when_it_ends_under_load(void **state) {
     (void) state;
     struct net_test_echo echo = {0};
@@ -399,7 +404,8 @@ static void server__drops_what_is_too_large_or_malformed(void **state) {
     assert_err(net_client_ask(big, &reply, net_test_message(0, 1001), NET_TEST_DEADLINE_MS), ORD_ERR_CLOSED);
     assert_err(net_client_ask(big, &reply, net_test_message(0, 100000), NET_TEST_DEADLINE_MS), ORD_ERR_CLOSED);
 
-    /* Hello, then frames: no request id; backtrace without end; a length of 2^64 - 1; and hellos that are none. */
+    /* Malformed input after a hello: no request id, a backtrace without end, a
+     * length of 2^64 - 1. Then malformed hellos. */
     static const struct {
         const char *bytes;
         size_t size;
@@ -418,7 +424,7 @@ static void server__drops_what_is_too_large_or_malformed(void **state) {
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         int fd = net_test_raw_connect(port, bad[i].bytes, bad[i].size);
-        /* It hears our hello at most, and then the end. */
+        /* The peer receives our hello at most, and then the end of the connection. */
         char answer[100];
         size_t got = 0;
         ssize_t count;
@@ -452,7 +458,10 @@ static void client__drops_a_server_that_answers_too_much(void **state) {
     net_server_close(server);
 }
 
-/* Row D7: what waits for a reader is known, and no longer when its connection is closed; whatever the memory held before. */
+/*
+ * Row D7: the server knows how many bytes wait for a reader, and forgets them when its connection is closed. M_PERTURB
+ * fills allocated memory with garbage, so that the count must not rely on zeroed memory.
+ */
 static void server__knows_what_has_not_left(void **state) {
     (void) state;
     mallopt(M_PERTURB, 0x5a);
@@ -465,7 +474,7 @@ static void server__knows_what_has_not_left(void **state) {
     server_options.context = &shelf;
     struct net_server *server;
     assert_ok(net_server_open(&server, &server_options));
-    /* Two requests of one connection, and one of another; neither reads. */
+    /* One connection sends two requests and another sends one. Neither reads its answers. */
     static const char frames[] = "\0SP\0\0\x30\0\0"
                                  "\0\0\0\0\0\0\0\4\x80\0\0\1"
                                  "\0\0\0\0\0\0\0\4\x80\0\0\2";
@@ -490,7 +499,7 @@ static void server__knows_what_has_not_left(void **state) {
     mallopt(M_PERTURB, 0);
 }
 
-/* A client that asks for much and never reads (row D7): it loses its connection, and the contexts serve others. */
+/* A client that asks for much and never reads (row D7) loses its connection, and the contexts serve others again. */
 static void server__drops_a_reader_that_does_not_read(void **state) {
     (void) state;
     struct net_test_echo echo = {0};
@@ -500,7 +509,7 @@ static void server__drops_a_reader_that_does_not_read(void **state) {
     server_options.request_bytes_max = 16 << 20;
     struct net_server *server;
     assert_ok(net_server_open(&server, &server_options));
-    /* One request of 16 MiB, whose echo fits no socket buffer. */
+    /* Send one request of 16 MiB. Its echo does not fit into any socket buffer. */
     size_t size = 16 << 20;
     char *frame = calloc(1, 20 + size);
     assert_non_null(frame);

@@ -1,6 +1,6 @@
 /*
- * Ordain speaks SP's protocols itself, over nng's streams; any SP library must understand it. Here it talks to nng's own
- * sockets, in both directions and over TLS.
+ * Ordain implements SP's protocols itself, over nng's streams, and any SP library must understand it. Here it talks to
+ * nng's own sockets, in both directions and over TLS.
  */
 #include <nng/nng.h>
 #include <nng/protocol/pipeline0/pull.h>
@@ -127,14 +127,15 @@ static void server__understands_a_req_of_nng(void **state) {
     net_server_close(server);
 }
 
-/* Through a device, which adds a word of its own to the backtrace. */
+/* A device between client and server adds a word of its own to the backtrace. */
 static void server__answers_through_a_device(void **state) {
     (void) state;
     struct net_test_echo echo = {0};
     struct net_server_options options = net_test_echo_options(&echo, NULL, 0);
     struct net_server *server;
     assert_ok(net_server_open(&server, &options));
-    /* What a device would send: its word (high bit clear), then the request's id. The same must come back. */
+    /* The test sends what a device would send: its word (high bit clear),
+     * then the request's id. Both must come back. */
     static const uint8_t hello_and_request[] = "\0SP\0\0\x30\0\0\0\0\0\0\0\0\0\x0d\x12\x34\x56\x78\x80\0\0\7hello";
     int fd = net_test_raw_connect(net_server_port(server), (const char *) hello_and_request, 29);
     uint8_t answer[29];

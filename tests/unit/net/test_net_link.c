@@ -63,7 +63,7 @@ static void link__delivers_in_order_over_tls(void **state) {
     deliver_in_order(net_test_member());
 }
 
-/* What nng read last goes out again as it is: messages are not copied, and carry nothing of their way in. */
+/* Sends a received message on without copying it. Nothing that arrived with it may go out again. */
 static void on_message_forward(void *context, struct net_message *message) {
     struct net_push **push = context;
     if (net_push_send(*push, message) != ORD_OK)
@@ -148,7 +148,7 @@ static void push__dials_again_when_its_owner_says_so(void **state) {
     struct net_push_options push_options = net_test_push_options(&outbox, NULL, port);
     struct net_push *push;
     assert_ok(net_push_open(&push, &push_options));
-    net_push_redial(push); /* nothing to give up yet */
+    net_push_redial(push); /* there is no connection to close yet */
     int dead = net_test_raw_accept(listener, "\0SP\0\0\x51\0\0", 8);
     WAIT_FOR(net_push_up(push));
     net_push_redial(push);
@@ -163,7 +163,7 @@ static void push__dials_again_when_its_owner_says_so(void **state) {
     close(listener);
 }
 
-/* Sends until a message has been under way for a while and nothing moves. Gives the count of those that were taken. */
+/* Sends until a message has been under way for a while without progress. Returns how many messages were taken. */
 static uint32_t push_until_stuck(struct net_push *push, size_t size) {
     uint32_t taken = 0;
     uint64_t moved_ms = net_test_now_ms();
@@ -194,7 +194,8 @@ static void push__is_busy_when_its_peer_does_not_read_and_loses_what_is_under_wa
     assert_int_equal(outbox.sent, taken - 1);
     assert_int_equal(outbox.lost, 0);
 
-    /* The link goes away with the message under way: the owner hears of both, and no peer that comes later gets it. */
+    /* The link ends with a message under way. The owner is told about both,
+     * and a later peer does not get that message. */
     close(listener);
     close(peer);
     WAIT_FOR(outbox.downs == 1);
@@ -231,7 +232,7 @@ static void push__closes_with_a_message_under_way(void **state) {
     close(listener);
 }
 
-/* The peer goes away in the middle of messages, again and again, and each time the link finds it when it is back. */
+/* The peer goes away in the middle of messages, again and again. Each time the link finds it when it is back. */
 static void link__comes_back_when_its_peer_dies_under_load(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};
@@ -342,7 +343,7 @@ static void pull__refuses_bad_certificates_and_hosts(void **state) {
     assert_err(net_pull_open(&pull, &options), ORD_ERR_INVALID);
 }
 
-/* Neither side takes the other: not a foreign certificate, not none, not plain TCP. */
+/* Both sides refuse a peer with a foreign certificate, without a certificate, or over plain TCP. */
 static void link__needs_certificates_of_the_same_ca_on_both_sides(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};
@@ -360,7 +361,7 @@ static void link__needs_certificates_of_the_same_ca_on_both_sides(void **state) 
         options.reconnect_ms_max = 10;
         assert_ok(net_push_open(&pushes[i], &options));
     }
-    /* They have had many tries by the time that honest links came and went. */
+    /* While honest links come and go, the strangers get many attempts. */
     struct net_listener_counters counters;
     for (uint32_t i = 0; i < 20; i++) {
         struct net_push_options options = net_test_push_options(&honest, member, net_pull_port(pull));
@@ -380,7 +381,7 @@ static void link__needs_certificates_of_the_same_ca_on_both_sides(void **state) 
     net_pull_close(pull);
 }
 
-/* Several CAs in one PEM, one per organisation. */
+/* One PEM text holds several CAs, one for each organisation. */
 static void link__takes_every_ca_of_the_list(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};
@@ -421,7 +422,8 @@ static void link__opens_and_closes_in_every_state(void **state) {
     for (uint32_t i = 0; i < 100; i++) {
         struct net_push *push;
         assert_ok(net_push_open(&push, &push_options));
-        uint64_t until_ms = net_test_now_ms() + i % 20; /* closes somewhere in the handshake, or after it */
+        /* Close at some moment during the handshake, or after it. */
+        uint64_t until_ms = net_test_now_ms() + i % 20;
         while (net_test_now_ms() < until_ms)
             if (net_push_send(push, net_test_message(0, 100)) == ORD_ERR_CLOSED)
                 net_test_pause();

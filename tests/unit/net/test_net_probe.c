@@ -1,5 +1,5 @@
 /*
- * Listener health: a listener that has gone deaf is noticed and opened anew, and what it had stays.
+ * Listener health: a listener that has stopped accepting is noticed and reopened, and its connections stay.
  */
 #include <unistd.h>
 
@@ -21,18 +21,18 @@ static void reopen_pull(const struct net_tls *tls) {
     net_test_push(early_push, 0, 64);
     WAIT_FOR(inbox.messages == 1);
     struct net_listener_counters counters;
-    /* So many would not fit into the test's patience if each of them waited for its deadline. */
+    /* The test would time out if each of these probes waited for its deadline. */
     WAIT_FOR((net_pull_counters(pull, &counters), counters.probes >= 20));
     assert_int_equal(counters.probes_missed, 0);
     assert_int_equal(counters.reopened, 0);
-    /* The probes are not peers. */
+    /* Probes do not count as peers. */
     assert_int_equal(counters.pipes_now, 1);
     assert_int_equal(counters.pipes_total, 1);
 
     net_hub_deafen(net_pull_hub(pull));
     struct net_push_options late_options = net_test_push_options(&late, tls, port);
     assert_ok(net_push_open(&late_push, &late_options));
-    net_test_push(early_push, 1, 64); /* the link that is there does not care */
+    net_test_push(early_push, 1, 64); /* the existing link still works */
     WAIT_FOR((net_pull_counters(pull, &counters), counters.reopened == 1));
     assert_in_range(counters.probes_missed, 2, 3);
     net_test_push(late_push, 2, 64);
@@ -105,7 +105,7 @@ static void listener__closes_in_the_middle_of_everything(void **state) {
     }
 }
 
-/* More half-open connections than are allowed (row T4): the oldest go, members come in as ever. */
+/* There are more half-open connections than allowed (row T4). The oldest are closed, and members connect as usual. */
 static void listener__bounds_half_open_connections(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};
@@ -117,7 +117,7 @@ static void listener__bounds_half_open_connections(void **state) {
     int silent[SILENT];
     for (int i = 0; i < SILENT; i++)
         silent[i] = net_test_raw_connect(net_pull_port(pull), "", 0);
-    /* The first ones hear the end of it long before the handshake's deadline. */
+    /* The oldest connections are closed long before the handshake's deadline. */
     uint64_t begin_ms = net_test_now_ms();
     for (int i = 0; i < 50; i++) {
         char byte;

@@ -1,6 +1,6 @@
 /*
- * Row T3 of the adversary's table: 10,000 connections that vanish in the middle of the handshake, against both kinds of
- * listener, over TCP and TLS. Honest peers are served all the while, and afterwards.
+ * Row T3 (docs/adversary.md): 10,000 connections vanish in the middle of the handshake. The test runs against both
+ * kinds of listener, over TCP and TLS. Honest peers are served all the while, and afterwards.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,7 +27,7 @@ static pid_t strangers_start(uint16_t port, const struct net_tls *tls) {
     return pid;
 }
 
-/* False once they have all been; fails when they could not connect. */
+/* True while strangers still come. Fails the test when they could not connect. */
 static bool strangers_come(pid_t pid) {
     int status;
     pid_t done = waitpid(pid, &status, WNOHANG);

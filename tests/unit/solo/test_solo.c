@@ -1,5 +1,5 @@
 /*
- * Solo behind the seam.
+ * The solo core, called through the seam.
  */
 #include "solo/solo.h"
 
@@ -71,7 +71,7 @@ static void solo__forgets_up_to_the_attested_seq(void **state) {
     assert_ok(solo_protocol.step(core, &effects, &event));
     assert_int_equal(effects.count, 1);
     assert_int_equal(effects.items[0].forget.key, 5);
-    event.attested.seq = 6; /* what was never delivered */
+    event.attested.seq = 6; /* was never delivered */
     assert_err(solo_protocol.step(core, &effects, &event), ORD_ERR_INVALID);
     free(core);
 }

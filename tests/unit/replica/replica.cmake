@@ -1,0 +1,5 @@
+# A replica whose core is played (tests/support/replica_bench.h).
+ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/replica/test_replica_turn.c
+              SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/replica_bench.c
+                      ${CMAKE_CURRENT_SOURCE_DIR}/support/channel_support.c
+              DEPENDS ord_replica)

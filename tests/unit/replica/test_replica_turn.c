@@ -1,0 +1,468 @@
+/*
+ * The contract between a turn and its commit: nothing leaves that is not durable, whatever the core does and whenever it does
+ * it. The core is played, for PBFT does not do all that the seam allows.
+ */
+#include "tests/support/replica_bench.h"
+#include "tests/support/test_main.h"
+
+static struct ord_span batches[16]; /* that the played core decides, by seq */
+static const ord_replica_set all = ~(ord_replica_set) 0;
+
+/* Each batch closes its block, which is a point of attestation. */
+static void block_a_batch(struct channel_config *config) {
+    config->batch_timeout_ms = 0;
+}
+
+static void decide(struct bench *bench, uint64_t seq) {
+    bench_effect(bench, ORD_EFFECT_PERSIST)->persist =
+        (struct ord_record) {.table = 1, .key = seq, .bytes = batches[seq]};
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_DELIVER);
+    effect->deliver.seq = seq;
+    effect->deliver.batch = batches[seq];
+}
+
+static void send_both(struct bench *bench, const struct ord_event *event) {
+    static const uint8_t early[] = "early";
+    static const uint8_t late[] = "late";
+    if (event->type != ORD_EVENT_TICK)
+        return;
+    bench_effect(bench, ORD_EFFECT_PERSIST)->persist =
+        (struct ord_record) {.table = 2, .key = 1, .bytes = ord_span_of(late, 4)};
+    bench_effect(bench, ORD_EFFECT_SEND)->send.bytes = ord_span_of(early, 5);
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_SEND);
+    effect->send.bytes = ord_span_of(late, 4);
+    effect->send.after_persist = true;
+    bench->effects[1].send.to = bench->effects[2].send.to = all;
+}
+
+static void turn__holds_a_send_until_its_commit(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    bench->on_step = send_both;
+    bench_turn(bench);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_CORE), 2);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_CORE, NULL), 1);
+    uint64_t turn = bench_commit(bench);
+    assert_int_not_equal(turn, 0);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_CORE, NULL), 1);
+    assert_int_equal(bench_disk(bench, "record 2 1").size, 0);
+    bench_committed(bench, turn);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_CORE, NULL), 2);
+    assert_int_equal(bench->last[ORD_EVENT_PERSISTED].persisted.turn, turn);
+    bench_destroy(bench);
+}
+
+static void deliver_registration(struct bench *bench, const struct ord_event *event) {
+    if (event->type == ORD_EVENT_TICK && bench->stepped[ORD_EVENT_TICK] == 1)
+        decide(bench, 1);
+}
+
+static void turn__attests_after_its_commit(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_turn(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_APPLIED], 1);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_ATTESTATION), 0);
+    uint64_t turn = bench_commit(bench);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_ATTESTATION), 0);
+    bench_committed(bench, turn);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, NULL), 1);
+    assert_int_not_equal(bench_disk(bench, "statement").size, 0);
+    bench_destroy(bench);
+}
+
+/* As Raft will: what PERSISTED makes it decide belongs to the next turn. */
+static void deliver_when_persisted(struct bench *bench, const struct ord_event *event) {
+    static const uint8_t word[] = "word";
+    if (event->type == ORD_EVENT_TICK && bench->stepped[ORD_EVENT_TICK] == 1)
+        bench_effect(bench, ORD_EFFECT_PERSIST)->persist =
+            (struct ord_record) {.table = 2, .key = 1, .bytes = ord_span_of(word, 4)};
+    if (event->type != ORD_EVENT_PERSISTED || bench->stepped[ORD_EVENT_PERSISTED] != 1)
+        return;
+    decide(bench, 1);
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_SEND);
+    effect->send.bytes = ord_span_of(word, 4);
+    effect->send.to = all;
+    effect->send.after_persist = true;
+}
+
+static void turn__delivery_with_persisted_waits_for_the_next_commit(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_when_persisted;
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_PERSISTED], 1);
+    assert_int_equal(channel_applied_seq(replica_channel(bench->replica)), 1);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_ATTESTATION), 0);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_CORE, NULL), 0);
+    assert_int_equal(bench_disk(bench, "statement").size, 0);
+    bench_turn(bench);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_ATTESTATION), 0);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_CORE, NULL), 0);
+    uint64_t turn = bench_commit(bench);
+    assert_int_not_equal(turn, 0);
+    bench_committed(bench, turn);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, NULL), 1);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_CORE, NULL), 1);
+    assert_int_not_equal(bench_disk(bench, "statement").size, 0);
+    bench_destroy(bench);
+}
+
+static void deliver_each_tick(struct bench *bench, const struct ord_event *event) {
+    if (event->type == ORD_EVENT_TICK)
+        decide(bench, bench->stepped[ORD_EVENT_TICK]);
+    if (event->type == ORD_EVENT_FLUSH)
+        bench_effect(bench, ORD_EFFECT_WAKE_AT)->wake.at_ms = 0;
+}
+
+/* Turn 2 runs while the commit of turn 1 is under way: its point is not in that commit and must not be signed with it. */
+static void turn__during_a_commit_waits_for_its_own(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    struct ord_span last = ord_span_of(NULL, 0);
+    struct channel_attestation attestation;
+    batches[1] = bench_registration(bench);
+    batches[2] = bench_batch(bench, 1, 3);
+    batches[3] = bench_batch(bench, 4, 3);
+    bench->on_step = deliver_each_tick;
+    bench_turn(bench);
+    uint64_t first = bench_commit(bench);
+    assert_int_not_equal(first, 0);
+    bench_turn(bench);
+    assert_int_equal(replica_commit(bench->replica, false), 0);
+    bench_turn(bench);
+    assert_int_equal(replica_commit(bench->replica, false), 0);
+    assert_int_equal(channel_applied_seq(replica_channel(bench->replica)), 3);
+    bench->on_step = NULL;
+    bench_committed(bench, first);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, &last), 1);
+    assert_ok(channel_attestation_decode(&attestation, last));
+    assert_int_equal(attestation.statement.seq, 1);
+    assert_true(replica_durable_turn(bench->replica) == first);
+    bench_turn(bench);
+    uint64_t second = bench_commit(bench);
+    assert_true(second > first + 1);
+    bench_committed(bench, second);
+    assert_true(bench_left(bench, REPLICA_LINK_ATTESTATION, &last) >= 2);
+    assert_ok(channel_attestation_decode(&attestation, last));
+    assert_int_equal(attestation.statement.seq, 3);
+    assert_true(replica_durable_turn(bench->replica) >= second);
+    bench_destroy(bench);
+}
+
+static void turn__signs_the_same_statement_after_a_restart(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    struct ord_span before;
+    struct ord_span after;
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_run(bench);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, &before), 1);
+    bench->on_step = NULL;
+    assert_ok(bench_restart(bench));
+    bench_run(bench);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, &after), 1);
+    assert_int_equal(before.size, after.size);
+    assert_memory_equal(before.data, after.data, before.size);
+    bench_destroy(bench);
+}
+
+/* A crash before the commit: the replica knows nothing of the turn, and nobody else does. */
+static void turn__crash_before_its_commit_takes_it_back(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_turn(bench);
+    assert_int_not_equal(bench_commit(bench), 0);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, NULL), 0);
+    bench->on_step = NULL;
+    assert_ok(bench_restart(bench));
+    assert_int_equal(channel_applied_seq(replica_channel(bench->replica)), 0);
+    bench_run(bench);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_ATTESTATION), 0);
+    bench_destroy(bench);
+}
+
+static void turn__what_nobody_relies_on_waits_for_a_commit(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    bench_run(bench);
+    bench_effect(bench, ORD_EFFECT_FORGET);
+    assert_ok(replica_store(bench->replica)->put_meta(bench, "lazy", ord_span_of("x", 1)));
+    bench_turn(bench);
+    assert_int_equal(bench_commit(bench), 0);
+    assert_true(replica_due_ms(bench->replica) <= bench->time.now_ms + 100);
+    bench->time.now_ms += 100;
+    bench_turn(bench);
+    uint64_t turn = bench_commit(bench);
+    assert_int_not_equal(turn, 0);
+    bench_committed(bench, turn);
+    assert_int_equal(bench_disk(bench, "lazy").size, 1);
+    bench_destroy(bench);
+}
+
+static void turn__a_write_that_fails_ends_the_replica(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench->put_err = ORD_ERR_IO;
+    bench_turn(bench);
+    assert_err(replica_fatal(bench->replica), ORD_ERR_IO);
+    assert_int_equal(bench->logged_errors, 1);
+    assert_int_equal(replica_commit(bench->replica, true), 0);
+    uint64_t steps = bench->stepped[ORD_EVENT_FLUSH];
+    bench_turn(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_FLUSH], steps);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_ATTESTATION), 0);
+    bench_destroy(bench);
+}
+
+static void turn__tells_the_core_of_room_and_of_the_end(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_STORAGE], 0);
+    bench->time.room = false;
+    bench_run(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_STORAGE], 1);
+    assert_false(bench->last[ORD_EVENT_STORAGE].storage.available);
+    bench->time.room = true;
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_STORAGE], 2);
+    assert_true(bench->last[ORD_EVENT_STORAGE].storage.available);
+    bench_input(bench, &(struct replica_input) {.type = REPLICA_INPUT_HAND_OVER});
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_HAND_OVER], 1);
+    bench_destroy(bench);
+}
+
+static void forget_all(struct bench *bench, const struct ord_event *event) {
+    if (event->type == ORD_EVENT_TICK && bench->stepped[ORD_EVENT_TICK] <= 2)
+        decide(bench, bench->stepped[ORD_EVENT_TICK]);
+    if (event->type == ORD_EVENT_TICK && bench->stepped[ORD_EVENT_TICK] == 3) {
+        bench_effect(bench, ORD_EFFECT_FORGET)->forget.table = 1;
+        bench->effects[0].forget.key = 2;
+    }
+    if (event->type == ORD_EVENT_FLUSH)
+        bench_effect(bench, ORD_EFFECT_WAKE_AT)->wake.at_ms = 0;
+}
+
+static void small_blocks(struct channel_config *config) {
+    config->max_message_count = 10;
+    config->batch_timeout_ms = 100000;
+}
+
+/* A restart finds the open block's envelopes in bodies that the core no longer needs. */
+static void turn__keeps_the_open_blocks_bodies(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(small_blocks);
+    struct channel_open_block open;
+    batches[1] = bench_registration(bench);
+    batches[2] = bench_batch(bench, 1, 3);
+    bench->on_step = forget_all;
+    for (int i = 0; i < 3; i++)
+        bench_run(bench);
+    bench->time.now_ms += 1000;
+    bench_run(bench);
+    channel_open(replica_channel(bench->replica), &open);
+    uint32_t count = open.envelope_count;
+    assert_true(count >= 3);
+    bench->on_step = NULL;
+    assert_ok(bench_restart(bench));
+    channel_open(replica_channel(bench->replica), &open);
+    assert_int_equal(open.envelope_count, count);
+    bench_destroy(bench);
+}
+
+static void cut_at_the_end(struct bench *bench, const struct ord_event *event) {
+    static const uint8_t byte[] = "b";
+    if (event->type != ORD_EVENT_TICK)
+        return;
+    for (uint64_t key = 1; key <= 4; key++)
+        bench_effect(bench, ORD_EFFECT_PERSIST)->persist =
+            (struct ord_record) {.table = 3, .key = key, .bytes = ord_span_of(byte, 1)};
+    bench_effect(bench, ORD_EFFECT_FORGET_AFTER)->forget_after.table = 3;
+    bench->effects[4].forget_after.key = 2;
+}
+
+static void turn__cuts_a_log_at_its_end(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    bench->on_step = cut_at_the_end;
+    bench_run(bench);
+    assert_int_equal(bench_disk(bench, "record 3 2").size, 1);
+    assert_int_equal(bench_disk(bench, "record 3 3").size, 0);
+    assert_int_equal(bench_disk(bench, "record 3 4").size, 0);
+    bench_destroy(bench);
+}
+
+/* ---- what comes in ---- */
+
+static void messages__of_a_sender_with_a_bad_signature_are_ignored(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    uint8_t good[32] = {2};
+    uint8_t bad[32] = {1};
+    bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(good, sizeof(good)));
+    bench_message(bench, 2, REPLICA_LINK_CORE, ord_span_of(bad, sizeof(bad)));
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 2);
+    assert_int_equal(bench->holds, 2);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->holds, 0);
+    assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], 1);
+    assert_int_equal(replica_counters(bench->replica)->messages_refused, 1);
+    bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(good, sizeof(good)));
+    bench_message(bench, 2, REPLICA_LINK_CORE, ord_span_of(good, sizeof(good)));
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 1);
+    assert_int_equal(replica_counters(bench->replica)->link_messages_ignored, 1);
+    bench_check_all(bench);
+    bench_run(bench);
+    bench->time.now_ms += 1000;
+    bench_message(bench, 2, REPLICA_LINK_CORE, ord_span_of(good, sizeof(good)));
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 1);
+    bench_destroy(bench); /* drops the check */
+}
+
+static void messages__malformed_useless_and_of_no_kind(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    uint8_t message[32] = {2, 1, 1}; /* costs 16, and is not wanted */
+    bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(message, 8));
+    bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, 99, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, REPLICA_LINK_ATTESTATION, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, REPLICA_LINK_CERTIFICATE, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, REPLICA_LINK_FORWARD, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, REPLICA_LINK_SYNC_REQUEST, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, REPLICA_LINK_SYNC_BLOCKS, ord_span_of(message, sizeof(message)));
+    bench_message(bench, 1, REPLICA_LINK_SYNC_TAIL, ord_span_of(message, sizeof(message)));
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 0);
+    assert_int_equal(replica_counters(bench->replica)->messages_refused, 6);
+    assert_int_equal(replica_counters(bench->replica)->link_messages_useless, 1);
+    bench_destroy(bench);
+}
+
+/* One sender has so many signatures checked at a time and no more; the others have theirs. */
+static void messages__of_one_sender_have_a_share(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    uint8_t costly[32] = {2, 64}; /* 1024 signatures */
+    for (int i = 0; i < 4; i++)
+        bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    bench_message(bench, 2, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 3);
+    assert_int_equal(bench->checks[0]->queue, REPLICA_QUEUE_VIEWS);
+    assert_int_equal(replica_counters(bench->replica)->link_jobs_over_share, 2);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], 3);
+    /* Its debt is paid in time, and forgiven when a view is installed. */
+    for (int i = 0; i < 20; i++) {
+        bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+        bench_run(bench);
+        bench_check_all(bench);
+        bench_run(bench);
+    }
+    uint64_t taken = bench->stepped[ORD_EVENT_MESSAGE];
+    assert_true(taken < 23);
+    bench->time.now_ms += 3600000;
+    bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], taken + 1);
+    bench_destroy(bench);
+}
+
+static void submissions__are_answered_when_all_is_checked(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_run(bench);
+    bench->on_step = NULL;
+    struct ord_span envelopes[5];
+    envelopes[0] = net_envelope(bench->net, bench->client, 1, 1, 20, 1);
+    envelopes[1] = net_envelope(bench->net, bench->client, 2, 1, 20, 2);
+    envelopes[2] = net_copy(bench->net, net_envelope(bench->net, bench->client, 3, 1, 20, 3));
+    ((uint8_t *) (uintptr_t) envelopes[2].data)[envelopes[2].size - 1] ^= 1;
+    envelopes[3] = ord_span_of("nonsense", 8);
+    envelopes[4] = net_envelope(bench->net, bench->client, 1u << 20, 1, 20, 4);
+    struct replica_submission *submission = bench_submit(bench, envelopes, 5);
+    bench_run(bench);
+    assert_int_equal(bench->answer_count, 0);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->answer_count, 1);
+    assert_ptr_equal(bench->answered, submission);
+    assert_int_equal(submission->results[0].verdict, REPLICA_ACCEPTED);
+    assert_int_equal(submission->results[1].verdict, REPLICA_ACCEPTED);
+    assert_int_equal(submission->results[2].verdict, REPLICA_FORBIDDEN);
+    assert_int_equal(submission->results[3].verdict, REPLICA_BAD_REQUEST);
+    assert_int_equal(submission->results[4].verdict, REPLICA_BAD_REQUEST);
+    /* The same again, another body under its number, and the registration that was ordered. */
+    envelopes[1] = net_envelope(bench->net, bench->client, 2, 1, 21, 9);
+    envelopes[2] = net_registration(bench->net, bench->client);
+    submission = bench_submit(bench, envelopes, 3);
+    bench_run(bench);
+    assert_int_equal(bench->answer_count, 2);
+    assert_int_equal(submission->results[0].verdict, REPLICA_ACCEPTED);
+    assert_int_equal(submission->results[1].verdict, REPLICA_DUPLICATE);
+    assert_false(submission->results[1].ordered);
+    assert_int_equal(submission->results[2].verdict, REPLICA_DUPLICATE);
+    assert_true(submission->results[2].ordered);
+    bench_destroy(bench);
+}
+
+static void submissions__that_will_not_be_checked_are_answered_busy(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_run(bench);
+    bench->on_step = NULL;
+    struct ord_span envelope = net_envelope(bench->net, bench->client, 1, 1, 20, 1);
+    struct replica_submission *submission = bench_submit(bench, &envelope, 1);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 1);
+    bench->check_count = 0;
+    replica_check_drop(bench->replica, bench->checks[0]);
+    assert_int_equal(bench->answer_count, 1);
+    assert_int_equal(submission->results[0].verdict, REPLICA_BUSY);
+    assert_int_equal(bench->replica->pool.envelopes, 0);
+    assert_int_equal(bench->replica->admission.checks.total, 0);
+    bench_destroy(bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(turn__holds_a_send_until_its_commit),
+    cmocka_unit_test(turn__attests_after_its_commit),
+    cmocka_unit_test(turn__delivery_with_persisted_waits_for_the_next_commit),
+    cmocka_unit_test(turn__during_a_commit_waits_for_its_own),
+    cmocka_unit_test(turn__signs_the_same_statement_after_a_restart),
+    cmocka_unit_test(turn__crash_before_its_commit_takes_it_back),
+    cmocka_unit_test(turn__what_nobody_relies_on_waits_for_a_commit),
+    cmocka_unit_test(turn__a_write_that_fails_ends_the_replica),
+    cmocka_unit_test(turn__tells_the_core_of_room_and_of_the_end),
+    cmocka_unit_test(turn__keeps_the_open_blocks_bodies),
+    cmocka_unit_test(turn__cuts_a_log_at_its_end),
+    cmocka_unit_test(messages__of_a_sender_with_a_bad_signature_are_ignored),
+    cmocka_unit_test(messages__malformed_useless_and_of_no_kind),
+    cmocka_unit_test(messages__of_one_sender_have_a_share),
+    cmocka_unit_test(submissions__are_answered_when_all_is_checked),
+    cmocka_unit_test(submissions__that_will_not_be_checked_are_answered_busy),
+};
+TEST_CASES(cases);
