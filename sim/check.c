@@ -458,7 +458,8 @@ static const char *rest_of(const struct sim_replica *replica, bool moving) {
 static void compare_chains(struct sim_replica *first, struct sim_replica *other) {
     const struct sim_model *model = &checker_of(first)->model;
     for (uint64_t h = 0; h < first->disk.blocks.count && h < other->disk.blocks.count; h++)
-        if (!ord_span_equal(sim_buffer_span(other->disk.blocks.items[h]), sim_buffer_span(first->disk.blocks.items[h])) ||
+        if (!ord_span_equal(sim_buffer_span(other->disk.blocks.items[h]),
+                            sim_buffer_span(first->disk.blocks.items[h])) ||
             (h > 0 && !ord_span_equal(sim_disk_data(&other->disk, h), sim_buffer_span(model->blocks[h - 1].data))))
             sim_fail(first->world, "rest: block %lu of replica %u differs", (unsigned long) h, other->instance);
 }

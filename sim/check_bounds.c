@@ -58,7 +58,9 @@ void sim_check_records(struct sim_replica *replica) {
     check_log(replica);
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
         size_t count = replica->disk.tables[i].count;
-        size_t most = i == TABLE_CERTIFICATE ? world->config->window : i == TABLE_VIEW_CHANGE ? world->replica_count : 1;
+        size_t most = i == TABLE_CERTIFICATE   ? world->config->window
+                      : i == TABLE_VIEW_CHANGE ? world->replica_count
+                                               : 1;
         if (i != TABLE_LOG && count > most)
             sim_fail(world, "bounds: replica %u keeps %zu records in table %u, %zu at most", replica->instance, count,
                      i, most);

@@ -52,7 +52,8 @@ void sim_check_certified(struct sim_replica *replica, uint64_t height, const str
         return;
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     const struct ord_span encoded = ord_span_of(bytes, channel_certificate_encode(bytes, certificate));
-    if (!ord_span_equal(encoded, sim_buffer_span(replica->process->last_certificate))) /* else it was checked as it was put */
+    if (!ord_span_equal(encoded,
+                        sim_buffer_span(replica->process->last_certificate))) /* else it was checked as it was put */
         sim_check_certificate(replica, certificate, false);
 }
 

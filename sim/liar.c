@@ -105,7 +105,8 @@ static void reflect(struct sim_replica *liar, ord_node_id from, enum replica_lin
 
 static bool garbage(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(message));
-    enum replica_link as = sim_chance(&liar->random, 200000) ? (enum replica_link) sim_between(&liar->random, 1, 7) : kind;
+    enum replica_link as =
+        sim_chance(&liar->random, 200000) ? (enum replica_link) sim_between(&liar->random, 1, 7) : kind;
     sim_liar_pass(liar, to, as, copy);
     sim_buffer_release(copy);
     return true;
@@ -134,8 +135,7 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_ATTEST] = {"attest", "C1, C3, V5", "attests other states, heights and seqs", sim_lie_attest, NULL, NULL},
     [SIM_LIE_FORWARD] = {"forward", "P8", "forwards what no client signed", NULL, NULL, sim_lie_forward},
     [SIM_LIE_SOURCE] = {"source", "C2, C4, C5", "lies as a source of state transfer", sim_lie_source, NULL, NULL},
-    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves one client's requests out", sim_lie_censor, NULL,
-                        NULL},
+    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves one client's requests out", sim_lie_censor, NULL, NULL},
     [SIM_LIE_CUT] = {"cut", "P18", "cut markers withheld, early, for old and far blocks", NULL, NULL, NULL},
     [SIM_LIE_BATCH] = {"batch", "P8, P9", "proposes executed and forged envelopes", NULL, NULL, NULL},
     [SIM_LIE_TWINS] = {"twins", "V17", "two processes run with one key", NULL, NULL, NULL},
@@ -185,7 +185,8 @@ void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_lin
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++) {
         uint32_t behaviour = (first + i) % SIM_BEHAVIOUR_COUNT;
         if ((replica->behaviours >> behaviour & 1) != 0 && sim_behaviours[behaviour].on_send != NULL &&
-            (always(behaviour) || sim_liar_lies_now(replica)) && sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
+            (always(behaviour) || sim_liar_lies_now(replica)) &&
+            sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
             replica->world->lies++;
             return;
         }
@@ -193,7 +194,8 @@ void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_lin
     sim_liar_pass(replica, to, kind, message);
 }
 
-void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind, struct sim_buffer *message) {
+void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind,
+                       struct sim_buffer *message) {
     if (!replica->liar || from == replica->id)
         return;
     keep(replica, from, kind, message);

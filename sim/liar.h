@@ -67,7 +67,8 @@ void sim_liars_create(struct sim_world *world);
 void sim_liars_destroy(struct sim_world *world);
 /* What a replica's process sends goes through here; that of honest ones passes. Does not take the hold. */
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
-void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind, struct sim_buffer *message);
+void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind,
+                       struct sim_buffer *message);
 void sim_liar_event(struct sim_replica *replica, const struct sim_event *event);
 
 /* Hooks in the liar's own process; all of them do nothing for others. */

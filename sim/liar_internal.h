@@ -30,7 +30,7 @@ struct sim_liar {
     uint32_t censored; /* party */
     uint64_t mute_until_us;
     struct sim_buffer *far; /* an envelope that its replica would not take, for its next batch; NULL: none */
-    uint32_t void_pace_ms; /* from one void batch to the next; 0: as soon as that is delivered */
+    uint32_t void_pace_ms;  /* from one void batch to the next; 0: as soon as that is delivered */
     uint64_t void_due_ms;
     struct sim_kept kept[SIM_KEPT]; /* ring: what it said and heard */
     uint64_t kept_count;

@@ -179,5 +179,5 @@ uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work) {
         return UINT64_MAX;
     struct ord_status status = sim_process_status(liar->process);
     return status.leading && status.can_propose && sim_liar_idles(liar, status.view) ? liar->lies->void_due_ms
-                                                                                    : UINT64_MAX;
+                                                                                     : UINT64_MAX;
 }

@@ -185,7 +185,8 @@ bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum replica_link 
     if (kept == NULL || message->size < ORD_SIGNATURE_SIZE || kept->message->size < ORD_SIGNATURE_SIZE)
         return false;
     struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(message));
-    bool pre_prepare = kind == REPLICA_LINK_CORE && copy->size > BFT_PRE_PREPARE_SIZE && copy->data[0] == BFT_PRE_PREPARE;
+    bool pre_prepare =
+        kind == REPLICA_LINK_CORE && copy->size > BFT_PRE_PREPARE_SIZE && copy->data[0] == BFT_PRE_PREPARE;
     size_t at = pre_prepare ? BFT_PRE_PREPARE_SIZE - 4 - ORD_SIGNATURE_SIZE : copy->size - ORD_SIGNATURE_SIZE;
     bool theirs_leads = kept->kind == REPLICA_LINK_CORE && kept->message->size > BFT_PRE_PREPARE_SIZE &&
                         kept->message->data[0] == BFT_PRE_PREPARE;

@@ -71,7 +71,8 @@ static void false_certificate(struct sim_replica *liar, ord_node_id to, struct o
         certificate.statement.state_digest.bytes[0] ^= 1;
         break;
     }
-    sim_liar_say(liar, to, REPLICA_LINK_CERTIFICATE, ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
+    sim_liar_say(liar, to, REPLICA_LINK_CERTIFICATE,
+                 ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
 }
 
 bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
@@ -80,7 +81,8 @@ bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link 
         false_certificate(liar, to, sim_buffer_span(message));
         return true;
     }
-    if (kind != REPLICA_LINK_ATTESTATION || channel_attestation_decode(&attestation, sim_buffer_span(message)) != ORD_OK)
+    if (kind != REPLICA_LINK_ATTESTATION ||
+        channel_attestation_decode(&attestation, sim_buffer_span(message)) != ORD_OK)
         return false;
     struct channel_statement statement = attestation.statement;
     switch (sim_below(&liar->random, 6)) {

@@ -222,8 +222,7 @@ static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out,
     look_at_event(core, event);
     core->given = (struct ord_effects) {0};
     core->followed = 0;
-    enum ord_err err =
-        core->process->replica->liar ? step_liar(core, out, event) : step_inner(core, out, event);
+    enum ord_err err = core->process->replica->liar ? step_liar(core, out, event) : step_inner(core, out, event);
     if (err == ORD_OK)
         core->given = *out;
     return err;
@@ -266,8 +265,7 @@ const struct ord_protocol *sim_observe_protocol(const struct sim_process *proces
 }
 
 void sim_observe_init(struct sim_process *process) {
-    process->observer = (struct ord_core) {
-        .process = process, .wake_at_ms = UINT64_MAX, .work_since_ms = UINT64_MAX};
+    process->observer = (struct ord_core) {.process = process, .wake_at_ms = UINT64_MAX, .work_since_ms = UINT64_MAX};
 }
 
 void sim_observe_deinit(struct sim_process *process) {

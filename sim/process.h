@@ -96,12 +96,12 @@ struct sim_process {
     size_t outbox_capacity;
     uint64_t wake_us; /* of the event that is planned; UINT64_MAX: none */
 
-    struct sim_writes writes;      /* put since the last commit began */
-    struct sim_writes under_way;   /* what the commit under way makes durable */
-    uint64_t committing;           /* its turn; 0: none */
-    struct sim_frozen frozen;      /* of that turn */
-    struct channel_statement last_statement;  /* that was put last */
-    struct sim_buffer *last_certificate;      /* likewise: held; NULL: none */
+    struct sim_writes writes;                /* put since the last commit began */
+    struct sim_writes under_way;             /* what the commit under way makes durable */
+    uint64_t committing;                     /* its turn; 0: none */
+    struct sim_frozen frozen;                /* of that turn */
+    struct channel_statement last_statement; /* that was put last */
+    struct sim_buffer *last_certificate;     /* likewise: held; NULL: none */
 
     struct sim_checking *checking;
     size_t checking_count;

@@ -36,16 +36,15 @@ static enum ord_err put_certificate(void *context, uint64_t height, struct ord_s
     struct sim_buffer *buffer = sim_buffer_create(certificate);
     sim_buffer_release(process->last_certificate);
     process->last_certificate = sim_buffer_hold(buffer);
-    sim_write(&process->writes,
-              &(struct sim_write) {.kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = buffer});
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = buffer});
     sim_check_kept_certificate(process->replica, height, certificate, false);
     return ORD_OK;
 }
 
 static enum ord_err put_client(void *context, uint32_t client_index, struct ord_span record) {
     struct sim_process *process = context;
-    sim_write(&process->writes, &(struct sim_write) {
-                                    .kind = SIM_WRITE_CLIENT, .key = client_index, .buffer = sim_buffer_create(record)});
+    sim_write(&process->writes,
+              &(struct sim_write) {.kind = SIM_WRITE_CLIENT, .key = client_index, .buffer = sim_buffer_create(record)});
     return ORD_OK;
 }
 
