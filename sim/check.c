@@ -388,7 +388,7 @@ void sim_check_durable(struct sim_replica *replica) {
     shown->durable_seq = applied_seq;
     shown->durable_view = replica->process->frozen.view;
     shown->durable_stable_seq = replica->process->frozen.stable_seq;
-    shown->durable_cut_seq = replica->process->frozen.cut_seq;
+    replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
 }
 
@@ -401,7 +401,7 @@ void sim_check_started(struct sim_replica *replica) {
                  (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
     shown->view = shown->durable_view; /* a restart goes back to no less */
     shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0; /* solo does not keep it */
-    shown->cut_seq = shown->durable_cut_seq;
+    shown->cut_seq = replica->disk.cut_seq;
     shown->delivered_seq = applied_seq;
     shown->woken = 0;
 }

@@ -21,7 +21,6 @@ struct sim_shown {
     uint64_t durable_view;
     uint64_t durable_seq;
     uint64_t durable_stable_seq;
-    uint64_t durable_cut_seq;
     uint32_t turns;
     uint32_t woken; /* turns in a row that nothing but the replica's own wish to go on at once has brought */
 };

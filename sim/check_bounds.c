@@ -34,21 +34,29 @@ void sim_check_forgets(struct sim_replica *replica, uint8_t table, uint64_t key)
         shown->cut_seq = key;
 }
 
-/* Below where the core cut it last, the log has what the block needs that was open then, and nothing else. */
+/*
+ * Above the stable seq the log is within the window. At and below it there is nothing that the core did not cut off; and of that only
+ * what the block needs that was open then.
+ */
 static void check_log(struct sim_replica *replica) {
     const struct sim_table *log = &replica->disk.tables[TABLE_LOG];
     const struct sim_frozen *frozen = &replica->process->frozen;
     uint64_t open_seq = open_since(&replica->world->checker->model, frozen->cut_seq);
-    size_t count = 0;
-    for (size_t i = log->count; i > 0 && log->records[i - 1].key > frozen->stable_seq; i--)
-        count++;
-    if (count > replica->world->config->window)
+    size_t above = 0;
+    while (above < log->count && log->records[log->count - 1 - above].key > frozen->stable_seq)
+        above++;
+    if (above > replica->world->config->window)
         sim_fail(replica->world, "bounds: replica %u keeps %zu batches above its stable seq, %u at most",
-                 replica->instance, count, replica->world->config->window);
-    if (log->count > 0 && log->records[0].key <= frozen->cut_seq && log->records[0].key < open_seq)
-        sim_fail(replica->world, "bounds: replica %u keeps the batch of seq %lu; cut at %lu, open block since %lu",
-                 replica->instance, (unsigned long) log->records[0].key, (unsigned long) frozen->cut_seq,
-                 (unsigned long) open_seq);
+                 replica->instance, above, replica->world->config->window);
+    if (above == log->count)
+        return;
+    uint64_t lowest = log->records[0].key;
+    uint64_t highest = log->records[log->count - 1 - above].key;
+    if (highest > frozen->cut_seq || lowest < open_seq)
+        sim_fail(replica->world,
+                 "bounds: replica %u keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
+                 replica->instance, (unsigned long) lowest, (unsigned long) highest, (unsigned long) frozen->stable_seq,
+                 (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
 }
 
 void sim_check_records(struct sim_replica *replica) {

@@ -180,6 +180,7 @@ void sim_disk_copy(struct sim_disk *out, const struct sim_disk *disk) {
     list_copy(&out->certificates, &disk->certificates);
     list_copy(&out->clients, &disk->clients);
     sim_map_copy(&out->index, &disk->index);
+    out->cut_seq = disk->cut_seq;
     for (size_t i = 0; i < disk->meta_count; i++)
         put_meta(out, &disk->meta[i].name, sim_buffer_hold(disk->meta[i].buffer));
 }

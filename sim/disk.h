@@ -84,6 +84,7 @@ struct sim_disk {
     struct sim_named *meta; /* by rising name */
     size_t meta_count;
     size_t meta_capacity;
+    uint64_t cut_seq; /* for the checks: up to which the core had forgotten its log when this became durable */
 };
 
 struct sim_name sim_name_of(const char *name);
