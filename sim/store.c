@@ -17,6 +17,7 @@ static enum ord_err put_block(void *context, uint64_t height, struct ord_span he
     struct sim_buffer *block = sim_buffer_join(parts, 2);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_BLOCK, .key = height, .buffer = block});
     sim_check_block(process->replica, height, header, data);
+    sim_intake_block(process->intake, height);
     return ORD_OK;
 }
 
