@@ -356,9 +356,9 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     if (intake == NULL || over(intake->world))
         return;
     const struct pooled given = pooled_of(intake, envelope, false);
-    if (result->verdict == REPLICA_DUPLICATE && result->ordered &&
-        (!given.good || !is_executed(intake, given.party, given.sequence)) &&
-        (given.party == UINT32_MAX || given.sequence + WINDOW > intake->highest[given.party]))
+    if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
+        !is_executed(intake, given.party, given.sequence) &&
+        given.sequence + WINDOW > intake->highest[given.party])
         sim_fail(intake->world, "intake: replica %u tells client %u that sequence %lu is ordered, and it is not",
                  intake->process->replica->instance, given.party, (unsigned long) given.sequence);
     if (result->verdict != REPLICA_ACCEPTED)
@@ -529,6 +529,13 @@ static void sweep(struct sim_intake *intake) {
             drop(intake, i - 1);
 }
 
+/* A leader that looks for what to propose drops what is over; whether it has looked at this one is not known. */
+static void left_out(struct sim_intake *intake, size_t index) {
+    drop(intake, index);
+    intake->unsure = 2;
+    intake->since_unsure = intake->pool_count > 0;
+}
+
 static uint64_t work_ms(const struct sim_intake *intake) {
     uint64_t since_ms = cut_ms(intake);
     for (uint32_t i = 0; i < SLOTS; i++)
@@ -545,25 +552,41 @@ static bool turn_is_full(const struct sim_intake *intake) {
     return intake->process->writes.bytes >= intake->process->turn_bytes_max / 2;
 }
 
-/* As the turn ends: what it had to do for the core by now. */
-static void look_at_flush(struct sim_intake *intake) {
+/* As the turn ends, the core knows since when work waits. */
+static void look_at_work(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
-    intake->fault[0] = '\0';
-    if (intake->housekeeping)
-        sweep(intake);
     uint64_t expected_ms = work_ms(intake);
     if (core->work_since_ms != expected_ms && intake->unsure == 0 && !intake->since_unsure)
         snprintf(intake->fault, sizeof(intake->fault), "work: replica %u tells its core %lu, the reference has %lu",
                  intake->process->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
-    if (!core->status.leading || !core->status.can_propose || !may_run(intake) || intake->refused ||
-        turn_is_full(intake))
-        return;
+}
+
+/* A leader proposes what it can, at once. */
+static void look_at_lead(struct sim_intake *intake) {
+    const struct ord_core *core = &intake->process->observer;
     bool ready = false;
-    for (size_t i = 0; i < intake->pool_count && !ready; i++)
-        ready = intake->pool[i].state == READY && !is_over(intake, &intake->pool[i]);
+    if (!core->status.leading)
+        return;
+    for (size_t i = intake->pool_count; i > 0; i--) {
+        const struct pooled *pooled = &intake->pool[i - 1];
+        bool gone = is_over(intake, pooled);
+        ready = ready || (pooled->state == READY && !gone);
+        if (pooled->state == READY && gone)
+            left_out(intake, i - 1);
+    }
+    if (!core->status.can_propose || !may_run(intake) || intake->refused || turn_is_full(intake))
+        return;
     if ((ready && core->status.in_flight == 0) || marker_ms(intake) <= now_of(intake))
         snprintf(intake->fault, sizeof(intake->fault), "proposal: replica %u leads, may propose and does not%s",
                  intake->process->replica->instance, ready ? "" : " cut");
+}
+
+static void look_at_flush(struct sim_intake *intake) {
+    intake->fault[0] = '\0';
+    if (intake->housekeeping)
+        sweep(intake);
+    look_at_lead(intake);
+    look_at_work(intake);
 }
 
 void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) {

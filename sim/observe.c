@@ -129,6 +129,7 @@ static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, c
         return err;
     for (size_t i = 0; i < out->count; i++) {
         sim_intake_effect(process->intake, &out->items[i]);
+        sim_duties_effect(process->duties, &out->items[i]);
         look_at_effect(core, &out->items[i]);
     }
     sim_check_status(process->replica);
@@ -224,6 +225,7 @@ static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out,
     follow_all(core);
     look_at_event(core, event);
     sim_intake_event(core->process->intake, event);
+    sim_duties_event(core->process->duties, event);
     core->given = (struct ord_effects) {0};
     core->followed = 0;
     enum ord_err err = core->process->replica->liar ? step_liar(core, out, event) : step_inner(core, out, event);

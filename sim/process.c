@@ -57,6 +57,7 @@ static bool next(void *context, struct replica_input *out) {
         return false;
     const struct sim_input *input = &process->inbox[process->inbox_next++];
     sim_intake_taken(process->intake, input);
+    sim_duties_taken(process->duties, input);
     out->type = input->type;
     if (input->type == REPLICA_INPUT_MESSAGE) {
         out->message.from = input->from;
@@ -75,6 +76,7 @@ static void send(void *context, uint64_t turn, ord_replica_set to, enum replica_
                  size_t part_count) {
     struct sim_process *process = context;
     sim_intake_sent(process->intake, to, kind, parts, part_count);
+    sim_duties_sent(process->duties, to, kind, parts, part_count);
     to &= ~ord_replica_bit(process->replica->id) & (ord_replica_bit(process->world->replica_count) - 1);
     if (to == 0)
         return;
@@ -221,6 +223,7 @@ static void commit(struct sim_process *process) {
     if (!sound(process))
         return;
     sim_observe_turn(process);
+    sim_duties_commit(process->duties, turn);
     if (turn == 0)
         return;
     ORD_ASSERT(process->committing == 0 && process->under_way.count == 0);
@@ -257,12 +260,14 @@ static void turn(struct sim_process *process) {
     const struct replica_time time = time_of(process);
     bool alone = process->inbox_count == 0;
     sim_intake_turn(process->intake);
+    sim_duties_turn(process->duties);
     replica_turn(process->program, &time);
     clear_inbox(process);
     if (!sound(process))
         return;
     sim_observe_follow(process, UINT64_MAX);
     sim_intake_ended(process->intake);
+    sim_duties_ended(process->duties);
     finish(process);
     if (!process->ended)
         sim_check_woken(process->replica, alone);
@@ -459,6 +464,7 @@ void sim_process_start(struct sim_replica *replica) {
     sim_check_started(replica);
     process->now_ms = sim_clock_ms(replica);
     process->intake = sim_intake_create(process);
+    process->duties = sim_duties_create(process);
     const struct replica_time time = time_of(process);
     const struct replica_options options = options_of(process);
     process->turn_bytes_max = options.turn_bytes_max;
@@ -489,6 +495,7 @@ void sim_process_destroy(struct sim_process *process) {
     sim_store_deinit(process);
     sim_observe_deinit(process);
     sim_intake_destroy(process->intake);
+    sim_duties_destroy(process->duties);
     free(process->inbox);
     free(process->outbox);
     free(process->checking);

@@ -14,6 +14,7 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 #include "replica/replica.h"
+#include "sim/duties.h"
 #include "sim/intake.h"
 #include "sim/observe.h"
 #include "sim/world.h"
@@ -84,6 +85,7 @@ struct sim_process {
     struct ord_core observer;
     struct ord_core_config core_config; /* the core's, as the replica gave it */
     struct sim_intake *intake; /* what the checks know of its pool; NULL: a liar's */
+    struct sim_duties *duties; /* and of what it owes others; NULL: a liar's */
     uint64_t turn_bytes_max;
     uint64_t now_ms;
     bool ended;

@@ -58,6 +58,7 @@ static enum ord_err put_meta(void *context, const char *name, struct ord_span va
     struct sim_buffer *buffer = value.size == 0 ? NULL : sim_buffer_create(value);
     sim_write(&process->writes,
               &(struct sim_write) {.kind = SIM_WRITE_META, .name = sim_name_of(name), .buffer = buffer});
+    sim_duties_put(process->duties, name, value);
     if (strcmp(name, SIM_META_STATEMENT) == 0 || begins_with(name, SIM_META_POINT))
         sim_check_kept_statement(process->replica, value);
     else if (strcmp(name, SIM_META_STABLE) == 0)
