@@ -65,6 +65,7 @@ struct sim_duties {
     struct owed owed[64];
     uint32_t owed_count;
     uint32_t pieces[ORD_REPLICA_MAX]; /* on disk */
+    bool evidence_put;                /* and not on disk yet, perhaps */
 
     /* State transfer, as a source. */
     struct request request;
@@ -134,6 +135,7 @@ static bool is_kept(const struct sim_duties *duties, ord_node_id culprit, const 
 }
 
 static void put_evidence(struct sim_duties *duties, const char *name, struct ord_span piece) {
+    duties->evidence_put = true;
     struct evidence_place place;
     unsigned culprit;
     unsigned slot;
@@ -440,6 +442,8 @@ void sim_duties_ended(struct sim_duties *duties) {
     check_served(duties);
     check_owed(duties);
     check_attested(duties);
+    if (!duties->evidence_put)
+        return;
     struct replica_status status;
     replica_status(duties->process->program, &status);
     for (uint32_t i = 0; i < duties->world->replica_count; i++)
@@ -487,7 +491,8 @@ void sim_duties_durable(struct sim_duties *duties) {
         return;
     const struct sim_disk *disk = &duties->process->replica->disk;
     struct ord_span tail = sim_disk_meta(disk, SIM_META_TAIL);
-    count_pieces(duties);
+    if (duties->evidence_put)
+        count_pieces(duties);
     if (tail.size > 0 && ord_load_u64(tail.data) != sim_disk_height(disk) + 1)
         sim_fail(duties->world, "disk: replica %u keeps the tail of block %lu, and has %lu blocks", name_of(duties),
                  (unsigned long) ord_load_u64(tail.data), (unsigned long) sim_disk_height(disk));

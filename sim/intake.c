@@ -413,6 +413,8 @@ void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0 && !over(intake->world)) {
         struct pooled *pooled = pooled_in(intake, sim_model_next(&rest));
+        if (pooled == NULL && intake->unsure > 0)
+            continue;
         if (pooled == NULL)
             sim_fail(intake->world, "forward: replica %u forwards what it has not admitted, or has executed",
                      intake->process->replica->instance);
@@ -768,7 +770,8 @@ void sim_intake_ended(struct sim_intake *intake) {
         sim_fail(intake->world, "room: the core of replica %u is not told whether there is room", replica);
     check_forwards(intake);
     check_verdicts(intake);
-    check_open(intake);
+    if (intake->turn % 8 == 0 || intake->housekeeping)
+        check_open(intake);
     uint64_t ignored = replica_counters(process->program)->link_messages_ignored;
     if (ignored > intake->ignored && now_of(intake) > intake->ignored_until_ms)
         sim_fail(intake->world, "door: replica %u ignores a sender of which it has seen nothing bad", replica);
