@@ -16,7 +16,13 @@ enum {
     SLACK_S = 300,
     WINDOW = 4096,
     CUT_AGAIN_MS = 1000,
+    CORE_BYTES_MIN = 29,
+    COST_LOOK = 1,
     COST_VOTE = 16,
+    COST_MAX = 2048,
+    CHECKS_MAX = 512,
+    FULL_MIN = 256,
+    FULL_BURST = 8,
     SOON_PART = 8,
     PASSED_PART = 2,
     REGISTRATIONS = SIM_PARTIES, /* the slot of all registrations */
@@ -104,10 +110,15 @@ struct sim_intake {
     struct ord_span forward; /* of the input at hand; empty: it is none */
     struct ord_span submitted;
     bool hand_over; /* was taken, and the core must be told */
-    /* Checks that are under way: of messages and attestations, and of envelopes in batches. */
-    uint32_t messages;
-    uint64_t cost;
+    /* Checks that are under way: of each sender's messages and attestations, and of envelopes in batches. */
+    uint32_t messages[ORD_REPLICA_MAX];
+    uint64_t cost[ORD_REPLICA_MAX];
     uint32_t costly[ORD_REPLICA_MAX];
+    /* What each has used beyond its allowance, as of that time. */
+    uint64_t debt[ORD_REPLICA_MAX];
+    uint64_t debt_ms[ORD_REPLICA_MAX];
+    enum { MAY_EITHER, MUST_CHECK, MUST_DROP } message; /* the one at hand */
+    uint64_t over_share; /* messages that were dropped, before it */
     uint32_t proposals;
     uint64_t ignored;       /* messages that the replica has ignored so far */
     uint64_t ignored_until_ms;
@@ -280,8 +291,11 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     if (check->type != REPLICA_CHECK_SUBMITTED) {
         uint32_t cost = check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         bool costly = check->queue == REPLICA_QUEUE_VIEWS;
-        intake->messages++;
-        intake->cost += cost;
+        intake->messages[check->from]++;
+        intake->cost[check->from] += cost;
+        if (intake->message == MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
+            sim_fail(intake->world, "allowance: replica %u checks a message of replica %u, which has used up its own",
+                     intake->process->replica->instance, check->from);
         if (costly && cost <= COST_VOTE && intake->costly[check->from] == 0)
             sim_fail(intake->world, "queues: replica %u lets a vote of replica %u wait behind view changes",
                      intake->process->replica->instance, check->from);
@@ -320,8 +334,8 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         return;
     }
     if (check->type != REPLICA_CHECK_SUBMITTED) {
-        intake->messages--;
-        intake->cost -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
+        intake->messages[check->from]--;
+        intake->cost[check->from] -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
         if (check->bad)
             intake->ignored_until_ms = now_of(intake) + 1000;
@@ -337,9 +351,55 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         }
 }
 
+/* Can the sender afford a message that costs so much? docs/protocol.md, "Bounds". */
+static bool can_afford(struct sim_intake *intake, ord_node_id from, uint32_t cost) {
+    const struct sim_plan *plan = &intake->world->plan;
+    uint64_t full = (uint64_t) plan->window * channel_strong_quorum(intake->world->config);
+    full = full < FULL_MIN ? (uint64_t) FULL_MIN : full;
+    uint64_t paid = full * (now_of(intake) - intake->debt_ms[from]) / plan->request_timeout_ms;
+    if (paid > 0) {
+        intake->debt[from] -= paid < intake->debt[from] ? paid : intake->debt[from];
+        intake->debt_ms[from] = now_of(intake);
+    }
+    if (cost > COST_VOTE && intake->debt[from] >= FULL_BURST * full)
+        return false;
+    if (cost > COST_VOTE)
+        intake->debt[from] += cost;
+    return true;
+}
+
+/* What is to become of a message of the core. */
+static void expect_message(struct sim_intake *intake, ord_node_id from, struct ord_span bytes) {
+    const struct sim_process *process = intake->process;
+    const struct ord_protocol *protocol = intake->world->protocol;
+    if (bytes.size < CORE_BYTES_MIN)
+        return;
+    uint32_t cost = protocol->cost(bytes);
+    if (cost > COST_LOOK && !protocol->wants(process->observer.inner, bytes))
+        return;
+    uint64_t open = intake->cost[from];
+    bool much = open > 0 && open + cost > COST_MAX;
+    if (much || !can_afford(intake, from, cost))
+        intake->message = MUST_DROP;
+    else if (intake->messages[from] < CHECKS_MAX)
+        intake->message = MUST_CHECK; /* unless its sender is ignored */
+    intake->over_share = replica_counters(process->program)->link_jobs_over_share;
+}
+
+static void check_message(struct sim_intake *intake) {
+    if (intake->message == MUST_CHECK &&
+        replica_counters(intake->process->program)->link_jobs_over_share > intake->over_share)
+        sim_fail(intake->world, "allowance: replica %u drops a message although its sender has some of its own left",
+                 intake->process->replica->instance);
+    intake->message = MAY_EITHER;
+}
+
 void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) {
     if (intake == NULL || over(intake->world))
         return;
+    check_message(intake);
+    if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_CORE)
+        expect_message(intake, input->from, sim_buffer_span(input->buffer));
     intake->forward = ord_span_of(NULL, 0);
     intake->submitted = ord_span_of(NULL, 0);
     if (input->type == REPLICA_INPUT_CHECKED)
@@ -629,6 +689,8 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
         intake->leader = effect->leader.leader;
         intake->leader_turn = intake->turn;
         intake->leader_ms = now_of(intake);
+        if (intake->leader != ORD_NO_NODE)
+            memset(intake->debt, 0, sizeof(intake->debt));
         intake->cut_height = 0;
         intake->judged_count = 0;
         for (size_t i = 0; i < intake->pool_count; i++)
@@ -735,20 +797,25 @@ static void check_verdicts(struct sim_intake *intake) {
 static void check_open(struct sim_intake *intake) {
     struct replica_status status;
     uint32_t envelopes = 0;
+    uint32_t messages = 0;
+    uint64_t cost = 0;
     uint32_t costly = 0;
     uint32_t replica = intake->process->replica->instance;
     replica_status(intake->process->program, &status);
     for (size_t i = 0; i < intake->checking_count; i++)
         envelopes += intake->checking[i].count;
-    for (uint32_t i = 0; i < intake->world->replica_count; i++)
+    for (uint32_t i = 0; i < intake->world->replica_count; i++) {
+        messages += intake->messages[i];
+        cost += intake->cost[i];
         costly += intake->costly[i];
-    if (status.open.messages != intake->messages || status.open.cost != intake->cost || status.open.costly != costly ||
+    }
+    if (status.open.messages != messages || status.open.cost != cost || status.open.costly != costly ||
         status.open.envelopes != envelopes)
         sim_fail(intake->world,
                  "shares: replica %u counts %u messages (of %u), %lu signatures (%lu), %u costly ones (%u), %u "
                  "envelopes (%u) that are being checked",
-                 replica, status.open.messages, intake->messages, (unsigned long) status.open.cost,
-                 (unsigned long) intake->cost, status.open.costly, costly, status.open.envelopes, envelopes);
+                 replica, status.open.messages, messages, (unsigned long) status.open.cost, (unsigned long) cost,
+                 status.open.costly, costly, status.open.envelopes, envelopes);
     if (intake->unsure == 0 && status.pool_envelopes != intake->pool_count + envelopes)
         sim_fail(intake->world, "intake: the pool of replica %u has %u envelopes, the reference %zu and %u to check",
                  replica, status.pool_envelopes, intake->pool_count, envelopes);
@@ -761,6 +828,7 @@ void sim_intake_ended(struct sim_intake *intake) {
     if (intake == NULL || over(intake->world))
         return;
     uint32_t replica = process->replica->instance;
+    check_message(intake);
     if (intake->fault[0] != '\0')
         sim_fail(intake->world, "%s", intake->fault);
     intake->fault[0] = '\0';
