@@ -120,8 +120,9 @@ struct sim_intake {
     enum { MAY_EITHER, MUST_CHECK, MUST_DROP } message; /* the one at hand */
     uint64_t over_share; /* messages that were dropped, before it */
     uint32_t proposals;
-    uint64_t ignored;       /* messages that the replica has ignored so far */
+    uint64_t ignored; /* messages that the replica has ignored so far */
     uint64_t ignored_until_ms;
+    uint64_t bad_until_ms[ORD_REPLICA_MAX]; /* a check of this sender's failed */
     char fault[200]; /* found at a FLUSH; it counts at the last one of a turn. Empty: none */
 };
 
@@ -290,6 +291,9 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     if (check->type != REPLICA_CHECK_SUBMITTED) {
         uint32_t cost = check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         bool costly = check->queue == REPLICA_QUEUE_VIEWS;
+        if (now_of(intake) < intake->bad_until_ms[check->from])
+            sim_fail(intake->world, "door: replica %u goes on checking what replica %u sends after a bad signature",
+                     intake->process->replica->instance, check->from);
         intake->messages[check->from]++;
         intake->cost[check->from] += cost;
         if (intake->message == MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
@@ -337,7 +341,7 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         intake->cost[check->from] -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
         if (check->bad)
-            intake->ignored_until_ms = now_of(intake) + 1000;
+            intake->ignored_until_ms = intake->bad_until_ms[check->from] = now_of(intake) + 1000;
         intake->ignored += check->ignored; /* by the host */
         return;
     }
