@@ -6,12 +6,6 @@
 
 #include "bft/marks.h"
 
-void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
-    slot->commits |= ord_replica_bit(core->config.self);
-    slot->commit_digests[core->config.self] = slot->digest;
-    slot->commit_due = true;
-}
-
 void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
     bool useful = false;
     bool contradicts = false;

@@ -73,8 +73,8 @@ static void offer_slot(struct search *search, const struct bft_slot *slot) {
         offer(search, &statement, &slot->proof);
     }
     if (slot->certificate_size > 0 &&
-        bft_certificate_word(&statement, &proof, &core->config, ord_span_of(slot->certificate, slot->certificate_size),
-                             asker))
+        bft_certificate_statement(&statement, &proof, &core->config,
+                                  ord_span_of(slot->certificate, slot->certificate_size), asker))
         offer(search, &statement, &proof);
 }
 

@@ -11,15 +11,6 @@
 #include "bft/marks.h"
 #include "core/assert.h"
 
-static void keep(struct ord_core *core, enum bft_silence_state state) {
-    struct bft_silence *silence = &core->silence;
-    ord_store_u64(silence->record, silence->bound_seq);
-    ord_store_u64(silence->record + 8, silence->floor_view);
-    silence->record[16] = (uint8_t) state;
-    silence->kept = state;
-    bft_persist(core, BFT_TABLE_SILENCE, 1, ord_span_of(silence->record, sizeof(silence->record)));
-}
-
 /* It is over. One who has said nothing yet, and is restarted, must not be taken for one who lost its disk. */
 static void release(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
@@ -28,7 +19,7 @@ static void release(struct ord_core *core) {
     silence->bound_seq = 0;
     silence->floor_view = 0;
     if (core->stable_seq == 0) {
-        keep(core, BFT_SILENCE_SPEAKS);
+        bft_silence_keep(core, BFT_SILENCE_SPEAKS);
         return;
     }
     silence->kept = BFT_SILENCE_NONE; /* the checkpoint tells it */
@@ -37,18 +28,8 @@ static void release(struct ord_core *core) {
     effect->forget.key = 1;
 }
 
-enum ord_err bft_silence_record_check(struct ord_span record) {
-    if (record.size == 0)
-        return ORD_OK;
-    return record.size == BFT_SILENCE_SIZE && ord_load_u64(record.data) <= BFT_SEQ_MAX &&
-                   ord_load_u64(record.data + 8) <= BFT_SEQ_MAX && record.data[16] >= BFT_SILENCE_EMPTY &&
-                   record.data[16] <= BFT_SILENCE_SPEAKS
-               ? ORD_OK
-               : ORD_ERR_CORRUPT;
-}
-
 /* Has this replica a word of its own about (view, seq), `view` the installed one? */
-static bool has_word(const struct ord_core *core, uint64_t seq) {
+static bool has_statement(const struct ord_core *core, uint64_t seq) {
     const struct bft_slot *slot = bft_slot_find(core, seq);
     if (bft_primary(&core->config, core->view) != core->config.self)
         return slot != NULL && slot->own_prepare;
@@ -76,7 +57,7 @@ static struct bft_ask own_ask(struct ord_core *core) {
         ord_write_u8(&core->outbox, 0);
     ORD_ASSERT(!core->outbox.failed);
     for (uint32_t i = 0; i < core->config.window && !core->changing; i++)
-        if (has_word(core, core->stable_seq + 1 + i))
+        if (has_statement(core, core->stable_seq + 1 + i))
             words[i / 8] |= (uint8_t) (1u << (i % 8));
     ask.words = words;
     return ask;
@@ -105,7 +86,8 @@ void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_
         silence->bound_seq = ord_load_u64(record.data);
         silence->floor_view = ord_load_u64(record.data + 8);
     } else if (disk_empty) {
-        keep(core, BFT_SILENCE_EMPTY); /* before anything else is: or a restart would find a disk that is not empty */
+        bft_silence_keep(
+            core, BFT_SILENCE_EMPTY); /* before anything else is: or a restart would find a disk that is not empty */
     }
     ask_others(core);
 }
@@ -147,25 +129,6 @@ static void speak(struct ord_core *core) {
     bft_send_status(core);
 }
 
-void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
-    struct bft_silence *silence = &core->silence;
-    bool spoke = bft_speaks(core);
-    if (silence->silent && seq <= silence->bound_seq && view <= silence->floor_view)
-        return;
-    silence->silent = true;
-    silence->bound_seq = ord_max(silence->bound_seq, seq);
-    silence->floor_view = ord_max(silence->floor_view, view);
-    if (!silence->asking)
-        silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
-    keep(core, BFT_SILENCE_SILENT);
-    if (!spoke)
-        return;
-    core->next_view = core->view;
-    core->suspecting = false;
-    if (bft_primary(&core->config, core->view) == core->config.self)
-        bft_announce_leader(core); /* nobody leads as far as this node is concerned */
-}
-
 /* Enough have answered. */
 static void decide(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
@@ -177,7 +140,7 @@ static void decide(struct ord_core *core) {
         return;
     }
     silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
-    keep(core, BFT_SILENCE_SILENT);
+    bft_silence_keep(core, BFT_SILENCE_SILENT);
     bft_send_status(core);
 }
 

@@ -82,13 +82,20 @@ struct bft_heard {
 
 struct ord_core;
 
+/* silence_state.c: the silence on disk. */
+/* Keeps the silence on disk, in this state. */
+void bft_silence_keep(struct ord_core *core, enum bft_silence_state state);
+ORD_MUST_USE enum ord_err bft_silence_record_check(struct ord_span record);
+/*
+ * This replica signed a statement of `view`, with `seq` or with 0, that it does not hold: it has forgotten the statement,
+ * and is silent from now on.
+ */
+void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq);
+
 /* silence.c: the asker. */
 /* START, when all that was on disk is restored; `record`: that of the silence, empty when there is none. */
 void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_empty);
-ORD_MUST_USE enum ord_err bft_silence_record_check(struct ord_span record);
 ORD_MUST_USE enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes);
-/* This replica has signed a statement of `view`, with `seq` or 0, that it does not hold: it has forgotten. */
-void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq);
 /* After each step: is the silence over? */
 void bft_silence_settle(struct ord_core *core);
 void bft_silence_tick(struct ord_core *core);

@@ -24,9 +24,3 @@ void bft_on_hand_over(struct ord_core *core) {
     bft_send_status(core);
     bft_suspect_check(core); /* others may suspect it already */
 }
-
-bool bft_handed_over(const struct ord_core *core) {
-    ord_node_id primary = bft_primary(&core->config, core->view);
-    const struct bft_peer *peer = &core->peers[primary];
-    return primary == core->config.self ? core->handing_over : peer->hands_over && peer->shown_view == core->view;
-}

@@ -219,28 +219,6 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
     return ORD_OK;
 }
 
-bool bft_is_named(const struct ord_core *core, uint64_t of_view, ord_node_id sender, const struct ord_hash *digest,
-                  bool *names_sender) {
-    const struct bft_kept *kept = &core->candidates[bft_primary(&core->config, of_view)];
-    /* Who is silent changes to no view: it follows to one that is installed elsewhere. */
-    bool to_come = (core->changing && of_view == core->view) || (!bft_speaks(core) && of_view > core->view);
-    struct bft_new_view view;
-    *names_sender = false;
-    if (!to_come || kept->view != of_view)
-        return false;
-    ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-    for (uint32_t i = 0; i < view.change_count; i++) {
-        ord_node_id node;
-        struct ord_hash named;
-        bft_new_view_change(&node, &named, &view, i);
-        if (node != sender)
-            continue;
-        *names_sender = true;
-        return ord_hash_equal(&named, digest);
-    }
-    return false;
-}
-
 static struct bft_kept *find_change(struct ord_core *core, ord_node_id sender, uint64_t view,
                                     const struct ord_hash *digest) {
     struct bft_kept *kept[] = {&core->changes[sender], &core->named[sender]};
@@ -308,6 +286,6 @@ void bft_try_candidates(struct ord_core *core) {
          */
         if (bft_speaks(core))
             bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
-        bft_suspect(core, view.view + 1); /* a quorum is in that view, and its primary lies */
+        bft_next_view_raise(core, view.view + 1); /* a quorum is in that view, and its primary lies */
     }
 }

@@ -19,5 +19,5 @@ bool bft_rotation_due(const struct ord_core *core) {
 
 void bft_rotate_check(struct ord_core *core) {
     if (bft_rotation_due(core))
-        bft_suspect(core, core->view + 1);
+        bft_next_view_raise(core, core->view + 1);
 }

@@ -18,11 +18,6 @@
 
 enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
 
-void bft_suspect(struct ord_core *core, uint64_t view) {
-    if (view > core->next_view && view <= BFT_SEQ_MAX)
-        core->next_view = view;
-}
-
 static uint64_t timeout_ms(const struct ord_core *core) {
     uint32_t doublings = core->failed_views > 0 ? core->failed_views - 1 : 0;
     return (uint64_t) core->options->request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
@@ -72,7 +67,7 @@ void bft_suspect_check(struct ord_core *core) {
     if (core->changing) {
         ORD_MARK_IF(due, VIEW_FAILED);
         if (due)
-            bft_suspect(core, core->view + 1);
+            bft_next_view_raise(core, core->view + 1);
         return;
     }
     bool changed = due != core->suspecting;
@@ -80,7 +75,7 @@ void bft_suspect_check(struct ord_core *core) {
     ORD_MARK_IF(changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
     core->suspecting = due;
     if (suspects(core) >= core->weak_quorum)
-        bft_suspect(core, core->view + 1);
+        bft_next_view_raise(core, core->view + 1);
     else if (changed) /* also that it is content again: its word must not count for longer than it is meant */
         bft_send_status(core);
 }

@@ -12,34 +12,6 @@
 #include "bft/marks.h"
 #include "core/assert.h"
 
-ord_replica_set bft_changes_held(const struct ord_core *core) {
-    ord_replica_set held = 0;
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if (core->changes[node].view == core->view && core->view > 0)
-            held |= ord_replica_bit(node);
-    return held;
-}
-
-ord_replica_set bft_changes_shown(const struct ord_core *core) {
-    ord_replica_set shown = bft_changes_held(core);
-    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
-        bool names_sender;
-        bool here = bft_is_named(core, core->view, node, &core->changes[node].digest, &names_sender) ||
-                    core->named[node].view == core->view;
-        if (names_sender)
-            shown = here ? shown | ord_replica_bit(node) : shown & ~ord_replica_bit(node);
-    }
-    return shown;
-}
-
-struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set) {
-    struct bft_change_set out = {{NULL}};
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if ((set & ord_replica_bit(node)) != 0)
-            out.changes[node] = &core->changes[node];
-    return out;
-}
-
 /* Who went further has left the views before, too: its message for this one may be lost, and would not be sent again. */
 void bft_quorum_check(struct ord_core *core) {
     uint32_t count = 0;
@@ -125,7 +97,7 @@ void bft_join(struct ord_core *core) {
     ORD_MARK_IF(ahead >= core->weak_quorum && smallest > core->view + 1, JOINED_FURTHER_VIEW);
     ORD_MARK_IF(ahead > 0 && ahead < core->weak_quorum, FEW_AHEAD);
     if (ahead >= core->weak_quorum)
-        bft_suspect(core, smallest);
+        bft_next_view_raise(core, smallest);
 }
 
 enum ord_err bft_change_view(struct ord_core *core) {

@@ -39,7 +39,7 @@ void bft_witness(struct ord_core *core, struct bft_slot *slot) {
 
 void bft_pass_on_evidence(struct ord_core *core) {
     const struct ord_effect *effect = &core->effects[core->effect_count - 1];
-    bft_suspect(core, core->view + 1);
+    bft_next_view_raise(core, core->view + 1);
     core->peers[effect->evidence.culprit].accused = true;
     if (core->proof_size > 0 && core->proof_view == core->view)
         return;

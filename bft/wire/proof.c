@@ -262,8 +262,8 @@ size_t bft_certificate_size(const struct ord_core_config *config, struct ord_spa
     return certificate_read(&statement, &reader, config, false, NULL) == ORD_OK ? reader.position : 0;
 }
 
-bool bft_certificate_word(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
-                          struct ord_span bytes, ord_node_id signer) {
+bool bft_certificate_statement(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
+                               struct ord_span bytes, ord_node_id signer) {
     struct ord_reader reader = ord_reader_of(bytes);
     ORD_ASSERT(statement_read(out, &reader, config) == ORD_OK && proof_read(proof, &reader) == ORD_OK);
     bool found = out->sender == signer;

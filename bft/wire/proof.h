@@ -94,8 +94,8 @@ ORD_MUST_USE enum ord_err bft_certificate_decode(struct bft_statement *out, cons
 ORD_MUST_USE enum ord_err bft_certificate_verify(struct bft_statement *out, const struct ord_core_config *config,
                                                  struct ord_span bytes, struct bft_verify_cache *cache);
 /* What `signer` said in a certificate that was decoded: its PRE-PREPARE or its PREPARE. False: none of its words is part of it. */
-bool bft_certificate_word(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
-                          struct ord_span bytes, ord_node_id signer);
+bool bft_certificate_statement(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
+                               struct ord_span bytes, ord_node_id signer);
 /* Bytes of the certificate that these bytes begin with; 0: they begin with none. */
 size_t bft_certificate_size(const struct ord_core_config *config, struct ord_span bytes);
 
