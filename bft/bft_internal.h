@@ -1,5 +1,8 @@
 /*
- * What the files of the PBFT core do for one another, folder by folder; bft/state.h has the state that they share.
+ * The functions that the files of the PBFT core call in one another, by file. bft/state.h has the state that they
+ * share.
+ *
+ * No files of this folder call one another in a circle (scripts/circles): slot.c is at the bottom, bft.c at the top.
  */
 #ifndef ORDAIN_BFT_BFT_INTERNAL_H
 #define ORDAIN_BFT_BFT_INTERNAL_H
@@ -22,8 +25,8 @@ ORD_MUST_USE enum ord_err bft_sign(struct ord_core *core, struct ord_signature *
 /* Encodes a list into the outbox. */
 struct ord_span bft_outbox_list(struct ord_core *core, const struct bft_vote_list *list);
 /*
- * Gives evidence: two statements of one replica that differ only in their digest. There is one per step; if evidence was
- * already given in this step, the call does nothing, and the contradiction has to show on another occasion.
+ * Gives evidence: two statements of one replica that differ only in their digest. There is one per step; if evidence
+ * was already given in this step, the call does nothing, and the contradiction has to show on another occasion.
  */
 void bft_evidence(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof,
                   const struct ord_hash *other_digest, const struct bft_proof *other_proof);
@@ -35,13 +38,13 @@ struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq);
 struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq);
 void bft_slot_release(struct ord_core *core, struct bft_slot *slot);
 /*
- * Makes room at `slot->message` of an empty slot for a PRE-PREPARE with a body of this size. All batches together take at
- * most `bytes_max`. May move the messages of other slots. False: there is no room.
+ * Makes room at `slot->message` of an empty slot for a PRE-PREPARE with a body of this size. All batches together take
+ * at most `bytes_max`. May move the messages of other slots. False: there is no room.
  */
 bool bft_slot_alloc(struct ord_core *core, struct bft_slot *slot, size_t body_size, uint64_t bytes_max);
 /* Drops the slot's batch if it has one. Votes and certificate stay. */
 void bft_slot_drop_body(struct ord_core *core, struct bft_slot *slot);
-/* Whether the batch with `slot->digest` is at hand. A null batch always is. */
+/* Whether the batch with `slot->digest` is here. A null batch always is. */
 bool bft_slot_has_body(const struct ord_core *core, const struct bft_slot *slot);
 /* Makes the message, which is already at `slot->message`, the slot's pre-prepare. */
 void bft_slot_fill(struct ord_core *core, struct bft_slot *slot, enum bft_slot_state state,
@@ -143,7 +146,7 @@ void bft_useless_applied(struct ord_core *core, uint64_t seq, uint64_t useful_se
 bool bft_useless_many(const struct ord_core *core);
 
 /* view/suspect.c: when the primary is to be replaced. */
-/* Looks at the clocks, and at who else suspects. Sends STATUS when the suspicion begins or ends. */
+/* Looks at the clocks, and counts which others suspect. Sends STATUS when the suspicion begins or ends. */
 void bft_suspect_check(struct ord_core *core);
 /* When the next timer is due; UINT64_MAX: none runs. */
 uint64_t bft_suspect_deadline(const struct ord_core *core);
@@ -153,7 +156,7 @@ uint64_t bft_suspect_deadline(const struct ord_core *core);
 void bft_on_hand_over(struct ord_core *core);
 
 /* view/witness.c: what one replica knows of a primary that contradicts itself, the others must know too. */
-/* To be called after a PRE-PREPARE or PREPARE: tells backups that prepared another batch what the primary said to us. */
+/* To be called after a PRE-PREPARE or PREPARE: tells backups that prepared another batch what the primary said here. */
 void bft_witness(struct ord_core *core, struct bft_slot *slot);
 ORD_MUST_USE enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes);
 ORD_MUST_USE enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes);
@@ -167,15 +170,15 @@ void bft_pass_on_evidence(struct ord_core *core);
 /* Replicas whose VIEW-CHANGE for the current view is here. */
 ord_replica_set bft_changes_held(const struct ord_core *core);
 /*
- * The same set, for STATUS. A replica that the NEW-VIEW of this view names is in it only if the VIEW-CHANGE that is named
- * is here.
+ * The same set, for STATUS. A replica that the NEW-VIEW of this view names is in it only if the VIEW-CHANGE that is
+ * named is here.
  */
 ord_replica_set bft_changes_shown(const struct ord_core *core);
 /* The VIEW-CHANGEs of these replicas for the current view. */
 struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set);
 /*
- * Whether the NEW-VIEW that came for `of_view`, a view that this replica is going to, names this VIEW-CHANGE of `sender`.
- * `names_sender`: it names one of `sender`, this one or another.
+ * Whether the NEW-VIEW that came for `of_view`, a view that this replica is going to, names this VIEW-CHANGE of
+ * `sender`. `names_sender`: it names one of `sender`, this one or another.
  */
 bool bft_is_named(const struct ord_core *core, uint64_t of_view, ord_node_id sender, const struct ord_hash *digest,
                   bool *names_sender);
@@ -206,13 +209,15 @@ void bft_try_candidates(struct ord_core *core);
 
 /* view/install.c */
 /*
- * Installs the NEW-VIEW in `view`, which rests on the view changes of `set`. The buffers of both are swapped with those of
- * the view before.
+ * Installs the NEW-VIEW in `view`, which rests on the view changes of `set`. The buffers of both are swapped with those
+ * of the view before.
  */
 void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_change_set *set);
 
 /* view/entries.c */
-/* Opens the slots of what the installed view proposes again, as far as the window reaches. Called again when it moves. */
+/*
+ * Opens the slots of what the installed view proposes again, as far as the window reaches. Called again when it moves.
+ */
 void bft_open_entries(struct ord_core *core);
 /* The batch of the slot's entry is here: accepts it, and prepares it if this replica is a backup. */
 void bft_accept_entry(struct ord_core *core, struct bft_slot *slot);

@@ -1,10 +1,11 @@
 /*
- * The state of a PBFT core, and the questions that it answers without any other file. Castro and Liskov, OSDI'99, sections
- * 4.2 to 4.4; the transitions are in docs/protocol.md.
+ * The state of a PBFT core, and the questions that it answers without any other file. Castro and Liskov, OSDI'99,
+ * sections 4.2 to 4.4; the transitions are in docs/protocol.md.
  *
- * Every vote is a vote of one view. The slots hold the votes of the installed view. A prepared certificate names its own
- * view, which may be an earlier one. It is kept until a certificate of a later view takes its place, a NEW-VIEW shows that
- * its batch was not decided, or its seq is stable. A replica that has a certificate also has the certificate's batch.
+ * Every vote is a vote of one view. The slots hold the votes of the installed view. A prepared certificate names its
+ * own view, which may be an earlier one. It is kept until a certificate of a later view takes its place, a NEW-VIEW
+ * shows that its batch was not decided, or its seq is stable. A replica that has a certificate also has the
+ * certificate's batch.
  */
 #ifndef ORDAIN_BFT_STATE_H
 #define ORDAIN_BFT_STATE_H
@@ -27,7 +28,7 @@ enum bft_table {
     BFT_TABLE_VIEW_CHANGE = 4,
     /* Key 1. The NEW-VIEW of the installed view. */
     BFT_TABLE_NEW_VIEW = 5,
-    /* Key 1. Present if this replica may have forgotten what it said; bft/recovery/silence.h has the layout. */
+    /* Key 1. The state of the silence of a replica that may have forgotten what it said (bft/recovery/silence.h). */
     BFT_TABLE_SILENCE = 6,
 };
 
@@ -40,12 +41,18 @@ enum bft_table {
 #define BFT_ANSWER_BYTES_MAX (1024u * 1024u)
 
 enum bft_slot_state {
-    BFT_SLOT_EMPTY,    /* no pre-prepare yet; votes may be here */
-    BFT_SLOT_JUDGING,  /* the node judges its envelopes; votes gather, and nothing is decided */
-    BFT_SLOT_ACCEPTED, /* own proposal, judged admissible, or vouched for by a prepared certificate */
-    BFT_SLOT_REFUSED,  /* judged not admissible: this replica sends no PREPARE, unless a certificate overrules it */
-    BFT_SLOT_AWAITING, /* the new view proposes it again, and its batch is still to come */
-    BFT_SLOT_HELD,     /* a batch or certificate of an earlier view, kept for a view change and for FETCH */
+    /* No pre-prepare yet; votes may be here. */
+    BFT_SLOT_EMPTY,
+    /* The node judges the envelopes. Votes gather, and nothing is decided. */
+    BFT_SLOT_JUDGING,
+    /* An own proposal, judged admissible, or vouched for by a prepared certificate. */
+    BFT_SLOT_ACCEPTED,
+    /* Judged not admissible: this replica sends no PREPARE. A prepared certificate overrules it. */
+    BFT_SLOT_REFUSED,
+    /* The view proposes the batch again, and the batch is still to come. */
+    BFT_SLOT_AWAITING,
+    /* A batch or certificate of an earlier view, kept for a view change and for FETCH. */
+    BFT_SLOT_HELD,
 };
 
 /* A backup's first PREPARE for this (view, seq); later ones do not count. */
@@ -110,7 +117,9 @@ struct bft_peer {
     bool suspects;
     /* Its last STATUS said that it hands over, as the primary of `shown_view`. */
     bool hands_over;
-    /* Evidence against it was given: as the primary of this replica's view, or after that view (witness.c). */
+    /*
+     * Evidence against it was given. Evidence about another view than ours is not given again after that (witness.c).
+     */
     bool accused;
     /* The highest seq that its last STATUS showed. */
     uint64_t shown_seq;
@@ -118,7 +127,7 @@ struct bft_peer {
     uint64_t delivered_seq;
     /* When delivered_seq last changed. */
     uint64_t delivered_ms;
-    /* Up to this seq it was sent our votes for what our view proposes again; the next answer goes on after it. */
+    /* Up to this seq it got our votes for the seqs that our view proposes again. The next answer goes on after it. */
     uint64_t again_seq;
     /* It gets no answer to its STATUS before this time. */
     uint64_t answer_ms;
@@ -185,7 +194,7 @@ struct bft_ratchet {
     ord_node_id leader;
 };
 
-/* What a set of view changes says of one seq. */
+/* The outcome of a set of view changes for one seq. */
 struct bft_choice {
     /* False: the choice is a null batch, and the other fields mean nothing. */
     bool chosen;
@@ -223,7 +232,10 @@ struct ord_core {
     uint64_t next_view;
     /* This replica wants another primary; f + 1 that do make a view change. */
     bool suspecting;
-    /* This replica is the primary of the installed view and was asked to let another lead; implies suspecting. */
+    /*
+     * This replica is the primary of the installed view and was asked to let another lead. It then also suspects,
+     * except while it is silent.
+     */
     bool handing_over;
     /* View changes begun since START. */
     uint64_t view_changes;
@@ -328,7 +340,7 @@ struct ord_core {
     struct bft_peer *peers;
     struct bft_body_store bodies;
 
-    /* What the current step gives out. */
+    /* The effects of the current step. */
     struct ord_effect *effects;
     size_t effect_count;
     size_t effect_max;
@@ -364,9 +376,9 @@ static inline uint64_t bft_slots_end(const struct ord_core *core) {
 }
 
 /*
- * Whether a PRE-PREPARE may bind a batch to this seq. At or below the seq that others proved to be stable, all is decided,
- * and those who answer an ASK no longer remember each statement. A replica with an older disk could contradict itself
- * there, and nobody needs its vote.
+ * Whether a PRE-PREPARE may bind a batch to this seq. Everything up to the seq that others proved to be stable is
+ * decided, and the replicas that answer an ASK no longer remember each statement there. A replica with an older disk
+ * could contradict itself, and its vote is not needed.
  */
 static inline bool bft_may_bind(const struct ord_core *core, uint64_t seq) {
     return bft_in_window(core, seq) && seq > core->silence.proven_seq;
