@@ -1,13 +1,13 @@
 /*
- * What moves a slot on: the two predicates of OSDI'99, section 4.2, and delivery. prepared: a pre-prepare and quorum - 1
- * matching prepares by distinct backups. committed-local: prepared, and quorum matching commits. Delivery is in the order
- * of seqs.
+ * How a slot moves on: the two predicates of OSDI'99, section 4.2, and delivery. prepared: a pre-prepare and quorum - 1
+ * matching prepares by distinct backups. committed-local: prepared, and quorum matching commits. Delivery is in the
+ * order of seqs.
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
 
-/* The backups whose prepare matches the pre-prepare, at most `max`, lowest first. */
+/* Writes the backups whose prepare matches the pre-prepare into `out`, lowest first and at most `max`. */
 static uint32_t matching_prepares(const struct ord_core *core, const struct bft_slot *slot,
                                   struct bft_certificate_vote *out, uint32_t max) {
     uint32_t count = 0;
@@ -36,8 +36,9 @@ void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
 }
 
 /*
- * Completes the prepared certificate if the votes for it are there. A slot that the node still judges waits: its body is
- * lent out. One that we refused is taken after all: quorum - 1 backups vouch for it, an honest majority of them.
+ * Completes the prepared certificate if the votes for it are here. A slot that the node still judges waits, because its
+ * body is lent out. A slot that this replica refused is accepted after all: the primary and quorum - 1 backups vouch
+ * for its batch, and f + 1 of these are honest.
  */
 static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
     struct bft_certificate_vote votes[ORD_REPLICA_MAX];

@@ -1,5 +1,7 @@
 /*
- * BODY: a batch that this replica asked for comes. It must have the digest that was asked for.
+ * BODY: a batch comes that this replica asked for (fetch.c). It must have the digest that was asked for. A new primary
+ * adopts it together with the certificate that vouches for it; a replica whose view proposes it again accepts it.
+ * OSDI'99, section 4.4, has such batches come from the clients or from other replicas.
  */
 #include "bft/bft_internal.h"
 
@@ -7,7 +9,7 @@
 
 #include "bft/marks.h"
 
-/* Room for what is wanted; batches of earlier views that nothing vouches for give way. */
+/* Makes room for a batch that is wanted. Batches of earlier views that no certificate vouches for give way. */
 static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size) {
     uint64_t bytes_max = 2 * core->config.body_bytes_max;
     if (bft_slot_alloc(core, slot, size, bytes_max))
@@ -24,7 +26,10 @@ static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size)
     return false;
 }
 
-/* As a PRE-PREPARE of its view, which is what a LOG record is; nobody looks at the signature of one's own record. */
+/*
+ * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. The signature stays
+ * empty, because nobody looks at the signature in a record of the own disk.
+ */
 static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     struct bft_pre_prepare message = {.view = slot->view,
                                       .seq = slot->seq,
@@ -39,8 +44,9 @@ static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span bo
 }
 
 /*
- * The new primary takes the batch together with the certificate that vouches for it. If it holds a certificate for another, that
- * is of an earlier view, and the later one proves that it was not decided (choose.c).
+ * The new primary takes the batch together with the certificate that vouches for it. If it holds a certificate for
+ * another batch, that one is of an earlier view, and the later certificate proves that the other batch was not decided
+ * (choose.c).
  */
 static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     if (!core->choices_fresh) {
@@ -60,7 +66,7 @@ static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span 
     slot->state = BFT_SLOT_HELD;
     slot->digest = choice->digest;
     slot->view = choice->view;
-    slot->proof = bft_proof_alone(&(struct ord_signature) {{0}}); /* the old one's is of another batch */
+    slot->proof = bft_proof_alone(&(struct ord_signature) {{0}}); /* the old proof is of another batch */
     if (!make_room(core, slot, body.size))
         return;
     put(core, slot, body);
@@ -86,7 +92,8 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
         adopt(core, slot, message.body);
         return ORD_OK;
     }
-    if (slot->state != BFT_SLOT_AWAITING) { /* it was wanted for a view that this replica, silent since, did not make */
+    /* The batch was wanted for a NEW-VIEW that this replica never made, because it has been silent since. */
+    if (slot->state != BFT_SLOT_AWAITING) {
         slot->wanted = false;
         core->messages_dropped++;
         return ORD_OK;

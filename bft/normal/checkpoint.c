@@ -1,7 +1,7 @@
 /*
- * Stable checkpoints and falling behind: OSDI'99, section 4.3, and TOCS'02, section 6.2. The node gathers the attestations;
- * a certificate of them makes a seq stable here (what is at or below it is dropped) or tells that we are behind it. The
- * certificate of the stable seq is kept: a VIEW-CHANGE proves with it where this replica's window begins.
+ * Stable checkpoints: OSDI'99, section 4.3. The node gathers the attestations, and a certificate of them makes a seq
+ * stable: everything at or below it is dropped. The certificate of the stable seq is kept, because a VIEW-CHANGE proves
+ * with it where this replica's window begins.
  */
 #include "bft/bft_internal.h"
 
@@ -12,7 +12,7 @@
 void bft_checkpoint_set(struct bft_checkpoint *checkpoint, uint64_t seq, struct ord_span certificate) {
     checkpoint->seq = seq;
     checkpoint->size = certificate.size;
-    if (certificate.size > 0) /* no certificate has no address */
+    if (certificate.size > 0) /* an empty certificate has no address */
         memmove(checkpoint->bytes, certificate.data, certificate.size);
 }
 
@@ -20,9 +20,8 @@ struct ord_span bft_checkpoint_proof(const struct bft_checkpoint *checkpoint) {
     return ord_span_of(checkpoint->bytes, checkpoint->size);
 }
 
-/* Everything up to `seq`, which was delivered or brought by state transfer, is proven: the window moves. */
 void bft_stabilize(struct ord_core *core, uint64_t seq, struct ord_span certificate) {
-    /* Of earlier views there may be records that no slot knows of. */
+    /* Earlier views may have left records that no slot knows of. */
     bool logged = core->view > 0;
     bool certified = core->view > 0;
     for (uint64_t s = core->stable_seq + 1; s <= seq && s - core->stable_seq <= core->config.window; s++) {

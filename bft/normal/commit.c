@@ -1,6 +1,6 @@
 /*
- * COMMIT: OSDI'99, section 4.2. Not signed: it convinces only who got it over an authenticated link, and needs to convince
- * nobody else, for a view change rests on prepared certificates. A commit never makes a slot prepared.
+ * COMMIT: OSDI'99, section 4.2. It is not signed. It convinces only the replica that got it over an authenticated link,
+ * and that is enough, because a view change rests on prepared certificates. A commit never makes a slot prepared.
  */
 #include "bft/bft_internal.h"
 

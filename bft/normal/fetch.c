@@ -1,6 +1,6 @@
 /*
- * Batches by digest: what a new view proposes again and this replica has not. OSDI'99, section 4.4, has them come from the
- * clients or other replicas. One peer is asked at a time; what comes must have the digest.
+ * FETCH: asks for batches by digest, namely for those that a new view proposes again and that this replica lacks, and
+ * answers others that ask. One peer is asked at a time. body.c takes the answers.
  */
 #include "bft/bft_internal.h"
 
@@ -35,7 +35,8 @@ void bft_fetch_check(struct ord_core *core) {
         if (slot != NULL && slot->wanted)
             list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->wanted_digest};
     }
-    if (list->count == 0) { /* state transfer has passed them */
+    /* State transfer has passed the seqs that were wanted. */
+    if (list->count == 0) {
         ORD_MARK(FETCH_PASSED);
         core->fetch_since_ms = 0;
         core->look_again = true;
@@ -50,7 +51,8 @@ void bft_fetch_check(struct ord_core *core) {
     bft_send(core, ord_replica_bit(core->fetch_from), bft_outbox_list(core, list), false);
     core->fetch_from = after(core, core->fetch_from);
     core->fetch_ms = core->now_ms + core->config.retransmit_ms / 2 + 1;
-    core->look_again = true; /* a new primary may have to do without */
+    /* A new primary may have to do without this batch. */
+    core->look_again = true;
 }
 
 void bft_on_fetch(struct ord_core *core, const struct bft_vote_list *list) {

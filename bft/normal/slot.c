@@ -1,6 +1,6 @@
 /*
- * The window of instances, and the two predicates of OSDI'99, section 4.2. prepared: a pre-prepare and quorum - 1 matching
- * prepares by distinct backups. committed-local: prepared, and quorum matching commits. Delivery is in the order of seqs.
+ * The window of slots, one for each seq in (stable_seq, stable_seq + window]: OSDI'99, section 4.2 (watermarks h and
+ * H). A slot owns the room of its batch. advance.c says when a slot is prepared and delivered.
  */
 #include "bft/bft_internal.h"
 
@@ -15,7 +15,8 @@ struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq) {
     ORD_ASSERT(bft_in_window(core, seq));
     struct bft_slot *slot = &core->slots[seq % core->config.window];
     if (slot->seq != seq) {
-        ORD_ASSERT(slot->seq == 0); /* the window is as wide as there are slots, and what it left was released */
+        /* There are as many slots as the window has seqs, and slots below the window were released. */
+        ORD_ASSERT(slot->seq == 0);
         slot->seq = seq;
     }
     return slot;
@@ -23,7 +24,8 @@ struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq) {
 
 void bft_slot_drop_body(struct ord_core *core, struct bft_slot *slot) {
     slot->proposed = false;
-    slot->logged = false; /* of a null batch, too: what comes in its place is not on disk */
+    /* This includes a null batch, because a batch that takes its place is not on disk. */
+    slot->logged = false;
     if (slot->message == NULL)
         return;
     core->body_bytes -= bft_slot_body(slot).size;

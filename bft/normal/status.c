@@ -1,11 +1,13 @@
 /*
- * STATUS: what this replica has, so that others can send what it lacks. TOCS'02, section 5.2.
+ * STATUS: says what this replica has, so that others can send what it lacks. TOCS'02, section 5.2. retransmit.c says
+ * when it is due, and answers that of others.
  */
 #include "bft/bft_internal.h"
 
 void bft_send_status(struct ord_core *core) {
     if (core->silence.asking)
-        return; /* it would bring votes, which are of no use yet */
+        /* STATUS would bring votes, which a replica that asks cannot use yet. */
+        return;
     struct bft_status status = {.view = core->view,
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
@@ -23,7 +25,7 @@ void bft_send_status(struct ord_core *core) {
     }
     uint8_t bytes[BFT_STATUS_SIZE];
     bft_status_encode(bytes, &core->config, &status);
-    /* It tells of what this turn makes durable. */
+    /* STATUS reports what this turn makes durable. */
     bft_send(core, core->others, bft_outbox_copy(core, bytes, sizeof(bytes)), true);
     core->status_ms = core->now_ms;
 }

@@ -1,6 +1,7 @@
 /*
- * Falling behind: OSDI'99, section 4.3, and TOCS'02, section 6.2. A certificate of attestations makes a seq stable, or
- * shows that this replica is behind it; then the others may still bring it there, or state transfer does.
+ * Falling behind: OSDI'99, section 4.3, and TOCS'02, section 6.2. A certificate of attestations makes a seq stable if
+ * this replica has delivered it. Otherwise it shows that this replica is behind. The others may still bring it to that
+ * seq by retransmission; if they do not in time, state transfer does.
  */
 #include "bft/bft_internal.h"
 
@@ -33,7 +34,8 @@ uint64_t bft_sync_deadline(const struct ord_core *core) {
         return UINT64_MAX;
     uint64_t due = core->target_since_ms;
     if (bft_in_window(core, core->attested.seq) && !core->silence.silent)
-        due += 2 * (uint64_t) core->config.retransmit_ms; /* the others may still bring us there */
+        /* The others may still bring this replica there. */
+        due += 2 * (uint64_t) core->config.retransmit_ms;
     return due > core->sync_after_ms ? due : core->sync_after_ms;
 }
 
