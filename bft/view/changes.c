@@ -1,5 +1,5 @@
 /*
- * The view changes that are kept: which of them are here, and which of them the NEW-VIEW that came names.
+ * The VIEW-CHANGEs that are kept: which are here, and which of them the NEW-VIEW that came for their view names.
  */
 #include "bft/bft_internal.h"
 
@@ -24,7 +24,7 @@ struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set)
 bool bft_is_named(const struct ord_core *core, uint64_t of_view, ord_node_id sender, const struct ord_hash *digest,
                   bool *names_sender) {
     const struct bft_kept *kept = &core->candidates[bft_primary(&core->config, of_view)];
-    /* Who is silent changes to no view: it follows to one that is installed elsewhere. */
+    /* A silent replica makes no VIEW-CHANGE. It follows to a view that is installed elsewhere. */
     bool to_come = (core->changing && of_view == core->view) || (!bft_speaks(core) && of_view > core->view);
     struct bft_new_view view;
     *names_sender = false;

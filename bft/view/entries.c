@@ -1,5 +1,6 @@
 /*
- * What the installed view proposes again, and how it is bound to the slots. OSDI'99, section 4.4.
+ * Entries: the seqs and digests that the installed view proposes again, and their slots. OSDI'99, section 4.4. Binding
+ * an entry may drop a certificate for another batch; install.c says why that is safe.
  */
 #include "bft/bft_internal.h"
 
@@ -16,7 +17,7 @@ void bft_accept_entry(struct ord_core *core, struct bft_slot *slot) {
     }
 }
 
-/* core->entry_tree is that of the list which the entry stands in. */
+/* Binds the entry for this slot's seq to the slot. core->entry_tree must be the tree of the list that has the entry. */
 static void bind_entry(struct ord_core *core, struct bft_slot *slot) {
     struct ord_hash digest;
     struct bft_vote_list list;
@@ -55,7 +56,7 @@ void bft_open_entries(struct ord_core *core) {
             continue;
         struct bft_slot *slot = bft_slot_open(core, seq);
         if (slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD)
-            continue; /* bound already */
+            continue; /* already bound */
         if (built != i / BFT_LIST_MAX) {
             struct bft_vote_list list;
             built = i / BFT_LIST_MAX;

@@ -1,5 +1,5 @@
 /*
- * Who leads the installed view, and whether it hands over.
+ * The primary of this replica's view: whether it leads, and whether it hands over (hand_over.c).
  */
 #include "bft/bft_internal.h"
 
