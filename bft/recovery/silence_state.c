@@ -1,5 +1,5 @@
 /*
- * The silence as it is on disk, and what begins or extends it.
+ * The silence as it is on disk, and the proof that begins or extends it. Row V16.
  */
 #include "bft/bft_internal.h"
 
@@ -38,5 +38,6 @@ void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
     core->next_view = core->view;
     core->suspecting = false;
     if (bft_primary(&core->config, core->view) == core->config.self)
-        bft_announce_leader(core); /* nobody leads as far as this node is concerned */
+        /* For this node, no replica leads any more. */
+        bft_announce_leader(core);
 }
