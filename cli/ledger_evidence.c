@@ -9,7 +9,7 @@
 #include "channel/receipt.h"
 #include "cli/number.h"
 #include "crypto/hash.h"
-#include "node/records.h"
+#include "replica/records.h"
 
 static enum ord_err check_one(struct evidence_claim *claim, struct ord_span bytes, ord_node_id culprit,
                               const struct channel_config *config, const struct ord_hash *genesis_hash,

@@ -1,6 +1,6 @@
 /*
- * `ordain start`: one replica as a process, with signals, readiness and exit codes. The replica itself is
- * node/replica.h.
+ * `ordain start`: one replica as a process, with signals, readiness and exit codes. The process around the replica
+ * is node/node.h.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,16 +15,16 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "node/replica.h"
+#include "node/node.h"
 
 #define WHY_MAX 2048
 
 /* Set before the signals are unblocked, and not changed until they are blocked again. */
-static struct replica *running;
+static struct node *running;
 
 static void on_stop_signal(int number) {
     (void) number;
-    replica_stop(running);
+    node_stop(running);
 }
 
 static void print_help(void) {
@@ -36,8 +36,9 @@ static void print_help(void) {
         "  ready replica=0 port=7050 client_port=7051\n"
         "and tells systemd (Type=notify). The log goes to standard error, one key=value line an event.\n"
         "\n"
-        "SIGTERM or SIGINT stops it cleanly. It may be killed at any time all the same: what it promised is on disk\n"
-        "before it is promised.\n"
+        "SIGTERM or SIGINT stops it cleanly. A primary lets another replica lead first, for as long as the channel's\n"
+        "request timeout at most; a second signal ends it at once. It may be killed at any time all the same: what it\n"
+        "promised is on disk before it is promised.\n"
         "\n"
         "  --log-level LEVEL  instead of the file's\n"
         "\n"
@@ -132,13 +133,13 @@ static bool configuration_fault(enum ord_err err) {
 
 static int run(const struct node_config *config) {
     char why[WHY_MAX] = "";
-    enum ord_err err = replica_create(&running, config, why, sizeof(why));
+    enum ord_err err = node_create(&running, config, why, sizeof(why));
     if (err != ORD_OK) {
         fprintf(stderr, "ordain start: %s\n", why[0] != '\0' ? why : ord_err_text(err));
         return configuration_fault(err) ? CLI_EXIT_USAGE : CLI_EXIT_INTERNAL;
     }
-    printf("ready replica=%u port=%u client_port=%u\n", config->replica, (unsigned) replica_port(running),
-           (unsigned) replica_client_port(running));
+    printf("ready replica=%u port=%u client_port=%u\n", config->replica, (unsigned) node_port(running),
+           (unsigned) node_client_port(running));
     fflush(stdout);
     notify_systemd("READY=1\n");
 
@@ -147,13 +148,13 @@ static int run(const struct node_config *config) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-    err = replica_run(running);
+    err = node_run(running);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
     notify_systemd("STOPPING=1\n");
     if (err != ORD_OK)
         fprintf(stderr, "ordain start: stopped: %s\n", ord_err_text(err));
-    replica_destroy(running);
+    node_destroy(running);
     running = NULL;
     return err == ORD_OK ? CLI_EXIT_OK : CLI_EXIT_INTERNAL;
 }

@@ -5,20 +5,21 @@
 #define ORDAIN_NODE_ANSWER_H
 
 #include "channel/receipt.h"
-#include "node/replica_internal.h"
+#include "node/node_internal.h"
 
 enum {
-    ANSWER_BYTES_MAX = 8 << 20,   /* of blocks or receipts in one answer, but always one */
-    UNSENT_READER_MAX = 16 << 20, /* of answers that a connection has not read: it gets no further blocks or receipts */
-    UNSENT_MAX = 128 << 20,       /* and all of them */
+    ANSWER_BYTES_MAX = 8 << 20, /* of blocks or receipts in one answer; a single one may be larger */
+    /* A connection with so many bytes of answers that it has not read gets no further blocks or receipts. */
+    UNSENT_READER_MAX = 16 << 20,
+    UNSENT_MAX = 128 << 20, /* the same, of all connections together */
 };
 
 /*
- * How many bytes of blocks or receipts an answer may have, but always one; 0: none, for so much that was asked for has not been read yet
- * (row D7).
+ * How many bytes of blocks or receipts an answer may have; a single one may be larger. 0: the answer may have none, for
+ * too much that was asked for has not been read yet (row D7).
  */
 size_t answer_room(const struct api_request *request);
-/* BUSY, for that reason. */
+/* Answers BUSY, since too much is unread. */
 void answer_unread(struct api_request *request);
 
 /* A block that receipts are made of, with its leaf hashes. */
@@ -36,7 +37,7 @@ struct service_block {
 void service_block_drop(struct service_block *block);
 /* The newest height that is served. */
 uint64_t service_certified_height(struct service *service);
-/* Headers (height, at] and the certificate at `at`, the lowest there is. malloc'ed. */
+/* The certificate at the lowest height `at` >= `height`, and the headers (height, at]. malloc'ed. */
 ORD_MUST_USE enum ord_err service_proof(struct service *service, struct ledger_bytes *headers,
                                         struct ledger_bytes *certificate, uint64_t height);
 
@@ -45,12 +46,12 @@ void answer_failed(struct api_request *request, enum ord_err err);
 
 /* answer_receipts.c: each answers the request, and frees it. */
 void answer_receipt(struct service *service, struct api_request *request);
-/* The loop decided; receipts of duplicates are added here. */
+/* The replica decided; receipts of what was ordered before are added here. */
 void answer_submission(struct service *service, struct api_request *request);
 void answer_wait(struct service *service, struct api_request *request);
-/* Each sequence once, in rising order. */
+/* Sorts the sequences of a WAIT, and drops those that are named twice. */
 void answer_wait_prepare(struct api_request *request);
-/* Moves over what is final; true when all are. */
+/* True when all sequences of a WAIT are final. */
 bool answer_wait_ready(struct service *service, struct api_request *request);
 
 /* answer_evidence.c */

@@ -44,9 +44,9 @@ struct delivery {
 static enum ord_err add_block(struct service *service, struct delivery *delivery, uint64_t height,
                               const Ordain__V1__DeliverRequest *ask) {
     struct ledger_bytes *bytes = &delivery->storage[delivery->count];
-    enum ord_err err = ledger_get_block(service->replica->ledger, bytes, height);
+    enum ord_err err = ledger_get_block(service->node->ledger, bytes, height);
     if (err != ORD_OK) {
-        replica_note_damage(service->replica, "block", height, err);
+        node_note_damage(service->node, "block", height, err);
         return err;
     }
     Ordain__V1__Block *block = &delivery->blocks[delivery->count];
@@ -91,7 +91,7 @@ static enum ord_err reply_delivery(struct service *service, struct api_request *
     if (last > 0 && delivery->blocks[delivery->count - 1].certificate.len == 0) {
         enum ord_err err = service_proof(service, &headers, &certificate, last);
         if (err != ORD_OK) {
-            replica_note_damage(service->replica, "proof of block", last, err);
+            node_note_damage(service->node, "proof of block", last, err);
             return err;
         }
         deliver.later_headers = (ProtobufCBinaryData) {headers.size, headers.data};

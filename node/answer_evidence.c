@@ -4,15 +4,16 @@
 #include <stdlib.h>
 
 #include "node/answer.h"
+#include "replica/records.h"
 
 /* malloc'ed, behind the first *count of `out`, which has RECORD_EVIDENCE_TOTAL in all. */
-static enum ord_err read_pieces(struct replica *replica, ProtobufCBinaryData *out, size_t *count, ord_node_id culprit) {
-    uint32_t slots = record_evidence_slots(replica->channel_config->replica_count);
+static enum ord_err read_pieces(struct node *node, ProtobufCBinaryData *out, size_t *count, ord_node_id culprit) {
+    uint32_t slots = record_evidence_slots(node->channel_config->replica_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         char name[RECORD_EVIDENCE_SIZE];
         struct ledger_bytes bytes;
         record_evidence_name(name, culprit, slot);
-        enum ord_err err = ledger_get_meta(replica->ledger, &bytes, name);
+        enum ord_err err = ledger_get_meta(node->ledger, &bytes, name);
         if (err != ORD_OK)
             return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
         out[(*count)++] = (ProtobufCBinaryData) {bytes.size, bytes.data};
@@ -21,8 +22,8 @@ static enum ord_err read_pieces(struct replica *replica, ProtobufCBinaryData *ou
 }
 
 void answer_evidence(struct service *service, struct api_request *request) {
-    struct replica *replica = service->replica;
-    uint32_t replica_count = replica->channel_config->replica_count;
+    struct node *node = service->node;
+    uint32_t replica_count = node->channel_config->replica_count;
     uint32_t against = request->message->evidence->against;
     if (against > replica_count) {
         api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "there is no such replica");
@@ -34,7 +35,7 @@ void answer_evidence(struct service *service, struct api_request *request) {
     enum ord_err err = ORD_OK;
     for (ord_node_id culprit = 0; culprit < replica_count && err == ORD_OK; culprit++)
         if (against == 0 || against == culprit + 1)
-            err = read_pieces(replica, pieces, &answer.n_pieces, culprit);
+            err = read_pieces(node, pieces, &answer.n_pieces, culprit);
     if (err != ORD_OK) {
         api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "evidence cannot be read from disk");
     } else {

@@ -21,8 +21,8 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
     if (block->height == height && height > 0)
         return ORD_OK;
     service_block_drop(block);
-    enum ord_err err = ledger_get_block(service->replica->ledger, &block->bytes, height);
-    replica_note_damage(service->replica, "block", height, err);
+    enum ord_err err = ledger_get_block(service->node->ledger, &block->bytes, height);
+    node_note_damage(service->node, "block", height, err);
     if (err != ORD_OK)
         return err;
     err = channel_header_decode(&block->header, ord_span_of(block->bytes.data, CHANNEL_HEADER_SIZE));
@@ -36,13 +36,13 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
     for (size_t i = 0; err == ORD_OK && i < count; i++) {
         err = channel_batch_next(&block->envelopes[i], &data);
         if (err == ORD_OK)
-            ord_merkle_leaf(&service->replica->crypto, &block->tree[i], block->envelopes[i]);
+            ord_merkle_leaf(&service->node->crypto, &block->tree[i], block->envelopes[i]);
     }
     if (err == ORD_OK)
-        ord_merkle_tree_build(&service->replica->crypto, block->tree, count);
+        ord_merkle_tree_build(&service->node->crypto, block->tree, count);
     if (err == ORD_OK) {
         err = service_proof(service, &block->later_headers, &block->certificate_bytes, height);
-        replica_note_damage(service->replica, "proof of block", height, err);
+        node_note_damage(service->node, "proof of block", height, err);
     }
     if (err == ORD_OK)
         err = channel_certificate_decode(&block->certificate,
@@ -93,7 +93,7 @@ static enum ord_err receipt_of(struct service *service, ProtobufCBinaryData *out
                                uint64_t sequence, bool with_envelope) {
     uint64_t height;
     uint32_t index;
-    enum ord_err err = ledger_get_index(service->replica->ledger, &height, &index, client_index, sequence);
+    enum ord_err err = ledger_get_index(service->node->ledger, &height, &index, client_index, sequence);
     if (err != ORD_OK)
         return err;
     if (height > service_certified_height(service))
@@ -136,10 +136,10 @@ void answer_receipt(struct service *service, struct api_request *request) {
     free(receipt.receipt.data);
 }
 
-/* ---- submissions: the loop decided, receipts of duplicates are added here ---- */
+/* ---- submissions: the replica decided, receipts of what was ordered before are added here ---- */
 
 void answer_submission(struct service *service, struct api_request *request) {
-    struct submission *submission = request->submission;
+    const struct replica_submission *submission = &request->submission->of_replica;
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__SubmitResponse submit = ORDAIN__V1__SUBMIT_RESPONSE__INIT;
     Ordain__V1__SubmitResult *results = calloc(submission->count, sizeof(*results));
@@ -153,18 +153,18 @@ void answer_submission(struct service *service, struct api_request *request) {
     size_t bytes = 0;
     const size_t bytes_max = answer_room(request);
     for (uint32_t i = 0; i < submission->count; i++) {
-        const struct submit_result *from = &submission->results[i];
+        const struct replica_result *from = &submission->results[i];
         ordain__v1__submit_result__init(&results[i]);
         pointers[i] = &results[i];
-        results[i].status = from->status;
+        results[i].status = submit_status(from->verdict);
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
-        /* Without a receipt a client waits for it. */
-        if (from->want_receipt && bytes < bytes_max &&
+        /* A client that gets no receipt here waits for it. */
+        if (from->ordered && bytes < bytes_max &&
             receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
             results[i].receipt = (ProtobufCBinaryData) {0};
         bytes += results[i].receipt.len;
-        if (from->status == ORDAIN__V1__STATUS__BUSY)
+        if (from->verdict == REPLICA_BUSY)
             response.retry_after_ms = 20;
     }
     response.status = ORDAIN__V1__STATUS__OK;
@@ -172,7 +172,7 @@ void answer_submission(struct service *service, struct api_request *request) {
     response.submit = &submit;
     submit.n_results = submission->count;
     submit.results = pointers;
-    submit.leader_hint = submission->hint;
+    submit.leader_hint = submission->leader == ORD_NO_NODE ? 0 : submission->leader + 1;
     uint32_t count = submission->count;
     api_reply(request, &response);
     for (uint32_t i = 0; i < count; i++)
@@ -206,7 +206,7 @@ bool answer_wait_ready(struct service *service, struct api_request *request) {
     while (request->client_index != UINT32_MAX && request->first_open < wait->n_sequences) {
         uint64_t height;
         uint32_t index;
-        if (ledger_get_index(service->replica->ledger, &height, &index, request->client_index,
+        if (ledger_get_index(service->node->ledger, &height, &index, request->client_index,
                              wait->sequences[request->first_open]) != ORD_OK ||
             height > certified)
             return false;

@@ -1,7 +1,7 @@
 /*
- * node.cfg: a flat libconfig file whose settings bear the names of struct node_config. One table says for each setting what
- * it is, what it may be and where it goes; loading walks the file against the table, so that a setting that is misspelt is an
- * error and not a default. And the reading of key files, which must be nobody else's to read.
+ * node.cfg: a flat libconfig file whose settings bear the names of struct node_config. One table says for each setting
+ * what it is, what it may be and where it goes; loading walks the file against the table, so that a setting that is
+ * misspelt is an error and not a default. And the reading of key files, which must be nobody else's to read.
  */
 #include "node/config.h"
 
@@ -262,9 +262,9 @@ static size_t skip_quiet(const char *text) {
 }
 
 /*
- * libconfig 1.5 reads 4294967297 as 1 without a word: whole numbers are 32 bits unless an L follows. So every number gets its
- * L before libconfig sees it. Lines stay as they are. malloc'ed; NULL: no memory, or *include_line says where an @include is
- * (its file would escape this treatment).
+ * libconfig 1.5 reads 4294967297 as 1 without a word: whole numbers are 32 bits unless an L follows. So every number
+ * gets its L before libconfig sees it. Lines stay as they are. malloc'ed; NULL: no memory, or *include_line says where
+ * an @include is (its file would escape this treatment).
  */
 static char *widen_integers(const char *text, unsigned *include_line) {
     char *out = malloc(2 * strlen(text) + 1);

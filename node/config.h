@@ -36,8 +36,8 @@ struct node_config {
 };
 
 /*
- * Loads a file. On failure `why` (size why_size) gets a sentence that names file, line and setting: unknown settings, wrong
- * types and values out of range are errors. NOT_FOUND, INVALID, NO_MEMORY.
+ * Loads a file. On failure `why` (size why_size) gets a sentence that names file, line and setting: unknown settings,
+ * wrong types and values out of range are errors. NOT_FOUND, INVALID, NO_MEMORY.
  */
 ORD_MUST_USE enum ord_err node_config_load(struct node_config *out, const char *path, char *why, size_t why_size);
 
@@ -45,8 +45,8 @@ ORD_MUST_USE enum ord_err node_config_load(struct node_config *out, const char *
 ORD_MUST_USE enum ord_err node_log_level_parse(enum node_log_level *out, const char *name);
 
 /*
- * Reads a private key file into `out` (NUL-terminated). FORBIDDEN: its mode lets group or others read or write it, or it is not a
- * regular file.
+ * Reads a private key file into `out` (NUL-terminated). FORBIDDEN: its mode lets group or others read or write it, or
+ * it is not a regular file.
  */
 ORD_MUST_USE enum ord_err node_read_secret(char *out, size_t out_size, const char *path, char *why, size_t why_size);
 /* Reads a whole file; malloc'ed, with a NUL behind it that `size` does not count. TOO_LARGE over size_max. */

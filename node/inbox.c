@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 enum ord_err inbox_init(struct inbox *inbox) {
-    inbox->head = NULL;
-    inbox->tail = NULL;
+    inbox->posted = (struct work_queue) {0};
     inbox->closed = false;
     inbox->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (inbox->event_fd < 0)
@@ -30,20 +29,15 @@ void inbox_wake(struct inbox *inbox) {
     (void) written; /* full means that the loop is being woken already */
 }
 
-bool inbox_post(struct inbox *inbox, struct work *work, work_handler handle) {
-    work->next = NULL;
-    work->handle = handle;
+bool inbox_post(struct inbox *inbox, struct work *work, enum work_type type) {
+    work->type = type;
     pthread_mutex_lock(&inbox->mutex);
     if (inbox->closed) {
         pthread_mutex_unlock(&inbox->mutex);
         return false;
     }
-    bool was_empty = inbox->head == NULL;
-    if (was_empty)
-        inbox->head = work;
-    else
-        inbox->tail->next = work;
-    inbox->tail = work;
+    bool was_empty = inbox->posted.head == NULL;
+    work_queue_push(&inbox->posted, work);
     pthread_mutex_unlock(&inbox->mutex);
     if (was_empty)
         inbox_wake(inbox);
@@ -52,9 +46,8 @@ bool inbox_post(struct inbox *inbox, struct work *work, work_handler handle) {
 
 static struct work *take_all(struct inbox *inbox) {
     pthread_mutex_lock(&inbox->mutex);
-    struct work *work = inbox->head;
-    inbox->head = NULL;
-    inbox->tail = NULL;
+    struct work *work = inbox->posted.head;
+    inbox->posted = (struct work_queue) {0};
     pthread_mutex_unlock(&inbox->mutex);
     return work;
 }

@@ -1,7 +1,7 @@
 /*
- * The one queue into the loop thread. Everything that happens elsewhere (a frame came, a check is done, a request arrived) is a
- * piece of work whose handler runs in the loop. The queue itself is unbounded: whoever posts is bounded (contexts, jobs, bytes
- * per peer).
+ * The one queue into the loop thread. Everything that happens elsewhere (a frame came, a check is done, a request
+ * arrived) is a piece of work for the loop. The queue itself is unbounded: whoever posts is bounded (contexts, checks,
+ * bytes per peer).
  */
 #ifndef ORDAIN_NODE_INBOX_H
 #define ORDAIN_NODE_INBOX_H
@@ -11,33 +11,56 @@
 #include "core/err.h"
 #include "core/types.h"
 
-struct replica;
-struct work;
+enum work_type {
+    WORK_FRAME,   /* struct frame (links.h) */
+    WORK_CHECK,   /* struct check_job (checks.h) */
+    WORK_REQUEST, /* struct api_request (service.h) */
+};
 
-/* Runs in the loop thread; owns `work` from then on. */
-typedef void (*work_handler)(struct replica *replica, struct work *work);
-
-/* First member of whatever is posted. */
+/* First member of whatever is posted. The loop thread owns it from then on. */
 struct work {
     struct work *next;
-    work_handler handle;
+    enum work_type type;
+};
+
+/* In order; not thread-safe by itself. All zeros: empty. */
+struct work_queue {
+    struct work *head;
+    struct work *tail;
 };
 
 struct inbox {
     pthread_mutex_t mutex;
-    struct work *head;
-    struct work *tail;
+    struct work_queue posted; /* guarded by mutex */
     int event_fd;
-    bool closed;
+    bool closed; /* guarded by mutex */
 };
+
+static inline void work_queue_push(struct work_queue *queue, struct work *work) {
+    work->next = NULL;
+    if (queue->head == NULL)
+        queue->head = work;
+    else
+        queue->tail->next = work;
+    queue->tail = work;
+}
+
+/* The queue must not be empty. */
+static inline struct work *work_queue_pop(struct work_queue *queue) {
+    struct work *work = queue->head;
+    queue->head = work->next;
+    return work;
+}
 
 ORD_MUST_USE enum ord_err inbox_init(struct inbox *inbox);
 void inbox_deinit(struct inbox *inbox);
 /* Any thread. False after inbox_close: the work is still the caller's. */
-bool inbox_post(struct inbox *inbox, struct work *work, work_handler handle);
+bool inbox_post(struct inbox *inbox, struct work *work, enum work_type type);
 /* Async-signal-safe: ends a wait. */
 void inbox_wake(struct inbox *inbox);
-/* Loop thread: takes all that is there, in order; waits up to `timeout_ms` when there is nothing. NULL: nothing came. */
+/*
+ * Loop thread: takes all that is there, in order; waits up to `timeout_ms` when there is nothing. NULL: nothing came.
+ */
 struct work *inbox_take(struct inbox *inbox, uint64_t timeout_ms);
 /* Takes no more, and gives what is left. */
 struct work *inbox_close(struct inbox *inbox);

@@ -3,7 +3,6 @@
  */
 #include "node/log.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
@@ -22,6 +21,13 @@ static bool enabled(enum node_log_level level) {
 }
 
 void node_log(enum node_log_level level, const char *event, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    node_log_list(level, event, format, arguments);
+    va_end(arguments);
+}
+
+void node_log_list(enum node_log_level level, const char *event, const char *format, va_list arguments) {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     if (!enabled(level))
         return;
@@ -33,10 +39,7 @@ void node_log(enum node_log_level level, const char *event, const char *format, 
     int size = snprintf(line, sizeof(line), "time=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ level=%s replica=%u event=%s ",
                         parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
                         parts.tm_sec, now.tv_nsec / 1000000, names[level], atomic_load(&replica_id), event);
-    va_list arguments;
-    va_start(arguments, format);
     int more = vsnprintf(line + size, sizeof(line) - (size_t) size - 1, format, arguments);
-    va_end(arguments);
     size_t total = (size_t) size + (more < 0 ? 0 : (size_t) more);
     if (total > sizeof(line) - 2)
         total = sizeof(line) - 2;
@@ -45,10 +48,4 @@ void node_log(enum node_log_level level, const char *event, const char *format, 
     line[total++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, total);
     (void) written;
-}
-
-const char *node_log_hash(char out[17], const struct ord_hash *hash) {
-    for (size_t i = 0; i < 8; i++)
-        snprintf(out + 2 * i, 3, "%02x", hash->bytes[i]);
-    return out;
 }

@@ -1,17 +1,18 @@
 /*
- * The loop: one thread that owns the core, the channel and the ledger. A turn takes all work that is there, steps the core,
- * commits once, then signs attestations and sends one frame to each peer. Nothing leaves before the commit.
+ * The loop: one thread that owns the replica and the ledger's writer. A turn takes all work that is there, lets the
+ * replica take what of it is its own, and commits once. What depends on nothing that the turn put leaves before the
+ * commit, everything else after it.
  */
 #include <inttypes.h>
-#include <string.h>
 #include <time.h>
 
+#include "ledger/ledger.h"
 #include "node/log.h"
-#include "node/replica_internal.h"
+#include "node/node_internal.h"
 
 enum {
     HOUSEKEEPING_MS = 100,
-    COMMIT_LAZY_MS = 100, /* certificates and forgetting may wait so long for a commit that is needed anyway */
+    LINGER_MS_MAX = 1000, /* for what waits to be sent when the loop is to end */
 };
 
 uint64_t node_clock_ms(void) {
@@ -20,182 +21,194 @@ uint64_t node_clock_ms(void) {
     return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
 }
 
-void replica_fail(struct replica *replica, enum ord_err err, const char *what) {
-    if (replica->fatal)
-        return;
-    replica->fatal = true;
-    replica->fatal_err = err;
+static void fail(struct node *node, enum ord_err err, const char *what) {
+    node->err = err;
     node_log(NODE_LOG_ERROR, "fatal", "err=%s what=\"%s\"", ord_err_name(err), what);
 }
 
-void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err) {
+enum ord_err node_failed(const struct node *node) {
+    return node->err != ORD_OK ? node->err : replica_fatal(node->replica);
+}
+
+void node_note_damage(struct node *node, const char *what, uint64_t height, enum ord_err err) {
     if (err != ORD_ERR_CORRUPT)
         return;
-    uint64_t before = atomic_fetch_add_explicit(&replica->counters.damaged_reads, 1, memory_order_relaxed);
+    uint64_t before = atomic_fetch_add_explicit(&node->counters.damaged_reads, 1, memory_order_relaxed);
     if ((before & (before + 1)) == 0)
         node_log(NODE_LOG_ERROR, "damaged", "what=\"%s\" height=%" PRIu64 " count=%" PRIu64, what, height, before + 1);
 }
 
-void replica_run_job(struct replica *replica, struct crypto_pool *pool, crypto_job job, void *argument) {
-    (void) replica;
-    /* A full queue: then this thread may as well do it, which also slows intake. No pool: the replica is being unmade. */
-    if (pool == NULL || crypto_pool_submit(pool, job, argument) != ORD_OK)
-        job(argument);
-}
+/* ---- what the replica takes ---- */
 
-static uint64_t next_wake_ms(const struct replica *replica) {
-    uint64_t at = replica->housekeeping_ms;
-    if (replica->wake_at_ms < at)
-        at = replica->wake_at_ms;
-    uint64_t due = propose_due_ms(replica);
-    return due < at ? due : at;
-}
-
-static void timers(struct replica *replica) {
-    if (replica->now_ms >= replica->wake_at_ms) {
-        replica->wake_at_ms = UINT64_MAX;
-        struct ord_event event = {.type = ORD_EVENT_TICK, .now_ms = replica->now_ms};
-        replica_step(replica, &event);
+bool node_next(void *context, struct replica_input *out) {
+    struct node *node = context;
+    if (node->stopping == NODE_HANDS_OVER) {
+        node->stopping = NODE_WAITS;
+        *out = (struct replica_input) {.type = REPLICA_INPUT_HAND_OVER};
+        return true;
     }
-    if (replica->now_ms < replica->housekeeping_ms)
+    while (node->inputs.head != NULL) {
+        struct work *work = node->inputs.head;
+        switch (work->type) {
+        case WORK_FRAME:
+            /* It stays the first one until the replica asks for what comes after its last message. */
+            if (links_next(node, out, (struct frame *) work))
+                return true;
+            (void) work_queue_pop(&node->inputs);
+            links_release(node, work);
+            break;
+        case WORK_CHECK:
+            (void) work_queue_pop(&node->inputs);
+            *out = (struct replica_input) {.type = REPLICA_INPUT_CHECKED, .check = checks_end(node, work)};
+            return true;
+        case WORK_REQUEST: {
+            (void) work_queue_pop(&node->inputs);
+            struct replica_submission *submission = submit_begin((struct api_request *) work);
+            if (submission == NULL)
+                break;
+            *out = (struct replica_input) {.type = REPLICA_INPUT_SUBMITTED, .submission = submission};
+            return true;
+        }
+        }
+    }
+    return false;
+}
+
+/* What the process can do by itself is done; the rest waits for the replica, in order. */
+static void sort_work(struct node *node, struct work *work) {
+    while (work != NULL) {
+        struct work *next = work->next;
+        if (work->type == WORK_FRAME)
+            count_add(&node->counters.frames_received, 1);
+        if (work->type != WORK_REQUEST || !requests_handle(node, (struct api_request *) work))
+            work_queue_push(&node->inputs, work);
+        work = next;
+    }
+}
+
+/* ---- the turn ---- */
+
+/* Makes durable what was put, if that is due. */
+static void commit(struct node *node, bool at_once) {
+    uint64_t turn = replica_commit(node->replica, at_once);
+    if (turn == 0 || node_failed(node) != ORD_OK)
         return;
-    replica->housekeeping_ms = replica->now_ms + HOUSEKEEPING_MS;
-    attest_resend(replica);
-    admission_sweep(replica);
-    sync_tick(replica);
-    forward_again(replica);
-    links_tick(replica);
+    enum ord_err err = ledger_commit(node->ledger);
+    if (err == ORD_OK)
+        replica_committed(node->replica, turn, &node->time);
+    else
+        fail(node, err, "ledger commit");
+}
+
+static bool has_room(struct node *node) {
+    enum ord_err err = ledger_room(node->ledger);
+    /* The map cannot grow under a transaction that may wait for its commit: then it does not wait. */
+    if (err == ORD_ERR_NO_SPACE && ledger_dirty(node->ledger)) {
+        commit(node, true);
+        if (node_failed(node) != ORD_OK)
+            return false;
+        err = ledger_room(node->ledger);
+    }
+    if (err != ORD_OK && err != ORD_ERR_NO_SPACE)
+        fail(node, err, "ledger");
+    return err == ORD_OK;
+}
+
+void node_turn(struct node *node, struct work *work) {
+    node->turn++;
+    node->time.now_ms = node_clock_ms();
+    node->time.wall_s = (int64_t) time(NULL);
+    sort_work(node, work);
+    node->time.room = has_room(node);
+    if (node_failed(node) != ORD_OK)
+        return;
+    replica_turn(node->replica, &node->time);
+    if (node->time.now_ms >= node->housekeeping_ms) {
+        node->housekeeping_ms = node->time.now_ms + HOUSEKEEPING_MS;
+        links_tick(node);
+    }
+    if (node_failed(node) != ORD_OK)
+        return;
+    links_flush(node, replica_durable_turn(node->replica));
+    commit(node, false);
+    if (node_failed(node) == ORD_OK && replica_durable_turn(node->replica) > node->links.durable_turn)
+        links_flush(node, replica_durable_turn(node->replica));
+}
+
+/* ---- stopping ---- */
+
+/* With fewer than a quorum nobody can take over. */
+static bool quorum_is_there(struct node *node) {
+    return ord_replica_count(links_connected(node)) + 1 >= channel_strong_quorum(node->channel_config);
+}
+
+/* This replica leads, and another one could. */
+static bool can_hand_over(struct node *node) {
+    struct replica_status status;
+    replica_status(node->replica, &status);
+    return status.leader == node->config.replica && node->channel_config->consensus != CHANNEL_SOLO &&
+           quorum_is_there(node);
+}
+
+static bool handed_over(struct node *node) {
+    struct replica_status status;
+    replica_status(node->replica, &status);
+    return (status.leader != node->config.replica && status.leader != ORD_NO_NODE) || !quorum_is_there(node) ||
+           node_clock_ms() >= node->stop_ms + node->channel_config->request_timeout_ms;
+}
+
+static void enter(struct node *node, enum node_stopping stopping) {
+    node->stopping = stopping;
+    node->stopping_ms = node_clock_ms();
+    inbox_wake(&node->inbox); /* the next turn comes at once */
 }
 
 /*
- * Nobody relies on a certificate or on a forgotten record being durable, so these alone do not cost a commit at once.
+ * Clients of a primary that just goes away wait until the others suspect it; one that hands over costs them next to
+ * nothing. What a client was told is accepted goes on to whoever leads then: the loop ends when that has left.
  */
-static bool commit_wanted(struct replica *replica) {
-    if (!ledger_dirty(replica->ledger))
+static bool may_end(struct node *node) {
+    unsigned stops = atomic_load(&node->stops);
+    if (stops == 0)
         return false;
-    if (replica->commit_urgent)
-        return true;
-    if (replica->commit_due_ms == UINT64_MAX)
-        replica->commit_due_ms = replica->now_ms + COMMIT_LAZY_MS;
-    return replica->now_ms >= replica->commit_due_ms;
-}
-
-static void commit(struct replica *replica) {
-    if (replica->state_changed)
-        replica_write_state(replica);
-    if (replica->fatal || !commit_wanted(replica))
-        return;
-    replica->commit_urgent = false;
-    replica->commit_due_ms = UINT64_MAX;
-    enum ord_err err = ledger_commit(replica->ledger);
-    if (err != ORD_OK) {
-        replica_fail(replica, err, "ledger commit");
-        return;
+    switch (node->stopping) {
+    case NODE_RUNS:
+        node->stop_ms = node_clock_ms();
+        enter(node, can_hand_over(node) ? NODE_HANDS_OVER : NODE_LINGERS);
+        if (node->stopping == NODE_HANDS_OVER)
+            node_log(NODE_LOG_INFO, "hands_over", "ms_max=%" PRIu32, node->channel_config->request_timeout_ms);
+        break;
+    case NODE_HANDS_OVER:
+    case NODE_WAITS:
+        if (handed_over(node))
+            enter(node, NODE_LINGERS);
+        break;
+    case NODE_LINGERS:
+        if (links_idle(node) || node_clock_ms() >= node->stopping_ms + LINGER_MS_MAX)
+            return true;
+        break;
     }
-    count_add(&replica->counters.commits, 1);
-    accuse_committed(replica);
-    service_committed(replica);
-    struct ord_event event = {
-        .type = ORD_EVENT_PERSISTED, .now_ms = replica->now_ms, .persisted = {.turn = replica->turn - 1}};
-    replica_step(replica, &event);
+    return stops > 1;
 }
 
-static void check_room(struct replica *replica) {
-    enum ord_err err = ledger_room(replica->ledger);
-    /* The map cannot grow under a transaction that may wait for its commit: then it does not wait. */
-    if (err == ORD_ERR_NO_SPACE && ledger_dirty(replica->ledger)) {
-        replica->commit_urgent = true;
-        commit(replica);
-        if (replica->fatal)
-            return;
-        err = ledger_room(replica->ledger);
+void node_stop(struct node *node) {
+    atomic_fetch_add(&node->stops, 1);
+    inbox_wake(&node->inbox);
+}
+
+/* ---- the thread ---- */
+
+struct work *node_take_work(struct node *node, uint64_t wait_ms) {
+    return inbox_take(&node->inbox, replica_cut_short(node->replica) ? 0 : wait_ms);
+}
+
+enum ord_err node_run(struct node *node) {
+    while (!may_end(node) && node_failed(node) == ORD_OK) {
+        uint64_t now_ms = node_clock_ms();
+        uint64_t due_ms = ord_min(replica_due_ms(node->replica), node->housekeeping_ms);
+        node_turn(node, node_take_work(node, due_ms <= now_ms ? 0 : due_ms - now_ms));
     }
-    bool open = err == ORD_OK;
-    if (err != ORD_OK && err != ORD_ERR_NO_SPACE) {
-        replica_fail(replica, err, "ledger");
-        return;
-    }
-    if (open == replica->intake_open)
-        return;
-    replica->intake_open = open;
-    if (!open)
-        count_add(&replica->counters.intake_stopped, 1);
-    node_log(open ? NODE_LOG_INFO : NODE_LOG_WARN, open ? "intake_open" : "intake_stopped", "%s",
-             open ? "" : "reason=\"no room on disk\"");
-}
-
-struct work *replica_take_work(struct replica *replica, uint64_t wait_ms) {
-    struct work *work = replica->deferred;
-    replica->deferred = NULL;
-    return work != NULL ? work : inbox_take(&replica->inbox, replica->cut_short ? 0 : wait_ms);
-}
-
-/* A turn is one transaction, for which there is so much room and no more. The other half is for what is begun already. */
-bool replica_turn_full(struct replica *replica) {
-    if (ledger_turn_bytes(replica->ledger) < replica->turn_bytes_max / 2)
-        return false;
-    replica->cut_short = true;
-    replica->commit_urgent = true;
-    return true;
-}
-
-/* Since when does work wait that a leader should have done? */
-static void tell_work(struct replica *replica) {
-    uint64_t since_ms = pool_waiting_since(&replica->pool);
-    uint64_t cut_ms = propose_cut_ms(replica);
-    since_ms = cut_ms < since_ms ? cut_ms : since_ms;
-    if (since_ms == replica->work_since_ms)
-        return;
-    replica->work_since_ms = since_ms;
-    struct ord_event event = {.type = ORD_EVENT_WORK, .now_ms = replica->now_ms, .work = {.since_ms = since_ms}};
-    replica_step(replica, &event);
-}
-
-/* Nothing in here may send; links_flush at the end does, after the commit. */
-void replica_turn(struct replica *replica, struct work *work) {
-    replica->now_ms = node_clock_ms();
-    count_add(&replica->counters.turns, 1);
-    replica->cut_short = false;
-    check_room(replica);
-    while (work != NULL && !replica->fatal && !replica_turn_full(replica)) {
-        struct work *next = work->next;
-        work->handle(replica, work);
-        work = next;
-    }
-    replica->deferred = work;
-    judge_drain(replica);
-    attest_settle(replica);
-    timers(replica);
-    forward_fresh(replica);
-    propose(replica);
-    judge_drain(replica);
-    tell_work(replica);
-    struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = replica->now_ms};
-    replica_step(replica, &flush);
-    replica->turn++;
-    judge_drain(replica);
-    replica_note_silence(replica);
-    commit(replica);
-    if (replica->fatal)
-        return;
-    attest_sign(replica);
-    sync_ask(replica);
-    links_flush(replica);
-}
-
-enum ord_err replica_run(struct replica *replica) {
-    while (!atomic_load(&replica->stopping) && !replica->fatal) {
-        uint64_t now = node_clock_ms();
-        uint64_t wake = next_wake_ms(replica);
-        replica_turn(replica, replica_take_work(replica, wake <= now ? 0 : wake - now));
-    }
-    replica->commit_urgent = true;
-    if (!replica->fatal)
-        commit(replica);
-    return replica->fatal ? replica->fatal_err : ORD_OK;
-}
-
-void replica_stop(struct replica *replica) {
-    atomic_store(&replica->stopping, true);
-    inbox_wake(&replica->inbox);
+    if (node_failed(node) == ORD_OK)
+        commit(node, true);
+    return node_failed(node);
 }

@@ -1,17 +1,16 @@
 /*
- * The reader thread: deliver, receipts and waits, from committed data only, so that readers never hold up the loop. Requests come
- * from the loop, which knows the clients; what cannot be answered yet is parked until the next certificate or its deadline.
- * Only certified blocks are served: whatever leaves here can be proved.
+ * The reader thread: deliver, receipts and waits, from committed data only, so that readers never hold up the loop.
+ * Requests come from the loop, which knows the clients; what cannot be answered yet is parked until the next
+ * certificate or its deadline. Only certified blocks are served: whatever leaves here can be proved.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/answer.h"
-#include "node/replica_internal.h"
 
 enum {
     PARKED_MAX = 192,                   /* more waiting requests are answered NOT_READY at once */
-    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* and those of one connection */
+    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* the same, of one connection */
     WAIT_SEQUENCES_MAX = 4096,
     WAIT_MS_MAX = 60000,
     HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE,
@@ -20,18 +19,10 @@ enum {
 /* ---- answers ---- */
 
 static void free_request(struct api_request *request) {
-    if (request->submission != NULL) {
-        request->submission->request = NULL;
-        submission_destroy(request->submission);
-    }
+    if (request->submission != NULL)
+        submit_free(request->submission);
     ordain__v1__request__free_unpacked(request->message, NULL);
     free(request);
-}
-
-void submission_destroy(struct submission *submission) {
-    free(submission->results);
-    free(submission->entries);
-    free(submission);
 }
 
 void api_reply(struct api_request *request, const Ordain__V1__Response *response) {
@@ -74,12 +65,12 @@ void answer_failed(struct api_request *request, enum ord_err err) {
 /* ---- certificates ---- */
 
 enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
-    enum ord_err err = ledger_get_certificate(service->replica->ledger, out, at, height);
+    enum ord_err err = ledger_get_certificate(service->node->ledger, out, at, height);
     bool damaged = false;
     while (err == ORD_ERR_CORRUPT && *at > 0) { /* a later one proves as much */
         damaged = true;
-        replica_note_damage(service->replica, "certificate", *at, err);
-        err = ledger_get_certificate(service->replica->ledger, out, at, *at + 1);
+        node_note_damage(service->node, "certificate", *at, err);
+        err = ledger_get_certificate(service->node->ledger, out, at, *at + 1);
     }
     if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
         return err;
@@ -116,8 +107,8 @@ enum ord_err service_proof(struct service *service, struct ledger_bytes *headers
     if (at - height > CHANNEL_RECEIPT_HEADERS_MAX)
         err = ORD_ERR_TOO_LARGE;
     else if (at > height)
-        err = ledger_get_headers(service->replica->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE,
-                                 HEADERS_BYTES_MAX);
+        err =
+            ledger_get_headers(service->node->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE, HEADERS_BYTES_MAX);
     if (err != ORD_OK) {
         free(certificate->data);
         *certificate = (struct ledger_bytes) {0};
@@ -254,8 +245,8 @@ static bool prepare(struct api_request *request) {
     return true;
 }
 
-void service_post(struct replica *replica, struct api_request *request) {
-    struct service *service = &replica->service;
+void service_post(struct node *node, struct api_request *request) {
+    struct service *service = &node->service;
     if (!prepare(request)) {
         api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "a wait names 1 to 4096 sequence numbers");
         return;
@@ -271,14 +262,9 @@ void service_post(struct replica *replica, struct api_request *request) {
     pthread_mutex_unlock(&service->mutex);
 }
 
-void service_certified(struct replica *replica, uint64_t height, const struct channel_certificate *certificate) {
-    struct service *service = &replica->service;
-    /* Told too early, readers would look for it once, in vain. Its certificate is committed with it. */
-    if (height > replica->committed_height) {
-        if (height > replica->certified_pending)
-            replica->certified_pending = height;
-        return;
-    }
+void service_certified(void *context, uint64_t height, const struct channel_certificate *certificate) {
+    struct node *node = context;
+    struct service *service = &node->service;
     pthread_mutex_lock(&service->mutex);
     if (certificate != NULL && height > 0) {
         struct service_slot *slot = &service->certificates[service->certificate_next];
@@ -292,17 +278,9 @@ void service_certified(struct replica *replica, uint64_t height, const struct ch
     pthread_mutex_unlock(&service->mutex);
 }
 
-void service_committed(struct replica *replica) {
-    uint64_t height = replica->certified_pending;
-    replica->committed_height = channel_height(replica->channel);
-    replica->certified_pending = 0;
-    if (height > 0)
-        service_certified(replica, height, NULL);
-}
-
-enum ord_err service_start(struct replica *replica) {
-    struct service *service = &replica->service;
-    service->replica = replica;
+enum ord_err service_start(struct node *node) {
+    struct service *service = &node->service;
+    service->node = node;
     service->certificates = calloc(SERVICE_CERTIFICATES, sizeof(*service->certificates));
     service->block = calloc(1, sizeof(*service->block));
     if (service->certificates == NULL || service->block == NULL)
@@ -327,9 +305,8 @@ static void refuse_list(struct api_request *request) {
     }
 }
 
-/* Stops the thread and answers whatever waits. */
-void service_stop(struct replica *replica) {
-    struct service *service = &replica->service;
+void service_stop(struct node *node) {
+    struct service *service = &node->service;
     if (service->running) {
         pthread_mutex_lock(&service->mutex);
         service->stopping = true;

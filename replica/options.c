@@ -3,6 +3,7 @@
  */
 #include "replica/options.h"
 
+#include "replica/transfer/sync.h"
 #include "solo/solo.h"
 
 enum {
@@ -45,9 +46,11 @@ size_t replica_message_bytes_max(const struct replica_options *options) {
     struct setup setup;
     if (setup_init(&setup, options) != ORD_OK)
         return 0;
-    /* A forwarded or proposed batch, a piece of a state transfer with one block, or the core's longest. */
+    /* A forwarded batch, or the core's longest; or a piece of a state transfer, whose last block may pass its bound. */
     size_t batch = (size_t) options->config->batch_bytes_max + options->config->preferred_max_bytes;
-    return ord_max(batch, setup.protocol->message_size_max(&setup.core_config));
+    size_t piece = SYNC_PIECE_BYTES_MAX + batch + SYNC_LATER_HEADERS_MAX * (size_t) CHANNEL_HEADER_SIZE +
+                   CHANNEL_CERTIFICATE_SIZE_MAX + SYNC_PIECE_SLACK;
+    return ord_max(piece, setup.protocol->message_size_max(&setup.core_config));
 }
 
 uint64_t replica_turn_bytes_max(const struct replica_options *options) {

@@ -68,14 +68,14 @@ static void watch(struct sim_world *world, ord_node_id from, struct ord_span mes
     }
 }
 
-bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to, enum sim_link kind,
+bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to, enum replica_link kind,
                       struct ord_span message) {
     struct sim_ambush *ambush = &world->ambush;
     if (ambush->stage == OFF || from == to)
         return false;
     if (world->now_us >= ambush->until_us)
         ambush->stage = OFF;
-    if (kind == SIM_LINK_CORE && message.size > 0)
+    if (kind == REPLICA_LINK_CORE && message.size > 0)
         watch(world, from, message);
     bool victim = from == ambush->victim || to == ambush->victim;
     bool struck = from == ambush->struck || to == ambush->struck;
@@ -83,7 +83,7 @@ bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to,
     case OFF:
         return false;
     case LONE:
-        if (kind != SIM_LINK_CORE || message.size == 0)
+        if (kind != REPLICA_LINK_CORE || message.size == 0)
             return false;
         return from == ambush->victim ? message.data[0] != BFT_PRE_PREPARE
                                       : to != ambush->victim && message.data[0] == BFT_PREPARE;
@@ -92,7 +92,7 @@ bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to,
     case STRUCK:
         return victim || struck;
     case BACK:
-        return struck || (to == ambush->victim && kind == SIM_LINK_CORE && installs(message, ambush->view));
+        return struck || (to == ambush->victim && kind == REPLICA_LINK_CORE && installs(message, ambush->view));
     }
     return false;
 }

@@ -95,48 +95,90 @@ void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_s
                  replica->instance, (unsigned long) seq);
 }
 
-void sim_check_executed(struct sim_replica *replica, struct channel *channel, uint64_t seq,
-                        const struct channel_applied *applied) {
+void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envelopes, uint64_t useful_seq) {
     const struct sim_model *model = &checker_of(replica)->model;
+    const struct sim_process *process = replica->process;
     struct channel_open_block open;
-    if (replica->liar || replica->world->failed)
+    if (replica->liar || replica->world->failed || process->program == NULL)
         return;
+    struct channel *channel = replica_channel(process->program);
     const struct sim_model_seq *expected = &model->seqs[seq - 1];
     channel_open(channel, &open);
-    if (applied->accepted != expected->accepted || channel_height(channel) != expected->height ||
-        open.data.size != expected->open_size)
-        sim_fail(
-            replica->world,
-            "validity: at seq %lu replica %u accepts %u (reference %u), has height %lu (%lu), open block %zu (%zu)",
-            (unsigned long) seq, replica->instance, applied->accepted, expected->accepted,
-            (unsigned long) channel_height(channel), (unsigned long) expected->height, open.data.size,
-            expected->open_size);
+    if (seq != channel_applied_seq(channel) || seq != sim_process_status(process).delivered_seq)
+        sim_fail(replica->world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
+                 (unsigned long) sim_process_status(process).delivered_seq,
+                 (unsigned long) channel_applied_seq(channel));
+    else if (envelopes != process->observer.accepted || useful_seq != process->observer.useful_seq ||
+             channel_height(channel) != expected->height || open.data.size != expected->open_size)
+        sim_fail(replica->world,
+                 "validity: up to seq %lu replica %u accepts %u (reference %u), does something at seq %lu (%lu), has "
+                 "height %lu (%lu), open block %zu (%zu)",
+                 (unsigned long) seq, replica->instance, envelopes, process->observer.accepted,
+                 (unsigned long) useful_seq, (unsigned long) process->observer.useful_seq,
+                 (unsigned long) channel_height(channel), (unsigned long) expected->height, open.data.size,
+                 expected->open_size);
 }
 
-void sim_check_block(struct sim_replica *replica, const struct channel_block *block) {
+void sim_check_turn(struct sim_replica *replica, bool executed) {
+    const struct sim_plan *plan = &replica->world->plan;
+    struct sim_shown *shown = &checker_of(replica)->shown[replica->instance];
+    struct replica_status status;
+    if (replica->liar || replica->world->failed || (++shown->turns % 8 != 0 && !executed))
+        return;
+    replica_status(replica->process->program, &status);
+    uint64_t applied_seq = channel_applied_seq(replica_channel(replica->process->program));
+    if (!status.syncing_between && status.core.delivered_seq != applied_seq)
+        sim_fail(replica->world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
+                 (unsigned long) status.core.delivered_seq, (unsigned long) applied_seq);
+    if (status.pool_envelopes > plan->pool_envelopes_max || status.pool_bytes > plan->pool_bytes_max)
+        sim_fail(replica->world, "bounds: the pool of replica %u has %u envelopes, %lu bytes", replica->instance,
+                 status.pool_envelopes, (unsigned long) status.pool_bytes);
+}
+
+void sim_check_block(struct sim_replica *replica, uint64_t height, struct ord_span header, struct ord_span data) {
     struct sim_checker *checker = checker_of(replica);
-    uint64_t height = block->header.height;
+    struct channel_header decoded;
+    struct ord_hash hash;
     if (replica->liar || replica->world->failed)
         return;
-    if (height == 0 || height > checker->model.block_count) {
+    if (channel_header_decode(&decoded, header) != ORD_OK || decoded.height != height) {
+        sim_fail(replica->world, "cutter: replica %u puts block %lu with another one's header", replica->instance,
+                 (unsigned long) height);
+        return;
+    }
+    sim_observe_follow(replica->process, decoded.last_seq);
+    channel_header_hash(&hash, &decoded);
+    if (height > checker->model.block_count) {
         sim_fail(replica->world, "cutter: replica %u closes block %lu, the reference has %zu", replica->instance,
                  (unsigned long) height, checker->model.block_count);
         return;
     }
-    const struct sim_model_block *expected = &checker->model.blocks[height - 1];
-    if (!ord_span_equal(block->data, sim_buffer_span(expected->data)) ||
-        !ord_hash_equal(&block->header_hash, &expected->header_hash))
+    const struct sim_model_block *expected = height == 0 ? NULL : &checker->model.blocks[height - 1];
+    struct ord_span expected_data = sim_buffer_span(expected == NULL ? replica->world->genesis_data : expected->data);
+    if (!ord_span_equal(data, expected_data) ||
+        !ord_hash_equal(&hash, expected == NULL ? &replica->world->genesis_hash : &expected->header_hash))
         sim_fail(replica->world, "cutter: block %lu of replica %u is not the reference's", (unsigned long) height,
                  replica->instance);
 }
 
-void sim_check_state(struct sim_replica *replica, const struct channel_statement *statement) {
+void sim_check_index(struct sim_replica *replica, uint32_t client_index, uint64_t sequence, uint64_t height,
+                     uint32_t envelope_index) {
+    const struct sim_model *model = &checker_of(replica)->model;
+    if (replica->liar || replica->world->failed)
+        return;
+    bool good = height >= 1 && height <= model->block_count && client_index < model->client_count &&
+                envelope_index < model->blocks[height - 1].envelope_count;
+    const struct sim_placed *placed = good ? &model->blocks[height - 1].envelopes[envelope_index] : NULL;
+    if (placed == NULL || placed->sequence != sequence || placed->party != model->parties[client_index])
+        sim_fail(replica->world, "index: replica %u finds sequence %lu of client %u at envelope %u of block %lu",
+                 replica->instance, (unsigned long) sequence, client_index, envelope_index, (unsigned long) height);
+}
+
+static void check_state(struct sim_replica *replica, const struct channel_statement *statement) {
     struct sim_checker *checker = checker_of(replica);
     uint8_t bytes[CHANNEL_STATEMENT_SIZE];
     struct ord_hash hash;
     bool fresh;
-    if (replica->liar)
-        return;
     memcpy(bytes, statement->header_hash.bytes, 32);
     memcpy(bytes + 32, statement->state_digest.bytes, 32);
     memcpy(bytes + 64, &statement->height, 8);
@@ -156,6 +198,32 @@ void sim_check_state(struct sim_replica *replica, const struct channel_statement
     if (!ord_hash_equal(&statement->state_digest, &digest))
         sim_fail(replica->world, "state: what replica %u attests at seq %lu is not the reference's digest",
                  replica->instance, (unsigned long) statement->seq);
+}
+
+bool sim_statement_read(struct channel_statement *out, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    out->epoch = ord_read_u64(&reader);
+    out->seq = ord_read_u64(&reader);
+    out->height = ord_read_u64(&reader);
+    ord_read_hash(&reader, &out->header_hash);
+    ord_read_hash(&reader, &out->state_digest);
+    return !reader.failed;
+}
+
+void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes) {
+    struct channel_statement *last = &replica->process->last_statement;
+    struct channel_statement statement;
+    if (replica->liar || replica->world->failed || bytes.size == 0)
+        return;
+    if (!sim_statement_read(&statement, bytes)) {
+        sim_fail(replica->world, "state: replica %u keeps a statement that cannot be read", replica->instance);
+        return;
+    }
+    sim_observe_follow(replica->process, statement.seq);
+    if (channel_statement_equal(last, &statement))
+        return; /* as a point, and as the newest one */
+    *last = statement;
+    check_state(replica, &statement);
 }
 
 /* ---- statements ---- */
@@ -251,13 +319,14 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
     }
 }
 
-void sim_check_said(struct sim_replica *replica, enum sim_link kind, struct ord_span bytes) {
+void sim_check_said(struct sim_replica *replica, enum replica_link kind, struct ord_span bytes) {
     struct channel_attestation attestation;
     if (replica->liar || replica->world->failed)
         return;
-    if (kind == SIM_LINK_CORE && replica->world->replica_count > 1)
+    sim_check_leaves(replica, kind, bytes);
+    if (kind == REPLICA_LINK_CORE && replica->world->replica_count > 1)
         say_core(replica, bytes);
-    else if (kind == SIM_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK)
+    else if (kind == REPLICA_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK)
         say(replica, SIM_SAID_ATTESTATION, 0, attestation.statement.seq, &attestation.statement.state_digest);
 }
 
@@ -286,7 +355,7 @@ void sim_check_evidence(struct sim_replica *replica, const struct ord_core_confi
 /* ---- durability ---- */
 
 static bool disk_holds(const struct sim_replica *replica, uint64_t seq) {
-    return seq <= sim_disk_number(&replica->disk, SIM_META_APPLIED) ||
+    return seq <= sim_disk_applied(&replica->disk) ||
            checker_of(replica)->model.seqs[seq - 1].null_batch || /* nothing to hold */
            sim_disk_record(&replica->disk, replica->world->protocol->body_table, seq).size > 0;
 }
@@ -310,57 +379,55 @@ void sim_check_durable(struct sim_replica *replica) {
     struct sim_world *world = replica->world;
     struct sim_shown *shown = &world->checker->shown[replica->instance];
     const struct sim_disk *disk = &replica->disk;
-    uint64_t applied_seq = sim_disk_number(disk, SIM_META_APPLIED);
+    uint64_t applied_seq = sim_disk_applied(disk);
     if (replica->liar)
         return;
     if (applied_seq < shown->durable_seq)
         sim_fail(world, "disk: replica %u goes back from seq %lu to %lu", replica->instance,
                  (unsigned long) shown->durable_seq, (unsigned long) applied_seq);
     shown->durable_seq = applied_seq;
-    shown->durable_view = shown->view; /* no step since the turn whose writes these are */
-    shown->durable_stable_seq = shown->stable_seq;
+    shown->durable_view = replica->process->frozen.view;
+    shown->durable_stable_seq = replica->process->frozen.stable_seq;
+    replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
 }
 
 void sim_check_started(struct sim_replica *replica) {
     struct sim_shown *shown = &checker_of(replica)->shown[replica->instance];
-    uint64_t applied_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED);
+    uint64_t applied_seq = sim_disk_applied(&replica->disk);
     sim_check_silence_started(replica);
     if (!replica->liar && applied_seq != shown->durable_seq)
         sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
                  (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
     shown->view = shown->durable_view; /* a restart goes back to no less */
     shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0; /* solo does not keep it */
+    shown->cut_seq = replica->disk.cut_seq;
     shown->delivered_seq = applied_seq;
     shown->woken = 0;
 }
 
 void sim_check_forgot(struct sim_replica *replica) {
     checker_of(replica)->shown[replica->instance] =
-        (struct sim_shown) {.durable_seq = sim_disk_number(&replica->disk, SIM_META_APPLIED)};
+        (struct sim_shown) {.durable_seq = sim_disk_applied(&replica->disk)};
 }
 
-void sim_check_status(struct sim_replica *replica, const struct sim_process *process, enum ord_event_type after) {
+void sim_check_status(struct sim_replica *replica) {
     struct sim_world *world = replica->world;
     struct sim_shown *shown = &world->checker->shown[replica->instance];
     if (replica->liar || world->failed)
         return;
-    struct ord_status now = sim_process_status(process);
-    if (now.view < shown->view || now.delivered_seq < shown->delivered_seq || now.stable_seq < shown->stable_seq)
+    const struct ord_status *now = &replica->process->observer.status;
+    if (now->view < shown->view || now->delivered_seq < shown->delivered_seq || now->stable_seq < shown->stable_seq)
         sim_fail(world, "monotony: replica %u goes back: view %lu to %lu, delivered %lu to %lu, stable %lu to %lu",
-                 replica->instance, (unsigned long) shown->view, (unsigned long) now.view,
-                 (unsigned long) shown->delivered_seq, (unsigned long) now.delivered_seq,
-                 (unsigned long) shown->stable_seq, (unsigned long) now.stable_seq);
-    sim_check_memory(replica, process, &now);
-    if (after != ORD_EVENT_START && !process->sync.between &&
-        now.delivered_seq != channel_applied_seq(process->channel) && after != ORD_EVENT_SYNCED)
-        sim_fail(world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
-                 (unsigned long) now.delivered_seq, (unsigned long) channel_applied_seq(process->channel));
-    shown->view = now.view;
-    shown->delivered_seq = now.delivered_seq;
-    shown->stable_seq = now.stable_seq;
-    if (now.view > world->checker->view_max)
-        world->checker->view_max = now.view;
+                 replica->instance, (unsigned long) shown->view, (unsigned long) now->view,
+                 (unsigned long) shown->delivered_seq, (unsigned long) now->delivered_seq,
+                 (unsigned long) shown->stable_seq, (unsigned long) now->stable_seq);
+    sim_check_memory(replica, now);
+    shown->view = now->view;
+    shown->delivered_seq = now->delivered_seq;
+    shown->stable_seq = now->stable_seq;
+    if (now->view > world->checker->view_max)
+        world->checker->view_max = now->view;
 }
 
 /* ---- at rest ---- */
@@ -370,42 +437,43 @@ static bool moves_on(const struct sim_world *world) {
     return world->plan.liar_count > 0 && world->now_us > world->plan.fault_end_us + MOVING_US;
 }
 
-static const char *replica_rest(const struct sim_replica *replica, bool moving) {
+static const char *rest_of(const struct sim_replica *replica, bool moving) {
     const struct sim_checker *checker = checker_of(replica);
     const struct sim_process *process = replica->process;
-    if (process == NULL || (process->busy && !moving))
+    struct replica_status status;
+    if (process == NULL || process->ended || (process->committing != 0 && !moving))
         return "a replica is down or busy";
-    if (process->sync.active || process->sync.between)
+    replica_status(process->program, &status);
+    if (status.syncing || status.syncing_between)
         return "a state transfer is under way";
     if (replica->world->replica_count > 1 && sim_check_speaking(replica) != NULL &&
         sim_clients_can_nudge(replica->world))
         return sim_check_speaking(replica);
-    if (channel_applied_seq(process->channel) < (moving ? checker->goal_seq : checker->model.seq_count))
+    if (channel_applied_seq(replica_channel(process->program)) <
+        (moving ? checker->goal_seq : checker->model.seq_count))
         return "a replica is behind";
-    return process->writes.count > 0 && !moving ? "a commit is due" : NULL;
+    return sim_process_dirty(process) && !moving ? "a commit is due" : NULL;
 }
 
 static void compare_chains(struct sim_replica *first, struct sim_replica *other) {
     const struct sim_model *model = &checker_of(first)->model;
-    for (size_t h = 0; h < first->disk.blocks.count && h < other->disk.blocks.count; h++) {
-        struct ord_span block = sim_buffer_span(other->disk.blocks.items[h]);
-        struct ord_span data = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
-        if (!ord_span_equal(block, sim_buffer_span(first->disk.blocks.items[h])) ||
-            !ord_span_equal(data, sim_buffer_span(model->blocks[h].data)))
-            sim_fail(first->world, "rest: block %zu of replica %u differs", h + 1, other->instance);
-    }
+    for (uint64_t h = 0; h < first->disk.blocks.count && h < other->disk.blocks.count; h++)
+        if (!ord_span_equal(sim_buffer_span(other->disk.blocks.items[h]),
+                            sim_buffer_span(first->disk.blocks.items[h])) ||
+            (h > 0 && !ord_span_equal(sim_disk_data(&other->disk, h), sim_buffer_span(model->blocks[h - 1].data))))
+            sim_fail(first->world, "rest: block %lu of replica %u differs", (unsigned long) h, other->instance);
 }
 
 static void compare_states(struct sim_replica *first, struct sim_replica *other) {
     struct ord_hash ours;
     struct ord_hash theirs;
-    channel_state_digest(other->process->channel, &ours);
-    channel_state_digest(first->process->channel, &theirs);
+    channel_state_digest(replica_channel(other->process->program), &ours);
+    channel_state_digest(replica_channel(first->process->program), &theirs);
     if (!ord_hash_equal(&ours, &theirs))
         sim_fail(first->world, "rest: replicas %u and %u end in different states", first->instance, other->instance);
-    if (other->disk.blocks.count != checker_of(first)->model.block_count)
-        sim_fail(first->world, "rest: replica %u ends with %zu blocks of %zu", other->instance,
-                 other->disk.blocks.count, checker_of(first)->model.block_count);
+    if (sim_disk_height(&other->disk) != checker_of(first)->model.block_count)
+        sim_fail(first->world, "rest: replica %u ends with %lu blocks of %zu", other->instance,
+                 (unsigned long) sim_disk_height(&other->disk), checker_of(first)->model.block_count);
 }
 
 const char *sim_check_rest(struct sim_world *world) {
@@ -415,7 +483,7 @@ const char *sim_check_rest(struct sim_world *world) {
         world->checker->goal_seq = world->checker->model.seq_count;
     for (uint32_t i = 0; i < world->instance_count && why == NULL; i++)
         if (!world->replicas[i].liar)
-            why = replica_rest(&world->replicas[i], moving);
+            why = rest_of(&world->replicas[i], moving);
     if (why != NULL)
         return why;
     struct sim_replica *first = NULL;

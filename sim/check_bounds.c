@@ -9,43 +9,107 @@ enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4 };
 /* A view change takes a few turns in a row; where no more comes, it comes to an end. */
 enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16 };
 
+/*
+ * The first seq of the block that was open after `seq`, by the reference: a restart finds that block's envelopes in the log, so batches
+ * from there on stay when the log is cut at `seq`.
+ */
+static uint64_t open_since(const struct sim_model *model, uint64_t seq) {
+    size_t low = 0;
+    size_t high = model->block_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (model->blocks[middle].last_seq > seq)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low < model->block_count)
+        return model->blocks[low].first_seq;
+    return model->leaf_count > 0 ? model->first_seq : UINT64_MAX;
+}
+
+void sim_check_forgets(struct sim_replica *replica, uint8_t table, uint64_t key) {
+    struct sim_shown *shown = &replica->world->checker->shown[replica->instance];
+    if (table == TABLE_LOG && key > shown->cut_seq)
+        shown->cut_seq = key;
+}
+
+/*
+ * Above the stable seq the log is within the window. At and below it there is nothing that the core did not cut off; and of that only
+ * what the block needs that was open then.
+ */
+static void check_log(struct sim_replica *replica) {
+    const struct sim_table *log = &replica->disk.tables[TABLE_LOG];
+    const struct sim_frozen *frozen = &replica->process->frozen;
+    uint64_t open_seq = open_since(&replica->world->checker->model, frozen->cut_seq);
+    size_t above = 0;
+    while (above < log->count && log->records[log->count - 1 - above].key > frozen->stable_seq)
+        above++;
+    if (above > replica->world->config->window)
+        sim_fail(replica->world, "bounds: replica %u keeps %zu batches above its stable seq, %u at most",
+                 replica->instance, above, replica->world->config->window);
+    if (above == log->count)
+        return;
+    uint64_t lowest = log->records[0].key;
+    uint64_t highest = log->records[log->count - 1 - above].key;
+    if (highest > frozen->cut_seq || lowest < open_seq)
+        sim_fail(replica->world,
+                 "bounds: replica %u keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
+                 replica->instance, (unsigned long) lowest, (unsigned long) highest, (unsigned long) frozen->stable_seq,
+                 (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
+}
+
 void sim_check_records(struct sim_replica *replica) {
     struct sim_world *world = replica->world;
     if (world->replica_count == 1)
         return; /* solo has no window */
+    check_log(replica);
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
         size_t count = replica->disk.tables[i].count;
-        size_t most = i == TABLE_LOG || i == TABLE_CERTIFICATE ? world->config->window
-                      : i == TABLE_VIEW_CHANGE                 ? world->replica_count
-                                                               : 1;
-        if (count > most)
+        size_t most = i == TABLE_CERTIFICATE   ? world->config->window
+                      : i == TABLE_VIEW_CHANGE ? world->replica_count
+                                               : 1;
+        if (i != TABLE_LOG && count > most)
             sim_fail(world, "bounds: replica %u keeps %zu records in table %u, %zu at most", replica->instance, count,
                      i, most);
     }
 }
 
-void sim_check_memory(struct sim_replica *replica, const struct sim_process *process, const struct ord_status *now) {
+void sim_check_memory(struct sim_replica *replica, const struct ord_status *now) {
     /* Twice the memory for batches: what a new view proposes again comes on top (docs/protocol.md, bounds). */
-    if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * process->core_config.body_bytes_max)
+    if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * replica->process->core_config.body_bytes_max)
         sim_fail(replica->world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
                  (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
 }
 
-void sim_check_wake(struct sim_replica *replica, bool alone) {
+void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
+    const struct sim_process *process = replica->process;
+    struct sim_world *world = replica->world;
+    uint64_t core_ms = process->observer.wake_at_ms;
+    if (replica->liar || world->failed)
+        return;
+    if (due_ms > core_ms)
+        sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
+                 (unsigned long) (due_ms - core_ms));
+    if (world->replica_count == 1)
+        return; /* solo has no timer */
+    uint64_t retransmit_ms = process->core_config.retransmit_ms;
+    uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
+    if (process->observer.status.asking)
+        most_ms = retransmit_ms / 2 + 1;
+    if (core_ms > process->now_ms + most_ms)
+        sim_fail(world, "timers: the core of replica %u is due in %lu ms, %lu at most", replica->instance,
+                 (unsigned long) (core_ms - process->now_ms), (unsigned long) most_ms);
+}
+
+void sim_check_woken(struct sim_replica *replica, bool alone) {
     const struct sim_process *process = replica->process;
     struct sim_world *world = replica->world;
     struct sim_shown *shown = &world->checker->shown[replica->instance];
-    if (replica->liar || world->failed || world->replica_count == 1)
-        return; /* solo has no timer */
-    uint64_t retransmit_ms = process->core_config.retransmit_ms;
-    struct ord_status now = sim_process_status(process);
-    uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
-    if (now.asking)
-        most_ms = retransmit_ms / 2 + 1;
-    if (process->wake_at_ms > process->now_ms + most_ms)
-        sim_fail(world, "timers: replica %u is due in %lu ms, %lu at most", replica->instance,
-                 (unsigned long) (process->wake_at_ms - process->now_ms), (unsigned long) most_ms);
-    shown->woken = alone && process->wake_at_ms <= process->now_ms ? shown->woken + 1 : 0;
+    if (replica->liar || world->failed)
+        return;
+    bool at_once = replica_cut_short(process->program) || replica_due_ms(process->program) <= process->now_ms;
+    shown->woken = alone && at_once ? shown->woken + 1 : 0;
     if (shown->woken > WOKEN_MAX)
         sim_fail(world, "timers: replica %u wants to be woken at once for the %uth time, and nothing comes",
                  replica->instance, shown->woken);

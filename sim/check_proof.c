@@ -47,6 +47,17 @@ void sim_check_certificate(struct sim_replica *replica, const struct channel_cer
                  (unsigned long) certificate->statement.seq, fault);
 }
 
+void sim_check_kept_certificate(struct sim_replica *replica, uint64_t height, struct ord_span bytes, bool strong) {
+    struct channel_certificate certificate;
+    if (replica->liar || replica->world->failed || bytes.size == 0)
+        return;
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK ||
+        (height != UINT64_MAX && certificate.statement.height != height))
+        sim_fail(replica->world, "certificate: what replica %u keeps is none, or of another block", replica->instance);
+    else
+        sim_check_certificate(replica, &certificate, strong);
+}
+
 /* ---- prepared certificates ---- */
 
 static void skip_proof(struct ord_reader *reader) {

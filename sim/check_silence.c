@@ -32,14 +32,14 @@ void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
 }
 
 void sim_check_spoke(struct sim_replica *replica) {
-    struct ord_status status = sim_process_status(replica->process);
-    if (status.silent && status.silent_until_seq != replica->silent_until_seq)
-        sim_say(replica->world, replica->instance, "is silent until seq %lu", (unsigned long) status.silent_until_seq);
-    else if (!status.silent && !status.asking && (replica->silent_until_seq != 0 || !replica->spoke))
+    const struct sim_frozen *now = &replica->process->frozen;
+    if (now->silent && now->silent_until_seq != replica->silent_until_seq)
+        sim_say(replica->world, replica->instance, "is silent until seq %lu", (unsigned long) now->silent_until_seq);
+    else if (!now->silent && !now->asking && (replica->silent_until_seq != 0 || !replica->spoke))
         sim_say(replica->world, replica->instance, "takes part");
-    replica->silent_until_seq = status.silent ? status.silent_until_seq : 0;
-    replica->spoke = replica->spoke || (!status.asking && !status.silent);
-    if (status.silent && sim_honest(replica) && replica->spoke)
+    replica->silent_until_seq = now->silent ? now->silent_until_seq : 0;
+    replica->spoke = replica->spoke || (!now->asking && !now->silent);
+    if (now->silent && sim_honest(replica) && replica->spoke)
         sim_fail(replica->world, "silence: replica %u is silent, and has forgotten nothing", replica->instance);
 }
 

@@ -49,8 +49,8 @@ static void remember(struct sim_replica *replica, struct ord_span message) {
     entry->number = all->count;
 }
 
-void sim_check_heard(struct sim_replica *replica, enum sim_link kind, const struct sim_buffer *message) {
-    if (kind == SIM_LINK_CORE)
+void sim_check_heard(struct sim_replica *replica, enum replica_link kind, const struct sim_buffer *message) {
+    if (kind == REPLICA_LINK_CORE)
         remember(replica, sim_buffer_span(message));
 }
 

@@ -6,28 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/block.h"
 #include "core/assert.h"
 #include "core/codec.h"
 
-void sim_write(struct sim_writes *writes, enum sim_write_kind kind, uint8_t table, uint64_t key,
-               struct ord_span bytes) {
-    writes->items = sim_grow(writes->items, &writes->capacity, writes->count, sizeof(*writes->items));
-    bool forgets = kind == SIM_WRITE_FORGET || kind == SIM_WRITE_FORGET_AFTER;
-    struct sim_buffer *buffer = forgets ? NULL : sim_buffer_create(bytes);
-    writes->items[writes->count++] = (struct sim_write) {kind, table, key, buffer};
+enum { WRITE_OVERHEAD = 64 }; /* what a write counts beside its value */
+
+struct sim_name sim_name_of(const char *name) {
+    uint8_t bytes[SIM_NAME_SIZE] = {0};
+    size_t size = strlen(name);
+    ORD_ASSERT(size < SIM_NAME_SIZE);
+    memcpy(bytes, name, size);
+    return (struct sim_name) {{ord_load_u64(bytes), ord_load_u64(bytes + 8)}};
 }
 
-void sim_writes_clear(struct sim_writes *writes) {
-    for (size_t i = 0; i < writes->count; i++)
-        sim_buffer_release(writes->items[i].buffer);
-    writes->count = 0;
+/* ---- what gathers ---- */
+
+void sim_write(struct sim_writes *writes, const struct sim_write *write) {
+    writes->items = sim_grow(writes->items, &writes->capacity, writes->count, sizeof(*writes->items));
+    writes->items[writes->count++] = *write;
+    writes->bytes += WRITE_OVERHEAD + (write->buffer == NULL ? 0 : write->buffer->size);
 }
 
 void sim_writes_deinit(struct sim_writes *writes) {
-    sim_writes_clear(writes);
+    for (size_t i = 0; i < writes->count; i++)
+        sim_buffer_release(writes->items[i].buffer);
     free(writes->items);
     *writes = (struct sim_writes) {0};
 }
+
+/* ---- the parts of a disk ---- */
 
 /* First position whose key is >= `key`. New records mostly go to the end. */
 static size_t position(const struct sim_table *table, uint64_t key) {
@@ -58,20 +66,17 @@ static void put_record(struct sim_table *table, uint64_t key, struct sim_buffer 
     table->count++;
 }
 
-static void forget(struct sim_table *table, uint64_t key) {
-    size_t drop = position(table, key);
-    while (drop < table->count && table->records[drop].key <= key)
-        drop++;
-    for (size_t i = 0; i < drop; i++)
+/* Those of [from, to). */
+static void drop_records(struct sim_table *table, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++)
         sim_buffer_release(table->records[i].buffer);
-    if (drop > 0)
-        memmove(table->records, table->records + drop, (table->count - drop) * sizeof(*table->records));
-    table->count -= drop;
+    if (to > from)
+        memmove(table->records + from, table->records + to, (table->count - to) * sizeof(*table->records));
+    table->count -= to - from;
 }
 
-static void forget_after(struct sim_table *table, uint64_t key) {
-    while (table->count > 0 && table->records[table->count - 1].key > key)
-        sim_buffer_release(table->records[--table->count].buffer);
+static size_t position_after(const struct sim_table *table, uint64_t key) {
+    return key == UINT64_MAX ? table->count : position(table, key + 1);
 }
 
 static void list_put(struct sim_list *list, size_t index, struct sim_buffer *buffer) {
@@ -83,43 +88,83 @@ static void list_put(struct sim_list *list, size_t index, struct sim_buffer *buf
     list->items[index] = buffer;
 }
 
-void sim_disk_commit(struct sim_disk *disk, struct sim_writes *writes) {
-    for (size_t i = 0; i < writes->count; i++) {
-        struct sim_write *write = &writes->items[i];
-        switch (write->kind) {
-        case SIM_WRITE_RECORD:
-            ORD_ASSERT(write->table < SIM_TABLES);
-            put_record(&disk->tables[write->table], write->key, write->buffer);
-            break;
-        case SIM_WRITE_FORGET:
-            ORD_ASSERT(write->table < SIM_TABLES);
-            forget(&disk->tables[write->table], write->key);
-            break;
-        case SIM_WRITE_FORGET_AFTER:
-            ORD_ASSERT(write->table < SIM_TABLES);
-            forget_after(&disk->tables[write->table], write->key);
-            break;
-        case SIM_WRITE_BLOCK:
-            ORD_ASSERT(write->key == disk->blocks.count + 1);
-            list_put(&disk->blocks, write->key - 1, write->buffer);
-            break;
-        case SIM_WRITE_CERTIFICATE:
-            list_put(&disk->certificates, write->key - 1, write->buffer);
-            break;
-        case SIM_WRITE_CLIENT:
-            list_put(&disk->clients, write->key, write->buffer);
-            break;
-        case SIM_WRITE_POINT:
-            list_put(&disk->points, write->key, write->buffer);
-            break;
-        case SIM_WRITE_META:
-            sim_buffer_release(disk->meta[write->key]);
-            disk->meta[write->key] = write->buffer;
-            break;
-        }
-    }
-    writes->count = 0;
+static bool name_before(const struct sim_name *a, const struct sim_name *b) {
+    return a->words[0] != b->words[0] ? a->words[0] < b->words[0] : a->words[1] < b->words[1];
 }
+
+/* First position whose name is not before `name`; `*there`: it is that very name. */
+static size_t meta_position(const struct sim_disk *disk, bool *there, const struct sim_name *name) {
+    size_t low = 0;
+    size_t high = disk->meta_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (name_before(&disk->meta[middle].name, name))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *there = low < disk->meta_count && !name_before(name, &disk->meta[low].name);
+    return low;
+}
+
+static void put_meta(struct sim_disk *disk, const struct sim_name *name, struct sim_buffer *buffer) {
+    bool there;
+    size_t at = meta_position(disk, &there, name);
+    if (there) {
+        sim_buffer_release(disk->meta[at].buffer);
+        disk->meta[at].buffer = buffer;
+    } else if (buffer != NULL) {
+        disk->meta = sim_grow(disk->meta, &disk->meta_capacity, disk->meta_count, sizeof(*disk->meta));
+        memmove(disk->meta + at + 1, disk->meta + at, (disk->meta_count - at) * sizeof(*disk->meta));
+        disk->meta[at] = (struct sim_named) {*name, buffer};
+        disk->meta_count++;
+    }
+    if (there && buffer == NULL) {
+        memmove(disk->meta + at, disk->meta + at + 1, (disk->meta_count - at - 1) * sizeof(*disk->meta));
+        disk->meta_count--;
+    }
+}
+
+static void apply(struct sim_disk *disk, const struct sim_write *write) {
+    struct sim_table *table = &disk->tables[write->table % SIM_TABLES];
+    bool fresh;
+    switch (write->kind) {
+    case SIM_WRITE_RECORD:
+        put_record(table, write->key, write->buffer);
+        break;
+    case SIM_WRITE_FORGET:
+        drop_records(table, 0, position_after(table, write->key));
+        break;
+    case SIM_WRITE_FORGET_AFTER:
+        drop_records(table, position_after(table, write->key), table->count);
+        break;
+    case SIM_WRITE_BLOCK:
+        ORD_ASSERT(write->key == disk->blocks.count);
+        list_put(&disk->blocks, write->key, write->buffer);
+        break;
+    case SIM_WRITE_INDEX:
+        sim_map_insert(&disk->index, &fresh, write->table, write->key, 0)->number = write->value;
+        break;
+    case SIM_WRITE_CERTIFICATE:
+        list_put(&disk->certificates, write->key, write->buffer);
+        break;
+    case SIM_WRITE_CLIENT:
+        list_put(&disk->clients, write->key, write->buffer);
+        break;
+    case SIM_WRITE_META:
+        put_meta(disk, &write->name, write->buffer);
+        break;
+    }
+}
+
+void sim_disk_commit(struct sim_disk *disk, struct sim_writes *writes) {
+    for (size_t i = 0; i < writes->count; i++)
+        apply(disk, &writes->items[i]);
+    writes->count = 0;
+    writes->bytes = 0;
+}
+
+/* ---- images ---- */
 
 static void list_copy(struct sim_list *out, const struct sim_list *list) {
     for (size_t i = 0; i < list->count; i++)
@@ -134,9 +179,10 @@ void sim_disk_copy(struct sim_disk *out, const struct sim_disk *disk) {
     list_copy(&out->blocks, &disk->blocks);
     list_copy(&out->certificates, &disk->certificates);
     list_copy(&out->clients, &disk->clients);
-    list_copy(&out->points, &disk->points);
-    for (size_t i = 0; i < SIM_META_COUNT; i++)
-        out->meta[i] = sim_buffer_hold(disk->meta[i]);
+    sim_map_copy(&out->index, &disk->index);
+    out->cut_seq = disk->cut_seq;
+    for (size_t i = 0; i < disk->meta_count; i++)
+        put_meta(out, &disk->meta[i].name, sim_buffer_hold(disk->meta[i].buffer));
 }
 
 static void list_wipe(struct sim_list *list) {
@@ -147,31 +193,20 @@ static void list_wipe(struct sim_list *list) {
 
 void sim_disk_wipe(struct sim_disk *disk) {
     for (size_t i = 0; i < SIM_TABLES; i++) {
-        for (size_t j = 0; j < disk->tables[i].count; j++)
-            sim_buffer_release(disk->tables[i].records[j].buffer);
+        drop_records(&disk->tables[i], 0, disk->tables[i].count);
         free(disk->tables[i].records);
     }
     list_wipe(&disk->blocks);
     list_wipe(&disk->certificates);
     list_wipe(&disk->clients);
-    list_wipe(&disk->points);
-    for (size_t i = 0; i < SIM_META_COUNT; i++)
-        sim_buffer_release(disk->meta[i]);
+    sim_map_deinit(&disk->index);
+    for (size_t i = 0; i < disk->meta_count; i++)
+        sim_buffer_release(disk->meta[i].buffer);
+    free(disk->meta);
     *disk = (struct sim_disk) {0};
 }
 
-struct ord_record *sim_disk_records(const struct sim_disk *disk, size_t *count) {
-    size_t total = 0;
-    for (size_t i = 0; i < SIM_TABLES; i++)
-        total += disk->tables[i].count;
-    struct ord_record *records = sim_alloc((total + 1) * sizeof(*records));
-    *count = 0;
-    for (size_t i = 0; i < SIM_TABLES; i++)
-        for (size_t j = 0; j < disk->tables[i].count; j++)
-            records[(*count)++] = (struct ord_record) {(uint8_t) i, disk->tables[i].records[j].key,
-                                                       sim_buffer_span(disk->tables[i].records[j].buffer)};
-    return records;
-}
+/* ---- reading ---- */
 
 struct ord_span sim_disk_record(const struct sim_disk *disk, uint8_t table, uint64_t key) {
     const struct sim_table *from = &disk->tables[table];
@@ -181,14 +216,31 @@ struct ord_span sim_disk_record(const struct sim_disk *disk, uint8_t table, uint
     return sim_buffer_span(from->records[at].buffer);
 }
 
-uint64_t sim_disk_number(const struct sim_disk *disk, enum sim_meta meta) {
-    return disk->meta[meta] == NULL ? 0 : ord_load_u64(disk->meta[meta]->data);
+struct ord_span sim_disk_meta(const struct sim_disk *disk, const char *name) {
+    const struct sim_name wanted = sim_name_of(name);
+    bool there;
+    size_t at = meta_position(disk, &there, &wanted);
+    return there ? sim_buffer_span(disk->meta[at].buffer) : ord_span_of(NULL, 0);
 }
 
-const struct sim_buffer *sim_disk_certificate(const struct sim_disk *disk, uint64_t *at, uint64_t height) {
-    for (size_t i = height == 0 ? 0 : height - 1; i < disk->certificates.count; i++)
+uint64_t sim_disk_applied(const struct sim_disk *disk) {
+    struct ord_span applied = sim_disk_meta(disk, SIM_META_APPLIED);
+    return applied.size < 8 ? 0 : ord_load_u64(applied.data);
+}
+
+struct ord_span sim_disk_header(const struct sim_disk *disk, uint64_t height) {
+    return ord_span_of(disk->blocks.items[height]->data, CHANNEL_HEADER_SIZE);
+}
+
+struct ord_span sim_disk_data(const struct sim_disk *disk, uint64_t height) {
+    const struct sim_buffer *block = disk->blocks.items[height];
+    return ord_span_of(block->data + CHANNEL_HEADER_SIZE, block->size - CHANNEL_HEADER_SIZE);
+}
+
+struct sim_buffer *sim_disk_certificate(const struct sim_disk *disk, uint64_t *at, uint64_t height) {
+    for (size_t i = height; i < disk->certificates.count; i++)
         if (disk->certificates.items[i] != NULL) {
-            *at = i + 1;
+            *at = i;
             return disk->certificates.items[i];
         }
     return NULL;

@@ -6,7 +6,9 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL };
+enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL, STOP };
+
+enum { HAND_OVER_US = 200000 }; /* at most, between the wish to stop and the end */
 
 static uint64_t length_us(struct sim_world *world) {
     return 1000 + sim_spread(&world->fault_random, world->plan.fault_long_us);
@@ -23,11 +25,9 @@ void sim_crash(struct sim_replica *replica, uint64_t down_us) {
         return;
     sim_say(world, replica->instance, "crashes");
     world->crashes++;
-    /* What solo decides is decided when it is durable, and the reference cannot take back: a commit under way comes through. */
-    if (world->replica_count == 1 && !replica->process->ended) {
-        sim_disk_commit(&replica->disk, &replica->process->writes);
-        sim_check_durable(replica);
-    }
+    /* What solo decides is decided when it is durable, and the reference cannot take back: what it put comes through. */
+    if (world->replica_count == 1)
+        sim_process_settle(replica->process);
     sim_process_destroy(replica->process);
     replica->process = NULL;
     replica->paused = false;
@@ -98,6 +98,14 @@ static void jump(struct sim_world *world, struct sim_replica *replica) {
         sim_process_poke(replica->process);
 }
 
+static void stop(struct sim_world *world, struct sim_replica *victim) {
+    if (victim->process == NULL)
+        return;
+    sim_say(world, victim->instance, "is asked to stop");
+    sim_process_hand_over(victim->process);
+    plan_action(world, STOP, victim->instance, sim_below(&world->fault_random, HAND_OVER_US));
+}
+
 static void strike(struct sim_world *world, enum sim_fault fault) {
     struct sim_random *random = &world->fault_random;
     struct sim_replica *victim = &world->replicas[sim_below(random, world->instance_count)];
@@ -115,7 +123,10 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
         if (sim_chance(random, 100000)) /* all at once */
             for (uint32_t i = 0; i < world->instance_count; i++)
                 sim_crash(&world->replicas[i], length_us(world));
-        sim_crash(victim, length_us(world));
+        if (sim_chance(random, 300000)) /* in good order */
+            stop(world, victim);
+        else
+            sim_crash(victim, length_us(world));
         break;
     case SIM_FAULT_PAUSE:
         victim->paused = victim->process != NULL;
@@ -222,6 +233,9 @@ void sim_faults_event(struct sim_world *world, const struct sim_event *event) {
         break;
     case HEAL:
         heal(world);
+        break;
+    case STOP:
+        sim_crash(replica, length_us(world));
         break;
     }
 }

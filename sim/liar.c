@@ -8,23 +8,21 @@
 #include "sim/client.h"
 #include "sim/liar_internal.h"
 
-enum { SEQUENCE_AT = 1 + 1 + 32 + 32 }; /* of an envelope */
-
-void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     sim_network_send(liar->world, liar->instance, to, kind, sim_buffer_hold(message));
 }
 
-void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct ord_span bytes) {
+void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct ord_span bytes) {
     sim_network_send(liar->world, liar->instance, to, kind, sim_buffer_create(bytes));
 }
 
-void sim_liar_say_all(struct sim_replica *liar, enum sim_link kind, struct ord_span bytes) {
+void sim_liar_say_all(struct sim_replica *liar, enum replica_link kind, struct ord_span bytes) {
     for (ord_node_id to = 0; to < liar->world->replica_count; to++)
         if (to != liar->id)
             sim_liar_say(liar, to, kind, bytes);
 }
 
-void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message,
+void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message,
                     uint64_t delay_us) {
     const struct sim_event event = {
         .kind = SIM_LIE, .target = liar->instance, .a = kind, .b = to, .buffer = sim_buffer_hold(message)};
@@ -36,7 +34,7 @@ void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const st
     ORD_ASSERT(signer.sign(signer.context, out, hash) == ORD_OK);
 }
 
-static void keep(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct sim_buffer *message) {
+static void keep(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct sim_buffer *message) {
     if (!sim_chance(&liar->random, 200000))
         return;
     struct sim_kept *slot = &liar->lies->kept[liar->lies->kept_count++ % SIM_KEPT];
@@ -44,7 +42,7 @@ static void keep(struct sim_replica *liar, ord_node_id from, enum sim_link kind,
     *slot = (struct sim_kept) {from, kind, sim_buffer_hold(message)};
 }
 
-const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum sim_link kind) {
+const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum replica_link kind) {
     const struct sim_kept *kept = &liar->lies->kept[sim_below(&liar->random, SIM_KEPT)];
     return kept->message != NULL && (kind == 0 || kept->kind == kind) ? kept : NULL;
 }
@@ -61,7 +59,7 @@ struct sim_buffer *sim_liar_scratch(struct sim_replica *liar, struct ord_span me
 
 /* ---- behaviours that need no look inside ---- */
 
-static bool mute(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+static bool mute(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     (void) to;
     (void) kind;
     (void) message;
@@ -70,28 +68,28 @@ static bool mute(struct sim_replica *liar, ord_node_id to, enum sim_link kind, s
     return true;
 }
 
-static bool delay(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+static bool delay(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     uint64_t timeout_us = (uint64_t) liar->world->config->request_timeout_ms * 1000;
     sim_liar_later(liar, to, kind, message, sim_spread(&liar->random, timeout_us / 2));
     return true;
 }
 
-static bool shun(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+static bool shun(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     (void) kind;
     (void) message;
     return (liar->lies->shunned & ord_replica_bit(to)) != 0;
 }
 
 /* What is stable may then be known to the cores that saw its view changes, and to no node. */
-static bool whisper(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+static bool whisper(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     (void) liar;
     (void) to;
     (void) message;
-    return kind == SIM_LINK_ATTESTATION || kind == SIM_LINK_CERTIFICATE;
+    return kind == REPLICA_LINK_ATTESTATION || kind == REPLICA_LINK_CERTIFICATE;
 }
 
 /* Row V1 and its like: something old beside the new. */
-static bool replay(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+static bool replay(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     (void) kind;
     (void) message;
     const struct sim_kept *kept = sim_liar_kept(liar, 0);
@@ -101,13 +99,14 @@ static bool replay(struct sim_replica *liar, ord_node_id to, enum sim_link kind,
 }
 
 /* Row T6: what a replica says comes back to it. */
-static void reflect(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message) {
+static void reflect(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message) {
     sim_liar_say(liar, from, kind, message);
 }
 
-static bool garbage(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+static bool garbage(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(message));
-    enum sim_link as = sim_chance(&liar->random, 200000) ? (enum sim_link) sim_between(&liar->random, 1, 7) : kind;
+    enum replica_link as =
+        sim_chance(&liar->random, 200000) ? (enum replica_link) sim_between(&liar->random, 1, 7) : kind;
     sim_liar_pass(liar, to, as, copy);
     sim_buffer_release(copy);
     return true;
@@ -136,7 +135,7 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_ATTEST] = {"attest", "C1, C3, V5", "attests other states, heights and seqs", sim_lie_attest, NULL, NULL},
     [SIM_LIE_FORWARD] = {"forward", "P8", "forwards what no client signed", NULL, NULL, sim_lie_forward},
     [SIM_LIE_SOURCE] = {"source", "C2, C4, C5", "lies as a source of state transfer", sim_lie_source, NULL, NULL},
-    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves one client's requests out", NULL, NULL, NULL},
+    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves one client's requests out", sim_lie_censor, NULL, NULL},
     [SIM_LIE_CUT] = {"cut", "P18", "cut markers withheld, early, for old and far blocks", NULL, NULL, NULL},
     [SIM_LIE_BATCH] = {"batch", "P8, P9", "proposes executed and forged envelopes", NULL, NULL, NULL},
     [SIM_LIE_TWINS] = {"twins", "V17", "two processes run with one key", NULL, NULL, NULL},
@@ -161,20 +160,20 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
 
 /* ---- dispatch ---- */
 
-static bool has(const struct sim_replica *replica, enum sim_behaviour_index behaviour) {
+bool sim_liar_has(const struct sim_replica *replica, enum sim_behaviour_index behaviour) {
     return replica->liar && (replica->behaviours >> behaviour & 1) != 0;
 }
 
-static bool lies_now(struct sim_replica *liar) {
+bool sim_liar_lies_now(struct sim_replica *liar) {
     return sim_chance(&liar->random, liar->world->plan.lie_ppm);
 }
 
 /* Not only as often as the plan has it: by halves these are nothing. */
 static bool always(uint32_t behaviour) {
-    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER;
+    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR;
 }
 
-void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     if (!replica->liar) {
         sim_liar_pass(replica, to, kind, message);
         return;
@@ -186,7 +185,8 @@ void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link ki
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++) {
         uint32_t behaviour = (first + i) % SIM_BEHAVIOUR_COUNT;
         if ((replica->behaviours >> behaviour & 1) != 0 && sim_behaviours[behaviour].on_send != NULL &&
-            (always(behaviour) || lies_now(replica)) && sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
+            (always(behaviour) || sim_liar_lies_now(replica)) &&
+            sim_behaviours[behaviour].on_send(replica, to, kind, message)) {
             replica->world->lies++;
             return;
         }
@@ -194,7 +194,8 @@ void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link ki
     sim_liar_pass(replica, to, kind, message);
 }
 
-void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum sim_link kind, struct sim_buffer *message) {
+void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind,
+                       struct sim_buffer *message) {
     if (!replica->liar || from == replica->id)
         return;
     keep(replica, from, kind, message);
@@ -202,7 +203,7 @@ void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum sim_l
         if (replica->world->replicas[i].id == from && replica->world->replicas[i].liar)
             return; /* two liars who answer each other would never stop */
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
-        if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_receive != NULL && lies_now(replica)) {
+        if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_receive != NULL && sim_liar_lies_now(replica)) {
             replica->world->lies++;
             sim_behaviours[i].on_receive(replica, from, kind, sim_buffer_span(message));
         }
@@ -215,11 +216,11 @@ static void plan_lie(struct sim_replica *liar) {
 
 void sim_liar_event(struct sim_replica *replica, const struct sim_event *event) {
     if (event->buffer != NULL) {
-        sim_liar_pass(replica, (ord_node_id) event->b, (enum sim_link) event->a, event->buffer);
+        sim_liar_pass(replica, (ord_node_id) event->b, (enum replica_link) event->a, event->buffer);
         return;
     }
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT && replica->process != NULL; i++)
-        if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_time != NULL && lies_now(replica)) {
+        if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_time != NULL && sim_liar_lies_now(replica)) {
             replica->world->lies++;
             sim_behaviours[i].on_time(replica);
         }
@@ -228,80 +229,12 @@ void sim_liar_event(struct sim_replica *replica, const struct sim_event *event) 
 
 /* ---- hooks ---- */
 
-bool sim_liar_censors(struct sim_replica *replica, const struct ord_hash *fingerprint) {
-    bool censors = has(replica, SIM_LIE_CENSOR) &&
-                   ord_hash_equal(fingerprint, sim_client_fingerprint(replica->world, replica->lies->censored));
-    replica->world->lies += censors;
-    return censors;
-}
-
-uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t open_height) {
-    if (!has(replica, SIM_LIE_CUT) || !lies_now(replica))
-        return cut_height;
-    replica->world->lies++;
-    switch (sim_below(&replica->random, 5)) {
-    case 0:
-        return 0;
-    case 1:
-        return open_height;
-    case 2:
-        return open_height > 1 ? open_height - 1 : 0;
-    case 3:
-        return open_height + 1 + sim_below(&replica->random, 3);
-    default:
-        return UINT64_MAX - sim_below(&replica->random, 2);
-    }
-}
-
-/* Not in every view, or one that does other things as primary too would never come to them. */
-bool sim_liar_idles(const struct sim_replica *replica, uint64_t view) {
-    return has(replica, SIM_LIE_EMPTY) && (view + replica->lies->side) % 2 == 0;
-}
-
-uint64_t sim_liar_void_due_ms(const struct sim_replica *replica) {
-    return replica->lies->void_due_ms;
-}
-
-/* Block 1 is closed, or else is closed early; after that it is the same one again. */
-uint64_t sim_liar_void_cut(struct sim_replica *replica, uint64_t now_ms) {
-    if (now_ms < replica->lies->void_due_ms)
-        return 0;
-    replica->lies->void_due_ms = now_ms + replica->lies->void_pace_ms;
-    replica->world->lies++;
-    return 1;
-}
-
-bool sim_liar_takes_far(struct sim_replica *replica) {
-    bool takes = has(replica, SIM_LIE_BATCH);
-    replica->world->lies += takes;
-    return takes;
-}
-
-struct sim_buffer *sim_liar_envelope(struct sim_replica *replica) {
-    const struct sim_disk *disk = &replica->disk;
-    if (!has(replica, SIM_LIE_BATCH) || disk->blocks.count == 0 || !sim_chance(&replica->random, 400000))
-        return NULL;
-    struct ord_span block = sim_buffer_span(disk->blocks.items[sim_below(&replica->random, disk->blocks.count)]);
-    struct ord_span left = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
-    struct ord_span envelope;
-    if (channel_batch_next(&envelope, &left) != ORD_OK)
-        return NULL;
-    replica->world->lies++;
-    if (sim_chance(&replica->random, 200000))
-        return sim_liar_scratch(replica, envelope);
-    struct sim_buffer *copy = sim_buffer_create(envelope);
-    if (copy->size > SEQUENCE_AT + 8 && sim_chance(&replica->random, 600000)) /* a fresh sequence, an old signature */
-        ord_store_u64(copy->data + SEQUENCE_AT,
-                      ord_load_u64(copy->data + SEQUENCE_AT) + 1 + sim_below(&replica->random, 50));
-    return copy;
-}
-
 bool sim_liar_answers(const struct sim_replica *replica) {
-    return !replica->liar || has(replica, SIM_LIE_RECEIPT);
+    return !replica->liar || sim_liar_has(replica, SIM_LIE_RECEIPT);
 }
 
 struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope) {
-    if (!has(replica, SIM_LIE_RECEIPT) || !lies_now(replica))
+    if (!sim_liar_has(replica, SIM_LIE_RECEIPT) || !sim_liar_lies_now(replica))
         return NULL;
     struct sim_buffer *lie = sim_forge_receipt(replica, envelope);
     replica->world->lies += lie != NULL;
@@ -330,7 +263,7 @@ static void become_liar(struct sim_world *world, struct sim_replica *replica) {
     /* So that something is always delivered in time, and so seldom that they are not many when the oldest request is overdue. */
     replica->lies->void_pace_ms = world->plan.request_timeout_ms / 3;
     plan_lie(replica);
-    if (!has(replica, SIM_LIE_TWINS))
+    if (!sim_liar_has(replica, SIM_LIE_TWINS))
         return;
     struct sim_replica *twin = &world->replicas[world->instance_count++];
     twin->id = replica->id;
@@ -357,6 +290,8 @@ void sim_liars_destroy(struct sim_world *world) {
             sim_buffer_release(lies->kept[j].message);
         for (uint32_t j = 0; lies != NULL && j < SIM_HOARD; j++)
             sim_buffer_release(lies->hoard[j].certificate);
+        if (lies != NULL)
+            sim_buffer_release(lies->far);
         free(lies);
     }
 }

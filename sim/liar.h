@@ -16,9 +16,9 @@ struct sim_behaviour {
      * A message of the liar's own process to `to`: pass it, change it, keep it. True: it is dealt with. False: the next one's
      * turn. NULL where a behaviour works elsewhere.
      */
-    bool (*on_send)(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+    bool (*on_send)(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
     /* A message that reaches the liar; its process gets it too. */
-    void (*on_receive)(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message);
+    void (*on_receive)(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message);
     /* From time to time. */
     void (*on_time)(struct sim_replica *liar);
 };
@@ -66,25 +66,23 @@ extern const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT];
 void sim_liars_create(struct sim_world *world);
 void sim_liars_destroy(struct sim_world *world);
 /* What a replica's process sends goes through here; that of honest ones passes. Does not take the hold. */
-void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum sim_link kind, struct sim_buffer *message);
+void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind,
+                       struct sim_buffer *message);
 void sim_liar_event(struct sim_replica *replica, const struct sim_event *event);
 
 /* Hooks in the liar's own process; all of them do nothing for others. */
-/* Row P7: does it pretend to admit this client's envelopes? */
-bool sim_liar_censors(struct sim_replica *replica, const struct ord_hash *fingerprint);
-/* Row P18: the height to cut at, where an honest primary would say `cut_height` (0: none). */
-uint64_t sim_liar_cut(struct sim_replica *replica, uint64_t cut_height, uint64_t open_height);
+/* lies_batch.c: what its core gets in place of a batch that its replica proposes; NULL: nothing. The caller holds it. */
+struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span batch);
+/* A batch of its own, when it leads and may propose; NULL: none. `work`: something waits. The caller holds it. */
+struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord_status *status, uint64_t now_ms,
+                                      bool work);
 /* Row P16: does it, primary of `view`, order nothing of what waits? */
 bool sim_liar_idles(const struct sim_replica *replica, uint64_t view);
-/* When one that idles orders its next batch of nothing. */
-uint64_t sim_liar_void_due_ms(const struct sim_replica *replica);
-/* The height that it cuts at then, for nothing; 0: not now. */
-uint64_t sim_liar_void_cut(struct sim_replica *replica, uint64_t now_ms);
-/* Row K5: does it take, to propose it, a sequence that lies beyond the replay window? */
-bool sim_liar_takes_far(struct sim_replica *replica);
-/* Rows P8, P9: one more envelope for a batch; NULL: none. The caller holds it. */
-struct sim_buffer *sim_liar_envelope(struct sim_replica *replica);
+/* When it wants to propose one of its own next; UINT64_MAX: when anything else happens. */
+uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work);
+/* Its replica has answered a submission. */
+void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope);
 /* Row D3: a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope);
 /* Does it answer clients at all? */

@@ -11,7 +11,7 @@
 
 struct sim_kept {
     ord_node_id from; /* the liar itself, or whose it is */
-    enum sim_link kind;
+    enum replica_link kind;
     struct sim_buffer *message; /* NULL: empty */
 };
 
@@ -29,7 +29,8 @@ struct sim_liar {
     ord_replica_set shunned;
     uint32_t censored; /* party */
     uint64_t mute_until_us;
-    uint32_t void_pace_ms; /* from one void batch to the next; 0: as soon as that is delivered */
+    struct sim_buffer *far; /* an envelope that its replica would not take, for its next batch; NULL: none */
+    uint32_t void_pace_ms;  /* from one void batch to the next; 0: as soon as that is delivered */
     uint64_t void_due_ms;
     struct sim_kept kept[SIM_KEPT]; /* ring: what it said and heard */
     uint64_t kept_count;
@@ -40,21 +41,23 @@ struct sim_liar {
 static inline const struct ord_core_config *sim_liar_config(const struct sim_replica *liar) {
     return &liar->process->core_config;
 }
-static inline bool sim_liar_is_core(enum sim_link kind, const struct sim_buffer *message, uint8_t type) {
-    return kind == SIM_LINK_CORE && message->size > 0 && message->data[0] == type;
+static inline bool sim_liar_is_core(enum replica_link kind, const struct sim_buffer *message, uint8_t type) {
+    return kind == REPLICA_LINK_CORE && message->size > 0 && message->data[0] == type;
 }
+bool sim_liar_has(const struct sim_replica *replica, enum sim_behaviour_index behaviour);
+bool sim_liar_lies_now(struct sim_replica *liar);
 /* With its own key; it has no other. */
 void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash);
 
 /* As it is, now. */
-void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 /* Some bytes, now. */
-void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct ord_span bytes);
-void sim_liar_say_all(struct sim_replica *liar, enum sim_link kind, struct ord_span bytes);
-void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message,
+void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct ord_span bytes);
+void sim_liar_say_all(struct sim_replica *liar, enum replica_link kind, struct ord_span bytes);
+void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message,
                     uint64_t delay_us);
 /* One of those it keeps, of this kind (0: any); NULL: none came up. */
-const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum sim_link kind);
+const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum replica_link kind);
 /* A copy with some bytes changed; the caller holds it. */
 struct sim_buffer *sim_liar_scratch(struct sim_replica *liar, struct ord_span message);
 static inline bool sim_liar_other_side(const struct sim_replica *liar, ord_node_id to) {
@@ -62,42 +65,45 @@ static inline bool sim_liar_other_side(const struct sim_replica *liar, ord_node_
 }
 
 /* lies_core.c */
-bool sim_lie_equivocate(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-bool sim_lie_split_votes(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message);
+bool sim_lie_equivocate(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_split_votes(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message);
 void sim_lie_usurp(struct sim_replica *liar);
+
+/* lies_batch.c */
+bool sim_lie_censor(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 /* lies_view.c */
 /* A VIEW-CHANGE that says so, by the liar. The caller holds it. */
 struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint64_t stable_seq,
                                    struct ord_span checkpoint, struct ord_span certificates, uint32_t count);
-bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_spam(struct sim_replica *liar);
-bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 /* lies_forge.c */
 /* Makes `out` a certificate of a strong quorum for `out->statement`: in others' names, or of the liar alone, many times. */
 void sim_forge_certificate(struct sim_replica *liar, struct channel_certificate *out, uint32_t count, bool repeated);
-bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_forge_relay(struct sim_replica *liar);
-bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
-void sim_hoard_received(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message);
+bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+void sim_hoard_received(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message);
 void sim_hoard_own(struct sim_replica *liar);
 
 /* lies_word.c */
-bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_accuse(struct sim_replica *liar);
 struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span envelope);
 
 /* lies_other.c */
 void sim_lie_flood(struct sim_replica *liar);
-bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_forward(struct sim_replica *liar);
-bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message);
+bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 #endif

@@ -26,7 +26,7 @@ static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft
     bft_pre_prepare_encode(head, config, message);
     const struct ord_span parts[] = {ord_span_of(head, sizeof(head)), message->body};
     struct sim_buffer *buffer = sim_buffer_join(parts, 2);
-    sim_liar_pass(liar, to, SIM_LINK_CORE, buffer);
+    sim_liar_pass(liar, to, REPLICA_LINK_CORE, buffer);
     sim_buffer_release(buffer);
 }
 
@@ -43,18 +43,18 @@ static void say_list(struct sim_replica *liar, ord_node_id to, struct bft_vote_l
         free(tree);
     }
     bft_vote_list_encode(&writer, config, list);
-    sim_liar_say(liar, to, SIM_LINK_CORE, ord_writer_span(&writer));
+    sim_liar_say(liar, to, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
-static bool decode_pre_prepare(const struct sim_replica *liar, struct bft_pre_prepare *out, enum sim_link kind,
+static bool decode_pre_prepare(const struct sim_replica *liar, struct bft_pre_prepare *out, enum replica_link kind,
                                struct ord_span message) {
-    return kind == SIM_LINK_CORE && liar->world->replica_count > 1 &&
+    return kind == REPLICA_LINK_CORE && liar->world->replica_count > 1 &&
            bft_pre_prepare_decode(out, sim_liar_config(liar), message) == ORD_OK;
 }
 
-static bool decode_list(const struct sim_replica *liar, struct bft_vote_list *out, enum sim_link kind,
+static bool decode_list(const struct sim_replica *liar, struct bft_vote_list *out, enum replica_link kind,
                         struct ord_span message) {
-    return kind == SIM_LINK_CORE && message.size > 0 &&
+    return kind == REPLICA_LINK_CORE && message.size > 0 &&
            (message.data[0] == BFT_PREPARE || message.data[0] == BFT_COMMIT) &&
            bft_vote_list_decode(out, sim_liar_config(liar), message) == ORD_OK;
 }
@@ -68,7 +68,7 @@ static struct ord_span other_body(uint8_t out[13], struct ord_span body) {
     return ord_span_of(out, 13);
 }
 
-bool sim_lie_equivocate(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_equivocate(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_pre_prepare pre_prepare;
     uint8_t other[13];
     if (!sim_liar_other_side(liar, to) || !decode_pre_prepare(liar, &pre_prepare, kind, sim_buffer_span(message)))
@@ -79,7 +79,7 @@ bool sim_lie_equivocate(struct sim_replica *liar, ord_node_id to, enum sim_link 
     return true;
 }
 
-bool sim_lie_split_votes(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_split_votes(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_vote_list list;
     if (!sim_liar_other_side(liar, to) || !decode_list(liar, &list, kind, sim_buffer_span(message)))
         return false;
@@ -159,7 +159,7 @@ static bool mutate_list(struct sim_replica *liar, ord_node_id to, struct bft_vot
     return true;
 }
 
-bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct ord_span bytes = sim_buffer_span(message);
     struct bft_pre_prepare pre_prepare;
     struct bft_vote_list list;
@@ -168,26 +168,27 @@ bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum sim_link kind
         return mutate_pre_prepare(liar, to, &pre_prepare);
     if (decode_list(liar, &list, kind, bytes))
         return mutate_list(liar, to, &list);
-    if (kind != SIM_LINK_CORE || bft_status_decode(&status, sim_liar_config(liar), bytes) != ORD_OK)
+    if (kind != REPLICA_LINK_CORE || bft_status_decode(&status, sim_liar_config(liar), bytes) != ORD_OK)
         return false;
     uint8_t out[BFT_STATUS_SIZE];
     status.delivered_seq = other_number(&liar->random, status.delivered_seq);
     status.stable_seq = sim_below(&liar->random, status.delivered_seq + 1);
     status.held[0] ^= (uint8_t) sim_roll(&liar->random);
     bft_status_encode(out, sim_liar_config(liar), &status);
-    sim_liar_say(liar, to, SIM_LINK_CORE, ord_span_of(out, sizeof(out)));
+    sim_liar_say(liar, to, REPLICA_LINK_CORE, ord_span_of(out, sizeof(out)));
     return true;
 }
 
 /* Row T7, T8: a signature that is good, but of another message, of its own or of somebody else. */
-bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     const struct sim_kept *kept = sim_liar_kept(liar, 0);
     if (kept == NULL || message->size < ORD_SIGNATURE_SIZE || kept->message->size < ORD_SIGNATURE_SIZE)
         return false;
     struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(message));
-    bool pre_prepare = kind == SIM_LINK_CORE && copy->size > BFT_PRE_PREPARE_SIZE && copy->data[0] == BFT_PRE_PREPARE;
+    bool pre_prepare =
+        kind == REPLICA_LINK_CORE && copy->size > BFT_PRE_PREPARE_SIZE && copy->data[0] == BFT_PRE_PREPARE;
     size_t at = pre_prepare ? BFT_PRE_PREPARE_SIZE - 4 - ORD_SIGNATURE_SIZE : copy->size - ORD_SIGNATURE_SIZE;
-    bool theirs_leads = kept->kind == SIM_LINK_CORE && kept->message->size > BFT_PRE_PREPARE_SIZE &&
+    bool theirs_leads = kept->kind == REPLICA_LINK_CORE && kept->message->size > BFT_PRE_PREPARE_SIZE &&
                         kept->message->data[0] == BFT_PRE_PREPARE;
     size_t from =
         theirs_leads ? BFT_PRE_PREPARE_SIZE - 4 - ORD_SIGNATURE_SIZE : kept->message->size - ORD_SIGNATURE_SIZE;
@@ -197,7 +198,7 @@ bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum sim_link kind
     return true;
 }
 
-bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_pre_prepare pre_prepare;
     if (!decode_pre_prepare(liar, &pre_prepare, kind, sim_buffer_span(message)))
         return false;
@@ -219,7 +220,7 @@ bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum sim_link kind, 
     return false; /* the true one goes too */
 }
 
-void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message) {
+void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message) {
     struct bft_pre_prepare pre_prepare;
     struct bft_vote_list list;
     (void) from;

@@ -62,7 +62,7 @@ static struct bft_proof proof_for(struct sim_replica *liar, const struct bft_sta
 /* The digest of a PRE-PREPARE that somebody really signed, of a view before `view`. */
 static bool real_digest(struct sim_replica *liar, struct ord_hash *out, uint64_t view) {
     for (uint32_t tries = 0; tries < 16; tries++) {
-        const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_CORE);
+        const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_CORE);
         struct bft_pre_prepare message;
         if (kept == NULL || !sim_liar_is_core(kept->kind, kept->message, BFT_PRE_PREPARE) ||
             bft_pre_prepare_decode(&message, sim_liar_config(liar), sim_buffer_span(kept->message)) != ORD_OK ||
@@ -197,7 +197,7 @@ static struct sim_buffer *forged_checkpoint(struct sim_replica *liar, const stru
 }
 
 /* Rows V4, V5. */
-bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_view_change change;
     if (!sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) ||
         bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
@@ -209,7 +209,7 @@ bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum sim_link kind,
                                         : forged_in_names(liar, &change);
     if (lie == NULL)
         return false;
-    sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
+    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(lie);
     return true;
 }
@@ -236,7 +236,7 @@ void sim_lie_forge_relay(struct sim_replica *liar) {
         sign_for(liar, &signature, id, &hash);
         ord_write_signature(&inner, &signature);
         ORD_ASSERT(ord_writer_finish(&inner) == ORD_OK);
-        sim_liar_say_all(liar, SIM_LINK_CORE, ord_span_of(bytes, writer.size + inner.size));
+        sim_liar_say_all(liar, REPLICA_LINK_CORE, ord_span_of(bytes, writer.size + inner.size));
     }
 }
 
@@ -256,12 +256,12 @@ static void hoard(struct sim_replica *liar, struct ord_span certificate) {
     *slot = (struct sim_hoarded) {statement.view, statement.seq, sim_buffer_create(certificate)};
 }
 
-void sim_hoard_received(struct sim_replica *liar, ord_node_id from, enum sim_link kind, struct ord_span message) {
+void sim_hoard_received(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message) {
     struct bft_view_change change;
     struct bft_statement statement;
     struct ord_span certificate;
     (void) from;
-    if (kind != SIM_LINK_CORE || message.size == 0 || message.data[0] != BFT_VIEW_CHANGE || liar->process == NULL ||
+    if (kind != REPLICA_LINK_CORE || message.size == 0 || message.data[0] != BFT_VIEW_CHANGE || liar->process == NULL ||
         liar->world->replica_count == 1 || bft_view_change_verify(&change, sim_liar_config(liar), message) != ORD_OK)
         return;
     while (bft_view_change_next(&statement, &certificate, &change.certificates, sim_liar_config(liar)))
@@ -294,7 +294,7 @@ static const struct sim_buffer *choose(struct sim_replica *liar, uint64_t seq, u
 }
 
 /* Rows V6, V7. */
-bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_view_change change;
     if (!sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) ||
         bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
@@ -317,7 +317,7 @@ bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum sim_link kind,
     struct sim_buffer *lie =
         sim_liar_change(liar, change.view, change.stable_seq, change.checkpoint, ord_writer_span(&writer), count);
     free(writer.data);
-    sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
+    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(lie);
     return true;
 }

@@ -22,7 +22,7 @@ void sim_lie_flood(struct sim_replica *liar) {
     ord_store_u64(request + 1, sim_below(&liar->random, 20));
     ord_store_u64(request + 9, sim_chance(&liar->random, 300000) ? UINT64_MAX : sim_below(&liar->random, 100));
     ord_store_u64(request + 17, sim_below(&liar->random, 200));
-    sim_liar_say_all(liar, SIM_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
+    sim_liar_say_all(liar, REPLICA_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
 }
 
 static void sign_attestation(struct sim_replica *liar, ord_node_id to, const struct channel_statement *statement) {
@@ -31,7 +31,7 @@ static void sign_attestation(struct sim_replica *liar, ord_node_id to, const str
     uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
     ORD_ASSERT(channel_attest(&attestation, &liar->world->genesis_hash, statement, liar->id, &signer) == ORD_OK);
     channel_attestation_encode(bytes, &attestation);
-    sim_liar_say(liar, to, SIM_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
+    sim_liar_say(liar, to, REPLICA_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
 }
 
 /* Certificates that prove less than they say. */
@@ -71,16 +71,18 @@ static void false_certificate(struct sim_replica *liar, ord_node_id to, struct o
         certificate.statement.state_digest.bytes[0] ^= 1;
         break;
     }
-    sim_liar_say(liar, to, SIM_LINK_CERTIFICATE, ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
+    sim_liar_say(liar, to, REPLICA_LINK_CERTIFICATE,
+                 ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
 }
 
-bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct channel_attestation attestation;
-    if (kind == SIM_LINK_CERTIFICATE) {
+    if (kind == REPLICA_LINK_CERTIFICATE) {
         false_certificate(liar, to, sim_buffer_span(message));
         return true;
     }
-    if (kind != SIM_LINK_ATTESTATION || channel_attestation_decode(&attestation, sim_buffer_span(message)) != ORD_OK)
+    if (kind != REPLICA_LINK_ATTESTATION ||
+        channel_attestation_decode(&attestation, sim_buffer_span(message)) != ORD_OK)
         return false;
     struct channel_statement statement = attestation.statement;
     switch (sim_below(&liar->random, 6)) {
@@ -109,17 +111,16 @@ bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum sim_link kind
 
 /* Row P8: envelopes that no client made, of clients that are known. */
 void sim_lie_forward(struct sim_replica *liar) {
-    const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_FORWARD);
+    const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_FORWARD);
     if (kept != NULL) {
         struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(kept->message));
-        sim_liar_say_all(liar, SIM_LINK_FORWARD, sim_buffer_span(copy));
+        sim_liar_say_all(liar, REPLICA_LINK_FORWARD, sim_buffer_span(copy));
         sim_buffer_release(copy);
     }
     const struct sim_disk *disk = &liar->disk;
-    if (disk->blocks.count == 0)
+    if (sim_disk_height(disk) == 0)
         return;
-    struct ord_span block = sim_buffer_span(disk->blocks.items[sim_below(&liar->random, disk->blocks.count)]);
-    struct ord_span left = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+    struct ord_span left = sim_disk_data(disk, 1 + sim_below(&liar->random, sim_disk_height(disk)));
     struct ord_span envelope;
     if (channel_batch_next(&envelope, &left) != ORD_OK)
         return;
@@ -131,7 +132,7 @@ void sim_lie_forward(struct sim_replica *liar) {
     channel_batch_begin(&writer, 0);
     channel_batch_add(&writer, sim_buffer_span(forged));
     ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
-    sim_liar_say_all(liar, SIM_LINK_FORWARD, ord_writer_span(&writer));
+    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
     free(writer.data);
     sim_buffer_release(forged);
 }
@@ -140,8 +141,9 @@ void sim_lie_forward(struct sim_replica *liar) {
 static struct sim_buffer *other_data(struct sim_replica *liar, const struct sim_buffer *piece) {
     struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(piece));
     struct ord_reader reader = ord_reader_of(sim_buffer_span(piece));
-    (void) ord_read_u64(&reader);
-    struct ord_span left = ord_read_string(&reader, SIZE_MAX);
+    (void) ord_read_u64(&reader); /* the first height */
+    (void) ord_read_u32(&reader); /* how many blocks */
+    struct ord_span left = ord_read_span(&reader, ord_reader_left(&reader));
     struct ord_span block;
     if (reader.failed || channel_batch_next(&block, &left) != ORD_OK || block.size <= CHANNEL_HEADER_SIZE)
         return copy;
@@ -152,8 +154,8 @@ static struct sim_buffer *other_data(struct sim_replica *liar, const struct sim_
 }
 
 /* Rows C2, C4, C5: pieces and tails that are not what they should be, or never come. */
-bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
-    if (kind != SIM_LINK_SYNC_BLOCKS && kind != SIM_LINK_SYNC_TAIL)
+bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
+    if (kind != REPLICA_LINK_SYNC_BLOCKS && kind != REPLICA_LINK_SYNC_TAIL)
         return false;
     struct sim_buffer *copy;
     const struct sim_kept *kept;
@@ -161,7 +163,7 @@ bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind
     case 0:
         return true;
     case 5:
-        if (kind == SIM_LINK_SYNC_TAIL)
+        if (kind == REPLICA_LINK_SYNC_TAIL)
             return false;
         copy = other_data(liar, message);
         break;
@@ -172,6 +174,8 @@ bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum sim_link kind
     case 2: /* says that it has none */
         copy = sim_buffer_create(sim_buffer_span(message));
         copy->size = copy->size < 12 ? copy->size : 12;
+        if (copy->size == 12)
+            ord_store_u32(copy->data + 8, 0);
         break;
     case 3:
         sim_liar_later(liar, to, kind, message, sim_spread(&liar->random, 1000000));

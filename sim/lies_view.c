@@ -54,7 +54,7 @@ static struct sim_buffer *alone_change(struct sim_replica *liar, uint64_t view, 
 }
 
 /* Rows V4, V5, V6, V7. */
-bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_view_change change;
     if (!sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) ||
         bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
@@ -98,7 +98,7 @@ bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum sim_link kind
                               change.certificates, change.certificate_count);
         break;
     }
-    sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
+    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(scratch);
     sim_buffer_release(lie);
     return true;
@@ -135,7 +135,7 @@ static struct sim_buffer *with_fewer(struct sim_replica *liar, const struct sim_
 }
 
 /* Rows V8, V9: other batches, other view changes, another base; one of a later view before the right one. */
-bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_new_view view;
     if (!sim_liar_is_core(kind, message, BFT_NEW_VIEW))
         return false;
@@ -158,14 +158,14 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link ki
         for (uint32_t i = 0; i < view.change_count; i++)
             refs[i * BFT_CHANGE_REF_SIZE + 4] ^= 1;
         sign_new_view(liar, copy, &view);
-        sim_liar_pass(liar, to, SIM_LINK_CORE, copy);
+        sim_liar_pass(liar, to, REPLICA_LINK_CORE, copy);
         sim_liar_pass(liar, to, kind, message);
         sim_buffer_release(copy);
         return true;
     case 5: /* all the rest stays, and may well follow from those that are left */
         fewer = with_fewer(liar, copy, &view);
         sign_message(liar, fewer, BFT_NEW_VIEW, view.view);
-        sim_liar_pass(liar, to, SIM_LINK_CORE, fewer);
+        sim_liar_pass(liar, to, REPLICA_LINK_CORE, fewer);
         sim_buffer_release(fewer);
         sim_buffer_release(copy);
         return true;
@@ -190,13 +190,13 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum sim_link ki
     }
     if (view.base_seq < BFT_SEQ_MAX)
         sign_new_view(liar, copy, &view);
-    sim_liar_pass(liar, to, SIM_LINK_CORE, copy);
+    sim_liar_pass(liar, to, REPLICA_LINK_CORE, copy);
     sim_buffer_release(copy);
     return true;
 }
 
 /* Row V10. */
-bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     return sim_liar_is_core(kind, message, BFT_NEW_VIEW) && sim_liar_other_side(liar, to);
 }
 
@@ -212,12 +212,12 @@ void sim_lie_spam(struct sim_replica *liar) {
         sim_liar_change(liar, view == 0 ? 1 : view, 0, ord_span_of(NULL, 0), ord_span_of(NULL, 0), 0);
     for (ord_node_id to = 0; to < liar->world->replica_count; to++)
         if (to != liar->id && sim_chance(&liar->random, 700000))
-            sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
+            sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(lie);
 }
 
 /* Row P3. */
-bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     if (!sim_liar_is_core(kind, message, BFT_PRE_PREPARE))
         return false;
     uint64_t timeout_us = (uint64_t) liar->world->config->request_timeout_ms * 1000;

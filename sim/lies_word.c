@@ -12,7 +12,7 @@
 #include "sim/liar_internal.h"
 
 /* Another batch under the seq that was asked for: of nothing but a version, an old one, or the right one with some bytes changed. */
-bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, struct sim_buffer *message) {
+bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_body_message body;
     struct bft_pre_prepare old;
     static const uint8_t nothing[13] = {1};
@@ -20,7 +20,7 @@ bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, 
     if (!sim_liar_is_core(kind, message, BFT_BODY) ||
         bft_body_decode(&body, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK)
         return false;
-    const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_CORE);
+    const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_CORE);
     struct sim_buffer *scratch = sim_liar_scratch(liar, body.body);
     uint64_t how = sim_below(&liar->random, 3);
     if (how == 0 && kept != NULL && sim_liar_is_core(kept->kind, kept->message, BFT_PRE_PREPARE) &&
@@ -33,7 +33,7 @@ bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, 
     bft_body_encode(header, sim_liar_config(liar), &body);
     const struct ord_span parts[] = {ord_span_of(header, sizeof(header)), body.body};
     struct sim_buffer *lie = sim_buffer_join(parts, 2);
-    sim_liar_pass(liar, to, SIM_LINK_CORE, lie);
+    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(lie);
     sim_buffer_release(scratch);
     return true;
@@ -45,7 +45,7 @@ bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum sim_link kind, 
 static size_t statement_of(struct sim_replica *liar, uint8_t out[BFT_SIGNED_VOTE_SIZE_MAX],
                            struct bft_statement *statement, struct bft_proof *proof) {
     for (uint32_t tries = 0; tries < 16; tries++) {
-        const struct sim_kept *kept = sim_liar_kept(liar, SIM_LINK_CORE);
+        const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_CORE);
         struct bft_pre_prepare message;
         if (kept == NULL || !sim_liar_is_core(kept->kind, kept->message, BFT_PRE_PREPARE) || kept->from == liar->id ||
             bft_pre_prepare_decode(&message, sim_liar_config(liar), sim_buffer_span(kept->message)) != ORD_OK)
@@ -69,7 +69,7 @@ static void say_evidence(struct sim_replica *liar, struct ord_span first, struct
     ord_write_string(&writer, first);
     ord_write_span(&writer, second);
     ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    sim_liar_say_all(liar, SIM_LINK_CORE, ord_writer_span(&writer));
+    sim_liar_say_all(liar, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
 static void say_witness(struct sim_replica *liar, struct ord_span statement) {
@@ -79,7 +79,7 @@ static void say_witness(struct sim_replica *liar, struct ord_span statement) {
     bft_header_write(&writer, sim_liar_config(liar), BFT_WITNESS, view, liar->id);
     ord_write_span(&writer, statement);
     ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    sim_liar_say_all(liar, SIM_LINK_CORE, ord_writer_span(&writer));
+    sim_liar_say_all(liar, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
 /* One statement twice; two about different things; one of them changed, under its own signature or under the liar's. */
@@ -121,8 +121,7 @@ void sim_lie_accuse(struct sim_replica *liar) {
 /* In the place of an envelope of a real block: the path does not lead from it to the root. */
 static void put_in_place(struct sim_replica *liar, struct channel_receipt *out, uint64_t height) {
     const struct sim_disk *disk = &liar->disk;
-    struct ord_span block = sim_buffer_span(disk->blocks.items[height - 1]);
-    struct ord_span left = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
+    struct ord_span left = sim_disk_data(disk, height);
     const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
     struct ord_hash *leaves = sim_alloc((out->header.envelope_count + 1) * sizeof(*leaves));
     struct ord_span bytes;
@@ -152,14 +151,13 @@ struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span e
     struct channel_receipt receipt = {.envelope = envelope};
     const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
     uint64_t height;
-    if (disk->blocks.count == 0)
+    if (sim_disk_height(disk) == 0)
         return NULL;
     const struct sim_buffer *certificate =
-        sim_disk_certificate(disk, &height, 1 + sim_below(&liar->random, disk->blocks.count));
-    if (certificate == NULL || height > disk->blocks.count ||
+        sim_disk_certificate(disk, &height, 1 + sim_below(&liar->random, sim_disk_height(disk)));
+    if (certificate == NULL || height > sim_disk_height(disk) ||
         channel_certificate_decode(&receipt.certificate, sim_buffer_span(certificate)) != ORD_OK ||
-        channel_header_decode(&receipt.header,
-                              ord_span_of(disk->blocks.items[height - 1]->data, CHANNEL_HEADER_SIZE)) != ORD_OK)
+        channel_header_decode(&receipt.header, sim_disk_header(disk, height)) != ORD_OK)
         return NULL;
     ord_merkle_leaf(&merkle, &receipt.leaf, envelope);
     if (sim_chance(&liar->random, 500000))

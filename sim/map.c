@@ -4,6 +4,7 @@
 #include "sim/map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/buffer.h"
 
@@ -48,6 +49,14 @@ struct sim_map_entry *sim_map_insert(struct sim_map *map, bool *fresh, uint64_t 
         map->count++;
     }
     return entry;
+}
+
+void sim_map_copy(struct sim_map *out, const struct sim_map *map) {
+    *out = *map;
+    if (map->capacity == 0)
+        return;
+    out->entries = sim_alloc(map->capacity * sizeof(*out->entries));
+    memcpy(out->entries, map->entries, map->capacity * sizeof(*out->entries));
 }
 
 void sim_map_deinit(struct sim_map *map) {

@@ -23,6 +23,8 @@ struct sim_map {
 struct sim_map_entry *sim_map_find(const struct sim_map *map, uint64_t a, uint64_t b, uint64_t c);
 /* The entry of this key; `*fresh` tells whether it was made now (number and hash zero). */
 struct sim_map_entry *sim_map_insert(struct sim_map *map, bool *fresh, uint64_t a, uint64_t b, uint64_t c);
+/* Makes `out`, which is empty, another one with the same entries. */
+void sim_map_copy(struct sim_map *out, const struct sim_map *map);
 void sim_map_deinit(struct sim_map *map);
 
 #endif

@@ -9,21 +9,17 @@
 
 #include "bft/marks.h"
 #include "channel/marks.h"
+#include "replica/marks.h"
 
 #define SIM_MARKS(X)                                                                                                   \
     X(CRASHED_BEFORE_COMMIT, OFTEN, "a process dies in its commit, nothing of the turn is durable")                    \
     X(CRASHED_BEFORE_SENDS, OFTEN, "a process dies after its commit, nothing of the turn was sent")                    \
-    X(INBOX_FULL, RARE, "a peer's frames are dropped because too many of them wait")                                   \
-    X(JUDGE_WAITS_FOR_CLIENT, OFTEN, "a batch waits until its client is registered")                                   \
-    X(SOURCE_REPLACED, OFTEN, "another source is asked for the same piece")                                            \
-    X(SOURCE_REFUSED, OFTEN, "what a source sent is refused")                                                          \
-    X(TRANSFER_OVERTAKEN, OFTEN, "the log brings a replica to the target of its transfer")                             \
-    X(TRANSFER_RESUMED, RARE, "a transfer that a crash cut off goes on")
+    X(INBOX_FULL, RARE, "a peer's frames are dropped because too many of them wait")
 
 SIM_MARKS(ORD_MARK_DECLARE)
 
 /* The rooms whose marks a swarm may meet: another one has its list here, and nothing else is to be done. */
-#define SIM_MARKS_OF_ALL(X) BFT_MARKS(X) CHANNEL_MARKS(X) SIM_MARKS(X)
+#define SIM_MARKS_OF_ALL(X) BFT_MARKS(X) CHANNEL_MARKS(X) REPLICA_MARKS(X) SIM_MARKS(X)
 
 #define SIM_MARK_ONE(name, often, text) +1
 enum { SIM_MARK_COUNT = SIM_MARKS_OF_ALL(SIM_MARK_ONE) };

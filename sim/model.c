@@ -16,8 +16,10 @@ void sim_model_init(struct sim_model *model, const struct channel_config *config
 }
 
 void sim_model_deinit(struct sim_model *model) {
-    for (size_t i = 0; i < model->block_count; i++)
+    for (size_t i = 0; i < model->block_count; i++) {
         sim_buffer_release(model->blocks[i].data);
+        free(model->blocks[i].envelopes);
+    }
     sim_map_deinit(&model->made);
     sim_map_deinit(&model->seen);
     free(model->items);
@@ -25,6 +27,7 @@ void sim_model_deinit(struct sim_model *model) {
     free(model->blocks);
     free(model->data);
     free(model->leaves);
+    free(model->placed);
     for (uint32_t party = 0; party < SIM_PARTIES; party++)
         free(model->ordered[party].sequences);
 }
@@ -91,8 +94,11 @@ static void close_block(struct sim_model *model, uint64_t seq) {
     model->blocks = sim_grow(model->blocks, &model->block_capacity, model->block_count, sizeof(*model->blocks));
     struct sim_model_block *block = &model->blocks[model->block_count++];
     *block = (struct sim_model_block) {.data = sim_buffer_create(ord_span_of(model->data, model->data_size)),
+                                       .envelopes = sim_alloc(model->leaf_count * sizeof(*block->envelopes)),
+                                       .envelope_count = model->leaf_count,
                                        .first_seq = model->first_seq,
                                        .last_seq = seq};
+    memcpy(block->envelopes, model->placed, model->leaf_count * sizeof(*block->envelopes));
     channel_header_hash(&block->header_hash, &header);
     model->data_size = 0;
     model->leaf_count = 0;
@@ -123,6 +129,8 @@ static void add(struct sim_model *model, const struct sim_item *item, struct ord
     memcpy(model->data + model->data_size + 4, envelope.data, envelope.size);
     model->data_size += 4 + envelope.size;
     model->leaves = sim_grow(model->leaves, &model->leaf_capacity, model->leaf_count, sizeof(*model->leaves));
+    model->placed = sim_grow(model->placed, &model->placed_capacity, model->leaf_count, sizeof(*model->placed));
+    model->placed[model->leaf_count] = (struct sim_placed) {item->party, item->registration ? 0 : item->sequence};
     model->leaves[model->leaf_count++] = item->leaf;
     model->message_count += item->message_count;
     model->byte_count += envelope.size;

@@ -21,9 +21,17 @@ struct sim_item {
     size_t size;
 };
 
+/* An envelope at its place in a block. */
+struct sim_placed {
+    uint32_t party;
+    uint64_t sequence; /* 0: a registration */
+};
+
 struct sim_model_block {
     struct ord_hash header_hash;
     struct sim_buffer *data;
+    struct sim_placed *envelopes;
+    size_t envelope_count;
     uint64_t first_seq;
     uint64_t last_seq;
 };
@@ -74,6 +82,8 @@ struct sim_model {
     struct ord_hash *leaves;
     size_t leaf_count;
     size_t leaf_capacity;
+    struct sim_placed *placed; /* leaf_count */
+    size_t placed_capacity;
     uint32_t message_count;
     uint64_t byte_count;
     uint64_t first_seq;

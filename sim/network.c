@@ -3,7 +3,7 @@
  */
 #include "sim/check.h"
 
-static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum sim_link kind,
+static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum replica_link kind,
                     struct sim_buffer *buffer) {
     struct sim_path *path = &world->paths[from * world->instance_count + to];
     struct sim_random *random = &world->network_random;
@@ -28,7 +28,7 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum si
     sim_plan_event(world, at_us - world->now_us, &event);
 }
 
-void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum sim_link kind,
+void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum replica_link kind,
                       struct sim_buffer *buffer) {
     sim_check_heard(&world->replicas[from_instance], kind, buffer);
     for (uint32_t i = 0; i < world->instance_count; i++) {

@@ -41,7 +41,7 @@ static void draw_replicas(struct sim_plan *plan, struct sim_random *random, cons
 }
 
 static void draw_channel(struct sim_plan *plan, struct sim_random *random) {
-    plan->window = 1u << draw(random, 1, 6);
+    plan->window = 1u << draw(random, 1, sim_chance(random, 30000) ? 8 : 6);
     plan->checkpoint_interval = draw(random, 1, plan->window / 2);
     plan->absolute_max_bytes = draw(random, 1024, 3000);
     plan->preferred_max_bytes = draw(random, 200, 4000);
@@ -137,6 +137,18 @@ static void draw_rotation(struct sim_plan *plan, const struct sim_options *optio
         plan->decisions_per_leader = 1u << draw(&random, 0, 7);
 }
 
+/* What came with the replica itself; from a stream of its own. */
+static void draw_replica(struct sim_plan *plan, const struct sim_options *options) {
+    struct sim_random random = sim_random_of(options->seed, 9);
+    /* What all others send as often as they retransmit takes an eighth of one thread's time at most. */
+    uint64_t check_us_max = 8 + (uint64_t) plan->retransmit_ms * 1000 / plan->replica_count / 8;
+    plan->waits_for_disk = sim_chance(&random, 300000);
+    plan->check_us = sim_chance(&random, 250000) ? sim_between(&random, 5, check_us_max) : 0;
+    plan->pool_envelopes_max = draw(&random, 64, 512);
+    plan->client_envelopes_max = draw(&random, 8, 64);
+    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * draw(&random, 64, 512);
+}
+
 /*
  * Two minutes. But who has forgotten is silent for up to two windows of seqs (rule 26), and is one that the others have to do without; where
  * the slowest message of a phase takes so long that replicas suspect before anything is decided, each seq costs a few views that fail.
@@ -177,6 +189,10 @@ static void calm(struct sim_plan *plan, const struct sim_options *options) {
         .delay_least_us = 100,
         .commit_us = 300,
         .judge_us = 100,
+        .waits_for_disk = true,
+        .pool_envelopes_max = 4096,
+        .pool_bytes_max = UINT64_C(64) << 20,
+        .client_envelopes_max = 1024,
         .fault_every_us = UINT64_C(1000000000),
         .fault_long_us = 1000,
         .fault_end_us = plan->fault_end_us,
@@ -193,6 +209,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     draw_machines(out, &random);
     draw_liars(out, &random, options);
     draw_rotation(out, options);
+    draw_replica(out, options);
     /* A stream of its own: the draws above mean the same with and without. */
     random = sim_random_of(options->seed, 8);
     if (sim_chance(&random, 100000))

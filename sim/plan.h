@@ -73,8 +73,13 @@ struct sim_plan {
     uint32_t loss_ppm;
     uint32_t duplicate_ppm;
     /* machines */
-    uint64_t commit_us; /* mean */
-    uint64_t judge_us;  /* mean time to check a batch's signatures */
+    uint64_t commit_us;  /* mean */
+    uint64_t judge_us;   /* mean time to check some envelopes' signatures */
+    uint64_t check_us;   /* mean time to check anything else; 0: none */
+    bool waits_for_disk; /* a process does nothing while a commit is under way */
+    uint32_t pool_envelopes_max;
+    uint64_t pool_bytes_max;
+    uint32_t client_envelopes_max; /* of one client, in a pool */
     uint32_t crash_in_commit_ppm;
     uint32_t io_error_ppm;
     /* faults */

@@ -1,18 +1,23 @@
 /*
- * The life of a process, and the seam. A turn takes all that is there, steps the core, proposes, flushes; its writes become
- * durable together some time later, and only then its messages leave. Meanwhile what comes gathers.
+ * The life of a process. A turn takes all that is there; what the replica put becomes durable some time after it asks for a commit,
+ * and what depends on that leaves then. Turns run meanwhile, unless the plan has a process that waits for its disk.
  */
 #include "sim/process.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/assert.h"
 #include "sim/check.h"
+#include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/marks.h"
 
-enum { COMMIT_LAZY_MS = 100, SLOW_DISK_FACTOR = 50 };
+enum { SLOW_DISK_FACTOR = 50 };
+
+/* 2027-01-15, when every certificate of sim/identities.h is valid. */
+static const int64_t WALL_S = 1800000000;
 
 void sim_process_fail(struct sim_process *process, enum ord_err err, const char *what) {
     struct sim_replica *replica = process->replica;
@@ -22,213 +27,162 @@ void sim_process_fail(struct sim_process *process, enum ord_err err, const char 
         sim_fail(process->world, "replica %u stops: %s: %s", replica->instance, what, ord_err_text(err));
 }
 
-void sim_process_send(struct sim_process *process, ord_replica_set to, enum sim_link kind, const struct ord_span *parts,
-                      size_t part_count) {
+bool sim_process_dirty(const struct sim_process *process) {
+    return process->committing != 0 || process->writes.count > 0;
+}
+
+/* After each call into the replica. False: it has ended. */
+static bool sound(struct sim_process *process) {
+    if (!process->ended && replica_fatal(process->program) != ORD_OK)
+        sim_process_fail(process, replica_fatal(process->program), process->why);
+    return !process->ended;
+}
+
+static struct replica_time time_of(struct sim_process *process) {
+    process->now_ms = sim_clock_ms(process->replica);
+    return (struct replica_time) {.now_ms = process->now_ms,
+                                  .wall_s = WALL_S + (int64_t) (process->world->now_us / 1000000),
+                                  .room = !process->replica->full};
+}
+
+/* ---- what the replica calls ---- */
+
+static bool next(void *context, struct replica_input *out) {
+    struct sim_process *process = context;
+    if (process->inbox_next == process->inbox_count)
+        return false;
+    const struct sim_input *input = &process->inbox[process->inbox_next++];
+    out->type = input->type;
+    if (input->type == REPLICA_INPUT_MESSAGE) {
+        out->message.from = input->from;
+        out->message.kind = input->kind;
+        out->message.bytes = sim_buffer_span(input->buffer);
+        out->message.owner = input->buffer;
+    } else if (input->type == REPLICA_INPUT_CHECKED) {
+        out->check = input->check;
+    } else if (input->type == REPLICA_INPUT_SUBMITTED) {
+        out->submission = &input->submission->given;
+    }
+    return true;
+}
+
+static void send(void *context, uint64_t turn, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
+                 size_t part_count) {
+    struct sim_process *process = context;
     to &= ~ord_replica_bit(process->replica->id) & (ord_replica_bit(process->world->replica_count) - 1);
     if (to == 0)
         return;
     process->outbox =
         sim_grow(process->outbox, &process->outbox_capacity, process->outbox_count, sizeof(*process->outbox));
     process->outbox[process->outbox_count++] =
-        (struct sim_send) {.to = to, .kind = kind, .buffer = sim_buffer_join(parts, part_count)};
+        (struct sim_send) {.turn = turn, .to = to, .kind = kind, .buffer = sim_buffer_join(parts, part_count)};
 }
 
-void sim_process_write(struct sim_process *process, enum sim_write_kind kind, uint64_t key, struct ord_span bytes) {
-    sim_write(&process->writes, kind, 0, key, bytes);
+/* A process that is gone closes its connections; one that hangs, or that nothing reaches, does not. */
+static ord_replica_set connected(void *context) {
+    const struct sim_process *process = context;
+    const struct sim_world *world = process->world;
+    ord_replica_set set = 0;
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        if (world->replicas[i].process != NULL)
+            set |= ord_replica_bit(world->replicas[i].id);
+    return set & ~ord_replica_bit(process->replica->id);
 }
 
-/* ---- effects ---- */
+static void check(void *context, struct replica_check *checked) {
+    sim_checks_begin(context, checked);
+}
 
-enum ord_err sim_process_block(void *context, const struct channel_block *block) {
+static void hold(void *context, void *owner) {
+    (void) context;
+    (void) sim_buffer_hold(owner);
+}
+
+static void release(void *context, void *owner) {
+    (void) context;
+    sim_buffer_release(owner);
+}
+
+static void answer(void *context, struct replica_submission *submission) {
+    sim_serve_answer(context, (struct sim_submission *) submission); /* its first member */
+}
+
+static void certified(void *context, uint64_t height, const struct channel_certificate *certificate) {
+    sim_serve_certified(context, height, certificate);
+}
+
+static void write_log(void *context, enum replica_log_level level, const char *event, const char *format,
+                      va_list arguments) {
     struct sim_process *process = context;
-    uint8_t header[CHANNEL_HEADER_SIZE];
-    channel_header_encode(header, &block->header);
-    const struct ord_span parts[] = {ord_span_of(header, sizeof(header)), block->data};
-    struct sim_buffer *buffer = sim_buffer_join(parts, 2);
-    sim_process_write(process, SIM_WRITE_BLOCK, block->header.height, sim_buffer_span(buffer));
-    sim_buffer_release(buffer);
-    sim_index_block(process, block->header.height, block->data);
-    sim_check_block(process->replica, block);
+    char text[160];
+    if (level != REPLICA_LOG_ERROR && !process->world->options.trace)
+        return;
+    vsnprintf(text, sizeof(text), format, arguments);
+    if (level == REPLICA_LOG_ERROR)
+        snprintf(process->why, sizeof(process->why), "%s %s", event, text);
+    sim_say(process->world, process->replica->instance, "log: %s %s", event, text);
+}
+
+static enum ord_err sign(void *context, struct ord_signature *out, const struct ord_hash *hash) {
+    const struct sim_process *process = context;
+    const struct ord_signer signer = sim_crypto_signer(&process->world->crypto, process->replica->id);
+    return signer.sign(signer.context, out, hash);
+}
+
+static bool verify(const void *context, const struct crypto_verify_key *key, const struct ord_hash *hash,
+                   const struct ord_signature *signature) {
+    const struct sim_world *world = context;
+    return sim_crypto_client_verify(&world->crypto, key, hash, signature);
+}
+
+static enum ord_err begin_commit(void *context) {
+    struct sim_process *process = context;
+    sim_disk_commit(&process->replica->disk, &process->writes);
     return ORD_OK;
 }
 
-static void deliver(struct sim_process *process, uint64_t seq, struct ord_span batch) {
-    const struct channel_sink sink = {.context = process, .block = sim_process_block};
-    struct channel_applied applied;
-    sim_check_delivered(process->replica, seq, batch);
-    enum ord_err err = channel_apply(process->channel, &applied, seq, batch, &sink);
-    if (err != ORD_OK) {
-        sim_process_fail(process, err, "executing a batch");
-        return;
+/* ---- what leaves ---- */
+
+static void leave(struct sim_process *process, struct sim_send *send) {
+    struct sim_replica *replica = process->replica;
+    sim_check_said(replica, send->kind, sim_buffer_span(send->buffer));
+    for (ord_node_id to = 0; to < process->world->replica_count; to++)
+        if ((send->to & ord_replica_bit(to)) != 0)
+            sim_liar_send(replica, to, send->kind, send->buffer);
+    sim_buffer_release(send->buffer);
+}
+
+static void send_all(struct sim_process *process) {
+    uint64_t durable = replica_durable_turn(process->program);
+    size_t kept = 0;
+    for (size_t i = 0; i < process->outbox_count; i++) {
+        if (process->outbox[i].turn > durable)
+            process->outbox[kept++] = process->outbox[i];
+        else
+            leave(process, &process->outbox[i]);
     }
-    sim_check_executed(process->replica, process->channel, seq, &applied);
-    sim_say(process->world, process->replica->instance, "delivers seq %lu: %u accepted, %u blocks", (unsigned long) seq,
-            applied.accepted, applied.blocks);
-    process->executed += applied.accepted;
-    if (applied.accepted > 0 || applied.blocks > 0)
-        process->useful_seq = seq;
-    process->state_changed = true;
-    process->urgent = true;
-    if (applied.attest)
-        sim_attest_at(process, seq);
-    sim_request_sweep(process);
-    struct channel_open_block open;
-    channel_open(process->channel, &open);
-    if (open.envelope_count > 0 && open.height != process->open_height) {
-        process->open_height = open.height;
-        process->open_since_ms = process->now_ms;
-    }
-}
-
-static void carry_out(struct sim_process *process, const struct ord_effect *effect) {
-    switch (effect->type) {
-    case ORD_EFFECT_PERSIST:
-        process->urgent = true;
-        sim_write(&process->writes, SIM_WRITE_RECORD, effect->persist.table, effect->persist.key,
-                  effect->persist.bytes);
-        sim_check_persisted(process->replica, effect->persist.table, effect->persist.key, effect->persist.bytes);
-        break;
-    case ORD_EFFECT_FORGET:
-        sim_write(&process->writes, SIM_WRITE_FORGET, effect->forget.table, effect->forget.key, ord_span_of(NULL, 0));
-        break;
-    case ORD_EFFECT_FORGET_AFTER:
-        process->urgent = true;
-        sim_write(&process->writes, SIM_WRITE_FORGET_AFTER, effect->forget_after.table, effect->forget_after.key,
-                  ord_span_of(NULL, 0));
-        break;
-    case ORD_EFFECT_SEND:
-        sim_check_silence(process->replica, effect->send.bytes);
-        sim_process_send(process, effect->send.to, SIM_LINK_CORE,
-                         (const struct ord_span[]) {effect->send.bytes, effect->send.body}, 2);
-        break;
-    case ORD_EFFECT_JUDGE:
-        sim_judge_begin(process, effect->judge.view, effect->judge.seq, &effect->judge.digest, effect->judge.batch);
-        break;
-    case ORD_EFFECT_DELIVER:
-        deliver(process, effect->deliver.seq, effect->deliver.batch);
-        break;
-    case ORD_EFFECT_WAKE_AT:
-        process->wake_at_ms = effect->wake.at_ms;
-        break;
-    case ORD_EFFECT_SYNC:
-        sim_sync_wanted(process, effect->sync.seq, effect->sync.certificate);
-        break;
-    case ORD_EFFECT_LEADER:
-        process->leader = effect->leader.leader;
-        process->leader_since_ms = process->now_ms;
-        process->view = effect->leader.view;
-        sim_say(process->world, process->replica->instance, "view %lu, leader %u", (unsigned long) process->view,
-                process->leader);
-        sim_judge_drop(process, UINT64_MAX);
-        sim_request_again(process);
-        break;
-    case ORD_EFFECT_REJECT:
-        process->rejected = effect->reject.err;
-        break;
-    case ORD_EFFECT_EVIDENCE:
-        sim_check_evidence(process->replica, &process->core_config, effect->evidence.culprit, effect->evidence.first,
-                           effect->evidence.second);
-        break;
-    }
-}
-
-static enum ord_err step(struct sim_process *process, const struct ord_event *event) {
-    struct ord_effects effects = {0};
-    uint64_t before = channel_applied_seq(process->channel);
-    struct ord_event numbered = *event;
-    numbered.turn = process->turn;
-    enum ord_err err = process->protocol->step(process->core, &effects, &numbered);
-    if (err != ORD_OK)
-        return err;
-    for (size_t i = 0; i < effects.count && !process->ended; i++)
-        carry_out(process, &effects.items[i]);
-    uint64_t after = channel_applied_seq(process->channel);
-    if (!process->ended)
-        sim_check_status(process->replica, process, event->type);
-    if (after == before || event->type == ORD_EVENT_SYNCED || event->type == ORD_EVENT_START || process->ended)
-        return ORD_OK;
-    struct ord_event applied = {.type = ORD_EVENT_APPLIED,
-                                .now_ms = process->now_ms,
-                                .applied = {.seq = after,
-                                            .envelopes = process->executed,
-                                            .waits = process->pool_waits,
-                                            .wait_sum_ms = process->pool_wait_sum_ms,
-                                            .useful_seq = process->useful_seq}};
-    process->executed = 0;
-    process->pool_waits = 0;
-    process->pool_wait_sum_ms = 0;
-    return step(process, &applied);
-}
-
-void sim_process_step(struct sim_process *process, const struct ord_event *event) {
-    if (process->ended)
-        return;
-    enum ord_err err = step(process, event);
-    if (err != ORD_OK && event->type != ORD_EVENT_MESSAGE)
-        sim_process_fail(process, err, "the core refuses an event of the node's own");
-}
-
-struct ord_status sim_process_status(const struct sim_process *process) {
-    struct ord_status status;
-    process->protocol->status(process->core, &status);
-    return status;
-}
-
-void sim_process_attested(struct sim_process *process, const struct channel_certificate *certificate) {
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    const struct ord_span encoded = ord_span_of(bytes, channel_certificate_encode(bytes, certificate));
-    struct ord_event event = {.type = ORD_EVENT_ATTESTED,
-                              .now_ms = process->now_ms,
-                              .attested = {.seq = certificate->statement.seq, .certificate = encoded}};
-    sim_process_step(process, &event);
-}
-
-void sim_process_synced(struct sim_process *process, const struct channel_certificate *certificate) {
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    const struct ord_span encoded = ord_span_of(bytes, channel_certificate_encode(bytes, certificate));
-    struct ord_event event = {.type = ORD_EVENT_SYNCED,
-                              .now_ms = process->now_ms,
-                              .synced = {.seq = certificate->statement.seq, .certificate = encoded}};
-    sim_process_step(process, &event);
-}
-
-static void tell_work(struct sim_process *process) {
-    uint64_t since_ms = sim_request_since_ms(process);
-    if (since_ms == process->work_since_ms)
-        return;
-    process->work_since_ms = since_ms;
-    struct ord_event event = {.type = ORD_EVENT_WORK, .now_ms = process->now_ms, .work = {.since_ms = since_ms}};
-    sim_process_step(process, &event);
-}
-
-enum ord_err sim_process_core_start(struct sim_process *process) {
-    size_t count;
-    struct ord_record *records = sim_disk_records(&process->replica->disk, &count);
-    struct ord_event event = {
-        .type = ORD_EVENT_START,
-        .now_ms = process->now_ms,
-        .start = {.records = records, .record_count = count, .applied_seq = channel_applied_seq(process->channel)}};
-    enum ord_err err = step(process, &event);
-    free(records);
-    return err;
+    process->outbox_count = kept;
 }
 
 /* ---- turns ---- */
 
-static void plan_wake(struct sim_process *process) {
-    uint64_t at_ms = process->wake_at_ms;
-    const uint64_t dues[] = {sim_request_due_ms(process), sim_attest_due_ms(process), sim_sync_due_ms(process),
-                             process->lazy_due_ms};
-    for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
-        if (dues[i] < at_ms)
-            at_ms = dues[i];
-    if (at_ms == UINT64_MAX)
-        return;
-    const struct sim_clock *clock = &process->replica->clock;
-    uint64_t local_us = sim_clock_us(process->world, clock);
-    uint64_t delay_us = at_ms * 1000 <= local_us ? 0 : (at_ms * 1000 - local_us) * 1000000 / clock->rate_ppm + 1;
-    if (delay_us < 1000)
-        delay_us = 1000; /* what is due and yet not done must not stop the world's time */
+/* Nothing happens here while the process stands still or, in some plans, waits for its disk. */
+static bool stands(const struct sim_process *process) {
+    return process->ended || process->replica->paused ||
+           (process->world->plan.waits_for_disk && process->committing != 0);
+}
+
+static void plan_wake(struct sim_process *process, uint64_t at_ms) {
+    uint64_t delay_us = 1;
+    if (!replica_cut_short(process->program)) {
+        if (at_ms == UINT64_MAX)
+            return;
+        const struct sim_clock *clock = &process->replica->clock;
+        uint64_t local_us = sim_clock_us(process->world, clock);
+        delay_us = at_ms * 1000 <= local_us ? 0 : (at_ms * 1000 - local_us) * 1000000 / clock->rate_ppm + 1;
+        if (delay_us < 1000)
+            delay_us = 1000; /* what is due and yet not done must not stop the world's time */
+    }
     uint64_t at_us = process->world->now_us + delay_us;
     if (at_us >= process->wake_us)
         return;
@@ -240,208 +194,246 @@ static void plan_wake(struct sim_process *process) {
     sim_plan_event(process->world, delay_us, &event);
 }
 
-static void send_all(struct sim_process *process) {
-    struct sim_world *world = process->world;
-    struct sim_replica *replica = process->replica;
-    for (size_t i = 0; i < process->outbox_count; i++) {
-        struct sim_send *send = &process->outbox[i];
-        uint64_t delay_us;
-        if (send->to == 0) {
-            if (sim_liar_answers(replica) && sim_network_client_delay(world, &delay_us)) {
-                const struct sim_event event = {.kind = SIM_REPLY,
-                                                .target = send->client,
-                                                .source = replica->instance,
-                                                .a = send->sequence,
-                                                .b = send->answer,
-                                                .buffer = sim_buffer_hold(send->buffer)};
-                sim_plan_event(world, delay_us, &event);
-            }
-        } else {
-            sim_check_said(replica, send->kind, sim_buffer_span(send->buffer));
-            if (send->kind == SIM_LINK_CORE)
-                sim_check_asking(replica, send->to, sim_buffer_span(send->buffer));
-            for (ord_node_id to = 0; to < world->replica_count; to++)
-                if ((send->to & ord_replica_bit(to)) != 0)
-                    sim_liar_send(replica, to, send->kind, send->buffer);
-        }
-        sim_buffer_release(send->buffer);
-    }
-    process->outbox_count = 0;
-}
-
-static void handle(struct sim_process *process, const struct sim_event *event) {
-    struct ord_span bytes = sim_buffer_span(event->buffer);
-    if (event->kind == SIM_JUDGED) {
-        sim_judge_checked(process, event->a);
-        return;
-    }
-    if (event->kind == SIM_SUBMIT) {
-        sim_request_submitted(process, event->source, event->a, event->buffer);
-        return;
-    }
-    switch ((enum sim_link) event->a) {
-    case SIM_LINK_CORE: {
-        struct ord_verified verified;
-        if (!sim_process_core_runs(process) ||
-            process->protocol->authenticate(&verified, &process->core_config, event->source, bytes) != ORD_OK)
-            return;
-        struct ord_event message = {.type = ORD_EVENT_MESSAGE, .now_ms = process->now_ms, .message = &verified};
-        sim_process_step(process, &message);
-        sim_check_taken(process->replica, event->source, bytes);
-        break;
-    }
-    case SIM_LINK_ATTESTATION:
-        sim_attest_received(process, event->source, bytes);
-        break;
-    case SIM_LINK_CERTIFICATE:
-        sim_attest_certificate_received(process, bytes);
-        break;
-    case SIM_LINK_FORWARD:
-        sim_request_forwarded(process, bytes);
-        break;
-    case SIM_LINK_SYNC_REQUEST:
-        sim_sync_request_received(process, event->source, bytes);
-        break;
-    case SIM_LINK_SYNC_BLOCKS:
-        sim_sync_blocks_received(process, event->source, bytes);
-        break;
-    case SIM_LINK_SYNC_TAIL:
-        sim_sync_tail_received(process, event->source, bytes);
-        break;
-    }
-}
-
-static bool commit_wanted(struct sim_process *process) {
-    if (process->writes.count == 0)
-        return false;
-    if (process->urgent)
-        return true;
-    if (process->lazy_due_ms == UINT64_MAX)
-        process->lazy_due_ms = process->now_ms + COMMIT_LAZY_MS;
-    return process->now_ms >= process->lazy_due_ms;
-}
-
-static void finish(struct sim_process *process) {
-    sim_check_wake(process->replica, process->alone);
-    sim_request_answer(process);
-    send_all(process);
-    plan_wake(process);
-}
-
-static void turn(struct sim_process *process) {
-    struct sim_world *world = process->world;
-    struct sim_replica *replica = process->replica;
-    process->now_ms = sim_clock_ms(replica);
-    process->alone = process->inbox_count == 0;
-    for (size_t i = 0; i < process->inbox_count; i++) {
-        if (!process->ended)
-            handle(process, &process->inbox[i]);
+/* Inputs that the turn took are done with. */
+static void clear_inbox(struct sim_process *process) {
+    size_t left = process->inbox_count - process->inbox_next;
+    for (size_t i = 0; i < process->inbox_next; i++) {
+        if (process->inbox[i].type == REPLICA_INPUT_MESSAGE)
+            process->inbox_frames[process->inbox[i].from]--;
         sim_buffer_release(process->inbox[i].buffer);
     }
-    process->inbox_count = 0;
-    memset(process->inbox_frames, 0, sizeof(process->inbox_frames));
-    sim_judge_drain(process);
-    sim_attest_settle(process);
-    if (process->now_ms >= process->wake_at_ms) {
-        process->wake_at_ms = UINT64_MAX;
-        struct ord_event tick = {.type = ORD_EVENT_TICK, .now_ms = process->now_ms};
-        sim_process_step(process, &tick);
-    }
-    sim_attest_tick(process);
-    sim_sync_tick(process);
-    sim_request_forward(process);
-    sim_request_propose(process);
-    sim_judge_drain(process);
-    tell_work(process);
-    struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = process->now_ms};
-    sim_process_step(process, &flush);
-    process->turn++;
-    sim_judge_drain(process);
-    if (process->ended)
+    if (left > 0)
+        memmove(process->inbox, process->inbox + process->inbox_next, left * sizeof(*process->inbox));
+    process->inbox_next = 0;
+    process->inbox_count = left;
+}
+
+static void commit(struct sim_process *process) {
+    struct sim_world *world = process->world;
+    struct sim_replica *replica = process->replica;
+    uint64_t turn = replica_commit(process->program, false);
+    if (!sound(process))
         return;
-    if (process->state_changed)
-        sim_state_write(process);
-    if (!commit_wanted(process)) {
-        sim_attest_sign(process); /* what is pending without a commit is durable already: found at the start */
-        if (!process->ended)
-            finish(process);
+    sim_observe_turn(process);
+    if (turn == 0)
         return;
-    }
-    process->busy = true;
+    ORD_ASSERT(process->committing == 0 && process->under_way.count == 0);
+    const struct sim_writes empty = process->under_way;
+    process->under_way = process->writes;
+    process->writes = empty;
+    process->committing = turn;
+    const struct ord_status status = sim_process_status(process);
+    process->frozen = (struct sim_frozen) {.view = status.view,
+                                           .stable_seq = status.stable_seq,
+                                           .cut_seq = world->checker->shown[replica->instance].cut_seq,
+                                           .asking = status.asking,
+                                           .silent = status.silent,
+                                           .silent_until_seq = status.silent_until_seq};
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
     const struct sim_event event = {
         .kind = SIM_COMMIT, .target = replica->instance, .incarnation = replica->incarnation};
     sim_plan_event(world, world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us), &event);
 }
 
-static void committed(struct sim_process *process) {
+/* After whatever the replica did. */
+static void finish(struct sim_process *process) {
+    commit(process);
+    if (process->ended)
+        return;
+    send_all(process);
+    sim_serve_receipts(process);
+    uint64_t due_ms = replica_due_ms(process->program);
+    sim_check_due(process->replica, due_ms);
+    plan_wake(process, due_ms);
+}
+
+static void turn(struct sim_process *process) {
+    const struct replica_time time = time_of(process);
+    bool alone = process->inbox_count == 0;
+    replica_turn(process->program, &time);
+    clear_inbox(process);
+    if (!sound(process))
+        return;
+    finish(process);
+    if (!process->ended)
+        sim_check_woken(process->replica, alone);
+}
+
+/* The disk is done, or the process dies of it, before or after. */
+static bool reach_disk(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
     bool faults = !world->healed;
+    uint64_t down_us = faults ? sim_spread(&replica->random, world->plan.fault_long_us) : 0;
     if (faults && sim_chance(&replica->random, world->plan.io_error_ppm)) {
         sim_say(world, replica->instance, "commit fails");
-        sim_crash(replica, sim_spread(&replica->random, world->plan.fault_long_us));
-        return;
+        sim_crash(replica, down_us);
+        return false;
     }
     bool dies = faults && sim_chance(&replica->random, world->plan.crash_in_commit_ppm);
     if (dies && sim_chance(&replica->random, 500000)) {
         ORD_MARK(CRASHED_BEFORE_COMMIT);
-        sim_crash(replica, sim_spread(&replica->random, world->plan.fault_long_us));
-        return;
+        sim_crash(replica, down_us);
+        return false;
     }
-    sim_disk_commit(&replica->disk, &process->writes);
+    sim_disk_commit(&replica->disk, &process->under_way);
     sim_check_durable(replica);
     sim_check_spoke(replica);
-    process->busy = false;
-    process->urgent = false;
-    process->lazy_due_ms = UINT64_MAX;
-    if (dies) {
-        ORD_MARK(CRASHED_BEFORE_SENDS);
-        sim_crash(replica, sim_spread(&replica->random, world->plan.fault_long_us));
+    if (!dies)
+        return true;
+    ORD_MARK(CRASHED_BEFORE_SENDS);
+    sim_crash(replica, down_us);
+    return false;
+}
+
+static void committed(struct sim_process *process) {
+    if (process->ended || process->committing == 0 || !reach_disk(process))
         return;
-    }
-    process->now_ms = sim_clock_ms(replica);
-    struct ord_event event = {
-        .type = ORD_EVENT_PERSISTED, .now_ms = process->now_ms, .persisted = {.turn = process->turn - 1}};
-    sim_process_step(process, &event);
-    sim_attest_sign(process);
-    if (process->ended)
+    uint64_t number = process->committing;
+    process->committing = 0;
+    const struct replica_time time = time_of(process);
+    replica_committed(process->program, number, &time);
+    if (!sound(process))
         return;
     finish(process);
-    if (process->inbox_count > 0)
+    if (process->inbox_count > 0 && !stands(process))
         turn(process);
 }
 
-static void gather(struct sim_process *process, struct sim_event *event) {
-    if (event->kind == SIM_FRAME && process->inbox_frames[event->source]++ >= SIM_INBOX_MAX) {
+void sim_process_settle(struct sim_process *process) {
+    if (process->ended)
+        return;
+    if (process->committing != 0) {
+        uint64_t number = process->committing;
+        const struct replica_time time = time_of(process);
+        sim_disk_commit(&process->replica->disk, &process->under_way);
+        process->committing = 0;
+        replica_committed(process->program, number, &time);
+    }
+    (void) replica_commit(process->program, true);
+    if (!sound(process))
+        return;
+    sim_disk_commit(&process->replica->disk, &process->writes);
+    sim_check_durable(process->replica);
+}
+
+/* ---- what comes ---- */
+
+void sim_process_give(struct sim_process *process, const struct sim_input *input) {
+    process->inbox = sim_grow(process->inbox, &process->inbox_capacity, process->inbox_count, sizeof(*process->inbox));
+    process->inbox[process->inbox_count++] = *input;
+}
+
+static void receive(struct sim_process *process, struct sim_event *event) {
+    if (process->inbox_frames[event->source] >= SIM_INBOX_MAX) {
         ORD_MARK(INBOX_FULL);
         sim_buffer_release(event->buffer);
         return;
     }
-    process->inbox = sim_grow(process->inbox, &process->inbox_capacity, process->inbox_count, sizeof(*process->inbox));
-    process->inbox[process->inbox_count++] = *event;
+    process->inbox_frames[event->source]++;
+    sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_MESSAGE,
+                                                   .from = event->source,
+                                                   .kind = (uint8_t) event->a,
+                                                   .buffer = event->buffer});
+}
+
+/* A timer. False: what it was set for is later now. */
+static bool woken(struct sim_process *process, const struct sim_event *event) {
+    if (event->a != process->wake_us)
+        return false;
+    process->wake_us = UINT64_MAX;
+    if (stands(process) || replica_cut_short(process->program))
+        return true;
+    uint64_t due_ms = replica_due_ms(process->program);
+    if (due_ms <= sim_clock_ms(process->replica))
+        return true;
+    plan_wake(process, due_ms);
+    return false;
 }
 
 void sim_process_event(struct sim_process *process, struct sim_event *event) {
-    if (event->kind == SIM_WAKE && event->a == process->wake_us)
-        process->wake_us = UINT64_MAX;
-    else if (event->kind == SIM_WAKE)
+    if (process->ended) {
+        sim_buffer_release(event->buffer);
         return;
-    else if (event->kind != SIM_COMMIT)
-        gather(process, event);
-    if (event->kind == SIM_COMMIT)
+    }
+    switch (event->kind) {
+    case SIM_FRAME:
+        receive(process, event);
+        break;
+    case SIM_SUBMIT:
+        sim_serve_submitted(process, event);
+        break;
+    case SIM_CHECKED:
+        sim_checks_event(process, event);
+        break;
+    case SIM_WAKE:
+        if (!woken(process, event))
+            return;
+        break;
+    case SIM_COMMIT:
         committed(process); /* the disk goes on during a pause; what follows is told apart by nobody */
-    else if (!process->busy && !process->replica->paused)
+        return;
+    case SIM_REPLY:
+    case SIM_CLIENT:
+    case SIM_FAULT:
+    case SIM_LIE:
+        return; /* no process's */
+    }
+    if (!stands(process))
         turn(process);
 }
 
 void sim_process_poke(struct sim_process *process) {
     process->wake_us = UINT64_MAX;
-    if (!process->busy && !process->replica->paused)
+    if (!stands(process))
+        turn(process);
+}
+
+void sim_process_hand_over(struct sim_process *process) {
+    if (process->ended)
+        return;
+    sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_HAND_OVER});
+    if (!stands(process))
         turn(process);
 }
 
 /* ---- start and end ---- */
+
+static struct replica_options options_of(struct sim_process *process) {
+    struct sim_world *world = process->world;
+    struct replica_options options = {
+        .config = world->config,
+        .genesis_hash = &world->genesis_hash,
+        .genesis_header = &world->genesis_header,
+        .genesis_data = sim_buffer_span(world->genesis_data),
+        .self = process->replica->id,
+        .protocol = sim_observe_protocol(process),
+        .crypto = &world->crypto.ops,
+        .signer = {.context = process, .sign = sign},
+        .verifier = {.context = world, .verify = verify},
+        .seed = sim_roll(&process->replica->random),
+        .pool_envelopes_max = world->plan.pool_envelopes_max,
+        .pool_bytes_max = world->plan.pool_bytes_max,
+        .client_envelopes_max = world->plan.client_envelopes_max,
+        .sources_max = SIM_CLIENTS + ORD_REPLICA_MAX,
+        .ledger_name = "disk",
+        .genesis_name = "genesis",
+        .host = {.context = process,
+                 .next = next,
+                 .send = send,
+                 .connected = connected,
+                 .check = check,
+                 .hold = hold,
+                 .release = release,
+                 .answer = answer,
+                 .certified = certified,
+                 .log = write_log},
+    };
+    sim_store_init(&options.host.store, process);
+    options.turn_bytes_max = replica_turn_bytes_max(&options);
+    options.message_bytes_max = replica_message_bytes_max(&options);
+    return options;
+}
 
 void sim_process_start(struct sim_replica *replica) {
     struct sim_world *world = replica->world;
@@ -449,67 +441,43 @@ void sim_process_start(struct sim_replica *replica) {
     struct sim_process *process = sim_alloc(sizeof(*process));
     process->replica = replica;
     process->world = world;
-    process->protocol = world->protocol;
-    process->now_ms = sim_clock_ms(replica);
-    process->wake_at_ms = UINT64_MAX;
     process->wake_us = UINT64_MAX;
-    process->lazy_due_ms = UINT64_MAX;
-    process->leader = ORD_NO_NODE;
-    process->work_since_ms = UINT64_MAX;
-    process->turn = 1;
-    process->attest.newest.signer = ORD_NO_NODE;
     for (uint32_t i = 0; i < SIM_WAITS_MAX; i++)
         process->waits[i].client = UINT32_MAX;
     replica->process = process;
     replica->incarnation++;
-    channel_core_config(&process->core_config, world->config, &world->genesis_hash, replica->id, &world->crypto.ops);
-    process->checkpoints = (struct channel_checkpoints) {
-        .config = world->config, .genesis_hash = &world->genesis_hash, .crypto = &world->crypto.ops};
-    process->bft_options = (struct bft_options) {.decisions_per_leader = world->config->decisions_per_leader,
-                                                 .request_timeout_ms = world->config->request_timeout_ms};
-    channel_checkpoint_ops(&process->bft_options.checkpoints, &process->checkpoints);
-    if (world->config->consensus == CHANNEL_PBFT)
-        process->core_config.options = &process->bft_options;
-    size_t core_size = process->protocol->memory_size(&process->core_config);
-    size_t channel_size = channel_memory_size(world->config);
-    ORD_ASSERT(core_size > 0);
-    process->core_memory = malloc(core_size);
-    process->channel_memory = malloc(channel_size);
-    process->attest.collector = malloc(channel_collector_size(world->replica_count));
-    process->sync.leaf_max = world->config->max_message_count;
-    process->sync.leaves = sim_alloc(process->sync.leaf_max * sizeof(struct ord_hash));
-    ORD_ASSERT(process->core_memory != NULL && process->channel_memory != NULL && process->attest.collector != NULL);
-    channel_collector_init(&process->attest.collector, process->attest.collector, world->replica_count);
-    const struct ord_signer signer = sim_crypto_signer(&world->crypto, replica->id);
-    ORD_ASSERT(process->protocol->init(&process->core, process->core_memory, core_size, &process->core_config, &signer,
-                                       sim_roll(&replica->random)) == ORD_OK);
-    ORD_ASSERT(channel_init(&process->channel, process->channel_memory, channel_size, world->config,
-                            &world->genesis_hash) == ORD_OK);
+    sim_observe_init(process);
     sim_check_started(replica);
-    enum ord_err err = sim_recover(process);
+    const struct replica_time time = time_of(process);
+    const struct replica_options options = options_of(process);
+    char why[256];
+    enum ord_err err = replica_create(&process->program, &options, &time, begin_commit, why, sizeof(why));
     if (err != ORD_OK) {
+        sim_say(world, replica->instance, "cannot start: %s", why);
         sim_process_fail(process, err, "cannot start from its disk");
         return;
     }
-    sim_say(world, replica->instance, "starts: height %lu, seq %lu", (unsigned long) channel_height(process->channel),
-            (unsigned long) channel_applied_seq(process->channel));
+    sim_say(world, replica->instance, "starts: height %lu, seq %lu",
+            (unsigned long) channel_height(replica_channel(process->program)),
+            (unsigned long) channel_applied_seq(replica_channel(process->program)));
     turn(process);
 }
 
 void sim_process_destroy(struct sim_process *process) {
+    process->ended = true; /* nobody hears from it any more */
+    sim_checks_drop(process);
     for (size_t i = 0; i < process->inbox_count; i++)
         sim_buffer_release(process->inbox[i].buffer);
+    replica_destroy(process->program);
     for (size_t i = 0; i < process->outbox_count; i++)
         sim_buffer_release(process->outbox[i].buffer);
-    for (uint32_t i = 0; i < process->pool.count; i++)
-        sim_buffer_release(process->pool.items[i].envelope);
     sim_writes_deinit(&process->writes);
-    sim_map_deinit(&process->index);
+    sim_writes_deinit(&process->under_way);
+    sim_serve_deinit(process);
+    sim_store_deinit(process);
+    sim_observe_deinit(process);
     free(process->inbox);
     free(process->outbox);
-    free(process->core_memory);
-    free(process->channel_memory);
-    free(process->attest.collector);
-    free(process->sync.leaves);
+    free(process->checking);
     free(process);
 }

@@ -8,15 +8,15 @@
 #include "sim/buffer.h"
 
 enum sim_event_kind {
-    SIM_FRAME,  /* a message arrives at replica instance `target` from replica id `source`; a: enum sim_link */
-    SIM_SUBMIT, /* an envelope arrives at `target` from client `source`; a: its sequence */
-    SIM_JUDGED, /* a batch's signatures are checked; a: judgement */
-    SIM_WAKE,   /* a replica's timer; a: which setting of it */
-    SIM_COMMIT, /* a replica's disk is done with a turn */
-    SIM_REPLY,  /* a replica's answer arrives at client `target`; a: sequence, b: enum sim_answer; buffer: a receipt */
-    SIM_CLIENT, /* a client has something to do */
-    SIM_FAULT,  /* `target`: enum sim_fault_action; a, b: its own */
-    SIM_LIE,    /* a liar acts by itself; `target`: instance */
+    SIM_FRAME,   /* a message arrives at replica instance `target` from replica id `source`; a: enum replica_link */
+    SIM_SUBMIT,  /* an envelope arrives at `target` from client `source`; a: its sequence */
+    SIM_CHECKED, /* some signatures are checked; a, b: which of the process's checks */
+    SIM_WAKE,    /* a replica's timer; a: which setting of it */
+    SIM_COMMIT,  /* a replica's disk is done with a turn */
+    SIM_REPLY,   /* a replica's answer arrives at client `target`; a: sequence, b: enum sim_answer; buffer: a receipt */
+    SIM_CLIENT,  /* a client has something to do */
+    SIM_FAULT,   /* `target`: enum sim_fault_action; a, b: its own */
+    SIM_LIE,     /* a liar acts by itself; `target`: instance */
 };
 
 struct sim_event {

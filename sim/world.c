@@ -105,6 +105,7 @@ static void make_channel(struct sim_world *world) {
     struct ord_writer writer = ord_writer_of(data, CHANNEL_CONFIG_BYTES_MAX + 1024);
     ORD_ASSERT(channel_genesis_create(&world->genesis_header, &writer, config) == ORD_OK);
     channel_header_hash(&world->genesis_hash, &world->genesis_header);
+    world->genesis_data = sim_buffer_create(ord_writer_span(&writer));
     free(data);
     world->config = config;
     world->protocol = plan->replica_count == 1 ? &solo_protocol : &bft_pbft;
@@ -165,6 +166,7 @@ void sim_world_destroy(struct sim_world *world) {
     sim_checker_deinit(world);
     free(world->paths);
     free(world->replicas);
+    sim_buffer_release(world->genesis_data);
     free(world->config);
     free(world);
 }
@@ -189,8 +191,8 @@ static const char *const link_names[] = {"?",       "core",         "attestation
 static void trace_frame(struct sim_world *world, const struct sim_event *event) {
     static const char *const core_names[] = {"?",           "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",
                                              "VIEW-CHANGE", "NEW-VIEW",    "FETCH",   "BODY",   "RELAY"};
-    const char *name = link_names[event->a];
-    if (event->a == SIM_LINK_CORE && event->buffer->size > 0 && event->buffer->data[0] < 10)
+    const char *name = link_names[event->a < sizeof(link_names) / sizeof(link_names[0]) ? event->a : 0];
+    if (event->a == REPLICA_LINK_CORE && event->buffer->size > 0 && event->buffer->data[0] < 10)
         name = core_names[event->buffer->data[0]];
     sim_say(world, event->target, "<- r%u %s, %zu bytes", event->source, name, event->buffer->size);
 }
@@ -205,7 +207,7 @@ static void to_process(struct sim_world *world, struct sim_event *event) {
     if (event->kind == SIM_FRAME) {
         if (world->options.trace)
             trace_frame(world, event);
-        sim_liar_received(replica, event->source, (enum sim_link) event->a, event->buffer);
+        sim_liar_received(replica, event->source, (enum replica_link) event->a, event->buffer);
     }
     sim_process_event(replica->process, event);
     if (replica->process != NULL && replica->process->ended)
@@ -216,7 +218,7 @@ static void happen(struct sim_world *world, struct sim_event *event) {
     switch (event->kind) {
     case SIM_FRAME:
     case SIM_SUBMIT:
-    case SIM_JUDGED:
+    case SIM_CHECKED:
     case SIM_WAKE:
     case SIM_COMMIT:
         to_process(world, event); /* takes the buffer */

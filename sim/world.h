@@ -7,23 +7,13 @@
 
 #include "channel/block.h"
 #include "core/protocol.h"
+#include "replica/host.h"
 #include "sim/crypto.h"
 #include "sim/disk.h"
 #include "sim/map.h"
 #include "sim/plan.h"
 #include "sim/queue.h"
 #include "sim/random.h"
-
-/* What travels between replicas; as the kinds of node/. */
-enum sim_link {
-    SIM_LINK_CORE = 1,
-    SIM_LINK_ATTESTATION,
-    SIM_LINK_CERTIFICATE,
-    SIM_LINK_FORWARD,
-    SIM_LINK_SYNC_REQUEST,
-    SIM_LINK_SYNC_BLOCKS,
-    SIM_LINK_SYNC_TAIL,
-};
 
 enum sim_answer { SIM_ANSWER_ACCEPTED, SIM_ANSWER_REFUSED, SIM_ANSWER_BUSY, SIM_ANSWER_RECEIPT };
 
@@ -47,7 +37,6 @@ struct sim_replica {
     uint64_t silent_until_seq; /* 0: is not silent */
     bool paused;
     bool full;            /* no room on disk */
-    bool crash_after;     /* dies in the commit under way, after it */
     uint32_t incarnation; /* processes so far */
     uint64_t slow_disk_until_us;
     struct sim_clock clock;
@@ -92,6 +81,7 @@ struct sim_world {
     struct channel_config *config;
     struct ord_hash genesis_hash;
     struct channel_header genesis_header;
+    struct sim_buffer *genesis_data;
     struct sim_crypto crypto;
     const struct ord_protocol *protocol;
 
@@ -137,7 +127,7 @@ static inline uint64_t sim_clock_ms(const struct sim_replica *replica) {
 }
 
 /* network.c: takes the caller's hold of `buffer`. To every instance of the id. */
-void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum sim_link kind,
+void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum replica_link kind,
                       struct sim_buffer *buffer);
 /* To and from clients; false: lost. */
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
@@ -146,7 +136,7 @@ void sim_network_heal(struct sim_world *world);
 /* ambush.c: does it take this message away? */
 void sim_ambush_begin(struct sim_world *world, uint32_t victim);
 void sim_ambush_end(struct sim_world *world);
-bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to, enum sim_link kind,
+bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to, enum replica_link kind,
                       struct ord_span message);
 
 /* faults.c */

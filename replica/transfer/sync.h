@@ -14,6 +14,7 @@ enum {
     SYNC_PIECE_HEADER_SIZE = 8 + 4,
     SYNC_PIECE_BYTES_MAX = 1 << 20, /* of blocks in a piece, but always one block */
     SYNC_LATER_HEADERS_MAX = 4096,
+    SYNC_PIECE_SLACK = 1024, /* its lengths, counts and a block's header */
 };
 
 struct sync {

@@ -5,7 +5,7 @@
 #include "bft/wire/view_message.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
-#include "node/sync.h"
+#include "replica/transfer/sync.h"
 
 enum {
     INTERVAL_MS = 5,

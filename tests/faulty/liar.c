@@ -218,11 +218,11 @@ static bool on_outgoing(void *context, ord_node_id to, uint8_t *kind, uint8_t *b
     return !ready || liar_outgoing(&the_liar, to, kind, bytes, size);
 }
 
-void liar_seam(struct replica_seam *out, const struct liar_options *options) {
+void liar_seam(struct node_seam *out, const struct liar_options *options) {
     options_of_process = options;
     liar_protocol = bft_pbft;
     liar_protocol.init = liar_init;
     liar_protocol.step = liar_step;
     liar_protocol.status = liar_status;
-    *out = (struct replica_seam) {.protocol = &liar_protocol, .outgoing = on_outgoing};
+    *out = (struct node_seam) {.protocol = &liar_protocol, .outgoing = on_outgoing};
 }

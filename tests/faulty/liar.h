@@ -112,7 +112,7 @@ struct ord_core {
 };
 
 /* Fills in the seam. There is one liar per process. `options` must outlive it. */
-void liar_seam(struct replica_seam *out, const struct liar_options *options);
+void liar_seam(struct node_seam *out, const struct liar_options *options);
 
 /* ---- for the liar's own files ---- */
 

@@ -9,8 +9,8 @@
 #include "channel/envelope.h"
 #include "core/assert.h"
 #include "faulty/liar.h"
-#include "node/replica_internal.h"
-#include "node/sync.h"
+#include "replica/host.h"
+#include "replica/transfer/sync.h"
 
 static void attest_wrongly(struct ord_core *liar, uint8_t *bytes) {
     struct channel_attestation attestation;
@@ -25,7 +25,7 @@ static void attest_wrongly(struct ord_core *liar, uint8_t *bytes) {
 
 /* Its own attestation is signed. In a certificate it cannot make the others' signatures, which stay as they are. */
 static void claim_greatly(struct ord_core *liar, uint8_t kind, uint8_t *bytes, size_t size) {
-    if (kind == LINK_ATTESTATION) {
+    if (kind == REPLICA_LINK_ATTESTATION) {
         struct channel_attestation attestation;
         ORD_ASSERT(channel_attestation_decode(&attestation, ord_span_of(bytes, size)) == ORD_OK);
         struct channel_statement statement = attestation.statement;
@@ -46,7 +46,7 @@ static void claim_greatly(struct ord_core *liar, uint8_t kind, uint8_t *bytes, s
 }
 
 static bool is_answer(uint8_t kind) {
-    return kind == LINK_SYNC_BLOCKS || kind == LINK_SYNC_TAIL;
+    return kind == REPLICA_LINK_SYNC_BLOCKS || kind == REPLICA_LINK_SYNC_TAIL;
 }
 
 /*
@@ -103,7 +103,7 @@ static bool drip(struct ord_core *liar, uint8_t kind, uint8_t *bytes, size_t *si
     liar_lied(liar, LIAR_drip);
     if (liar->source_count++ % 2 != 0)
         return false;
-    if (kind == LINK_SYNC_BLOCKS)
+    if (kind == REPLICA_LINK_SYNC_BLOCKS)
         (void) first_block_only(liar, bytes, size);
     return true;
 }
@@ -126,20 +126,20 @@ static bool has_victims(const struct ord_core *liar, struct ord_span bytes) {
 bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t *kind_of, uint8_t *bytes, size_t *size) {
     (void) to;
     const uint8_t kind = *kind_of;
-    if (kind == LINK_CORE && bytes[0] == LIAR_ASK) {
-        *kind_of = LINK_SYNC_REQUEST;
+    if (kind == REPLICA_LINK_CORE && bytes[0] == LIAR_ASK) {
+        *kind_of = REPLICA_LINK_SYNC_REQUEST;
         memmove(bytes, bytes + 1, --*size);
         return true;
     }
-    if ((kind == LINK_ATTESTATION || kind == LINK_CERTIFICATE) && liar_does(liar, LIAR_great_claims))
+    if ((kind == REPLICA_LINK_ATTESTATION || kind == REPLICA_LINK_CERTIFICATE) && liar_does(liar, LIAR_great_claims))
         claim_greatly(liar, kind, bytes, *size);
-    if (kind == LINK_ATTESTATION && liar_does(liar, LIAR_wrong_attestation))
+    if (kind == REPLICA_LINK_ATTESTATION && liar_does(liar, LIAR_wrong_attestation))
         attest_wrongly(liar, bytes);
     if (is_answer(kind) && liar_does(liar, LIAR_lying_source))
         spoil(liar, bytes, size);
     if (is_answer(kind) && liar_does(liar, LIAR_drip))
         return drip(liar, kind, bytes, size);
-    if (kind == LINK_FORWARD && liar_does(liar, LIAR_censor) && has_victims(liar, ord_span_of(bytes, *size))) {
+    if (kind == REPLICA_LINK_FORWARD && liar_does(liar, LIAR_censor) && has_victims(liar, ord_span_of(bytes, *size))) {
         liar_lied(liar, LIAR_censor);
         return false;
     }

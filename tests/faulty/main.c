@@ -14,12 +14,12 @@
 
 enum { EXIT_USAGE = 2, EXIT_INTERNAL = 4, WHY_MAX = 2048 };
 
-static struct replica *running; /* set before the signals are unblocked */
+static struct node *running; /* set before the signals are unblocked */
 static struct liar_options options;
 
 static void on_stop_signal(int number) {
     (void) number;
-    replica_stop(running);
+    node_stop(running);
 }
 
 static void print_help(void) {
@@ -91,26 +91,26 @@ static int parse_arguments(const char **path, int argc, char **argv) {
 
 static int run(const struct node_config *config) {
     char why[WHY_MAX] = "";
-    struct replica_seam seam;
+    struct node_seam seam;
     liar_seam(&seam, &options);
-    enum ord_err err = replica_create_with(&running, config, &seam, why, sizeof(why));
+    enum ord_err err = node_create_with(&running, config, &seam, why, sizeof(why));
     if (err != ORD_OK) {
         fprintf(stderr, "ordain-faulty: %s\n", why[0] != '\0' ? why : ord_err_text(err));
         return EXIT_USAGE;
     }
-    printf("ready replica=%" PRIu32 " port=%u client_port=%u\n", config->replica, (unsigned) replica_port(running),
-           (unsigned) replica_client_port(running));
+    printf("ready replica=%" PRIu32 " port=%u client_port=%u\n", config->replica, (unsigned) node_port(running),
+           (unsigned) node_client_port(running));
     fflush(stdout);
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-    err = replica_run(running);
+    err = node_run(running);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (err != ORD_OK)
         fprintf(stderr, "ordain-faulty: stopped: %s\n", ord_err_text(err));
-    replica_destroy(running);
+    node_destroy(running);
     return err == ORD_OK ? EXIT_SUCCESS : EXIT_INTERNAL;
 }
 

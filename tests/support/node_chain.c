@@ -24,7 +24,7 @@ static enum ord_err take_block(void *context, const struct channel_block *block)
 
 /* What the three others say of the chain's state now. */
 static void certify(struct node_chain *chain, struct channel_certificate *out, uint64_t seq) {
-    *out = (struct channel_certificate) {.statement = {.epoch = chain->world->replica->core_config.epoch,
+    *out = (struct channel_certificate) {.statement = {.epoch = chain->world->replica->setup.core_config.epoch,
                                                        .seq = seq,
                                                        .height = channel_height(chain->channel),
                                                        .header_hash = *channel_head_hash(chain->channel)}};
@@ -58,11 +58,11 @@ void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_
     assert_true(count <= NODE_CHAIN_BLOCKS_MAX && (count + 1) % 4 == 0);
     chain->world = world;
     chain->transaction_size = transaction_size;
-    size_t size = channel_memory_size(world->replica->channel_config);
+    size_t size = channel_memory_size(world->node->channel_config);
     chain->memory = malloc(size);
     assert_non_null(chain->memory);
-    assert_ok(channel_init(&chain->channel, chain->memory, size, world->replica->channel_config,
-                           &world->replica->genesis_hash));
+    assert_ok(
+        channel_init(&chain->channel, chain->memory, size, world->node->channel_config, &world->node->genesis_hash));
     for (uint32_t i = 1; i <= count; i++) {
         apply(chain, i, 2 * ((uint64_t) i - 1), 2); /* the first is the registration */
         certify(chain, &chain->certificates[i], i);
@@ -104,7 +104,7 @@ void node_chain_announce(const struct node_chain *chain) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     ord_node_id from = node_world_other(chain->world, 0);
     size_t size = channel_certificate_encode(bytes, &chain->target);
-    node_world_send(chain->world, from, LINK_CERTIFICATE, ord_span_of(bytes, size));
+    node_world_send(chain->world, from, REPLICA_LINK_CERTIFICATE, ord_span_of(bytes, size));
     node_world_until_idle(chain->world, from);
     assert_true(chain->world->replica->sync.active);
 }
@@ -116,7 +116,7 @@ ord_node_id node_chain_asked(const struct node_chain *chain, struct ord_span *re
         struct ord_span bytes;
         if (id == chain->world->self)
             continue;
-        size_t count = node_world_queued(chain->world, &bytes, id, LINK_SYNC_REQUEST);
+        size_t count = node_world_queued(chain->world, &bytes, id, REPLICA_LINK_SYNC_REQUEST);
         assert_true(count <= 1 && (count == 0 || asked == ORD_NO_NODE)); /* one at a time */
         if (count == 0)
             continue;
@@ -132,7 +132,7 @@ ord_node_id node_chain_asked(const struct node_chain *chain, struct ord_span *re
 
 void node_chain_send_piece(const struct node_chain *chain, ord_node_id source, uint64_t from, uint64_t to) {
     struct ord_span piece = node_chain_piece(chain, from, to);
-    node_world_send(chain->world, source, LINK_SYNC_BLOCKS, piece);
+    node_world_send(chain->world, source, REPLICA_LINK_SYNC_BLOCKS, piece);
     free((void *) (uintptr_t) piece.data);
 }
 
@@ -144,5 +144,5 @@ void node_chain_send_tail(const struct node_chain *chain, ord_node_id source, bo
     ord_write_hash(&writer, &chain->clients_root);
     ord_write_string(&writer, found ? chain->tail : ord_span_of(NULL, 0));
     assert_false(writer.failed);
-    node_world_send(chain->world, source, LINK_SYNC_TAIL, ord_writer_span(&writer));
+    node_world_send(chain->world, source, REPLICA_LINK_SYNC_TAIL, ord_writer_span(&writer));
 }

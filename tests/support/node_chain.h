@@ -1,5 +1,6 @@
 /*
- * What the other replicas have ordered while ours was away: blocks of two transactions each, and an open block at the end.
+ * What the other replicas have ordered while ours was away: blocks of two transactions each, and an open block at the
+ * end.
  */
 #ifndef ORDAIN_TESTS_NODE_CHAIN_H
 #define ORDAIN_TESTS_NODE_CHAIN_H

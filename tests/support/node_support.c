@@ -73,18 +73,18 @@ static void pass(struct node_world *world, const uint8_t *bytes, size_t size) {
     uint8_t *data;
     assert_ok(net_message_create(&message, &data, size));
     memcpy(data, bytes, size);
-    links_on_message(world->replica, message);
+    links_on_message(world->node, message);
 }
 
 /* Both ends of one link agree, and nothing of it ever leaves: the transport is always busy. */
 static void join_link(struct node_world *world, ord_node_id id) {
-    struct replica *replica = world->replica;
-    struct peer *peer = &replica->peers[id];
+    struct node *node = world->node;
+    struct peer *peer = &node->links.peers[id];
     struct ord_hash nonce;
     uint8_t hello[CRYPTO_LINK_HELLO_SIZE];
     assert_ok(crypto_random(nonce.bytes, sizeof(nonce.bytes)));
-    assert_ok(crypto_link_init(&world->links[id], id, world->self, &replica->genesis_hash, &world->keys[id],
-                               &replica->channel_config->replicas[world->self].key, &nonce));
+    assert_ok(crypto_link_init(&world->links[id], id, world->self, &node->genesis_hash, &world->keys[id],
+                               &node->channel_config->replicas[world->self].key, &nonce));
     for (int i = 0; i < 8 && !crypto_link_confirmed(&world->links[id]); i++) {
         enum crypto_link_event event;
         struct ord_span payload;
@@ -99,14 +99,13 @@ static void join_link(struct node_world *world, ord_node_id id) {
 }
 
 static bool speaks(struct node_world *world) {
-    struct ord_status status;
-    world->replica->protocol->status(world->replica->core, &status);
+    struct ord_status status = agree_status(world->replica);
     return !status.asking && !status.silent;
 }
 
 void node_world_start(struct node_world *world) {
     char why[WHY_MAX];
-    enum ord_err err = replica_create(&world->replica, &world->config, why, sizeof(why));
+    enum ord_err err = node_create(&world->node, &world->config, why, sizeof(why));
     /* Ports that were free may be somebody else's by now. */
     for (int i = 0; i < 50 && err == ORD_ERR_IN_USE; i++) {
         struct channel_config *other = malloc(sizeof(*other));
@@ -116,16 +115,17 @@ void node_world_start(struct node_world *world) {
         world->config.replica_listen_port = other->replicas[world->self].replica_port;
         world->config.client_listen_port = other->replicas[world->self].client_port;
         free(other);
-        err = replica_create(&world->replica, &world->config, why, sizeof(why));
+        err = node_create(&world->node, &world->config, why, sizeof(why));
     }
     if (err != ORD_OK)
         fail_msg("%s", why);
-    for (uint32_t i = 0; i < world->replica->peer_count; i++)
+    world->replica = world->node->replica;
+    for (uint32_t i = 0; i < world->node->links.count; i++)
         if (i != world->self)
             join_link(world, i);
     if (world->asks || world->plan.config.consensus != CHANNEL_PBFT)
         return;
-    for (uint32_t i = 0; i + 1 < ord_bft_quorum(world->replica->peer_count); i++)
+    for (uint32_t i = 0; i + 1 < ord_bft_quorum(world->node->links.count); i++)
         node_world_recall(world, node_world_other(world, i), 0);
     node_world_until(world, speaks, "the replica speaks");
     node_world_forget_queued(world);
@@ -134,10 +134,10 @@ void node_world_start(struct node_world *world) {
 void node_world_recall(struct node_world *world, ord_node_id from, uint64_t reach_seq) {
     uint8_t bytes[128];
     const struct bft_recall recall = {
-        .sender = from, .nonce = world->replica->core->silence.nonce, .reach_seq = reach_seq};
+        .sender = from, .nonce = world->replica->agree.core->silence.nonce, .reach_seq = reach_seq};
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
-    bft_recall_encode(&writer, &world->replica->core_config, 0, &recall);
-    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+    bft_recall_encode(&writer, &world->replica->setup.core_config, 0, &recall);
+    node_world_send(world, from, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
 void node_world_open(struct node_world *world) {
@@ -150,7 +150,8 @@ void node_world_stop(struct node_world *world) {
     if (world->connection != NULL)
         net_client_close(world->connection);
     world->connection = NULL;
-    replica_destroy(world->replica);
+    node_destroy(world->node);
+    world->node = NULL;
     world->replica = NULL;
 }
 
@@ -175,8 +176,8 @@ void node_world_close(struct node_world *world) {
 }
 
 void node_world_turn(struct node_world *world, uint64_t wait_ms) {
-    replica_turn(world->replica, replica_take_work(world->replica, wait_ms));
-    assert_false(world->replica->fatal);
+    node_turn(world->node, node_take_work(world->node, wait_ms));
+    assert_ok(node_failed(world->node));
 }
 
 void node_world_until(struct node_world *world, bool (*holds)(struct node_world *world), const char *what) {
@@ -193,10 +194,10 @@ void node_world_until_idle(struct node_world *world, ord_node_id from) {
     do {
         assert_true(node_clock_ms() < deadline_ms);
         node_world_turn(world, 10);
-    } while (count_get(&world->replica->peers[from].inbound_bytes) > 0);
+    } while (count_get(&world->node->links.peers[from].inbound_bytes) > 0);
 }
 
-void node_world_send_many(struct node_world *world, ord_node_id from, enum link_kind kind, const uint8_t *bytes,
+void node_world_send_many(struct node_world *world, ord_node_id from, enum replica_link kind, const uint8_t *bytes,
                           size_t size, size_t count) {
     size_t frame_size = CRYPTO_LINK_OVERHEAD + count * (LINK_MESSAGE_HEADER + size);
     uint8_t *frame = malloc(frame_size);
@@ -209,21 +210,20 @@ void node_world_send_many(struct node_world *world, ord_node_id from, enum link_
         out += LINK_MESSAGE_HEADER + size;
     }
     assert_ok(crypto_link_seal(&world->links[from], frame, frame_size));
-    uint64_t refused = count_get(&world->replica->counters.frames_refused);
+    uint64_t refused = count_get(&world->node->counters.frames_refused);
     pass(world, frame, frame_size);
-    assert_int_equal(count_get(&world->replica->counters.frames_refused), refused);
+    assert_int_equal(count_get(&world->node->counters.frames_refused), refused);
     free(frame);
 }
 
-void node_world_send(struct node_world *world, ord_node_id from, enum link_kind kind, struct ord_span bytes) {
+void node_world_send(struct node_world *world, ord_node_id from, enum replica_link kind, struct ord_span bytes) {
     node_world_send_many(world, from, kind, bytes.data, bytes.size, 1);
 }
 
-size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum link_kind kind) {
-    struct peer *peer = &world->replica->peers[to];
+static size_t queued_in(const struct link_queue *queue, struct ord_span *last, enum replica_link kind) {
     size_t count = 0;
-    for (uint32_t i = 0; i < peer->frame_count; i++) {
-        const struct link_frame *frame = &peer->frames[(peer->frame_first + i) % LINK_FRAMES_MAX];
+    for (uint32_t i = 0; i < queue->count; i++) {
+        const struct link_frame *frame = &queue->frames[(queue->first + i) % LINK_FRAMES_MAX];
         struct ord_reader reader =
             ord_reader_of(ord_span_of(frame->data + CRYPTO_LINK_HEADER_SIZE, frame->used - CRYPTO_LINK_HEADER_SIZE));
         while (ord_reader_left(&reader) > 0) {
@@ -240,14 +240,25 @@ size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_no
     return count;
 }
 
+size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum replica_link kind) {
+    const struct peer *peer = &world->node->links.peers[to];
+    size_t count = queued_in(&peer->ready, last, kind);
+    return count + queued_in(&peer->held, last, kind);
+}
+
+static void forget_frames(struct link_queue *queue) {
+    for (; queue->count > 0; queue->count--) {
+        net_message_destroy(queue->frames[queue->first].message);
+        queue->frames[queue->first] = (struct link_frame) {0};
+        queue->first = (queue->first + 1) % LINK_FRAMES_MAX;
+    }
+}
+
 void node_world_forget_queued(struct node_world *world) {
-    for (uint32_t id = 0; id < world->replica->peer_count; id++) {
-        struct peer *peer = &world->replica->peers[id];
-        for (; peer->frame_count > 0; peer->frame_count--) {
-            net_message_destroy(peer->frames[peer->frame_first].message);
-            peer->frames[peer->frame_first] = (struct link_frame) {0};
-            peer->frame_first = (peer->frame_first + 1) % LINK_FRAMES_MAX;
-        }
+    for (uint32_t id = 0; id < world->node->links.count; id++) {
+        struct peer *peer = &world->node->links.peers[id];
+        forget_frames(&peer->ready);
+        forget_frames(&peer->held);
         peer->queued_bytes = 0;
     }
 }
@@ -255,10 +266,10 @@ void node_world_forget_queued(struct node_world *world) {
 struct ord_span node_world_envelope(const struct node_world *world, uint64_t sequence, size_t transaction_size) {
     struct channel_envelope header = {
         .kind = sequence == 0 ? CHANNEL_ENVELOPE_REGISTER : CHANNEL_ENVELOPE_TRANSACTIONS,
-        .genesis_hash = world->replica->genesis_hash,
+        .genesis_hash = world->node->genesis_hash,
         .client = world->client,
         .sequence = sequence,
-        .config_sequence = world->replica->channel_config->config_sequence,
+        .config_sequence = world->node->channel_config->config_sequence,
     };
     uint8_t *transaction = malloc(transaction_size + 1);
     assert_non_null(transaction);
@@ -290,7 +301,7 @@ struct ord_span node_world_batch(const struct ord_span *envelopes, uint32_t coun
 
 void node_world_attest(struct node_world *world, struct channel_attestation *out, ord_node_id signer,
                        const struct channel_statement *statement) {
-    assert_ok(channel_attest(out, &world->replica->genesis_hash, statement, signer, &world->signers[signer]));
+    assert_ok(channel_attest(out, &world->node->genesis_hash, statement, signer, &world->signers[signer]));
 }
 
 void node_world_send_attestation(struct node_world *world, ord_node_id signer,
@@ -299,7 +310,7 @@ void node_world_send_attestation(struct node_world *world, ord_node_id signer,
     uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
     node_world_attest(world, &attestation, signer, statement);
     channel_attestation_encode(bytes, &attestation);
-    node_world_send(world, signer, LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
+    node_world_send(world, signer, REPLICA_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
 }
 
 ord_node_id node_world_other(const struct node_world *world, uint32_t i) {
@@ -312,7 +323,7 @@ static void sign(const struct node_world *world, struct ord_signature *out, ord_
 }
 
 void node_world_pre_prepare(struct node_world *world, uint64_t seq, struct ord_span batch) {
-    const struct ord_core_config *config = &world->replica->core_config;
+    const struct ord_core_config *config = &world->replica->setup.core_config;
     struct bft_pre_prepare message = {.seq = seq, .sender = world->primary, .body = batch};
     bft_body_digest(&message.digest, config->crypto, batch);
     struct bft_statement statement = {
@@ -324,13 +335,13 @@ void node_world_pre_prepare(struct node_world *world, uint64_t seq, struct ord_s
     assert_non_null(bytes);
     bft_pre_prepare_encode(bytes, config, &message);
     memcpy(bytes + BFT_PRE_PREPARE_SIZE, batch.data, batch.size);
-    node_world_send(world, world->primary, LINK_CORE, ord_span_of(bytes, BFT_PRE_PREPARE_SIZE + batch.size));
+    node_world_send(world, world->primary, REPLICA_LINK_CORE, ord_span_of(bytes, BFT_PRE_PREPARE_SIZE + batch.size));
     free(bytes);
 }
 
 static void vote(struct node_world *world, enum bft_type type, ord_node_id sender, uint64_t seq,
                  const struct ord_hash *digest) {
-    const struct ord_core_config *config = &world->replica->core_config;
+    const struct ord_core_config *config = &world->replica->setup.core_config;
     struct bft_vote_list list = {.type = type, .sender = sender, .count = 1};
     uint8_t bytes[BFT_PREPARE_SIZE_MAX];
     list.votes[0] = (struct bft_vote) {.seq = seq, .digest = *digest};
@@ -343,7 +354,7 @@ static void vote(struct node_world *world, enum bft_type type, ord_node_id sende
     }
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     bft_vote_list_encode(&writer, config, &list);
-    node_world_send(world, sender, LINK_CORE, ord_writer_span(&writer));
+    node_world_send(world, sender, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
 void node_world_vote(struct node_world *world, uint64_t seq, const struct ord_hash *digest) {
@@ -354,7 +365,7 @@ void node_world_vote(struct node_world *world, uint64_t seq, const struct ord_ha
             vote(world, BFT_PREPARE, sender, seq, digest);
         vote(world, BFT_COMMIT, sender, seq, digest);
     }
-    while (channel_applied_seq(world->replica->channel) < seq) {
+    while (channel_applied_seq(world->replica->execute.channel) < seq) {
         assert_true(node_clock_ms() < deadline_ms);
         node_world_turn(world, 10);
     }
@@ -362,7 +373,7 @@ void node_world_vote(struct node_world *world, uint64_t seq, const struct ord_ha
 
 void node_world_order(struct node_world *world, uint64_t seq, struct ord_span batch) {
     struct ord_hash digest;
-    bft_body_digest(&digest, world->replica->core_config.crypto, batch);
+    bft_body_digest(&digest, world->replica->setup.core_config.crypto, batch);
     node_world_pre_prepare(world, seq, batch);
     node_world_vote(world, seq, &digest);
     free((void *) (uintptr_t) batch.data);
@@ -386,7 +397,7 @@ struct net_client *node_world_connect(struct node_world *world) {
     const struct net_tls tls = {ca, cert, key};
     const struct net_client_options options = {
         .host = "127.0.0.1",
-        .port = replica_client_port(world->replica),
+        .port = node_client_port(world->node),
         .tls = &tls,
         .reply_bytes_max = 64u << 20,
         .call_max = 256,
@@ -401,7 +412,7 @@ struct net_client *node_world_connect(struct node_world *world) {
 }
 
 struct call {
-    struct replica *replica;
+    struct node *node;
     enum ord_err result;
     struct net_message *reply;
     atomic_bool done;
@@ -409,20 +420,20 @@ struct call {
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
     struct call *call = context;
-    struct replica *replica = call->replica;
+    struct node *node = call->node;
     call->result = result;
     call->reply = reply;
     atomic_store(&call->done, true);
-    inbox_wake(&replica->inbox);
+    inbox_wake(&node->inbox);
 }
 
 Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Request *request) {
-    struct call call = {.replica = world->replica};
+    struct call call = {.node = world->node};
     struct net_message *message;
     uint8_t *data;
     if (world->connection == NULL)
         world->connection = node_world_connect(world);
-    request->channel = world->replica->channel_config->name;
+    request->channel = world->node->channel_config->name;
     assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(request)));
     ordain__v1__request__pack(request, data);
     assert_ok(net_client_call(world->connection, message, DEADLINE_MS, on_reply, &call));

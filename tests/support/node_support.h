@@ -1,6 +1,7 @@
 /*
- * A replica in this process, from files that `ordain init` made, whose turns the test runs one by one. The test is all the other
- * replicas: it holds their keys and the other ends of their links, in memory. And it may be a client, over TLS.
+ * A replica in this process, from files that `ordain init` made, whose turns the test runs one by one. The test is all
+ * the other replicas: it holds their keys and the other ends of their links, in memory. And it may be a client, over
+ * TLS.
  */
 #ifndef ORDAIN_TESTS_NODE_SUPPORT_H
 #define ORDAIN_TESTS_NODE_SUPPORT_H
@@ -8,7 +9,8 @@
 #include <semaphore.h>
 
 #include "cli/init.h"
-#include "node/replica_internal.h"
+#include "node/node_internal.h"
+#include "replica/replica_internal.h"
 
 struct node_world {
     char folder[64];
@@ -19,7 +21,8 @@ struct node_world {
     bool leads;       /* set it before node_world_write: our replica is the primary of view 0, else a backup */
     ord_node_id self; /* our replica's number */
     ord_node_id primary; /* of view 0 */
-    struct replica *replica;
+    struct node *node;
+    struct replica *replica; /* the node's */
     struct crypto_private_key keys[ORD_REPLICA_MAX];
     struct ord_signer signers[ORD_REPLICA_MAX];
     struct crypto_link links[ORD_REPLICA_MAX];
@@ -50,19 +53,19 @@ struct node_plug {
 void node_plug_in(struct node_plug *plug, struct crypto_pool *pool);
 void node_plug_out(struct node_plug *plug);
 
-/* One turn, with what is in the inbox; waits up to `wait_ms` for something. */
+/* One iteration of the loop, with what is in the inbox; waits up to `wait_ms` for something. */
 void node_world_turn(struct node_world *world, uint64_t wait_ms);
 /* Turns until the condition holds; fails the test at a deadline. */
 void node_world_until(struct node_world *world, bool (*holds)(struct node_world *world), const char *what);
-/* Reading as if no messages of `from` were in the vote pool any more. */
+/* Turns until no message of `from` is being checked any more. */
 void node_world_until_idle(struct node_world *world, ord_node_id from);
 
 /* A frame with `count` messages of one kind and size, end to end in `bytes`, over the link of replica `from`. */
-void node_world_send_many(struct node_world *world, ord_node_id from, enum link_kind kind, const uint8_t *bytes,
+void node_world_send_many(struct node_world *world, ord_node_id from, enum replica_link kind, const uint8_t *bytes,
                           size_t size, size_t count);
-void node_world_send(struct node_world *world, ord_node_id from, enum link_kind kind, struct ord_span bytes);
+void node_world_send(struct node_world *world, ord_node_id from, enum replica_link kind, struct ord_span bytes);
 /* What waits to be sent to `to`: how many messages of the kind, and the last of them in `last` (may be NULL). */
-size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum link_kind kind);
+size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum replica_link kind);
 void node_world_forget_queued(struct node_world *world);
 
 /* malloc'ed; sequence 0: the client's registration. */

@@ -1,6 +1,6 @@
 /*
- * Evidence at a replica: what others sign against themselves is kept once, in bounds, across restarts, and given out; nobody is
- * accused of what the signatures do not prove.
+ * Evidence at a replica: what others sign against themselves is kept once, in bounds, across restarts, and given out;
+ * nobody is accused of what the signatures do not prove.
  */
 #include "tests/support/node_support.h"
 
@@ -16,7 +16,7 @@ static uint32_t kept(struct node_world *world, ord_node_id culprit) {
 
 /* One vote of `sender` in a PREPARE of its own; the digest is filled with `fill`. */
 static void send_prepare(struct node_world *world, ord_node_id sender, uint64_t seq, uint8_t fill) {
-    const struct ord_core_config *config = &world->replica->core_config;
+    const struct ord_core_config *config = &world->replica->setup.core_config;
     struct bft_vote_list list = {.type = BFT_PREPARE, .sender = sender, .count = 1};
     struct bft_vote_tree tree;
     struct ord_hash hash;
@@ -28,11 +28,11 @@ static void send_prepare(struct node_world *world, ord_node_id sender, uint64_t 
     assert_ok(crypto_sign(&list.signature, &world->keys[sender], &hash));
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     bft_vote_list_encode(&writer, config, &list);
-    node_world_send(world, sender, LINK_CORE, ord_writer_span(&writer));
+    node_world_send(world, sender, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
 static struct channel_statement statement_of(const struct node_world *world, uint64_t seq, uint8_t fill) {
-    struct channel_statement statement = {.epoch = world->replica->core_config.epoch, .seq = seq, .height = 1};
+    struct channel_statement statement = {.epoch = world->replica->setup.core_config.epoch, .seq = seq, .height = 1};
     memset(statement.state_digest.bytes, fill, ORD_HASH_SIZE);
     return statement;
 }
@@ -78,8 +78,8 @@ static void expect_given(struct node_world *world, ord_node_id liar, size_t coun
         struct ord_span left = ord_span_of(response->evidence->pieces[i].data, response->evidence->pieces[i].len);
         assert_ok(evidence_take(&evidence, &left));
         assert_int_equal(left.size, 0);
-        assert_ok(evidence_verify(&claim, &evidence, world->replica->channel_config, &world->replica->genesis_hash,
-                                  &world->replica->crypto, NULL));
+        assert_ok(evidence_verify(&claim, &evidence, world->node->channel_config, &world->node->genesis_hash,
+                                  &world->node->crypto, NULL));
         assert_int_equal(claim.culprit, liar);
     }
     ordain__v1__response__free_unpacked(response, NULL);
@@ -110,7 +110,7 @@ static void accuse__two_prepares_are_kept_once_also_after_a_restart(void **state
     node_world_start(&world);
     assert_int_equal(kept(&world, liar), 1);
     contradict_prepare(&world, liar, 1); /* the core does not remember the first; the disk does */
-    assert_int_equal(count_get(&world.replica->counters.evidence), 1);
+    assert_int_equal(world.replica->counters.evidence, 1);
     assert_int_equal(kept(&world, liar), 1);
     contradict_prepare(&world, liar, 2);
     assert_int_equal(kept(&world, liar), 2);
@@ -131,7 +131,7 @@ static void accuse__two_attestations_are_kept(void **state) {
     assert_int_equal(kept(&world, liar), 0);
     send_attestation(&world, liar, 7, 2);
     send_attestation(&world, liar, 7, 3);
-    assert_int_equal(count_get(&world.replica->counters.evidence), 2);
+    assert_int_equal(world.replica->counters.evidence, 2);
     assert_int_equal(kept(&world, liar), 1);
     expect_given(&world, liar, 1);
     node_world_close(&world);
@@ -156,7 +156,7 @@ static void accuse__an_attestation_that_differs_from_a_certificate_is_kept(void 
     }
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &certificate);
-    node_world_send(&world, world.primary, LINK_CERTIFICATE, ord_span_of(bytes, size));
+    node_world_send(&world, world.primary, REPLICA_LINK_CERTIFICATE, ord_span_of(bytes, size));
     node_world_until_idle(&world, world.primary);
     assert_int_equal(kept(&world, liar), 1);
     assert_int_equal(kept(&world, world.primary), 0);
@@ -173,7 +173,7 @@ static void accuse__keeps_so_many_against_one_and_the_first(void **state) {
         send_attestation(&world, liar, seq, 1);
         send_attestation(&world, liar, seq, 2);
     }
-    assert_int_equal(count_get(&world.replica->counters.evidence), RECORD_EVIDENCE_SLOTS + 4);
+    assert_int_equal(world.replica->counters.evidence, RECORD_EVIDENCE_SLOTS + 4);
     assert_int_equal(kept(&world, liar), RECORD_EVIDENCE_SLOTS);
     for (uint32_t i = 0; i < RECORD_EVIDENCE_SLOTS; i++)
         assert_int_equal(world.replica->accusations.places[liar][i].seq, i + 1);
@@ -209,14 +209,16 @@ static void accuse__nobody_is_framed(void **state) {
     accuse_attestations(world.replica, &said[0], &said[1]);
     accuse_attestations(world.replica, &said[0], &said[0]);
     accuse_votes(world.replica, ord_span_of("first", 5), ord_span_of("second", 6));
-    assert_int_equal(count_get(&world.replica->counters.evidence_refused), 3);
+    assert_int_equal(world.replica->counters.evidence_refused, 3);
     node_world_turn(&world, 0);
     for (ord_node_id i = 0; i < 4; i++)
         assert_int_equal(kept(&world, i), 0);
     node_world_close(&world);
 }
 
-/* Evidence on disk that proves nothing, or is filed under somebody else's name, is a damaged disk, not an accusation. */
+/*
+ * Evidence on disk that proves nothing, or is filed under somebody else's name, is a damaged disk, not an accusation.
+ */
 static void accuse__a_wrong_record_is_corrupt(void **state) {
     (void) state;
     static struct node_world world;
@@ -226,24 +228,24 @@ static void accuse__a_wrong_record_is_corrupt(void **state) {
     char name[RECORD_EVIDENCE_SIZE];
     struct ledger_bytes bytes;
     record_evidence_name(name, liar, 0);
-    assert_ok(ledger_get_meta(world.replica->ledger, &bytes, name));
+    assert_ok(ledger_get_meta(world.node->ledger, &bytes, name));
     assert_ok(accuse_recover(world.replica));
     assert_int_equal(kept(&world, liar), 1);
 
     record_evidence_name(name, liar, 1); /* the same once more */
-    assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(bytes.data, bytes.size)));
-    assert_ok(ledger_commit(world.replica->ledger));
+    assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(bytes.data, bytes.size)));
+    assert_ok(ledger_commit(world.node->ledger));
     assert_err(accuse_recover(world.replica), ORD_ERR_CORRUPT);
-    assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(NULL, 0)));
+    assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(NULL, 0)));
     record_evidence_name(name, world.primary, 0);
-    assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(bytes.data, bytes.size)));
-    assert_ok(ledger_commit(world.replica->ledger));
+    assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(bytes.data, bytes.size)));
+    assert_ok(ledger_commit(world.node->ledger));
     assert_err(accuse_recover(world.replica), ORD_ERR_CORRUPT);
-    assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(NULL, 0)));
+    assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(NULL, 0)));
     record_evidence_name(name, liar, 0);
     bytes.data[bytes.size / 2] ^= 1;
-    assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(bytes.data, bytes.size)));
-    assert_ok(ledger_commit(world.replica->ledger));
+    assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(bytes.data, bytes.size)));
+    assert_ok(ledger_commit(world.node->ledger));
     assert_err(accuse_recover(world.replica), ORD_ERR_CORRUPT);
     free(bytes.data);
     node_world_close(&world);

@@ -26,7 +26,7 @@ static void begin(struct node_world *world) {
 
 static void forward(struct node_world *world, ord_node_id from, const struct ord_span *envelopes, uint32_t count) {
     struct ord_span batch = node_world_batch(envelopes, count, 0);
-    node_world_send(world, from, LINK_FORWARD, batch);
+    node_world_send(world, from, REPLICA_LINK_FORWARD, batch);
     free((void *) (uintptr_t) batch.data);
     node_world_turn(world, 0);
 }
@@ -58,7 +58,7 @@ static void admission__a_forgery_does_not_keep_its_number(void **state) {
     static struct node_world world;
     begin(&world);
     struct node_plug plug;
-    node_plug_in(&plug, world.replica->client_pool);
+    node_plug_in(&plug, world.node->checks.pools[REPLICA_QUEUE_CLIENTS]);
     struct ord_span forged = forgery(&world, 5, 0);
     struct ord_span good = node_world_envelope(&world, 5, 10);
     forward(&world, node_world_other(&world, 0), &forged, 1);
@@ -81,7 +81,7 @@ static void admission__forgeries_of_some_leave_room_for_others(void **state) {
     static struct ord_span forged[SEQUENCES_MAX];
     begin(&world);
     struct node_plug plug;
-    node_plug_in(&plug, world.replica->client_pool);
+    node_plug_in(&plug, world.node->checks.pools[REPLICA_QUEUE_CLIENTS]);
     for (uint8_t liar = 0; liar < 2; liar++) {
         for (uint32_t i = 0; i < SEQUENCES_MAX; i++)
             forged[i] = forgery(&world, i + 1, liar);
@@ -99,7 +99,7 @@ static void admission__forgeries_of_some_leave_room_for_others(void **state) {
     node_world_until(&world, one_is_ready, "the good one is admitted");
     while (world.replica->pool.envelopes > 1)
         node_world_turn(&world, 10);
-    assert_int_equal(world.replica->checks.total, 0);
+    assert_int_equal(world.replica->admission.checks.total, 0);
     free((void *) (uintptr_t) good.data);
     node_world_close(&world);
 }
@@ -128,7 +128,7 @@ static void admission__forbids_whose_certificate_has_expired_since(void **state)
     begin(&world);
     assert_int_equal(submitted(&world, 1), ORDAIN__V1__STATUS__ACCEPTED);
     uint32_t index;
-    const struct channel_client *found = channel_client_find(world.replica->channel, &index, &world.client);
+    const struct channel_client *found = channel_client_find(world.replica->execute.channel, &index, &world.client);
     assert_non_null(found);
     /* In place of the clock, which is the machine's. */
     struct channel_client *client = (struct channel_client *) (uintptr_t) found;

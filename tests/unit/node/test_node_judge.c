@@ -1,5 +1,5 @@
 /*
- * Judging where memory runs out: no verdict. Linked so that calloc is ours (--wrap).
+ * Judging where memory runs out: no verdict. Linked so that calloc and malloc are ours (--wrap).
  */
 #include "tests/support/node_support.h"
 
@@ -7,15 +7,23 @@
 
 #include "tests/support/test_main.h"
 
-static _Thread_local int fail_in; /* this thread's so-many-th calloc from now fails; 0: none */
+static _Thread_local int fail_in; /* this thread's so-many-th allocation from now fails; 0: none */
 
 void *__real_calloc(size_t count, size_t size); /* NOLINT: the linker's names */
 void *__wrap_calloc(size_t count, size_t size); /* NOLINT */
+void *__real_malloc(size_t size);               /* NOLINT */
+void *__wrap_malloc(size_t size);               /* NOLINT */
 
 void *__wrap_calloc(size_t count, size_t size) { /* NOLINT */
     if (fail_in > 0 && --fail_in == 0)
         return NULL;
     return __real_calloc(count, size);
+}
+
+void *__wrap_malloc(size_t size) { /* NOLINT */
+    if (fail_in > 0 && --fail_in == 0)
+        return NULL;
+    return __real_malloc(size);
 }
 
 /* The so-many-th allocation of judging a good batch fails. */
@@ -27,14 +35,15 @@ static void judge_without(int allocation) {
     node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
     struct ord_span batch = node_world_batch(&envelope, 1, 0);
     struct ord_hash digest = {{0}};
+    struct ord_event event;
     fail_in = allocation;
     judge_begin(world.replica, 0, 2, &digest, batch);
+    assert_false(judge_next(world.replica, &event));
     fail_in = 0;
-    assert_true(world.replica->fatal);
-    assert_err(world.replica->fatal_err, ORD_ERR_NO_MEMORY);
-    for (const struct judgement *judgement = world.replica->judgements; judgement != NULL; judgement = judgement->next)
+    assert_err(replica_fatal(world.replica), ORD_ERR_NO_MEMORY);
+    for (const struct judgement *judgement = world.replica->judge.first; judgement != NULL; judgement = judgement->next)
         assert_false(judgement->bad || judgement->done);
-    assert_int_equal(count_get(&world.replica->counters.batches_refused), 0);
+    assert_int_equal(world.replica->counters.batches_refused, 0);
     node_world_close(&world);
     free((void *) (uintptr_t) registration.data);
     free((void *) (uintptr_t) envelope.data);

@@ -1,6 +1,6 @@
 /*
- * What one lying replica can take from the others over its link: a share of the vote pool and of memory, and one check of a
- * signature that does not verify.
+ * What one lying replica can take from the others over its link: a share of the vote pool and of memory, and one check
+ * of a signature that does not verify.
  */
 #include "tests/support/node_support.h"
 
@@ -11,17 +11,28 @@
 #include "tests/support/test_main.h"
 
 static uint64_t counted(struct node_world *world, const char *name) {
-#define TEST_COUNTER(counter)                                                                                          \
+#define TEST_REPLICA_COUNTER(counter)                                                                                  \
     if (strcmp(name, #counter) == 0)                                                                                   \
-        return count_get(&world->replica->counters.counter);
-    NODE_COUNTERS(TEST_COUNTER)
-#undef TEST_COUNTER
+        return world->replica->counters.counter;
+    REPLICA_COUNTERS(TEST_REPLICA_COUNTER)
+#undef TEST_REPLICA_COUNTER
+#define TEST_NODE_COUNTER(counter)                                                                                     \
+    if (strcmp(name, #counter) == 0)                                                                                   \
+        return count_get(&world->node->counters.counter);
+    NODE_COUNTERS(TEST_NODE_COUNTER)
+#undef TEST_NODE_COUNTER
     fail_msg("no counter %s", name);
     return 0;
 }
 
+/* Moves the end of the while for which a sender is ignored. */
+static void ignore_until(struct node_world *world, ord_node_id from, uint64_t at_ms) {
+    atomic_store(&world->node->links.peers[from].bad_until_ms, at_ms);
+    world->replica->accounts[from].ignored_until_ms = at_ms;
+}
+
 static void a_statement(struct channel_statement *out, struct node_world *world, uint64_t seq) {
-    *out = (struct channel_statement) {.epoch = world->replica->core_config.epoch, .seq = seq, .height = 1};
+    *out = (struct channel_statement) {.epoch = world->replica->setup.core_config.epoch, .seq = seq, .height = 1};
     memset(out->state_digest.bytes, 7, sizeof(out->state_digest.bytes));
 }
 
@@ -37,7 +48,7 @@ static void send_forgeries(struct node_world *world, ord_node_id from, uint64_t 
         attestation.signature.bytes[40] ^= 1;
         channel_attestation_encode(bytes + i * CHANNEL_ATTESTATION_SIZE, &attestation);
     }
-    node_world_send_many(world, from, LINK_ATTESTATION, bytes, CHANNEL_ATTESTATION_SIZE, count);
+    node_world_send_many(world, from, REPLICA_LINK_ATTESTATION, bytes, CHANNEL_ATTESTATION_SIZE, count);
     free(bytes);
 }
 
@@ -60,15 +71,15 @@ static void links__a_bad_signature_costs_one_check_and_silences_its_sender(void 
     /* Only its sender, and for a while. */
     send_true(&world, other, 5);
     node_world_until_idle(&world, other);
-    assert_int_equal(world.replica->peers[other].attested_seq, 5);
-    atomic_fetch_add(&world.replica->peers[liar].ignored_until_ms, 60000); /* the while is over when we say so */
+    assert_int_equal(world.replica->attest.attested_seqs[other], 5);
+    ignore_until(&world, liar, node_clock_ms() + 60000); /* the while is over when we say so */
     send_true(&world, liar, 5);
     node_world_until_idle(&world, liar);
-    assert_int_equal(world.replica->peers[liar].attested_seq, 0);
-    atomic_store(&world.replica->peers[liar].ignored_until_ms, node_clock_ms());
+    assert_int_equal(world.replica->attest.attested_seqs[liar], 0);
+    ignore_until(&world, liar, node_clock_ms());
     send_true(&world, liar, 5);
     node_world_until_idle(&world, liar);
-    assert_int_equal(world.replica->peers[liar].attested_seq, 5);
+    assert_int_equal(world.replica->attest.attested_seqs[liar], 5);
     node_world_close(&world);
 }
 
@@ -94,7 +105,7 @@ static void links__a_bad_certificate_silences_its_sender(void **state) {
         size = channel_certificate_encode(bytes[i], &certificate);
         memcpy(packed + i * size, bytes[i], size);
     }
-    node_world_send_many(&world, liar, LINK_CERTIFICATE, packed, size, 20);
+    node_world_send_many(&world, liar, REPLICA_LINK_CERTIFICATE, packed, size, 20);
     node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "attestations_bad"), 1);
     assert_int_equal(counted(&world, "link_messages_ignored"), 19);
@@ -108,20 +119,21 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     const ord_node_id liar = node_world_other(&world, 0);
     const ord_node_id other = node_world_other(&world, 1);
     struct node_plug plug;
-    node_plug_in(&plug, world.replica->vote_pool);
+    node_plug_in(&plug, world.node->checks.pools[REPLICA_QUEUE_VOTES]);
     const uint64_t before = counted(&world, "messages_authenticated"); /* since its start */
 
     enum { COUNT = 5000, SIZE = 29 };
     static uint8_t bytes[COUNT * SIZE];
-    node_world_send_many(&world, liar, LINK_CORE, bytes, SIZE, COUNT);
+    node_world_send_many(&world, liar, REPLICA_LINK_CORE, bytes, SIZE, COUNT);
     node_world_turn(&world, 0);
     send_true(&world, liar, 3);
     node_world_turn(&world, 0);
-    assert_int_equal(counted(&world, "messages_authenticated"), before + LINK_JOBS_MAX);
+    assert_int_equal(counted(&world, "messages_authenticated"), before + MESSAGES_CHECKS_MAX);
     assert_int_equal(counted(&world, "attestations_checked"), 0);
-    assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - LINK_JOBS_MAX + 1);
+    assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - MESSAGES_CHECKS_MAX + 1);
     /* What the jobs take is the peer's. */
-    assert_true(count_get(&world.replica->peers[liar].inbound_bytes) > sizeof(bytes) + LINK_JOBS_MAX * sizeof(void *));
+    assert_true(count_get(&world.node->links.peers[liar].inbound_bytes) >
+                sizeof(bytes) + MESSAGES_CHECKS_MAX * sizeof(void *));
     /* Another peer's share is its own. */
     send_true(&world, other, 3);
     node_world_turn(&world, 0);
@@ -130,8 +142,8 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     node_plug_out(&plug);
     node_world_until_idle(&world, liar);
     node_world_until_idle(&world, other);
-    assert_int_equal(world.replica->peers[liar].jobs_open, 0);
-    assert_int_equal(world.replica->peers[other].attested_seq, 3);
+    assert_int_equal(world.replica->accounts[liar].checks_open, 0);
+    assert_int_equal(world.replica->attest.attested_seqs[other], 3);
     node_world_close(&world);
 }
 
@@ -143,7 +155,7 @@ static void links__a_message_without_a_header_makes_no_job(void **state) {
     const uint64_t before = counted(&world, "messages_authenticated"); /* since its start */
     enum { COUNT = 1000, SIZE = 28 };
     static uint8_t bytes[COUNT * SIZE];
-    node_world_send_many(&world, liar, LINK_CORE, bytes, SIZE, COUNT);
+    node_world_send_many(&world, liar, REPLICA_LINK_CORE, bytes, SIZE, COUNT);
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "messages_authenticated"), before);
     assert_int_equal(counted(&world, "messages_refused"), COUNT);
@@ -152,10 +164,10 @@ static void links__a_message_without_a_header_makes_no_job(void **state) {
 
 /* Silent for `ms`, and looked at meanwhile unless `absent`. */
 static void after_silence(struct node_world *world, ord_node_id from, uint64_t ms, bool absent) {
-    struct replica *replica = world->replica;
-    atomic_store(&replica->peers[from].heard_ms, node_clock_ms() - ms);
-    replica->links_looked_ms = node_clock_ms() - (absent ? ms : 0);
-    replica->housekeeping_ms = 0;
+    struct node *node = world->node;
+    atomic_store(&node->links.peers[from].heard_ms, node_clock_ms() - ms);
+    node->links.looked_ms = node_clock_ms() - (absent ? ms : 0);
+    node->housekeeping_ms = 0;
     node_world_turn(world, 0);
 }
 
@@ -165,13 +177,13 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     node_world_open(&world);
     const ord_node_id silent = node_world_other(&world, 0);
     for (uint32_t i = 0; i < 3; i++)
-        atomic_store(&world.replica->peers[node_world_other(&world, i)].heard_ms, node_clock_ms());
+        atomic_store(&world.node->links.peers[node_world_other(&world, i)].heard_ms, node_clock_ms());
     after_silence(&world, silent, 1500, false);
     assert_int_equal(counted(&world, "links_silent"), 0);
     after_silence(&world, silent, 4000, false);
     assert_int_equal(counted(&world, "links_silent"), 1);
     /* Not again at once. */
-    world.replica->housekeeping_ms = 0;
+    world.node->housekeeping_ms = 0;
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "links_silent"), 1);
     /* Its frames may only be slow: the next time it gets twice as long. */
@@ -182,34 +194,37 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     after_silence(&world, silent, 7000, false);
     assert_int_equal(counted(&world, "links_silent"), 2);
     /* Long ago it was. */
-    world.replica->peers[silent].silent_ms -= 120000;
+    world.node->links.peers[silent].silent_ms -= 120000;
     after_silence(&world, silent, 4000, false);
     assert_int_equal(counted(&world, "links_silent"), 3);
     /* Any frame that opens is a sign of life. */
-    atomic_store(&world.replica->peers[silent].heard_ms, 0);
+    atomic_store(&world.node->links.peers[silent].heard_ms, 0);
     send_true(&world, silent, 5);
-    assert_true(count_get(&world.replica->peers[silent].heard_ms) > 0);
+    assert_true(count_get(&world.node->links.peers[silent].heard_ms) > 0);
     /* It was we who were away. */
     after_silence(&world, silent, 60000, true);
     assert_int_equal(counted(&world, "links_silent"), 3);
     node_world_close(&world);
 }
 
-/* Looks like a VIEW-CHANGE with so many signatures, from outside. It is ill-formed: no signature of its is bad, so nobody is ignored. */
+/*
+ * Looks like a VIEW-CHANGE with so many signatures, from outside. It is ill-formed: no signature of its is bad, so
+ * nobody is ignored.
+ */
 static void send_costly(struct node_world *world, ord_node_id from, uint64_t view, size_t signature_count) {
     size_t size = 29 + signature_count * ORD_SIGNATURE_SIZE;
     uint8_t *bytes = calloc(1, size);
     assert_non_null(bytes);
     struct ord_writer writer = ord_writer_of(bytes, size);
-    bft_header_write(&writer, &world->replica->core_config, BFT_VIEW_CHANGE, view, from);
+    bft_header_write(&writer, &world->replica->setup.core_config, BFT_VIEW_CHANGE, view, from);
     memset(bytes + writer.size, 0xff, size - writer.size);
-    node_world_send(world, from, LINK_CORE, ord_span_of(bytes, size));
+    node_world_send(world, from, REPLICA_LINK_CORE, ord_span_of(bytes, size));
     free(bytes);
 }
 
 static void send_cheap(struct node_world *world, ord_node_id from) {
     static const uint8_t bytes[29];
-    node_world_send(world, from, LINK_CORE, ord_span_of(bytes, sizeof(bytes)));
+    node_world_send(world, from, REPLICA_LINK_CORE, ord_span_of(bytes, sizeof(bytes)));
 }
 
 /* V3: nobody's votes wait behind another's view changes; its own do, for they may be of the view that these bring. */
@@ -220,20 +235,20 @@ static void links__votes_do_not_wait_behind_anothers_view_change(void **state) {
     const ord_node_id liar = node_world_other(&world, 0);
     const ord_node_id other = node_world_other(&world, 1);
     struct node_plug plug;
-    node_plug_in(&plug, world.replica->view_pool);
+    node_plug_in(&plug, world.node->checks.pools[REPLICA_QUEUE_VIEWS]);
     send_costly(&world, liar, 1, 100);
     send_cheap(&world, liar);
     send_cheap(&world, other);
     node_world_turn(&world, 0);
-    assert_int_equal(world.replica->peers[liar].costly_open, 2);
+    assert_int_equal(world.replica->accounts[liar].costly_open, 2);
     node_world_until_idle(&world, other);
     assert_int_equal(counted(&world, "messages_refused"), 1);
-    assert_int_equal(world.replica->peers[liar].jobs_open, 2);
+    assert_int_equal(world.replica->accounts[liar].checks_open, 2);
     node_plug_out(&plug);
     node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "messages_refused"), 3);
-    assert_int_equal(world.replica->peers[liar].costly_open, 0);
-    assert_int_equal(world.replica->peers[liar].cost_open, 0);
+    assert_int_equal(world.replica->accounts[liar].costly_open, 0);
+    assert_int_equal(world.replica->accounts[liar].cost_open, 0);
     node_world_close(&world);
 }
 
@@ -260,7 +275,7 @@ static void links__one_peer_has_an_allowance_of_signatures(void **state) {
     send_costly(&world, node_world_other(&world, 1), 1, full); /* another's is its own */
     node_world_until_idle(&world, node_world_other(&world, 1));
     assert_int_equal(counted(&world, "messages_authenticated"), before + 10);
-    world.replica->peers[liar].debt_ms -= 3600000;
+    world.replica->accounts[liar].debt_ms -= 3600000;
     for (uint64_t view = 21; view <= 25; view++) {
         send_costly(&world, liar, view, full);
         node_world_until_idle(&world, liar);
@@ -290,14 +305,89 @@ static void links__an_allowance_is_whole_again_under_a_new_leader(void **state) 
     node_world_until_idle(&world, node_world_other(&world, 1));
     node_world_recall(&world, node_world_other(&world, 2), 0);
     node_world_until_idle(&world, node_world_other(&world, 2));
-    assert_int_equal(world.replica->leader, world.self);
+    assert_int_equal(world.replica->agree.leader, world.self);
     send_costly(&world, peer, 10, full);
     node_world_until_idle(&world, peer);
     assert_int_equal(counted(&world, "link_jobs_over_share"), 1);
     node_world_close(&world);
 }
 
+/* ---- what leaves when ---- */
+
+static void send(struct node_world *world, ord_node_id to, uint64_t turn, uint8_t fill, size_t size) {
+    uint8_t *bytes = malloc(size);
+    assert_non_null(bytes);
+    memset(bytes, fill, size);
+    const struct ord_span part = ord_span_of(bytes, size);
+    links_send(world->node, turn, ord_replica_bit(to), REPLICA_LINK_CORE, &part, 1);
+    free(bytes);
+}
+
+static uint8_t nth_fill(const struct link_queue *queue, uint32_t frame, size_t message, size_t size) {
+    const struct link_frame *at = &queue->frames[(queue->first + frame) % LINK_FRAMES_MAX];
+    size_t offset = CRYPTO_LINK_HEADER_SIZE + message * (LINK_MESSAGE_HEADER + size) + LINK_MESSAGE_HEADER;
+    assert_true(offset + size <= at->used);
+    return at->data[offset];
+}
+
+static void links__a_message_is_held_until_its_turn_is_durable(void **state) {
+    (void) state;
+    static struct node_world world;
+    node_world_open(&world);
+    const ord_node_id other = node_world_other(&world, 0);
+    struct peer *peer = &world.node->links.peers[other];
+    const uint64_t durable = world.node->links.durable_turn;
+    send(&world, other, durable + 1, 1, 10);
+    send(&world, other, durable + 2, 2, 10);
+    assert_int_equal(peer->held.count, 1);
+    const uint8_t *data = peer->held.frames[peer->held.first].data;
+    links_flush(world.node, durable + 1); /* it has the later one's turn */
+    assert_int_equal(peer->held.count, 1);
+    assert_int_equal(peer->ready.count, 0);
+    links_flush(world.node, durable + 2);
+    assert_int_equal(peer->held.count, 0);
+    assert_int_equal(peer->ready.count, 1);
+    assert_ptr_equal(peer->ready.frames[peer->ready.first].data, data); /* the frame itself */
+    /* What depends on nothing, or on what is durable already, is held by nothing. */
+    send(&world, other, 0, 3, 10);
+    send(&world, other, durable + 2, 4, 10);
+    assert_int_equal(peer->held.count, 0);
+    /* While the transport is busy, frames that may leave join: few and full. */
+    send(&world, other, durable + 3, 5, 10);
+    links_flush(world.node, durable + 3);
+    assert_int_equal(peer->ready.count, 1);
+    for (uint8_t i = 0; i < 5; i++)
+        assert_int_equal(nth_fill(&peer->ready, 0, i, 10), i + 1);
+    node_world_close(&world);
+}
+
+static void links__both_queues_of_a_peer_have_one_bound(void **state) {
+    (void) state;
+    static struct node_world world;
+    enum { SIZE = 100 << 10 };
+    node_world_open(&world);
+    const ord_node_id other = node_world_other(&world, 0);
+    struct peer *peer = &world.node->links.peers[other];
+    const uint64_t durable = world.node->links.durable_turn;
+    const uint64_t dropped = counted(&world, "link_messages_dropped"); /* before the links were up */
+    for (uint32_t i = 0; i < LINK_FRAMES_MAX + 6; i++)
+        send(&world, other, i % 2 == 0 ? 0 : durable + 1, (uint8_t) i, SIZE);
+    assert_int_equal(peer->ready.count + peer->held.count, LINK_FRAMES_MAX);
+    assert_int_equal(counted(&world, "link_messages_dropped"), dropped + 6);
+    links_flush(world.node, durable + 1);
+    assert_int_equal(peer->ready.count, LINK_FRAMES_MAX);
+    assert_int_equal(peer->queued_bytes, (uint64_t) LINK_FRAMES_MAX * (LINK_MESSAGE_HEADER + SIZE));
+    node_world_forget_queued(&world);
+    world.node->links.queue_bytes_max = 3 * SIZE;
+    for (uint32_t i = 0; i < 4; i++)
+        send(&world, other, i % 2 == 0 ? 0 : durable + 2, (uint8_t) i, SIZE);
+    assert_int_equal(peer->ready.count + peer->held.count, 2); /* with what stands before each message */
+    node_world_close(&world);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(links__a_message_is_held_until_its_turn_is_durable),
+    cmocka_unit_test(links__both_queues_of_a_peer_have_one_bound),
     cmocka_unit_test(links__a_bad_signature_costs_one_check_and_silences_its_sender),
     cmocka_unit_test(links__a_bad_certificate_silences_its_sender),
     cmocka_unit_test(links__one_peer_has_a_share_of_the_vote_pool),

@@ -1,5 +1,5 @@
 /*
- * The loop's own duties.
+ * The loop's own duties: room for a turn, what a turn leaves to the next, stopping, and unmaking.
  */
 #include "tests/support/node_support.h"
 
@@ -15,60 +15,73 @@ static void room__is_made_by_a_commit_where_the_map_has_to_grow(void **state) {
     enum { RECORD_BYTES = 256 << 10, RECORDS_MAX = 4096 };
     uint8_t *bytes = calloc(1, RECORD_BYTES);
     assert_non_null(bytes);
-    struct replica *replica = world.replica;
+    struct ledger *ledger = world.node->ledger;
     node_world_turn(&world, 0);
     /* Lazy writes, a few in each turn, until there is no room beside them. */
     uint64_t key = 0;
     do {
         assert_true(++key < RECORDS_MAX);
         const struct ord_record record = {.table = 9, .key = key, .bytes = ord_span_of(bytes, RECORD_BYTES)};
-        assert_ok(ledger_put_record(replica->ledger, &record));
-    } while (ledger_room(replica->ledger) == ORD_OK);
+        assert_ok(ledger_put_record(ledger, &record));
+    } while (ledger_room(ledger) == ORD_OK);
     free(bytes);
-    assert_true(ledger_dirty(replica->ledger));
-    replica->commit_due_ms = UINT64_MAX;
+    assert_true(ledger_dirty(ledger));
+    world.replica->turn.commit_due_ms = UINT64_MAX;
     node_world_turn(&world, 0);
-    assert_int_equal(count_get(&replica->counters.intake_stopped), 0);
-    assert_true(replica->intake_open);
-    assert_ok(ledger_room(replica->ledger));
+    assert_int_equal(world.replica->counters.intake_stopped, 0);
+    assert_true(world.replica->turn.room);
+    assert_ok(ledger_room(ledger));
     node_world_close(&world);
 }
 
 enum { ITEM_BYTES = 300000, TURN_BYTES_MAX = 1 << 20 };
 
-/* Work that writes. */
-struct item {
-    struct work work;
-    uint64_t number;
-};
+static bool (*node_next_input)(void *context, struct replica_input *out);
+static uint8_t handed_out; /* number of the last message that the replica got */
+static uint8_t in_turn;    /* messages that it got in this turn */
 
-static uint64_t handled;
-
-static void handle_item(struct replica *replica, struct work *work) {
-    static const uint8_t bytes[ITEM_BYTES];
-    const struct item *item = (struct item *) work;
-    assert_int_equal(item->number, handled + 1); /* in order */
-    handled = item->number;
-    const struct ord_record record = {.table = 9, .key = item->number, .bytes = ord_span_of(bytes, sizeof(bytes))};
-    assert_ok(ledger_put_record(replica->ledger, &record));
+/* Messages are numbered by their first byte. */
+static bool next_in_order(void *context, struct replica_input *out) {
+    if (!node_next_input(context, out))
+        return false;
+    assert_int_equal(out->type, REPLICA_INPUT_MESSAGE);
+    assert_int_equal(out->message.bytes.data[0], handed_out + 1);
+    handed_out++;
+    in_turn++;
+    return true;
 }
 
-static void turn__leaves_work_to_the_next_when_it_has_written_enough(void **state) {
+/* As if every two of them wrote as much as a turn may. */
+static uint64_t full_after_two(void *context) {
+    (void) context;
+    return in_turn >= 2 ? UINT64_MAX : 0;
+}
+
+static void turn__leaves_messages_to_the_next_when_it_has_written_enough(void **state) {
     (void) state;
     static struct node_world world;
-    static struct item items[5];
+    static const uint8_t numbers[] = {1, 2, 3, 4, 5, 6, 7};
     node_world_open(&world);
     node_world_turn(&world, 0);
-    world.replica->turn_bytes_max = TURN_BYTES_MAX;
-    for (uint64_t i = 0; i < 5; i++) {
-        items[i].number = i + 1;
-        assert_true(inbox_post(&world.replica->inbox, &items[i].work, handle_item));
+    struct replica_host *host = &world.replica->setup.options.host;
+    node_next_input = host->next;
+    host->next = next_in_order;
+    host->store.turn_bytes = full_after_two;
+    const ord_node_id other = node_world_other(&world, 0);
+    node_world_send_many(&world, other, (enum replica_link) 99, numbers, 1, 3); /* of a kind that there is not */
+    node_world_send_many(&world, node_world_other(&world, 1), (enum replica_link) 99, numbers + 3, 1, 2);
+    static const uint8_t after[] = {2, 4, 6, 7};
+    for (size_t i = 0; i < 4; i++) {
+        if (i == 2) /* behind what was left */
+            node_world_send_many(&world, other, (enum replica_link) 99, numbers + 5, 1, 2);
+        in_turn = 0;
+        node_world_turn(&world, i == 0 ? 0 : 10000); /* does not wait */
+        assert_int_equal(handed_out, after[i]);
     }
-    static const uint64_t after[] = {2, 4, 5};
-    for (size_t i = 0; i < 3; i++) {
-        node_world_turn(&world, 10000); /* does not wait */
-        assert_int_equal(handled, after[i]);
-    }
+    in_turn = 0;
+    node_world_turn(&world, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(count_get(&world.node->links.peers[node_world_other(&world, i)].inbound_bytes), 0);
     node_world_close(&world);
 }
 
@@ -83,11 +96,11 @@ static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **
     struct ord_span registration = node_world_envelope(&world, 0, 0);
     node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
     free((void *) (uintptr_t) registration.data);
-    world.replica->turn_bytes_max = TURN_BYTES_MAX;
+    world.replica->setup.options.turn_bytes_max = TURN_BYTES_MAX;
     /* All batches are proposed, and then all verdicts are there at once. */
     struct node_plug before;
     struct node_plug behind;
-    node_plug_in(&before, world.replica->judge_pool);
+    node_plug_in(&before, world.node->checks.pools[REPLICA_QUEUE_PROPOSALS]);
     for (uint64_t i = 1; i <= BATCHES; i++) {
         struct ord_span envelope = node_world_envelope(&world, i, ITEM_BYTES);
         struct ord_span batch = node_world_batch(&envelope, 1, 0);
@@ -96,15 +109,15 @@ static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **
         free((void *) (uintptr_t) batch.data);
     }
     node_world_until_idle(&world, world.primary);
-    assert_int_equal(count_get(&world.replica->counters.batches_judged), 1 + BATCHES);
+    assert_int_equal(world.replica->counters.batches_judged, 1 + BATCHES);
     node_plug_out(&before);
-    node_plug_in(&behind, world.replica->judge_pool); /* it runs: so all before it has run */
+    node_plug_in(&behind, world.node->checks.pools[REPLICA_QUEUE_PROPOSALS]); /* it runs: so all before it has run */
     struct ledger_counters counters;
-    ledger_counters(world.replica->ledger, &counters);
+    ledger_counters(world.node->ledger, &counters);
     uint64_t written = counters.bytes_put;
     for (int turn = 0; turn < 3; turn++) {
         node_world_turn(&world, 0);
-        ledger_counters(world.replica->ledger, &counters);
+        ledger_counters(world.node->ledger, &counters);
         uint64_t of_turn = counters.bytes_put - written;
         written = counters.bytes_put;
         assert_in_range(of_turn, ITEM_BYTES, turn < 2 ? 3 * ITEM_BYTES - 1 : 2 * ITEM_BYTES - 1); /* 2, 2, 1 */
@@ -138,7 +151,7 @@ static void ask(struct node_world *world, struct net_client *connection, sem_t *
     Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
     struct net_message *message;
     uint8_t *data;
-    request.channel = world->replica->channel_config->name;
+    request.channel = world->node->channel_config->name;
     if (i == 0) {
         request.kind_case = ORDAIN__V1__REQUEST__KIND_STATUS;
         request.status = &status;
@@ -153,17 +166,17 @@ static void ask(struct node_world *world, struct net_client *connection, sem_t *
     assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(&request)));
     ordain__v1__request__pack(&request, data);
     assert_ok(net_client_call(connection, message, 20000, on_reply, done));
-    struct work **last = &world->replica->deferred;
-    while (*last != NULL)
-        last = &(*last)->next;
+    struct work *work;
     uint64_t deadline_ms = node_clock_ms() + 20000;
-    while ((*last = inbox_take(&world->replica->inbox, 100)) == NULL)
+    while ((work = inbox_take(&world->node->inbox, 100)) == NULL)
         assert_true(node_clock_ms() < deadline_ms);
+    assert_null(work->next);
+    work_queue_push(&world->node->inputs, work);
 }
 
 /*
- * A turn that fails (row F6) leaves what it took, and more comes until the endpoint closes, while what a status tells of is
- * gone already.
+ * A turn that fails (row F6) leaves what it took, and more comes until the endpoint closes, while what a status tells
+ * of is gone already.
  */
 static void destroy__refuses_what_was_asked_and_not_answered(void **state) {
     (void) state;
@@ -176,8 +189,8 @@ static void destroy__refuses_what_was_asked_and_not_answered(void **state) {
     struct net_client *connection = node_world_connect(&world);
     for (size_t i = 0; i < ASKED; i++)
         ask(&world, connection, &done, i);
-    replica_destroy(world.replica);
-    world.replica = NULL;
+    node_destroy(world.node);
+    world.node = NULL;
     for (size_t i = 0; i < ASKED; i++)
         sem_wait(&done); /* each call has a deadline */
     for (size_t i = 0; i < ASKED; i++)
@@ -188,8 +201,64 @@ static void destroy__refuses_what_was_asked_and_not_answered(void **state) {
     node_world_close(&world);
 }
 
+/* ---- stopping ---- */
+
+static uint32_t handed_over;
+
+static bool next_counted(void *context, struct replica_input *out) {
+    bool more = node_next_input(context, out);
+    handed_over += more && out->type == REPLICA_INPUT_HAND_OVER;
+    return more;
+}
+
+/* How long the loop still runs after `stops` calls of node_stop. */
+static uint64_t stop(struct node_world *world, bool leads, uint32_t request_timeout_ms, uint32_t stops) {
+    node_world_plan(world, CHANNEL_PBFT, 4);
+    world->plan.config.request_timeout_ms = request_timeout_ms;
+    world->leads = leads;
+    node_world_write(world);
+    node_world_start(world);
+    assert_int_equal(world->replica->agree.leader == world->self, leads);
+    struct replica_host *host = &world->replica->setup.options.host;
+    node_next_input = host->next;
+    host->next = next_counted;
+    handed_over = 0;
+    for (uint32_t i = 0; i < stops; i++)
+        node_stop(world->node);
+    uint64_t began_ms = node_clock_ms();
+    assert_ok(node_run(world->node));
+    uint64_t ran_ms = node_clock_ms() - began_ms;
+    node_world_close(world);
+    return ran_ms;
+}
+
+static void stop__of_a_backup_hands_nothing_over(void **state) {
+    (void) state;
+    static struct node_world world;
+    assert_true(stop(&world, false, 3600000, 1) < 3600000);
+    assert_int_equal(handed_over, 0);
+}
+
+/* The others do not answer: it was told once, and ends all the same. */
+static void stop__of_a_primary_waits_for_another_leader_as_long_as_the_request_timeout(void **state) {
+    (void) state;
+    static struct node_world world;
+    assert_true(stop(&world, true, 500, 1) >= 500);
+    assert_int_equal(handed_over, 1);
+}
+
+static void stop__asked_for_again_is_at_once(void **state) {
+    (void) state;
+    static struct node_world world;
+    assert_true(stop(&world, true, 3600000, 2) < 3600000);
+    assert_int_equal(handed_over, 0);
+}
+
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(turn__leaves_work_to_the_next_when_it_has_written_enough),
+    cmocka_unit_test(stop__of_a_backup_hands_nothing_over),
+    cmocka_unit_test(stop__of_a_primary_waits_for_another_leader_as_long_as_the_request_timeout),
+    cmocka_unit_test(stop__asked_for_again_is_at_once),
+    cmocka_unit_test(turn__leaves_messages_to_the_next_when_it_has_written_enough),
     cmocka_unit_test(turn__leaves_verdicts_to_the_next_when_it_has_written_enough),
     cmocka_unit_test(destroy__refuses_what_was_asked_and_not_answered),
     cmocka_unit_test(room__is_made_by_a_commit_where_the_map_has_to_grow),

@@ -21,33 +21,33 @@ static void begin(struct node_world *world) {
 static void submit(struct node_world *world, struct ord_hash *digest) {
     struct ord_span registration = node_world_envelope(world, 0, 0);
     struct ord_span batch = node_world_batch(&registration, 1, 0);
-    node_world_send(world, node_world_other(world, 0), LINK_FORWARD, batch);
-    bft_body_digest(digest, world->replica->core_config.crypto, batch);
+    node_world_send(world, node_world_other(world, 0), REPLICA_LINK_FORWARD, batch);
+    bft_body_digest(digest, world->replica->setup.core_config.crypto, batch);
     free((void *) (uintptr_t) registration.data);
     free((void *) (uintptr_t) batch.data);
 }
 
 static bool is_checked(struct node_world *world) {
-    return count_get(&world->replica->counters.client_signatures_checked) == 1;
+    return world->replica->counters.client_signatures_checked == 1;
 }
 
 static bool is_proposed(struct node_world *world) {
-    return count_get(&world->replica->counters.batches_proposed) > 0;
+    return world->replica->counters.batches_proposed > 0;
 }
 
 static void propose__what_a_failed_step_did_not_take_stays_ready(void **state) {
     (void) state;
     static struct node_world world;
     begin(&world);
-    struct crypto_private_key key = world.replica->key;
-    memset(&world.replica->key, 0, sizeof(key)); /* no key at all: nothing can be signed */
+    struct crypto_private_key key = world.node->key;
+    memset(&world.node->key, 0, sizeof(key)); /* no key at all: nothing can be signed */
     struct ord_hash digest;
     submit(&world, &digest);
     node_world_until(&world, is_checked, "the envelope is checked");
     assert_int_equal(world.replica->pool.ready.count, 1);
     assert_int_equal(world.replica->pool.proposed.count, 0);
     assert_false(is_proposed(&world));
-    world.replica->key = key;
+    world.node->key = key;
     node_world_until(&world, is_proposed, "it is proposed");
     assert_int_equal(world.replica->pool.proposed.count, 1);
     node_world_close(&world);
@@ -62,8 +62,8 @@ static void propose__an_overdue_cut_that_cannot_be_proposed_does_not_wake_the_lo
     submit(&world, &digest);
     node_world_until(&world, is_proposed, "it is proposed");
     node_world_vote(&world, 1, &digest);
-    assert_int_equal(world.replica->open_height, 1);
-    world.replica->open_since_ms = 0;
+    assert_int_equal(world.replica->execute.open_height, 1);
+    world.replica->execute.open_since_ms = 0;
     assert_true(propose_due_ms(world.replica) < UINT64_MAX);
     world.replica->sync.between = true; /* in the middle of a transfer */
     assert_true(propose_due_ms(world.replica) == UINT64_MAX);
@@ -83,13 +83,13 @@ static void propose__leaves_out_what_is_executed(void **state) {
     node_world_until(&world, is_proposed, "it is proposed");
     node_world_vote(&world, 1, &digest);
     assert_int_equal(world.replica->pool.envelopes, 0);
-    world.replica->housekeeping_ms = UINT64_MAX; /* no sweep */
+    world.replica->turn.housekeeping_ms = UINT64_MAX; /* no sweep */
     struct ord_span registration = node_world_envelope(&world, 0, 0);
     const struct pool_key key = {.client_index = UINT32_MAX, .sequence = 1};
-    assert_ok(pool_add(&world.replica->pool, &entry, key, 1, registration, world.replica->now_ms));
-    assert_ok(pool_settle(&world.replica->pool, entry, world.replica->now_ms));
-    propose(world.replica);
-    assert_int_equal(count_get(&world.replica->counters.batches_proposed), 1);
+    assert_ok(pool_add(&world.replica->pool, &entry, key, 1, registration, world.replica->turn.now_ms));
+    assert_ok(pool_settle(&world.replica->pool, entry, world.replica->turn.now_ms));
+    node_world_turn(&world, 0);
+    assert_int_equal(world.replica->counters.batches_proposed, 1);
     assert_int_equal(world.replica->pool.envelopes, 0);
     free((void *) (uintptr_t) registration.data);
     node_world_close(&world);

@@ -12,7 +12,7 @@
 enum { ENVELOPES = 1199 }; /* with the registration: 600 blocks of two, and one certificate for all of them */
 
 static bool is_certified(struct node_world *world) {
-    return service_certified_height(&world->replica->service) == (ENVELOPES + 1) / 2;
+    return service_certified_height(&world->node->service) == (ENVELOPES + 1) / 2;
 }
 
 static void begin(struct node_world *world, struct ord_span *envelopes) {
@@ -25,7 +25,7 @@ static void begin(struct node_world *world, struct ord_span *envelopes) {
     node_world_order(world, 1, node_world_batch(envelopes, ENVELOPES + 1, 0));
     struct channel_statement statement = attest_find(world->replica, 1)->statement;
     node_world_send_attestation(world, node_world_other(world, 0), &statement);
-    world->replica->commit_urgent = true;
+    world->replica->turn.urgent = true;
     node_world_until(world, is_certified, "a certificate");
 }
 
@@ -130,7 +130,7 @@ static void submit__gives_receipts_of_duplicates_up_to_a_limit(void **state) {
 static atomic_uint answered;
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
-    struct replica *replica = context;
+    struct node *node = context;
     if (result != ORD_OK)
         return;
     struct ord_span bytes = net_message_bytes(reply);
@@ -138,7 +138,7 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
     atomic_fetch_add(&answered, response != NULL && response->status == ORDAIN__V1__STATUS__NOT_READY);
     ordain__v1__response__free_unpacked(response, NULL);
     net_message_destroy(reply);
-    inbox_wake(&replica->inbox);
+    inbox_wake(&node->inbox);
 }
 
 /* Waits for what never comes, for longer than the test waits. */
@@ -149,7 +149,7 @@ static void begin_waits(struct node_world *world, struct net_client *connection,
         Ordain__V1__WaitRequest wait = ORDAIN__V1__WAIT_REQUEST__INIT;
         struct net_message *message;
         uint8_t *data;
-        request.channel = world->replica->channel_config->name;
+        request.channel = world->node->channel_config->name;
         request.kind_case = ORDAIN__V1__REQUEST__KIND_WAIT;
         request.wait = &wait;
         wait.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, world->client.bytes};
@@ -158,7 +158,7 @@ static void begin_waits(struct node_world *world, struct net_client *connection,
         wait.timeout_ms = 60000;
         assert_ok(net_message_create(&message, &data, ordain__v1__request__get_packed_size(&request)));
         ordain__v1__request__pack(&request, data);
-        assert_ok(net_client_call(connection, message, 60000, on_reply, world->replica));
+        assert_ok(net_client_call(connection, message, 60000, on_reply, world->node));
     }
 }
 

@@ -1,13 +1,12 @@
 /*
- * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its status that it is
- * silent and until when, and a restart does not make it speak.
+ * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its
+ * status that it is silent and until when, and a restart does not make it speak.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bft/bft_internal.h"
-#include "node/records.h"
 #include "tests/support/node_support.h"
 #include "tests/support/test_main.h"
 
@@ -29,7 +28,7 @@ static void expect_status(struct node_world *world, bool asking, bool silent, ui
 
 /* Gives back a PREPARE of our replica that it does not hold: with its own key, which the test has. */
 static void give_back(struct node_world *world, ord_node_id from, uint64_t seq) {
-    const struct ord_core_config *config = &world->replica->core_config;
+    const struct ord_core_config *config = &world->replica->setup.core_config;
     struct bft_statement statement = {.type = BFT_PREPARE, .seq = seq, .sender = world->self};
     struct ord_hash hash;
     struct ord_signature signature;
@@ -39,19 +38,19 @@ static void give_back(struct node_world *world, ord_node_id from, uint64_t seq) 
     assert_ok(crypto_sign(&signature, &world->keys[world->self], &hash));
     const struct bft_proof proof = bft_proof_alone(&signature);
     const struct bft_recall recall = {.sender = from,
-                                      .nonce = world->replica->core->silence.nonce,
+                                      .nonce = world->replica->agree.core->silence.nonce,
                                       .reach_seq = seq,
                                       .statement =
                                           ord_span_of(word, bft_signed_encode(word, config, &statement, &proof))};
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     bft_recall_encode(&writer, config, 0, &recall);
-    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+    node_world_send(world, from, REPLICA_LINK_CORE, ord_writer_span(&writer));
     node_world_until_idle(world, from);
 }
 
 static size_t words_queued(struct node_world *world, enum bft_type type) {
     struct ord_span last;
-    size_t count = node_world_queued(world, &last, world->primary, LINK_CORE);
+    size_t count = node_world_queued(world, &last, world->primary, REPLICA_LINK_CORE);
     return count > 0 && last.data[0] == type ? count : 0;
 }
 
@@ -63,7 +62,7 @@ static void silence__is_told_and_outlives_a_restart(void **state) {
     world.asks = true;
     node_world_start(&world);
     expect_status(&world, true, false, 0);
-    uint64_t first_nonce = world.replica->core->silence.nonce;
+    uint64_t first_nonce = world.replica->agree.core->silence.nonce;
     give_back(&world, node_world_other(&world, 0), 3);
     expect_status(&world, true, true, 3);
     node_world_recall(&world, node_world_other(&world, 1), 5);
@@ -83,7 +82,7 @@ static void silence__is_told_and_outlives_a_restart(void **state) {
 
     node_world_stop(&world);
     node_world_start(&world);
-    assert_int_not_equal(world.replica->core->silence.nonce,
+    assert_int_not_equal(world.replica->agree.core->silence.nonce,
                          first_nonce); /* answers to its earlier life do not count */
     expect_status(&world, true, true, 5);
     node_world_recall(&world, node_world_other(&world, 0), 0);
@@ -132,12 +131,12 @@ static void silence__of_a_primary_is_no_grave_for_requests(void **state) {
     const struct ord_span registration = node_world_envelope(&world, 0, 0);
     const struct ord_span batch = node_world_batch(&registration, 1, 0);
     node_world_forget_queued(&world);
-    node_world_send(&world, node_world_other(&world, 2), LINK_FORWARD, batch);
+    node_world_send(&world, node_world_other(&world, 2), REPLICA_LINK_FORWARD, batch);
     node_world_until(&world, has_pooled, "the envelope is in the pool");
     node_world_turn(&world, 0);
     for (uint32_t i = 0; i < 3; i++) {
         struct ord_span last;
-        assert_int_equal(node_world_queued(&world, &last, node_world_other(&world, i), LINK_FORWARD), 1);
+        assert_int_equal(node_world_queued(&world, &last, node_world_other(&world, i), REPLICA_LINK_FORWARD), 1);
         assert_true(ord_span_equal(last, batch));
     }
     free((void *) (uintptr_t) batch.data);
@@ -155,18 +154,18 @@ static void leaderless__replica_keeps_no_request_to_itself(void **state) {
     node_world_write(&world);
     world.asks = true; /* so nobody leads yet */
     node_world_start(&world);
-    assert_int_equal(world.replica->leader, ORD_NO_NODE);
+    assert_int_equal(world.replica->agree.leader, ORD_NO_NODE);
     const struct ord_span registration = node_world_envelope(&world, 0, 0);
     const struct ord_span batch = node_world_batch(&registration, 1, 0);
-    node_world_send(&world, node_world_other(&world, 2), LINK_FORWARD, batch);
+    node_world_send(&world, node_world_other(&world, 2), REPLICA_LINK_FORWARD, batch);
     node_world_until(&world, has_pooled, "the envelope is in the pool");
     node_world_turn(&world, 0);
     for (uint32_t i = 0; i < 3; i++)
-        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), LINK_FORWARD), 0);
-    world.replica->leader_since_ms -= 3600000;
+        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), REPLICA_LINK_FORWARD), 0);
+    world.replica->agree.leader_since_ms -= 3600000;
     node_world_turn(&world, 0);
     for (uint32_t i = 0; i < 3; i++)
-        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), LINK_FORWARD), 1);
+        assert_int_equal(node_world_queued(&world, NULL, node_world_other(&world, i), REPLICA_LINK_FORWARD), 1);
     free((void *) (uintptr_t) batch.data);
     free((void *) (uintptr_t) registration.data);
     node_world_close(&world);
@@ -178,12 +177,12 @@ static void expect_refused(const struct node_world *world, ord_node_id other) {
     char why[INIT_WHY_MAX] = "";
     char said[64];
     struct node_config config;
-    struct replica *replica = NULL;
+    struct node *node = NULL;
     snprintf(path, sizeof(path), "%s/replica%u/node.cfg", world->directory, other);
     assert_ok(node_config_load(&config, path, why, sizeof(why)));
     memcpy(config.data_dir, world->config.data_dir, sizeof(config.data_dir));
     config.log_level = NODE_LOG_ERROR;
-    assert_err(replica_create(&replica, &config, why, sizeof(why)), ORD_ERR_MISMATCH);
+    assert_err(node_create(&node, &config, why, sizeof(why)), ORD_ERR_MISMATCH);
     snprintf(said, sizeof(said), "is that of replica %u, and this is replica %u", world->self, other);
     assert_non_null(strstr(why, said));
     assert_non_null(strstr(why, config.data_dir));

@@ -1,6 +1,6 @@
 /*
- * State transfer, both ends: what is served after a restart and for what price; which pieces are taken, and when another
- * source is asked.
+ * State transfer, both ends: what is served after a restart and for what price; which pieces are taken, and when
+ * another source is asked.
  */
 #include "tests/support/node_chain.h"
 
@@ -10,8 +10,6 @@
 #include "bft/wire/view_message.h"
 #include "node/answer.h"
 #include "tests/support/test_main.h"
-
-enum { SYNC_BLOCKS = 1, SYNC_TAIL = 2 };
 
 static struct ord_span request_of(uint8_t want, uint64_t from, uint64_t to, uint64_t seq) {
     static uint8_t bytes[1 + 3 * 8];
@@ -29,9 +27,9 @@ static struct ord_span ask_tail(struct node_world *world, uint64_t height, uint6
     struct ord_span answer = {0};
     ord_node_id asker = node_world_other(world, 1);
     node_world_forget_queued(world);
-    node_world_send(world, asker, LINK_SYNC_REQUEST, request_of(SYNC_TAIL, height + 1, height, seq));
+    node_world_send(world, asker, REPLICA_LINK_SYNC_REQUEST, request_of(SYNC_TAIL, height + 1, height, seq));
     node_world_turn(world, 0);
-    assert_int_equal(node_world_queued(world, &answer, asker, LINK_SYNC_TAIL), 1);
+    assert_int_equal(node_world_queued(world, &answer, asker, REPLICA_LINK_SYNC_TAIL), 1);
     uint8_t *copy = malloc(answer.size);
     assert_non_null(copy);
     memcpy(copy, answer.data, answer.size);
@@ -54,7 +52,7 @@ static void assert_same_tail(struct node_world *world, uint64_t height, uint64_t
 }
 
 static void restart(struct node_world *world) {
-    world->replica->commit_urgent = true; /* also what may wait for a commit */
+    world->replica->turn.urgent = true; /* also what may wait for a commit */
     node_world_turn(world, 0);
     node_world_stop(world);
     node_world_start(world);
@@ -105,8 +103,8 @@ static bool is_stable_at_wanted(struct node_world *world) {
 }
 
 /*
- * Others may settle on a point in the middle when all who executed it have executed more and have been restarted: then nobody else
- * can bring on those who are behind it.
+ * Others may settle on a point in the middle when all who executed it have executed more and have been restarted: then
+ * nobody else can bring on those who are behind it.
  */
 static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_restart(void **state) {
     (void) state;
@@ -124,7 +122,7 @@ static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_re
         uint32_t count = seq == 1 ? 4 : 3; /* each closes a block, with one open then */
         order(&world, seq, first, count);
         first += count;
-        assert_int_equal(channel_applied_seq(world.replica->channel), seq);
+        assert_int_equal(channel_applied_seq(world.replica->execute.channel), seq);
         statements[seq] = attest_find(world.replica, seq)->statement;
         tails[seq] = ask_tail(&world, seq, seq);
         assert_int_equal(tails[seq].data[8], 1); /* found */
@@ -168,18 +166,18 @@ static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
             point.statement.seq++; /* beyond the newest, in its own slot */
         record_point_encode(record, &point);
         record_point_name(name, lie == 2 ? 7 : (uint32_t) point.statement.seq);
-        assert_ok(ledger_put_meta(world.replica->ledger, name, ord_span_of(record, sizeof(record))));
-        world.replica->commit_urgent = true;
+        assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(record, sizeof(record))));
+        world.replica->turn.urgent = true;
         node_world_turn(&world, 0);
         node_world_stop(&world);
-        assert_err(replica_create(&world.replica, &world.config, why, sizeof(why)), ORD_ERR_CORRUPT);
+        assert_err(node_create(&world.node, &world.config, why, sizeof(why)), ORD_ERR_CORRUPT);
         node_world_close(&world);
     }
 }
 
 /*
- * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has no room for
- * all that may come before the next one: nothing would ever free it.
+ * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has
+ * no room for all that may come before the next one: nothing would ever free it.
  */
 static void checkpoint__frees_the_log_at_once_where_memory_is_little(void **state) {
     (void) state;
@@ -200,8 +198,7 @@ static void checkpoint__frees_the_log_at_once_where_memory_is_little(void **stat
         for (uint32_t i = 0; i < 2; i++)
             node_world_send_attestation(&world, node_world_other(&world, i), &statement);
         node_world_until(&world, is_stable, "a stable checkpoint");
-        struct ord_status status;
-        world.replica->protocol->status(world.replica->core, &status);
+        struct ord_status status = agree_status(world.replica);
         assert_true(little ? status.body_bytes == 0 : status.body_bytes > 0);
         node_world_close(&world);
     }
@@ -216,10 +213,10 @@ static void sync__a_request_has_a_price_even_when_it_brings_nothing(void **state
     for (size_t i = 0; i < REQUESTS; i++)
         memcpy(bytes + i * SIZE, request_of(i % 2 == 0 ? SYNC_BLOCKS : SYNC_TAIL, 5, 9, 10).data, SIZE);
     ord_node_id asker = node_world_other(&world, 0);
-    node_world_send_many(&world, asker, LINK_SYNC_REQUEST, bytes, SIZE, REQUESTS);
+    node_world_send_many(&world, asker, REPLICA_LINK_SYNC_REQUEST, bytes, SIZE, REQUESTS);
     node_world_turn(&world, 0);
-    assert_int_equal(node_world_queued(&world, NULL, asker, LINK_SYNC_BLOCKS) +
-                         node_world_queued(&world, NULL, asker, LINK_SYNC_TAIL),
+    assert_int_equal(node_world_queued(&world, NULL, asker, REPLICA_LINK_SYNC_BLOCKS) +
+                         node_world_queued(&world, NULL, asker, REPLICA_LINK_SYNC_TAIL),
                      ANSWERED_MAX);
     node_world_close(&world);
 }
@@ -232,7 +229,7 @@ static void begin_with(struct node_world *world, struct node_chain *chain, uint3
     node_world_write(world);
     node_world_start(world);
     node_chain_make(chain, world, blocks, transaction_size);
-    world->replica->housekeeping_ms = UINT64_MAX; /* no tick but where a test says so: it would ask by the clock */
+    world->replica->turn.housekeeping_ms = UINT64_MAX; /* no tick but where a test says so: it would ask by the clock */
     node_chain_announce(chain);
 }
 
@@ -261,16 +258,16 @@ static void sync__comes_to_the_certified_state(void **state) {
     node_chain_send_tail(&chain, source, true);
     node_world_turn(&world, 0);
     assert_false(world.replica->sync.active);
-    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    assert_int_equal(channel_applied_seq(world.replica->execute.channel), 20);
     /* The open block's timeout runs: this replica may lead some day. */
-    assert_int_equal(world.replica->open_height, 20);
-    assert_true(world.replica->open_since_ms > 0);
+    assert_int_equal(world.replica->execute.open_height, 20);
+    assert_true(world.replica->execute.open_since_ms > 0);
     end(&world, &chain);
 }
 
 static bool somebody_is_asked(struct node_world *world) {
     for (uint32_t i = 0; i < 3; i++)
-        if (node_world_queued(world, NULL, node_world_other(world, i), LINK_SYNC_REQUEST) > 0)
+        if (node_world_queued(world, NULL, node_world_other(world, i), REPLICA_LINK_SYNC_REQUEST) > 0)
             return true;
     return false;
 }
@@ -279,7 +276,7 @@ static void send_view_change(struct node_world *world, ord_node_id from, uint64_
                              const struct channel_certificate *checkpoint) {
     static uint8_t bytes[4096];
     uint8_t certificate[CHANNEL_CERTIFICATE_SIZE_MAX];
-    struct ord_core_config config = world->replica->core_config;
+    struct ord_core_config config = world->replica->setup.core_config;
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     struct ord_hash hash;
     struct ord_signature signature;
@@ -291,10 +288,13 @@ static void send_view_change(struct node_world *world, ord_node_id from, uint64_
     assert_ok(world->signers[from].sign(world->signers[from].context, &signature, &hash));
     ord_write_signature(&writer, &signature);
     assert_ok(ord_writer_finish(&writer));
-    node_world_send(world, from, LINK_CORE, ord_writer_span(&writer));
+    node_world_send(world, from, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
-/* The others' cores may know a checkpoint by a view change too, and then no node of theirs has its certificate to pass on. */
+/*
+ * The others' cores may know a checkpoint by a view change too, and then no node of theirs has its certificate to pass
+ * on.
+ */
 static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **state) {
     (void) state;
     static struct node_world world;
@@ -304,9 +304,9 @@ static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **sta
     node_world_write(&world);
     node_world_start(&world);
     node_chain_make(&chain, &world, 19, 100);
-    world.replica->housekeeping_ms = UINT64_MAX;
+    world.replica->turn.housekeeping_ms = UINT64_MAX;
     uint64_t view = 1;
-    while (bft_primary(&world.replica->core_config, view) != world.self)
+    while (bft_primary(&world.replica->setup.core_config, view) != world.self)
         view++; /* a view that ours makes itself out of what the others sent */
     for (uint32_t i = 0; i < 3; i++)
         send_view_change(&world, node_world_other(&world, i), view, &chain.target);
@@ -318,13 +318,13 @@ static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **sta
     node_world_turn(&world, 0);
     node_chain_send_tail(&chain, source, true);
     node_world_turn(&world, 0);
-    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    assert_int_equal(channel_applied_seq(world.replica->execute.channel), 20);
     assert_int_equal(world.replica->attest.stable.statement.seq, 20);
     end(&world, &chain);
 }
 
 static bool passes_a_certificate_on(struct node_world *world) {
-    return node_world_queued(world, NULL, node_world_other(world, 0), LINK_CERTIFICATE) > 0;
+    return node_world_queued(world, NULL, node_world_other(world, 0), REPLICA_LINK_CERTIFICATE) > 0;
 }
 
 /* Our node has executed it, and heard too few attest to it; who is behind has to hear of it from somebody. */
@@ -346,7 +346,7 @@ static void checkpoint__that_only_view_changes_tell_of_is_passed_on(void **state
         certificate.signatures[certificate.count++] = attestation.signature;
     }
     uint64_t view = 1;
-    while (bft_primary(&world.replica->core_config, view) != world.self)
+    while (bft_primary(&world.replica->setup.core_config, view) != world.self)
         view++;
     for (uint32_t i = 0; i < 3; i++)
         send_view_change(&world, node_world_other(&world, i), view, &certificate);
@@ -366,16 +366,16 @@ static void sync__goes_on_after_a_restart_where_only_the_core_knew_the_target(vo
     ord_node_id source = node_chain_asked(&chain, NULL);
     node_chain_send_piece(&chain, source, 1, 19);
     node_world_turn(&world, 0);
-    assert_int_equal(channel_height(world.replica->channel), 19);
+    assert_int_equal(channel_height(world.replica->execute.channel), 19);
     world.asks = true; /* and nobody answers it */
     restart(&world);
-    assert_false(sync_core_may_run(world.replica));
+    assert_false(agree_may_run(world.replica));
     node_world_until(&world, somebody_is_asked, "asked for the tail");
     source = node_chain_asked(&chain, NULL);
     node_chain_send_tail(&chain, source, true);
     node_world_turn(&world, 0);
-    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
-    assert_true(sync_core_may_run(world.replica));
+    assert_int_equal(channel_applied_seq(world.replica->execute.channel), 20);
+    assert_true(agree_may_run(world.replica));
     end(&world, &chain);
 }
 
@@ -388,12 +388,12 @@ static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
     uint8_t none[12] = {0};
     ord_store_u64(none, 1);
     ord_node_id source = node_chain_asked(&chain, NULL);
-    node_world_send(&world, source, LINK_SYNC_BLOCKS, ord_span_of(none, sizeof(none)));
+    node_world_send(&world, source, REPLICA_LINK_SYNC_BLOCKS, ord_span_of(none, sizeof(none)));
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), ORD_NO_NODE);
-    world.replica->housekeeping_ms = 0;
+    world.replica->turn.housekeeping_ms = 0;
     node_world_until(&world, somebody_is_asked, "another source is asked");
-    world.replica->housekeeping_ms = UINT64_MAX;
+    world.replica->turn.housekeeping_ms = UINT64_MAX;
     ord_node_id second = node_chain_asked(&chain, NULL);
     assert_true(second != source && second != ORD_NO_NODE);
 
@@ -403,7 +403,7 @@ static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
     node_chain_send_tail(&chain, second, false);
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), ORD_NO_NODE);
-    world.replica->housekeeping_ms = 0;
+    world.replica->turn.housekeeping_ms = 0;
     node_world_until(&world, somebody_is_asked, "another source is asked");
     assert_true(node_chain_asked(&chain, NULL) != second);
     end(&world, &chain);
@@ -419,10 +419,10 @@ static void sync__replaces_a_source_that_lies(void **state) {
     struct ord_span piece = node_chain_piece(&chain, 1, 19);
     uint8_t *spoilt = (uint8_t *) (uintptr_t) piece.data;
     spoilt[piece.size / 2] ^= 1;
-    node_world_send(&world, first, LINK_SYNC_BLOCKS, piece);
+    node_world_send(&world, first, REPLICA_LINK_SYNC_BLOCKS, piece);
     free(spoilt);
     node_world_turn(&world, 0);
-    assert_int_equal(channel_height(world.replica->channel), 0);
+    assert_int_equal(channel_height(world.replica->execute.channel), 0);
     ord_node_id second = node_chain_asked(&chain, NULL);
     assert_true(second != first && second != ORD_NO_NODE);
     node_chain_send_piece(&chain, second, 1, 19);
@@ -439,7 +439,7 @@ static void sync__replaces_a_source_that_lies(void **state) {
     node_chain_send_tail(&chain, third, true);
     node_world_turn(&world, 0);
     assert_false(world.replica->sync.active);
-    assert_int_equal(channel_applied_seq(world.replica->channel), 20);
+    assert_int_equal(channel_applied_seq(world.replica->execute.channel), 20);
     end(&world, &chain);
 }
 
@@ -453,12 +453,12 @@ static void sync__takes_no_block_beyond_the_target(void **state) {
     world.replica->attest.stable = chain.certificates[10];
     node_chain_send_piece(&chain, source, 1, 11); /* certified, every block of it */
     node_world_turn(&world, 0);
-    assert_int_equal(channel_height(world.replica->channel), 0);
+    assert_int_equal(channel_height(world.replica->execute.channel), 0);
     ord_node_id second = node_chain_asked(&chain, NULL);
     assert_true(second != source && second != ORD_NO_NODE);
     node_chain_send_piece(&chain, second, 1, 10);
     node_world_turn(&world, 0);
-    assert_int_equal(channel_height(world.replica->channel), 10);
+    assert_int_equal(channel_height(world.replica->execute.channel), 10);
     end(&world, &chain);
 }
 
@@ -470,17 +470,17 @@ static void sync__serves_a_block_when_it_is_committed_and_not_before(void **stat
     begin(&world, &chain);
     ord_node_id source = node_chain_asked(&chain, NULL);
     struct ord_span piece = node_chain_piece(&chain, 1, 19);
-    sync_blocks_received(world.replica, &world.replica->peers[source], piece); /* in the middle of a turn, so to say */
+    sync_blocks_received(world.replica, source, piece); /* in the middle of a turn, so to say */
     free((void *) (uintptr_t) piece.data);
-    assert_int_equal(channel_height(world.replica->channel), 19);
+    assert_int_equal(channel_height(world.replica->execute.channel), 19);
     uint64_t height;
-    assert_ok(ledger_height(world.replica->ledger, &height));
+    assert_ok(ledger_height(world.node->ledger, &height));
     assert_int_equal(height, 0);
-    assert_int_equal(service_certified_height(&world.replica->service), 0);
+    assert_int_equal(service_certified_height(&world.node->service), 0);
     node_world_turn(&world, 0);
-    assert_ok(ledger_height(world.replica->ledger, &height));
+    assert_ok(ledger_height(world.node->ledger, &height));
     assert_int_equal(height, 19);
-    assert_int_equal(service_certified_height(&world.replica->service), 19);
+    assert_int_equal(service_certified_height(&world.node->service), 19);
     end(&world, &chain);
 }
 
@@ -512,7 +512,7 @@ static void sync__stays_with_a_source_whose_pieces_are_full(void **state) {
     ord_node_id first = node_chain_asked(&chain, NULL);
     node_chain_send_piece(&chain, first, 1, 4); /* 7 x 200,000 bytes */
     node_world_turn(&world, 0);
-    assert_int_equal(channel_height(world.replica->channel), 4);
+    assert_int_equal(channel_height(world.replica->execute.channel), 4);
     assert_int_equal(node_chain_asked(&chain, NULL), first);
     end(&world, &chain);
 }
@@ -525,7 +525,7 @@ static void sync__a_piece_that_came_late_is_no_reason_to_ask_another(void **stat
     begin(&world, &chain);
     ord_node_id source = node_chain_asked(&chain, NULL);
     world.replica->sync.asked_ms = 0; /* long ago */
-    world.replica->housekeeping_ms = 0;
+    world.replica->turn.housekeeping_ms = 0;
     node_chain_send_piece(&chain, source, 1, 19); /* in the turn of the tick */
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), source);
@@ -542,7 +542,7 @@ static void sync__takes_one_piece_a_turn(void **state) {
     node_chain_send_piece(&chain, source, 1, 4);
     node_chain_send_piece(&chain, source, 5, 8);
     node_world_turn(&world, 0);
-    assert_int_equal(channel_height(world.replica->channel), 4);
+    assert_int_equal(channel_height(world.replica->execute.channel), 4);
     end(&world, &chain);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The request pool: order, states and bounds.
  */
-#include "node/pool.h"
+#include "replica/intake/pool.h"
 
 #include <stdlib.h>
 

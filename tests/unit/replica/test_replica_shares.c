@@ -1,7 +1,7 @@
 /*
  * Shares: whoever takes all it can get leaves the others theirs.
  */
-#include "node/shares.h"
+#include "replica/intake/shares.h"
 
 #include "tests/support/test_main.h"
 

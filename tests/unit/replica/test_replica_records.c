@@ -1,7 +1,7 @@
 /*
  * The replica's small records survive a round trip, and nothing else decodes.
  */
-#include "node/records.h"
+#include "replica/records.h"
 
 #include <string.h>
 

@@ -1,0 +1,40 @@
+/*
+ * What the process around a replica counts, for status: written by one thread or many, read by the loop. What the
+ * replica itself counts stands in replica/counters.h.
+ */
+#ifndef ORDAIN_NODE_COUNTERS_H
+#define ORDAIN_NODE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef atomic_uint_fast64_t counter;
+
+#define NODE_COUNTERS(X)                                                                                               \
+    X(frames_sent)                                                                                                     \
+    X(frame_bytes_sent)                                                                                                \
+    X(frames_received)                                                                                                 \
+    X(frames_refused)                                                                                                  \
+    X(frames_over_quota)                                                                                               \
+    X(link_messages_dropped)                                                                                           \
+    X(links_silent)                                                                                                    \
+    X(peer_frames_per_turn_max)                                                                                        \
+    X(requests)                                                                                                        \
+    X(requests_malformed)
+
+struct node_counters {
+#define NODE_COUNTER_FIELD(name) counter name;
+    NODE_COUNTERS(NODE_COUNTER_FIELD)
+#undef NODE_COUNTER_FIELD
+    /* Of readers. Status adds the replica's own to it. */
+    counter damaged_reads;
+};
+
+static inline void count_add(counter *c, uint64_t value) {
+    atomic_fetch_add_explicit(c, value, memory_order_relaxed);
+}
+static inline uint64_t count_get(counter *c) {
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+#endif

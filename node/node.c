@@ -1,0 +1,310 @@
+/*
+ * Making and unmaking a replica's process: keys and genesis block are checked against each other before anything is
+ * opened, the ledger before the network, and the network comes last.
+ */
+#include "node/node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "crypto/hash.h"
+#include "node/log.h"
+#include "node/node_internal.h"
+
+enum { FILE_BYTES_MAX = CHANNEL_CONFIG_BYTES_MAX + (64 << 10) };
+
+/* ---- files ---- */
+
+static enum ord_err load_genesis(struct node *node, char *why, size_t why_size) {
+    size_t size;
+    enum ord_err err =
+        node_read_file(&node->genesis_file, &size, node->config.genesis_file, FILE_BYTES_MAX, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    err = channel_genesis_open(node->channel_config, &node->genesis_hash, &node->genesis_header, &node->genesis_data,
+                               ord_span_of(node->genesis_file, size));
+    if (err != ORD_OK) {
+        snprintf(why, why_size, "%s is not a genesis block that this version can run: %s", node->config.genesis_file,
+                 ord_err_text(err));
+        return err;
+    }
+    if (node->config.replica < node->channel_config->replica_count)
+        return ORD_OK;
+    snprintf(why, why_size, "replica = %" PRIu32 ", but channel %s has %" PRIu32 " replicas", node->config.replica,
+             node->channel_config->name, node->channel_config->replica_count);
+    return ORD_ERR_INVALID;
+}
+
+static enum ord_err load_identity(struct node *node, char *why, size_t why_size) {
+    char pem[CRYPTO_PEM_MAX];
+    struct ord_public_key public_key;
+    enum ord_err err = node_read_secret(pem, sizeof(pem), node->config.identity_key_file, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    err = crypto_private_key_load(&node->key, pem);
+    crypto_wipe(pem, sizeof(pem));
+    if (err == ORD_OK)
+        err = crypto_public_key(&public_key, &node->key);
+    if (err != ORD_OK) {
+        snprintf(why, why_size, "%s is not a secp256k1 private key", node->config.identity_key_file);
+        return err;
+    }
+    const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
+    if (memcmp(public_key.bytes, self->key.bytes, ORD_PUBLIC_KEY_SIZE) == 0)
+        return ORD_OK;
+    snprintf(why, why_size, "%s is not the key of replica %" PRIu32 " in the genesis block",
+             node->config.identity_key_file, node->config.replica);
+    return ORD_ERR_MISMATCH;
+}
+
+static enum ord_err load_text(char **out, const char *path, char *why, size_t why_size) {
+    uint8_t *bytes;
+    size_t size;
+    enum ord_err err = node_read_file(&bytes, &size, path, FILE_BYTES_MAX, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    char *text = realloc(bytes, size + 1);
+    if (text == NULL) {
+        free(bytes);
+        return ORD_ERR_NO_MEMORY;
+    }
+    text[size] = 0;
+    *out = text;
+    return ORD_OK;
+}
+
+static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
+    node->channel_config = calloc(1, sizeof(*node->channel_config));
+    node->tls_key = calloc(1, CRYPTO_PEM_MAX);
+    if (node->channel_config == NULL || node->tls_key == NULL)
+        return ORD_ERR_NO_MEMORY;
+    enum ord_err err = load_genesis(node, why, why_size);
+    if (err == ORD_OK)
+        err = load_identity(node, why, why_size);
+    if (err == ORD_OK)
+        err = node_read_secret(node->tls_key, CRYPTO_PEM_MAX, node->config.tls_key_file, why, why_size);
+    if (err == ORD_OK)
+        err = load_text(&node->tls_cert, node->config.tls_cert_file, why, why_size);
+    if (err == ORD_OK)
+        err = load_text(&node->tls_ca, node->config.tls_ca_file, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    /* Each may be fine by itself, and every handshake would fail all the same. */
+    err = crypto_pair_check(node->tls_cert, node->tls_key);
+    if (err != ORD_OK)
+        snprintf(why, why_size, "%s is not the key of the certificate %s", node->config.tls_key_file,
+                 node->config.tls_cert_file);
+    if (err == ORD_OK) {
+        err = net_tls_ca_check(node->tls_ca);
+        if (err == ORD_ERR_INVALID)
+            snprintf(why, why_size, "%s holds no certificates of CAs, or one that cannot be read",
+                     node->config.tls_ca_file);
+    }
+    return err;
+}
+
+/* ---- parts ---- */
+
+static enum ord_err open_ledger(struct node *node, uint64_t turn_bytes_max, char *why, size_t why_size) {
+    struct ledger_options options;
+    ledger_options_defaults(&options);
+    options.map_bytes_max = node->config.ledger_map_bytes_max;
+    options.disk_reserve_bytes = node->config.disk_reserve_bytes;
+    options.turn_bytes_max = turn_bytes_max;
+    enum ord_err err = ledger_open(&node->ledger, node->config.data_dir, &options);
+    if (err == ORD_ERR_BUSY)
+        snprintf(why, why_size, "the ledger in %s is in use by another process", node->config.data_dir);
+    else if (err == ORD_ERR_NOT_FOUND)
+        snprintf(why, why_size, "data_dir: %s is no folder, and none can be made there", node->config.data_dir);
+    else if (err != ORD_OK)
+        snprintf(why, why_size, "cannot open the ledger in %s: %s", node->config.data_dir, ord_err_text(err));
+    return err == ORD_ERR_BUSY ? ORD_ERR_IN_USE : err;
+}
+
+static bool verify_envelope(const void *context, const struct crypto_verify_key *key, const struct ord_hash *hash,
+                            const struct ord_signature *signature) {
+    (void) context;
+    return crypto_verify(key, hash, signature);
+}
+
+static void log_event(void *context, enum replica_log_level level, const char *event, const char *format,
+                      va_list arguments) {
+    static const enum node_log_level levels[] = {
+        [REPLICA_LOG_ERROR] = NODE_LOG_ERROR,
+        [REPLICA_LOG_WARN] = NODE_LOG_WARN,
+        [REPLICA_LOG_INFO] = NODE_LOG_INFO,
+        [REPLICA_LOG_DEBUG] = NODE_LOG_DEBUG,
+    };
+    (void) context;
+    node_log_list(levels[level], event, format, arguments);
+}
+
+static enum ord_err fill_options(struct node *node, struct replica_options *out) {
+    *out = (struct replica_options) {
+        .config = node->channel_config,
+        .genesis_hash = &node->genesis_hash,
+        .genesis_header = &node->genesis_header,
+        .genesis_data = node->genesis_data,
+        .self = node->config.replica,
+        .protocol = node->seam.protocol,
+        .crypto = &node->crypto,
+        .verifier = {.verify = verify_envelope},
+        .pool_envelopes_max = node->config.pool_envelopes_max,
+        .pool_bytes_max = node->config.pool_bytes_max,
+        .client_envelopes_max = node->config.client_envelopes_max,
+        .sources_max = node->config.client_contexts,
+        .ledger_name = node->config.data_dir,
+        .genesis_name = node->config.genesis_file,
+        .host = {.context = node,
+                 .next = node_next,
+                 .send = links_send,
+                 .connected = links_connected,
+                 .check = checks_begin,
+                 .hold = links_hold,
+                 .release = links_release,
+                 .answer = submit_answer,
+                 .certified = service_certified,
+                 .log = log_event},
+    };
+    store_init(&out->host.store, node);
+    crypto_signer_init(&out->signer, &node->key);
+    enum ord_err err = channel_replica_keys(&node->keys, node->channel_config);
+    crypto_ops_init(&node->crypto, &node->keys);
+    /* Another one at each start: what is said to this life of the core must not be mistaken for an earlier one's. */
+    return err == ORD_OK ? crypto_random(&out->seed, sizeof(out->seed)) : err;
+}
+
+/* The parts that the replica needs, and then the replica. */
+static enum ord_err make_replica(struct node *node, char *why, size_t why_size) {
+    struct replica_options options;
+    enum ord_err err = fill_options(node, &options);
+    if (err != ORD_OK)
+        return err;
+    size_t message_bytes_max = replica_message_bytes_max(&options);
+    options.turn_bytes_max = replica_turn_bytes_max(&options);
+    if (message_bytes_max == 0 || options.turn_bytes_max == 0) {
+        snprintf(why, why_size, "%s: %s cannot run this configuration", node->config.genesis_file,
+                 replica_protocol(node->channel_config)->name);
+        return ORD_ERR_INVALID;
+    }
+    err = links_init(node, message_bytes_max, why, why_size);
+    if (err == ORD_OK)
+        err = checks_open(node);
+    if (err == ORD_OK)
+        err = open_ledger(node, options.turn_bytes_max, why, why_size);
+    if (err == ORD_OK)
+        err = service_start(node);
+    if (err != ORD_OK)
+        return err;
+    options.message_bytes_max = links_message_bytes_max(&node->links);
+    return replica_create(&node->replica, &options, &node->time, store_commit, why, why_size);
+}
+
+enum ord_err node_create(struct node **out, const struct node_config *config, char *why, size_t why_size) {
+    const struct node_seam none = {0};
+    return node_create_with(out, config, &none, why, why_size);
+}
+
+enum ord_err node_create_with(struct node **out, const struct node_config *config, const struct node_seam *seam,
+                              char *why, size_t why_size) {
+    snprintf(why, why_size, "out of memory");
+    struct node *node = calloc(1, sizeof(*node));
+    if (node == NULL)
+        return ORD_ERR_NO_MEMORY;
+    node->config = *config;
+    node->seam = *seam;
+    node->started_ms = node_clock_ms();
+    node->time = (struct replica_time) {.now_ms = node->started_ms, .wall_s = (int64_t) time(NULL), .room = true};
+    node->inbox.event_fd = -1;
+    node_log_setup(config->log_level, config->replica);
+    enum ord_err err = crypto_init();
+    if (err == ORD_OK)
+        err = inbox_init(&node->inbox);
+    if (err == ORD_OK)
+        err = load_files(node, why, why_size);
+    if (err == ORD_OK)
+        err = make_replica(node, why, why_size);
+    if (err == ORD_OK)
+        err = links_open(node, why, why_size);
+    if (err == ORD_OK)
+        err = requests_open(node, why, why_size);
+    if (err != ORD_OK) {
+        node_destroy(node);
+        return err;
+    }
+    *out = node;
+    return ORD_OK;
+}
+
+uint16_t node_port(const struct node *node) {
+    return net_pull_port(node->links.pull);
+}
+
+uint16_t node_client_port(const struct node *node) {
+    return net_server_port(node->server);
+}
+
+/* ---- unmaking ---- */
+
+/* Work that nobody will do any more. */
+static void discard(struct node *node, struct work *work) {
+    switch (work->type) {
+    case WORK_FRAME:
+        links_release(node, work);
+        break;
+    case WORK_CHECK:
+        replica_check_drop(node->replica, checks_end(node, work));
+        break;
+    case WORK_REQUEST:
+        api_reply_error((struct api_request *) work, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
+        break;
+    }
+}
+
+static void discard_all(struct node *node, struct work *work) {
+    while (work != NULL) {
+        struct work *next = work->next;
+        discard(node, work);
+        work = next;
+    }
+}
+
+/*
+ * Work that came after the loop ended, and what it left. Each piece frees what it owns, and each client gets an answer:
+ * the links are closed already, the pools give back what they have, and the reader thread is still there to answer.
+ */
+static void drain(struct node *node) {
+    atomic_store(&node->unmaking, true);
+    discard_all(node, node->inputs.head);
+    node->inputs.head = NULL;
+    checks_close(node);
+    discard_all(node, inbox_close(&node->inbox));
+}
+
+/* The endpoint closes late: whoever asks until then is told that the replica is stopping. */
+void node_destroy(struct node *node) {
+    if (node == NULL)
+        return;
+    links_close(node);
+    if (node->inbox.event_fd >= 0)
+        drain(node);
+    replica_destroy(node->replica);
+    service_stop(node);
+    requests_close(node);
+    ledger_close(node->ledger);
+    links_deinit(node);
+    if (node->inbox.event_fd >= 0)
+        inbox_deinit(&node->inbox);
+    crypto_wipe(&node->key, sizeof(node->key));
+    if (node->tls_key != NULL)
+        crypto_wipe(node->tls_key, CRYPTO_PEM_MAX);
+    free(node->channel_config);
+    free(node->genesis_file);
+    free(node->tls_ca);
+    free(node->tls_cert);
+    free(node->tls_key);
+    free(node);
+}

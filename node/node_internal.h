@@ -1,0 +1,93 @@
+/*
+ * A replica's process, for the files of node/ and for tests. Each part's own struct and calls stand in its own header.
+ * Unless a comment says otherwise, everything belongs to the loop thread.
+ *
+ *   node.c       making and unmaking: files, keys, parts
+ *   loop.c       the thread: takes work, runs the replica's turns, commits, flushes the links
+ *   links.c      frames to and from the other replicas
+ *   checks.c     the pools that run the replica's checks
+ *   store.c      the ledger as the replica's store
+ *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
+ *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
+ *   inbox.c, log.c, config.c
+ */
+#ifndef ORDAIN_NODE_NODE_INTERNAL_H
+#define ORDAIN_NODE_NODE_INTERNAL_H
+
+#include "channel/block.h"
+#include "channel/config.h"
+#include "node/checks.h"
+#include "node/counters.h"
+#include "node/inbox.h"
+#include "node/links.h"
+#include "node/node.h"
+#include "node/seam.h"
+#include "node/service.h"
+#include "node/store.h"
+#include "replica/replica.h"
+
+/* From node_stop to the loop's end. */
+enum node_stopping {
+    NODE_RUNS,
+    NODE_HANDS_OVER, /* the replica leads, and is to be told to let another lead */
+    NODE_WAITS,      /* it was told */
+    NODE_LINGERS,    /* what waits to be sent leaves */
+};
+
+struct node {
+    struct node_config config;
+    struct node_seam seam; /* all zeros outside of tests */
+
+    /* Files, constant once they are loaded */
+    struct channel_config *channel_config;
+    struct ord_hash genesis_hash;
+    struct channel_header genesis_header;
+    struct ord_span genesis_data; /* in genesis_file */
+    uint8_t *genesis_file;
+    struct crypto_private_key key;
+    struct crypto_replica_keys keys;
+    struct ord_crypto_ops crypto;
+    char *tls_ca;
+    char *tls_cert;
+    char *tls_key;
+
+    /* Parts */
+    struct inbox inbox;
+    struct ledger *ledger;
+    struct service service;
+    struct checks checks;
+    struct links links;
+    struct net_server *server;
+    struct replica *replica;
+    struct node_counters counters;
+
+    /* The loop */
+    struct work_queue inputs; /* what the replica has not taken yet */
+    struct replica_time time; /* of the turn under way */
+    uint64_t turn;            /* number of that turn, from 1 on */
+    uint64_t started_ms;
+    uint64_t housekeeping_ms; /* when the links are looked at next */
+    enum ord_err err;         /* why the process must end, where it is not the replica that says so */
+    atomic_uint stops;        /* calls of node_stop */
+    enum node_stopping stopping;
+    uint64_t stopping_ms; /* since when that is so */
+    uint64_t stop_ms;     /* when the loop learned of node_stop */
+    atomic_bool unmaking; /* checks need not be run any more */
+};
+
+uint64_t node_clock_ms(void);
+/* The error with which the process must end; ORD_OK: none. */
+enum ord_err node_failed(const struct node *node);
+/* The work for the next turn, in order; waits for some until something is due. NULL: nothing came. */
+struct work *node_take_work(struct node *node, uint64_t wait_ms);
+/* One turn with this list of work, which may be NULL: at most one commit, and two frames to each peer. */
+void node_turn(struct node *node, struct work *work);
+/* `next` of struct replica_host. */
+bool node_next(void *context, struct replica_input *out);
+/*
+ * Any thread. Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th
+ * ... time.
+ */
+void node_note_damage(struct node *node, const char *what, uint64_t height, enum ord_err err);
+
+#endif

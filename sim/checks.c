@@ -1,0 +1,87 @@
+/*
+ * Signatures are checked by other threads of a process: those of votes and of view changes one after the other, those of envelopes
+ * by several at once. In most plans the former take no time that anybody could notice, and come back within the turn.
+ */
+#include "core/assert.h"
+#include "sim/check.h"
+#include "sim/process.h"
+
+enum { IGNORE_US = 1000000 }; /* nothing of a sender is looked at for so long after a bad signature of its */
+
+/* What an honest replica says over its link verifies. */
+static void run(struct sim_process *process, struct replica_check *check) {
+    struct sim_world *world = process->world;
+    bool message = check->from != ORD_NO_NODE;
+    if (message && world->now_us < process->ignored_until_us[check->from]) {
+        check->ignored = true;
+        return;
+    }
+    replica_check_run(check);
+    if (!message || !check->bad)
+        return;
+    process->ignored_until_us[check->from] = world->now_us + IGNORE_US;
+    sim_check_refuses_sender(process->replica, check->from);
+}
+
+static void give_back(struct sim_process *process, struct replica_check *check) {
+    run(process, check);
+    sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_CHECKED, .check = check});
+}
+
+/* How long it takes; 0: no time. */
+static uint64_t duration_us(struct sim_process *process, const struct replica_check *check) {
+    const struct sim_plan *plan = &process->world->plan;
+    struct sim_random *random = &process->replica->random;
+    if (check->queue == REPLICA_QUEUE_PROPOSALS || check->queue == REPLICA_QUEUE_CLIENTS)
+        return 1 + sim_spread(random, plan->judge_us);
+    if (plan->check_us == 0)
+        return 0;
+    /* One after the other in each queue. */
+    uint64_t now_us = process->world->now_us;
+    uint64_t *busy_us = &process->queue_busy_us[check->queue];
+    *busy_us = (*busy_us > now_us ? *busy_us : now_us) + 1 + sim_spread(random, plan->check_us);
+    return *busy_us - now_us;
+}
+
+static size_t free_slot(struct sim_process *process) {
+    for (size_t i = 0; i < process->checking_count; i++)
+        if (process->checking[i].check == NULL)
+            return i;
+    process->checking =
+        sim_grow(process->checking, &process->checking_capacity, process->checking_count, sizeof(*process->checking));
+    return process->checking_count++;
+}
+
+void sim_checks_begin(struct sim_process *process, struct replica_check *check) {
+    uint64_t delay_us = duration_us(process, check);
+    if (delay_us == 0) {
+        give_back(process, check);
+        return;
+    }
+    size_t slot = free_slot(process);
+    process->checking[slot] = (struct sim_checking) {check, ++process->check_number};
+    const struct sim_event event = {.kind = SIM_CHECKED,
+                                    .target = process->replica->instance,
+                                    .incarnation = process->replica->incarnation,
+                                    .a = slot,
+                                    .b = process->check_number};
+    sim_plan_event(process->world, delay_us, &event);
+}
+
+void sim_checks_event(struct sim_process *process, const struct sim_event *event) {
+    struct sim_checking *checking = &process->checking[event->a];
+    ORD_ASSERT(checking->number == event->b && checking->check != NULL);
+    struct replica_check *check = checking->check;
+    checking->check = NULL;
+    give_back(process, check);
+}
+
+void sim_checks_drop(struct sim_process *process) {
+    for (size_t i = 0; i < process->checking_count && process->program != NULL; i++)
+        if (process->checking[i].check != NULL)
+            replica_check_drop(process->program, process->checking[i].check);
+    for (size_t i = process->inbox_next; i < process->inbox_count && process->program != NULL; i++)
+        if (process->inbox[i].type == REPLICA_INPUT_CHECKED)
+            replica_check_drop(process->program, process->inbox[i].check);
+    process->checking_count = 0;
+}

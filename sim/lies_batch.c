@@ -1,0 +1,183 @@
+/*
+ * Lies about what is to be ordered: the batch that a liar's replica proposes is changed before its core gets it, so that core and wire
+ * agree; and batches of the liar's own.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bft/bft.h"
+#include "channel/envelope.h"
+#include "core/assert.h"
+#include "sim/client.h"
+#include "sim/liar_internal.h"
+
+enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1 /* closed, or else closed early */ };
+
+/* ---- whom it censors (row P7) ---- */
+
+static bool is_censored(const struct sim_replica *liar, struct ord_span bytes) {
+    struct channel_envelope envelope;
+    return sim_liar_has(liar, SIM_LIE_CENSOR) && channel_envelope_decode(&envelope, bytes) == ORD_OK &&
+           ord_hash_equal(&envelope.client, sim_client_fingerprint(liar->world, liar->lies->censored));
+}
+
+/* Of what it forwards it leaves out the same. */
+bool sim_lie_censor(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
+    struct channel_batch batch;
+    struct ord_span envelope;
+    if (kind != REPLICA_LINK_FORWARD || channel_batch_decode(&batch, sim_buffer_span(message)) != ORD_OK)
+        return false;
+    struct ord_writer writer = sim_writer(message->size);
+    uint32_t count = 0;
+    channel_batch_begin(&writer, 0);
+    while (channel_batch_next(&envelope, &batch.envelopes) == ORD_OK) {
+        if (is_censored(liar, envelope))
+            continue;
+        channel_batch_add(&writer, envelope);
+        count++;
+    }
+    bool censors = count < batch.envelope_count;
+    ORD_ASSERT(channel_batch_end(&writer, count) == ORD_OK);
+    if (censors && count > 0)
+        sim_liar_say(liar, to, kind, ord_writer_span(&writer));
+    free(writer.data);
+    return censors;
+}
+
+/* ---- cut markers (row P18) ---- */
+
+static uint64_t other_cut(struct sim_replica *liar, uint64_t cut_height) {
+    uint64_t open_height = channel_height(replica_channel(liar->process->program)) + 1;
+    if (!sim_liar_has(liar, SIM_LIE_CUT) || !sim_liar_lies_now(liar))
+        return cut_height;
+    liar->world->lies++;
+    switch (sim_below(&liar->random, 5)) {
+    case 0:
+        return 0;
+    case 1:
+        return open_height;
+    case 2:
+        return open_height > 1 ? open_height - 1 : 0;
+    case 3:
+        return open_height + 1 + sim_below(&liar->random, 3);
+    default:
+        return UINT64_MAX - sim_below(&liar->random, 2);
+    }
+}
+
+/* ---- envelopes of its own (rows P8, P9, K5) ---- */
+
+/* NULL: none. The caller holds it. */
+static struct sim_buffer *more(struct sim_replica *liar) {
+    const struct sim_disk *disk = &liar->disk;
+    struct sim_buffer *far = liar->lies->far;
+    struct ord_span envelope;
+    liar->lies->far = NULL;
+    if (far != NULL || !sim_liar_has(liar, SIM_LIE_BATCH) || sim_disk_height(disk) == 0 ||
+        !sim_chance(&liar->random, 400000))
+        return far;
+    struct ord_span left = sim_disk_data(disk, 1 + sim_below(&liar->random, sim_disk_height(disk)));
+    if (channel_batch_next(&envelope, &left) != ORD_OK)
+        return NULL;
+    liar->world->lies++;
+    if (sim_chance(&liar->random, 200000))
+        return sim_liar_scratch(liar, envelope);
+    struct sim_buffer *copy = sim_buffer_create(envelope);
+    if (copy->size > SEQUENCE_AT + 8 && sim_chance(&liar->random, 600000)) /* a fresh sequence, an old signature */
+        ord_store_u64(copy->data + SEQUENCE_AT,
+                      ord_load_u64(copy->data + SEQUENCE_AT) + 1 + sim_below(&liar->random, 50));
+    return copy;
+}
+
+/* A submission that its replica refused, for its sequence lies beyond the replay window: into the next batch with it. */
+void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope) {
+    struct channel_envelope decoded;
+    if (!sim_liar_has(replica, SIM_LIE_BATCH) || result->verdict != REPLICA_BAD_REQUEST || replica->lies->far != NULL ||
+        channel_envelope_decode(&decoded, sim_buffer_span(envelope)) != ORD_OK)
+        return;
+    replica->world->lies++;
+    replica->lies->far = sim_buffer_hold(envelope);
+}
+
+/* ---- batches ---- */
+
+static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
+    ORD_ASSERT(channel_batch_end(writer, count) == ORD_OK);
+    struct sim_buffer *out = sim_buffer_create(ord_writer_span(writer));
+    free(writer->data);
+    return out;
+}
+
+struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span bytes) {
+    struct channel_batch batch;
+    struct ord_span envelope;
+    const uint64_t touched = UINT64_C(1) << SIM_LIE_CENSOR | UINT64_C(1) << SIM_LIE_CUT | UINT64_C(1) << SIM_LIE_BATCH;
+    if (sim_liar_idles(liar, sim_process_status(liar->process).view))
+        return NULL;
+    if ((liar->behaviours & touched) == 0)
+        return sim_buffer_create(bytes);
+    ORD_ASSERT(channel_batch_decode(&batch, bytes) == ORD_OK); /* its own replica made it */
+    struct ord_writer writer = sim_writer(sim_liar_config(liar)->batch_bytes_max);
+    uint32_t count = 0;
+    uint64_t cut_height = other_cut(liar, batch.cut_height);
+    channel_batch_begin(&writer, cut_height);
+    while (channel_batch_next(&envelope, &batch.envelopes) == ORD_OK) {
+        if (is_censored(liar, envelope)) {
+            liar->world->lies++;
+            continue;
+        }
+        channel_batch_add(&writer, envelope);
+        count++;
+    }
+    struct sim_buffer *lie = more(liar);
+    if (lie != NULL && writer.size + 4 + lie->size <= writer.capacity) {
+        channel_batch_add(&writer, sim_buffer_span(lie));
+        count++;
+    }
+    sim_buffer_release(lie);
+    if (count > 0 || cut_height != 0)
+        return finish(&writer, count);
+    free(writer.data);
+    return NULL;
+}
+
+static struct sim_buffer *empty_batch(uint64_t cut_height) {
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD);
+    channel_batch_begin(&writer, cut_height);
+    return finish(&writer, 0);
+}
+
+/* Row P16, not in every view, or one that does other things as primary too would never come to them. */
+bool sim_liar_idles(const struct sim_replica *replica, uint64_t view) {
+    return sim_liar_has(replica, SIM_LIE_EMPTY) && (view + replica->lies->side) % 2 == 0;
+}
+
+struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord_status *status, uint64_t now_ms,
+                                      bool work) {
+    struct sim_liar *lies = liar->lies;
+    if (sim_liar_idles(liar, status->view)) {
+        if (!work || status->in_flight > 0 || now_ms < lies->void_due_ms)
+            return NULL;
+        lies->void_due_ms = now_ms + lies->void_pace_ms;
+        liar->world->lies++;
+        return empty_batch(VOID_CUT_HEIGHT);
+    }
+    if (lies->far != NULL) {
+        struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + lies->far->size);
+        channel_batch_begin(&writer, 0);
+        channel_batch_add(&writer, sim_buffer_span(lies->far));
+        sim_buffer_release(lies->far);
+        lies->far = NULL;
+        return finish(&writer, 1);
+    }
+    uint64_t cut_height = status->in_flight == 0 ? other_cut(liar, 0) : 0;
+    return cut_height == 0 ? NULL : empty_batch(cut_height);
+}
+
+uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work) {
+    if (!work || !sim_liar_has(liar, SIM_LIE_EMPTY))
+        return UINT64_MAX;
+    struct ord_status status = sim_process_status(liar->process);
+    return status.leading && status.can_propose && sim_liar_idles(liar, status.view) ? liar->lies->void_due_ms
+                                                                                     : UINT64_MAX;
+}

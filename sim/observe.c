@@ -1,0 +1,283 @@
+/*
+ * The wrapper: events go into the real core, its effects come out, each looked at on the way. An honest core's pass untouched.
+ */
+#include "sim/observe.h"
+
+#include <stdlib.h>
+
+#include "bft/bft.h"
+#include "core/assert.h"
+#include "sim/check.h"
+#include "sim/liar.h"
+#include "sim/process.h"
+#include "solo/solo.h"
+
+static const struct ord_protocol *inner_of(const struct ord_core *core) {
+    return core->process->world->protocol;
+}
+
+/* ---- decisions, and what executing them did ---- */
+
+/* One DELIVER: the reference learns of it before the replica's execution is looked at. */
+static void follow(struct ord_core *core, const struct ord_effect *effect) {
+    struct sim_process *process = core->process;
+    const struct sim_model *model = &process->world->checker->model;
+    uint64_t seq = effect->deliver.seq;
+    sim_check_delivered(process->replica, seq, effect->deliver.batch);
+    if (process->replica->liar || process->world->failed)
+        return;
+    const struct sim_model_seq *after = &model->seqs[seq - 1];
+    core->accepted += after->accepted;
+    if (after->accepted > 0 || after->height != (seq == 1 ? 0 : model->seqs[seq - 2].height))
+        core->useful_seq = seq;
+    sim_say(process->world, process->replica->instance, "delivers seq %lu: %u accepted, height %lu",
+            (unsigned long) seq, after->accepted, (unsigned long) after->height);
+}
+
+void sim_observe_follow(struct sim_process *process, uint64_t seq) {
+    struct ord_core *core = &process->observer;
+    for (; core->followed < core->given.count; core->followed++) {
+        const struct ord_effect *effect = &core->given.items[core->followed];
+        if (effect->type != ORD_EFFECT_DELIVER)
+            continue;
+        if (effect->deliver.seq > seq)
+            return;
+        follow(core, effect);
+    }
+}
+
+static void follow_all(struct ord_core *core) {
+    if (core->followed < core->given.count)
+        sim_observe_follow(core->process, UINT64_MAX);
+}
+
+/* ---- events ---- */
+
+static void look_at_event(struct ord_core *core, const struct ord_event *event) {
+    struct sim_process *process = core->process;
+    switch (event->type) {
+    case ORD_EVENT_TICK:
+        core->wake_at_ms = UINT64_MAX;
+        break;
+    case ORD_EVENT_JUDGED:
+        if (!event->judged.admissible)
+            sim_check_refused(process->replica, event->judged.view, event->judged.seq, &event->judged.digest);
+        break;
+    case ORD_EVENT_APPLIED:
+        sim_check_applied(process->replica, event->applied.seq, event->applied.envelopes, event->applied.useful_seq);
+        core->accepted = 0;
+        core->executed = true;
+        break;
+    case ORD_EVENT_WORK:
+        core->work_since_ms = event->work.since_ms;
+        break;
+    case ORD_EVENT_START:
+    case ORD_EVENT_MESSAGE:
+    case ORD_EVENT_PROPOSE:
+    case ORD_EVENT_FLUSH:
+    case ORD_EVENT_PERSISTED:
+    case ORD_EVENT_ATTESTED:
+    case ORD_EVENT_SYNCED:
+    case ORD_EVENT_HAND_OVER:
+    case ORD_EVENT_STORAGE:
+        break;
+    }
+}
+
+static void look_at_effect(struct ord_core *core, const struct ord_effect *effect) {
+    struct sim_replica *replica = core->process->replica;
+    switch (effect->type) {
+    case ORD_EFFECT_PERSIST:
+        sim_check_persisted(replica, effect->persist.table, effect->persist.key, effect->persist.bytes);
+        break;
+    case ORD_EFFECT_SEND:
+        sim_check_silence(replica, effect->send.bytes);
+        sim_check_asking(replica, effect->send.to, effect->send.bytes);
+        break;
+    case ORD_EFFECT_WAKE_AT:
+        core->wake_at_ms = effect->wake.at_ms;
+        break;
+    case ORD_EFFECT_EVIDENCE:
+        sim_check_evidence(replica, &core->process->core_config, effect->evidence.culprit, effect->evidence.first,
+                           effect->evidence.second);
+        break;
+    case ORD_EFFECT_FORGET:
+        sim_check_forgets(replica, effect->forget.table, effect->forget.key);
+        break;
+    case ORD_EFFECT_DELIVER: /* followed as it is executed */
+    case ORD_EFFECT_FORGET_AFTER:
+    case ORD_EFFECT_JUDGE:
+    case ORD_EFFECT_SYNC:
+    case ORD_EFFECT_LEADER:
+    case ORD_EFFECT_REJECT:
+        break;
+    }
+}
+
+static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
+    struct sim_process *process = core->process;
+    *out = (struct ord_effects) {0};
+    enum ord_err err = inner_of(core)->step(core->inner, out, event);
+    inner_of(core)->status(core->inner, &core->status);
+    if (event->type == ORD_EVENT_MESSAGE)
+        sim_check_taken(process->replica, event->message->from, event->message->bytes);
+    else if (err != ORD_OK && !process->replica->liar)
+        sim_fail(process->world, "seam: the core of replica %u refuses an event of type %d: %s",
+                 process->replica->instance, (int) event->type, ord_err_name(err));
+    if (err != ORD_OK)
+        return err;
+    for (size_t i = 0; i < out->count; i++)
+        look_at_effect(core, &out->items[i]);
+    sim_check_status(process->replica);
+    return ORD_OK;
+}
+
+/* ---- what a liar's replica is given in place of the core's effects ---- */
+
+static void give_effect(struct ord_core *core, const struct ord_effect *effect) {
+    core->effects = sim_grow(core->effects, &core->effect_capacity, core->effect_count, sizeof(*core->effects));
+    core->effects[core->effect_count++] = *effect;
+}
+
+static struct ord_span keep(struct ord_core *core, struct sim_buffer *buffer) {
+    core->kept = sim_grow(core->kept, &core->kept_capacity, core->kept_count, sizeof(struct sim_buffer *));
+    core->kept[core->kept_count++] = buffer;
+    return sim_buffer_span(buffer);
+}
+
+static void forget_kept(struct ord_core *core) {
+    for (size_t i = 0; i < core->kept_count; i++)
+        sim_buffer_release(core->kept[i]);
+    core->kept_count = 0;
+    core->effect_count = 0;
+}
+
+/* The spans of a step that another one follows end with that one. */
+static void give_copies(struct ord_core *core, const struct ord_effects *effects) {
+    for (size_t i = 0; i < effects->count; i++) {
+        struct ord_effect copy = effects->items[i];
+        if (copy.type == ORD_EFFECT_PERSIST) {
+            copy.persist.bytes = keep(core, sim_buffer_create(copy.persist.bytes));
+        } else if (copy.type == ORD_EFFECT_SEND) {
+            copy.send.bytes = keep(core, sim_buffer_create(copy.send.bytes));
+            copy.send.body = keep(core, sim_buffer_create(copy.send.body));
+        } else if (copy.type == ORD_EFFECT_DELIVER) {
+            copy.deliver.batch = keep(core, sim_buffer_create(copy.deliver.batch));
+        }
+        give_effect(core, &copy);
+    }
+}
+
+/* A batch that its replica did not ask for. */
+static void propose_own(struct ord_core *core, const struct ord_event *event) {
+    struct ord_effects effects;
+    struct ord_status status = core->status;
+    if (!status.leading || !status.can_propose || core->process->replica->full)
+        return;
+    struct sim_buffer *batch =
+        sim_liar_own_batch(core->process->replica, &status, event->now_ms, core->work_since_ms != UINT64_MAX);
+    if (batch == NULL)
+        return;
+    struct ord_event propose = *event;
+    propose.type = ORD_EVENT_PROPOSE;
+    propose.propose.batch = sim_buffer_span(batch);
+    if (step_inner(core, &effects, &propose) == ORD_OK)
+        give_copies(core, &effects);
+    sim_buffer_release(batch);
+}
+
+static enum ord_err step_liar(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
+    struct sim_replica *replica = core->process->replica;
+    struct ord_event changed = *event;
+    struct ord_effects effects;
+    forget_kept(core);
+    if (event->type == ORD_EVENT_PROPOSE) {
+        struct sim_buffer *batch = sim_liar_batch(replica, event->propose.batch);
+        if (batch == NULL) { /* nothing of it is to be ordered */
+            const struct ord_effect reject = {.type = ORD_EFFECT_REJECT, .reject = {.err = ORD_ERR_NO_SPACE}};
+            give_effect(core, &reject);
+            *out = (struct ord_effects) {core->effects, core->effect_count};
+            return ORD_OK;
+        }
+        changed.propose.batch = keep(core, batch);
+    }
+    if (event->type == ORD_EVENT_FLUSH)
+        propose_own(core, event);
+    enum ord_err err = step_inner(core, &effects, &changed);
+    for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
+        give_effect(core, &effects.items[i]);
+    uint64_t due_ms = sim_liar_due_ms(replica, core->work_since_ms != UINT64_MAX);
+    if (event->type == ORD_EVENT_FLUSH && due_ms < core->wake_at_ms) {
+        const struct ord_effect wake = {.type = ORD_EFFECT_WAKE_AT, .wake = {.at_ms = due_ms}};
+        give_effect(core, &wake);
+    }
+    *out = (struct ord_effects) {core->effects, core->effect_count};
+    return err;
+}
+
+/* ---- the protocol ---- */
+
+static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
+    follow_all(core);
+    look_at_event(core, event);
+    core->given = (struct ord_effects) {0};
+    core->followed = 0;
+    enum ord_err err = core->process->replica->liar ? step_liar(core, out, event) : step_inner(core, out, event);
+    if (err == ORD_OK)
+        core->given = *out;
+    return err;
+}
+
+/* One that orders nothing of what waits has no use for what its replica would propose. */
+static void observe_status(const struct ord_core *core, struct ord_status *out) {
+    *out = core->status; /* nothing but a step changes it */
+    if (out->can_propose && sim_liar_idles(core->process->replica, out->view))
+        out->can_propose = false;
+}
+
+static bool observe_wants(const struct ord_core *core, struct ord_span bytes) {
+    return inner_of(core)->wants(core->inner, bytes);
+}
+
+static enum ord_err observe_create(struct ord_core **out, void *memory, size_t memory_size,
+                                   const struct ord_core_config *config, const struct ord_signer *signer,
+                                   uint64_t seed) {
+    struct sim_process *process = signer->context;
+    struct ord_core *core = &process->observer;
+    process->core_config = *config;
+    *out = core;
+    enum ord_err err = inner_of(core)->init(&core->inner, memory, memory_size, config, signer, seed);
+    if (err == ORD_OK)
+        inner_of(core)->status(core->inner, &core->status);
+    return err;
+}
+
+const struct ord_protocol *sim_observe_protocol(const struct sim_process *process) {
+    static struct ord_protocol protocols[2]; /* of a group, and of one replica */
+    bool alone = process->world->replica_count == 1;
+    struct ord_protocol *protocol = &protocols[alone];
+    *protocol = *process->world->protocol;
+    protocol->init = observe_create;
+    protocol->step = observe_step;
+    protocol->status = observe_status;
+    protocol->wants = observe_wants;
+    return protocol;
+}
+
+void sim_observe_init(struct sim_process *process) {
+    process->observer = (struct ord_core) {.process = process, .wake_at_ms = UINT64_MAX, .work_since_ms = UINT64_MAX};
+}
+
+void sim_observe_deinit(struct sim_process *process) {
+    struct ord_core *core = &process->observer;
+    forget_kept(core);
+    free(core->kept);
+    free(core->effects);
+}
+
+void sim_observe_turn(struct sim_process *process) {
+    struct ord_core *core = &process->observer;
+    follow_all(core);
+    sim_check_turn(process->replica, core->executed);
+    core->executed = false;
+}

@@ -1,0 +1,218 @@
+/*
+ * The replica's store, on a simulated disk: puts gather in the process, reads see what is durable. Whatever is put is held against the
+ * reference first.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "sim/check.h"
+#include "sim/process.h"
+
+/* ---- puts ---- */
+
+static enum ord_err put_block(void *context, uint64_t height, struct ord_span header, struct ord_span data) {
+    struct sim_process *process = context;
+    const struct ord_span parts[] = {header, data};
+    struct sim_buffer *block = sim_buffer_join(parts, 2);
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_BLOCK, .key = height, .buffer = block});
+    sim_check_block(process->replica, height, header, data);
+    return ORD_OK;
+}
+
+static enum ord_err put_index(void *context, uint32_t client_index, uint64_t sequence, uint64_t height,
+                              uint32_t envelope_index) {
+    struct sim_process *process = context;
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_INDEX,
+                                                     .table = client_index,
+                                                     .key = sequence,
+                                                     .value = sim_place(height, envelope_index)});
+    sim_check_index(process->replica, client_index, sequence, height, envelope_index);
+    return ORD_OK;
+}
+
+static enum ord_err put_certificate(void *context, uint64_t height, struct ord_span certificate) {
+    struct sim_process *process = context;
+    struct sim_buffer *buffer = sim_buffer_create(certificate);
+    sim_buffer_release(process->last_certificate);
+    process->last_certificate = sim_buffer_hold(buffer);
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = buffer});
+    sim_check_kept_certificate(process->replica, height, certificate, false);
+    return ORD_OK;
+}
+
+static enum ord_err put_client(void *context, uint32_t client_index, struct ord_span record) {
+    struct sim_process *process = context;
+    sim_write(&process->writes,
+              &(struct sim_write) {.kind = SIM_WRITE_CLIENT, .key = client_index, .buffer = sim_buffer_create(record)});
+    return ORD_OK;
+}
+
+static bool begins_with(const char *name, const char *prefix) {
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static enum ord_err put_meta(void *context, const char *name, struct ord_span value) {
+    struct sim_process *process = context;
+    struct sim_buffer *buffer = value.size == 0 ? NULL : sim_buffer_create(value);
+    sim_write(&process->writes,
+              &(struct sim_write) {.kind = SIM_WRITE_META, .name = sim_name_of(name), .buffer = buffer});
+    if (strcmp(name, SIM_META_STATEMENT) == 0 || begins_with(name, SIM_META_POINT))
+        sim_check_kept_statement(process->replica, value);
+    else if (strcmp(name, SIM_META_STABLE) == 0)
+        sim_check_kept_certificate(process->replica, UINT64_MAX, value, true);
+    else if (begins_with(name, SIM_META_EVIDENCE))
+        sim_check_kept_evidence(process->replica, name, value);
+    return ORD_OK;
+}
+
+static enum ord_err put_record(void *context, const struct ord_record *record) {
+    struct sim_process *process = context;
+    ORD_ASSERT(record->table < SIM_TABLES);
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_RECORD,
+                                                     .table = record->table,
+                                                     .key = record->key,
+                                                     .buffer = sim_buffer_create(record->bytes)});
+    return ORD_OK;
+}
+
+static enum ord_err forget(void *context, uint8_t table, uint64_t key) {
+    struct sim_process *process = context;
+    ORD_ASSERT(table < SIM_TABLES);
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_FORGET, .table = table, .key = key});
+    return ORD_OK;
+}
+
+static enum ord_err forget_after(void *context, uint8_t table, uint64_t key) {
+    struct sim_process *process = context;
+    ORD_ASSERT(table < SIM_TABLES);
+    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_FORGET_AFTER, .table = table, .key = key});
+    return ORD_OK;
+}
+
+static bool dirty(void *context) {
+    const struct sim_process *process = context;
+    return process->writes.count > 0;
+}
+
+static uint64_t turn_bytes(void *context) {
+    const struct sim_process *process = context;
+    return process->writes.bytes;
+}
+
+/* ---- reads ---- */
+
+static const struct sim_disk *disk_of(const void *context) {
+    const struct sim_process *process = context;
+    return &process->replica->disk;
+}
+
+static enum ord_err give(struct ord_bytes *out, struct ord_span bytes) {
+    out->data = malloc(bytes.size > 0 ? bytes.size : 1);
+    ORD_ASSERT(out->data != NULL);
+    if (bytes.size > 0)
+        memcpy(out->data, bytes.data, bytes.size);
+    out->size = bytes.size;
+    return ORD_OK;
+}
+
+/* `bytes` empty: it is not there. */
+static enum ord_err give_if_any(struct ord_bytes *out, struct ord_span bytes) {
+    *out = (struct ord_bytes) {0};
+    return bytes.size == 0 ? ORD_ERR_NOT_FOUND : give(out, bytes);
+}
+
+static enum ord_err get_block(void *context, struct ord_bytes *out, uint64_t height) {
+    const struct sim_disk *disk = disk_of(context);
+    return give_if_any(out, height < disk->blocks.count ? sim_buffer_span(disk->blocks.items[height])
+                                                        : ord_span_of(NULL, 0));
+}
+
+static enum ord_err get_headers(void *context, struct ord_bytes *out, uint64_t from, uint64_t to, size_t bytes_max) {
+    const struct sim_disk *disk = disk_of(context);
+    uint64_t count = from < disk->blocks.count && from <= to ? disk->blocks.count - from : 0;
+    if (count > 0 && count - 1 > to - from)
+        count = to - from + 1;
+    if (count > bytes_max / CHANNEL_HEADER_SIZE)
+        count = bytes_max / CHANNEL_HEADER_SIZE;
+    out->size = (size_t) count * CHANNEL_HEADER_SIZE;
+    out->data = malloc(out->size + 1);
+    ORD_ASSERT(out->data != NULL);
+    for (uint64_t i = 0; i < count; i++)
+        memcpy(out->data + i * CHANNEL_HEADER_SIZE, sim_disk_header(disk, from + i).data, CHANNEL_HEADER_SIZE);
+    return ORD_OK;
+}
+
+static enum ord_err get_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+    return give_if_any(out, sim_buffer_span(sim_serve_certificate(context, at, height)));
+}
+
+static enum ord_err get_client(void *context, struct ord_bytes *out, uint32_t client_index) {
+    const struct sim_disk *disk = disk_of(context);
+    return give_if_any(out, client_index < disk->clients.count ? sim_buffer_span(disk->clients.items[client_index])
+                                                               : ord_span_of(NULL, 0));
+}
+
+static enum ord_err get_meta(void *context, struct ord_bytes *out, const char *name) {
+    return give_if_any(out, sim_disk_meta(disk_of(context), name));
+}
+
+static enum ord_err get_record(void *context, struct ord_bytes *out, uint8_t table, uint64_t key) {
+    return give_if_any(out, sim_disk_record(disk_of(context), table, key));
+}
+
+static enum ord_err get_records(void *context, struct ord_record **records, size_t *count) {
+    const struct sim_disk *disk = disk_of(context);
+    size_t bytes = 0;
+    *count = 0;
+    for (uint32_t i = 0; i < SIM_TABLES; i++)
+        for (size_t j = 0; j < disk->tables[i].count; j++) {
+            bytes += disk->tables[i].records[j].buffer->size;
+            (*count)++;
+        }
+    *records = sim_alloc(*count * sizeof(**records) + bytes + 1);
+    uint8_t *space = (uint8_t *) (*records + *count);
+    struct ord_record *out = *records;
+    for (uint32_t i = 0; i < SIM_TABLES; i++)
+        for (size_t j = 0; j < disk->tables[i].count; j++) {
+            const struct sim_record *record = &disk->tables[i].records[j];
+            memcpy(space, record->buffer->data, record->buffer->size);
+            *out++ = (struct ord_record) {(uint8_t) i, record->key, ord_span_of(space, record->buffer->size)};
+            space += record->buffer->size;
+        }
+    return ORD_OK;
+}
+
+static enum ord_err height(void *context, uint64_t *out) {
+    const struct sim_disk *disk = disk_of(context);
+    *out = sim_disk_height(disk);
+    return disk->blocks.count == 0 ? ORD_ERR_NOT_FOUND : ORD_OK;
+}
+
+void sim_store_init(struct replica_store *out, struct sim_process *process) {
+    *out = (struct replica_store) {
+        .context = process,
+        .put_block = put_block,
+        .put_index = put_index,
+        .put_certificate = put_certificate,
+        .put_client = put_client,
+        .put_meta = put_meta,
+        .put_record = put_record,
+        .forget = forget,
+        .forget_after = forget_after,
+        .dirty = dirty,
+        .turn_bytes = turn_bytes,
+        .get_block = get_block,
+        .get_headers = get_headers,
+        .get_certificate = get_certificate,
+        .get_client = get_client,
+        .get_meta = get_meta,
+        .get_record = get_record,
+        .get_records = get_records,
+        .height = height,
+    };
+}
+
+void sim_store_deinit(struct sim_process *process) {
+    sim_buffer_release(process->last_certificate);
+}
