@@ -7,35 +7,35 @@
 #include "core/mark.h"
 
 #define BFT_MARKS(X)                                                                                                   \
+    /* advance.c */                                                                                                    \
+    X(DELIVER_BEHIND_GAP, OFTEN, "a seq that was missing delivers those behind it too")                                \
     /* authenticate.c */                                                                                               \
     X(DOOR_OTHER_BODY, RARE, "a PRE-PREPARE whose digest is not its batch's")                                          \
     X(DOOR_OTHER_SENDER, OFTEN, "a message that names another than the link's owner, or ourselves")                    \
+    /* body.c */                                                                                                       \
+    X(BODY_UNWANTED, OFTEN, "a BODY that nobody waits for")                                                            \
+    X(BODY_ADOPTED, OFTEN, "a new primary takes the batch of another's certificate")                                   \
+    X(BODY_ADOPTED_FOR_LATER_VIEW, RARE, "... in place of one with a certificate of an earlier view")                  \
+    X(BODY_OF_ENTRY, OFTEN, "a batch that the installed view proposes again came")                                     \
     /* checkpoint.c */                                                                                                 \
     X(STABLE_LATE, OFTEN, "a point that was certified ahead of us is reached by the log")                              \
     X(TARGET_NEXT, OFTEN, "the nearest certified point is reached, a newer one is still ahead")                        \
-    X(TARGET_NEARER, RARE, "a certified point between us and the one we knew")                                         \
-    X(SYNC_BEYOND_WINDOW, OFTEN, "SYNC: the certified point lies beyond the window")                                   \
-    X(SYNC_OVERDUE, OFTEN, "SYNC: the others did not bring us to the certified point in time")                         \
-    X(SYNCED_INTO_WINDOW, OFTEN, "state transfer ends where the log goes on")                                          \
     /* choose.c */                                                                                                     \
     X(CHOICE_LATER_VIEW, OFTEN, "of two certificates for a seq the one of the later view wins")                        \
     X(CHOICE_BELOW_BASE, OFTEN, "a certificate at or below another's stable checkpoint")                               \
     /* commit.c */                                                                                                     \
     X(COMMIT_BEFORE_PREPARED, OFTEN, "a COMMIT for what is not prepared here")                                         \
     X(COMMIT_CONTRADICTS, OFTEN, "a second COMMIT of a replica, for another batch")                                    \
-    /* fetch.c */                                                                                                      \
-    X(FETCH_PASSED, OFTEN, "what was to be fetched was passed by state transfer")                                      \
-    X(FETCH_NEXT_PEER, OFTEN, "another peer is asked for a batch")                                                     \
-    X(FETCH_TOO_SOON, RARE, "a peer asks for batches again too soon")                                                  \
-    X(BODY_UNWANTED, OFTEN, "a BODY that nobody waits for")                                                            \
-    X(BODY_ADOPTED, OFTEN, "a new primary takes the batch of another's certificate")                                   \
-    X(BODY_ADOPTED_FOR_LATER_VIEW, RARE, "... in place of one with a certificate of an earlier view")                  \
-    X(BODY_OF_ENTRY, OFTEN, "a batch that the installed view proposes again came")                                     \
-    /* install.c */                                                                                                    \
+    /* entries.c */                                                                                                    \
     X(ENTRY_VOIDS_BATCH, OFTEN, "the NEW-VIEW has another batch for a seq than we kept")                               \
     X(ENTRY_VOIDS_CERTIFICATE, RARE, "... which had a certificate")                                                    \
     X(ENTRY_AWAITS_BATCH, OFTEN, "the NEW-VIEW proposes a batch again that is not here")                               \
     X(ENTRY_BEYOND_WINDOW, OFTEN, "the NEW-VIEW reaches beyond our window")                                            \
+    /* fetch.c */                                                                                                      \
+    X(FETCH_PASSED, OFTEN, "what was to be fetched was passed by state transfer")                                      \
+    X(FETCH_NEXT_PEER, OFTEN, "another peer is asked for a batch")                                                     \
+    X(FETCH_TOO_SOON, RARE, "a peer asks for batches again too soon")                                                  \
+    /* install.c */                                                                                                    \
     X(INSTALLED_BEHIND_BASE, OFTEN, "a view begins above what we have delivered")                                      \
     X(INSTALLED_VOIDS_ABOVE, OFTEN, "a certificate above all that the NEW-VIEW proposes again")                        \
     /* new_view.c */                                                                                                   \
@@ -79,12 +79,15 @@
     /* retransmit.c */                                                                                                 \
     X(ANSWER_TOO_SOON, OFTEN, "a peer's STATUS comes too soon after the last answer")                                  \
     X(STATUS_OF_LATER_VIEW, OFTEN, "STATUS of a later view, or while we change views")                                 \
-    /* slot.c */                                                                                                       \
-    X(DELIVER_BEHIND_GAP, OFTEN, "a seq that was missing delivers those behind it too")                                \
     /* suspect.c */                                                                                                    \
     X(SUSPECTS_ALONE, OFTEN, "a replica suspects the primary, and too few with it")                                    \
     X(CONTENT_AGAIN, OFTEN, "... and is content again")                                                                \
     X(VIEW_FAILED, OFTEN, "a view change had a quorum for a timeout, and no view came of it")                          \
+    /* sync.c */                                                                                                       \
+    X(TARGET_NEARER, RARE, "a certified point between us and the one we knew")                                         \
+    X(SYNC_BEYOND_WINDOW, OFTEN, "SYNC: the certified point lies beyond the window")                                   \
+    X(SYNC_OVERDUE, OFTEN, "SYNC: the others did not bring us to the certified point in time")                         \
+    X(SYNCED_INTO_WINDOW, OFTEN, "state transfer ends where the log goes on")                                          \
     /* view_change.c */                                                                                                \
     X(LEFT_WHILE_JUDGING, OFTEN, "a view is left while the node judges a batch")                                       \
     X(JOINED_FURTHER_VIEW, OFTEN, "f + 1 others are ahead by more than one view")                                      \

@@ -15,12 +15,6 @@ enum {
     LINGER_MS_MAX = 1000, /* for what waits to be sent when the loop is to end */
 };
 
-uint64_t node_clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-}
-
 static void fail(struct node *node, enum ord_err err, const char *what) {
     node->err = err;
     node_log(NODE_LOG_ERROR, "fatal", "err=%s what=\"%s\"", ord_err_name(err), what);
@@ -28,14 +22,6 @@ static void fail(struct node *node, enum ord_err err, const char *what) {
 
 enum ord_err node_failed(const struct node *node) {
     return node->err != ORD_OK ? node->err : replica_fatal(node->replica);
-}
-
-void node_note_damage(struct node *node, const char *what, uint64_t height, enum ord_err err) {
-    if (err != ORD_ERR_CORRUPT)
-        return;
-    uint64_t before = atomic_fetch_add_explicit(&node->counters.damaged_reads, 1, memory_order_relaxed);
-    if ((before & (before + 1)) == 0)
-        node_log(NODE_LOG_ERROR, "damaged", "what=\"%s\" height=%" PRIu64 " count=%" PRIu64, what, height, before + 1);
 }
 
 /* ---- what the replica takes ---- */

@@ -9,7 +9,8 @@
  *   store.c      the ledger as the replica's store
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
- *   inbox.c, log.c, config.c
+ *   reply.c, certificates.c: what the answers share
+ *   inbox.c, log.c, report.c, config.c
  */
 #ifndef ORDAIN_NODE_NODE_INTERNAL_H
 #define ORDAIN_NODE_NODE_INTERNAL_H

@@ -1,8 +1,8 @@
 /*
  * A replica is its parts; each part's struct and calls stand in its own header. For the files of replica/, and for tests.
  *
- *   turn.c       the turn, from its inputs to its commit: the only caller of agree_step
- *   agree/       effects.c: the core's steps and effects; execute.c: decided batches into the channel; judge.c: proposed
+ *   turn.c       the turn, from its inputs to its commit; replica.c: making one; report.c: log and end, for all parts
+ *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the channel; judge.c: proposed
  *                batches; messages.c: the core's messages before and after their check
  *   intake/      admission.c, pool.c, shares.c: envelopes that come in; forward.c, propose.c: where they go
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence

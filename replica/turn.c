@@ -18,16 +18,6 @@ enum {
     COMMIT_LAZY_MS = 100, /* certificates and forgetting may wait so long for a commit that is needed anyway */
 };
 
-/* A turn is one transaction, for which there is so much room and no more. The other half is for what is begun already. */
-bool turn_full(struct replica *replica) {
-    const struct replica_store *store = replica_store(replica);
-    if (store->turn_bytes(store->context) < replica->setup.options.turn_bytes_max / 2)
-        return false;
-    replica->turn.cut_short = true;
-    replica_urgent(replica);
-    return true;
-}
-
 static void step(struct replica *replica, struct ord_event *event) {
     if (!replica->turn.fatal)
         (void) agree_step(replica, event);

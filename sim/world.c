@@ -18,38 +18,6 @@
 
 enum { REST_EVERY_US = 50000, NUDGE_EVERY_US = 5000000, NUDGE_SILENT_US = 200000 };
 
-void sim_fail(struct sim_world *world, const char *format, ...) {
-    if (world->failed)
-        return;
-    world->failed = true;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(world->failure, sizeof(world->failure), format, arguments);
-    va_end(arguments);
-    sim_say(world, -1, "VIOLATION %s", world->failure);
-}
-
-void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) {
-    if (!world->options.trace)
-        return;
-    printf("%9lu.%03lu  ", (unsigned long) (world->now_us / 1000), (unsigned long) (world->now_us % 1000));
-    if (instance >= 0)
-        printf("r%-3ld ", (long) instance);
-    else
-        printf("     ");
-    va_list arguments;
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    printf("\n");
-}
-
-void sim_plan_event(struct sim_world *world, uint64_t delay_us, const struct sim_event *event) {
-    struct sim_event planned = *event;
-    planned.time_us = world->now_us + delay_us;
-    sim_queue_add(&world->queue, &planned);
-}
-
 /* ---- making ---- */
 
 static void add_replicas(struct channel_config *config, uint32_t count) {
