@@ -13,9 +13,10 @@
 
 struct node;
 
-#define LINK_MESSAGE_HEADER 5          /* kind u8, size u32 */
-#define LINK_FRAME_SLACK    (2u << 20) /* a frame takes the longest message that a replica must send, and this */
-#define LINK_FRAMES_MAX     64         /* frames that wait for one peer */
+#define LINK_MESSAGE_HEADER 5 /* kind u8, size u32 */
+/* A frame takes the longest message that a replica must send, or some small ones, and what the link adds. */
+#define LINK_FRAME_SLACK (128u << 10)
+#define LINK_FRAMES_MAX  64 /* frames that wait for one peer */
 
 struct link_frame {
     struct net_message *message;

@@ -31,6 +31,7 @@ struct bench_records {
 
 struct bench {
     struct net *net;
+    bool owns_net;
     struct party *client;
     struct replica *replica;
     struct replica_options options;
@@ -54,6 +55,9 @@ struct bench {
     uint32_t logged; /* lines, by level: */
     uint32_t logged_errors;
     enum ord_err put_err; /* what every put gives; ORD_OK: it works */
+    uint64_t gets;        /* calls that read */
+    uint64_t get_fails;   /* the call that gives `get_err`, counted from 1; 0: none */
+    enum ord_err get_err;
 
     /* The core, as the test plays it. */
     void (*on_step)(struct bench *bench, const struct ord_event *event); /* NULL: nothing happens */
@@ -66,13 +70,14 @@ struct bench {
 
 /* A channel of four PBFT replicas, of which the bench is replica 0; recovered from an empty store. */
 struct bench *bench_create(void (*tweak)(struct channel_config *config));
+/* Another replica of the same channel; `first` must outlive it. */
+struct bench *bench_create_beside(struct bench *first, ord_node_id self);
 void bench_destroy(struct bench *bench);
 /* The replica crashes and starts again from what was committed. Gives what replica_create gave. */
 enum ord_err bench_restart(struct bench *bench);
 
 /* For on_step: one more effect of this step. */
 struct ord_effect *bench_effect(struct bench *bench, enum ord_effect_type type);
-/* The next turn delivers this batch as `seq`, when the event comes. */
 void bench_input(struct bench *bench, const struct replica_input *input);
 void bench_message(struct bench *bench, ord_node_id from, uint8_t kind, struct ord_span bytes);
 /* Envelopes of a client; the submission is given back by bench->answered. */
