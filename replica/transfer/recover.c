@@ -339,7 +339,8 @@ static uint64_t newest_certified(struct replica *replica) {
         struct ord_bytes bytes;
         uint64_t at;
         enum ord_err err = store_of(replica)->get_certificate(context_of(replica), &bytes, &at, middle);
-        free(bytes.data);
+        if (err == ORD_OK)
+            free(bytes.data);
         if (err == ORD_OK || err == ORD_ERR_CORRUPT)
             low = middle;
         else
