@@ -1,5 +1,5 @@
 /*
- * Delivery, as the reader thread makes it: whole blocks, headers, or blocks of one client, each with what proves it.
+ * Delivery in the reader thread: whole blocks, headers, or the blocks of one client, each with its proof.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static void delivery_free(struct delivery *delivery) {
     free(delivery->storage);
 }
 
-/* Whatever cannot be proved is not given: that would look like a lie. */
+/* Gives nothing that cannot be proved: an unproved block would look like a lie. */
 static enum ord_err reply_delivery(struct service *service, struct api_request *request, struct delivery *delivery,
                                    uint64_t last) {
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
@@ -139,8 +139,8 @@ void answer_deliver(struct service *service, struct api_request *request) {
         if (err != ORD_OK)
             break;
     }
-    if (err == ORD_OK ||
-        (err == ORD_ERR_CORRUPT && delivery.count > 0)) /* what comes before a damaged block is sound */
+    /* A damaged block ends the answer. The blocks before it are sound. */
+    if (err == ORD_OK || (err == ORD_ERR_CORRUPT && delivery.count > 0))
         err = reply_delivery(service, request, &delivery, height - 1);
     if (err != ORD_OK)
         answer_failed(request, err);

@@ -1,5 +1,5 @@
 /*
- * Certificates as readers find them: on disk, or among the newest, which may not be committed yet.
+ * Certificates for readers: those on disk, and the newest ones, which may not be committed yet.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@ enum { HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE };
 enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
     enum ord_err err = ledger_get_certificate(service->node->ledger, out, at, height);
     bool damaged = false;
-    while (err == ORD_ERR_CORRUPT && *at > 0) { /* a later one proves as much */
+    /* A later certificate proves as much as the damaged one would. */
+    while (err == ORD_ERR_CORRUPT && *at > 0) {
         damaged = true;
         node_note_damage(service->node, "certificate", *at, err);
         err = ledger_get_certificate(service->node->ledger, out, at, *at + 1);

@@ -1,6 +1,6 @@
 /*
- * The store is the ledger, call by call. Certificates are looked for where readers look, for some are certified and not
- * committed yet.
+ * The replica's store is the ledger, call by call. Certificates are looked up where readers find them, because some are
+ * certified and not committed yet.
  */
 #include "node/store.h"
 

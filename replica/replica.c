@@ -1,5 +1,5 @@
 /*
- * Making and unmaking a replica, and what it tells of itself.
+ * Making and unmaking a replica, and its status.
  */
 #include "replica/replica_internal.h"
 

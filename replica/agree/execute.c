@@ -1,6 +1,6 @@
 /*
- * Decided batches go through the channel into blocks, which are put in the turn's transaction; what was executed leaves the
- * pool. Cutting is the channel's (channel/cutter.c).
+ * Decided batches go through the channel into blocks, and the blocks go into the turn's transaction. Executed envelopes
+ * leave the pool. The channel cuts the blocks (channel/cutter.c).
  */
 #include "replica/replica_internal.h"
 
@@ -23,7 +23,10 @@ void execute_deinit(struct replica *replica) {
     free(replica->execute.record_buffer);
 }
 
-/* An executed envelope leaves the pool. A forgery of it whose signature is being checked stays, for the check refers to it. */
+/*
+ * Removes an executed envelope from the pool. A forgery of it whose signature is being checked stays, because the check
+ * refers to it.
+ */
 static void remove_pooled(struct replica *replica, const struct channel_entry *entry) {
     struct execute *execute = &replica->execute;
     bool registration = entry->sequence == 0;
@@ -37,7 +40,8 @@ static void remove_pooled(struct replica *replica, const struct channel_entry *e
         execute->wait_sum_ms += replica->turn.now_ms - ord_max(pooled->since_ms, replica->agree.leader_since_ms);
         pool_remove(&replica->pool, pooled);
     }
-    if (entry->seq == execute->executing_seq) /* else it was executed before its block was closed */
+    /* Otherwise it was executed earlier, before its block was closed. */
+    if (entry->seq == execute->executing_seq)
         pool_executed(&replica->pool, registration ? UINT32_MAX : entry->client_index, replica->turn.now_ms);
 }
 
@@ -67,7 +71,7 @@ void execute_note_open(struct replica *replica) {
     execute->open_since_ms = replica->turn.now_ms;
 }
 
-/* What was just executed into the open block waits no longer: what is left in the pool is what the leader still owes. */
+/* Removes what was just executed into the open block. What is left in the pool is what the leader still owes. */
 static void remove_executed(struct replica *replica, uint64_t height, uint32_t count) {
     struct channel_open_block open;
     channel_open(replica->execute.channel, &open);
@@ -144,7 +148,7 @@ static void put_clients(struct replica *replica) {
     channel_clients_clean(channel);
 }
 
-/* Clients that changed, how far the channel is, and where the open block's envelopes stand. */
+/* Writes the clients that changed, how far the channel is, and where the open block's envelopes stand. */
 void execute_write_state(struct replica *replica) {
     struct execute *execute = &replica->execute;
     if (!execute->state_changed || replica->turn.fatal)

@@ -1,6 +1,7 @@
 /*
- * State from the store: the chain, the client table as of the applied seq, where the open block's envelopes stand, and what
- * the core asked to keep. All of it was written in whole turns, so any crash leaves one consistent point.
+ * Recovery from the store: the chain, the client table as of the applied seq, the places of the open block's envelopes,
+ * and the records that the core asked to keep. All of it was written in whole turns, so any crash leaves one consistent
+ * point.
  */
 #include "replica/replica_internal.h"
 
@@ -11,7 +12,7 @@
 
 #include "replica/marks.h"
 
-/* What recovery is called with. */
+/* The arguments of the recovery. */
 struct start {
     enum ord_err (*begin_commit)(void *context);
     char *why;
@@ -32,7 +33,9 @@ enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum o
     return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
 }
 
-/* Puts the genesis block and whose ledger this is: durable before the replica makes its first statement. */
+/*
+ * Puts the genesis block and the owner of this ledger. They are durable before the replica makes its first statement.
+ */
 static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, struct start *start) {
     uint8_t owner[RECORD_REPLICA_SIZE];
     record_replica_encode(owner, replica_self(replica));
@@ -50,14 +53,16 @@ static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header,
 }
 
 /*
- * On another replica's ledger this one would find no statements of its own, and vote: rule 26 (docs/protocol.md) asks for the
- * seqs that it has records of, not whose they are. The index identifies a replica in a network; its key may change.
+ * On another replica's ledger this replica would find no statements of its own, and would vote: rule 26
+ * (docs/protocol.md) asks for which seqs there are records, not whose they are. A replica's index identifies it in a
+ * network; its key may change.
  */
 static enum ord_err check_owner(struct replica *replica, struct start *start) {
     struct ord_bytes record;
     ord_node_id owner = ORD_NO_NODE;
     enum ord_err err = store_of(replica)->get_meta(context_of(replica), &record, RECORD_REPLICA);
-    if (err == ORD_ERR_NOT_FOUND) /* of a version that did not keep it */
+    /* An older version did not keep this record. */
+    if (err == ORD_ERR_NOT_FOUND)
         return begin_ledger(replica, NULL, start);
     if (err == ORD_OK) {
         err = record_replica_decode(&owner, ord_span_of(record.data, record.size));
@@ -74,7 +79,7 @@ static enum ord_err check_owner(struct replica *replica, struct start *start) {
     return ORD_ERR_MISMATCH;
 }
 
-/* Begins a new ledger, or checks that the ledger is of this network and this replica. */
+/* Begins a new ledger, or checks that the ledger belongs to this network and this replica. */
 static enum ord_err check_genesis(struct replica *replica, struct start *start) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, replica->setup.options.genesis_header);
@@ -117,7 +122,8 @@ static enum ord_err restore_head(struct replica *replica) {
     struct channel_header header;
     enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_APPLIED);
     if (err == ORD_ERR_NOT_FOUND)
-        return ORD_OK; /* nothing was executed yet */
+        /* Nothing was executed yet. */
+        return ORD_OK;
     if (err == ORD_OK) {
         err = record_applied_decode(&applied_seq, &bytes_since_point, ord_span_of(bytes.data, bytes.size));
         free(bytes.data);
@@ -130,13 +136,13 @@ static enum ord_err restore_head(struct replica *replica) {
         return err;
     err = channel_header_decode(&header, ord_span_of(bytes.data, CHANNEL_HEADER_SIZE));
     free(bytes.data);
-    /* A transfer was cut off behind a block: it has to go on before the core may deliver. */
+    /* A transfer was cut off behind a block. It has to go on before the core may deliver. */
     replica->sync.between = applied_seq < header.last_seq;
     return err == ORD_OK ? channel_restore_head(replica->execute.channel, &header, applied_seq, bytes_since_point)
                          : err;
 }
 
-/* An envelope of the consensus log; the record is kept in `record` from call to call. */
+/* Gives an envelope of the consensus log. `record` keeps the log record from call to call. */
 static enum ord_err log_envelope(struct replica *replica, struct ord_span *out, struct ord_bytes *record,
                                  uint64_t *record_seq, const struct channel_entry *entry) {
     struct ord_span body;
@@ -234,7 +240,7 @@ enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commi
     return ORD_OK;
 }
 
-/* A point that this replica executed before; NOT_FOUND: none in this slot. */
+/* Recovers a point that this replica executed before. NOT_FOUND: this slot has none. */
 static enum ord_err recover_point(struct replica *replica, uint32_t slot, const struct channel_statement *newest) {
     char name[RECORD_POINT_NAME_SIZE];
     struct attest_point point;
@@ -254,7 +260,7 @@ static enum ord_err recover_point(struct replica *replica, uint32_t slot, const 
     return ORD_OK;
 }
 
-/* What others may ask for the tail of, with how much of the open block there was at each. */
+/* Recovers the points whose tails others may ask for, with the size of the open block at each. */
 static enum ord_err recover_points(struct replica *replica, const struct channel_statement *newest) {
     bool any = false;
     for (uint32_t slot = 0; slot < record_point_slots(replica_config(replica)->window); slot++) {
@@ -263,7 +269,8 @@ static enum ord_err recover_points(struct replica *replica, const struct channel
             return err;
         any = any || err == ORD_OK;
     }
-    if (!any) { /* of a version that did not keep them */
+    /* An older version did not keep points. */
+    if (!any) {
         const struct attest_point point = {.statement = *newest, .tail_size = UINT64_MAX};
         attest_keep(replica, &point);
         return ORD_OK;
@@ -272,7 +279,7 @@ static enum ord_err recover_points(struct replica *replica, const struct channel
     return own != NULL && channel_statement_equal(&own->statement, newest) ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
-/* A transfer that was cut off goes on to where it went; newer certificates move it as ever. */
+/* A transfer that was cut off goes on to its old target. Newer certificates move the target as usual. */
 static enum ord_err recover_target(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct ord_bytes bytes;
@@ -289,7 +296,7 @@ static enum ord_err recover_target(struct replica *replica) {
     return err;
 }
 
-/* The newest certificates and the own statement. */
+/* Recovers the newest certificates and the own statement. */
 static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct channel_statement statement;
@@ -297,7 +304,8 @@ static enum ord_err recover_attest(struct replica *replica) {
     enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_STABLE);
     if (err == ORD_OK) {
         err = channel_certificate_decode(&attest->stable, ord_span_of(bytes.data, bytes.size));
-        attest->stable_settled = false; /* the core's log may have to be truncated yet */
+        /* The core's log may still have to be truncated. */
+        attest->stable_settled = false;
         attest->low = attest->stable;
         attest->weak_seq = attest->stable.statement.seq;
         free(bytes.data);
@@ -314,23 +322,25 @@ static enum ord_err recover_attest(struct replica *replica) {
     err = record_statement_decode(&statement, ord_span_of(bytes.data, bytes.size));
     free(bytes.data);
     if (err == ORD_OK) {
-        attest_recovered(replica, &statement); /* the same statement, the same signature */
+        /* Signing the same statement again gives the same signature. */
+        attest_recovered(replica, &statement);
         err = recover_points(replica, &statement);
     }
     return err;
 }
 
-/* The newest height with a certificate, for what is served. */
+/* The newest height with a certificate. Readers are served up to it. */
 static uint64_t newest_certified(struct replica *replica) {
     uint64_t low = 0;
     uint64_t high = channel_height(replica->execute.channel);
-    /* "There is a certificate at or above h" is true up to some height and false beyond, damaged ones included. */
+    /* "There is a certificate at or above h" holds up to some height and not beyond it. Damaged certificates count. */
     while (low < high) {
         uint64_t middle = high - (high - low) / 2;
         struct ord_bytes bytes;
         uint64_t at;
         enum ord_err err = store_of(replica)->get_certificate(context_of(replica), &bytes, &at, middle);
-        free(bytes.data);
+        if (err == ORD_OK)
+            free(bytes.data);
         if (err == ORD_OK || err == ORD_ERR_CORRUPT)
             low = middle;
         else
