@@ -34,6 +34,7 @@ struct sim_model_block {
     size_t envelope_count;
     uint64_t first_seq;
     uint64_t last_seq;
+    size_t order_end; /* of `order`: before it is what this block and those before it hold */
 };
 
 /* A client's sequences in the order of execution. */
@@ -50,6 +51,7 @@ struct sim_model_seq {
     uint32_t accepted;
     uint64_t height;
     size_t open_size; /* of the open block's data */
+    size_t order_end; /* of `order`: before it is what was executed up to this seq */
 };
 
 struct sim_model {
@@ -72,7 +74,10 @@ struct sim_model {
     uint32_t parties[SIM_PARTIES]; /* in the order of registration */
     bool registered[SIM_PARTIES];
     uint64_t highest[SIM_PARTIES];
-    struct sim_map seen; /* (party, sequence, 0) */
+    struct sim_map seen;      /* (party, sequence, 0) -> place in `order`, + 1 */
+    struct sim_placed *order; /* everything that was accepted, in the order of execution */
+    size_t order_count;
+    size_t order_capacity;
     struct sim_ordered ordered[SIM_PARTIES];
 
     /* the open block */
@@ -94,6 +99,15 @@ void sim_model_init(struct sim_model *model, const struct channel_config *config
 void sim_model_deinit(struct sim_model *model);
 /* Somebody made this envelope, and this is true of it. */
 void sim_model_made(struct sim_model *model, struct ord_span envelope, const struct sim_item *item);
+/* What its maker noted; NULL: nobody made it. */
+const struct sim_item *sim_model_item(const struct sim_model *model, struct ord_span envelope);
+/* Does it have the form of a batch? */
+bool sim_model_well_formed(struct ord_span batch);
+/* Takes one envelope off the front of a well-formed batch's rest, which begins behind SIM_BATCH_HEADER. */
+struct ord_span sim_model_next(struct ord_span *rest);
+#define SIM_BATCH_HEADER 13
+/* The times between which the certificate of this party is valid. */
+void sim_model_validity(uint32_t party, int64_t *not_before_s, int64_t *not_after_s);
 /* The next seq's batch. */
 void sim_model_apply(struct sim_model *model, struct ord_span batch);
 /* What the channel's digest must be now. */
