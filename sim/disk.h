@@ -15,7 +15,7 @@
 #define SIM_META_APPLIED   "applied"   /* seq that the channel's state is at: u64, and more */
 #define SIM_META_STABLE    "stable"    /* newest certificate with a strong quorum that is executed here */
 #define SIM_META_STATEMENT "statement" /* newest own statement */
-#define SIM_META_TAIL      "tail"      /* the part of the open block that state transfer brought: its height u64, and more */
+#define SIM_META_TAIL      "tail" /* the part of the open block that state transfer brought: its height u64, and more */
 #define SIM_META_POINT     "point."    /* an own statement, and what a tail needs of that moment: a prefix */
 #define SIM_META_EVIDENCE  "evidence." /* "evidence.CC.SS": a piece against replica CC: a prefix */
 

@@ -55,9 +55,9 @@ struct sim_duties {
     bool attested;  /* in this life */
     uint64_t attested_seq;
     uint64_t attested_ms;
-    bool repeated;               /* in this turn it said the newest again */
-    ord_replica_set certified;   /* who got a certificate in this turn */
-    uint64_t stable_seq;         /* of the stable certificate that was put last */
+    bool repeated;                        /* in this turn it said the newest again */
+    ord_replica_set certified;            /* who got a certificate in this turn */
+    uint64_t stable_seq;                  /* of the stable certificate that was put last */
     uint64_t heard_seqs[ORD_REPLICA_MAX]; /* the highest that anything from there spoke of */
 
     /* Evidence. */
@@ -171,7 +171,8 @@ static void check_owed(struct sim_duties *duties) {
         char last[SIM_NAME_SIZE];
         evidence_name(last, owed->culprit, slots_of(duties) - 1);
         if (!is_kept(duties, owed->culprit, &owed->place, slots_of(duties)) && find_record(duties, last).size == 0)
-            sim_fail(duties->world, "evidence: replica %u does not keep what convicts replica %u (%s, view %lu, seq %lu)",
+            sim_fail(duties->world,
+                     "evidence: replica %u does not keep what convicts replica %u (%s, view %lu, seq %lu)",
                      name_of(duties), owed->culprit, evidence_type_name(owed->place.type),
                      (unsigned long) owed->place.view, (unsigned long) owed->place.seq);
     }
@@ -225,8 +226,7 @@ static void settle(struct sim_duties *duties, uint64_t seq) {
 /* The open block's data as of a seq, by the reference. */
 static struct ord_span tail_at(const struct sim_model *model, uint64_t seq) {
     const struct sim_model_seq *after = &model->seqs[seq - 1];
-    const uint8_t *data =
-        after->height < model->block_count ? model->blocks[after->height].data->data : model->data;
+    const uint8_t *data = after->height < model->block_count ? model->blocks[after->height].data->data : model->data;
     return ord_span_of(data, after->open_size);
 }
 
@@ -275,9 +275,9 @@ static const char *piece_fault(const struct sim_duties *duties, const struct req
     for (uint32_t i = 0; i < count; i++, height++) {
         struct ord_span block = ord_read_string(&reader, SIZE_MAX);
         if (reader.failed || height > model->block_count || block.size < CHANNEL_HEADER_SIZE ||
-            !ord_span_equal(ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE),
-                            sim_buffer_span(height == 0 ? duties->world->genesis_data
-                                                        : model->blocks[height - 1].data)))
+            !ord_span_equal(
+                ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE),
+                sim_buffer_span(height == 0 ? duties->world->genesis_data : model->blocks[height - 1].data)))
             return "has another block than the reference";
     }
     uint32_t headers = ord_read_u32(&reader);
@@ -392,7 +392,8 @@ static void check_attested(struct sim_duties *duties) {
         if (id != duties->process->replica->id && duties->heard_seqs[id] < duties->stable_seq)
             behind |= ord_replica_bit(id);
     if ((behind & ~duties->certified) != 0)
-        sim_fail(duties->world, "attestation: replica %u does not send its stable certificate to those who are behind it",
+        sim_fail(duties->world,
+                 "attestation: replica %u does not send its stable certificate to those who are behind it",
                  name_of(duties));
 }
 
@@ -448,7 +449,8 @@ void sim_duties_ended(struct sim_duties *duties) {
     replica_status(duties->process->program, &status);
     for (uint32_t i = 0; i < duties->world->replica_count; i++)
         if (status.evidence[i] != duties->pieces[i])
-            sim_fail(duties->world, "evidence: replica %u tells readers of %u pieces against replica %u, its disk has %u",
+            sim_fail(duties->world,
+                     "evidence: replica %u tells readers of %u pieces against replica %u, its disk has %u",
                      name_of(duties), status.evidence[i], i, duties->pieces[i]);
 }
 

@@ -83,16 +83,16 @@ struct sim_intake {
     uint64_t noted_ms;
 
     uint64_t turn;
-    bool room; /* in this turn */
+    bool room;    /* in this turn */
     bool storage; /* as the core was told */
     ord_node_id leader;
     uint64_t leader_turn; /* the turn in which it came to lead */
     uint64_t leader_ms;
     bool silent; /* as of the end of the last turn */
     uint64_t housekeeping_ms;
-    bool housekeeping;   /* in this turn */
-    uint64_t unsure;     /* turns of housekeeping until what a transfer left in the pool is swept */
-    bool since_unsure;   /* a transfer may have moved `since_ms`; until the pool is empty */
+    bool housekeeping;      /* in this turn */
+    uint64_t unsure;        /* turns of housekeeping until what a transfer left in the pool is swept */
+    bool since_unsure;      /* a transfer may have moved `since_ms`; until the pool is empty */
     bool again[PASSED + 1]; /* in this turn something of this state was forwarded again */
 
     /* The proposal at hand. */
@@ -109,7 +109,7 @@ struct sim_intake {
     uint64_t cost;
     uint32_t costly[ORD_REPLICA_MAX];
     uint32_t proposals;
-    uint64_t ignored;       /* messages that the replica has ignored so far */
+    uint64_t ignored; /* messages that the replica has ignored so far */
     uint64_t ignored_until_ms;
     char fault[200]; /* found at a FLUSH; it counts at the last one of a turn. Empty: none */
 };
@@ -141,8 +141,7 @@ static bool is_executed(const struct sim_intake *intake, uint32_t party, uint64_
 
 /* It needs no ordering any more. */
 static bool is_over(const struct sim_intake *intake, const struct pooled *pooled) {
-    if (is_executed(intake, pooled->party, pooled->sequence) ||
-        now_of(intake) > pooled->admitted_ms + AGE_MAX_MS)
+    if (is_executed(intake, pooled->party, pooled->sequence) || now_of(intake) > pooled->admitted_ms + AGE_MAX_MS)
         return true;
     if (pooled->sequence == 0)
         return intake->client_count >= intake->world->config->clients_max;
@@ -357,8 +356,7 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
         return;
     const struct pooled given = pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
-        !is_executed(intake, given.party, given.sequence) &&
-        given.sequence + WINDOW > intake->highest[given.party])
+        !is_executed(intake, given.party, given.sequence) && given.sequence + WINDOW > intake->highest[given.party])
         sim_fail(intake->world, "intake: replica %u tells client %u that sequence %lu is ordered, and it is not",
                  intake->process->replica->instance, given.party, (unsigned long) given.sequence);
     if (result->verdict != REPLICA_ACCEPTED)
@@ -391,7 +389,8 @@ static void forwarded(struct sim_intake *intake, struct pooled *pooled, bool to_
         sim_fail(intake->world, "forward: replica %u forwards to all what another replica forwarded to it",
                  intake->process->replica->instance);
     if (!to_all && !pooled->foreign && pooled->state != READY)
-        sim_fail(intake->world, "forward: replica %u forwards its client's envelope to the leader again, and not to all",
+        sim_fail(intake->world,
+                 "forward: replica %u forwards its client's envelope to the leader again, and not to all",
                  intake->process->replica->instance);
     bool again = pooled->state != READY;
     if (again)
@@ -400,8 +399,8 @@ static void forwarded(struct sim_intake *intake, struct pooled *pooled, bool to_
     pooled->state = pooled->foreign ? PASSED : again ? SPREAD : SENT;
 }
 
-void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
-                     size_t part_count) {
+void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
+                     const struct ord_span *parts, size_t part_count) {
     if (intake == NULL || kind != REPLICA_LINK_FORWARD || over(intake->world))
         return;
     ord_replica_set leader = intake->leader == ORD_NO_NODE ? 0 : ord_replica_bit(intake->leader);
@@ -477,8 +476,7 @@ static bool may_refuse(const struct sim_intake *intake, const struct judged *jud
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     if (!sim_model_well_formed(judged->batch))
         return true;
-    struct ord_span rest =
-        ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {
         const struct sim_item *item = sim_model_item(model_of(intake), sim_model_next(&rest));
         if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
@@ -495,8 +493,7 @@ static bool must_refuse(const struct sim_intake *intake, const struct judged *ju
     const struct channel_config *config = intake->world->config;
     if (!sim_model_well_formed(judged->batch))
         return true;
-    struct ord_span rest =
-        ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0 && intake->client_count < config->clients_max) {
         const struct sim_item *item = sim_model_item(model_of(intake), sim_model_next(&rest));
         if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
@@ -516,8 +513,7 @@ static void look_at_verdict(struct sim_intake *intake, const struct ord_event *e
         bool wrong = event->judged.admissible ? must_refuse(intake, judged) : !may_refuse(intake, judged);
         if (wrong)
             sim_fail(intake->world, "judgement: replica %u finds the batch of view %lu, seq %lu %sadmissible", replica,
-                     (unsigned long) judged->view, (unsigned long) judged->seq,
-                     event->judged.admissible ? "" : "not ");
+                     (unsigned long) judged->view, (unsigned long) judged->seq, event->judged.admissible ? "" : "not ");
         *judged = intake->judged[--intake->judged_count];
         return;
     }
@@ -594,8 +590,8 @@ static void look_at_flush(struct sim_intake *intake) {
 void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) {
     if (intake == NULL || over(intake->world))
         return;
-    bool forbidden = event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED ||
-                     event->type == ORD_EVENT_PROPOSE;
+    bool forbidden =
+        event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED || event->type == ORD_EVENT_PROPOSE;
     if (forbidden && !may_run(intake))
         sim_fail(intake->world, "room: the core of replica %u gets an event of type %d while it may not run",
                  intake->process->replica->instance, (int) event->type);
@@ -698,9 +694,8 @@ static void check_again(struct sim_intake *intake) {
         if (pooled->state == READY || pooled->state == PROPOSED || intake->again[pooled->state] ||
             now_of(intake) < pooled->forwarded_ms + waits_ms[pooled->state])
             continue;
-        sim_fail(intake->world, "forward: replica %u does not repeat %s for %lu ms",
-                 intake->process->replica->instance, list_names[pooled->state],
-                 (unsigned long) (now_of(intake) - pooled->forwarded_ms));
+        sim_fail(intake->world, "forward: replica %u does not repeat %s for %lu ms", intake->process->replica->instance,
+                 list_names[pooled->state], (unsigned long) (now_of(intake) - pooled->forwarded_ms));
         return;
     }
 }

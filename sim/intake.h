@@ -23,8 +23,8 @@ void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input);
 /* It hands out a check. */
 void sim_intake_check(struct sim_intake *intake, const struct replica_check *check);
 /* It sends. */
-void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
-                     size_t part_count);
+void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
+                     const struct ord_span *parts, size_t part_count);
 /* It answers a submission of this envelope. */
 void sim_intake_answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope);
 /* The core gets an event, has given an effect, or is done with a step. */

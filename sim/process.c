@@ -44,9 +44,8 @@ int64_t sim_process_wall_s(const struct sim_process *process) {
 
 static struct replica_time time_of(struct sim_process *process) {
     process->now_ms = sim_clock_ms(process->replica);
-    return (struct replica_time) {.now_ms = process->now_ms,
-                                  .wall_s = sim_process_wall_s(process),
-                                  .room = !process->replica->full};
+    return (struct replica_time) {
+        .now_ms = process->now_ms, .wall_s = sim_process_wall_s(process), .room = !process->replica->full};
 }
 
 /* ---- what the replica calls ---- */
@@ -141,12 +140,6 @@ static bool verify(const void *context, const struct crypto_verify_key *key, con
                    const struct ord_signature *signature) {
     const struct sim_world *world = context;
     return sim_crypto_client_verify(&world->crypto, key, hash, signature);
-}
-
-static enum ord_err begin_commit(void *context) {
-    struct sim_process *process = context;
-    sim_disk_commit(&process->replica->disk, &process->writes);
-    return ORD_OK;
 }
 
 /* ---- what leaves ---- */
@@ -433,6 +426,7 @@ static struct replica_options options_of(struct sim_process *process) {
         .ledger_name = "disk",
         .genesis_name = "genesis",
         .host = {.context = process,
+                 .certificate = sim_store_certificate,
                  .next = next,
                  .send = send,
                  .connected = connected,
@@ -469,7 +463,7 @@ void sim_process_start(struct sim_replica *replica) {
     const struct replica_options options = options_of(process);
     process->turn_bytes_max = options.turn_bytes_max;
     char why[256];
-    enum ord_err err = replica_create(&process->program, &options, &time, begin_commit, why, sizeof(why));
+    enum ord_err err = replica_create(&process->program, &options, &time, why, sizeof(why));
     if (err != ORD_OK) {
         sim_say(world, replica->instance, "cannot start: %s", why);
         sim_process_fail(process, err, "cannot start from its disk");

@@ -84,8 +84,8 @@ struct sim_process {
     struct replica *program; /* NULL: it could not start */
     struct ord_core observer;
     struct ord_core_config core_config; /* the core's, as the replica gave it */
-    struct sim_intake *intake; /* what the checks know of its pool; NULL: a liar's */
-    struct sim_duties *duties; /* and of what it owes others; NULL: a liar's */
+    struct sim_intake *intake;          /* what the checks know of its pool; NULL: a liar's */
+    struct sim_duties *duties;          /* and of what it owes others; NULL: a liar's */
     uint64_t turn_bytes_max;
     uint64_t now_ms;
     bool ended;
@@ -151,6 +151,8 @@ int64_t sim_process_wall_s(const struct sim_process *process);
 
 /* store.c */
 void sim_store_init(struct replica_store *out, struct sim_process *process);
+/* `certificate` of struct replica_host. */
+enum ord_err sim_store_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
 void sim_store_deinit(struct sim_process *process);
 
 /* checks.c: runs it now or later. */
