@@ -71,7 +71,6 @@ ORD_MUST_USE enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, 
  */
 struct attest_point {
     struct channel_statement statement;
-    /* UINT64_MAX: the size is unknown. */
     uint64_t tail_size;
     struct ord_hash clients_root;
 };

@@ -18,22 +18,30 @@ enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum o
     return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
 }
 
+/* Reads a small record. OK with `out` empty: there is none. */
+static enum ord_err load(const struct replica *replica, struct ord_bytes *out, const char *name) {
+    *out = (struct ord_bytes) {0};
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, out, name);
+    return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
+}
+
+static struct ord_span span_of(const struct ord_bytes *bytes) {
+    return ord_span_of(bytes->data, bytes->size);
+}
+
 /*
  * Puts the genesis block and the owner of this ledger. They are durable before the replica makes its first statement.
  */
 static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, char *why, size_t why_size) {
+    const struct replica_store *store = replica_store(replica);
     uint8_t owner[RECORD_REPLICA_SIZE];
     record_replica_encode(owner, replica_self(replica));
-    enum ord_err err = ORD_OK;
-    if (header != NULL)
-        err = replica_store(replica)->put_block(replica_store(replica)->ledger, 0,
-                                                ord_span_of(header, CHANNEL_HEADER_SIZE),
-                                                replica->setup.options.genesis_data);
+    enum ord_err err = store->put_block(store->ledger, 0, ord_span_of(header, CHANNEL_HEADER_SIZE),
+                                        replica->setup.options.genesis_data);
     if (err == ORD_OK)
-        err = replica_store(replica)->put_meta(replica_store(replica)->ledger, RECORD_REPLICA,
-                                               ord_span_of(owner, sizeof(owner)));
+        err = store->put_meta(store->ledger, RECORD_REPLICA, ord_span_of(owner, sizeof(owner)));
     if (err == ORD_OK)
-        err = replica_store(replica)->commit(replica_store(replica)->ledger);
+        err = store->commit(store->ledger);
     return err == ORD_OK ? ORD_OK
                          : recover_failed(why, why_size,
                                           "cannot write the genesis block and the replica that this ledger is of", err);
@@ -47,14 +55,10 @@ static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header,
 static enum ord_err check_owner(struct replica *replica, char *why, size_t why_size) {
     struct ord_bytes record;
     ord_node_id owner = ORD_NO_NODE;
-    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &record, RECORD_REPLICA);
-    /* An older version did not keep this record. */
-    if (err == ORD_ERR_NOT_FOUND)
-        return begin_ledger(replica, NULL, why, why_size);
-    if (err == ORD_OK) {
-        err = record_replica_decode(&owner, ord_span_of(record.data, record.size));
-        free(record.data);
-    }
+    enum ord_err err = load(replica, &record, RECORD_REPLICA);
+    if (err == ORD_OK)
+        err = record_replica_decode(&owner, span_of(&record));
+    free(record.data);
     if (err != ORD_OK)
         return recover_failed(why, why_size, "the replica that this ledger is of", err);
     if (owner == replica_self(replica))
@@ -107,18 +111,16 @@ static enum ord_err restore_head(struct replica *replica) {
     uint64_t bytes_since_point = 0;
     struct ord_bytes bytes;
     struct channel_header header;
-    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_APPLIED);
-    if (err == ORD_ERR_NOT_FOUND)
-        /* Nothing was executed yet. */
-        return ORD_OK;
-    if (err == ORD_OK) {
-        err = record_applied_decode(&applied_seq, &bytes_since_point, ord_span_of(bytes.data, bytes.size));
-        free(bytes.data);
-    }
+    const struct replica_store *store = replica_store(replica);
+    enum ord_err err = load(replica, &bytes, RECORD_APPLIED);
+    if (err != ORD_OK || bytes.data == NULL) /* nothing was executed yet */
+        return err;
+    err = record_applied_decode(&applied_seq, &bytes_since_point, span_of(&bytes));
+    free(bytes.data);
     if (err == ORD_OK)
-        err = replica_store(replica)->height(replica_store(replica)->ledger, &height);
+        err = store->height(store->ledger, &height);
     if (err == ORD_OK)
-        err = replica_store(replica)->get_block(replica_store(replica)->ledger, &bytes, height);
+        err = store->get_block(store->ledger, &bytes, height);
     if (err != ORD_OK)
         return err;
     err = channel_header_decode(&header, ord_span_of(bytes.data, CHANNEL_HEADER_SIZE));
@@ -179,17 +181,14 @@ static enum ord_err restore_open(struct replica *replica) {
     struct ord_span tail = ord_span_of(NULL, 0);
     uint64_t tail_height = 0;
     uint32_t tail_count = 0;
-    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &open_bytes, RECORD_OPEN);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = record_open_decode(&open, ord_span_of(open_bytes.data, open_bytes.size));
-    if (err == ORD_OK) {
-        err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &tail_bytes, RECORD_TAIL);
-        if (err == ORD_OK)
-            err = record_tail_decode(&tail_height, &tail_count, &tail, ord_span_of(tail_bytes.data, tail_bytes.size));
-        else if (err == ORD_ERR_NOT_FOUND)
-            err = ORD_OK;
-    }
+    enum ord_err err = load(replica, &open_bytes, RECORD_OPEN);
+    if (err != ORD_OK || open_bytes.data == NULL)
+        return err;
+    err = record_open_decode(&open, span_of(&open_bytes));
+    if (err == ORD_OK)
+        err = load(replica, &tail_bytes, RECORD_TAIL);
+    if (err == ORD_OK && tail_bytes.data != NULL)
+        err = record_tail_decode(&tail_height, &tail_count, &tail, span_of(&tail_bytes));
     if (err == ORD_OK && open.height == channel_height(replica->execute.channel) + 1) {
         bool has_tail = tail_count > 0 && tail_height == open.height;
         replica->execute.tail_height = has_tail ? tail_height : 0;
@@ -225,16 +224,16 @@ enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size
     return ORD_OK;
 }
 
-/* Recovers a point that this replica executed before. NOT_FOUND: this slot has none. */
+/* Recovers a point that this replica executed before, if there is one in this slot. */
 static enum ord_err recover_point(struct replica *replica, uint32_t slot, const struct channel_statement *newest) {
     char name[RECORD_POINT_NAME_SIZE];
     struct attest_point point;
     struct ord_bytes bytes;
     record_point_name(name, slot);
-    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, name);
-    if (err != ORD_OK)
+    enum ord_err err = load(replica, &bytes, name);
+    if (err != ORD_OK || bytes.data == NULL)
         return err;
-    err = record_point_decode(&point, ord_span_of(bytes.data, bytes.size));
+    err = record_point_decode(&point, span_of(&bytes));
     free(bytes.data);
     if (err != ORD_OK)
         return err;
@@ -247,18 +246,10 @@ static enum ord_err recover_point(struct replica *replica, uint32_t slot, const 
 
 /* Recovers the points whose tails others may ask for, with the size of the open block at each. */
 static enum ord_err recover_points(struct replica *replica, const struct channel_statement *newest) {
-    bool any = false;
     for (uint32_t slot = 0; slot < record_point_slots(replica_config(replica)->window); slot++) {
         enum ord_err err = recover_point(replica, slot, newest);
-        if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
+        if (err != ORD_OK)
             return err;
-        any = any || err == ORD_OK;
-    }
-    /* An older version did not keep points. */
-    if (!any) {
-        const struct attest_point point = {.statement = *newest, .tail_size = UINT64_MAX};
-        attest_keep(replica, &point);
-        return ORD_OK;
     }
     const struct attest_point *own = attest_find(replica, newest->seq);
     return own != NULL && channel_statement_equal(&own->statement, newest) ? ORD_OK : ORD_ERR_CORRUPT;
@@ -269,10 +260,10 @@ static enum ord_err recover_target(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct ord_bytes bytes;
     struct channel_certificate target;
-    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_TARGET);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = channel_certificate_decode(&target, ord_span_of(bytes.data, bytes.size));
+    enum ord_err err = load(replica, &bytes, RECORD_TARGET);
+    if (err != ORD_OK || bytes.data == NULL)
+        return err;
+    err = channel_certificate_decode(&target, span_of(&bytes));
     free(bytes.data);
     if (err == ORD_OK && (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq)) {
         attest->stable = target;
@@ -286,25 +277,23 @@ static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct channel_statement statement;
     struct ord_bytes bytes;
-    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_STABLE);
-    if (err == ORD_OK) {
-        err = channel_certificate_decode(&attest->stable, ord_span_of(bytes.data, bytes.size));
+    enum ord_err err = load(replica, &bytes, RECORD_STABLE);
+    if (err == ORD_OK && bytes.data != NULL) {
+        err = channel_certificate_decode(&attest->stable, span_of(&bytes));
         /* The core's log may still have to be truncated. */
         attest->stable_settled = false;
         attest->low = attest->stable;
         attest->weak_seq = attest->stable.statement.seq;
         free(bytes.data);
-    } else if (err == ORD_ERR_NOT_FOUND) {
-        err = ORD_OK;
     }
     if (err == ORD_OK && replica->sync.between)
         err = recover_target(replica);
     if (err != ORD_OK)
         return err;
-    err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_STATEMENT);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = record_statement_decode(&statement, ord_span_of(bytes.data, bytes.size));
+    err = load(replica, &bytes, RECORD_STATEMENT);
+    if (err != ORD_OK || bytes.data == NULL)
+        return err;
+    err = record_statement_decode(&statement, span_of(&bytes));
     free(bytes.data);
     if (err == ORD_OK) {
         /* Signing the same statement again gives the same signature. */
