@@ -121,8 +121,8 @@ static enum ord_err restore_head(struct replica *replica) {
     struct ord_bytes bytes;
     struct channel_header header;
     enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_APPLIED);
+    /* Nothing was executed yet. */
     if (err == ORD_ERR_NOT_FOUND)
-        /* Nothing was executed yet. */
         return ORD_OK;
     if (err == ORD_OK) {
         err = record_applied_decode(&applied_seq, &bytes_since_point, ord_span_of(bytes.data, bytes.size));
