@@ -14,8 +14,8 @@
 struct node;
 
 #define LINK_MESSAGE_HEADER 5 /* kind u8, size u32 */
-/* A frame has room for the longest message that a replica must send, and for this much more. */
-#define LINK_FRAME_SLACK (2u << 20)
+/* A frame takes the longest message that a replica must send, or some small ones, and what the link adds. */
+#define LINK_FRAME_SLACK (128u << 10)
 #define LINK_FRAMES_MAX  64 /* frames that may wait for one peer */
 
 struct link_frame {

@@ -105,6 +105,16 @@ void replica_check_drop(struct replica *replica, struct replica_check *check) {
 
 /* ---- status ---- */
 
+static struct replica_open open_of(const struct replica *replica) {
+    struct replica_open open = {.envelopes = replica->admission.checks.total};
+    for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++) {
+        open.messages += replica->accounts[i].checks_open;
+        open.cost += replica->accounts[i].cost_open;
+        open.costly += replica->accounts[i].costly_open;
+    }
+    return open;
+}
+
 void replica_status(const struct replica *replica, struct replica_status *out) {
     *out = (struct replica_status) {
         .core = agree_status(replica),
@@ -115,6 +125,7 @@ void replica_status(const struct replica *replica, struct replica_status *out) {
         .committed_height = replica->certified.committed_height,
         .pool_envelopes = replica->pool.envelopes,
         .pool_bytes = replica->pool.bytes,
+        .open = open_of(replica),
         .syncing = replica->sync.active,
         .syncing_between = replica->sync.between,
         .intake_open = replica->turn.room,

@@ -108,6 +108,14 @@ enum ord_err replica_fatal(const struct replica *replica);
 /* Frees a check that the host will never run or give back. Submissions that wait for it are answered BUSY. */
 void replica_check_drop(struct replica *replica, struct replica_check *check);
 
+/* What is under way of what has a bound. */
+struct replica_open {
+    uint32_t messages;  /* checks of messages, attestations and certificates */
+    uint64_t cost;      /* signatures to check in the messages among them, at most */
+    uint32_t costly;    /* of those messages in the view queue */
+    uint32_t envelopes; /* checks of submitted and forwarded envelopes */
+};
+
 struct replica_status {
     struct ord_status core;
     const char *consensus;
@@ -117,6 +125,7 @@ struct replica_status {
     uint64_t committed_height;
     uint32_t pool_envelopes;
     uint64_t pool_bytes;
+    struct replica_open open;
     bool syncing;
     /* Blocks were taken and the tail was not yet: the core stands still. */
     bool syncing_between;

@@ -402,6 +402,7 @@ void sim_check_durable(struct sim_replica *replica) {
     shown->durable_stable_seq = replica->process->frozen.stable_seq;
     replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
+    sim_duties_durable(replica->process->duties);
 }
 
 void sim_check_started(struct sim_replica *replica) {
@@ -469,7 +470,9 @@ static const char *rest_of(const struct sim_replica *replica, bool moving) {
     if (channel_applied_seq(replica_channel(process->program)) <
         (moving ? checker->goal_seq : checker->model.seq_count))
         return "a replica is behind";
-    return sim_process_dirty(process) && !moving ? "a commit is due" : NULL;
+    if (sim_process_dirty(process) && !moving)
+        return "a commit is due";
+    return moving ? NULL : sim_intake_rest(process->intake);
 }
 
 static void compare_chains(struct sim_replica *first, struct sim_replica *other) {

@@ -93,6 +93,9 @@ void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
     if (due_ms > core_ms)
         sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
                  (unsigned long) (due_ms - core_ms));
+    if (due_ms > sim_intake_due_ms(process->intake))
+        sim_fail(world, "timers: replica %u is due %lu ms later than the cut of its open block", replica->instance,
+                 (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
     if (world->replica_count == 1)
         return; /* solo has no timer */
     uint64_t retransmit_ms = process->core_config.retransmit_ms;

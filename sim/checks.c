@@ -55,6 +55,7 @@ static size_t free_slot(struct sim_process *process) {
 }
 
 void sim_checks_begin(struct sim_process *process, struct replica_check *check) {
+    sim_intake_check(process->intake, check);
     uint64_t delay_us = duration_us(process, check);
     if (delay_us == 0) {
         give_back(process, check);

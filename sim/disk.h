@@ -19,6 +19,8 @@
 /* The newest certificate with a strong quorum whose checkpoint is executed here. */
 #define SIM_META_STABLE    "stable"
 #define SIM_META_STATEMENT "statement" /* newest own statement */
+/* The part of the open block that state transfer brought: its height u64, and more. */
+#define SIM_META_TAIL "tail"
 /* A prefix: an own statement, and what a tail of that moment needs. */
 #define SIM_META_POINT "point."
 /* A prefix: "evidence.CC.SS" is a piece against replica CC. */

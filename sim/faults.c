@@ -92,11 +92,20 @@ static void clog_path(struct sim_world *world) {
     path->clogged_until = world->now_us + length_us(world);
 }
 
+/* Of some replicas the wall clock is wrong by half a century, when no certificate is valid. */
+static void set_wall(struct sim_replica *replica) {
+    static const int64_t far_s = INT64_C(50) * 365 * 86400;
+    uint64_t state = replica->clock.local_us ^ replica->instance;
+    uint64_t drawn = sim_splitmix(&state) % 8;
+    replica->wall_off_s = drawn == 0 ? far_s : drawn == 1 ? -far_s : 0;
+}
+
 static void jump(struct sim_world *world, struct sim_replica *replica) {
     struct sim_clock *clock = &replica->clock;
     clock->local_us = sim_clock_us(world, clock) + sim_spread(&world->fault_random, world->plan.fault_long_us);
     clock->base_us = world->now_us;
     clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
+    set_wall(replica);
     sim_say(world, replica->instance, "clock jumps to %lu ms", (unsigned long) sim_clock_ms(replica));
     if (replica->process != NULL)
         sim_process_poke(replica->process);
@@ -198,6 +207,7 @@ static void heal(struct sim_world *world) {
         replica->clock.local_us = sim_clock_us(world, &replica->clock);
         replica->clock.base_us = world->now_us;
         replica->clock.rate_ppm = 1000000;
+        replica->wall_off_s = 0;
         restart(world, replica);
         go_on(replica);
     }

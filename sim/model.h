@@ -37,6 +37,8 @@ struct sim_model_block {
     size_t envelope_count;
     uint64_t first_seq;
     uint64_t last_seq;
+    /* The part of `order` before this is in this block and the earlier ones. */
+    size_t order_end;
 };
 
 /* A client's sequences, in the order of execution. */
@@ -53,6 +55,8 @@ struct sim_model_seq {
     uint32_t accepted;
     uint64_t height;
     size_t open_size; /* size of the open block's data */
+    /* The part of `order` before this was executed up to this seq. */
+    size_t order_end;
 };
 
 struct sim_model {
@@ -75,7 +79,10 @@ struct sim_model {
     uint32_t parties[SIM_PARTIES]; /* in the order of registration */
     bool registered[SIM_PARTIES];
     uint64_t highest[SIM_PARTIES];
-    struct sim_map seen; /* (party, sequence, 0) */
+    struct sim_map seen;      /* (party, sequence, 0) -> place in `order`, + 1 */
+    struct sim_placed *order; /* everything that was accepted, in the order of execution */
+    size_t order_count;
+    size_t order_capacity;
     struct sim_ordered ordered[SIM_PARTIES];
 
     /* The open block */
@@ -97,6 +104,15 @@ void sim_model_init(struct sim_model *model, const struct channel_config *config
 void sim_model_deinit(struct sim_model *model);
 /* Notes what is true of an envelope that somebody made. */
 void sim_model_made(struct sim_model *model, struct ord_span envelope, const struct sim_item *item);
+/* Gives its maker's note of it; NULL: nobody made it. */
+const struct sim_item *sim_model_item(const struct sim_model *model, struct ord_span envelope);
+/* True if it has the form of a batch. */
+bool sim_model_well_formed(struct ord_span batch);
+/* Takes one envelope off the front of `rest`. A well-formed batch's rest begins behind SIM_BATCH_HEADER. */
+struct ord_span sim_model_next(struct ord_span *rest);
+#define SIM_BATCH_HEADER 13
+/* The times between which this party's certificate is valid. */
+void sim_model_validity(uint32_t party, int64_t *not_before_s, int64_t *not_after_s);
 /* Executes the batch of the next seq. */
 void sim_model_apply(struct sim_model *model, struct ord_span batch);
 /* The value that the channel's digest must have now. */

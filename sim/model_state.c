@@ -38,6 +38,11 @@ static const struct crypto_identity *parsed_of(uint32_t party) {
     return &parsed[party];
 }
 
+void sim_model_validity(uint32_t party, int64_t *not_before_s, int64_t *not_after_s) {
+    *not_before_s = parsed_of(party)->not_before_s;
+    *not_after_s = parsed_of(party)->not_after_s;
+}
+
 static void leaf_of(struct ord_hash *out, const struct sim_model *model, uint32_t party) {
     const struct crypto_identity *parsed = parsed_of(party);
     uint8_t record[RECORD] = {0};

@@ -28,6 +28,7 @@ static void follow(struct ord_core *core, const struct ord_effect *effect) {
     if (process->replica->liar || process->world->failed)
         return;
     const struct sim_model_seq *after = &model->seqs[seq - 1];
+    sim_intake_executed(process->intake, seq);
     core->accepted += after->accepted;
     if (after->accepted > 0 || after->height != (seq == 1 ? 0 : model->seqs[seq - 2].height))
         core->useful_seq = seq;
@@ -127,8 +128,11 @@ static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, c
                  process->replica->instance, (int) event->type, ord_err_name(err));
     if (err != ORD_OK)
         return err;
-    for (size_t i = 0; i < out->count; i++)
+    for (size_t i = 0; i < out->count; i++) {
+        sim_intake_effect(process->intake, &out->items[i]);
+        sim_duties_effect(process->duties, &out->items[i]);
         look_at_effect(core, &out->items[i]);
+    }
     sim_check_status(process->replica);
     return ORD_OK;
 }
@@ -222,11 +226,14 @@ static enum ord_err step_liar(struct ord_core *core, struct ord_effects *out, co
 static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
     follow_all(core);
     look_at_event(core, event);
+    sim_intake_event(core->process->intake, event);
+    sim_duties_event(core->process->duties, event);
     core->given = (struct ord_effects) {0};
     core->followed = 0;
     enum ord_err err = core->process->replica->liar ? step_liar(core, out, event) : step_inner(core, out, event);
     if (err == ORD_OK)
         core->given = *out;
+    sim_intake_stepped(core->process->intake, event, err == ORD_OK);
     return err;
 }
 

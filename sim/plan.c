@@ -146,9 +146,9 @@ static void draw_replica(struct sim_plan *plan, const struct sim_options *option
     uint64_t check_us_max = 8 + (uint64_t) plan->retransmit_ms * 1000 / plan->replica_count / 8;
     plan->waits_for_disk = sim_chance(&random, 300000);
     plan->check_us = sim_chance(&random, 250000) ? sim_between(&random, 5, check_us_max) : 0;
-    plan->pool_envelopes_max = draw(&random, 64, 512);
-    plan->client_envelopes_max = draw(&random, 8, 64);
-    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * draw(&random, 64, 512);
+    plan->pool_envelopes_max = draw(&random, 16, 300);
+    plan->client_envelopes_max = draw(&random, 4, 64);
+    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * draw(&random, 16, 300);
 }
 
 /*

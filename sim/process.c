@@ -39,11 +39,14 @@ static bool sound(struct sim_process *process) {
     return !process->ended;
 }
 
+int64_t sim_process_wall_s(const struct sim_process *process) {
+    return WALL_S + (int64_t) (process->world->now_us / 1000000) + process->replica->wall_off_s;
+}
+
 static struct replica_time time_of(struct sim_process *process) {
     process->now_ms = sim_clock_ms(process->replica);
-    return (struct replica_time) {.now_ms = process->now_ms,
-                                  .wall_s = WALL_S + (int64_t) (process->world->now_us / 1000000),
-                                  .room = !process->replica->full};
+    return (struct replica_time) {
+        .now_ms = process->now_ms, .wall_s = sim_process_wall_s(process), .room = !process->replica->full};
 }
 
 /* ---- the host's functions ---- */
@@ -53,6 +56,8 @@ static bool next(void *context, struct replica_input *out) {
     if (process->inbox_next == process->inbox_count)
         return false;
     const struct sim_input *input = &process->inbox[process->inbox_next++];
+    sim_intake_taken(process->intake, input);
+    sim_duties_taken(process->duties, input);
     out->type = input->type;
     if (input->type == REPLICA_INPUT_MESSAGE) {
         out->message.from = input->from;
@@ -70,6 +75,8 @@ static bool next(void *context, struct replica_input *out) {
 static void send(void *context, uint64_t turn, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
                  size_t part_count) {
     struct sim_process *process = context;
+    sim_intake_sent(process->intake, to, kind, parts, part_count);
+    sim_duties_sent(process->duties, to, kind, parts, part_count);
     to &= ~ord_replica_bit(process->replica->id) & (ord_replica_bit(process->world->replica_count) - 1);
     if (to == 0)
         return;
@@ -218,6 +225,7 @@ static void commit(struct sim_process *process) {
     if (!sound(process))
         return;
     sim_observe_turn(process);
+    sim_duties_commit(process->duties, turn);
     if (turn == 0)
         return;
     ORD_ASSERT(process->committing == 0 && process->under_way.count == 0);
@@ -253,10 +261,15 @@ static void finish(struct sim_process *process) {
 static void turn(struct sim_process *process) {
     const struct replica_time time = time_of(process);
     bool alone = process->inbox_count == 0;
+    sim_intake_turn(process->intake);
+    sim_duties_turn(process->duties);
     replica_turn(process->program, &time);
     clear_inbox(process);
     if (!sound(process))
         return;
+    sim_observe_follow(process, UINT64_MAX);
+    sim_intake_ended(process->intake);
+    sim_duties_ended(process->duties);
     finish(process);
     if (!process->ended)
         sim_check_woken(process->replica, alone);
@@ -452,8 +465,12 @@ void sim_process_start(struct sim_replica *replica) {
     replica->incarnation++;
     sim_observe_init(process);
     sim_check_started(replica);
+    process->now_ms = sim_clock_ms(replica);
+    process->intake = sim_intake_create(process);
+    process->duties = sim_duties_create(process);
     const struct replica_time time = time_of(process);
     const struct replica_options options = options_of(process);
+    process->turn_bytes_max = options.turn_bytes_max;
     char why[256];
     enum ord_err err = replica_create(&process->program, &options, &time, begin_commit, why, sizeof(why));
     if (err != ORD_OK) {
@@ -481,6 +498,8 @@ void sim_process_destroy(struct sim_process *process) {
     sim_serve_deinit(process);
     sim_store_deinit(process);
     sim_observe_deinit(process);
+    sim_intake_destroy(process->intake);
+    sim_duties_destroy(process->duties);
     free(process->inbox);
     free(process->outbox);
     free(process->checking);

@@ -14,6 +14,8 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 #include "replica/replica.h"
+#include "sim/duties.h"
+#include "sim/intake.h"
 #include "sim/observe.h"
 #include "sim/world.h"
 
@@ -88,6 +90,11 @@ struct sim_process {
     struct ord_core observer;
     /* The core's, as the replica gave it. */
     struct ord_core_config core_config;
+    /* The checks' view of its pool; NULL: a liar's. */
+    struct sim_intake *intake;
+    /* The checks' view of what it owes others; NULL: a liar's. */
+    struct sim_duties *duties;
+    uint64_t turn_bytes_max;
     uint64_t now_ms;
     bool ended;
     char why[256]; /* the newest error in its log */
@@ -153,6 +160,9 @@ bool sim_process_dirty(const struct sim_process *process);
 static inline struct ord_status sim_process_status(const struct sim_process *process) {
     return process->observer.status;
 }
+
+/* What its wall clock shows. */
+int64_t sim_process_wall_s(const struct sim_process *process);
 
 /* store.c */
 void sim_store_init(struct replica_store *out, struct sim_process *process);

@@ -94,6 +94,7 @@ void sim_serve_answer(struct sim_process *process, struct sim_submission *submis
         close_submission(process, submission);
         return;
     }
+    sim_intake_answered(process->intake, &submission->result, submission->envelope);
     sim_liar_submitted(process->replica, &submission->result, submission->buffer);
     reply(process, submission->client, submission->sequence, what, NULL);
     if (what == SIM_ANSWER_ACCEPTED)

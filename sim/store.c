@@ -17,6 +17,7 @@ static enum ord_err put_block(void *context, uint64_t height, struct ord_span he
     struct sim_buffer *block = sim_buffer_join(parts, 2);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_BLOCK, .key = height, .buffer = block});
     sim_check_block(process->replica, height, header, data);
+    sim_intake_block(process->intake, height);
     return ORD_OK;
 }
 
@@ -57,6 +58,7 @@ static enum ord_err put_meta(void *context, const char *name, struct ord_span va
     struct sim_buffer *buffer = value.size == 0 ? NULL : sim_buffer_create(value);
     sim_write(&process->writes,
               &(struct sim_write) {.kind = SIM_WRITE_META, .name = sim_name_of(name), .buffer = buffer});
+    sim_duties_put(process->duties, name, value);
     if (strcmp(name, SIM_META_STATEMENT) == 0 || begins_with(name, SIM_META_POINT))
         sim_check_kept_statement(process->replica, value);
     else if (strcmp(name, SIM_META_STABLE) == 0)

@@ -99,6 +99,7 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     replica->counters.envelopes_refused += applied.refused;
     execute->executed += applied.accepted;
     execute->applied_due = true;
+    judge_stir(replica);
     if (applied.accepted > 0 || applied.blocks > 0)
         execute->useful_seq = seq;
     execute->state_changed = true;

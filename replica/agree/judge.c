@@ -20,6 +20,11 @@ void judge_checked(struct replica *replica, struct replica_check *check) {
     }
     if (--judgement->jobs_open == 0)
         judgement->done = true;
+    judge_stir(replica);
+}
+
+void judge_stir(struct replica *replica) {
+    replica->judge.stirred = true;
 }
 
 static void hand_out(struct replica *replica, struct judgement *judgement, struct replica_check *check) {
@@ -137,6 +142,7 @@ void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const str
         .next = replica->judge.first, .view = view, .seq = seq, .digest = *digest, .batch = batch, .fresh = true};
     replica->judge.first = judgement;
     replica->counters.batches_judged++;
+    judge_stir(replica);
 }
 
 /* Takes one judgement that is done off the list. NULL: none is. */
@@ -158,8 +164,9 @@ bool judge_next(struct replica *replica, struct ord_event *out) {
     /*
      * A verdict is never lost. It waits while the core may not run, and if this turn is full it waits for the next one.
      */
-    while (replica->judge.first != NULL && !replica->turn.fatal && agree_may_run(replica) && !turn_full(replica)) {
+    while (replica->judge.stirred && !replica->turn.fatal && agree_may_run(replica) && !turn_full(replica)) {
         struct judgement *judgement = take_done(replica);
+        replica->judge.stirred = judgement != NULL;
         if (judgement == NULL)
             return false;
         bool dropped = judgement->dropped;
@@ -179,6 +186,7 @@ bool judge_next(struct replica *replica, struct ord_event *out) {
 }
 
 void judge_drop(struct replica *replica, uint64_t seq) {
+    judge_stir(replica);
     for (struct judgement *judgement = replica->judge.first; judgement != NULL; judgement = judgement->next)
         if (judgement->seq <= seq)
             judgement->dropped = true;

@@ -28,12 +28,16 @@ struct judgement {
 
 struct judge {
     struct judgement *first;
+    /* Something happened that a judgement may have waited for: without it nobody looks at them again in this turn. */
+    bool stirred;
 };
 
 void judge_deinit(struct replica *replica);
 void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
                  struct ord_span batch);
 void judge_checked(struct replica *replica, struct replica_check *check);
+/* Something happened that a judgement may wait for: a check for admission came back, or a batch was executed. */
+void judge_stir(struct replica *replica);
 /* Gives the next verdict, if there is one and the core may have it. */
 bool judge_next(struct replica *replica, struct ord_event *out);
 /* Drops the judgements up to `seq`: the core moved past them. */

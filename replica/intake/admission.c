@@ -366,6 +366,7 @@ void admission_checked(struct replica *replica, struct replica_check *check) {
         shares_give_back(&replica->admission.checks, admission->source, entry->size);
         settle(replica, &admission->results[item->tag], entry, item->ok);
     }
+    judge_stir(replica);
     if (--admission->jobs_open == 0)
         finish(replica, admission);
 }

@@ -122,12 +122,20 @@ static enum ord_err put(struct bench *bench, const char *name, struct ord_span b
     return ORD_OK;
 }
 
+static bool get_fails(struct bench *bench) {
+    return ++bench->gets == bench->get_fails;
+}
+
 static enum ord_err get(struct bench *bench, struct ord_bytes *out, const char *name) {
+    *out = (struct ord_bytes) {0};
+    if (get_fails(bench))
+        return bench->get_err;
     const struct bench_record *record = find(&bench->disk, name);
     if (record == NULL || record->gone)
         return ORD_ERR_NOT_FOUND;
     out->data = malloc(record->bytes.size + 1);
-    assert_non_null(out->data);
+    if (out->data == NULL)
+        return ORD_ERR_NO_MEMORY;
     memcpy(out->data, record->bytes.data, record->bytes.size);
     out->size = record->bytes.size;
     return ORD_OK;
@@ -254,8 +262,11 @@ static int by_key(const void *a, const void *b) {
 
 static enum ord_err get_records(void *context, struct ord_record **records, size_t *count) {
     struct bench *bench = context;
+    if (get_fails(bench))
+        return bench->get_err;
     *records = calloc(bench->disk.count + 1, sizeof(**records));
-    assert_non_null(*records);
+    if (*records == NULL)
+        return ORD_ERR_NO_MEMORY;
     *count = 0;
     for (uint32_t i = 0; i < bench->disk.count; i++) {
         unsigned long table;
@@ -271,6 +282,8 @@ static enum ord_err get_records(void *context, struct ord_record **records, size
 static enum ord_err newest_height(void *context, uint64_t *height) {
     struct bench *bench = context;
     bool any = false;
+    if (get_fails(bench))
+        return bench->get_err;
     *height = 0;
     for (uint32_t i = 0; i < bench->disk.count; i++) {
         unsigned long at;
@@ -379,13 +392,13 @@ static enum ord_err start(struct bench *bench) {
     return err;
 }
 
-struct bench *bench_create(void (*tweak)(struct channel_config *config)) {
+static struct bench *create(struct net *net, struct party *client, ord_node_id self) {
     struct bench *bench = calloc(1, sizeof(*bench));
     assert_non_null(bench);
-    bench->net = net_create(tweak);
-    bench->client = net_party(bench->net, 0, CRYPTO_ROLE_CLIENT, "client");
+    bench->net = net;
+    bench->client = client;
     bench->status = (struct ord_status) {.leader = ORD_NO_NODE};
-    bench->connected = 14;
+    bench->connected = 15 & ~ord_replica_bit(self);
     bench->time = (struct replica_time) {.now_ms = 1000, .wall_s = (int64_t) time(NULL), .room = true};
     struct ord_span data = bench->net->genesis_file;
     bench->options = (struct replica_options) {
@@ -395,7 +408,8 @@ struct bench *bench_create(void (*tweak)(struct channel_config *config)) {
         .genesis_data = ord_span_of(data.data + CHANNEL_HEADER_SIZE, data.size - CHANNEL_HEADER_SIZE),
         .protocol = &played,
         .crypto = &bench->net->ops,
-        .signer = bench->net->signers[0],
+        .self = self,
+        .signer = bench->net->signers[self],
         .verifier = {.verify = verify},
         .pool_envelopes_max = 64,
         .pool_bytes_max = 1 << 20,
@@ -422,7 +436,20 @@ struct bench *bench_create(void (*tweak)(struct channel_config *config)) {
     return bench;
 }
 
+struct bench *bench_create(void (*tweak)(struct channel_config *config)) {
+    struct net *net = net_create(tweak);
+    struct bench *bench = create(net, net_party(net, 0, CRYPTO_ROLE_CLIENT, "client"), 0);
+    bench->owns_net = true;
+    return bench;
+}
+
+struct bench *bench_create_beside(struct bench *first, ord_node_id self) {
+    return create(first->net, first->client, self);
+}
+
 static void stop(struct bench *bench) {
+    if (bench->replica == NULL)
+        return;
     for (uint32_t i = 0; i < bench->check_count; i++)
         replica_check_drop(bench->replica, bench->checks[i]);
     for (; bench->input_next < bench->input_count; bench->input_next++)
@@ -438,7 +465,8 @@ static void stop(struct bench *bench) {
 
 void bench_destroy(struct bench *bench) {
     stop(bench);
-    net_destroy(bench->net);
+    if (bench->owns_net)
+        net_destroy(bench->net);
     free(bench);
 }
 

@@ -31,6 +31,7 @@ struct bench_records {
 
 struct bench {
     struct net *net;
+    bool owns_net;
     struct party *client;
     struct replica *replica;
     struct replica_options options;
@@ -56,6 +57,10 @@ struct bench {
     uint32_t logged_errors;
     /* The result of every put; ORD_OK: puts work. */
     enum ord_err put_err;
+    uint64_t gets; /* calls that read */
+    /* Number of the call that gives `get_err`, from 1 on; 0: none. */
+    uint64_t get_fails;
+    enum ord_err get_err;
 
     /* The core, as the test plays it. */
     void (*on_step)(struct bench *bench, const struct ord_event *event); /* NULL: nothing happens */
@@ -69,6 +74,8 @@ struct bench {
 
 /* Makes a channel of four PBFT replicas. The bench is replica 0, recovered from an empty store. */
 struct bench *bench_create(void (*tweak)(struct channel_config *config));
+/* Another replica of the same channel; `first` must outlive it. */
+struct bench *bench_create_beside(struct bench *first, ord_node_id self);
 void bench_destroy(struct bench *bench);
 /* The replica crashes, and starts again from what was committed. Gives the result of replica_create. */
 enum ord_err bench_restart(struct bench *bench);
