@@ -27,21 +27,21 @@ void answer_unread(struct api_request *request);
 /* A block from which receipts are made, with its leaf hashes. */
 struct service_block {
     uint64_t height; /* 0: none */
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct channel_header header;
     struct ord_span *envelopes;
     struct ord_hash *tree; /* leaf hashes first */
-    struct ledger_bytes certificate_bytes;
+    struct ord_bytes certificate_bytes;
     struct channel_certificate certificate;
-    struct ledger_bytes later_headers;
+    struct ord_bytes later_headers;
 };
 
 void service_block_drop(struct service_block *block);
 /* The newest certified height. Readers are served up to it. */
 uint64_t service_certified_height(struct service *service);
 /* Gives the certificate at the lowest height `at` >= `height`, and the headers of (height, at]. Both are malloc'ed. */
-ORD_MUST_USE enum ord_err service_proof(struct service *service, struct ledger_bytes *headers,
-                                        struct ledger_bytes *certificate, uint64_t height);
+ORD_MUST_USE enum ord_err service_proof(struct service *service, struct ord_bytes *headers,
+                                        struct ord_bytes *certificate, uint64_t height);
 
 /* Answers UNAVAILABLE, with `err` as the reason. */
 void answer_failed(struct api_request *request, enum ord_err err);

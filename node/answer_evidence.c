@@ -14,7 +14,7 @@ static enum ord_err read_pieces(struct node *node, ProtobufCBinaryData *out, siz
     uint32_t slots = record_evidence_slots(node->channel_config->replica_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         char name[RECORD_EVIDENCE_SIZE];
-        struct ledger_bytes bytes;
+        struct ord_bytes bytes;
         record_evidence_name(name, culprit, slot);
         enum ord_err err = ledger_get_meta(node->ledger, &bytes, name);
         if (err != ORD_OK)

@@ -8,7 +8,7 @@
 
 enum { HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE };
 
-enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
+enum ord_err service_certificate(struct service *service, struct ord_bytes *out, uint64_t *at, uint64_t height) {
     enum ord_err err = ledger_get_certificate(service->node->ledger, out, at, height);
     bool damaged = false;
     /* A later certificate proves as much as the damaged one would. */
@@ -42,10 +42,10 @@ enum ord_err service_certificate(struct service *service, struct ledger_bytes *o
     return err == ORD_ERR_NOT_FOUND && damaged ? ORD_ERR_CORRUPT : err;
 }
 
-enum ord_err service_proof(struct service *service, struct ledger_bytes *headers, struct ledger_bytes *certificate,
+enum ord_err service_proof(struct service *service, struct ord_bytes *headers, struct ord_bytes *certificate,
                            uint64_t height) {
     uint64_t at;
-    *headers = (struct ledger_bytes) {0};
+    *headers = (struct ord_bytes) {0};
     enum ord_err err = service_certificate(service, certificate, &at, height);
     if (err != ORD_OK)
         return err;
@@ -56,7 +56,7 @@ enum ord_err service_proof(struct service *service, struct ledger_bytes *headers
             ledger_get_headers(service->node->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE, HEADERS_BYTES_MAX);
     if (err != ORD_OK) {
         free(certificate->data);
-        *certificate = (struct ledger_bytes) {0};
+        *certificate = (struct ord_bytes) {0};
     }
     return err;
 }
@@ -66,4 +66,9 @@ uint64_t service_certified_height(struct service *service) {
     uint64_t height = service->certified_height;
     pthread_mutex_unlock(&service->mutex);
     return height;
+}
+
+enum ord_err service_certificate_of(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+    struct node *node = context;
+    return service_certificate(&node->service, out, at, height);
 }

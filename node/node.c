@@ -167,9 +167,30 @@ static enum ord_err fill_options(struct node *node, struct replica_options *out)
                  .release = links_release,
                  .answer = submit_answer,
                  .certified = service_certified,
+                 .certificate = service_certificate_of,
                  .log = log_event},
     };
-    store_init(&out->host.store, node);
+    /* The store is the ledger, call by call; which one is known when it is open. */
+    out->host.store = (struct replica_store) {
+        .put_block = ledger_put_block,
+        .put_index = ledger_put_index,
+        .put_certificate = ledger_put_certificate,
+        .put_client = ledger_put_client,
+        .put_meta = ledger_put_meta,
+        .put_record = ledger_put_record,
+        .forget = ledger_forget,
+        .forget_after = ledger_forget_after,
+        .dirty = ledger_dirty,
+        .turn_bytes = ledger_turn_bytes,
+        .commit = ledger_commit,
+        .get_block = ledger_get_block,
+        .get_headers = ledger_get_headers,
+        .get_client = ledger_get_client,
+        .get_meta = ledger_get_meta,
+        .get_record = ledger_get_record,
+        .get_records = ledger_get_records,
+        .height = ledger_height,
+    };
     crypto_signer_init(&out->signer, &node->key);
     enum ord_err err = channel_replica_keys(&node->keys, node->channel_config);
     crypto_ops_init(&node->crypto, &node->keys);
@@ -203,7 +224,8 @@ static enum ord_err make_replica(struct node *node, char *why, size_t why_size) 
     if (err != ORD_OK)
         return err;
     options.message_bytes_max = links_message_bytes_max(&node->links);
-    return replica_create(&node->replica, &options, &node->time, store_commit, why, why_size);
+    options.host.store.ledger = node->ledger;
+    return replica_create(&node->replica, &options, &node->time, why, why_size);
 }
 
 enum ord_err node_create(struct node **out, const struct node_config *config, char *why, size_t why_size) {

@@ -6,7 +6,6 @@
  *   loop.c       the thread: takes work, runs the replica's turns, commits, flushes the links
  *   links.c      frames to and from the other replicas
  *   checks.c     the pools that run the replica's checks
- *   store.c      the ledger as the replica's store
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
  *   reply.c, certificates.c: what the answers share
@@ -24,7 +23,6 @@
 #include "node/node.h"
 #include "node/seam.h"
 #include "node/service.h"
-#include "node/store.h"
 #include "replica/replica.h"
 
 /* The stages from node_stop to the end of the loop. */

@@ -95,10 +95,13 @@ void service_post(struct node *node, struct api_request *request);
 /* `certified` of struct replica_host. */
 void service_certified(void *context, uint64_t height, const struct channel_certificate *certificate);
 /* Gives the certificate at the lowest height `at` >= `height`, committed or not, in malloc'ed memory. Any thread. */
-ORD_MUST_USE enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at,
+ORD_MUST_USE enum ord_err service_certificate(struct service *service, struct ord_bytes *out, uint64_t *at,
                                               uint64_t height);
 /* Both answer the request, and free it. */
 void api_reply(struct api_request *request, const Ordain__V1__Response *response);
 void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message);
+
+/* `certificate` of struct replica_host; the context is the node. */
+ORD_MUST_USE enum ord_err service_certificate_of(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
 
 #endif

@@ -35,51 +35,53 @@ enum replica_link {
 
 enum replica_log_level { REPLICA_LOG_ERROR, REPLICA_LOG_WARN, REPLICA_LOG_INFO, REPLICA_LOG_DEBUG };
 
+/* The host's own: LMDB is behind it in node/, and a simulated disk in sim/. */
+struct ledger;
+
 /*
  * Records and blocks. A put goes into the open transaction, and the first put opens it. An error of a put ends the
  * replica. A read copies into malloc'ed memory that the replica frees: NOT_FOUND, CORRUPT, NO_MEMORY, IO, TOO_LARGE.
  * After an error of a read, `out` is empty (data NULL, size 0), and there is nothing to free.
  */
 struct replica_store {
-    void *context;
+    struct ledger *ledger;
     /* The height must be the last one + 1. The first block has height 0. */
-    enum ord_err (*put_block)(void *context, uint64_t height, struct ord_span header, struct ord_span data);
-    enum ord_err (*put_index)(void *context, uint32_t client_index, uint64_t sequence, uint64_t height,
+    enum ord_err (*put_block)(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data);
+    enum ord_err (*put_index)(struct ledger *ledger, uint32_t client_index, uint64_t sequence, uint64_t height,
                               uint32_t envelope_index);
-    enum ord_err (*put_certificate)(void *context, uint64_t height, struct ord_span certificate);
-    enum ord_err (*put_client)(void *context, uint32_t client_index, struct ord_span record);
+    enum ord_err (*put_certificate)(struct ledger *ledger, uint64_t height, struct ord_span certificate);
+    enum ord_err (*put_client)(struct ledger *ledger, uint32_t client_index, struct ord_span record);
     /* A small record by name (replica/records.h). An empty value deletes it. */
-    enum ord_err (*put_meta)(void *context, const char *name, struct ord_span value);
+    enum ord_err (*put_meta)(struct ledger *ledger, const char *name, struct ord_span value);
     /*
      * Records of the consensus core. `forget` deletes those of `table` with key <= `key`, and `forget_after` those with
      * key > `key`.
      */
-    enum ord_err (*put_record)(void *context, const struct ord_record *record);
-    enum ord_err (*forget)(void *context, uint8_t table, uint64_t key);
-    enum ord_err (*forget_after)(void *context, uint8_t table, uint64_t key);
+    enum ord_err (*put_record)(struct ledger *ledger, const struct ord_record *record);
+    enum ord_err (*forget)(struct ledger *ledger, uint8_t table, uint64_t key);
+    enum ord_err (*forget_after)(struct ledger *ledger, uint8_t table, uint64_t key);
     /*
      * `dirty`: true if something was put that no commit has taken yet. `turn_bytes`: how many bytes of turn_bytes_max
      * those puts count.
      */
-    bool (*dirty)(void *context);
-    uint64_t (*turn_bytes)(void *context);
+    bool (*dirty)(const struct ledger *ledger);
+    uint64_t (*turn_bytes)(const struct ledger *ledger);
+
+    /* Makes the puts durable. The replica calls it once, for the first puts of an empty store. */
+    enum ord_err (*commit)(struct ledger *ledger);
 
     /* The header and the data of a block, end to end. */
-    enum ord_err (*get_block)(void *context, struct ord_bytes *out, uint64_t height);
+    enum ord_err (*get_block)(struct ledger *ledger, struct ord_bytes *out, uint64_t height);
     /* The headers of [from, to], end to end. They end early at `bytes_max` or at the newest block. */
-    enum ord_err (*get_headers)(void *context, struct ord_bytes *out, uint64_t from, uint64_t to, size_t bytes_max);
-    /*
-     * The certificate at the lowest height >= `height`; `*at` gets that height. It includes certificates that were
-     * given to `certified` and are not committed yet.
-     */
-    enum ord_err (*get_certificate)(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
-    enum ord_err (*get_client)(void *context, struct ord_bytes *out, uint32_t client_index);
-    enum ord_err (*get_meta)(void *context, struct ord_bytes *out, const char *name);
-    enum ord_err (*get_record)(void *context, struct ord_bytes *out, uint8_t table, uint64_t key);
+    enum ord_err (*get_headers)(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
+                                size_t header_size, size_t bytes_max);
+    enum ord_err (*get_client)(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index);
+    enum ord_err (*get_meta)(struct ledger *ledger, struct ord_bytes *out, const char *name);
+    enum ord_err (*get_record)(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key);
     /* All records of the core, sorted by (table, key), in one block of memory: free(*records). */
-    enum ord_err (*get_records)(void *context, struct ord_record **records, size_t *count);
+    enum ord_err (*get_records)(struct ledger *ledger, struct ord_record **records, size_t *count);
     /* The height of the newest block. NOT_FOUND: there is no block. */
-    enum ord_err (*height)(void *context, uint64_t *height);
+    enum ord_err (*height)(struct ledger *ledger, uint64_t *height);
 };
 
 /* The replica's decision about one envelope of a submission. */
@@ -149,6 +151,11 @@ struct replica_input {
 struct replica_host {
     void *context;
     struct replica_store store;
+    /*
+     * The certificate at the lowest height >= `height`; `*at` gets that height. It includes certificates that were
+     * given to `certified` and are not committed yet.
+     */
+    enum ord_err (*certificate)(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
     /* Gives the next input of the turn under way. False: there is none left. */
     bool (*next)(void *context, struct replica_input *out);
     /*

@@ -30,11 +30,10 @@ static enum ord_err make_parts(struct replica *replica) {
     return err == ORD_OK ? agree_init(replica) : err;
 }
 
-static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(void *context), char *why,
-                          size_t why_size) {
+static enum ord_err start(struct replica *replica, char *why, size_t why_size) {
     struct ord_event event;
     struct ord_record *records = NULL;
-    enum ord_err err = recover_channel(replica, begin_commit, why, why_size);
+    enum ord_err err = recover_channel(replica, why, why_size);
     if (err == ORD_OK)
         err = recover_core(replica, &event, &records, why, why_size);
     if (err != ORD_OK)
@@ -50,8 +49,7 @@ static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(
 }
 
 enum ord_err replica_create(struct replica **out, const struct replica_options *options,
-                            const struct replica_time *time, enum ord_err (*begin_commit)(void *context), char *why,
-                            size_t why_size) {
+                            const struct replica_time *time, char *why, size_t why_size) {
     struct replica *replica = calloc(1, sizeof(*replica));
     snprintf(why, why_size, "out of memory");
     if (replica == NULL)
@@ -69,7 +67,7 @@ enum ord_err replica_create(struct replica **out, const struct replica_options *
     if (err == ORD_OK)
         err = make_parts(replica);
     if (err == ORD_OK)
-        err = start(replica, begin_commit, why, why_size);
+        err = start(replica, why, why_size);
     if (err != ORD_OK) {
         replica_destroy(replica);
         return err;

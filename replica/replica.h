@@ -78,12 +78,10 @@ struct replica_time {
 };
 
 /*
- * Recovers from the store. An empty store is begun: `begin_commit` makes the first puts durable, in a commit of their
- * own. INVALID, MISMATCH, CORRUPT, NO_MEMORY, and the store's errors; `why` gets a sentence.
+ * Recovers from the store. An empty store is begun, with a commit of its own. INVALID, MISMATCH, CORRUPT, NO_MEMORY, and the store's errors; `why` gets a sentence.
  */
 ORD_MUST_USE enum ord_err replica_create(struct replica **out, const struct replica_options *options,
-                                         const struct replica_time *time, enum ord_err (*begin_commit)(void *context),
-                                         char *why, size_t why_size);
+                                         const struct replica_time *time, char *why, size_t why_size);
 /* NULL does nothing. Every check must have come back, or have been dropped. */
 void replica_destroy(struct replica *replica);
 

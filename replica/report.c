@@ -46,7 +46,7 @@ void replica_note_damage(struct replica *replica, const char *what, uint64_t hei
 /* A turn is one transaction of bounded size. The second half of that size is for work that has begun already. */
 bool turn_full(struct replica *replica) {
     const struct replica_store *store = replica_store(replica);
-    if (store->turn_bytes(store->context) < replica->setup.options.turn_bytes_max / 2)
+    if (store->turn_bytes(store->ledger) < replica->setup.options.turn_bytes_max / 2)
         return false;
     replica->turn.cut_short = true;
     replica_urgent(replica);

@@ -210,7 +210,7 @@ void replica_turn(struct replica *replica, const struct replica_time *time) {
 static bool commit_wanted(struct replica *replica, bool at_once) {
     struct turn *turn = &replica->turn;
     const struct replica_store *store = replica_store(replica);
-    if (!store->dirty(store->context))
+    if (!store->dirty(store->ledger))
         return false;
     if (turn->urgent || at_once)
         return true;

@@ -144,12 +144,6 @@ static bool verify(const void *context, const struct crypto_verify_key *key, con
     return sim_crypto_client_verify(&world->crypto, key, hash, signature);
 }
 
-static enum ord_err begin_commit(void *context) {
-    struct sim_process *process = context;
-    sim_disk_commit(&process->replica->disk, &process->writes);
-    return ORD_OK;
-}
-
 /* ---- sending ---- */
 
 static void leave(struct sim_process *process, struct sim_send *send) {
@@ -436,6 +430,7 @@ static struct replica_options options_of(struct sim_process *process) {
         .ledger_name = "disk",
         .genesis_name = "genesis",
         .host = {.context = process,
+                 .certificate = sim_store_certificate,
                  .next = next,
                  .send = send,
                  .connected = connected,
@@ -472,7 +467,7 @@ void sim_process_start(struct sim_replica *replica) {
     const struct replica_options options = options_of(process);
     process->turn_bytes_max = options.turn_bytes_max;
     char why[256];
-    enum ord_err err = replica_create(&process->program, &options, &time, begin_commit, why, sizeof(why));
+    enum ord_err err = replica_create(&process->program, &options, &time, why, sizeof(why));
     if (err != ORD_OK) {
         sim_say(world, replica->instance, "cannot start: %s", why);
         sim_process_fail(process, err, "cannot start from its disk");

@@ -166,6 +166,8 @@ int64_t sim_process_wall_s(const struct sim_process *process);
 
 /* store.c */
 void sim_store_init(struct replica_store *out, struct sim_process *process);
+/* `certificate` of struct replica_host. */
+enum ord_err sim_store_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
 void sim_store_deinit(struct sim_process *process);
 
 /* checks.c: runs the check now or later. */

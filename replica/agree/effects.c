@@ -11,7 +11,7 @@
 static void persist(struct replica *replica, const struct ord_record *record) {
     const struct replica_store *store = replica_store(replica);
     replica_urgent(replica);
-    replica_need(replica, store->put_record(store->context, record), "persist");
+    replica_need(replica, store->put_record(store->ledger, record), "persist");
 }
 
 /*
@@ -28,14 +28,14 @@ static void forget(struct replica *replica, uint8_t table, uint64_t key) {
         if (needed)
             key = open.first_seq - 1;
     }
-    replica_need(replica, store->forget(store->context, table, key), "forget");
+    replica_need(replica, store->forget(store->ledger, table, key), "forget");
 }
 
 /* Nothing beyond the end of a cut log was decided, so the open block needs none of what is forgotten. */
 static void forget_after(struct replica *replica, uint8_t table, uint64_t key) {
     const struct replica_store *store = replica_store(replica);
     replica_urgent(replica);
-    replica_need(replica, store->forget_after(store->context, table, key), "forget");
+    replica_need(replica, store->forget_after(store->ledger, table, key), "forget");
 }
 
 /*

@@ -51,10 +51,10 @@ enum ord_err execute_block(void *context, const struct channel_block *block) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, &block->header);
     uint64_t height = block->header.height;
-    enum ord_err err = store->put_block(store->context, height, ord_span_of(header, sizeof(header)), block->data);
+    enum ord_err err = store->put_block(store->ledger, height, ord_span_of(header, sizeof(header)), block->data);
     for (uint32_t i = 0; err == ORD_OK && i < block->header.envelope_count; i++) {
         const struct channel_entry *entry = &block->entries[i];
-        err = store->put_index(store->context, entry->client_index, entry->sequence, height, i);
+        err = store->put_index(store->ledger, entry->client_index, entry->sequence, height, i);
         remove_pooled(replica, entry);
     }
     replica->counters.blocks_closed++;
@@ -131,7 +131,7 @@ bool execute_next(struct replica *replica, struct ord_event *out) {
 
 static void put_meta(struct replica *replica, const char *name, struct ord_span value) {
     const struct replica_store *store = replica_store(replica);
-    replica_need(replica, store->put_meta(store->context, name, value), "writing state");
+    replica_need(replica, store->put_meta(store->ledger, name, value), "writing state");
 }
 
 static void put_clients(struct replica *replica) {
@@ -142,7 +142,7 @@ static void put_clients(struct replica *replica) {
     for (size_t i = 0; i < dirty_count; i++) {
         uint8_t record[CHANNEL_CLIENT_RECORD_MAX];
         size_t size = channel_client_record(channel, dirty[i], record);
-        replica_need(replica, store->put_client(store->context, dirty[i], ord_span_of(record, size)),
+        replica_need(replica, store->put_client(store->ledger, dirty[i], ord_span_of(record, size)),
                      "writing a client");
     }
     channel_clients_clean(channel);

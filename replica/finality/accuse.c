@@ -27,7 +27,7 @@ static void keep(struct replica *replica, const struct evidence *evidence, const
     record_evidence_name(name, claim->culprit, replica->accusations.counts[claim->culprit]);
     size_t size = evidence_encode(bytes, evidence);
     const struct replica_store *store = replica_store(replica);
-    replica_need(replica, store->put_meta(store->context, name, ord_span_of(bytes, size)), "writing evidence");
+    replica_need(replica, store->put_meta(store->ledger, name, ord_span_of(bytes, size)), "writing evidence");
     note(&replica->accusations, claim);
     replica_urgent(replica);
     char first[17];
@@ -100,7 +100,7 @@ enum ord_err accuse_recover(struct replica *replica) {
             char name[RECORD_EVIDENCE_SIZE];
             struct ord_bytes bytes;
             record_evidence_name(name, culprit, slot);
-            enum ord_err err = store->get_meta(store->context, &bytes, name);
+            enum ord_err err = store->get_meta(store->ledger, &bytes, name);
             if (err == ORD_ERR_NOT_FOUND)
                 break;
             if (err == ORD_OK) {

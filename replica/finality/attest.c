@@ -53,7 +53,7 @@ static void write_point(struct replica *replica, const struct attest_point *poin
     uint8_t record[RECORD_POINT_SIZE];
     record_point_name(name, slot_of(replica, point->statement.seq));
     record_point_encode(record, point);
-    replica_need(replica, store->put_meta(store->context, name, ord_span_of(record, sizeof(record))),
+    replica_need(replica, store->put_meta(store->ledger, name, ord_span_of(record, sizeof(record))),
                  "writing a point of attestation");
 }
 
@@ -84,7 +84,7 @@ void attest_at(struct replica *replica, uint64_t seq) {
     write_point(replica, &point);
     uint8_t record[RECORD_STATEMENT_SIZE];
     record_statement_encode(record, &statement);
-    replica_need(replica, store->put_meta(store->context, RECORD_STATEMENT, ord_span_of(record, sizeof(record))),
+    replica_need(replica, store->put_meta(store->ledger, RECORD_STATEMENT, ord_span_of(record, sizeof(record))),
                  "writing a statement");
     replica_urgent(replica);
 }
@@ -125,7 +125,7 @@ static void block_certified(struct replica *replica, const struct channel_certif
     uint64_t height = certificate->statement.height;
     if (height > 0) {
         size_t size = channel_certificate_encode(bytes, certificate);
-        replica_need(replica, store->put_certificate(store->context, height, ord_span_of(bytes, size)),
+        replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
                      "writing a certificate");
     }
     certified_tell(replica, certificate);
@@ -171,7 +171,7 @@ void attest_settle(struct replica *replica) {
     }
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &attest->stable);
-    replica_need(replica, store->put_meta(store->context, RECORD_STABLE, ord_span_of(bytes, size)),
+    replica_need(replica, store->put_meta(store->ledger, RECORD_STABLE, ord_span_of(bytes, size)),
                  "writing the stable checkpoint");
     channel_collector_prune(attest->collector, seq);
     truncate_log(replica);

@@ -12,21 +12,6 @@
 
 #include "replica/marks.h"
 
-/* The arguments of the recovery. */
-struct start {
-    enum ord_err (*begin_commit)(void *context);
-    char *why;
-    size_t why_size;
-};
-
-static const struct replica_store *store_of(const struct replica *replica) {
-    return replica_store(replica);
-}
-
-static void *context_of(const struct replica *replica) {
-    return replica_store(replica)->context;
-}
-
 enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err) {
     snprintf(why, why_size, "ledger: %s: %s%s", what, ord_err_text(err),
              err == ORD_ERR_CORRUPT ? "; `ordain ledger repair` refills blocks and certificates" : "");
@@ -36,19 +21,21 @@ enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum o
 /*
  * Puts the genesis block and the owner of this ledger. They are durable before the replica makes its first statement.
  */
-static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, struct start *start) {
+static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, char *why, size_t why_size) {
     uint8_t owner[RECORD_REPLICA_SIZE];
     record_replica_encode(owner, replica_self(replica));
     enum ord_err err = ORD_OK;
     if (header != NULL)
-        err = store_of(replica)->put_block(context_of(replica), 0, ord_span_of(header, CHANNEL_HEADER_SIZE),
-                                           replica->setup.options.genesis_data);
+        err = replica_store(replica)->put_block(replica_store(replica)->ledger, 0,
+                                                ord_span_of(header, CHANNEL_HEADER_SIZE),
+                                                replica->setup.options.genesis_data);
     if (err == ORD_OK)
-        err = store_of(replica)->put_meta(context_of(replica), RECORD_REPLICA, ord_span_of(owner, sizeof(owner)));
+        err = replica_store(replica)->put_meta(replica_store(replica)->ledger, RECORD_REPLICA,
+                                               ord_span_of(owner, sizeof(owner)));
     if (err == ORD_OK)
-        err = start->begin_commit(context_of(replica));
+        err = replica_store(replica)->commit(replica_store(replica)->ledger);
     return err == ORD_OK ? ORD_OK
-                         : recover_failed(start->why, start->why_size,
+                         : recover_failed(why, why_size,
                                           "cannot write the genesis block and the replica that this ledger is of", err);
 }
 
@@ -57,22 +44,22 @@ static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header,
  * (docs/protocol.md) asks for which seqs there are records, not whose they are. A replica's index identifies it in a
  * network; its key may change.
  */
-static enum ord_err check_owner(struct replica *replica, struct start *start) {
+static enum ord_err check_owner(struct replica *replica, char *why, size_t why_size) {
     struct ord_bytes record;
     ord_node_id owner = ORD_NO_NODE;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &record, RECORD_REPLICA);
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &record, RECORD_REPLICA);
     /* An older version did not keep this record. */
     if (err == ORD_ERR_NOT_FOUND)
-        return begin_ledger(replica, NULL, start);
+        return begin_ledger(replica, NULL, why, why_size);
     if (err == ORD_OK) {
         err = record_replica_decode(&owner, ord_span_of(record.data, record.size));
         free(record.data);
     }
     if (err != ORD_OK)
-        return recover_failed(start->why, start->why_size, "the replica that this ledger is of", err);
+        return recover_failed(why, why_size, "the replica that this ledger is of", err);
     if (owner == replica_self(replica))
         return ORD_OK;
-    snprintf(start->why, start->why_size,
+    snprintf(why, why_size,
              "the ledger in %s is that of replica %" PRIu32 ", and this is replica %" PRIu32
              "; each needs a data_dir of its own, which may be empty",
              replica->setup.options.ledger_name, owner, replica_self(replica));
@@ -80,20 +67,20 @@ static enum ord_err check_owner(struct replica *replica, struct start *start) {
 }
 
 /* Begins a new ledger, or checks that the ledger belongs to this network and this replica. */
-static enum ord_err check_genesis(struct replica *replica, struct start *start) {
+static enum ord_err check_genesis(struct replica *replica, char *why, size_t why_size) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, replica->setup.options.genesis_header);
     struct ord_bytes block;
-    enum ord_err err = store_of(replica)->get_block(context_of(replica), &block, 0);
+    enum ord_err err = replica_store(replica)->get_block(replica_store(replica)->ledger, &block, 0);
     if (err == ORD_ERR_NOT_FOUND)
-        return begin_ledger(replica, header, start);
+        return begin_ledger(replica, header, why, why_size);
     if (err != ORD_OK)
-        return recover_failed(start->why, start->why_size, "genesis block", err);
+        return recover_failed(why, why_size, "genesis block", err);
     bool same = block.size > sizeof(header) && memcmp(block.data, header, sizeof(header)) == 0;
     free(block.data);
     if (same)
-        return check_owner(replica, start);
-    snprintf(start->why, start->why_size, "the ledger in %s is of another network than the genesis block %s",
+        return check_owner(replica, why, why_size);
+    snprintf(why, why_size, "the ledger in %s is of another network than the genesis block %s",
              replica->setup.options.ledger_name, replica->setup.options.genesis_name);
     return ORD_ERR_MISMATCH;
 }
@@ -101,7 +88,7 @@ static enum ord_err check_genesis(struct replica *replica, struct start *start) 
 static enum ord_err restore_clients(struct replica *replica) {
     for (uint32_t i = 0; i < replica_config(replica)->clients_max; i++) {
         struct ord_bytes record;
-        enum ord_err err = store_of(replica)->get_client(context_of(replica), &record, i);
+        enum ord_err err = replica_store(replica)->get_client(replica_store(replica)->ledger, &record, i);
         if (err == ORD_ERR_NOT_FOUND)
             return ORD_OK;
         if (err == ORD_OK) {
@@ -120,7 +107,7 @@ static enum ord_err restore_head(struct replica *replica) {
     uint64_t bytes_since_point = 0;
     struct ord_bytes bytes;
     struct channel_header header;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_APPLIED);
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_APPLIED);
     /* Nothing was executed yet. */
     if (err == ORD_ERR_NOT_FOUND)
         return ORD_OK;
@@ -129,9 +116,9 @@ static enum ord_err restore_head(struct replica *replica) {
         free(bytes.data);
     }
     if (err == ORD_OK)
-        err = store_of(replica)->height(context_of(replica), &height);
+        err = replica_store(replica)->height(replica_store(replica)->ledger, &height);
     if (err == ORD_OK)
-        err = store_of(replica)->get_block(context_of(replica), &bytes, height);
+        err = replica_store(replica)->get_block(replica_store(replica)->ledger, &bytes, height);
     if (err != ORD_OK)
         return err;
     err = channel_header_decode(&header, ord_span_of(bytes.data, CHANNEL_HEADER_SIZE));
@@ -151,8 +138,8 @@ static enum ord_err log_envelope(struct replica *replica, struct ord_span *out, 
     if (record->data == NULL || *record_seq != entry->seq) {
         free(record->data);
         *record = (struct ord_bytes) {0};
-        err =
-            store_of(replica)->get_record(context_of(replica), record, replica->setup.protocol->body_table, entry->seq);
+        err = replica_store(replica)->get_record(replica_store(replica)->ledger, record,
+                                                 replica->setup.protocol->body_table, entry->seq);
         *record_seq = entry->seq;
     }
     if (err == ORD_OK)
@@ -192,12 +179,12 @@ static enum ord_err restore_open(struct replica *replica) {
     struct ord_span tail = ord_span_of(NULL, 0);
     uint64_t tail_height = 0;
     uint32_t tail_count = 0;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &open_bytes, RECORD_OPEN);
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &open_bytes, RECORD_OPEN);
     if (err != ORD_OK)
         return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
     err = record_open_decode(&open, ord_span_of(open_bytes.data, open_bytes.size));
     if (err == ORD_OK) {
-        err = store_of(replica)->get_meta(context_of(replica), &tail_bytes, RECORD_TAIL);
+        err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &tail_bytes, RECORD_TAIL);
         if (err == ORD_OK)
             err = record_tail_decode(&tail_height, &tail_count, &tail, ord_span_of(tail_bytes.data, tail_bytes.size));
         else if (err == ORD_ERR_NOT_FOUND)
@@ -214,9 +201,7 @@ static enum ord_err restore_open(struct replica *replica) {
     return err;
 }
 
-enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commit)(void *context), char *why,
-                             size_t why_size) {
-    struct start start = {.begin_commit = begin_commit, .why = why, .why_size = why_size};
+enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size) {
     replica->execute.tail_height = 0;
     replica->execute.tail_count = 0;
     replica->sync.between = false;
@@ -224,7 +209,7 @@ enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commi
                                     replica_config(replica), replica->setup.options.genesis_hash);
     if (err != ORD_OK)
         return recover_failed(why, why_size, "cannot set up the channel", err);
-    err = check_genesis(replica, &start);
+    err = check_genesis(replica, why, why_size);
     if (err != ORD_OK)
         return err;
     err = restore_clients(replica);
@@ -246,7 +231,7 @@ static enum ord_err recover_point(struct replica *replica, uint32_t slot, const 
     struct attest_point point;
     struct ord_bytes bytes;
     record_point_name(name, slot);
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, name);
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, name);
     if (err != ORD_OK)
         return err;
     err = record_point_decode(&point, ord_span_of(bytes.data, bytes.size));
@@ -284,7 +269,7 @@ static enum ord_err recover_target(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct ord_bytes bytes;
     struct channel_certificate target;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_TARGET);
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_TARGET);
     if (err != ORD_OK)
         return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
     err = channel_certificate_decode(&target, ord_span_of(bytes.data, bytes.size));
@@ -301,7 +286,7 @@ static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct channel_statement statement;
     struct ord_bytes bytes;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_STABLE);
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_STABLE);
     if (err == ORD_OK) {
         err = channel_certificate_decode(&attest->stable, ord_span_of(bytes.data, bytes.size));
         /* The core's log may still have to be truncated. */
@@ -316,7 +301,7 @@ static enum ord_err recover_attest(struct replica *replica) {
         err = recover_target(replica);
     if (err != ORD_OK)
         return err;
-    err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_STATEMENT);
+    err = replica_store(replica)->get_meta(replica_store(replica)->ledger, &bytes, RECORD_STATEMENT);
     if (err != ORD_OK)
         return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
     err = record_statement_decode(&statement, ord_span_of(bytes.data, bytes.size));
@@ -338,7 +323,7 @@ static uint64_t newest_certified(struct replica *replica) {
         uint64_t middle = high - (high - low) / 2;
         struct ord_bytes bytes;
         uint64_t at;
-        enum ord_err err = store_of(replica)->get_certificate(context_of(replica), &bytes, &at, middle);
+        enum ord_err err = replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &at, middle);
         if (err == ORD_OK)
             free(bytes.data);
         if (err == ORD_OK || err == ORD_ERR_CORRUPT)
@@ -357,7 +342,7 @@ enum ord_err recover_core(struct replica *replica, struct ord_event *start, stru
         return recover_failed(why, why_size, "evidence", err);
     err = recover_attest(replica);
     if (err == ORD_OK)
-        err = store_of(replica)->get_records(context_of(replica), records, &count);
+        err = replica_store(replica)->get_records(replica_store(replica)->ledger, records, &count);
     if (err != ORD_OK)
         return recover_failed(why, why_size, "consensus records", err);
     *start = (struct ord_event) {.type = ORD_EVENT_START,

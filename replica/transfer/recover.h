@@ -9,8 +9,7 @@
 struct replica;
 
 /* Recovers the channel as of the newest whole turn. Begins a store that is empty. `why` gets a sentence. */
-ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commit)(void *context),
-                                          char *why, size_t why_size);
+ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size);
 /*
  * Recovers evidence, certificates and points, and makes the core's START, which the caller steps. Then free(*records).
  */

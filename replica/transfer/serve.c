@@ -47,7 +47,7 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     for (; height <= to; height++) {
         if (height > from && writer.size >= SYNC_PIECE_BYTES_MAX)
             break;
-        enum ord_err err = store->get_block(store->context, &bytes, height);
+        enum ord_err err = store->get_block(store->ledger, &bytes, height);
         replica_note_damage(replica, "block", height, err);
         if (err != ORD_OK)
             break;
@@ -55,13 +55,14 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
         ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
         free(bytes.data);
     }
-    if (height == from || store->get_certificate(store->context, &bytes, &certified, height - 1) != ORD_OK)
+    if (height == from ||
+        replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &certified, height - 1) != ORD_OK)
         return 0;
     ord_store_u32(out + 8, (uint32_t) (height - from));
     struct ord_bytes headers = {0};
     enum ord_err err = ORD_OK;
     if (certified > height - 1)
-        err = store->get_headers(store->context, &headers, height, certified,
+        err = store->get_headers(store->ledger, &headers, height, certified, CHANNEL_HEADER_SIZE,
                                  (size_t) SYNC_LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
     ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
     ord_write_span(&writer, ord_span_of(headers.data, headers.size));
@@ -105,7 +106,7 @@ static enum ord_err find_tail(struct replica *replica, struct ord_span *out, str
     *out = open.data;
     if (channel_height(replica->execute.channel) > height) {
         ORD_MARK(TAIL_OF_CLOSED_BLOCK);
-        enum ord_err err = store->get_block(store->context, storage, height + 1);
+        enum ord_err err = store->get_block(store->ledger, storage, height + 1);
         if (err != ORD_OK)
             return err;
         *out = ord_span_of(storage->data + CHANNEL_HEADER_SIZE, storage->size - CHANNEL_HEADER_SIZE);

@@ -245,7 +245,7 @@ static void target_keep(struct replica *replica) {
     const struct replica_store *store = replica_store(replica);
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &replica->sync.target);
-    replica_need(replica, store->put_meta(store->context, RECORD_TARGET, ord_span_of(bytes, size)),
+    replica_need(replica, store->put_meta(store->ledger, RECORD_TARGET, ord_span_of(bytes, size)),
                  "writing a transfer's target");
 }
 
@@ -274,7 +274,7 @@ static void piece_keep(struct replica *replica, const struct piece *piece) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &piece->certificate);
     uint64_t height = piece->certificate.statement.height;
-    replica_need(replica, store->put_certificate(store->context, height, ord_span_of(bytes, size)),
+    replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
                  "writing a certificate");
     certified_tell(replica, &piece->certificate);
 }
@@ -327,7 +327,7 @@ static void keep_tail(struct replica *replica, struct ord_span data) {
         execute->tail_height = open.height;
         execute->tail_count = open.envelope_count;
     }
-    replica_need(replica, store->put_meta(store->context, RECORD_TAIL, value), "keeping a tail");
+    replica_need(replica, store->put_meta(store->ledger, RECORD_TAIL, value), "keeping a tail");
     free(record);
 }
 

@@ -228,7 +228,7 @@ static void accuse__a_wrong_record_is_corrupt(void **state) {
     const ord_node_id liar = a_liar(&world);
     contradict_prepare(&world, liar, 1);
     char name[RECORD_EVIDENCE_SIZE];
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     record_evidence_name(name, liar, 0);
     assert_ok(ledger_get_meta(world.node->ledger, &bytes, name));
     assert_ok(accuse_recover(world.replica));

@@ -54,8 +54,8 @@ static bool next_in_order(void *context, struct replica_input *out) {
 }
 
 /* Makes every two messages write as much as a turn may. */
-static uint64_t full_after_two(void *context) {
-    (void) context;
+static uint64_t full_after_two(const struct ledger *ledger) {
+    (void) ledger;
     return in_turn >= 2 ? UINT64_MAX : 0;
 }
 

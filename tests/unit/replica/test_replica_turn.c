@@ -196,7 +196,8 @@ static void turn__what_nobody_relies_on_waits_for_a_commit(void **state) {
     struct bench *bench = bench_create(NULL);
     bench_run(bench);
     bench_effect(bench, ORD_EFFECT_FORGET);
-    assert_ok(replica_store(bench->replica)->put_meta(bench, "lazy", ord_span_of("x", 1)));
+    assert_ok(
+        replica_store(bench->replica)->put_meta(replica_store(bench->replica)->ledger, "lazy", ord_span_of("x", 1)));
     bench_turn(bench);
     assert_int_equal(bench_commit(bench), 0);
     assert_true(replica_due_ms(bench->replica) <= bench->time.now_ms + 100);
