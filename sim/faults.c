@@ -92,7 +92,7 @@ static void clog_path(struct sim_world *world) {
     path->clogged_until = world->now_us + length_us(world);
 }
 
-/* Of some replicas the wall clock is wrong by half a century, when no certificate is valid. */
+/* Some replicas' wall clocks are wrong by half a century, when no certificate is valid. */
 static void set_wall(struct sim_replica *replica) {
     static const int64_t far_s = INT64_C(50) * 365 * 86400;
     uint64_t state = replica->clock.local_us ^ replica->instance;

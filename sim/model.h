@@ -80,7 +80,7 @@ struct sim_model {
     bool registered[SIM_PARTIES];
     uint64_t highest[SIM_PARTIES];
     struct sim_map seen;      /* (party, sequence, 0) -> place in `order`, + 1 */
-    struct sim_placed *order; /* everything that was accepted, in the order of execution */
+    struct sim_placed *order; /* all accepted envelopes, in the order of execution */
     size_t order_count;
     size_t order_capacity;
     struct sim_ordered ordered[SIM_PARTIES];

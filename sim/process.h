@@ -161,7 +161,7 @@ static inline struct ord_status sim_process_status(const struct sim_process *pro
     return process->observer.status;
 }
 
-/* What its wall clock shows. */
+/* The time on the replica's wall clock. */
 int64_t sim_process_wall_s(const struct sim_process *process);
 
 /* store.c */

@@ -42,7 +42,7 @@ struct sim_replica {
     uint32_t incarnation; /* processes so far */
     uint64_t slow_disk_until_us;
     struct sim_clock clock;
-    int64_t wall_off_s; /* by how much its wall clock is wrong */
+    int64_t wall_off_s; /* error of its wall clock */
     struct sim_disk disk;
     struct sim_disk image; /* an old one */
     bool has_image;

@@ -74,7 +74,7 @@ struct bench {
 
 /* Makes a channel of four PBFT replicas. The bench is replica 0, recovered from an empty store. */
 struct bench *bench_create(void (*tweak)(struct channel_config *config));
-/* Another replica of the same channel; `first` must outlive it. */
+/* Makes another replica of the same channel. `first` must outlive it. */
 struct bench *bench_create_beside(struct bench *first, ord_node_id self);
 void bench_destroy(struct bench *bench);
 /* The replica crashes, and starts again from what was committed. Gives the result of replica_create. */
