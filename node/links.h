@@ -14,7 +14,10 @@
 struct node;
 
 #define LINK_MESSAGE_HEADER 5 /* kind u8, size u32 */
-/* A frame takes the longest message that a replica must send, or some small ones, and what the link adds. */
+/*
+ * A frame has room for the longest message that a replica must send, or for some small ones, and for what the link
+ * adds.
+ */
 #define LINK_FRAME_SLACK (128u << 10)
 #define LINK_FRAMES_MAX  64 /* frames that may wait for one peer */
 

@@ -170,7 +170,7 @@ static enum ord_err fill_options(struct node *node, struct replica_options *out)
                  .certificate = service_certificate_of,
                  .log = log_event},
     };
-    /* The store is the ledger, call by call; which one is known when it is open. */
+    /* The store is the ledger, call by call. The ledger itself is set when it is open. */
     out->host.store = (struct replica_store) {
         .put_block = ledger_put_block,
         .put_index = ledger_put_index,

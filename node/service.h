@@ -101,7 +101,7 @@ ORD_MUST_USE enum ord_err service_certificate(struct service *service, struct or
 void api_reply(struct api_request *request, const Ordain__V1__Response *response);
 void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message);
 
-/* `certificate` of struct replica_host; the context is the node. */
+/* `certificate` of struct replica_host. `context` is the node. */
 ORD_MUST_USE enum ord_err service_certificate_of(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
 
 #endif

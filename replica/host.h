@@ -35,13 +35,14 @@ enum replica_link {
 
 enum replica_log_level { REPLICA_LOG_ERROR, REPLICA_LOG_WARN, REPLICA_LOG_INFO, REPLICA_LOG_DEBUG };
 
+/* The host's own: LMDB is behind it in node/, and a simulated disk in sim/. */
+struct ledger;
+
 /*
  * Records and blocks. A put goes into the open transaction, and the first put opens it. An error of a put ends the
  * replica. A read copies into malloc'ed memory that the replica frees: NOT_FOUND, CORRUPT, NO_MEMORY, IO, TOO_LARGE.
  * After an error of a read, `out` is empty (data NULL, size 0), and there is nothing to free.
  */
-struct ledger; /* node/ has LMDB behind it, sim/ a disk of its own */
-
 struct replica_store {
     struct ledger *ledger;
     /* The height must be the last one + 1. The first block has height 0. */
@@ -66,7 +67,7 @@ struct replica_store {
     bool (*dirty)(const struct ledger *ledger);
     uint64_t (*turn_bytes)(const struct ledger *ledger);
 
-    /* Makes durable what was put. The replica calls it once, for the first puts of a store that is empty. */
+    /* Makes the puts durable. The replica calls it once, for the first puts of an empty store. */
     enum ord_err (*commit)(struct ledger *ledger);
 
     /* The header and the data of a block, end to end. */

@@ -78,7 +78,8 @@ struct replica_time {
 };
 
 /*
- * Recovers from the store. An empty store is begun, with a commit of its own. INVALID, MISMATCH, CORRUPT, NO_MEMORY, and the store's errors; `why` gets a sentence.
+ * Recovers from the store. An empty store is begun, with a commit of its own. INVALID, MISMATCH, CORRUPT, NO_MEMORY,
+ * and the store's errors; `why` gets a sentence.
  */
 ORD_MUST_USE enum ord_err replica_create(struct replica **out, const struct replica_options *options,
                                          const struct replica_time *time, char *why, size_t why_size);
@@ -106,11 +107,12 @@ enum ord_err replica_fatal(const struct replica *replica);
 /* Frees a check that the host will never run or give back. Submissions that wait for it are answered BUSY. */
 void replica_check_drop(struct replica *replica, struct replica_check *check);
 
-/* What is under way of what has a bound. */
+/* The bounded work that is under way. */
 struct replica_open {
-    uint32_t messages;  /* checks of messages, attestations and certificates */
-    uint64_t cost;      /* signatures to check in the messages among them, at most */
-    uint32_t costly;    /* of those messages in the view queue */
+    uint32_t messages; /* checks of messages, attestations and certificates */
+    /* Upper bound of the signatures to check in the messages among them. */
+    uint64_t cost;
+    uint32_t costly;    /* messages in the view queue */
     uint32_t envelopes; /* checks of submitted and forwarded envelopes */
 };
 

@@ -226,7 +226,7 @@ uint64_t replica_commit(struct replica *replica, bool at_once) {
         return 0;
     execute_write_state(replica);
     bool wanted = turn->committing == 0 && commit_wanted(replica, at_once);
-    /* What follows belongs to the next turn. */
+    /* Later puts belong to the next turn. */
     uint64_t ended = turn->number++;
     if (wanted) {
         attest_freeze(replica);

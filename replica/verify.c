@@ -27,7 +27,7 @@ void replica_check_run(struct replica_check *check) {
     case REPLICA_CHECK_CERTIFICATE:
         check->err = channel_certificate_verify(check->certificate, context->config, context->genesis_hash,
                                                 context->crypto, channel_strong_quorum(context->config));
-        /* Whatever is wrong with a certificate, an honest replica does not send it. */
+        /* An honest replica sends no certificate that has anything wrong with it. */
         check->bad = check->err != ORD_OK;
         break;
     case REPLICA_CHECK_PROPOSED:

@@ -14,8 +14,10 @@
 enum {
     HOUSEKEEPING_MS = 100,
     AGAIN_MS = 1000,
-    ASKED_MAX = 200, /* requests of one asker in a second that are certainly within its quota */
-    HEARD_MAX = 60,  /* verified attestations of one signer that are certainly still known */
+    /* Requests of one asker in a second that are certainly within its quota. */
+    ASKED_MAX = 200,
+    /* Verified attestations of one signer that the replica certainly still knows. */
+    HEARD_MAX = 60,
     SLOTS_MAX = 16,
     SLOTS_TOTAL = 256,
     WANT_BLOCKS = 1,
@@ -50,26 +52,34 @@ struct sim_duties {
     bool housekeeping; /* in this turn */
     uint64_t housekeeping_ms;
 
-    /* Attestations. */
-    bool recovered; /* its disk had a statement that has to be signed again */
-    bool attested;  /* in this life */
+    /* Attestations */
+    /* Its disk had a statement that has to be signed again. */
+    bool recovered;
+    bool attested; /* in this life */
     uint64_t attested_seq;
     uint64_t attested_ms;
-    bool repeated;                        /* in this turn it said the newest again */
-    ord_replica_set certified;            /* who got a certificate in this turn */
-    uint64_t stable_seq;                  /* of the stable certificate that was put last */
-    uint64_t heard_seqs[ORD_REPLICA_MAX]; /* the highest that anything from there spoke of */
+    /* In this turn it sent its newest attestation again. */
+    bool repeated;
+    /* The replicas that got a certificate in this turn. */
+    ord_replica_set certified;
+    /* The seq of the stable certificate that was put last. */
+    uint64_t stable_seq;
+    /* The highest seq in any attestation from each replica. */
+    uint64_t heard_seqs[ORD_REPLICA_MAX];
 
-    /* Evidence. */
-    struct heard *heard; /* by signer: verified, above the stable seq */
+    /* Evidence */
+    /* By signer: verified attestations above the stable seq. */
+    struct heard *heard;
     struct owed owed[64];
     uint32_t owed_count;
     uint32_t pieces[ORD_REPLICA_MAX]; /* on disk */
-    bool evidence_put;                /* and not on disk yet, perhaps */
+    /* Evidence was put. It may not be on disk yet. */
+    bool evidence_put;
 
-    /* State transfer, as a source. */
+    /* State transfer, as a source */
     struct request request;
-    uint64_t asked_ms[ORD_REPLICA_MAX]; /* when the second began that is counted */
+    /* When the second began whose requests are counted. */
+    uint64_t asked_ms[ORD_REPLICA_MAX];
     uint32_t asked[ORD_REPLICA_MAX];
 };
 
@@ -179,7 +189,7 @@ static void check_owed(struct sim_duties *duties) {
     duties->owed_count = 0;
 }
 
-/* One that was verified. `keep`: it came by itself, and not in a certificate. */
+/* Hears a verified attestation. `keep`: it came by itself, not in a certificate. */
 static void hear(struct sim_duties *duties, const struct channel_attestation *attestation, bool keep) {
     uint8_t bytes[2][CHANNEL_ATTESTATION_SIZE];
     if (attestation->signer >= duties->world->replica_count)
@@ -209,7 +219,7 @@ static void hear_all(struct sim_duties *duties, const struct channel_certificate
     }
 }
 
-/* A stable checkpoint makes an end of what is at and below it. */
+/* A stable checkpoint ends the interest in everything at and below it. */
 static void settle(struct sim_duties *duties, uint64_t seq) {
     for (uint32_t signer = 0; signer < duties->world->replica_count; signer++) {
         struct heard *heard = &duties->heard[signer];
@@ -230,7 +240,7 @@ static struct ord_span tail_at(const struct sim_model *model, uint64_t seq) {
     return ord_span_of(data, after->open_size);
 }
 
-/* Is this point on disk, and everything that its tail is made of? */
+/* True if this point is on disk, with everything that its tail is made of. */
 static bool has_tail(const struct sim_duties *duties, uint64_t height, uint64_t seq) {
     const struct sim_process *process = duties->process;
     const struct sim_disk *disk = &process->replica->disk;
@@ -262,7 +272,7 @@ static void check_tail(struct sim_duties *duties, const struct request *request,
                  (unsigned long) request->seq);
 }
 
-/* NULL, or what is wrong. */
+/* NULL, or what is wrong with the piece. */
 static const char *piece_fault(const struct sim_duties *duties, const struct request *request, struct ord_span piece) {
     const struct sim_model *model = &duties->world->checker->model;
     struct ord_reader reader = ord_reader_of(piece);
@@ -454,7 +464,7 @@ void sim_duties_ended(struct sim_duties *duties) {
                      name_of(duties), status.evidence[i], i, duties->pieces[i]);
 }
 
-/* Nobody relies on a certificate or on a forgotten record. */
+/* Nobody relies on a certificate or on a forgotten record, so these writes may wait. */
 static bool may_wait(const struct sim_write *write) {
     static const char stable[] = SIM_META_STABLE;
     const struct sim_name name = sim_name_of(stable);

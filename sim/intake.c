@@ -1,5 +1,5 @@
 /*
- * The reference: one list that is searched from its beginning, and states as the rules name them.
+ * The reference: one list that is searched from its beginning, with states named as in the rules.
  */
 #include "sim/intake.h"
 
@@ -65,18 +65,20 @@ struct sim_intake {
     size_t judged_count;
     size_t judged_capacity;
 
-    /* Of a slot: envelopes in the pool, and since when its client waits. */
+    /* For each slot: its envelopes in the pool, and since when its client waits. */
     uint32_t counts[SLOTS];
     uint64_t since_ms[SLOTS];
 
-    /* What is executed here: the front of the reference's order. */
+    /* The executed part of the reference's order: everything before `order_at`. */
     size_t order_at;
-    uint64_t seq; /* up to which the core delivered */
+    /* The seq up to which the core delivered. */
+    uint64_t seq;
     bool registered[SIM_PARTIES];
     uint32_t client_count;
     uint64_t highest[SIM_PARTIES];
-    bool between; /* a transfer brought blocks, and no tail yet */
-    /* The open block, and since when there is one of that height. */
+    /* A transfer brought blocks, and no tail yet. */
+    bool between;
+    /* The open block, and when a block of that height was first open. */
     size_t open_size;
     uint64_t open_height;
     uint64_t noted_height;
@@ -86,32 +88,40 @@ struct sim_intake {
     bool room;    /* in this turn */
     bool storage; /* as the core was told */
     ord_node_id leader;
-    uint64_t leader_turn; /* the turn in which it came to lead */
+    /* The turn in which the leader began to lead. */
+    uint64_t leader_turn;
     uint64_t leader_ms;
-    bool silent; /* as of the end of the last turn */
+    bool silent; /* at the end of the last turn */
     uint64_t housekeeping_ms;
-    bool housekeeping;      /* in this turn */
-    uint64_t unsure;        /* turns of housekeeping until what a transfer left in the pool is swept */
-    bool since_unsure;      /* a transfer may have moved `since_ms`; until the pool is empty */
-    bool again[PASSED + 1]; /* in this turn something of this state was forwarded again */
+    bool housekeeping; /* in this turn */
+    /* Turns of housekeeping until the pool is swept of what a transfer left in it. */
+    uint64_t unsure;
+    /* A transfer may have moved `since_ms`. This holds until the pool is empty. */
+    bool since_unsure;
+    /* In this turn an envelope in this state was forwarded again. */
+    bool again[PASSED + 1];
 
-    /* The proposal at hand. */
+    /* The proposal at hand */
     uint64_t offered_cut;
     bool refused; /* in this turn */
     uint64_t cut_height;
     uint64_t cut_ms;
 
-    struct ord_span forward; /* of the input at hand; empty: it is none */
+    /* The forwarded batch of the input at hand; empty: there is none. */
+    struct ord_span forward;
     struct ord_span submitted;
-    bool hand_over; /* was taken, and the core must be told */
-    /* Checks that are under way: of messages and attestations, and of envelopes in batches. */
+    /* A hand-over was taken, and the core must be told. */
+    bool hand_over;
+    /* Checks that are under way: those of messages and attestations, and those of envelopes in batches. */
     uint32_t messages;
     uint64_t cost;
     uint32_t costly[ORD_REPLICA_MAX];
     uint32_t proposals;
-    uint64_t ignored; /* messages that the replica has ignored so far */
+    /* Messages that the replica has ignored so far. */
+    uint64_t ignored;
     uint64_t ignored_until_ms;
-    char fault[200]; /* found at a FLUSH; it counts at the last one of a turn. Empty: none */
+    /* A fault found at a FLUSH. It counts if that is the last FLUSH of the turn. Empty: none. */
+    char fault[200];
 };
 
 static uint64_t now_of(const struct sim_intake *intake) {
@@ -130,7 +140,7 @@ static bool over(const struct sim_world *world) {
     return world->failed;
 }
 
-/* ---- what is executed ---- */
+/* ---- executed envelopes ---- */
 
 static bool is_executed(const struct sim_intake *intake, uint32_t party, uint64_t sequence) {
     if (sequence == 0)
@@ -139,7 +149,7 @@ static bool is_executed(const struct sim_intake *intake, uint32_t party, uint64_
     return entry != NULL && entry->number <= intake->order_at;
 }
 
-/* It needs no ordering any more. */
+/* True if it no longer needs ordering. */
 static bool is_over(const struct sim_intake *intake, const struct pooled *pooled) {
     if (is_executed(intake, pooled->party, pooled->sequence) || now_of(intake) > pooled->admitted_ms + AGE_MAX_MS)
         return true;
@@ -172,7 +182,7 @@ static void drop_key(struct sim_intake *intake, const struct sim_placed *placed)
         drop(intake, (size_t) (pooled - intake->pool));
 }
 
-/* Goes on to `end` in the reference's order. `served`: the clients' waiting begins anew. */
+/* Goes on to `end` in the reference's order. `served`: the clients' waits begin anew. */
 static void execute_to(struct sim_intake *intake, size_t end, bool served, bool remove) {
     for (; intake->order_at < end; intake->order_at++) {
         const struct sim_placed *placed = &model_of(intake)->order[intake->order_at];
@@ -212,7 +222,7 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
         return;
     const struct sim_model_block *block = &model_of(intake)->blocks[height - 1];
     if (block->last_seq <= intake->seq) {
-        /* What was executed while its signature was being checked for admission. */
+        /* Drops envelopes that were executed while their signatures were being checked for admission. */
         for (size_t i = 0; i < block->envelope_count; i++)
             drop_key(intake, &block->envelopes[i]);
         return;
@@ -223,7 +233,7 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
     intake->open_size = 0;
 }
 
-/* ---- what comes in ---- */
+/* ---- inputs ---- */
 
 static struct pooled pooled_of(const struct sim_intake *intake, struct ord_span envelope, bool foreign) {
     const struct sim_item *item = sim_model_item(model_of(intake), envelope);
@@ -238,7 +248,7 @@ static struct pooled pooled_of(const struct sim_intake *intake, struct ord_span 
     return pooled;
 }
 
-/* The envelope at this place of a batch; empty: it has none. */
+/* The envelope at this place of a batch; empty: the batch has none there. */
 static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
     struct ord_span envelope = ord_span_of(NULL, 0);
     if (!sim_model_well_formed(batch))
@@ -249,7 +259,7 @@ static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
     return envelope;
 }
 
-/* Admission looks at this before it has the signature checked. */
+/* Checks what admission must look at before it has the signature checked. */
 static void check_admitted(struct sim_intake *intake, const struct pooled *pooled) {
     uint32_t replica = intake->process->replica->instance;
     int64_t before_s;
@@ -324,7 +334,8 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
         if (check->bad)
             intake->ignored_until_ms = now_of(intake) + 1000;
-        intake->ignored += check->ignored; /* by the host */
+        /* The host ignored it. */
+        intake->ignored += check->ignored;
         return;
     }
     for (size_t i = 0; i < intake->checking_count; i++)
@@ -372,9 +383,12 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     kept->foreign = false;
 }
 
-/* ---- what goes out ---- */
+/* ---- outputs ---- */
 
-/* Goes through a batch that the replica made; NULL: it is not in the pool, or is not what stands there. */
+/*
+ * Finds an envelope of a batch that the replica made. NULL: the pool does not have it, or has another one under its
+ * key.
+ */
 static struct pooled *pooled_in(struct sim_intake *intake, struct ord_span envelope) {
     const struct pooled given = pooled_of(intake, envelope, false);
     struct pooled *kept = given.party == UINT32_MAX ? NULL : find_key(intake, given.party, given.sequence);
@@ -470,7 +484,7 @@ static void proposal_done(struct sim_intake *intake, bool taken) {
     intake->refused = true;
 }
 
-/* Why this batch may be refused. False: everything in it is admissible. */
+/* True if this batch may be refused. False: everything in it is admissible. */
 static bool may_refuse(const struct sim_intake *intake, const struct judged *judged) {
     const struct channel_config *config = intake->world->config;
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
@@ -488,7 +502,7 @@ static bool may_refuse(const struct sim_intake *intake, const struct judged *jud
     return false;
 }
 
-/* Where the client table is full, registrations are not looked at any more. */
+/* True if this batch must be refused. While the client table is full, registrations are not looked at any more. */
 static bool must_refuse(const struct sim_intake *intake, const struct judged *judged) {
     const struct channel_config *config = intake->world->config;
     if (!sim_model_well_formed(judged->batch))
@@ -527,7 +541,10 @@ static void sweep(struct sim_intake *intake) {
             drop(intake, i - 1);
 }
 
-/* A leader that looks for what to propose drops what is over; whether it has looked at this one is not known. */
+/*
+ * A leader that looks for envelopes to propose drops those that are over. It is unknown whether it has looked at this
+ * one.
+ */
 static void left_out(struct sim_intake *intake, size_t index) {
     drop(intake, index);
     intake->unsure = 2;
@@ -550,7 +567,7 @@ static bool turn_is_full(const struct sim_intake *intake) {
     return intake->process->writes.bytes >= intake->process->turn_bytes_max / 2;
 }
 
-/* As the turn ends, the core knows since when work waits. */
+/* When the turn ends, the core must know since when work waits. */
 static void look_at_work(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
     uint64_t expected_ms = work_ms(intake);
@@ -559,7 +576,7 @@ static void look_at_work(struct sim_intake *intake) {
                  intake->process->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
 }
 
-/* A leader proposes what it can, at once. */
+/* A leader must propose what it can, at once. */
 static void look_at_lead(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
     bool ready = false;
@@ -683,7 +700,7 @@ void sim_intake_turn(struct sim_intake *intake) {
 
 static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passed on"};
 
-/* What is due again goes again, a parcel of it at least. */
+/* Envelopes that are due again must go again, at least one parcel of them. */
 static void check_again(struct sim_intake *intake) {
     uint64_t timeout_ms = intake->world->plan.request_timeout_ms;
     const uint64_t waits_ms[] = {0, timeout_ms / SOON_PART, timeout_ms, timeout_ms / PASSED_PART};
@@ -715,7 +732,7 @@ static void check_forwards(struct sim_intake *intake) {
     check_again(intake);
 }
 
-/* A batch is looked at as soon as it can be. */
+/* A batch must be judged as soon as it can be. */
 static void check_verdicts(struct sim_intake *intake) {
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     if (!may_run(intake) || turn_is_full(intake) || intake->proposals > 0 || intake->checking_count > 0)
@@ -782,9 +799,9 @@ const char *sim_intake_rest(const struct sim_intake *intake) {
     return NULL;
 }
 
-/* ---- the life of one ---- */
+/* ---- making and unmaking ---- */
 
-/* From the disk: what is executed there. */
+/* Reads from the disk what is executed there. */
 static void recover(struct sim_intake *intake) {
     const struct sim_disk *disk = &intake->process->replica->disk;
     const struct sim_model *model = model_of(intake);

@@ -1,6 +1,6 @@
 /*
- * The replica's store, on a simulated disk: puts gather in the process, reads see what is durable. Whatever is put is held against the
- * reference first.
+ * The replica's store on a simulated disk. Puts gather in the process, and reads see only what is durable. Each put is
+ * checked against the reference first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +122,7 @@ static enum ord_err give(struct ord_bytes *out, struct ord_span bytes) {
     return ORD_OK;
 }
 
-/* `bytes` empty: it is not there. */
+/* If `bytes` is empty, the record is not there. */
 static enum ord_err give_if_any(struct ord_bytes *out, struct ord_span bytes) {
     *out = (struct ord_bytes) {0};
     return bytes.size == 0 ? ORD_ERR_NOT_FOUND : give(out, bytes);

@@ -115,8 +115,8 @@ bool agree_step(struct replica *replica, struct ord_event *event) {
         replica_log(replica, REPLICA_LOG_DEBUG, "step_refused", "type=%d err=%s", (int) event->type, ord_err_name(err));
         return false;
     }
+    /* Unless an effect says otherwise. */
     if (event->type == ORD_EVENT_PROPOSE)
-        /* Unless an effect says otherwise. */
         replica->agree.rejected = ORD_OK;
     for (size_t i = 0; i < effects.count && !replica->turn.fatal; i++)
         carry_out(replica, &effects.items[i]);

@@ -71,7 +71,7 @@ void execute_note_open(struct replica *replica) {
     execute->open_since_ms = replica->turn.now_ms;
 }
 
-/* Removes what was just executed into the open block. What is left in the pool is what the leader still owes. */
+/* Removes what was just executed into the open block. The leader still owes everything that is left in the pool. */
 static void remove_executed(struct replica *replica, uint64_t height, uint32_t count) {
     struct channel_open_block open;
     channel_open(replica->execute.channel, &open);

@@ -90,8 +90,8 @@ static enum ord_err judge_batch(struct replica *replica, struct judgement *judge
         else
             err = add_check(replica, judgement, &check, &envelope, &key);
     }
+    /* Also after an error: the caller then sets `bad`, whatever the checks say. */
     if (check != NULL)
-        /* Also after an error: the caller then sets `bad`, whatever the checks say. */
         hand_out(replica, judgement, check);
     return err;
 }

@@ -28,7 +28,7 @@ struct judgement {
 
 struct judge {
     struct judgement *first;
-    /* Something happened that a judgement may have waited for: without it nobody looks at them again in this turn. */
+    /* Something happened that a judgement may have waited for. Otherwise they are not looked at again in this turn. */
     bool stirred;
 };
 

@@ -1,8 +1,8 @@
 /*
  * Messages of the consensus core on their way through a check, and each sender's account of the checks that all senders
- * share. A sender may have so many checks at a time, and none for a while after one of its signatures did not verify.
- * The sender's retransmission brings back what is dropped here. An honest replica is never ignored, because everything
- * that it sends verifies.
+ * share. A sender may have a limited number of checks at a time, and none for a while after one of its signatures did
+ * not verify. The sender's retransmission brings back what is dropped here. An honest replica is never ignored, because
+ * everything that it sends verifies.
  *
  * A VIEW-CHANGE can have hundreds of signatures, all of them valid, and a liar can send one after the other (row V3).
  * So such messages have a queue of their own, in which they delay nobody else's votes. They also have an allowance of

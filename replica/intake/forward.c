@@ -86,7 +86,7 @@ void forward_fresh(struct replica *replica) {
     parcel_send(&parcel);
 }
 
-/* Sends one parcel of a list's entries that have waited long enough. What does not fit waits for the next call. */
+/* Sends one parcel of a list's entries that have waited long enough. Those that do not fit wait for the next call. */
 static void forward_list(struct replica *replica, const struct pool_list *list, ord_replica_set to, uint64_t wait_ms) {
     struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SPREAD};
     parcel_begin(&parcel);

@@ -1,6 +1,6 @@
 /*
  * The request pool: admitted envelopes that are not executed yet, in order of arrival. Loop thread only. There are
- * bounds for envelopes and bytes, and for the envelopes of one client. What does not fit is refused with NO_SPACE, and
+ * bounds for envelopes and bytes, and for the envelopes of one client. Excess is refused with NO_SPACE, and
  * the client is told BUSY.
  *
  * A settled entry has its key alone. While signatures are being checked, several entries may share a key, because

@@ -2,7 +2,7 @@
  * State transfer. The target is the newest stable certificate, never a mere claim. Blocks are pulled in pieces from one
  * source. A piece has blocks, the headers up to a certified one, and its certificate; it is checked as a whole before
  * any of it is kept. Then comes the open block's part ("tail") as of the target, which the state digest in the
- * certificate proves. A source that is slow or lies is replaced. What was kept stays, so an interrupted transfer goes
+ * certificate proves. A source that is slow or lies is replaced. Kept blocks stay, so an interrupted transfer goes
  * on where it was. The other side is serve.c.
  */
 #include "replica/replica_internal.h"

@@ -13,7 +13,7 @@ struct ord_core {
     struct bench *bench;
 };
 
-/* The one bench of this program that is being made: `init` of a protocol has no other way to it. */
+/* The bench that is being made. A protocol's `init` has no other way to it. */
 static struct bench *making;
 
 static size_t core_memory_size(const struct ord_core_config *config) {
@@ -32,7 +32,7 @@ static enum ord_err core_init(struct ord_core **out, void *memory, size_t memory
     return ORD_OK;
 }
 
-/* The first byte says what becomes of a message: 0 malformed, 1 badly signed, anything else good. */
+/* The first byte decides about a message: 0 is malformed, 1 has a bad signature, and anything else is good. */
 static enum ord_err core_authenticate(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
                                       struct ord_span bytes) {
     (void) config;
@@ -69,7 +69,7 @@ static void core_status(const struct ord_core *core, struct ord_status *out) {
     *out = core->bench->status;
 }
 
-/* A log record is a batch as it stands. */
+/* A log record is the batch itself. */
 static enum ord_err core_body_of_record(struct ord_span *batch, struct ord_span record) {
     *batch = record;
     return ORD_OK;
@@ -294,7 +294,7 @@ static enum ord_err newest_height(struct ledger *ledger, uint64_t *height) {
     return any ? ORD_OK : ORD_ERR_NOT_FOUND;
 }
 
-/* ---- the rest of the host ---- */
+/* ---- the other functions of the host ---- */
 
 static enum ord_err certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
     char name[40];
