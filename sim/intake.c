@@ -16,7 +16,13 @@ enum {
     SLACK_S = 300,
     WINDOW = 4096,
     CUT_AGAIN_MS = 1000,
+    CORE_BYTES_MIN = 29,
+    COST_LOOK = 1,
     COST_VOTE = 16,
+    COST_MAX = 2048,
+    CHECKS_MAX = 512,
+    FULL_MIN = 256,
+    FULL_BURST = 8,
     SOON_PART = 8,
     PASSED_PART = 2,
     REGISTRATIONS = SIM_PARTIES, /* the slot of all registrations */
@@ -29,7 +35,7 @@ enum state { READY, SENT, SPREAD, PASSED, PROPOSED };
 struct pooled {
     uint32_t party;
     uint64_t sequence; /* 0: a registration */
-    uint64_t digest[2];
+    size_t item;       /* in the reference: no two of the same bytes */
     enum state state;
     bool foreign;
     bool good; /* its client signed it */
@@ -112,10 +118,15 @@ struct sim_intake {
     struct ord_span submitted;
     /* A hand-over was taken, and the core must be told. */
     bool hand_over;
-    /* Checks that are under way: those of messages and attestations, and those of envelopes in batches. */
-    uint32_t messages;
-    uint64_t cost;
+    /* Checks that are under way: of each sender's messages and attestations, and of envelopes in batches. */
+    uint32_t messages[ORD_REPLICA_MAX];
+    uint64_t cost[ORD_REPLICA_MAX];
     uint32_t costly[ORD_REPLICA_MAX];
+    /* What each has used beyond its allowance, as of that time. */
+    uint64_t debt[ORD_REPLICA_MAX];
+    uint64_t debt_ms[ORD_REPLICA_MAX];
+    enum { MAY_EITHER, MUST_CHECK, MUST_DROP } message; /* the one at hand */
+    uint64_t over_share;                                /* messages that were dropped, before it */
     uint32_t proposals;
     /* Messages that the replica has ignored so far. */
     uint64_t ignored;
@@ -243,8 +254,7 @@ static struct pooled pooled_of(const struct sim_intake *intake, struct ord_span 
     pooled.good = !item->junk;
     pooled.party = item->party;
     pooled.sequence = item->registration ? 0 : item->sequence;
-    pooled.digest[0] = sim_digest(3, envelope);
-    pooled.digest[1] = sim_digest(4, envelope);
+    pooled.item = (size_t) (item - model_of(intake)->items);
     return pooled;
 }
 
@@ -289,8 +299,11 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     if (check->type != REPLICA_CHECK_SUBMITTED) {
         uint32_t cost = check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         bool costly = check->queue == REPLICA_QUEUE_VIEWS;
-        intake->messages++;
-        intake->cost += cost;
+        intake->messages[check->from]++;
+        intake->cost[check->from] += cost;
+        if (intake->message == MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
+            sim_fail(intake->world, "allowance: replica %u checks a message of replica %u, which has used up its own",
+                     intake->process->replica->instance, check->from);
         if (costly && cost <= COST_VOTE && intake->costly[check->from] == 0)
             sim_fail(intake->world, "queues: replica %u lets a vote of replica %u wait behind view changes",
                      intake->process->replica->instance, check->from);
@@ -329,8 +342,8 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         return;
     }
     if (check->type != REPLICA_CHECK_SUBMITTED) {
-        intake->messages--;
-        intake->cost -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
+        intake->messages[check->from]--;
+        intake->cost[check->from] -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
         if (check->bad)
             intake->ignored_until_ms = now_of(intake) + 1000;
@@ -347,9 +360,55 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         }
 }
 
+/* Can the sender afford a message that costs so much? docs/protocol.md, "Bounds". */
+static bool can_afford(struct sim_intake *intake, ord_node_id from, uint32_t cost) {
+    const struct sim_plan *plan = &intake->world->plan;
+    uint64_t full = (uint64_t) plan->window * channel_strong_quorum(intake->world->config);
+    full = full < FULL_MIN ? (uint64_t) FULL_MIN : full;
+    uint64_t paid = full * (now_of(intake) - intake->debt_ms[from]) / plan->request_timeout_ms;
+    if (paid > 0) {
+        intake->debt[from] -= paid < intake->debt[from] ? paid : intake->debt[from];
+        intake->debt_ms[from] = now_of(intake);
+    }
+    if (cost > COST_VOTE && intake->debt[from] >= FULL_BURST * full)
+        return false;
+    if (cost > COST_VOTE)
+        intake->debt[from] += cost;
+    return true;
+}
+
+/* What is to become of a message of the core. */
+static void expect_message(struct sim_intake *intake, ord_node_id from, struct ord_span bytes) {
+    const struct sim_process *process = intake->process;
+    const struct ord_protocol *protocol = intake->world->protocol;
+    if (bytes.size < CORE_BYTES_MIN)
+        return;
+    uint32_t cost = protocol->cost(bytes);
+    if (cost > COST_LOOK && !protocol->wants(process->observer.inner, bytes))
+        return;
+    uint64_t open = intake->cost[from];
+    bool much = open > 0 && open + cost > COST_MAX;
+    if (much || !can_afford(intake, from, cost))
+        intake->message = MUST_DROP;
+    else if (intake->messages[from] < CHECKS_MAX)
+        intake->message = MUST_CHECK; /* unless its sender is ignored */
+    intake->over_share = replica_counters(process->program)->link_jobs_over_share;
+}
+
+static void check_message(struct sim_intake *intake) {
+    if (intake->message == MUST_CHECK &&
+        replica_counters(intake->process->program)->link_jobs_over_share > intake->over_share)
+        sim_fail(intake->world, "allowance: replica %u drops a message although its sender has some of its own left",
+                 intake->process->replica->instance);
+    intake->message = MAY_EITHER;
+}
+
 void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) {
     if (intake == NULL || over(intake->world))
         return;
+    check_message(intake);
+    if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_CORE)
+        expect_message(intake, input->from, sim_buffer_span(input->buffer));
     intake->forward = ord_span_of(NULL, 0);
     intake->submitted = ord_span_of(NULL, 0);
     if (input->type == REPLICA_INPUT_CHECKED)
@@ -373,7 +432,7 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     if (result->verdict != REPLICA_ACCEPTED)
         return;
     struct pooled *kept = given.party == UINT32_MAX ? NULL : find_key(intake, given.party, given.sequence);
-    if (kept == NULL || memcmp(kept->digest, given.digest, sizeof(given.digest)) != 0) {
+    if (kept == NULL || kept->item != given.item) {
         sim_fail(intake->world, "intake: replica %u accepts sequence %lu of client %u, and does not keep it",
                  intake->process->replica->instance, (unsigned long) given.sequence, given.party);
         return;
@@ -392,7 +451,7 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
 static struct pooled *pooled_in(struct sim_intake *intake, struct ord_span envelope) {
     const struct pooled given = pooled_of(intake, envelope, false);
     struct pooled *kept = given.party == UINT32_MAX ? NULL : find_key(intake, given.party, given.sequence);
-    return kept == NULL || memcmp(kept->digest, given.digest, sizeof(given.digest)) != 0 ? NULL : kept;
+    return kept == NULL || kept->item != given.item ? NULL : kept;
 }
 
 static void forwarded(struct sim_intake *intake, struct pooled *pooled, bool to_all) {
@@ -553,6 +612,8 @@ static void left_out(struct sim_intake *intake, size_t index) {
 
 static uint64_t work_ms(const struct sim_intake *intake) {
     uint64_t since_ms = cut_ms(intake);
+    if (intake->pool_count == 0)
+        return since_ms;
     for (uint32_t i = 0; i < SLOTS; i++)
         if (intake->counts[i] > 0 && intake->since_ms[i] < since_ms)
             since_ms = intake->since_ms[i];
@@ -642,6 +703,8 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
         intake->leader = effect->leader.leader;
         intake->leader_turn = intake->turn;
         intake->leader_ms = now_of(intake);
+        if (intake->leader != ORD_NO_NODE)
+            memset(intake->debt, 0, sizeof(intake->debt));
         intake->cut_height = 0;
         intake->judged_count = 0;
         for (size_t i = 0; i < intake->pool_count; i++)
@@ -734,9 +797,10 @@ static void check_forwards(struct sim_intake *intake) {
 
 /* A batch must be judged as soon as it can be. */
 static void check_verdicts(struct sim_intake *intake) {
-    uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
-    if (!may_run(intake) || turn_is_full(intake) || intake->proposals > 0 || intake->checking_count > 0)
+    if (intake->judged_count == 0 || !may_run(intake) || turn_is_full(intake) || intake->proposals > 0 ||
+        intake->checking_count > 0)
         return;
+    uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     for (size_t i = 0; i < intake->judged_count; i++)
         if (intake->judged[i].seq <= applied_seq + 1)
             sim_fail(intake->world, "judgement: replica %u owes its core a verdict on view %lu, seq %lu",
@@ -747,20 +811,25 @@ static void check_verdicts(struct sim_intake *intake) {
 static void check_open(struct sim_intake *intake) {
     struct replica_status status;
     uint32_t envelopes = 0;
+    uint32_t messages = 0;
+    uint64_t cost = 0;
     uint32_t costly = 0;
     uint32_t replica = intake->process->replica->instance;
     replica_status(intake->process->program, &status);
     for (size_t i = 0; i < intake->checking_count; i++)
         envelopes += intake->checking[i].count;
-    for (uint32_t i = 0; i < intake->world->replica_count; i++)
+    for (uint32_t i = 0; i < intake->world->replica_count; i++) {
+        messages += intake->messages[i];
+        cost += intake->cost[i];
         costly += intake->costly[i];
-    if (status.open.messages != intake->messages || status.open.cost != intake->cost || status.open.costly != costly ||
+    }
+    if (status.open.messages != messages || status.open.cost != cost || status.open.costly != costly ||
         status.open.envelopes != envelopes)
         sim_fail(intake->world,
                  "shares: replica %u counts %u messages (of %u), %lu signatures (%lu), %u costly ones (%u), %u "
                  "envelopes (%u) that are being checked",
-                 replica, status.open.messages, intake->messages, (unsigned long) status.open.cost,
-                 (unsigned long) intake->cost, status.open.costly, costly, status.open.envelopes, envelopes);
+                 replica, status.open.messages, messages, (unsigned long) status.open.cost, (unsigned long) cost,
+                 status.open.costly, costly, status.open.envelopes, envelopes);
     if (intake->unsure == 0 && status.pool_envelopes != intake->pool_count + envelopes)
         sim_fail(intake->world, "intake: the pool of replica %u has %u envelopes, the reference %zu and %u to check",
                  replica, status.pool_envelopes, intake->pool_count, envelopes);
@@ -773,6 +842,7 @@ void sim_intake_ended(struct sim_intake *intake) {
     if (intake == NULL || over(intake->world))
         return;
     uint32_t replica = process->replica->instance;
+    check_message(intake);
     if (intake->fault[0] != '\0')
         sim_fail(intake->world, "%s", intake->fault);
     intake->fault[0] = '\0';
@@ -782,7 +852,7 @@ void sim_intake_ended(struct sim_intake *intake) {
         sim_fail(intake->world, "room: the core of replica %u is not told whether there is room", replica);
     check_forwards(intake);
     check_verdicts(intake);
-    if (intake->turn % 8 == 0 || intake->housekeeping)
+    if (intake->turn % 16 == 0)
         check_open(intake);
     uint64_t ignored = replica_counters(process->program)->link_messages_ignored;
     if (ignored > intake->ignored && now_of(intake) > intake->ignored_until_ms)

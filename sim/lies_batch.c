@@ -103,6 +103,22 @@ void sim_liar_submitted(struct sim_replica *replica, const struct replica_result
     replica->lies->far = sim_buffer_hold(envelope);
 }
 
+/* Its signature is changed. Others may have the true one in their pools, or this one under check. The caller holds it. */
+static struct sim_buffer *forged(struct sim_replica *liar, struct ord_span envelope) {
+    struct sim_buffer *copy = sim_buffer_create(envelope);
+    copy->data[copy->size - 1] ^= 1;
+    liar->world->lies++;
+    if (sim_chance(&liar->random, 500000))
+        return copy;
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + copy->size);
+    channel_batch_begin(&writer, 0);
+    channel_batch_add(&writer, sim_buffer_span(copy));
+    ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
+    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
+    free(writer.data);
+    return copy;
+}
+
 /* ---- batches ---- */
 
 static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
@@ -131,7 +147,10 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
             liar->world->lies++;
             continue;
         }
-        channel_batch_add(&writer, envelope);
+        bool forges = sim_liar_has(liar, SIM_LIE_BATCH) && sim_chance(&liar->random, 50000);
+        struct sim_buffer *instead = forges ? forged(liar, envelope) : NULL;
+        channel_batch_add(&writer, forges ? sim_buffer_span(instead) : envelope);
+        sim_buffer_release(instead);
         count++;
     }
     struct sim_buffer *lie = more(liar);
