@@ -2,19 +2,19 @@
  * The seam of PBFT: memory, dispatch of events, status. All memory is laid out once, from the config.
  *
  * Why a replica may count its own PREPARE or COMMIT in the turn that makes it, and go on before that turn is durable.
- * The count changes this replica's memory at once, and nobody else can see that. Whatever leaves the replica on the
- * strength of the count is a PREPARE, a COMMIT, a VIEW-CHANGE, a NEW-VIEW, a STATUS or a RECALL, and each of these is
- * sent with `after_persist`; or it is an attestation or a receipt, which the node gives out once the block that it
- * rests on is durable. All of these come from the same turn or a later one, and turns become durable in their order:
- * when the first of them leaves, the vote, its PRE-PREPARE and its certificate are on disk. If the replica dies before,
- * the count is lost with its memory, and nobody has relied on it.
+ * The count changes this replica's memory at once, and nobody else can see that. A message that depends on the count is
+ * a PREPARE, a COMMIT, a VIEW-CHANGE, a NEW-VIEW, a STATUS or a RECALL, and each of these is sent with `after_persist`.
+ * Otherwise it is an attestation or a receipt, which the node gives out when the block that it rests on is durable. All
+ * of these come from the same turn or a later one, and turns become durable in their order. So the vote, its
+ * PRE-PREPARE and its certificate are on disk when the first of them leaves. If the replica dies before that, the count
+ * is lost with its memory, and nobody has relied on it.
  *
  * STATUS is not signed and must wait all the same. It says which view the replica has left for good, and others count
- * it among those who left; it says which batches the replica holds, and others do not send those again. A replica that
- * died before its disk bears that out would have given a promise that it does not keep.
+ * it among those that left. It says which batches the replica holds, and others do not send those again. If the replica
+ * died before all that is on disk, it would break these promises after the restart.
  *
- * Three kinds of message go without `after_persist`: FETCH asks for a batch, WITNESS and EVIDENCE pass on what somebody
- * else has signed. None of them tells of anything that this replica did.
+ * Three kinds of message go without `after_persist`. FETCH asks for a batch; WITNESS and EVIDENCE pass on what another
+ * replica signed. None of them reports anything that this replica did.
  */
 #include "bft/bft.h"
 
@@ -37,7 +37,7 @@ static bool config_valid(const struct ord_core_config *config) {
            options->checkpoints.size_max >= 1 && options->checkpoints.size_max <= UINT32_MAX / 4;
 }
 
-/* Hands out parts of one block of memory; without a base it only measures. */
+/* Hands out parts of one block of memory. Without a base it only measures. */
 struct layout {
     uint8_t *base;
     size_t used;
@@ -51,10 +51,10 @@ static void *take(struct layout *layout, size_t count, size_t size) {
 }
 
 /*
- * Bodies, what leads each in its message, and once more the largest message: bodies that are lent out cannot be moved
- * together, and this takes up what is lost between them in all but contrived cases. Twice, for a new view: what it
- * proposes again was accepted by f + 1 honest replicas each, so what a lying primary spread over all of them is less
- * than twice what one of them took.
+ * Room for the bodies, for what precedes each body in its message, and for one more message of the largest size. Bodies
+ * that are lent out cannot be moved together, and the extra message makes up for the gaps between them in all but
+ * contrived cases. The bodies count twice because of new views: f + 1 honest replicas accepted each batch that is
+ * proposed again, so what a lying primary spreads over all replicas is less than twice what one of them accepts.
  */
 static size_t store_capacity(const struct ord_core_config *config) {
     return 2 * (size_t) config->body_bytes_max + (size_t) config->window * BFT_PRE_PREPARE_SIZE +
@@ -65,7 +65,7 @@ static struct bft_kept kept_of(uint8_t *bytes) {
     return (struct bft_kept) {.bytes = bytes};
 }
 
-/* The messages of view changes. */
+/* Room for VIEW-CHANGEs, NEW-VIEWs and the certificates of checkpoints. */
 static void lay_out_views(struct layout *layout, struct ord_core *core, const struct ord_core_config *config) {
     size_t count = config->replica_count;
     size_t change_size = bft_view_change_size_max(config);
@@ -247,14 +247,15 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
 }
 
 /*
- * The turn ends. All that signs stands here, one kind in a turn, so that a signer that fails leaves the core as it was:
- * first a view change that is due, then a new view, then votes. Own prepares may complete certificates, so commits come
- * after them.
+ * The turn ends. Everything that signs is called here, and a turn signs only one kind, so that a signer that fails
+ * leaves the core as it was: a view change that is due, else a new view, else votes. Commits come after the own
+ * prepares, which may complete certificates.
  */
 static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
     if (!bft_speaks(core)) {
-        core->next_view = core->view; /* who is silent follows */
+        /* A silent replica only follows to other views. */
+        core->next_view = core->view;
         core->look_again = false;
         bft_try_candidates(core);
         bft_wake(core);
@@ -277,13 +278,15 @@ static enum ord_err on_flush(struct ord_core *core) {
         if (err == ORD_OK)
             bft_flush_commits(core);
     } else if (err == ORD_OK) {
-        core->look_again = true; /* votes of the new view go out with the next turn */
+        /* The next turn sends the votes of the new view. */
+        core->look_again = true;
     }
     if (err != ORD_OK)
         return err;
     bft_fetch_check(core);
     bft_suspect_check(core);
-    bft_rotate_check(core); /* not before this turn's COMMITs are out: they may be the last of the view */
+    /* Only after the COMMITs of this turn are sent, because they may be the last ones of the view. */
+    bft_rotate_check(core);
     bft_wake(core);
     return ORD_OK;
 }
@@ -311,16 +314,18 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_WORK:
         core->work_since_ms = event->work.since_ms;
         return ORD_OK;
-    case ORD_EVENT_STORAGE: /* what it missed meanwhile comes by retransmission or state transfer */
+    case ORD_EVENT_STORAGE:
+        /* Retransmission or state transfer brings what this replica misses while its storage is gone. */
         if (!event->storage.available)
             bft_on_hand_over(core);
         return ORD_OK;
     case ORD_EVENT_HAND_OVER:
         bft_on_hand_over(core);
         return ORD_OK;
-    case ORD_EVENT_PERSISTED: /* sends carry their own condition */
+    case ORD_EVENT_PERSISTED: /* each SEND carries its own condition */
         return ORD_OK;
-    case ORD_EVENT_APPLIED: /* that it was executed is told again by ATTESTED, once it is proven */
+    case ORD_EVENT_APPLIED:
+        /* This moves only the judgement of the primary. The seq becomes stable by ATTESTED, when that is proven. */
         bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
         bft_useless_applied(core, event->applied.seq, event->applied.useful_seq);
         return ORD_OK;

@@ -8,29 +8,32 @@
 
 extern const struct ord_protocol bft_pbft;
 
-/* What `options` of an ord_core_config points to. All replicas of a channel must have the same numbers. */
+/* `options` of an ord_core_config points to this. All replicas of a channel must have the same numbers. */
 struct bft_options {
-    /* A view ends after so many seqs (docs/protocol.md, rule 25). 0: views do not end by themselves. */
+    /* A view ends after this many seqs (docs/protocol.md, rule 25). 0: views do not end by themselves. */
     uint32_t decisions_per_leader;
-    /* At least 1. A replica suspects the primary when work waits for so long without a delivery (rule 14). */
+    /* At least 1. A replica suspects the primary when work waits for this long without a delivery (rule 14). */
     uint32_t request_timeout_ms;
-    /* Certificates of stable checkpoints: of a quorum of 2f + 1 attestations. */
+    /* Checks certificates of stable checkpoints, which hold a quorum of 2f + 1 attestations. */
     struct ord_checkpoint_ops checkpoints;
 };
 
-/* What `detail` of an ord_status points to. */
+/* `detail` of an ord_status points to this. */
 struct bft_detail {
-    uint64_t view_changes; /* that this replica took part in since START */
-    bool suspecting;       /* it wants another primary than that of its view */
-    bool handing_over;     /* it is the primary of its view, and was asked to let another lead (rule 27) */
+    /* View changes that this replica took part in since START. */
+    uint64_t view_changes;
+    /* The replica wants another primary than that of its view. */
+    bool suspecting;
+    /* The replica is the primary of its view and was asked to let another lead (rule 27). */
+    bool handing_over;
     /*
-     * Views left since the last delivery; those that ended on schedule or by a hand-over are not counted. The timeout
-     * doubles with each but the first.
+     * Views left since the last delivery, except those that ended on schedule or by a hand-over. The timeout doubles
+     * with each of them but the first.
      */
     uint32_t failed_views;
 };
 
-/* The options of a config that is for this protocol. */
+/* The options of a config for this protocol. */
 static inline const struct bft_options *bft_options_of(const struct ord_core_config *config) {
     return config->options;
 }

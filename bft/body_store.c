@@ -1,6 +1,6 @@
 /*
- * The allocator of batch bodies: a table of what is in use, by offset. There are at most as many bodies as the window has
- * seqs, so a scan is cheap next to the hashing of a body.
+ * The allocator of batch bodies: a table of the bodies in use, by offset. There are at most as many bodies as the
+ * window has seqs, so a scan is cheap compared with hashing a body.
  */
 #include "bft/body_store.h"
 
@@ -13,7 +13,7 @@ void bft_bodies_init(struct bft_body_store *store, void *memory, size_t capacity
     *store = (struct bft_body_store) {.data = memory, .capacity = capacity, .bodies = bodies, .count_max = count_max};
 }
 
-/* First gap of at least `size`: where it begins, and which body is behind it. */
+/* Finds the first gap of at least `size` bytes: its offset, and the index of the body behind it. */
 static bool find_gap(const struct bft_body_store *store, size_t size, size_t *offset, size_t *index) {
     size_t end = 0;
     for (size_t i = 0; i <= store->count; i++) {

@@ -1,7 +1,7 @@
 /*
- * One buffer for the bodies of all instances in flight. A body goes into the first gap that holds it; when none does, the
- * bodies are moved together, except those that are lent out. So what is in use never locks out what there is room for: with
- * a ring, one body at its tail that waits for an earlier seq could keep that very seq out for ever.
+ * One buffer for the bodies of all instances in flight. A body goes into the first gap that is large enough. If there
+ * is none, the bodies are moved together, except those that are lent out. So fragmentation never keeps a body out. In a
+ * ring, one body at the tail that waits for an earlier seq could keep that very seq out for ever.
  */
 #ifndef ORDAIN_BFT_BODY_STORE_H
 #define ORDAIN_BFT_BODY_STORE_H
@@ -13,8 +13,10 @@
 struct bft_body {
     size_t offset;
     size_t size;
-    uint8_t **handle; /* its owner's pointer to it; follows when it moves */
-    bool lent;        /* somebody else holds its address: it stays where it is */
+    /* The owner's pointer to the body. It is updated when the body moves. */
+    uint8_t **handle;
+    /* The node holds the body's address, so the body stays where it is. */
+    bool lent;
 };
 
 struct bft_body_store {
@@ -28,12 +30,12 @@ struct bft_body_store {
 void bft_bodies_init(struct bft_body_store *store, void *memory, size_t capacity, struct bft_body *bodies,
                      size_t count_max);
 /*
- * Room for `size` bytes; `*handle` points to it until bft_bodies_free. May move other bodies, and their handles with them.
- * False: no room; certain to succeed when nothing is lent, there are fewer than count_max bodies, and their sizes with
- * this one are at most the capacity.
+ * Makes room for `size` bytes; `*handle` points to it until bft_bodies_free. May move other bodies and updates their
+ * handles. False: there is no room. Certain to succeed if nothing is lent, there are fewer than count_max bodies, and
+ * the sizes of all bodies with this one are at most the capacity.
  */
 bool bft_bodies_alloc(struct bft_body_store *store, uint8_t **handle, size_t size);
-/* Its bytes stay as they are until the next bft_bodies_alloc. */
+/* The body's bytes stay as they are until the next bft_bodies_alloc. */
 void bft_bodies_free(struct bft_body_store *store, const uint8_t *data);
 void bft_bodies_lend(struct bft_body_store *store, const uint8_t *data, bool lent);
 

@@ -1,5 +1,5 @@
 /*
- * Effects of one step, in memory that is sized from the config so that they always fit.
+ * The effects of one step, in memory that is sized from the config so that they always fit.
  */
 #include "bft/bft_internal.h"
 
@@ -7,21 +7,28 @@
 
 #include "core/assert.h"
 
-/* Lists of at most BFT_LIST_MAX votes for a whole window. */
+/* How many lists of at most BFT_LIST_MAX votes a whole window takes. */
 static size_t list_count_max(const struct ord_core_config *config) {
     return config->window / BFT_LIST_MAX + 1;
 }
 
 size_t bft_effect_max(const struct ord_core_config *config) {
-    /* Per slot of the window: PERSIST of pre-prepare and certificate, DELIVER. Per list: SEND of PREPARE and COMMIT. Per
-     * answer: the pre-prepares or bodies. Per replica: PERSIST or SEND of its VIEW-CHANGE, SEND of its NEW-VIEW. The rest: CHECKPOINT,
-     * FORGET, SYNC, WAKE_AT, JUDGE, EVIDENCE, LEADER, STATUS and the like. */
+    /*
+     * Per slot of the window: PERSIST of pre-prepare and certificate, and DELIVER. Per list: SEND of PREPARE and
+     * COMMIT. Per answer: SEND of the pre-prepares or bodies. Per replica: PERSIST or SEND of its VIEW-CHANGE, and SEND
+     * of its NEW-VIEW. The 32 are for PERSIST of checkpoint, NEW-VIEW and silence, FORGET, SYNC, WAKE_AT, JUDGE,
+     * EVIDENCE, LEADER, SEND of STATUS and the like.
+     */
     return (size_t) config->window * 3 + list_count_max(config) * 2 + BFT_ANSWER_SEQS_MAX + BFT_LIST_MAX +
            2 * (size_t) config->replica_count + 32;
 }
 
 size_t bft_outbox_size(const struct ord_core_config *config) {
-    /* An ASK, what it is compared with, a RECALL; lists; three STATUS and a FETCH; a WITNESS for each vote of a list; headers of bodies, or of relayed PRE-PREPAREs, and of relayed view changes. */
+    /*
+     * An ASK, and another one that a RECALL is compared with; a RECALL; the lists of a window; three STATUS and a
+     * FETCH; the headers of bodies or of relayed PRE-PREPAREs; a WITNESS for each vote of a list; the headers of
+     * relayed view changes and of a NEW-VIEW.
+     */
     return 2 * bft_ask_size(config) + bft_recall_size_max(config) + BFT_STATUS_SIZE +
            list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE +
            BFT_FETCH_SIZE_MAX + (size_t) BFT_ANSWER_SEQS_MAX * BFT_BODY_SIZE + BFT_STATUS_SIZE +
@@ -48,7 +55,7 @@ void bft_persist(struct ord_core *core, enum bft_table table, uint64_t seq, stru
     effect->persist = (struct ord_record) {.table = (uint8_t) table, .key = seq, .bytes = bytes};
 }
 
-/* What others hold this replica to. */
+/* Whether a message of this type makes a statement that others hold this replica to. */
 static bool is_own_word(uint8_t type) {
     return type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT || type == BFT_VIEW_CHANGE ||
            type == BFT_NEW_VIEW;

@@ -1,5 +1,5 @@
 /*
- * The counters of the coverage marks: the only thing in this folder that lives outside of what its callers own.
+ * The counters of the coverage marks. Nothing else in this folder lives outside of the memory that its callers own.
  */
 #include "bft/marks.h"
 

@@ -1,7 +1,8 @@
 /*
- * node.cfg: a flat libconfig file whose settings bear the names of struct node_config. One table says for each setting
- * what it is, what it may be and where it goes; loading walks the file against the table, so that a setting that is
- * misspelt is an error and not a default. And the reading of key files, which must be nobody else's to read.
+ * node.cfg is a flat libconfig file. Its settings have the names of the fields of struct node_config. One table gives
+ * each setting's type, range and place. Loading looks up each setting of the file in the table, so a misspelt setting
+ * is an error and does not silently leave a default in force. This file also reads key files, which nobody else may be
+ * able to read.
  */
 #include "node/config.h"
 
@@ -24,9 +25,11 @@ struct setting_rule {
     enum setting_kind kind;
     bool required;
     size_t offset; /* into struct node_config */
-    uint64_t min;  /* numbers only; both ends included */
+    /* Numbers only. Both ends are included. */
+    uint64_t min;
     uint64_t max;
-    uint64_t fallback; /* numbers only; 0 for verify_threads: as many as the machine has */
+    /* Numbers only: the default. 0 for verify_threads: as many as the machine has processors. */
+    uint64_t fallback;
 };
 
 #define TEXT(name, kind, required)                                                                                     \
@@ -180,7 +183,7 @@ static enum ord_err take_text(struct node_config *config, const struct setting_r
     return ORD_OK;
 }
 
-/* The absolute folder of the file, for relative paths in it. */
+/* Gives the absolute folder of the file. Relative paths in the file begin there. */
 static enum ord_err folder_of(char folder[NODE_PATH_MAX], const char *path, char *why, size_t why_size) {
     char *real = realpath(path, NULL);
     if (real == NULL) {
@@ -236,7 +239,7 @@ static bool is_word(char c) {
            c == '-' || c == '*';
 }
 
-/* Is it a whole number as libconfig reads one, without the suffix? */
+/* True for a whole number as libconfig reads it, without the suffix. */
 static bool is_integer(const char *word, size_t length) {
     size_t i = length > 0 && word[0] == '-' ? 1 : 0;
     bool hex = length - i > 2 && word[i] == '0' && (word[i + 1] == 'x' || word[i + 1] == 'X');
@@ -245,7 +248,7 @@ static bool is_integer(const char *word, size_t length) {
     return length > i && strspn(word + i, "0123456789") == length - i;
 }
 
-/* The length of the comment or string at `text`; 0 when neither begins there. */
+/* Gives the length of the comment or string that begins at `text`; 0 if neither begins there. */
 static size_t skip_quiet(const char *text) {
     if (text[0] == '#' || (text[0] == '/' && text[1] == '/'))
         return strcspn(text, "\n");
@@ -262,9 +265,9 @@ static size_t skip_quiet(const char *text) {
 }
 
 /*
- * libconfig 1.5 reads 4294967297 as 1 without a word: whole numbers are 32 bits unless an L follows. So every number
- * gets its L before libconfig sees it. Lines stay as they are. malloc'ed; NULL: no memory, or *include_line says where
- * an @include is (its file would escape this treatment).
+ * libconfig 1.5 silently reads 4294967297 as 1: whole numbers have 32 bits unless an L follows. So every number gets
+ * its L before libconfig sees the text. Lines keep their numbers. The result is malloc'ed. NULL: there is no memory, or
+ * *include_line is the line of an @include, whose file would escape this treatment.
  */
 static char *widen_integers(const char *text, unsigned *include_line) {
     char *out = malloc(2 * strlen(text) + 1);
@@ -342,7 +345,7 @@ out:
     return err;
 }
 
-/* Opens without waiting for anything (a FIFO would). */
+/* Opens a regular file. It waits for nothing, as the opening of a FIFO otherwise would. */
 static enum ord_err open_regular(int *fd, struct stat *info, const char *path, char *why, size_t why_size) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) {
@@ -363,7 +366,7 @@ static enum ord_err open_regular(int *fd, struct stat *info, const char *path, c
     return ORD_OK;
 }
 
-/* Reads to the end of the file; TOO_LARGE when that is beyond `size_max`. */
+/* Reads to the end of the file. TOO_LARGE: there is more than `size_max`. */
 static enum ord_err read_to_end(uint8_t *out, size_t *size, int fd, size_t size_max) {
     *size = 0;
     for (;;) {
@@ -421,7 +424,8 @@ enum ord_err node_read_file(uint8_t **out, size_t *size, const char *path, size_
         err = ORD_ERR_TOO_LARGE;
         goto out;
     }
-    bytes = malloc(expected + 1); /* a NUL behind it, for those who read text */
+    /* Has room for a NUL behind the file's bytes, for callers that read text. */
+    bytes = malloc(expected + 1);
     if (bytes == NULL) {
         err = ORD_ERR_NO_MEMORY;
         goto out;

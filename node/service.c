@@ -1,7 +1,7 @@
 /*
- * The reader thread: deliver, receipts and waits, from committed data only, so that readers never hold up the loop.
- * Requests come from the loop, which knows the clients; what cannot be answered yet is parked until the next
- * certificate or its deadline. Only certified blocks are served: whatever leaves here can be proved.
+ * The reader thread: it answers deliveries, receipts and waits from committed data, so that readers never hold up the
+ * loop. Requests come from the loop, which knows the clients. A request that cannot be answered yet is parked until the
+ * next certificate, or until its deadline. Only certified blocks are served, so that every answer can be proved.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,119 +9,13 @@
 #include "node/answer.h"
 
 enum {
-    PARKED_MAX = 192,                   /* more waiting requests are answered NOT_READY at once */
-    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* the same, of one connection */
+    /* Limit of parked requests. A request beyond it is answered NOT_READY at once. */
+    PARKED_MAX = 192,
+    /* The same limit for one connection. */
+    PARKED_SOURCE_MAX = PARKED_MAX / 4,
     WAIT_SEQUENCES_MAX = 4096,
     WAIT_MS_MAX = 60000,
-    HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE,
 };
-
-/* ---- answers ---- */
-
-static void free_request(struct api_request *request) {
-    if (request->submission != NULL)
-        submit_free(request->submission);
-    ordain__v1__request__free_unpacked(request->message, NULL);
-    free(request);
-}
-
-void api_reply(struct api_request *request, const Ordain__V1__Response *response) {
-    struct net_message *message = NULL;
-    uint8_t *data;
-    size_t size = ordain__v1__response__get_packed_size(response);
-    if (net_message_create(&message, &data, size) == ORD_OK)
-        ordain__v1__response__pack(response, data);
-    net_request_reply(request->net, message);
-    free_request(request);
-}
-
-void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message) {
-    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
-    char text[160];
-    strncpy(text, message, sizeof(text) - 1);
-    text[sizeof(text) - 1] = 0;
-    response.status = status;
-    response.message = text;
-    if (status == ORDAIN__V1__STATUS__BUSY || status == ORDAIN__V1__STATUS__UNAVAILABLE)
-        response.retry_after_ms = 50;
-    api_reply(request, &response);
-}
-
-size_t answer_room(const struct api_request *request) {
-    size_t all;
-    size_t here = net_request_unsent(request->net, &all);
-    return here < UNSENT_READER_MAX && all < UNSENT_MAX ? ANSWER_BYTES_MAX : 0;
-}
-
-void answer_unread(struct api_request *request) {
-    api_reply_error(request, ORDAIN__V1__STATUS__BUSY, "too much that was asked for has not been read yet");
-}
-
-void answer_failed(struct api_request *request, enum ord_err err) {
-    api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE,
-                    err == ORD_ERR_CORRUPT ? "damaged on this replica's disk; ask another" : ord_err_text(err));
-}
-
-/* ---- certificates ---- */
-
-enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
-    enum ord_err err = ledger_get_certificate(service->node->ledger, out, at, height);
-    bool damaged = false;
-    while (err == ORD_ERR_CORRUPT && *at > 0) { /* a later one proves as much */
-        damaged = true;
-        node_note_damage(service->node, "certificate", *at, err);
-        err = ledger_get_certificate(service->node->ledger, out, at, *at + 1);
-    }
-    if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
-        return err;
-    if (err == ORD_OK && *at == height)
-        return ORD_OK;
-    const struct service_slot *best = NULL;
-    pthread_mutex_lock(&service->mutex);
-    for (size_t i = 0; i < SERVICE_CERTIFICATES; i++) {
-        const struct service_slot *candidate = &service->certificates[i];
-        if (candidate->height >= height && candidate->height > 0 && (best == NULL || candidate->height < best->height))
-            best = candidate;
-    }
-    if (best != NULL && (err == ORD_ERR_NOT_FOUND || best->height < *at)) {
-        if (err == ORD_OK)
-            free(out->data);
-        out->size = best->size;
-        out->data = malloc(best->size);
-        err = out->data == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
-        if (err == ORD_OK)
-            memcpy(out->data, best->bytes, best->size);
-        *at = best->height;
-    }
-    pthread_mutex_unlock(&service->mutex);
-    return err == ORD_ERR_NOT_FOUND && damaged ? ORD_ERR_CORRUPT : err;
-}
-
-enum ord_err service_proof(struct service *service, struct ledger_bytes *headers, struct ledger_bytes *certificate,
-                           uint64_t height) {
-    uint64_t at;
-    *headers = (struct ledger_bytes) {0};
-    enum ord_err err = service_certificate(service, certificate, &at, height);
-    if (err != ORD_OK)
-        return err;
-    if (at - height > CHANNEL_RECEIPT_HEADERS_MAX)
-        err = ORD_ERR_TOO_LARGE;
-    else if (at > height)
-        err =
-            ledger_get_headers(service->node->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE, HEADERS_BYTES_MAX);
-    if (err != ORD_OK) {
-        free(certificate->data);
-        *certificate = (struct ledger_bytes) {0};
-    }
-    return err;
-}
-
-uint64_t service_certified_height(struct service *service) {
-    pthread_mutex_lock(&service->mutex);
-    uint64_t height = service->certified_height;
-    pthread_mutex_unlock(&service->mutex);
-    return height;
-}
 
 /* ---- the thread ---- */
 
@@ -179,7 +73,7 @@ static void take(struct service *service, struct api_request *request) {
     service->parked_count++;
 }
 
-/* Answers what is ready or due; gives the next deadline. */
+/* Answers the parked requests that are ready or due. Gives the time of the next look. */
 static uint64_t look_at_parked(struct service *service) {
     uint64_t now = node_clock_ms();
     uint64_t next = now + 1000;
@@ -230,7 +124,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* Sets the deadline of a request that may wait, and bounds it. */
+/* Checks a request that may wait, and sets its deadline. False: it names too many sequences, or none. */
 static bool prepare(struct api_request *request) {
     uint32_t timeout_ms = 0;
     if ((int) request->message->kind_case == ORDAIN__V1__REQUEST__KIND_WAIT) {

@@ -1,16 +1,10 @@
 /*
- * Submissions: a SubmitRequest becomes a submission of the replica, and the replica's results become statuses. Receipts
- * of what was ordered before are added by the reader thread.
+ * Submissions: a SubmitRequest becomes a submission of the replica, and the replica's results become statuses. The
+ * reader thread adds the receipts of envelopes that were ordered before.
  */
 #include <stdlib.h>
 
 #include "node/node_internal.h"
-
-void submit_free(struct submission *submission) {
-    free(submission->envelopes);
-    free(submission->results);
-    free(submission);
-}
 
 static struct submission *create(struct api_request *request, uint32_t count) {
     struct submission *submission = calloc(1, sizeof(*submission));
@@ -49,28 +43,8 @@ struct replica_submission *submit_begin(struct api_request *request) {
     return &request->submission->of_replica;
 }
 
-/* The reader thread packs the answer: it looks up the receipts. */
+/* The reader thread packs the answer, because it looks up the receipts. */
 void submit_answer(void *context, struct replica_submission *of_replica) {
     const struct submission *submission = (const struct submission *) of_replica;
     service_post(context, submission->request);
-}
-
-Ordain__V1__Status submit_status(enum replica_verdict verdict) {
-    switch (verdict) {
-    case REPLICA_ACCEPTED:
-        return ORDAIN__V1__STATUS__ACCEPTED;
-    case REPLICA_DUPLICATE:
-        return ORDAIN__V1__STATUS__DUPLICATE;
-    case REPLICA_BUSY:
-        return ORDAIN__V1__STATUS__BUSY;
-    case REPLICA_TOO_LARGE:
-        return ORDAIN__V1__STATUS__TOO_LARGE;
-    case REPLICA_BAD_REQUEST:
-        return ORDAIN__V1__STATUS__BAD_REQUEST;
-    case REPLICA_FORBIDDEN:
-        return ORDAIN__V1__STATUS__FORBIDDEN;
-    case REPLICA_UNKNOWN_CLIENT:
-        return ORDAIN__V1__STATUS__UNKNOWN_CLIENT;
-    }
-    return ORDAIN__V1__STATUS__BUSY;
 }

@@ -1,51 +1,11 @@
 /*
- * Making and unmaking a replica, its log, and what it tells of itself.
+ * Making and unmaking a replica, and its status.
  */
 #include "replica/replica_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...) {
-    const struct replica_host *host = replica_host(replica);
-    va_list arguments;
-    va_start(arguments, format);
-    host->log(host->context, level, event, format, arguments);
-    va_end(arguments);
-}
-
-const char *replica_log_hash(char out[17], const struct ord_hash *hash) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < 8; i++) {
-        out[2 * i] = digits[hash->bytes[i] >> 4];
-        out[2 * i + 1] = digits[hash->bytes[i] & 15];
-    }
-    out[16] = '\0';
-    return out;
-}
-
-void replica_fail(struct replica *replica, enum ord_err err, const char *what) {
-    if (replica->turn.fatal)
-        return;
-    replica->turn.fatal = true;
-    replica->turn.fatal_err = err;
-    replica_log(replica, REPLICA_LOG_ERROR, "fatal", "err=%s what=\"%s\"", ord_err_name(err), what);
-}
-
-void replica_need(struct replica *replica, enum ord_err err, const char *what) {
-    if (err != ORD_OK)
-        replica_fail(replica, err, what);
-}
-
-void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err) {
-    if (err != ORD_ERR_CORRUPT)
-        return;
-    uint64_t before = replica->counters.damaged_reads++;
-    if ((before & (before + 1)) == 0)
-        replica_log(replica, REPLICA_LOG_ERROR, "damaged", "what=\"%s\" height=%lu count=%lu", what,
-                    (unsigned long) height, (unsigned long) (before + 1));
-}
 
 /* ---- making ---- */
 
@@ -70,11 +30,10 @@ static enum ord_err make_parts(struct replica *replica) {
     return err == ORD_OK ? agree_init(replica) : err;
 }
 
-static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(void *context), char *why,
-                          size_t why_size) {
+static enum ord_err start(struct replica *replica, char *why, size_t why_size) {
     struct ord_event event;
     struct ord_record *records = NULL;
-    enum ord_err err = recover_channel(replica, begin_commit, why, why_size);
+    enum ord_err err = recover_channel(replica, why, why_size);
     if (err == ORD_OK)
         err = recover_core(replica, &event, &records, why, why_size);
     if (err != ORD_OK)
@@ -90,8 +49,7 @@ static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(
 }
 
 enum ord_err replica_create(struct replica **out, const struct replica_options *options,
-                            const struct replica_time *time, enum ord_err (*begin_commit)(void *context), char *why,
-                            size_t why_size) {
+                            const struct replica_time *time, char *why, size_t why_size) {
     struct replica *replica = calloc(1, sizeof(*replica));
     snprintf(why, why_size, "out of memory");
     if (replica == NULL)
@@ -109,7 +67,7 @@ enum ord_err replica_create(struct replica **out, const struct replica_options *
     if (err == ORD_OK)
         err = make_parts(replica);
     if (err == ORD_OK)
-        err = start(replica, begin_commit, why, why_size);
+        err = start(replica, why, why_size);
     if (err != ORD_OK) {
         replica_destroy(replica);
         return err;

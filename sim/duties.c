@@ -14,8 +14,10 @@
 enum {
     HOUSEKEEPING_MS = 100,
     AGAIN_MS = 1000,
-    ASKED_MAX = 200, /* requests of one asker in a second that are certainly within its quota */
-    HEARD_MAX = 60,  /* verified attestations of one signer that are certainly still known */
+    /* Requests of one asker in a second that are certainly within its quota. */
+    ASKED_MAX = 200,
+    /* Verified attestations of one signer that the replica certainly still knows. */
+    HEARD_MAX = 60,
     SLOTS_MAX = 16,
     SLOTS_TOTAL = 256,
     WANT_BLOCKS = 1,
@@ -50,29 +52,38 @@ struct sim_duties {
     bool housekeeping; /* in this turn */
     uint64_t housekeeping_ms;
 
-    /* Attestations. */
-    bool recovered; /* its disk had a statement that has to be signed again */
-    bool attested;  /* in this life */
+    /* Attestations */
+    /* Its disk had a statement that has to be signed again. */
+    bool recovered;
+    bool attested; /* in this life */
     uint64_t attested_seq;
     uint64_t attested_ms;
-    bool repeated;               /* in this turn it said the newest again */
-    ord_replica_set certified;   /* who got a certificate in this turn */
-    uint64_t certified_height;   /* the highest of which it holds a certificate */
-    bool statement_put;          /* in this turn */
-    uint64_t stable_seq;         /* of the stable certificate that was put last */
-    uint64_t heard_seqs[ORD_REPLICA_MAX]; /* the highest that anything from there spoke of */
+    /* In this turn it sent its newest attestation again. */
+    bool repeated;
+    /* The replicas that got a certificate in this turn. */
+    ord_replica_set certified;
+    /* The highest block of which it holds a certificate. */
+    uint64_t certified_height;
+    bool statement_put; /* in this turn */
+    /* The seq of the stable certificate that was put last. */
+    uint64_t stable_seq;
+    /* The highest seq in any attestation from each replica. */
+    uint64_t heard_seqs[ORD_REPLICA_MAX];
 
-    /* Evidence. */
-    struct heard *heard; /* by signer: verified, above the stable seq */
+    /* Evidence */
+    /* By signer: verified attestations above the stable seq. */
+    struct heard *heard;
     struct owed owed[64];
     uint32_t owed_count;
     uint32_t pieces[ORD_REPLICA_MAX]; /* on disk */
-    bool evidence_put;                /* and not on disk yet, perhaps */
+    /* Evidence was put. It may not be on disk yet. */
+    bool evidence_put;
 
-    /* State transfer, as a source. */
+    /* State transfer, as a source */
     struct request request;
     uint64_t commits;
-    uint64_t asked_ms[ORD_REPLICA_MAX]; /* when the second began that is counted */
+    /* When the second began whose requests are counted. */
+    uint64_t asked_ms[ORD_REPLICA_MAX];
     uint32_t asked[ORD_REPLICA_MAX];
 };
 
@@ -178,14 +189,15 @@ static void check_owed(struct sim_duties *duties) {
         char last[SIM_NAME_SIZE];
         evidence_name(last, owed->culprit, slots_of(duties) - 1);
         if (!is_kept(duties, owed->culprit, &owed->place, slots_of(duties)) && find_record(duties, last).size == 0)
-            sim_fail(duties->world, "evidence: replica %u does not keep what convicts replica %u (%s, view %lu, seq %lu)",
+            sim_fail(duties->world,
+                     "evidence: replica %u does not keep what convicts replica %u (%s, view %lu, seq %lu)",
                      name_of(duties), owed->culprit, evidence_type_name(owed->place.type),
                      (unsigned long) owed->place.view, (unsigned long) owed->place.seq);
     }
     duties->owed_count = 0;
 }
 
-/* One that was verified. `keep`: it came by itself, and not in a certificate. */
+/* Hears a verified attestation. `keep`: it came by itself, not in a certificate. */
 static void hear(struct sim_duties *duties, const struct channel_attestation *attestation, bool keep) {
     uint8_t bytes[2][CHANNEL_ATTESTATION_SIZE];
     if (attestation->signer >= duties->world->replica_count)
@@ -215,7 +227,7 @@ static void hear_all(struct sim_duties *duties, const struct channel_certificate
     }
 }
 
-/* A stable checkpoint makes an end of what is at and below it. */
+/* A stable checkpoint ends the interest in everything at and below it. */
 static void settle(struct sim_duties *duties, uint64_t seq) {
     for (uint32_t signer = 0; signer < duties->world->replica_count; signer++) {
         struct heard *heard = &duties->heard[signer];
@@ -232,12 +244,11 @@ static void settle(struct sim_duties *duties, uint64_t seq) {
 /* The open block's data as of a seq, by the reference. */
 static struct ord_span tail_at(const struct sim_model *model, uint64_t seq) {
     const struct sim_model_seq *after = &model->seqs[seq - 1];
-    const uint8_t *data =
-        after->height < model->block_count ? model->blocks[after->height].data->data : model->data;
+    const uint8_t *data = after->height < model->block_count ? model->blocks[after->height].data->data : model->data;
     return ord_span_of(data, after->open_size);
 }
 
-/* Is this point on disk, and everything that its tail is made of? */
+/* True if this point is on disk, with everything that its tail is made of. */
 static bool has_tail(const struct sim_duties *duties, uint64_t height, uint64_t seq) {
     const struct sim_process *process = duties->process;
     const struct sim_disk *disk = &process->replica->disk;
@@ -269,7 +280,7 @@ static void check_tail(struct sim_duties *duties, const struct request *request,
                  (unsigned long) request->seq);
 }
 
-/* NULL, or what is wrong. */
+/* NULL, or what is wrong with the piece. */
 static const char *piece_fault(const struct sim_duties *duties, const struct request *request, struct ord_span piece) {
     const struct sim_model *model = &duties->world->checker->model;
     struct ord_reader reader = ord_reader_of(piece);
@@ -282,9 +293,9 @@ static const char *piece_fault(const struct sim_duties *duties, const struct req
     for (uint32_t i = 0; i < count; i++, height++) {
         struct ord_span block = ord_read_string(&reader, SIZE_MAX);
         if (reader.failed || height > model->block_count || block.size < CHANNEL_HEADER_SIZE ||
-            !ord_span_equal(ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE),
-                            sim_buffer_span(height == 0 ? duties->world->genesis_data
-                                                        : model->blocks[height - 1].data)))
+            !ord_span_equal(
+                ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE),
+                sim_buffer_span(height == 0 ? duties->world->genesis_data : model->blocks[height - 1].data)))
             return "has another block than the reference";
     }
     uint32_t headers = ord_read_u32(&reader);
@@ -399,7 +410,8 @@ static void check_attested(struct sim_duties *duties) {
         if (id != duties->process->replica->id && duties->heard_seqs[id] < duties->stable_seq)
             behind |= ord_replica_bit(id);
     if ((behind & ~duties->certified) != 0)
-        sim_fail(duties->world, "attestation: replica %u does not send its stable certificate to those who are behind it",
+        sim_fail(duties->world,
+                 "attestation: replica %u does not send its stable certificate to those who are behind it",
                  name_of(duties));
 }
 
@@ -492,11 +504,12 @@ void sim_duties_ended(struct sim_duties *duties) {
     replica_status(duties->process->program, &status);
     for (uint32_t i = 0; i < duties->world->replica_count; i++)
         if (status.evidence[i] != duties->pieces[i])
-            sim_fail(duties->world, "evidence: replica %u tells readers of %u pieces against replica %u, its disk has %u",
+            sim_fail(duties->world,
+                     "evidence: replica %u tells readers of %u pieces against replica %u, its disk has %u",
                      name_of(duties), status.evidence[i], i, duties->pieces[i]);
 }
 
-/* Nobody relies on a certificate or on a forgotten record. */
+/* Nobody relies on a certificate or on a forgotten record, so these writes may wait. */
 static bool may_wait(const struct sim_write *write) {
     static const char stable[] = SIM_META_STABLE;
     const struct sim_name name = sim_name_of(stable);

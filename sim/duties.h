@@ -1,7 +1,7 @@
 /*
- * What an honest process owes others, held against what it does: its newest attestation again and again, the stable certificate to
- * those who are behind, blocks and tails to those who ask, evidence to its disk, and a commit to whatever others wait for. Rules:
- * docs/protocol.md, docs/formats.md ("State transfer", "Ledger"). Liars have none.
+ * Checks what an honest process owes others: its newest attestation again and again, the stable certificate to those
+ * who are behind, blocks and tails to those who ask, evidence to its disk, and a commit to everything that others wait
+ * for. Rules: docs/protocol.md, docs/formats.md ("State transfer", "Ledger"). Liars owe nothing.
  */
 #ifndef ORDAIN_SIM_DUTIES_H
 #define ORDAIN_SIM_DUTIES_H
@@ -15,7 +15,7 @@ struct sim_duties;
 
 struct sim_duties *sim_duties_create(struct sim_process *process);
 void sim_duties_destroy(struct sim_duties *duties);
-/* A turn begins; the replica takes an input; it sends. */
+/* A turn begins; the replica takes an input; the replica sends. */
 void sim_duties_turn(struct sim_duties *duties);
 void sim_duties_taken(struct sim_duties *duties, const struct sim_input *input);
 void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica_link kind,
@@ -27,9 +27,9 @@ void sim_duties_effect(struct sim_duties *duties, const struct ord_effect *effec
 void sim_duties_put(struct sim_duties *duties, const char *name, struct ord_span value);
 /* A certificate of the block at `height` is put. */
 void sim_duties_certificate(struct sim_duties *duties, uint64_t height);
-/* The turn is over, and its writes wait for nothing but their commit. */
+/* The turn is over, and its writes wait only for their commit. */
 void sim_duties_ended(struct sim_duties *duties);
-/* replica_commit or replica_committed is done. `turn`: what is to be committed; 0: nothing. */
+/* replica_commit or replica_committed is done. `turn` is to be committed; 0: nothing is. */
 void sim_duties_commit(struct sim_duties *duties, uint64_t turn);
 /* The disk has taken a turn. */
 void sim_duties_durable(struct sim_duties *duties);

@@ -1,5 +1,5 @@
 /*
- * The reference: one list that is searched from its beginning, and states as the rules name them.
+ * The reference: one list that is searched from its beginning, with states named as in the rules.
  */
 #include "sim/intake.h"
 
@@ -35,7 +35,7 @@ enum state { READY, SENT, SPREAD, PASSED, PROPOSED };
 struct pooled {
     uint32_t party;
     uint64_t sequence; /* 0: a registration */
-    size_t item; /* in the reference: no two of the same bytes */
+    size_t item;       /* in the reference: no two of the same bytes */
     enum state state;
     bool foreign;
     bool good; /* its client signed it */
@@ -71,45 +71,53 @@ struct sim_intake {
     size_t judged_count;
     size_t judged_capacity;
 
-    /* Of a slot: envelopes in the pool, and since when its client waits. */
+    /* For each slot: its envelopes in the pool, and since when its client waits. */
     uint32_t counts[SLOTS];
     uint64_t since_ms[SLOTS];
 
-    /* What is executed here: the front of the reference's order. */
+    /* The executed part of the reference's order: everything before `order_at`. */
     size_t order_at;
-    uint64_t seq; /* up to which the core delivered */
+    /* The seq up to which the core delivered. */
+    uint64_t seq;
     bool registered[SIM_PARTIES];
     uint32_t client_count;
     uint64_t highest[SIM_PARTIES];
-    bool between; /* a transfer brought blocks, and no tail yet */
-    /* The open block, and since when there is one of that height. */
+    /* A transfer brought blocks, and no tail yet. */
+    bool between;
+    /* The open block, and when a block of that height was first open. */
     size_t open_size;
     uint64_t open_height;
     uint64_t noted_height;
     uint64_t noted_ms;
 
     uint64_t turn;
-    bool room; /* in this turn */
+    bool room;    /* in this turn */
     bool storage; /* as the core was told */
     ord_node_id leader;
-    uint64_t leader_turn; /* the turn in which it came to lead */
+    /* The turn in which the leader began to lead. */
+    uint64_t leader_turn;
     uint64_t leader_ms;
-    bool silent; /* as of the end of the last turn */
+    bool silent; /* at the end of the last turn */
     uint64_t housekeeping_ms;
-    bool housekeeping;   /* in this turn */
-    uint64_t unsure;     /* turns of housekeeping until what a transfer left in the pool is swept */
-    bool since_unsure;   /* a transfer may have moved `since_ms`; until the pool is empty */
-    bool again[PASSED + 1]; /* in this turn something of this state was forwarded again */
+    bool housekeeping; /* in this turn */
+    /* Turns of housekeeping until the pool is swept of what a transfer left in it. */
+    uint64_t unsure;
+    /* A transfer may have moved `since_ms`. This holds until the pool is empty. */
+    bool since_unsure;
+    /* In this turn an envelope in this state was forwarded again. */
+    bool again[PASSED + 1];
 
-    /* The proposal at hand. */
+    /* The proposal at hand */
     uint64_t offered_cut;
     bool refused; /* in this turn */
     uint64_t cut_height;
     uint64_t cut_ms;
 
-    struct ord_span forward; /* of the input at hand; empty: it is none */
+    /* The forwarded batch of the input at hand; empty: there is none. */
+    struct ord_span forward;
     struct ord_span submitted;
-    bool hand_over; /* was taken, and the core must be told */
+    /* A hand-over was taken, and the core must be told. */
+    bool hand_over;
     /* Checks that are under way: of each sender's messages and attestations, and of envelopes in batches. */
     uint32_t messages[ORD_REPLICA_MAX];
     uint64_t cost[ORD_REPLICA_MAX];
@@ -118,12 +126,15 @@ struct sim_intake {
     uint64_t debt[ORD_REPLICA_MAX];
     uint64_t debt_ms[ORD_REPLICA_MAX];
     enum { MAY_EITHER, MUST_CHECK, MUST_DROP } message; /* the one at hand */
-    uint64_t over_share; /* messages that were dropped, before it */
+    uint64_t over_share;                                /* messages that were dropped, before it */
     uint32_t proposals;
-    uint64_t ignored; /* messages that the replica has ignored so far */
+    /* Messages that the replica has ignored so far. */
+    uint64_t ignored;
     uint64_t ignored_until_ms;
-    uint64_t bad_until_ms[ORD_REPLICA_MAX]; /* a check of this sender's failed */
-    char fault[200]; /* found at a FLUSH; it counts at the last one of a turn. Empty: none */
+    /* Until then it checks nothing of this sender, for a check failed. */
+    uint64_t bad_until_ms[ORD_REPLICA_MAX];
+    /* A fault found at a FLUSH. It counts if that is the last FLUSH of the turn. Empty: none. */
+    char fault[200];
 };
 
 static uint64_t now_of(const struct sim_intake *intake) {
@@ -142,7 +153,7 @@ static bool over(const struct sim_world *world) {
     return world->failed;
 }
 
-/* ---- what is executed ---- */
+/* ---- executed envelopes ---- */
 
 static bool is_executed(const struct sim_intake *intake, uint32_t party, uint64_t sequence) {
     if (sequence == 0)
@@ -151,10 +162,9 @@ static bool is_executed(const struct sim_intake *intake, uint32_t party, uint64_
     return entry != NULL && entry->number <= intake->order_at;
 }
 
-/* It needs no ordering any more. */
+/* True if it no longer needs ordering. */
 static bool is_over(const struct sim_intake *intake, const struct pooled *pooled) {
-    if (is_executed(intake, pooled->party, pooled->sequence) ||
-        now_of(intake) > pooled->admitted_ms + AGE_MAX_MS)
+    if (is_executed(intake, pooled->party, pooled->sequence) || now_of(intake) > pooled->admitted_ms + AGE_MAX_MS)
         return true;
     if (pooled->sequence == 0)
         return intake->client_count >= intake->world->config->clients_max;
@@ -185,7 +195,7 @@ static void drop_key(struct sim_intake *intake, const struct sim_placed *placed)
         drop(intake, (size_t) (pooled - intake->pool));
 }
 
-/* Goes on to `end` in the reference's order. `served`: the clients' waiting begins anew. */
+/* Goes on to `end` in the reference's order. `served`: the clients' waits begin anew. */
 static void execute_to(struct sim_intake *intake, size_t end, bool served, bool remove) {
     for (; intake->order_at < end; intake->order_at++) {
         const struct sim_placed *placed = &model_of(intake)->order[intake->order_at];
@@ -225,7 +235,7 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
         return;
     const struct sim_model_block *block = &model_of(intake)->blocks[height - 1];
     if (block->last_seq <= intake->seq) {
-        /* What was executed while its signature was being checked for admission. */
+        /* Drops envelopes that were executed while their signatures were being checked for admission. */
         for (size_t i = 0; i < block->envelope_count; i++)
             drop_key(intake, &block->envelopes[i]);
         return;
@@ -236,7 +246,7 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
     intake->open_size = 0;
 }
 
-/* ---- what comes in ---- */
+/* ---- inputs ---- */
 
 static struct pooled pooled_of(const struct sim_intake *intake, struct ord_span envelope, bool foreign) {
     const struct sim_item *item = sim_model_item(model_of(intake), envelope);
@@ -250,7 +260,7 @@ static struct pooled pooled_of(const struct sim_intake *intake, struct ord_span 
     return pooled;
 }
 
-/* The envelope at this place of a batch; empty: it has none. */
+/* The envelope at this place of a batch; empty: the batch has none there. */
 static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
     struct ord_span envelope = ord_span_of(NULL, 0);
     if (!sim_model_well_formed(batch))
@@ -261,7 +271,7 @@ static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
     return envelope;
 }
 
-/* Admission looks at this before it has the signature checked. */
+/* Checks what admission must look at before it has the signature checked. */
 static void check_admitted(struct sim_intake *intake, const struct pooled *pooled) {
     uint32_t replica = intake->process->replica->instance;
     int64_t before_s;
@@ -342,7 +352,8 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
         if (check->bad)
             intake->ignored_until_ms = intake->bad_until_ms[check->from] = now_of(intake) + 1000;
-        intake->ignored += check->ignored; /* by the host */
+        /* The host ignored it. */
+        intake->ignored += check->ignored;
         return;
     }
     for (size_t i = 0; i < intake->checking_count; i++)
@@ -420,8 +431,7 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
         return;
     const struct pooled given = pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
-        !is_executed(intake, given.party, given.sequence) &&
-        given.sequence + WINDOW > intake->highest[given.party])
+        !is_executed(intake, given.party, given.sequence) && given.sequence + WINDOW > intake->highest[given.party])
         sim_fail(intake->world, "intake: replica %u tells client %u that sequence %lu is ordered, and it is not",
                  intake->process->replica->instance, given.party, (unsigned long) given.sequence);
     if (result->verdict != REPLICA_ACCEPTED)
@@ -437,9 +447,12 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     kept->foreign = false;
 }
 
-/* ---- what goes out ---- */
+/* ---- outputs ---- */
 
-/* Goes through a batch that the replica made; NULL: it is not in the pool, or is not what stands there. */
+/*
+ * Finds an envelope of a batch that the replica made. NULL: the pool does not have it, or has another one under its
+ * key.
+ */
 static struct pooled *pooled_in(struct sim_intake *intake, struct ord_span envelope) {
     const struct pooled given = pooled_of(intake, envelope, false);
     struct pooled *kept = given.party == UINT32_MAX ? NULL : find_key(intake, given.party, given.sequence);
@@ -454,7 +467,8 @@ static void forwarded(struct sim_intake *intake, struct pooled *pooled, bool to_
         sim_fail(intake->world, "forward: replica %u forwards to all what another replica forwarded to it",
                  intake->process->replica->instance);
     if (!to_all && !pooled->foreign && pooled->state != READY)
-        sim_fail(intake->world, "forward: replica %u forwards its client's envelope to the leader again, and not to all",
+        sim_fail(intake->world,
+                 "forward: replica %u forwards its client's envelope to the leader again, and not to all",
                  intake->process->replica->instance);
     bool again = pooled->state != READY;
     if (again)
@@ -463,8 +477,8 @@ static void forwarded(struct sim_intake *intake, struct pooled *pooled, bool to_
     pooled->state = pooled->foreign ? PASSED : again ? SPREAD : SENT;
 }
 
-void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
-                     size_t part_count) {
+void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
+                     const struct ord_span *parts, size_t part_count) {
     if (intake == NULL || kind != REPLICA_LINK_FORWARD || over(intake->world))
         return;
     ord_replica_set leader = intake->leader == ORD_NO_NODE ? 0 : ord_replica_bit(intake->leader);
@@ -534,14 +548,13 @@ static void proposal_done(struct sim_intake *intake, bool taken) {
     intake->refused = true;
 }
 
-/* Why this batch may be refused. False: everything in it is admissible. */
+/* True if this batch may be refused. False: everything in it is admissible. */
 static bool may_refuse(const struct sim_intake *intake, const struct judged *judged) {
     const struct channel_config *config = intake->world->config;
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     if (!sim_model_well_formed(judged->batch))
         return true;
-    struct ord_span rest =
-        ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {
         const struct sim_item *item = sim_model_item(model_of(intake), sim_model_next(&rest));
         if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
@@ -553,13 +566,12 @@ static bool may_refuse(const struct sim_intake *intake, const struct judged *jud
     return false;
 }
 
-/* Where the client table is full, registrations are not looked at any more. */
+/* True if this batch must be refused. While the client table is full, registrations are not looked at any more. */
 static bool must_refuse(const struct sim_intake *intake, const struct judged *judged) {
     const struct channel_config *config = intake->world->config;
     if (!sim_model_well_formed(judged->batch))
         return true;
-    struct ord_span rest =
-        ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0 && intake->client_count < config->clients_max) {
         const struct sim_item *item = sim_model_item(model_of(intake), sim_model_next(&rest));
         if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
@@ -579,8 +591,7 @@ static void look_at_verdict(struct sim_intake *intake, const struct ord_event *e
         bool wrong = event->judged.admissible ? must_refuse(intake, judged) : !may_refuse(intake, judged);
         if (wrong)
             sim_fail(intake->world, "judgement: replica %u finds the batch of view %lu, seq %lu %sadmissible", replica,
-                     (unsigned long) judged->view, (unsigned long) judged->seq,
-                     event->judged.admissible ? "" : "not ");
+                     (unsigned long) judged->view, (unsigned long) judged->seq, event->judged.admissible ? "" : "not ");
         *judged = intake->judged[--intake->judged_count];
         return;
     }
@@ -594,7 +605,10 @@ static void sweep(struct sim_intake *intake) {
             drop(intake, i - 1);
 }
 
-/* A leader that looks for what to propose drops what is over; whether it has looked at this one is not known. */
+/*
+ * A leader that looks for envelopes to propose drops those that are over. It is unknown whether it has looked at this
+ * one.
+ */
 static void left_out(struct sim_intake *intake, size_t index) {
     drop(intake, index);
     intake->unsure = 2;
@@ -619,7 +633,7 @@ static bool turn_is_full(const struct sim_intake *intake) {
     return intake->process->writes.bytes >= intake->process->turn_bytes_max / 2;
 }
 
-/* As the turn ends, the core knows since when work waits. */
+/* When the turn ends, the core must know since when work waits. */
 static void look_at_work(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
     uint64_t expected_ms = work_ms(intake);
@@ -628,7 +642,7 @@ static void look_at_work(struct sim_intake *intake) {
                  intake->process->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
 }
 
-/* A leader proposes what it can, at once. */
+/* A leader must propose what it can, at once. */
 static void look_at_lead(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
     bool ready = false;
@@ -659,8 +673,8 @@ static void look_at_flush(struct sim_intake *intake) {
 void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) {
     if (intake == NULL || over(intake->world))
         return;
-    bool forbidden = event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED ||
-                     event->type == ORD_EVENT_PROPOSE;
+    bool forbidden =
+        event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED || event->type == ORD_EVENT_PROPOSE;
     if (forbidden && !may_run(intake))
         sim_fail(intake->world, "room: the core of replica %u gets an event of type %d while it may not run",
                  intake->process->replica->instance, (int) event->type);
@@ -754,7 +768,7 @@ void sim_intake_turn(struct sim_intake *intake) {
 
 static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passed on"};
 
-/* What is due again goes again, a parcel of it at least. */
+/* Envelopes that are due again must go again, at least one parcel of them. */
 static void check_again(struct sim_intake *intake) {
     uint64_t timeout_ms = intake->world->plan.request_timeout_ms;
     const uint64_t waits_ms[] = {0, timeout_ms / SOON_PART, timeout_ms, timeout_ms / PASSED_PART};
@@ -765,9 +779,8 @@ static void check_again(struct sim_intake *intake) {
         if (pooled->state == READY || pooled->state == PROPOSED || intake->again[pooled->state] ||
             now_of(intake) < pooled->forwarded_ms + waits_ms[pooled->state])
             continue;
-        sim_fail(intake->world, "forward: replica %u does not repeat %s for %lu ms",
-                 intake->process->replica->instance, list_names[pooled->state],
-                 (unsigned long) (now_of(intake) - pooled->forwarded_ms));
+        sim_fail(intake->world, "forward: replica %u does not repeat %s for %lu ms", intake->process->replica->instance,
+                 list_names[pooled->state], (unsigned long) (now_of(intake) - pooled->forwarded_ms));
         return;
     }
 }
@@ -787,9 +800,10 @@ static void check_forwards(struct sim_intake *intake) {
     check_again(intake);
 }
 
-/* A batch is looked at as soon as it can be. */
+/* A batch must be judged as soon as it can be. */
 static void check_verdicts(struct sim_intake *intake) {
-    if (intake->judged_count == 0 || !may_run(intake) || turn_is_full(intake) || intake->proposals > 0 || intake->checking_count > 0)
+    if (intake->judged_count == 0 || !may_run(intake) || turn_is_full(intake) || intake->proposals > 0 ||
+        intake->checking_count > 0)
         return;
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     for (size_t i = 0; i < intake->judged_count; i++)
@@ -860,9 +874,9 @@ const char *sim_intake_rest(const struct sim_intake *intake) {
     return NULL;
 }
 
-/* ---- the life of one ---- */
+/* ---- making and unmaking ---- */
 
-/* From the disk: what is executed there. */
+/* Reads from the disk what is executed there. */
 static void recover(struct sim_intake *intake) {
     const struct sim_disk *disk = &intake->process->replica->disk;
     const struct sim_model *model = model_of(intake);

@@ -1,5 +1,5 @@
 /*
- * Sets instead of windows, lists instead of buffers, recursion instead of levels.
+ * The model uses sets instead of windows, lists instead of buffers, and recursion instead of levels.
  */
 #include "sim/model.h"
 
@@ -59,7 +59,7 @@ const struct sim_item *sim_model_item(const struct sim_model *model, struct ord_
     return entry == NULL ? NULL : &model->items[entry->number - 1];
 }
 
-/* RFC 6962, section 2.1, word by word. */
+/* RFC 6962, section 2.1, to the letter. */
 static void root_of(struct ord_hash *out, const struct ord_hash *leaves, size_t count) {
     if (count == 1) {
         *out = leaves[0];
@@ -175,7 +175,10 @@ static uint64_t number(const uint8_t *bytes, uint32_t size) {
     return value;
 }
 
-/* Batch: version, cut height, count, then (length, envelope) each. What is not so executes as nothing. */
+/*
+ * A batch has a version, a cut height, a count, and then (length, envelope) each. A batch of any other form executes as
+ * nothing.
+ */
 bool sim_model_well_formed(struct ord_span batch) {
     if (batch.size < 13 || batch.data[0] != 1)
         return false;

@@ -18,38 +18,6 @@
 
 enum { REST_EVERY_US = 50000, NUDGE_EVERY_US = 5000000, NUDGE_SILENT_US = 200000 };
 
-void sim_fail(struct sim_world *world, const char *format, ...) {
-    if (world->failed)
-        return;
-    world->failed = true;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(world->failure, sizeof(world->failure), format, arguments);
-    va_end(arguments);
-    sim_say(world, -1, "VIOLATION %s", world->failure);
-}
-
-void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) {
-    if (!world->options.trace)
-        return;
-    printf("%9lu.%03lu  ", (unsigned long) (world->now_us / 1000), (unsigned long) (world->now_us % 1000));
-    if (instance >= 0)
-        printf("r%-3ld ", (long) instance);
-    else
-        printf("     ");
-    va_list arguments;
-    va_start(arguments, format);
-    vprintf(format, arguments);
-    va_end(arguments);
-    printf("\n");
-}
-
-void sim_plan_event(struct sim_world *world, uint64_t delay_us, const struct sim_event *event) {
-    struct sim_event planned = *event;
-    planned.time_us = world->now_us + delay_us;
-    sim_queue_add(&world->queue, &planned);
-}
-
 /* ---- making ---- */
 
 static void add_replicas(struct channel_config *config, uint32_t count) {
@@ -114,7 +82,7 @@ static void make_channel(struct sim_world *world) {
 static void make_replicas(struct sim_world *world) {
     world->replica_count = world->plan.replica_count;
     world->instance_count = world->replica_count;
-    uint32_t room = 2 * world->replica_count; /* twins */
+    uint32_t room = 2 * world->replica_count; /* room for twins */
     world->replicas = sim_alloc(room * sizeof(*world->replicas));
     bool apart = world->plan.faults >> SIM_FAULT_CLOCK & 1;
     for (uint32_t i = 0; i < room; i++) {
@@ -239,7 +207,10 @@ static void happen(struct sim_world *world, struct sim_event *event) {
     sim_buffer_release(event->buffer);
 }
 
-/* Then nothing but more blocks ends it: as many as were under way at most, and two windows of them where a liar claims those. */
+/*
+ * True if a replica is silent or still asks. Only more blocks end that: as many as were under way at most, and two
+ * windows of them if a liar claims those.
+ */
 static bool somebody_is_silent(const struct sim_world *world) {
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (!world->replicas[i].liar && world->replicas[i].process != NULL &&

@@ -1,16 +1,10 @@
 /*
- * COMMIT: OSDI'99, section 4.2. Not signed: it convinces only who got it over an authenticated link, and needs to convince
- * nobody else, for a view change rests on prepared certificates. A commit never makes a slot prepared.
+ * COMMIT: OSDI'99, section 4.2. It is not signed. It convinces only the replica that got it over an authenticated link,
+ * and that is enough, because a view change rests on prepared certificates. A commit never makes a slot prepared.
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
-
-void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
-    slot->commits |= ord_replica_bit(core->config.self);
-    slot->commit_digests[core->config.self] = slot->digest;
-    slot->commit_due = true;
-}
 
 void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
     bool useful = false;

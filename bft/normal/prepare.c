@@ -1,6 +1,6 @@
 /*
- * PREPARE: OSDI'99, section 4.2. Votes gather during a turn and go out under one signature over the Merkle root of their
- * statements; every vote is kept with its path, so that it convinces a third party without the rest of its list.
+ * PREPARE: OSDI'99, section 4.2. The votes of a turn leave under one signature over the Merkle root of their
+ * statements. Every vote is kept with its path, so that it convinces a third party without the rest of its list.
  */
 #include "bft/bft_internal.h"
 
@@ -10,9 +10,12 @@
 #include "core/assert.h"
 
 enum use {
-    USELESS,      /* known, or out of the window */
-    NEW,          /* its sender's first for this (view, seq) */
-    CONTRADICTION /* another digest than its sender's first */
+    /* Known, or out of the window. */
+    USELESS,
+    /* Its sender's first vote for this (view, seq). */
+    NEW,
+    /* Its digest differs from that of its sender's first vote. */
+    CONTRADICTION
 };
 
 static enum use use_of(const struct ord_core *core, ord_node_id sender, const struct bft_vote *vote) {
@@ -59,11 +62,10 @@ static void note_heard(struct ord_core *core, const struct bft_vote_list *list) 
     bft_heard_note(core, &statement, &proof);
 }
 
-/* Of another replica, verified, or our own, just signed. */
 void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     if (list->sender == bft_primary(&core->config, list->view)) {
         ORD_MARK(PREPARE_BY_PRIMARY);
-        core->messages_refused++; /* its pre-prepare is its vote */
+        core->messages_refused++; /* a primary votes by its pre-prepare */
         return;
     }
     uint32_t new_count = 0;
@@ -85,7 +87,7 @@ void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list) {
     if (newer)
         note_heard(core, list);
     for (uint32_t i = 0; in_view && i < list->count; i++) {
-        /* Asked again: a vote before this one may have moved the window. */
+        /* Look again, because a vote before this one may have moved the window. */
         enum use use = use_of(core, list->sender, &list->votes[i]);
         ORD_MARK_IF(!bft_in_window(core, list->votes[i].seq), PREPARE_OUT_OF_WINDOW);
         if (use == NEW)
@@ -102,7 +104,7 @@ enum ord_err bft_sign_list(struct ord_core *core, struct bft_vote_list *list) {
     return bft_sign(core, &list->signature, &hash);
 }
 
-/* The next votes that are due, after `seq`; gives the last seq looked at. */
+/* Gathers the next votes that are due after `seq`. Returns the last seq that it looked at. */
 static uint64_t gather(struct ord_core *core, struct bft_vote_list *list, uint64_t seq, uint64_t end) {
     *list = (struct bft_vote_list) {.type = BFT_PREPARE, .view = core->view, .sender = core->config.self};
     while (seq < end && list->count < BFT_LIST_MAX) {
@@ -117,7 +119,7 @@ enum ord_err bft_flush_prepares(struct ord_core *core) {
     struct bft_vote_list *list = &core->list;
     size_t begin = core->effect_count;
     const uint64_t slots_end = bft_slots_end(core);
-    /* Sign all before anything is counted: a signer that fails leaves all as it was. */
+    /* Sign all votes before any is counted, so that a signer that fails leaves everything as it was. */
     for (uint64_t seq = core->stable_seq; seq < slots_end;) {
         seq = gather(core, list, seq, slots_end);
         if (list->count == 0)

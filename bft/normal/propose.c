@@ -1,6 +1,6 @@
 /*
- * PRE-PREPARE: OSDI'99, section 4.2. The primary binds a batch to the next seq of its view; a backup accepts at most one
- * digest per (view, seq), has the node judge its envelopes, and then stands by it with a PREPARE.
+ * PRE-PREPARE: OSDI'99, section 4.2. The primary binds a batch to the next seq of its view; a backup accepts at most
+ * one digest per (view, seq), has the node judge its envelopes, and then stands by it with a PREPARE.
  */
 #include "bft/bft_internal.h"
 
@@ -9,7 +9,10 @@
 #include "bft/marks.h"
 #include "core/assert.h"
 
-/* Half of what there is room for: a backup whose stable checkpoint lags must still have room for what the primary has in flight. */
+/*
+ * Half of the room for batches: a backup whose stable checkpoint lags must still have room for what the primary has in
+ * flight.
+ */
 uint64_t bft_propose_bytes_max(const struct ord_core *core) {
     return core->config.body_bytes_max / 2;
 }
@@ -89,12 +92,16 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     }
     if (core->entries.view == core->view && message.seq <= core->entries.base_seq) {
         ORD_MARK(PRE_PREPARE_BELOW_BASE);
-        core->messages_refused++; /* the view began above: there all is stable */
+        /* The view began above this seq, and everything below is stable. */
+        core->messages_refused++;
         return ORD_OK;
     }
     struct bft_slot *slot = bft_slot_find(core, message.seq);
     if (slot != NULL && slot->state != BFT_SLOT_EMPTY) {
-        /* What is of an earlier view here lies below what this one proposes: certified, and on its way by state transfer. */
+        /*
+         * A slot of an earlier view lies below the seqs of this view. Its seq is certified, and state transfer will
+         * bring it.
+         */
         if (slot->view != core->view || ord_hash_equal(&slot->digest, &message.digest))
             core->messages_dropped++;
         else
@@ -123,7 +130,8 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
 void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible) {
     struct bft_slot *slot = bft_slot_find(core, seq);
     if (slot == NULL || slot->state != BFT_SLOT_JUDGING || slot->view != view || !ord_hash_equal(&slot->digest, digest))
-        return; /* state transfer has passed it since */
+        /* State transfer has passed this seq, or the view has changed. */
+        return;
     bft_bodies_lend(&core->bodies, slot->message, false);
     if (admissible) {
         slot->state = BFT_SLOT_ACCEPTED;

@@ -1,12 +1,14 @@
 /*
- * STATUS and what it makes others send again: TOCS'02, section 5.2 (receivers say what they lack; senders do not guess).
- * Answers are bounded and at most two per retransmission interval and peer, so that a flood of STATUS costs little.
+ * Retransmission: STATUS is answered and sent in time. TOCS'02, section 5.2: receivers say what they lack, and senders
+ * do not guess. An answer is bounded, and a peer gets at most two per retransmission interval, so that a flood of
+ * STATUS costs little.
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
 
-enum { LEFT_OUT_INTERVALS = 2 }; /* of retransmit_ms, without a delivery */
+/* A peer counts as left out after this many times retransmit_ms without a delivery. */
+enum { LEFT_OUT_INTERVALS = 2 };
 
 static bool somebody_is_ahead(const struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
@@ -15,7 +17,7 @@ static bool somebody_is_ahead(const struct ord_core *core) {
     return false;
 }
 
-/* Is something in flight, or does anybody know of something that we have not delivered? */
+/* Looks whether something is in flight, or a replica knows of something that this one has not delivered. */
 static void look(struct ord_core *core) {
     bool outstanding = core->changing || core->suspecting || core->proposed_seq > core->delivered_seq ||
                        core->voted_seq > core->delivered_seq || core->attested.seq > core->delivered_seq ||
@@ -35,31 +37,6 @@ static uint64_t status_deadline(const struct ord_core *core) {
     return since + retransmit_ms < heartbeat ? since + retransmit_ms : heartbeat;
 }
 
-void bft_send_status(struct ord_core *core) {
-    if (core->silence.asking)
-        return; /* it would bring votes, which are of no use yet */
-    struct bft_status status = {.view = core->view,
-                                .sender = core->config.self,
-                                .delivered_seq = core->delivered_seq,
-                                .stable_seq = core->stable_seq,
-                                .mood = core->changing       ? BFT_CHANGING
-                                        : !bft_speaks(core)  ? BFT_SILENT
-                                        : core->handing_over ? BFT_HANDS_OVER
-                                        : core->suspecting   ? BFT_SUSPECTS
-                                                             : BFT_CONTENT,
-                                .changes = bft_changes_shown(core)};
-    for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
-        const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);
-        if (slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_AWAITING)
-            status.held[i / 8] |= (uint8_t) (1u << (i % 8));
-    }
-    uint8_t bytes[BFT_STATUS_SIZE];
-    bft_status_encode(bytes, &core->config, &status);
-    /* It tells of what this turn makes durable. */
-    bft_send(core, core->others, bft_outbox_copy(core, bytes, sizeof(bytes)), true);
-    core->status_ms = core->now_ms;
-}
-
 static bool holds(const struct bft_status *status, uint64_t seq) {
     uint64_t i = seq - status->delivered_seq - 1;
     return seq <= status->delivered_seq || (i < BFT_HELD_COUNT && (status->held[i / 8] >> (i % 8) & 1) != 0);
@@ -72,7 +49,7 @@ static uint64_t shown_by(const struct bft_status *status) {
     return status->delivered_seq;
 }
 
-/* What we sent to all a moment ago is on its way. */
+/* Whether this replica sent something about the slot to all a moment ago, which is still on its way. */
 static bool in_flight(const struct ord_core *core, const struct bft_slot *slot) {
     return slot->sent_ms != 0 && core->now_ms - slot->sent_ms < core->config.retransmit_ms / 2;
 }
@@ -85,8 +62,9 @@ struct answer {
 };
 
 /*
- * A primary may leave a backup out, and tell it nothing when it asks: what was decided here, and has not come there for a while, comes
- * from the others, too. Without, only a checkpoint would bring it, and where liars attest to nobody there may be none for long.
+ * A primary may leave a backup out and answer nothing when it asks. So the other replicas also send what was decided
+ * here and has not come there for a while. Otherwise only a checkpoint would bring it, and liars that attest to nobody
+ * can delay that for long.
  */
 static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot, ord_node_id node) {
     uint64_t since_ms = core->peers[node].delivered_ms;
@@ -94,7 +72,7 @@ static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot
            core->now_ms >= since_ms + LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
 }
 
-/* Adds what we have of this slot. False: the answer is full. */
+/* Adds what this replica has of the slot. False: the answer is full. */
 static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
                        const struct bft_slot *slot) {
     bool ours = slot->proposed && bft_primary(&core->config, slot->view) == core->config.self;
@@ -120,8 +98,10 @@ static bool answer_add(struct ord_core *core, struct answer *answer, const struc
 }
 
 /*
- * What the view proposes again has to be prepared in it also by who had it delivered before, or those who had not never get its
- * COMMIT: so our votes for it go to those, too, until it is stable there. From where the last answer ended, for it may be more.
+ * Adds our votes for what the view proposes again and the sender of the STATUS has already delivered, until it is
+ * stable there. That replica has to prepare it in this view too, because the replicas that have not delivered it need
+ * its COMMIT. There may be more such seqs than fit into one answer, so it begins where the last answer ended. Returns
+ * how many seqs it took into the answer.
  */
 static uint64_t answer_entries(struct ord_core *core, struct answer *answer, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
@@ -138,7 +118,8 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
         if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != core->view || in_flight(core, slot))
             continue;
         seqs++;
-        (void) answer_add(core, answer, status, slot); /* no PRE-PREPARE: it has that */
+        /* The answer gets no PRE-PREPARE, because the peer has delivered the batch. */
+        (void) answer_add(core, answer, status, slot);
     }
     return seqs;
 }
@@ -159,7 +140,8 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     }
     if (status->view > core->view || core->changing || !bft_speaks(core) || status->mood == BFT_SILENT) {
         ORD_MARK_IF(status->view > core->view, STATUS_OF_LATER_VIEW);
-        core->messages_dropped++; /* our own STATUS will bring us there */
+        /* If this replica is behind, its own STATUS brings the answers that it needs. */
+        core->messages_dropped++;
         return ORD_OK;
     }
     uint64_t shown_seq = shown_by(status);
@@ -172,8 +154,8 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     const struct bft_vote_list commits = {.type = BFT_COMMIT, .view = core->view, .sender = core->config.self};
     struct answer answer = {.prepares = prepares, .commits = commits};
     uint64_t seq = status->delivered_seq > core->stable_seq ? status->delivered_seq : core->stable_seq;
-    uint64_t last =
-        ord_min(status->stable_seq + core->config.window, bft_slots_end(core)); /* it takes nothing beyond its window */
+    /* The peer takes nothing beyond its window. */
+    uint64_t last = ord_min(status->stable_seq + core->config.window, bft_slots_end(core));
     uint64_t seqs = answer_entries(core, &answer, status);
     for (seq++; seq <= last && seqs < BFT_ANSWER_SEQS_MAX; seq++) {
         const struct bft_slot *slot = bft_slot_find(core, seq);
@@ -219,9 +201,11 @@ void bft_wake(struct ord_core *core) {
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         deadline = others[i] < deadline ? others[i] : deadline;
     if (core->next_view > core->view || core->look_again)
-        deadline = core->now_ms; /* one step of a view change in a turn: more are due */
+        /* A turn takes one step of a view change, and more are due. */
+        deadline = core->now_ms;
     if (core->wake_ms != 0 && core->wake_ms > core->now_ms && core->wake_ms <= deadline)
-        return; /* an early TICK asks again */
+        /* The TICK comes early, and the core asks again then. */
+        return;
     core->wake_ms = deadline;
     bft_effect(core, ORD_EFFECT_WAKE_AT)->wake.at_ms = deadline;
 }

@@ -1,12 +1,9 @@
 /*
- * The window of instances, and the two predicates of OSDI'99, section 4.2. prepared: a pre-prepare and quorum - 1 matching
- * prepares by distinct backups. committed-local: prepared, and quorum matching commits. Delivery is in the order of seqs.
+ * The window of slots, one for each seq in (stable_seq, stable_seq + window]: OSDI'99, section 4.2 (watermarks h and
+ * H). A slot owns the room of its batch. advance.c says when a slot is prepared and delivered.
  */
 #include "bft/bft_internal.h"
 
-#include <string.h>
-
-#include "bft/marks.h"
 #include "core/assert.h"
 
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq) {
@@ -18,7 +15,8 @@ struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq) {
     ORD_ASSERT(bft_in_window(core, seq));
     struct bft_slot *slot = &core->slots[seq % core->config.window];
     if (slot->seq != seq) {
-        ORD_ASSERT(slot->seq == 0); /* the window is as wide as there are slots, and what it left was released */
+        /* There are as many slots as the window has seqs, and slots below the window were released. */
+        ORD_ASSERT(slot->seq == 0);
         slot->seq = seq;
     }
     return slot;
@@ -26,7 +24,8 @@ struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq) {
 
 void bft_slot_drop_body(struct ord_core *core, struct bft_slot *slot) {
     slot->proposed = false;
-    slot->logged = false; /* of a null batch, too: what comes in its place is not on disk */
+    /* This includes a null batch, because a batch that takes its place is not on disk. */
+    slot->logged = false;
     if (slot->message == NULL)
         return;
     core->body_bytes -= bft_slot_body(slot).size;
@@ -77,76 +76,4 @@ struct ord_span bft_slot_body(const struct bft_slot *slot) {
 void bft_slot_log(struct ord_core *core, struct bft_slot *slot) {
     slot->logged = true;
     bft_persist(core, BFT_TABLE_LOG, slot->seq, ord_span_of(slot->message, slot->message_size));
-}
-
-/* The backups whose prepare matches the pre-prepare, at most `max`, lowest first. */
-static uint32_t matching_prepares(const struct ord_core *core, const struct bft_slot *slot,
-                                  struct bft_certificate_vote *out, uint32_t max) {
-    uint32_t count = 0;
-    ord_node_id primary = bft_primary(&core->config, slot->view);
-    for (ord_node_id node = 0; node < core->config.replica_count && count < max; node++) {
-        const struct bft_prepare_vote *vote = &slot->prepare_votes[node];
-        if (node != primary && (slot->prepares & ord_replica_bit(node)) != 0 &&
-            ord_hash_equal(&vote->digest, &slot->digest))
-            out[count++] = (struct bft_certificate_vote) {.sender = node, .proof = &vote->proof};
-    }
-    return count;
-}
-
-static uint32_t matching_commits(const struct ord_core *core, const struct bft_slot *slot) {
-    uint32_t count = 0;
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if ((slot->commits & ord_replica_bit(node)) != 0 && ord_hash_equal(&slot->commit_digests[node], &slot->digest))
-            count++;
-    return count;
-}
-
-/*
- * Completes the prepared certificate if the votes for it are there. A slot that the node still judges waits: its body is
- * lent out. One that we refused is taken after all: quorum - 1 backups vouch for it, an honest majority of them.
- */
-static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
-    struct bft_certificate_vote votes[ORD_REPLICA_MAX];
-    if (slot->prepared || !bft_speaks(core) || (slot->state != BFT_SLOT_ACCEPTED && slot->state != BFT_SLOT_REFUSED) ||
-        slot->view != core->view || core->changing ||
-        matching_prepares(core, slot, votes, core->quorum - 1) < core->quorum - 1)
-        return;
-    if (!slot->logged)
-        bft_slot_log(core, slot);
-    struct bft_statement statement = {.type = BFT_PRE_PREPARE,
-                                      .view = slot->view,
-                                      .seq = slot->seq,
-                                      .digest = slot->digest,
-                                      .sender = bft_primary(&core->config, slot->view)};
-    slot->certificate_size = bft_certificate_encode(slot->certificate, core->certificate_size_max, &core->config,
-                                                    &statement, &slot->proof, votes, core->quorum - 1);
-    slot->state = BFT_SLOT_ACCEPTED;
-    slot->prepared = true;
-    bft_persist(core, BFT_TABLE_CERTIFICATE, slot->seq, ord_span_of(slot->certificate, slot->certificate_size));
-    bft_own_commit(core, slot);
-}
-
-void bft_slot_advance(struct ord_core *core, struct bft_slot *slot) {
-    try_prepare(core, slot);
-    if (slot->prepared && slot->seq == core->delivered_seq + 1)
-        bft_deliver(core);
-}
-
-void bft_deliver(struct ord_core *core) {
-    struct bft_slot *slot = bft_speaks(core) ? bft_slot_find(core, core->delivered_seq + 1) : NULL;
-    bool moved = false;
-    while (slot != NULL && slot->prepared && matching_commits(core, slot) >= core->quorum) {
-        ORD_MARK_IF(moved, DELIVER_BEHIND_GAP);
-        struct ord_effect *effect = bft_effect(core, ORD_EFFECT_DELIVER);
-        effect->deliver.seq = slot->seq;
-        effect->deliver.batch = bft_slot_body(slot);
-        core->delivered_seq = slot->seq;
-        core->moved_ms = core->now_ms;
-        core->progress_ms = core->now_ms;
-        core->failed_views = 0;
-        moved = true;
-        slot = bft_slot_find(core, core->delivered_seq + 1);
-    }
-    if (moved)
-        bft_targets_check(core);
 }

@@ -1,14 +1,16 @@
 /*
- * What this replica remembers of others' words, for those who ask whether they have forgotten any (bft/recovery/silence.h): votes and proposals
- * in the slots, those in certificates, view changes and new views, and the newest statement of each peer, whatever became of it.
+ * The memory that this replica has of others' statements. A replica that asks learns from it whether it forgot any
+ * (bft/recovery/silence.h). The sources are votes and proposals in slots and certificates, view changes and new views,
+ * and the newest statement of each peer, even if that was dropped.
  */
 #include "bft/bft_internal.h"
 
 #include "core/assert.h"
 
-enum { ANSWER_PARTS = 4 }; /* of retransmit_ms, between two answers to one peer */
+/* Two answers to one peer are retransmit_ms / ANSWER_PARTS apart. */
+enum { ANSWER_PARTS = 4 };
 
-/* The best of what the ASK does not cover: the highest view, then the highest seq. */
+/* The search for the best statement that the ASK does not cover: the highest view, then the highest seq. */
 struct search {
     const struct ord_core *core;
     const struct bft_ask *ask;
@@ -17,7 +19,10 @@ struct search {
 
 static void offer(struct search *search, const struct bft_statement *statement, const struct bft_proof *proof) {
     const struct bft_statement *best = &search->best.statement;
-    /* Who has its own NEW-VIEW holds all that it proposes again, however far that is beyond its window. */
+    /*
+     * An asker that has installed its own NEW-VIEW holds everything that it proposes again, however far that lies
+     * beyond its window.
+     */
     bool entry = statement->type == BFT_PRE_PREPARE && statement->view == search->core->view &&
                  search->ask->view == statement->view && !search->ask->changing &&
                  bft_is_entry(search->core, statement->seq);
@@ -73,12 +78,15 @@ static void offer_slot(struct search *search, const struct bft_slot *slot) {
         offer(search, &statement, &slot->proof);
     }
     if (slot->certificate_size > 0 &&
-        bft_certificate_word(&statement, &proof, &core->config, ord_span_of(slot->certificate, slot->certificate_size),
-                             asker))
+        bft_certificate_statement(&statement, &proof, &core->config,
+                                  ord_span_of(slot->certificate, slot->certificate_size), asker))
         offer(search, &statement, &proof);
 }
 
-/* Further than two windows from what can be proven it says nothing: nobody votes there but liars. */
+/*
+ * The highest seq of which this replica saw anything, but at most two windows above its stable seq, because only liars
+ * vote beyond that.
+ */
 static uint64_t reach(const struct ord_core *core) {
     uint64_t seq =
         ord_max(ord_max(core->delivered_seq, core->attested.seq), ord_max(core->proposed_seq, core->voted_seq));

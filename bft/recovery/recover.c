@@ -1,10 +1,11 @@
 /*
- * Restart: slots are rebuilt from what was durable, so that this replica stands by every vote and promise that it may have
- * made. In the view of a LOG record, it is an own PRE-PREPARE (as primary) or an own PREPARE (as backup); what the NEW-VIEW
- * of the installed view proposes again is an own PREPARE where the batch is in the LOG. A certificate of the installed view is an
- * own COMMIT. A VIEW-CHANGE for a later view is a promise: the same is sent again.
+ * Restart: the slots are rebuilt from what was durable, so that this replica stands by every vote and promise that it
+ * may have made. A LOG record of its view is an own PRE-PREPARE if it is the primary, otherwise an own PREPARE. If the
+ * installed view proposes a batch again and the LOG has it, that is an own PREPARE too. A certificate of the installed
+ * view is an own COMMIT. A VIEW-CHANGE for a later view is a promise: the same message is sent again.
  *
- * Records of earlier views that a NEW-VIEW made void stay on disk until their seq is stable; they are told by their view.
+ * Records of earlier views that a NEW-VIEW made void stay on disk until their seq is stable. Their view tells them
+ * apart.
  */
 #include "bft/bft_internal.h"
 
@@ -13,16 +14,19 @@
 #include "bft/marks.h"
 #include "core/assert.h"
 
-/* What the records say of views; spans point into them. */
+/* The records about views. Spans point into the records. */
 struct views {
     uint64_t view;
     bool changing;
     uint64_t stable_seq;
     struct ord_span checkpoint;
-    struct ord_span own_change;  /* empty: none */
-    struct bft_new_view entries; /* of the installed view; view 0: none */
+    /* Empty: there is none. */
+    struct ord_span own_change;
+    /* The NEW-VIEW of the installed view; its view is 0 if there is none. */
+    struct bft_new_view entries;
     struct ord_span installed;
-    struct ord_span silence; /* empty: none */
+    /* Empty: there is none. */
+    struct ord_span silence;
 };
 
 static const struct ord_record *find_record(const struct ord_event *event, enum bft_table table, uint64_t key) {
@@ -71,7 +75,10 @@ static enum ord_err read_views(struct views *out, const struct ord_core *core, c
     return bft_silence_record_check(out->silence);
 }
 
-/* Is (view, seq, digest) void: another batch or none was proposed again for this seq by a later view that was installed here? */
+/*
+ * Whether a batch or certificate for (view, seq, digest) is void: a later view was installed here, and proposed another
+ * batch or none for this seq.
+ */
 static bool is_void(const struct views *views, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
     const struct bft_new_view *entries = &views->entries;
     if (view >= entries->view || seq <= entries->base_seq)
@@ -94,8 +101,8 @@ static enum ord_err check_log(const struct ord_core *core, const struct views *v
 }
 
 /*
- * A certificate without the body that it is about is not ours: both are written in one turn, or the body earlier; unless a later view
- * made it void, and has another body there now.
+ * A certificate without its batch cannot be this replica's own: both are written in one turn, or the batch earlier. The
+ * exception is a certificate that a later view made void, so that another batch now has the place on disk.
  */
 static enum ord_err check_certificate(const struct ord_core *core, const struct views *views,
                                       const struct ord_event *event, const struct ord_record *record) {
@@ -115,15 +122,15 @@ static enum ord_err check_certificate(const struct ord_core *core, const struct 
 }
 
 /*
- * A batch of an earlier view that no certificate of ours vouches for: nobody counts on it. A new primary that lacked room put such
- * ones out, and left their records.
+ * Whether a batch is of an earlier view and no certificate on this disk vouches for it, so that nobody relies on it. A
+ * new primary that lacked room dropped such batches and left their records.
  */
 static bool is_loose(const struct views *views, const struct ord_event *event, const struct bft_pre_prepare *message) {
     bool earlier = views->changing || (message->view < views->view && message->seq <= views->entries.base_seq);
     return earlier && find_record(event, BFT_TABLE_CERTIFICATE, message->seq) == NULL;
 }
 
-/* Records at or below the stable seq are not looked at: the node may keep them longer than asked. */
+/* Ignores records at or below the stable seq, because the node may keep them longer than asked. */
 static enum ord_err check_records(const struct ord_core *core, const struct views *views,
                                   const struct ord_event *event) {
     uint64_t body_bytes = 0;
@@ -150,7 +157,7 @@ static enum ord_err check_records(const struct ord_core *core, const struct view
     return body_bytes > 2 * core->config.body_bytes_max ? ORD_ERR_NO_SPACE : ORD_OK;
 }
 
-/* As HELD: what the installed view makes of it comes after. */
+/* Restores a batch as HELD, or as a statement of the installed view if that view proposed it itself. */
 static void restore_log(struct ord_core *core, const struct views *views, const struct ord_event *event,
                         const struct ord_record *record, bool loose) {
     struct bft_pre_prepare message;
@@ -161,7 +168,7 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
     ORD_MARK_IF(loose, RESTART_BATCH_LOOSE);
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (!bft_slot_alloc(core, slot, message.body.size, 2 * core->config.body_bytes_max)) {
-        ORD_ASSERT(loose); /* the sum of the others was checked */
+        ORD_ASSERT(loose); /* check_records found room for all others */
         bft_slot_release(core, slot);
         return;
     }
@@ -169,7 +176,10 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
     bft_slot_fill(core, slot, BFT_SLOT_HELD, &message, record->bytes.size);
     slot->logged = true;
     slot->proposed = false;
-    /* What the view itself proposed, after what it proposed again. */
+    /*
+     * Only a batch that the installed view itself proposed is an own statement here. bft_open_entries binds those that
+     * it proposed again.
+     */
     bool again = views->entries.view > 0 && message.seq <= views->entries.base_seq + views->entries.count;
     if (views->changing || message.view != views->view || again)
         return;
@@ -185,17 +195,20 @@ static void restore_certificate(struct ord_core *core, const struct views *views
     ORD_MARK_IF(is_void(views, statement.view, statement.seq, &statement.digest), RESTART_CERTIFICATE_VOID);
     if (is_void(views, statement.view, statement.seq, &statement.digest))
         return;
-    /* Whoever has a certificate has its batch: this one was void when another took the batch's place on disk. */
+    /* A replica that has a valid certificate has its batch. So this one was void when another batch took the place. */
     if (bft_slot_find(core, record->key) == NULL && !ord_hash_equal(&statement.digest, &core->null_digest))
         return;
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (slot->state != BFT_SLOT_EMPTY && !ord_hash_equal(&slot->digest, &statement.digest)) {
         if (statement.view < slot->view)
-            return;                   /* void since the view of the LOG record */
-        bft_slot_release(core, slot); /* it is the batch that is void: a null batch came after it */
+            /* The certificate is void since the view of the LOG record. */
+            return;
+        /* The batch is void: the later certificate is for a null batch, which has no LOG record. */
+        bft_slot_release(core, slot);
         slot = bft_slot_open(core, record->key);
     }
-    if (slot->state == BFT_SLOT_EMPTY) { /* a null batch; any other went when a view in between made it void */
+    /* The slot has no batch, so the certificate is for a null batch. Any other was made void by a view in between. */
+    if (slot->state == BFT_SLOT_EMPTY) {
         if (!ord_hash_equal(&statement.digest, &core->null_digest))
             return;
         ORD_MARK(RESTART_NULL_CERTIFIED);
@@ -217,7 +230,7 @@ static bool certificate_is_of_view(const struct ord_core *core, const struct bft
     return statement.view == core->view;
 }
 
-/* Own words of the installed view: given again for what is not executed; the rest is for who asks. */
+/* Own statements of the installed view: they are sent again for what is not executed. A STATUS asks for the rest. */
 static void restore_votes(struct ord_core *core) {
     for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
         struct bft_slot *slot = bft_slot_find(core, seq);
@@ -228,7 +241,8 @@ static void restore_votes(struct ord_core *core) {
             continue;
         ORD_MARK(RESTART_PREPARED);
         slot->prepared = true;
-        slot->prepare_due = false; /* who needs it asks */
+        /* A replica that needs the PREPARE asks for it. */
+        slot->prepare_due = false;
         bft_own_commit(core, slot);
         slot->commit_due = seq > core->delivered_seq;
     }
@@ -241,7 +255,7 @@ static void restore_kept(struct bft_kept *kept, uint64_t view, const struct ord_
     memcpy(kept->bytes, bytes.data, bytes.size);
 }
 
-/* The view changes that the installed view rests on, as far as they are here: for who missed them. */
+/* Restores the view changes on disk that the installed view rests on, for replicas that missed them. */
 static void restore_chosen(struct ord_core *core, const struct ord_event *event) {
     for (uint32_t i = 0; i < core->entries.change_count; i++) {
         ord_node_id sender;

@@ -1,26 +1,23 @@
 /*
- * A replica that may have forgotten what it said: row V16. Its disk may be empty, or an older image that is consistent in itself;
- * only the others can tell. So at each START it asks (ASK), and says nothing until quorum - 1 have answered.
+ * A replica that may have forgotten what it said: row V16. Its disk may be empty, or hold an older image that is
+ * consistent in itself. After a restart a replica cannot tell whether its disk is the newest one, so it asks the others
+ * (ASK) which of its statements they hold. It makes no statement until quorum - 1 have answered.
  *
- * Invariant: while it asks or is silent no PRE-PREPARE, PREPARE, COMMIT, VIEW-CHANGE or NEW-VIEW of its own leaves it (bft_send, bft_sign).
- * It is silent from the first proof that it has forgotten something until everything that it can have voted for lies at or below
- * its stable checkpoint, in a view that is not below those it spoke in. The silence is durable, so a restart does not end it.
+ * Invariant: while it asks or is silent, no PRE-PREPARE, PREPARE, COMMIT, VIEW-CHANGE or NEW-VIEW of its own leaves it
+ * (bft_send, bft_sign). The silence begins with the first proof that the replica has forgotten something
+ * (silence_state.c). It ends when everything that the replica can have voted for lies at or below its stable
+ * checkpoint, and its view is not below those in which it made statements. The silence is durable, so a restart does
+ * not end it.
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
 #include "core/assert.h"
 
-static void keep(struct ord_core *core, enum bft_silence_state state) {
-    struct bft_silence *silence = &core->silence;
-    ord_store_u64(silence->record, silence->bound_seq);
-    ord_store_u64(silence->record + 8, silence->floor_view);
-    silence->record[16] = (uint8_t) state;
-    silence->kept = state;
-    bft_persist(core, BFT_TABLE_SILENCE, 1, ord_span_of(silence->record, sizeof(silence->record)));
-}
-
-/* It is over. One who has said nothing yet, and is restarted, must not be taken for one who lost its disk. */
+/*
+ * The silence is over, so its record goes or changes. Without a stable checkpoint a record that says "speaks" stays: if
+ * the replica restarts before it has said anything, its disk must not look like one that was lost.
+ */
 static void release(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
     if (silence->kept == BFT_SILENCE_NONE || (silence->kept == BFT_SILENCE_SPEAKS && core->stable_seq == 0))
@@ -28,27 +25,18 @@ static void release(struct ord_core *core) {
     silence->bound_seq = 0;
     silence->floor_view = 0;
     if (core->stable_seq == 0) {
-        keep(core, BFT_SILENCE_SPEAKS);
+        bft_silence_keep(core, BFT_SILENCE_SPEAKS);
         return;
     }
-    silence->kept = BFT_SILENCE_NONE; /* the checkpoint tells it */
+    /* The checkpoint on disk now shows that the disk is not empty. */
+    silence->kept = BFT_SILENCE_NONE;
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
     effect->forget.table = BFT_TABLE_SILENCE;
     effect->forget.key = 1;
 }
 
-enum ord_err bft_silence_record_check(struct ord_span record) {
-    if (record.size == 0)
-        return ORD_OK;
-    return record.size == BFT_SILENCE_SIZE && ord_load_u64(record.data) <= BFT_SEQ_MAX &&
-                   ord_load_u64(record.data + 8) <= BFT_SEQ_MAX && record.data[16] >= BFT_SILENCE_EMPTY &&
-                   record.data[16] <= BFT_SILENCE_SPEAKS
-               ? ORD_OK
-               : ORD_ERR_CORRUPT;
-}
-
-/* Has this replica a word of its own about (view, seq), `view` the installed one? */
-static bool has_word(const struct ord_core *core, uint64_t seq) {
+/* Whether this replica holds an own PRE-PREPARE or PREPARE of its view, which must be installed, for this seq. */
+static bool has_statement(const struct ord_core *core, uint64_t seq) {
     const struct bft_slot *slot = bft_slot_find(core, seq);
     if (bft_primary(&core->config, core->view) != core->config.self)
         return slot != NULL && slot->own_prepare;
@@ -56,15 +44,15 @@ static bool has_word(const struct ord_core *core, uint64_t seq) {
 }
 
 /*
- * Does it hold this statement of its own? What a NEW-VIEW of its own proposes again may lie beyond its window, where an ASK has no
- * bits for it.
+ * Whether this replica holds this statement of its own. Its own NEW-VIEW may propose again what lies beyond its window,
+ * where an ASK has no bits.
  */
 static bool is_held(const struct ord_core *core, const struct bft_ask *ask, const struct bft_statement *statement) {
     return bft_ask_covers(ask, &core->config, statement) ||
            (statement->view == core->view && statement->type == BFT_PRE_PREPARE && bft_is_entry(core, statement->seq));
 }
 
-/* `words` is in the outbox. */
+/* The ASK that this replica would send now. Its `words` are in the outbox. */
 static struct bft_ask own_ask(struct ord_core *core) {
     struct bft_ask ask = {.view = core->view,
                           .sender = core->config.self,
@@ -76,7 +64,7 @@ static struct bft_ask own_ask(struct ord_core *core) {
         ord_write_u8(&core->outbox, 0);
     ORD_ASSERT(!core->outbox.failed);
     for (uint32_t i = 0; i < core->config.window && !core->changing; i++)
-        if (has_word(core, core->stable_seq + 1 + i))
+        if (has_statement(core, core->stable_seq + 1 + i))
             words[i / 8] |= (uint8_t) (1u << (i % 8));
     ask.words = words;
     return ask;
@@ -90,7 +78,7 @@ static void ask_others(struct ord_core *core) {
     ORD_ASSERT(!core->outbox.failed);
     bft_send(core, core->others & ~silence->answered, ord_span_of(core->outbox.data + begin, core->outbox.size - begin),
              true);
-    /* At a start the links are still to come up; to wait a whole interval for them would be long. */
+    /* After a start the links are not up yet, and a whole interval would be a long time to wait for them. */
     silence->ask_ms = core->now_ms + core->config.retransmit_ms / 2 + 1;
 }
 
@@ -105,7 +93,8 @@ void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_
         silence->bound_seq = ord_load_u64(record.data);
         silence->floor_view = ord_load_u64(record.data + 8);
     } else if (disk_empty) {
-        keep(core, BFT_SILENCE_EMPTY); /* before anything else is: or a restart would find a disk that is not empty */
+        /* Kept before any other record: otherwise a restart would find a disk that is not empty. */
+        bft_silence_keep(core, BFT_SILENCE_EMPTY);
     }
     ask_others(core);
 }
@@ -119,13 +108,14 @@ void bft_silence_tick(struct ord_core *core) {
         ask_others(core);
 }
 
-/* Goes on as START would have, or from where it was when it fell silent. */
+/* Begins to speak: goes on as START would have, or from where it was when it fell silent. */
 static void speak(struct ord_core *core) {
     ORD_ASSERT(bft_speaks(core));
     release(core);
     core->next_seq = ord_max(core->next_seq, core->delivered_seq + 1);
     core->next_view = core->view;
-    core->view_since_ms = core->now_ms; /* what waited meanwhile says nothing of the primary */
+    /* Work that waited meanwhile says nothing about the primary. */
+    core->view_since_ms = core->now_ms;
     core->progress_ms = core->now_ms;
     core->in_flight_ms = core->now_ms;
     bft_ratchet_view(core);
@@ -143,41 +133,26 @@ static void speak(struct ord_core *core) {
     } else if (bft_primary(&core->config, core->view) == core->config.self) {
         bft_announce_leader(core);
     }
-    bft_join(core); /* they may have gone on meanwhile, and will not say so again */
+    /* The others may have gone on meanwhile, and do not say so again. */
+    bft_join(core);
     bft_send_status(core);
 }
 
-void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
-    struct bft_silence *silence = &core->silence;
-    bool spoke = bft_speaks(core);
-    if (silence->silent && seq <= silence->bound_seq && view <= silence->floor_view)
-        return;
-    silence->silent = true;
-    silence->bound_seq = ord_max(silence->bound_seq, seq);
-    silence->floor_view = ord_max(silence->floor_view, view);
-    if (!silence->asking)
-        silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
-    keep(core, BFT_SILENCE_SILENT);
-    if (!spoke)
-        return;
-    core->next_view = core->view;
-    core->suspecting = false;
-    if (bft_primary(&core->config, core->view) == core->config.self)
-        bft_announce_leader(core); /* nobody leads as far as this node is concerned */
-}
-
-/* Enough have answered. */
+/* Enough replicas have answered: speaks, or is silent. */
 static void decide(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
     silence->asking = false;
-    /* A disk that was lost and one that never was cannot be told apart; where nothing is stable yet, all that was said is in the slots. */
+    /*
+     * A lost disk cannot be told from one that was never written. But where nothing is stable yet, everything that was
+     * said is in the slots of the others.
+     */
     silence->silent = silence->silent || (silence->empty && silence->proven_seq > 0);
     if (!silence->silent) {
         speak(core);
         return;
     }
     silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
-    keep(core, BFT_SILENCE_SILENT);
+    bft_silence_keep(core, BFT_SILENCE_SILENT);
     bft_send_status(core);
 }
 
@@ -194,10 +169,14 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
     if (err != ORD_OK)
         return err;
     if (recall.nonce != silence->nonce) {
-        core->messages_dropped++; /* to an earlier life */
+        /* The answer is to an earlier life of this replica. */
+        core->messages_dropped++;
         return ORD_OK;
     }
-    /* Nothing up to there is bound here any more: it has to come by state transfer, and perhaps nobody else tells of it. */
+    /*
+     * This replica binds nothing at or below that seq any more (bft_may_bind). It needs state transfer to get there,
+     * and perhaps no other message tells it of this checkpoint.
+     */
     if (recall.stable_seq > core->delivered_seq)
         err = bft_on_attested(core, recall.stable_seq, recall.certificate);
     if (err != ORD_OK)
@@ -222,7 +201,7 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
 void bft_silence_settle(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
     bool reached = core->stable_seq >= silence->bound_seq;
-    /* In a view that it is still changing to it has said nothing but its VIEW-CHANGE, which is kept. */
+    /* In a view that it is still changing to, it made no statement except its VIEW-CHANGE, which it holds. */
     bool above = core->view > silence->floor_view || (core->view == silence->floor_view && !core->changing);
     if (!silence->silent || silence->asking || !reached || !above)
         return;

@@ -1,9 +1,11 @@
 /*
- * Who may have forgotten what it said is silent until it may speak again. TOCS'02, section 4.3.2 (estimation), adapted: a
- * replica asks the others at each start what they remember of it. Rule 26 of docs/protocol.md.
+ * A replica that may have forgotten what it said is silent until it may speak again. TOCS'02, section 4.3.2
+ * (estimation), adapted: after a restart a replica cannot tell whether its disk is the newest one, so it asks the
+ * others which of its signed statements they hold. Rule 26 of docs/protocol.md.
  *
- * ASK: what its sender holds of its own words. RECALL, to who asked: how far its sender has seen anybody go, and a statement
- * of the asker's that the ASK does not cover. Only the asker can have signed that, so nobody can silence an intact replica.
+ * An ASK says which of its own statements the sender holds. A RECALL goes to a replica that asked. It says up to which
+ * seq its sender has seen anything, and returns a statement of the asker that the ASK does not cover. Only the asker
+ * can have signed that statement, so no other replica can silence an intact one.
  */
 #ifndef ORDAIN_BFT_SILENCE_H
 #define ORDAIN_BFT_SILENCE_H
@@ -13,21 +15,29 @@
 struct bft_ask {
     uint64_t view;
     ord_node_id sender;
-    uint64_t nonce; /* of this life of its sender */
-    bool changing;  /* `view` is not installed there */
+    /* Differs in each life of the sender, from START to its end. */
+    uint64_t nonce;
+    /* `view` is not installed at the sender. */
+    bool changing;
     uint64_t stable_seq;
-    const uint8_t *
-        words; /* bit i % 8 (lowest first) of byte i / 8: an own PRE-PREPARE or PREPARE of `view` for stable_seq + 1 + i */
+    /*
+     * Bit i % 8 (lowest first) of byte i / 8: the sender holds an own PRE-PREPARE or PREPARE of `view` for stable_seq +
+     * 1 + i.
+     */
+    const uint8_t *words;
 };
 
 struct bft_recall {
     ord_node_id sender;
-    uint64_t nonce; /* of the ASK */
+    /* The nonce of the ASK. */
+    uint64_t nonce;
     uint64_t stable_seq;
-    struct ord_span certificate; /* of stable_seq; empty when that is 0 */
-    uint64_t reach_seq;          /* highest seq of which it saw anything; stable_seq .. stable_seq + 2 * window */
-    struct ord_span
-        statement; /* of the asker, standing alone (bft/wire/proof.h); empty: none that the ASK does not cover */
+    /* The certificate of stable_seq; empty if that is 0. */
+    struct ord_span certificate;
+    /* The highest seq of which the sender saw anything: stable_seq .. stable_seq + 2 * window. */
+    uint64_t reach_seq;
+    /* A statement of the asker, standing alone (bft/wire/proof.h); empty: the ASK covers all that the sender knows. */
+    struct ord_span statement;
 };
 
 size_t bft_ask_words_size(const struct ord_core_config *config);
@@ -36,68 +46,94 @@ size_t bft_recall_size_max(const struct ord_core_config *config);
 void bft_ask_encode(struct ord_writer *writer, const struct ord_core_config *config, const struct bft_ask *ask);
 void bft_recall_encode(struct ord_writer *writer, const struct ord_core_config *config, uint64_t view,
                        const struct bft_recall *recall);
-/* INVALID: malformed, or out of range. MISMATCH as bft_header_read. `words` and spans point into `bytes`. */
+/* INVALID: malformed, or out of range. MISMATCH: as for bft_header_read. `words` and spans point into `bytes`. */
 ORD_MUST_USE enum ord_err bft_ask_decode(struct bft_ask *out, const struct ord_core_config *config,
                                          struct ord_span bytes);
 ORD_MUST_USE enum ord_err bft_recall_decode(struct bft_recall *out, const struct ord_core_config *config,
                                             struct ord_span bytes);
-/* As decode, and checks the certificate, and that the statement is one of the receiver, config->self. BAD_SIGNATURE. */
+/*
+ * Like decode, and also checks the certificate, the statement's signature, and that the statement is one of the
+ * receiver, config->self. BAD_SIGNATURE: one of the signatures does not verify.
+ */
 ORD_MUST_USE enum ord_err bft_recall_verify(struct bft_recall *out, const struct ord_core_config *config,
                                             struct ord_span bytes);
-/* Is it among what the asker holds, or of no weight for one who is where the asker is? */
+/* Whether the asker holds this statement of its own, or has no use for it because of the view that it is in. */
 bool bft_ask_covers(const struct bft_ask *ask, const struct ord_core_config *config,
                     const struct bft_statement *statement);
 
 /* The record of table BFT_TABLE_SILENCE, key 1: bound_seq u64 | floor_view u64 | enum bft_silence_state u8. */
 #define BFT_SILENCE_SIZE (8 + 8 + 1)
 enum bft_silence_state {
-    BFT_SILENCE_NONE = 0,   /* no record */
-    BFT_SILENCE_EMPTY = 1,  /* asks, on a disk that was empty */
-    BFT_SILENCE_SILENT = 2, /* has forgotten something */
-    BFT_SILENCE_SPEAKS = 3, /* neither; there may be no other record yet to tell that this disk is not an empty one */
+    /* There is no record. */
+    BFT_SILENCE_NONE = 0,
+    /* The replica asks, and its disk was empty at START. */
+    BFT_SILENCE_EMPTY = 1,
+    /* The replica has forgotten something. */
+    BFT_SILENCE_SILENT = 2,
+    /* Neither. The record shows that the disk is not empty, while there may be no other record yet. */
+    BFT_SILENCE_SPEAKS = 3,
 };
 
 struct bft_silence {
     uint64_t nonce;
-    bool asking;                 /* since START, until quorum - 1 have answered */
-    bool empty;                  /* nothing was on disk when it began to ask */
-    bool silent;                 /* says nothing before stable_seq >= bound_seq and floor_view is installed */
-    enum bft_silence_state kept; /* as it is on disk */
-    uint64_t bound_seq;          /* it may have voted up to here */
-    uint64_t floor_view;         /* and in this view */
-    uint64_t reach_seq;          /* highest of the answers */
-    uint64_t proven_seq;         /* highest stable seq that one of them proved: what it said up to there is of no use */
-    ord_replica_set answered;    /* each counts once */
-    uint64_t ask_ms;             /* next ASK */
-    uint8_t record[BFT_SILENCE_SIZE]; /* lent to PERSIST */
+    /* True from START until quorum - 1 replicas have answered. */
+    bool asking;
+    /* Nothing was on disk when the replica began to ask. */
+    bool empty;
+    /* The replica makes no statement until stable_seq >= bound_seq and floor_view is installed or passed. */
+    bool silent;
+    /* The state that is on disk. */
+    enum bft_silence_state kept;
+    /* The replica may have voted up to this seq. */
+    uint64_t bound_seq;
+    /* The replica may have made statements up to this view. */
+    uint64_t floor_view;
+    /* The highest reach_seq in the first answers of the replicas. */
+    uint64_t reach_seq;
+    /* The highest stable seq that an answer proved. Own statements up to there do not matter any more. */
+    uint64_t proven_seq;
+    /* The replicas that have answered. */
+    ord_replica_set answered;
+    /* When the next ASK is due. */
+    uint64_t ask_ms;
+    /* The record on disk, which is lent to PERSIST. */
+    uint8_t record[BFT_SILENCE_SIZE];
 };
 
-/* The newest PRE-PREPARE, PREPARE or VIEW-CHANGE that was verified from a peer, whatever became of it. */
+/* The newest PRE-PREPARE, PREPARE or VIEW-CHANGE that was verified from a peer, even if it was dropped. */
 struct bft_heard {
     bool any;
-    uint64_t seq_max; /* of all of them */
+    /* The highest seq of all statements that were verified from this peer. */
+    uint64_t seq_max;
     struct bft_statement statement;
     struct bft_proof proof;
 };
 
 struct ord_core;
 
-/* silence.c: the asker. */
-/* START, when all that was on disk is restored; `record`: that of the silence, empty when there is none. */
-void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_empty);
+/* silence_state.c: the silence on disk. */
+/* Keeps the silence on disk, in this state. */
+void bft_silence_keep(struct ord_core *core, enum bft_silence_state state);
 ORD_MUST_USE enum ord_err bft_silence_record_check(struct ord_span record);
-ORD_MUST_USE enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes);
-/* This replica has signed a statement of `view`, with `seq` or 0, that it does not hold: it has forgotten. */
+/*
+ * This replica signed a statement of `view`, with `seq` or with 0, that it does not hold: it has forgotten the
+ * statement, and is silent from now on.
+ */
 void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq);
-/* After each step: is the silence over? */
+
+/* silence.c: the asker. */
+/* Begins to ask. Called at START when everything on disk is restored. `record`: that of the silence, or empty. */
+void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_empty);
+ORD_MUST_USE enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes);
+/* To be called after each step: speaks if the silence is over. */
 void bft_silence_settle(struct ord_core *core);
 void bft_silence_tick(struct ord_core *core);
-/* UINT64_MAX: nothing is due. */
+/* When the next ASK is due; UINT64_MAX: never. */
 uint64_t bft_silence_deadline(const struct ord_core *core);
 
-/* recall.c: the others. */
+/* recall.c: the replicas that are asked. */
 ORD_MUST_USE enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes);
-/* Would bft_heard_note keep it? */
+/* Whether bft_heard_note would keep a statement of this view and seq. */
 bool bft_heard_newer(const struct ord_core *core, ord_node_id sender, uint64_t view, uint64_t seq);
 void bft_heard_note(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof);
 

@@ -1,11 +1,12 @@
 /*
- * What a new view proposes again: OSDI'99, section 4.4. From a quorum of view changes: the highest stable checkpoint among
- * them is the base; for each seq above, up to the highest that has a prepared certificate, the digest of the certificate of the
- * highest view, or a null batch where there is none.
+ * The choice of the batches that a new view proposes again: OSDI'99, section 4.4. It follows from a quorum of view
+ * changes. The highest stable checkpoint among them is the base. For each seq above it, up to the highest that has a
+ * prepared certificate, the choice is the digest of the certificate of the highest view, or a null batch if there is no
+ * certificate.
  *
- * Why no decided batch is lost: what was decided was prepared by a quorum, any quorum of view changes shares an honest
- * replica with it, and that one tells of its certificate unless its stable checkpoint covers the seq (row V6). A later view's
- * certificate can only be for the same batch, by induction (row V7).
+ * Why no decided batch is lost: a quorum prepared it, and any quorum of view changes shares an honest replica with that
+ * one. This replica reports its certificate, unless its stable checkpoint covers the seq (row V6). By induction, the
+ * certificate of a later view can only be for the same batch (row V7).
  */
 #include "bft/bft_internal.h"
 
@@ -17,7 +18,7 @@
 static bool better(const struct bft_choice *choice, const struct bft_statement *statement) {
     if (!choice->chosen || statement->view != choice->view)
         return !choice->chosen || statement->view > choice->view;
-    /* Two certificates of one view for two digests take more than f liars; all the same, everybody chooses alike. */
+    /* Certificates of one view for two digests take more than f liars. Even then all replicas choose the same one. */
     return memcmp(statement->digest.bytes, choice->digest.bytes, ORD_HASH_SIZE) < 0;
 }
 
@@ -47,7 +48,7 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_
             ORD_MARK_IF(statement.seq <= *base_seq, CHOICE_BELOW_BASE);
             if (statement.seq <= *base_seq)
                 continue;
-            /* Its sender's window begins at or below the base: so it ends within ours. */
+            /* The window of the certificate's sender begins at or below the base, so the index is below `window`. */
             uint32_t i = (uint32_t) (statement.seq - *base_seq - 1);
             ORD_ASSERT(i < core->config.window);
             if (!better(&core->choices[i], &statement))

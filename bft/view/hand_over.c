@@ -1,18 +1,19 @@
 /*
- * Handing over: a primary that is about to stop, or whose disk is full, has another replica lead before anybody's timer
- * runs out. Not in the papers; the place of the primary is given up as a suspected one's is lost.
+ * Handing over: a primary that is about to stop, or whose disk is full, lets another replica lead before any timer runs
+ * out. This is not in the papers. The primary gives up its place in the same way as a suspected primary loses it.
  *
  * The primary proposes nothing more in its view, suspects itself, and says in each STATUS that it hands over. A backup
- * that hears this of the primary of its own view suspects it at once, and shares that; f + 1 who do leave the view as
- * ever (suspect.c). The view change counts as no failed view, as a scheduled one does not. What is in flight is carried
- * over by the VIEW-CHANGEs.
+ * that hears this from the primary of its own view suspects it at once and says so in its STATUS. When f + 1 replicas
+ * suspect, they leave the view as always (suspect.c). Like a scheduled view change, this one does not count as a failed
+ * view. The VIEW-CHANGEs carry over what is in flight.
  *
- * A primary whose own clocks are over suspects itself too (suspect.c), but does not hand over: where the network is
- * slower than the timeout, every primary comes to suspect itself, and if those views did not count as failed the
- * timeouts would never double.
+ * A primary whose own clocks have run out also suspects itself (suspect.c), but it does not hand over. Where the
+ * network is slower than the timeout, every primary comes to suspect itself. If those views did not count as failed,
+ * the timeouts would never double.
  *
- * Only the news that storage is gone makes a primary hand over. A replica whose disk is still full when it comes to lead
- * again is replaced by the others' clocks: otherwise replicas whose disks are all full would change views without end.
+ * A primary hands over at the moment when it learns that its storage is gone. A disk that merely stays full does not
+ * make it hand over again: if it leads once more, the others' clocks replace it. Otherwise replicas whose disks are all
+ * full would change views without end.
  */
 #include "bft/bft_internal.h"
 
@@ -22,11 +23,5 @@ void bft_on_hand_over(struct ord_core *core) {
     core->handing_over = true;
     core->suspecting = true;
     bft_send_status(core);
-    bft_suspect_check(core); /* others may suspect it already */
-}
-
-bool bft_handed_over(const struct ord_core *core) {
-    ord_node_id primary = bft_primary(&core->config, core->view);
-    const struct bft_peer *peer = &core->peers[primary];
-    return primary == core->config.self ? core->handing_over : peer->hands_over && peer->shown_view == core->view;
+    bft_suspect_check(core); /* others may already suspect this primary */
 }

@@ -1,93 +1,17 @@
 /*
- * A view is installed: what it proposes again is bound to its slots, and everything else of earlier views above is void.
- * OSDI'99, section 4.4.
+ * A view is installed. The batches that it proposes again are bound to their slots (entries.c), and everything else
+ * that earlier views left above its base is void. OSDI'99, section 4.4.
  *
- * Why a certificate for another batch than the NEW-VIEW names may go: the NEW-VIEW rests on a quorum of promises to take no part
- * in earlier views; had that batch been decided, or could it still be, one of them would have told of it (choose.c).
+ * Why a certificate for another batch than the NEW-VIEW names may be dropped: the NEW-VIEW rests on a quorum of
+ * promises to take no part in earlier views. If that batch had been decided, or could still be, one of these
+ * VIEW-CHANGEs would have reported it (choose.c).
  */
 #include "bft/bft_internal.h"
-
-#include <string.h>
 
 #include "bft/marks.h"
 #include "core/assert.h"
 
-ord_node_id bft_leader(const struct ord_core *core) {
-    ord_node_id primary = bft_primary(&core->config, core->view);
-    return core->changing || (primary == core->config.self && !bft_speaks(core)) ? ORD_NO_NODE : primary;
-}
-
-void bft_announce_leader(struct ord_core *core) {
-    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_LEADER);
-    effect->leader.leader = bft_leader(core);
-    effect->leader.view = core->view;
-}
-
-void bft_accept_entry(struct ord_core *core, struct bft_slot *slot) {
-    slot->state = BFT_SLOT_ACCEPTED;
-    if (!slot->logged && slot->message != NULL)
-        bft_slot_log(core, slot);
-    slot->logged = true;
-    if (bft_primary(&core->config, core->view) != core->config.self) {
-        slot->own_prepare = true;
-        slot->prepare_due = true;
-    }
-}
-
-/* core->entry_tree is that of the list which the entry stands in. */
-void bft_bind_entry(struct ord_core *core, struct bft_slot *slot) {
-    struct ord_hash digest;
-    struct bft_vote_list list;
-    uint32_t index = (uint32_t) (slot->seq - core->entries.base_seq - 1);
-    bft_new_view_entry(&digest, &core->entries, slot->seq);
-    if (slot->state == BFT_SLOT_HELD && !ord_hash_equal(&slot->digest, &digest)) {
-        ORD_MARK(ENTRY_VOIDS_BATCH);
-        ORD_MARK_IF(slot->certificate_size > 0, ENTRY_VOIDS_CERTIFICATE);
-        bft_slot_drop_body(core, slot);
-        slot->certificate_size = 0;
-    }
-    bft_new_view_list(&list, &core->entries, index / BFT_LIST_MAX);
-    bft_vote_tree_proof(&slot->proof, &core->entry_tree, index % BFT_LIST_MAX, &list.signature);
-    slot->digest = digest;
-    slot->view = core->view;
-    slot->proposed = false;
-    slot->wanted = false;
-    if (bft_slot_has_body(core, slot)) {
-        bft_accept_entry(core, slot);
-        return;
-    }
-    ORD_MARK(ENTRY_AWAITS_BATCH);
-    slot->state = BFT_SLOT_AWAITING;
-    bft_want(core, slot, &digest, core->others);
-}
-
-void bft_open_entries(struct ord_core *core) {
-    const struct bft_new_view *entries = &core->entries;
-    if (core->changing || entries->count == 0)
-        return;
-    uint32_t built = UINT32_MAX;
-    for (uint32_t i = 0; i < entries->count; i++) {
-        uint64_t seq = entries->base_seq + 1 + i;
-        ORD_MARK_IF(!bft_in_window(core, seq) && seq > core->stable_seq, ENTRY_BEYOND_WINDOW);
-        if (!bft_in_window(core, seq))
-            continue;
-        struct bft_slot *slot = bft_slot_open(core, seq);
-        if (slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD)
-            continue; /* bound already */
-        if (built != i / BFT_LIST_MAX) {
-            struct bft_vote_list list;
-            built = i / BFT_LIST_MAX;
-            bft_new_view_list(&list, entries, built);
-            bft_vote_tree_build(&core->entry_tree, &core->config, &list);
-        }
-        bft_bind_entry(core, slot);
-    }
-    uint64_t last_seq = entries->base_seq + entries->count;
-    if (last_seq > core->proposed_seq)
-        core->proposed_seq = last_seq;
-}
-
-/* Keeps the view changes that the view rests on, for who missed them and for the next START. */
+/* Keeps the view changes that the view rests on, for replicas that missed them and for the next START. */
 static void keep_changes(struct ord_core *core, const struct bft_change_set *set) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         core->chosen[node].view = 0;
@@ -96,12 +20,13 @@ static void keep_changes(struct ord_core *core, const struct bft_change_set *set
         struct bft_kept kept = *set->changes[node];
         *set->changes[node] = core->chosen[node];
         core->chosen[node] = kept;
-        if (node != core->config.self || !bft_speaks(core)) /* a silent one may have got its own from others */
+        /* The own VIEW-CHANGE is on disk already, unless this replica is silent and got it back from others. */
+        if (node != core->config.self || !bft_speaks(core))
             bft_persist(core, BFT_TABLE_VIEW_CHANGE, node, ord_span_of(kept.bytes, kept.size));
     }
 }
 
-/* The base is stable: so it is here, or we are behind it. */
+/* The base of the view is a stable checkpoint: makes it stable here, or notes that this replica is behind it. */
 static void reach_base(struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count && core->stable_seq < core->entries.base_seq; node++) {
         struct bft_view_change change;
@@ -126,7 +51,8 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     ORD_ASSERT(bft_new_view_decode(&core->entries, &core->config,
                                    ord_span_of(core->installed.bytes, core->installed.size)) == ORD_OK);
     core->view = core->installed.view;
-    core->changing = true; /* nothing is bound before all is in place */
+    /* No entry is bound before everything is in place. */
+    core->changing = true;
     if (!left)
         bft_leave_view(core);
     core->suspecting = false;
@@ -152,8 +78,10 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     core->voted_seq = core->delivered_seq;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         core->peers[node].shown_seq = 0;
-    if (bft_speaks(core)) /* else when it may */
+    /* A silent replica opens the entries when it speaks again. */
+    if (bft_speaks(core))
         bft_open_entries(core);
     bft_announce_leader(core);
-    bft_send_status(core); /* votes that came too early are asked for */
+    /* The answers bring votes that came too early, before the view was installed. */
+    bft_send_status(core);
 }

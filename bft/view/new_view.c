@@ -1,10 +1,10 @@
 /*
- * NEW-VIEW: OSDI'99, section 4.4. The new primary shows which view changes it rests on and what follows; everybody computes that
- * again from the same view changes and takes nothing else (row V8).
+ * NEW-VIEW: OSDI'99, section 4.4. The new primary shows which view changes its NEW-VIEW rests on and what follows from
+ * them. Every replica computes that again from the same view changes and takes nothing else (row V8).
  *
- * A new primary proposes again only what it has the batch of. A view change whose batches nobody gives is done without: an
- * honest replica has the batch of each certificate that it sends, so a quorum of usable view changes comes together without
- * those of liars.
+ * A new primary proposes a batch again only if it has the batch. It leaves out a view change whose batches nobody
+ * gives. An honest replica has the batch of each certificate that it sends, so the view changes of honest replicas
+ * suffice for a quorum.
  */
 #include "bft/bft_internal.h"
 
@@ -19,7 +19,7 @@ static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_
            (slot != NULL && slot->message != NULL && ord_hash_equal(&slot->digest, digest));
 }
 
-/* Whose view changes want a batch that is not here; asks them for what is missing. */
+/* Returns the replicas whose view changes want a batch that is not here, and asks them for what is missing. */
 static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_t count) {
     ord_replica_set holders = 0;
     for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
@@ -27,7 +27,9 @@ static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_
         if (slot != NULL)
             slot->wanted = false;
     }
-    /* Its holder has each; but one that lies may not give it, and others may have it, too. */
+    /*
+     * The holder of a certificate has its batch, but may lie and not give it. After a while all others are asked too.
+     */
     bool patient =
         core->fetch_since_ms == 0 || core->now_ms < core->fetch_since_ms + 2 * (uint64_t) core->config.retransmit_ms;
     ord_replica_set from = patient ? 0 : core->others;
@@ -37,7 +39,8 @@ static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_
         const struct ord_hash *digest = bft_choice_digest(core, i);
         ORD_MARK_IF(!bft_in_window(core, seq), NEW_VIEW_OUT_OF_WINDOW);
         if (!bft_in_window(core, seq) || at_hand(core, seq, digest))
-            continue; /* what lies beyond our window the others have to bring about */
+            /* The others decide what lies beyond this replica's window. */
+            continue;
         holders |= ord_replica_bit(core->choices[i].holder);
         bft_want(core, bft_slot_open(core, seq), digest, from | ord_replica_bit(core->choices[i].holder));
     }
@@ -64,7 +67,7 @@ static enum ord_err sign_entries(struct ord_core *core, struct ord_writer *write
     return ORD_OK;
 }
 
-/* The message, in spare_view. */
+/* Makes the NEW-VIEW in spare_view. */
 static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t base_seq, uint32_t count) {
     struct bft_kept *spare = &core->spare_view;
     const struct ord_core_config *config = &core->config;
@@ -116,7 +119,8 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
     ord_replica_set set = bft_changes_held(core) & ~core->distrusted;
     if (ord_replica_count(set) < core->quorum) {
         ORD_MARK(CHANGE_TRUSTED_AGAIN);
-        core->distrusted = 0; /* too few without them: try again, and wait for others' */
+        /* Too few VIEW-CHANGEs are left without these. Try them again, and wait for those of other replicas. */
+        core->distrusted = 0;
         set = bft_changes_held(core);
     }
     uint64_t base_seq;
@@ -147,13 +151,14 @@ static void contradiction(struct ord_core *core, const struct bft_kept *kept, co
     if (core->evidence_given || known)
         return;
     bft_evidence(core, &statement, &proofs[0], &view->digest, &proofs[1]);
-    if (view->view == core->view) /* of a later view it is one liar's word */
+    /* A liar that may lead a later view is no reason to leave this one. */
+    if (view->view == core->view)
         bft_pass_on_evidence(core);
 }
 
 /*
- * The view whose NEW-VIEW this replica waits for; 0: none. Of one that is silent, which goes to no view by itself: one that an honest
- * replica is in, or has been.
+ * The view whose NEW-VIEW this replica waits for; 0: none. A silent replica goes to no view by itself. It waits for the
+ * highest view that f + 1 others show or have passed, so an honest replica is there or has been.
  */
 static uint64_t view_due(const struct ord_core *core) {
     if (bft_speaks(core) && core->next_view > core->view)
@@ -173,8 +178,9 @@ static uint64_t view_due(const struct ord_core *core) {
 }
 
 /*
- * One of each sender is kept: the one that is due, else the newest. Or a liar's for a view to come, which nobody else has asked for,
- * would keep the one of the present out.
+ * Whether a NEW-VIEW for `view` takes the place of the one that is kept from the same sender. One is kept: the one that
+ * is due, otherwise the newest. If the newest always won, a liar's NEW-VIEW for a view that nobody else wants would
+ * keep the one that is due out.
  */
 static bool displaces(const struct ord_core *core, const struct bft_kept *kept, uint64_t view) {
     uint64_t due = view_due(core);
@@ -194,7 +200,8 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
         core->messages_dropped++;
         return ORD_OK;
     }
-    if (own && (view.view > core->view || core->changing)) /* made, and not on its disk */
+    /* This replica signed it, and its disk does not have it. */
+    if (own && (view.view > core->view || core->changing))
         bft_silence_prove(core, view.view, 0);
     if (own && bft_speaks(core)) {
         core->messages_dropped++;
@@ -219,28 +226,6 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
     return ORD_OK;
 }
 
-bool bft_is_named(const struct ord_core *core, uint64_t of_view, ord_node_id sender, const struct ord_hash *digest,
-                  bool *names_sender) {
-    const struct bft_kept *kept = &core->candidates[bft_primary(&core->config, of_view)];
-    /* Who is silent changes to no view: it follows to one that is installed elsewhere. */
-    bool to_come = (core->changing && of_view == core->view) || (!bft_speaks(core) && of_view > core->view);
-    struct bft_new_view view;
-    *names_sender = false;
-    if (!to_come || kept->view != of_view)
-        return false;
-    ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-    for (uint32_t i = 0; i < view.change_count; i++) {
-        ord_node_id node;
-        struct ord_hash named;
-        bft_new_view_change(&node, &named, &view, i);
-        if (node != sender)
-            continue;
-        *names_sender = true;
-        return ord_hash_equal(&named, digest);
-    }
-    return false;
-}
-
 static struct bft_kept *find_change(struct ord_core *core, ord_node_id sender, uint64_t view,
                                     const struct ord_hash *digest) {
     struct bft_kept *kept[] = {&core->changes[sender], &core->named[sender]};
@@ -252,7 +237,7 @@ static struct bft_kept *find_change(struct ord_core *core, ord_node_id sender, u
     return NULL;
 }
 
-/* The view changes that it rests on, when all of them are here. */
+/* Gathers the view changes that the NEW-VIEW rests on. False: one of them is not here. */
 static bool gather(struct ord_core *core, const struct bft_new_view *view, struct bft_change_set *set) {
     *set = (struct bft_change_set) {{NULL}};
     for (uint32_t i = 0; i < view->change_count; i++) {
@@ -303,11 +288,13 @@ void bft_try_candidates(struct ord_core *core) {
         core->messages_refused++;
         kept->view = 0;
         /*
-         * Who was given another one convicts it then, or this replica would be out of a view that works, and nobody know why. One that is
-         * silent goes nowhere: two of them would tell each other for ever.
+         * Relay the refused NEW-VIEW. A replica that received a different one then holds proof against the primary;
+         * otherwise this replica would leave a working view and nobody would know why. A silent replica does not relay
+         * it, because it does not leave its view, and two silent replicas would relay it to each other for ever.
          */
         if (bft_speaks(core))
             bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
-        bft_suspect(core, view.view + 1); /* a quorum is in that view, and its primary lies */
+        /* A quorum is in that view, and its primary lies. */
+        bft_next_view_raise(core, view.view + 1);
     }
 }

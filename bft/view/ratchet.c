@@ -1,32 +1,42 @@
 /*
- * A primary that is not mute but slow (row P3). After Aardvark (Clement et al., NSDI'09, section 4.4): what is expected of a primary
- * follows from what others delivered, and rises while it leads.
+ * A primary that is slow but not mute (row P3). After Aardvark (Clement et al., NSDI'09, section 4.4): the speed that a
+ * primary must reach follows from the speed of others, and rises while it leads.
  *
- * Measured in windows of twice request_timeout_ms: how long envelopes stood in this replica's request pool before they were
- * executed, how many were executed a second, and for how much of the time in which work waited the primary had proposed nothing. A
- * window is slow when envelopes waited for too long *and* the primary was idle for most of that, or far fewer were executed than in
- * the best window so far: under overload the wait grows, but the primary is busy and the rate does not fall; another would do
- * no better.
+ * Three things are measured in windows of twice request_timeout_ms: how long envelopes stood in this replica's request
+ * pool before they were executed, how many were executed a second, and for how much of the time in which work waited
+ * the primary had proposed nothing. A window is slow if envelopes waited too long, and either the primary was idle for
+ * most of the time in which work waited, or far fewer envelopes a second were executed than in the best window so far.
+ * Under overload the wait grows too, but the primary is busy and the rate does not fall; another primary would do no
+ * better.
  *
- * Too long: several times as long as in the best window of the view that each replica led last, once f + 1 of them were measured, for
- * one of so many is honest. Before that a bound that falls while the view lasts, down to WAIT_FLOOR_PART: so no primary sets the
- * standard for itself, and where the network is slow the first f + 1 pay for it and nobody after them. Two slow windows in a row make
- * a primary suspect.
+ * "Too long" is several times the wait in the best windows of the views that each replica led last, once f + 1 replicas
+ * were measured, because one of these is honest. Before that, the bound falls while the view lasts, down to the part of
+ * the timeout that WAIT_FLOOR_PART gives. So no primary sets the standard for itself. Where the network is slow, the
+ * first f + 1 primaries are replaced and none after them. Two slow windows in a row make a primary suspect.
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
 
 enum {
+    /* The length of a window, in request timeouts. */
     WINDOW_TIMEOUTS = 2,
-    WAITS_MIN = 2,       /* envelopes that make a window count */
-    WAIT_FACTOR = 8,     /* times the best wait */
-    WAIT_FLOOR_PART = 4, /* of request_timeout_ms: no shorter wait is slow */
-    FIRST_PARTS =
-        12, /* of PARTS of request_timeout_ms: the bound of a view's first window; one less for each after it */
+    /* A window ends only when this many envelopes with a known wait were executed in it. */
+    WAITS_MIN = 2,
+    /* A wait is too long above this many times the best wait. */
+    WAIT_FACTOR = 8,
+    /* A wait below request_timeout_ms / WAIT_FLOOR_PART is never too long. */
+    WAIT_FLOOR_PART = 4,
+    /*
+     * The bound of a view's first window is FIRST_PARTS / PARTS of request_timeout_ms; each later one has a part less.
+     */
+    FIRST_PARTS = 12,
     PARTS = 16,
-    RATE_PART = 2, /* of the best rate: not below */
-    IDLE_PART = 2, /* of the time in which work waited: idle for no more */
+    /* The rate is low below the best rate / RATE_PART. */
+    RATE_PART = 2,
+    /* The primary is idle if it had proposed nothing for more than 1 / IDLE_PART of the time in which work waited. */
+    IDLE_PART = 2,
+    /* The primary is slow after this many slow windows in a row. */
     SLOW_WINDOWS = 2,
 };
 

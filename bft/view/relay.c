@@ -1,12 +1,14 @@
 /*
- * News of the view for those who lack it: the own VIEW-CHANGE while a view change is under way, and afterwards the NEW-VIEW with the
- * view changes that it rests on. Those convince by their authors' signatures, so anybody may pass them on (row V10).
+ * News of the view for replicas that lack it: the own VIEW-CHANGE while a view change is under way, and afterwards the
+ * NEW-VIEW with the view changes that it rests on. They convince by their authors' signatures, so any replica may relay
+ * them (row V10).
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
 
-enum { NEWS_INTERVALS = 2 }; /* of retransmit_ms, between two answers to one peer */
+/* The time between two answers to one peer, in units of retransmit_ms. */
+enum { NEWS_INTERVALS = 2 };
 
 struct ord_span bft_relayed(struct ord_span bytes) {
     return bytes.size <= BFT_RELAY_SIZE ? ord_span_of(NULL, 0)
@@ -52,7 +54,11 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
             pass_on(core, status->sender, core->config.self, own);
         return;
     }
-    /* Its own, too: only one who has forgotten it lacks it (row V16). Each its own first: so who is far behind has f + 1 different ones soon, however little it takes of one peer at a time. */
+    /*
+     * The peer gets its own VIEW-CHANGE too: it lacks that one only if it has forgotten it (row V16). Each replica
+     * begins with its own VIEW-CHANGE. So a peer that is far behind soon has f + 1 different ones, however little it
+     * takes from one replica at a time.
+     */
     ord_node_id node = core->config.self;
     for (uint32_t i = 0; i < core->config.replica_count;
          i++, node = node + 1 < core->config.replica_count ? node + 1 : 0)
@@ -66,7 +72,10 @@ static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span 
     return kept->view == view && ord_span_equal(ord_span_of(kept->bytes, kept->size), bytes);
 }
 
-/* Row V3: certificates of long ago are at hand for everybody, and a message full of them takes long to check. */
+/*
+ * Refuses what is of no use before its signatures are checked (row V3): any replica has certificates of long ago, and a
+ * message full of them takes long to check.
+ */
 bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
     struct bft_header header;
     if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
@@ -77,17 +86,17 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
         return ord_read_u64(&reader) == core->silence.nonce &&
                (core->silence.answered & ord_replica_bit(header.sender)) == 0;
     if (err != ORD_OK || (header.type != BFT_VIEW_CHANGE && header.type != BFT_NEW_VIEW))
-        return true; /* whatever is wrong with it is told by `authenticate` */
+        return true; /* `authenticate` says what is wrong with it */
     if (header.sender >= core->config.replica_count || header.view < core->view)
         return false;
-    /* Its own: what it does not hold proves that it has forgotten it. */
+    /* A message of this replica itself that it does not hold proves that it has forgotten that message. */
     if (header.sender == core->config.self && bft_speaks(core))
         return header.view > core->view || (header.type == BFT_NEW_VIEW && core->changing);
     const struct bft_kept *kept = header.type == BFT_NEW_VIEW ? core->candidates : core->changes;
     if (is_kept(&kept[header.sender], header.view, bytes) || is_kept(&core->named[header.sender], header.view, bytes) ||
         is_kept(&core->chosen[header.sender], header.view, bytes) || is_kept(&core->installed, header.view, bytes))
         return false;
-    /* A later one of the same sender is here: only what a NEW-VIEW may name is of use. */
+    /* If a later VIEW-CHANGE of the same sender is here, only one that a NEW-VIEW may name is of use. */
     bool followed = !bft_speaks(core) && core->candidates[bft_primary(&core->config, header.view)].view == header.view;
     return header.type == BFT_NEW_VIEW || header.view == core->view || followed ||
            header.view > kept[header.sender].view;

@@ -1,10 +1,11 @@
 /*
- * Scheduled rotation: a view ends after so many seqs, `decisions_per_leader`, and the next one follows without anybody's being
- * suspected. Not in the papers; after SmartBFT's DecisionsPerLeader.
+ * Scheduled rotation: a view ends after `decisions_per_leader` seqs, and the next one follows although nobody is
+ * suspected. This is not in the papers. It is after SmartBFT's DecisionsPerLeader.
  *
- * Counted from what the view's NEW-VIEW proposes again, so all replicas agree on the view's last seq: an honest primary proposes
- * nothing beyond it, and no backup takes it. Who has delivered it wants the next view: then nothing is in flight, and the
- * next view has nothing but decided batches to propose again, no null batch among them. This view change counts as no failed view.
+ * The count begins after what the view's NEW-VIEW proposes again, so all replicas agree on the view's last seq. An
+ * honest primary proposes nothing beyond it, and no backup accepts anything beyond it. A replica that has delivered it
+ * wants the next view. Then nothing is in flight, so the next view proposes only decided batches again and no null
+ * batch. This view change does not count as a failed view.
  */
 #include "bft/bft_internal.h"
 
@@ -19,5 +20,5 @@ bool bft_rotation_due(const struct ord_core *core) {
 
 void bft_rotate_check(struct ord_core *core) {
     if (bft_rotation_due(core))
-        bft_suspect(core, core->view + 1);
+        bft_next_view_raise(core, core->view + 1);
 }

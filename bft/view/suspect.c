@@ -1,16 +1,18 @@
 /*
- * When the primary is to be replaced: OSDI'99, section 4.4 and 4.5.2. The timers run only while work waits, double with
- * every view that fails, and are back at their base after a delivery.
+ * When the primary is to be replaced: OSDI'99, sections 4.4 and 4.5.2. The timers run only while work waits. They
+ * double with every view that fails, and return to their base after a delivery.
  *
- * Two clocks: nothing at all was delivered for request_timeout_ms while work waited, or something that was proposed (a mute
- * primary); and the oldest work itself waits for so many times as long (one that orders anything but this, row P7, or empty
- * batches, row P16). Of those who are known to be behind neither runs: what they lack comes by state transfer, whoever leads.
+ * There are two clocks. The first runs out when work or a proposal waits and nothing at all was delivered for one
+ * timeout; it catches a mute primary. The second runs out when the oldest work itself has waited for AGE_FACTOR
+ * timeouts; it catches a primary that orders everything but this work (row P7), or empty batches (row P16). Neither
+ * runs in a replica that knows that it is behind, because state transfer brings what it lacks, whichever replica leads.
  *
- * A replica whose clocks are over says so in its STATUS and goes on, until f + 1 say so: one of them is honest. It does not leave
- * alone, as in the paper: whoever is merely cut off, or slow itself, would be out of a view that works, and the others one
- * replica nearer to f. Nothing is lost by it: work that an honest replica waits for is forwarded to all, so all come to
- * suspect a primary that does not serve it. Who is brought out all the same, by liars that suspect to it alone, passes on
- * what its clients ask for (node/forward.c) until the next view change.
+ * A replica whose clocks have run out says so in its STATUS and goes on in the view until f + 1 say so; one of these is
+ * honest. In the paper it leaves alone. Here it does not, because a replica that is merely cut off, or slow itself,
+ * would leave a view that works, and the others would be one replica nearer to f. This costs nothing: work that an
+ * honest replica waits for is forwarded to all, so all come to suspect a primary that does not serve it. Liars that
+ * suspect towards one replica alone can still make it leave. It then forwards what its clients ask for
+ * (replica/intake/forward.c) until the next view change.
  */
 #include "bft/bft_internal.h"
 
@@ -18,28 +20,26 @@
 
 enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
 
-void bft_suspect(struct ord_core *core, uint64_t view) {
-    if (view > core->next_view && view <= BFT_SEQ_MAX)
-        core->next_view = view;
-}
-
 static uint64_t timeout_ms(const struct ord_core *core) {
     uint32_t doublings = core->failed_views > 0 ? core->failed_views - 1 : 0;
     return (uint64_t) core->options->request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
-/* When the clocks that run are over. */
+/* When the first of the clocks that run is over; UINT64_MAX: none runs. */
 static uint64_t clock_deadline(const struct ord_core *core) {
     if (core->next_view > core->view || core->view == BFT_SEQ_MAX || !bft_speaks(core))
-        return UINT64_MAX; /* under way */
+        /* A view change is already due, or this replica makes none. */
+        return UINT64_MAX;
     if (core->attested.seq > core->delivered_seq)
         return UINT64_MAX;
-    if (core->changing) /* alone, or with too few, nobody goes further: who comes late finds the others in one view */
+    /* A replica goes further only when a quorum has come to this view. So a late one finds the others in one view. */
+    if (core->changing)
         return core->quorum_since_ms == 0 ? UINT64_MAX : core->quorum_since_ms + timeout_ms(core);
-    /* What waited while we were behind says nothing of the primary. */
+    /* Work that waited while this replica was behind says nothing about the primary. */
     uint64_t begin = ord_max(core->view_since_ms, core->synced_ms);
     uint64_t due = UINT64_MAX;
-    if (core->proposed_seq > core->delivered_seq) /* what it proposed to us is work that waits, whoever asked for it */
+    /* A proposal that this replica has is work that waits, whoever asked for it. */
+    if (core->proposed_seq > core->delivered_seq)
         due = ord_max(ord_max(begin, core->in_flight_ms), core->progress_ms) + timeout_ms(core);
     if (core->work_since_ms == UINT64_MAX)
         return due;
@@ -49,10 +49,11 @@ static uint64_t clock_deadline(const struct ord_core *core) {
 }
 
 uint64_t bft_suspect_deadline(const struct ord_core *core) {
-    return core->suspecting ? UINT64_MAX : clock_deadline(core); /* else it is for others to follow */
+    /* A replica that already suspects waits for others to do so too. */
+    return core->suspecting ? UINT64_MAX : clock_deadline(core);
 }
 
-/* Who wants another primary than that of our view, or has left it already. */
+/* How many replicas want another primary than that of this replica's view, or have already left that view. */
 static uint32_t suspects(const struct ord_core *core) {
     uint32_t count = core->suspecting;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
@@ -72,7 +73,7 @@ void bft_suspect_check(struct ord_core *core) {
     if (core->changing) {
         ORD_MARK_IF(due, VIEW_FAILED);
         if (due)
-            bft_suspect(core, core->view + 1);
+            bft_next_view_raise(core, core->view + 1);
         return;
     }
     bool changed = due != core->suspecting;
@@ -80,7 +81,7 @@ void bft_suspect_check(struct ord_core *core) {
     ORD_MARK_IF(changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
     core->suspecting = due;
     if (suspects(core) >= core->weak_quorum)
-        bft_suspect(core, core->view + 1);
-    else if (changed) /* also that it is content again: its word must not count for longer than it is meant */
+        bft_next_view_raise(core, core->view + 1);
+    else if (changed) /* a suspicion that ends must not count any longer */
         bft_send_status(core);
 }

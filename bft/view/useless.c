@@ -1,10 +1,12 @@
 /*
- * A primary that orders without end what changes nothing: void cut markers, envelopes that were executed before. It is not slow and
- * not mute, and where nothing waits no clock runs; but every batch costs all replicas votes and disk.
+ * A primary that endlessly orders batches that change nothing, such as void cut markers or envelopes that were executed
+ * before. It is neither slow nor mute, and no clock runs while nothing waits. But every batch costs all replicas votes
+ * and disk.
  *
- * An honest primary proposes what is of use in the state that it has executed, and what is in flight does not change that unless it is
- * of use itself. So a useless batch of its own was proposed before the last useful one was executed, and of these there are at
- * most a window. What a NEW-VIEW proposes again is nobody's fault: null batches, and what an earlier view ordered twice.
+ * An honest primary proposes what is of use in the state that it has executed. Batches in flight change that state only
+ * if they are of use themselves. So a useless batch of an honest primary was proposed before the last useful one was
+ * executed, and there is at most a window of such batches. Batches that a NEW-VIEW proposes again are not counted,
+ * because null batches and batches that an earlier view ordered twice are not the primary's fault.
  */
 #include "bft/bft_internal.h"
 

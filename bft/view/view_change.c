@@ -1,9 +1,10 @@
 /*
- * VIEW-CHANGE: OSDI'99, section 4.4. A replica that moves to view v promises to take no part in earlier views, and tells of
- * every batch that may have been decided there: for each seq above its stable checkpoint, the prepared certificate of the highest
- * view. The promise is durable before it is sent, so a restart does not take it back (rows V15, V16).
+ * VIEW-CHANGE: OSDI'99, section 4.4. A replica that moves to view v promises to take no part in earlier views. It
+ * reports every batch that may have been decided there: for each seq above its stable checkpoint, the prepared
+ * certificate of the highest view. The promise is durable before it is sent, so a restart keeps it (rows V15, V16).
  *
- * Of each replica the newest VIEW-CHANGE is kept, whatever it sends (row V3); nobody follows fewer than f + 1 (row V2).
+ * Only the newest VIEW-CHANGE of each replica is kept, whatever it sends (row V3). A replica follows f + 1 others,
+ * never fewer (row V2).
  */
 #include "bft/bft_internal.h"
 
@@ -12,35 +13,10 @@
 #include "bft/marks.h"
 #include "core/assert.h"
 
-ord_replica_set bft_changes_held(const struct ord_core *core) {
-    ord_replica_set held = 0;
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if (core->changes[node].view == core->view && core->view > 0)
-            held |= ord_replica_bit(node);
-    return held;
-}
-
-ord_replica_set bft_changes_shown(const struct ord_core *core) {
-    ord_replica_set shown = bft_changes_held(core);
-    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
-        bool names_sender;
-        bool here = bft_is_named(core, core->view, node, &core->changes[node].digest, &names_sender) ||
-                    core->named[node].view == core->view;
-        if (names_sender)
-            shown = here ? shown | ord_replica_bit(node) : shown & ~ord_replica_bit(node);
-    }
-    return shown;
-}
-
-struct bft_change_set bft_changes_of(struct ord_core *core, ord_replica_set set) {
-    struct bft_change_set out = {{NULL}};
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if ((set & ord_replica_bit(node)) != 0)
-            out.changes[node] = &core->changes[node];
-    return out;
-}
-
-/* Who went further has left the views before, too: its message for this one may be lost, and would not be sent again. */
+/*
+ * A replica that went further counts as well. It has left the earlier views too, and its VIEW-CHANGE for this one may
+ * be lost and is not sent again.
+ */
 void bft_quorum_check(struct ord_core *core) {
     uint32_t count = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
@@ -50,7 +26,7 @@ void bft_quorum_check(struct ord_core *core) {
         core->quorum_since_ms = core->now_ms > 0 ? core->now_ms : 1;
 }
 
-/* The own message, in spare_change; its digest there too. */
+/* Makes the own VIEW-CHANGE and its digest in spare_change. */
 static enum ord_err make(struct ord_core *core, uint64_t view) {
     struct bft_kept *spare = &core->spare_change;
     struct ord_writer writer = ord_writer_of(spare->bytes, bft_view_change_size_max(&core->config));
@@ -80,7 +56,7 @@ static enum ord_err make(struct ord_core *core, uint64_t view) {
     return ORD_OK;
 }
 
-/* Votes are of one view; what is left is what a later view may propose again. */
+/* Clears the slot's votes, which are of one view. Keeps batch and certificate, which a later view may propose again. */
 static void leave_slot(struct ord_core *core, struct bft_slot *slot) {
     ORD_MARK_IF(slot->state == BFT_SLOT_JUDGING, LEFT_WHILE_JUDGING);
     if (slot->state == BFT_SLOT_JUDGING)
@@ -125,7 +101,7 @@ void bft_join(struct ord_core *core) {
     ORD_MARK_IF(ahead >= core->weak_quorum && smallest > core->view + 1, JOINED_FURTHER_VIEW);
     ORD_MARK_IF(ahead > 0 && ahead < core->weak_quorum, FEW_AHEAD);
     if (ahead >= core->weak_quorum)
-        bft_suspect(core, smallest);
+        bft_next_view_raise(core, smallest);
 }
 
 enum ord_err bft_change_view(struct ord_core *core) {
@@ -153,7 +129,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->effects[core->effect_count - 1].leader.scheduled = scheduled;
     bft_persist(core, BFT_TABLE_VIEW_CHANGE, core->config.self, ord_span_of(made.bytes, made.size));
     bft_send(core, core->others, ord_span_of(made.bytes, made.size), true);
-    bft_join(core); /* they may be further still */
+    bft_join(core); /* the others may be further still */
     bft_quorum_check(core);
     return ORD_OK;
 }
@@ -171,7 +147,8 @@ static void contradiction(struct ord_core *core, const struct bft_kept *kept, co
 
 static void keep(struct ord_core *core, struct bft_kept *kept, const struct bft_view_change *change,
                  struct ord_span bytes) {
-    core->choices_fresh = false; /* they point into what goes */
+    /* The choices point into the message that is overwritten. */
+    core->choices_fresh = false;
     kept->view = change->view;
     kept->digest = change->digest;
     kept->size = bytes.size;
@@ -179,8 +156,9 @@ static void keep(struct ord_core *core, struct bft_kept *kept, const struct bft_
 }
 
 /*
- * The new primary got another one than we have, or its sender has gone on since: what the NEW-VIEW rests on is taken all the same,
- * or one liar could keep it from being installed. False: it is nothing of the kind.
+ * Takes a VIEW-CHANGE that the NEW-VIEW names although another one of its sender is here: the new primary got a
+ * different one, or the sender has gone on since. Otherwise one liar could keep the view from being installed. False:
+ * the NEW-VIEW does not name it, or it is already here.
  */
 static bool take_named(struct ord_core *core, const struct bft_view_change *change, struct ord_span bytes) {
     bool names_sender;
@@ -208,9 +186,11 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     const struct bft_statement statement = {
         .type = BFT_VIEW_CHANGE, .view = change.view, .digest = change.digest, .sender = change.sender};
     const struct bft_proof proof = bft_proof_alone(&change.signature);
-    if (!own) /* also one that is of no use here: its sender may forget it */
+    /* A message that is of no use here is noted too, because its sender may forget it. */
+    if (!own)
         bft_heard_note(core, &statement, &proof);
-    if (own && change.view > core->view) /* made, and not on its disk */
+    /* This replica signed the message, and its disk does not have it. */
+    if (own && change.view > core->view)
         bft_silence_prove(core, change.view, 0);
     if ((own && (bft_speaks(core) || same_view)) || change.view < core->view || change.view < kept->view ||
         (same_view && ord_hash_equal(&known->digest, &change.digest)) ||

@@ -1,7 +1,8 @@
 /*
- * A primary that says one thing to some and another to the rest (row P1) need not show both to anybody. So a backup that
- * sees another prepare a batch that is not the one the primary gave to it tells that one what it was given; who then holds two
- * statements has evidence, leaves the view, and passes the evidence on, so that everybody leaves it.
+ * A primary that says one thing to some replicas and another to the rest (row P1) may show no replica both. So a backup
+ * that sees another backup prepare a batch which is not the one that the primary gave it sends that backup the
+ * primary's statement. The other backup then holds two statements of the primary, which are evidence. It leaves the
+ * view and passes the evidence on, so that all replicas leave it.
  */
 #include "bft/bft_internal.h"
 
@@ -39,7 +40,7 @@ void bft_witness(struct ord_core *core, struct bft_slot *slot) {
 
 void bft_pass_on_evidence(struct ord_core *core) {
     const struct ord_effect *effect = &core->effects[core->effect_count - 1];
-    bft_suspect(core, core->view + 1);
+    bft_next_view_raise(core, core->view + 1);
     core->peers[effect->evidence.culprit].accused = true;
     if (core->proof_size > 0 && core->proof_view == core->view)
         return;
@@ -65,8 +66,9 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
 }
 
 /*
- * About a view that is not ours (any more), or a backup: it convicts all the same, and moves nobody. Once for each culprit, so that
- * one that contradicts itself without end costs nothing more.
+ * Gives evidence about a backup, or about a view that is not (or no longer) this replica's. It convicts all the same,
+ * and makes nobody leave a view. It is given once for each culprit, so a replica that contradicts itself endlessly
+ * costs nothing more.
  */
 static void give_late(struct ord_core *core, const struct bft_statement *statement, const struct bft_proof *proof,
                       const struct ord_hash *other_digest, const struct bft_proof *other_proof) {
@@ -96,7 +98,10 @@ enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
         bft_primary_contradicts(core, slot, &statement.digest, &proof);
         return ORD_OK;
     }
-    /* Of an earlier view: what a restart found on disk may lack the primary's signature. Once for each culprit. */
+    /*
+     * The slot is of an earlier view. A record that a restart found on disk may lack the primary's signature, so the
+     * proof is verified; once for each culprit.
+     */
     const struct bft_statement ours = statement_of(core, slot);
     if (!core->peers[statement.sender].accused && !core->evidence_given &&
         bft_proof_verify(&slot->proof, &core->config, &ours, NULL))

@@ -1,6 +1,7 @@
 /*
- * The door: parses wire bytes, checks sender and signature, and computes the digest of a body. Stateless, so that a pool
- * of threads may do it; one signature verification per message, but for those of a view change.
+ * The door: parses wire bytes, checks sender and signature, and computes the digest of a body. It has no state, so a
+ * pool of threads may run it. A message takes one signature verification, or two if it is EVIDENCE. Messages of a view
+ * change and RECALLs take more.
  */
 #include "bft/bft_internal.h"
 
@@ -44,7 +45,7 @@ static enum ord_err authenticate_list(const struct ord_core_config *config, stru
                                                                                                 : ORD_ERR_BAD_SIGNATURE;
 }
 
-/* A body names no view change and no signature: its digest is what is asked for. */
+/* A BODY has no signature. The receiver compares its digest with the one that it asked for. */
 static enum ord_err authenticate_body(struct ord_verified *out, const struct ord_core_config *config,
                                       struct ord_span bytes) {
     struct bft_body_message message;
@@ -61,7 +62,7 @@ static enum ord_err authenticate_view_message(const struct ord_core_config *conf
                                                               : bft_new_view_verify(&view, config, bytes);
 }
 
-/* Its author's signature is what counts. */
+/* The signature of the relayed message's author counts, whichever replica relays it. */
 static enum ord_err authenticate_relay(struct ord_verified *out, const struct ord_core_config *config,
                                        struct ord_span bytes) {
     struct bft_pre_prepare message;
@@ -69,7 +70,8 @@ static enum ord_err authenticate_relay(struct ord_verified *out, const struct or
         return authenticate_view_message(config, bytes);
     enum ord_err err = bft_pre_prepare_decode(&message, config, bytes);
     if (err == ORD_OK && message.sender == config->self)
-        return ORD_ERR_FORBIDDEN; /* nobody lacks what it said itself (row T6) */
+        /* No replica lacks its own PRE-PREPARE (row T6). */
+        return ORD_ERR_FORBIDDEN;
     return err == ORD_OK ? authenticate_pre_prepare(out, config, bytes) : err;
 }
 
@@ -134,7 +136,7 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
     }
 }
 
-/* Certificates in a VIEW-CHANGE share signatures as a rule; this counts as if they did not. */
+/* The certificates in a VIEW-CHANGE usually share signatures. This counts as if they did not. */
 uint32_t bft_cost(struct ord_span bytes) {
     if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
         bytes = bft_relayed(bytes);

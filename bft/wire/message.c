@@ -1,6 +1,6 @@
 /*
- * Wire codec and hashes of PBFT. Castro and Liskov, OSDI'99, section 4.2 names the fields of PRE-PREPARE, PREPARE and COMMIT;
- * TOCS'02, section 5.2 has STATUS messages. Lists of votes under one signature are ours (docs/protocol.md).
+ * Wire codec and hashes of PBFT. Castro and Liskov, OSDI'99, section 4.2, names the fields of PRE-PREPARE, PREPARE and
+ * COMMIT; TOCS'02, section 5.2, has STATUS messages. Lists of votes under one signature are ours (docs/protocol.md).
  */
 #include "bft/wire/message.h"
 
@@ -8,7 +8,7 @@
 
 #include "core/merkle.h"
 
-/* BFT_TAG_SIZE characters each, without a terminator: no tag is another's prefix. */
+/* Each tag has BFT_TAG_SIZE characters and no terminator, so no tag is a prefix of another. */
 static const char tag_statement[] = "ordain pbft stmt";
 static const char tag_body[] = "ordain pbft body";
 static const char tag_root[] = "ordain pbft root";
@@ -174,7 +174,7 @@ enum ord_err bft_status_decode(struct bft_status *out, const struct ord_core_con
     out->mood = (enum bft_mood) mood;
     out->changes = ord_read_u64(&reader);
     if (header.type != BFT_STATUS || out->delivered_seq > BFT_SEQ_MAX || out->stable_seq > out->delivered_seq ||
-        mood > BFT_HANDS_OVER || (mood == BFT_CHANGING && out->view == 0) || /* nobody changes to view 0 */
+        mood > BFT_HANDS_OVER || (mood == BFT_CHANGING && out->view == 0) || /* no replica changes to view 0 */
         (mood == BFT_HANDS_OVER && out->sender != bft_primary(config, out->view)))
         return ORD_ERR_INVALID;
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;

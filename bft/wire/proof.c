@@ -1,6 +1,7 @@
 /*
- * Proofs for third parties. Castro and Liskov, OSDI'99, section 4.2: "prepared" is a pre-prepare and 2f matching prepares by
- * different backups; section 4.4 carries that set in a VIEW-CHANGE, so each vote must stand without its list.
+ * Proofs for third parties. Castro and Liskov, OSDI'99, section 4.2: "prepared" is a pre-prepare and 2f matching
+ * prepares by different backups. Section 4.4 carries that set in a VIEW-CHANGE, so each vote must convince without its
+ * list.
  */
 #include "bft/wire/proof.h"
 
@@ -29,7 +30,8 @@ void bft_vote_tree_build(struct bft_vote_tree *tree, const struct ord_core_confi
             struct ord_hash pair[2] = {tree->levels[level][i], tree->levels[level][i + 1]};
             ord_merkle_root(config->crypto, &tree->levels[level + 1][i / 2], pair, 2);
         }
-        if (count % 2 == 1) /* an odd last hash goes up unchanged, as in core/merkle.h */
+        /* An odd last hash goes up unchanged, as in core/merkle.h. */
+        if (count % 2 == 1)
             tree->levels[level + 1][count / 2] = tree->levels[level][count - 1];
         tree->counts[level + 1] = (count + 1) / 2;
     }
@@ -74,7 +76,7 @@ bool bft_proof_verify(const struct bft_proof *proof, const struct ord_core_confi
     struct ord_hash root;
     struct ord_hash hash;
     bft_statement_leaf(&root, config, statement);
-    /* Climb to the root that this path claims; that it is the right one is what the signature says. */
+    /* Climb to the root that this path claims. The signature shows whether it is the right root. */
     uint32_t index = proof->index;
     uint32_t used = 0;
     if (proof->count == 0 || proof->count > BFT_LIST_MAX || index >= proof->count || proof->path_count > BFT_PATH_MAX)
@@ -128,7 +130,7 @@ size_t bft_signed_encode(uint8_t out[BFT_SIGNED_VOTE_SIZE_MAX], const struct ord
     return writer.size;
 }
 
-/* Header, seq and digest, which open a signed statement and a certificate alike. */
+/* Reads header, seq and digest, with which both a signed statement and a certificate begin. */
 static enum ord_err statement_read(struct bft_statement *out, struct ord_reader *reader,
                                    const struct ord_core_config *config) {
     struct bft_header header;
@@ -212,7 +214,7 @@ size_t bft_certificate_encode(uint8_t *out, size_t capacity, const struct ord_co
     return writer.size;
 }
 
-/* One certificate off the reader. */
+/* Reads one certificate. */
 static enum ord_err certificate_read(struct bft_statement *out, struct ord_reader *reader,
                                      const struct ord_core_config *config, bool with_signatures,
                                      struct bft_verify_cache *cache) {
@@ -251,7 +253,7 @@ enum ord_err bft_certificate_decode(struct bft_statement *out, const struct ord_
 
 enum ord_err bft_certificate_verify(struct bft_statement *out, const struct ord_core_config *config,
                                     struct ord_span bytes, struct bft_verify_cache *cache) {
-    enum ord_err err = bft_certificate_decode(out, config, bytes); /* form first: cheap */
+    enum ord_err err = bft_certificate_decode(out, config, bytes); /* the form first, because that is cheap */
     struct ord_reader reader = ord_reader_of(bytes);
     return err == ORD_OK ? certificate_read(out, &reader, config, true, cache) : err;
 }
@@ -262,8 +264,8 @@ size_t bft_certificate_size(const struct ord_core_config *config, struct ord_spa
     return certificate_read(&statement, &reader, config, false, NULL) == ORD_OK ? reader.position : 0;
 }
 
-bool bft_certificate_word(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
-                          struct ord_span bytes, ord_node_id signer) {
+bool bft_certificate_statement(struct bft_statement *out, struct bft_proof *proof, const struct ord_core_config *config,
+                               struct ord_span bytes, ord_node_id signer) {
     struct ord_reader reader = ord_reader_of(bytes);
     ORD_ASSERT(statement_read(out, &reader, config) == ORD_OK && proof_read(proof, &reader) == ORD_OK);
     bool found = out->sender == signer;

@@ -1,5 +1,5 @@
 /*
- * Codec and checks of ASK and RECALL (bft/recovery/silence.h), which the door runs without any state.
+ * Codec and checks of ASK and RECALL (bft/recovery/silence.h). The door runs them without any state.
  */
 #include "bft/recovery/silence.h"
 
@@ -38,7 +38,7 @@ enum ord_err bft_ask_decode(struct bft_ask *out, const struct ord_core_config *c
     size_t size = bft_ask_words_size(config);
     struct ord_span words = ord_read_span(&reader, size);
     if (ord_reader_finish(&reader) != ORD_OK || header.type != BFT_ASK || changing > 1 ||
-        out->stable_seq > BFT_SEQ_MAX || (out->changing && out->view == 0) || /* nobody changes to view 0 */
+        out->stable_seq > BFT_SEQ_MAX || (out->changing && out->view == 0) || /* no replica changes to view 0 */
         (config->window % 8 != 0 && words.data[size - 1] >> config->window % 8 != 0))
         return ORD_ERR_INVALID;
     out->words = words.data;
@@ -95,8 +95,8 @@ enum ord_err bft_recall_verify(struct bft_recall *out, const struct ord_core_con
 }
 
 /*
- * Of earlier views than the asker's it says nothing more, whatever it said there. Its VIEW-CHANGE for a view that it is in is kept. In a view
- * that is not installed at the asker it can have said nothing else.
+ * The asker makes no more statements of earlier views, whatever it said there. It holds its VIEW-CHANGE for the view
+ * that it is in. While that view is not installed at the asker, it holds no other statement of it.
  */
 bool bft_ask_covers(const struct bft_ask *ask, const struct ord_core_config *config,
                     const struct bft_statement *statement) {

@@ -1,6 +1,6 @@
 /*
- * Codec and checks of VIEW-CHANGE and NEW-VIEW. What can be checked without state is checked here, so that a pool of threads
- * may do it.
+ * Codec and checks of VIEW-CHANGE and NEW-VIEW. Everything that can be checked without state is checked here, so a pool
+ * of threads may do it.
  */
 #include "bft/wire/view_message.h"
 
@@ -66,7 +66,10 @@ bool bft_view_change_next(struct bft_statement *statement, struct ord_span *cert
     return true;
 }
 
-/* Every certificate has form, seqs rise within the window, views are below. With a cache: every signature in them too. */
+/*
+ * Checks that every certificate is well-formed, that the seqs rise within the window, and that the views are below that
+ * of the message. With a cache it also checks every signature in them.
+ */
 static enum ord_err check_certificates(const struct bft_view_change *change, const struct ord_core_config *config,
                                        struct bft_verify_cache *cache) {
     struct ord_span left = change->certificates;

@@ -1,50 +1,22 @@
 /*
- * The seam as the replica carries it out. PERSIST and DELIVER go into the turn's one transaction; a SEND carries the number
- * of the turn whose commit it waits for, or none.
+ * Carrying out the core's effects. PERSIST and DELIVER go into the turn's one transaction. A SEND carries the number of
+ * the turn whose commit it waits for, or none.
  */
 #include "replica/replica_internal.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "replica/marks.h"
-
-enum ord_err agree_init(struct replica *replica) {
-    const struct setup *setup = &replica->setup;
-    struct agree *agree = &replica->agree;
-    *agree = (struct agree) {
-        .leader = ORD_NO_NODE, .wake_at_ms = replica->turn.now_ms, .work_since_ms = UINT64_MAX, .rejected = ORD_OK};
-    size_t size = setup->protocol->memory_size(&setup->core_config);
-    agree->core_memory = malloc(size);
-    if (agree->core_memory == NULL)
-        return ORD_ERR_NO_MEMORY;
-    return setup->protocol->init(&agree->core, agree->core_memory, size, &setup->core_config, &setup->options.signer,
-                                 setup->options.seed);
-}
-
-void agree_deinit(struct replica *replica) {
-    free(replica->agree.core_memory);
-}
-
-struct ord_status agree_status(const struct replica *replica) {
-    struct ord_status status;
-    replica->setup.protocol->status(replica->agree.core, &status);
-    return status;
-}
-
-bool agree_may_run(const struct replica *replica) {
-    return replica->turn.room && !replica->sync.between;
-}
 
 static void persist(struct replica *replica, const struct ord_record *record) {
     const struct replica_store *store = replica_store(replica);
     replica_urgent(replica);
-    replica_need(replica, store->put_record(store->context, record), "persist");
+    replica_need(replica, store->put_record(store->ledger, record), "persist");
 }
 
 /*
- * The open block's envelopes are found again through the consensus log after a restart: bodies that it still needs stay,
- * whatever the core forgets.
+ * After a restart the open block's envelopes are found again through the consensus log. So bodies that the open block
+ * still needs stay, whatever the core forgets.
  */
 static void forget(struct replica *replica, uint8_t table, uint64_t key) {
     const struct replica_store *store = replica_store(replica);
@@ -56,17 +28,20 @@ static void forget(struct replica *replica, uint8_t table, uint64_t key) {
         if (needed)
             key = open.first_seq - 1;
     }
-    replica_need(replica, store->forget(store->context, table, key), "forget");
+    replica_need(replica, store->forget(store->ledger, table, key), "forget");
 }
 
-/* A log that is cut at its end was not decided there, so nothing of it is in the open block. */
+/* Nothing beyond the end of a cut log was decided, so the open block needs none of what is forgotten. */
 static void forget_after(struct replica *replica, uint8_t table, uint64_t key) {
     const struct replica_store *store = replica_store(replica);
     replica_urgent(replica);
-    replica_need(replica, store->forget_after(store->context, table, key), "forget");
+    replica_need(replica, store->forget_after(store->ledger, table, key), "forget");
 }
 
-/* The view changed: drop pending judgements, and make everything that was proposed or sent on ready to be proposed again. */
+/*
+ * The view changed: drop pending judgements, and make everything that was proposed or sent on ready to be proposed
+ * again.
+ */
 static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t view, bool scheduled) {
     struct agree *agree = &replica->agree;
     agree->leader = leader;
@@ -140,24 +115,10 @@ bool agree_step(struct replica *replica, struct ord_event *event) {
         replica_log(replica, REPLICA_LOG_DEBUG, "step_refused", "type=%d err=%s", (int) event->type, ord_err_name(err));
         return false;
     }
+    /* Unless an effect says otherwise. */
     if (event->type == ORD_EVENT_PROPOSE)
-        replica->agree.rejected = ORD_OK; /* unless an effect says otherwise */
+        replica->agree.rejected = ORD_OK;
     for (size_t i = 0; i < effects.count && !replica->turn.fatal; i++)
         carry_out(replica, &effects.items[i]);
     return true;
-}
-
-void agree_note_silence(struct replica *replica) {
-    struct agree *agree = &replica->agree;
-    struct ord_status core = agree_status(replica);
-    if (core.silent && (!agree->shown_silent || core.silent_until_seq != agree->shown_until_seq))
-        replica_log(replica, REPLICA_LOG_WARN, "silent", "until_seq=%" PRIu64 " stable_seq=%" PRIu64 " why=\"%s\"",
-                    core.silent_until_seq, core.stable_seq,
-                    agree->began_empty ? "the disk is new or was lost" : "the disk is older than what was said");
-    if (!core.asking && !core.silent && (agree->shown_asking || agree->shown_silent))
-        replica_log(replica, REPLICA_LOG_INFO, "speaks", "view=%" PRIu64 " stable_seq=%" PRIu64 " ms=%" PRIu64,
-                    core.view, core.stable_seq, replica->turn.now_ms - replica->turn.started_ms);
-    agree->shown_asking = core.asking;
-    agree->shown_silent = core.silent;
-    agree->shown_until_seq = core.silent_until_seq;
 }

@@ -44,8 +44,8 @@ ready_of() {
     start_replica 0
     stop_replica 0
 }
-sed -i 's/^# link_queue_bytes_max = .*/link_queue_bytes_max = 4000000;/' "$WORK/a/replica0/node.cfg"
-refused 2 'link_queue_bytes_max = 4000000, but a message of channel t .* takes up to [0-9]+ bytes' \
+sed -i 's/^# link_queue_bytes_max = .*/link_queue_bytes_max = 3000000;/' "$WORK/a/replica0/node.cfg"
+refused 2 'link_queue_bytes_max = 3000000, but a message of channel t .* takes up to [0-9]+ bytes' \
     ordain start --config "$WORK/a/replica0/node.cfg"
 sed -i 's/^link_queue_bytes_max = .*/link_queue_bytes_max = 4259840;/' "$WORK/a/replica0/node.cfg"
 ready_of "$WORK/a"

@@ -1,14 +1,15 @@
 /*
- * The contract between a turn and its commit: nothing leaves that is not durable, whatever the core does and whenever it does
- * it. The core is played, for PBFT does not do all that the seam allows.
+ * The contract between a turn and its commit: nothing leaves that is not durable, whatever the core does and whenever
+ * it does it. The test plays the core, because PBFT does not do everything that the seam allows.
  */
 #include "tests/support/replica_bench.h"
 #include "tests/support/test_main.h"
 
-static struct ord_span batches[16]; /* that the played core decides, by seq */
+/* The batches that the played core decides, by seq. */
+static struct ord_span batches[16];
 static const ord_replica_set all = ~(ord_replica_set) 0;
 
-/* Each batch closes its block, which is a point of attestation. */
+/* Each batch closes its block, so each makes a point of attestation. */
 static void block_a_batch(struct channel_config *config) {
     config->batch_timeout_ms = 0;
 }
@@ -73,7 +74,7 @@ static void turn__attests_after_its_commit(void **state) {
     bench_destroy(bench);
 }
 
-/* As Raft will: what PERSISTED makes it decide belongs to the next turn. */
+/* A core like Raft: what it decides because of PERSISTED belongs to the next turn. */
 static void deliver_when_persisted(struct bench *bench, const struct ord_event *event) {
     static const uint8_t word[] = "word";
     if (event->type == ORD_EVENT_TICK && bench->stepped[ORD_EVENT_TICK] == 1)
@@ -118,7 +119,9 @@ static void deliver_each_tick(struct bench *bench, const struct ord_event *event
         bench_effect(bench, ORD_EFFECT_WAKE_AT)->wake.at_ms = 0;
 }
 
-/* Turn 2 runs while the commit of turn 1 is under way: its point is not in that commit and must not be signed with it. */
+/*
+ * Turn 2 runs while the commit of turn 1 is under way. Its point is not in that commit, and must not be signed with it.
+ */
 static void turn__during_a_commit_waits_for_its_own(void **state) {
     (void) state;
     struct bench *bench = bench_create(block_a_batch);
@@ -171,7 +174,7 @@ static void turn__signs_the_same_statement_after_a_restart(void **state) {
     bench_destroy(bench);
 }
 
-/* A crash before the commit: the replica knows nothing of the turn, and nobody else does. */
+/* A crash before the commit: neither the replica nor anybody else knows of the turn. */
 static void turn__crash_before_its_commit_takes_it_back(void **state) {
     (void) state;
     struct bench *bench = bench_create(block_a_batch);
@@ -193,7 +196,8 @@ static void turn__what_nobody_relies_on_waits_for_a_commit(void **state) {
     struct bench *bench = bench_create(NULL);
     bench_run(bench);
     bench_effect(bench, ORD_EFFECT_FORGET);
-    assert_ok(replica_store(bench->replica)->put_meta(bench, "lazy", ord_span_of("x", 1)));
+    assert_ok(
+        replica_store(bench->replica)->put_meta(replica_store(bench->replica)->ledger, "lazy", ord_span_of("x", 1)));
     bench_turn(bench);
     assert_int_equal(bench_commit(bench), 0);
     assert_true(replica_due_ms(bench->replica) <= bench->time.now_ms + 100);
@@ -303,7 +307,7 @@ static void turn__cuts_a_log_at_its_end(void **state) {
     bench_destroy(bench);
 }
 
-/* ---- what comes in ---- */
+/* ---- inputs ---- */
 
 static void messages__of_a_sender_with_a_bad_signature_are_ignored(void **state) {
     (void) state;
@@ -337,7 +341,8 @@ static void messages__of_a_sender_with_a_bad_signature_are_ignored(void **state)
 static void messages__malformed_useless_and_of_no_kind(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
-    uint8_t message[32] = {2, 1, 1}; /* costs 16, and is not wanted */
+    /* It costs 16, and the core does not want it. */
+    uint8_t message[32] = {2, 1, 1};
     bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(message, 8));
     bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(message, sizeof(message)));
     bench_message(bench, 1, 99, ord_span_of(message, sizeof(message)));
@@ -354,7 +359,7 @@ static void messages__malformed_useless_and_of_no_kind(void **state) {
     bench_destroy(bench);
 }
 
-/* One sender has so many signatures checked at a time and no more; the others have theirs. */
+/* One sender has a limited number of signatures under check at a time. The others have their own. */
 static void messages__of_one_sender_have_a_share(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
@@ -369,7 +374,7 @@ static void messages__of_one_sender_have_a_share(void **state) {
     bench_check_all(bench);
     bench_run(bench);
     assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], 3);
-    /* Its debt is paid in time, and forgiven when a view is installed. */
+    /* Its debt is paid in time, and it is forgiven when a view is installed. */
     for (int i = 0; i < 20; i++) {
         bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
         bench_run(bench);
@@ -413,7 +418,7 @@ static void submissions__are_answered_when_all_is_checked(void **state) {
     assert_int_equal(submission->results[2].verdict, REPLICA_FORBIDDEN);
     assert_int_equal(submission->results[3].verdict, REPLICA_BAD_REQUEST);
     assert_int_equal(submission->results[4].verdict, REPLICA_BAD_REQUEST);
-    /* The same again, another body under its number, and the registration that was ordered. */
+    /* The same one again, another body under its number, and the registration that was ordered. */
     envelopes[1] = net_envelope(bench->net, bench->client, 2, 1, 21, 9);
     envelopes[2] = net_registration(bench->net, bench->client);
     submission = bench_submit(bench, envelopes, 3);

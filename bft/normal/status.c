@@ -1,0 +1,31 @@
+/*
+ * STATUS: says what this replica has, so that others can send what it lacks. TOCS'02, section 5.2. retransmit.c says
+ * when it is due, and answers that of others.
+ */
+#include "bft/bft_internal.h"
+
+void bft_send_status(struct ord_core *core) {
+    if (core->silence.asking)
+        /* STATUS would bring votes, which a replica that asks cannot use yet. */
+        return;
+    struct bft_status status = {.view = core->view,
+                                .sender = core->config.self,
+                                .delivered_seq = core->delivered_seq,
+                                .stable_seq = core->stable_seq,
+                                .mood = core->changing       ? BFT_CHANGING
+                                        : !bft_speaks(core)  ? BFT_SILENT
+                                        : core->handing_over ? BFT_HANDS_OVER
+                                        : core->suspecting   ? BFT_SUSPECTS
+                                                             : BFT_CONTENT,
+                                .changes = bft_changes_shown(core)};
+    for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
+        const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);
+        if (slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_AWAITING)
+            status.held[i / 8] |= (uint8_t) (1u << (i % 8));
+    }
+    uint8_t bytes[BFT_STATUS_SIZE];
+    bft_status_encode(bytes, &core->config, &status);
+    /* STATUS reports what this turn makes durable. */
+    bft_send(core, core->others, bft_outbox_copy(core, bytes, sizeof(bytes)), true);
+    core->status_ms = core->now_ms;
+}

@@ -1,0 +1,466 @@
+/*
+ * A replica whose store, memory or sources fail. It gives a named error or a clean refusal, never crashes, and leaves
+ * nothing half done. The linker puts our malloc and calloc in place of the real ones (--wrap).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/codec.h"
+#include "tests/support/replica_bench.h"
+#include "tests/support/test_main.h"
+
+/* Number of allocations since it was set to 0. */
+static uint64_t allocations;
+/* Number of the allocation that fails; 0: none does. */
+static uint64_t failing;
+
+void *__real_malloc(size_t size);               /* NOLINT: the linker's names */
+void *__real_calloc(size_t count, size_t size); /* NOLINT */
+void *__wrap_malloc(size_t size);               /* NOLINT */
+void *__wrap_calloc(size_t count, size_t size); /* NOLINT */
+
+void *__wrap_malloc(size_t size) { /* NOLINT */
+    return ++allocations == failing ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size) { /* NOLINT */
+    return ++allocations == failing ? NULL : __real_calloc(count, size);
+}
+
+/* ---- a replica with a record of every kind on its disk ---- */
+
+enum { SEQS = 6 };
+
+static struct ord_span batches[SEQS + 1];
+static uint64_t next_seq;
+static uint64_t last_seq;
+
+static void decide_one(struct bench *bench, const struct ord_event *event) {
+    if (event->type != ORD_EVENT_TICK || next_seq > last_seq)
+        return;
+    bench_effect(bench, ORD_EFFECT_PERSIST)->persist =
+        (struct ord_record) {.table = 1, .key = next_seq, .bytes = batches[next_seq]};
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_DELIVER);
+    effect->deliver.seq = next_seq;
+    effect->deliver.batch = batches[next_seq++];
+    bench_effect(bench, ORD_EFFECT_WAKE_AT);
+}
+
+static void blocks_of_four(struct channel_config *config) {
+    config->max_message_count = 4;
+    config->batch_timeout_ms = 100000;
+    config->window = 8;
+    config->checkpoint_interval = 2;
+}
+
+/*
+ * Executes seqs up to `last`. They make a block of the registration and three envelopes, another block of four, and an
+ * open block of two.
+ */
+static void execute(struct bench *bench, uint64_t last) {
+    next_seq = channel_applied_seq(replica_channel(bench->replica)) + 1;
+    last_seq = last;
+    bench->on_step = decide_one;
+    while (next_seq <= last) {
+        bench->replica->agree.wake_at_ms = 0;
+        bench_run(bench);
+    }
+    bench->on_step = NULL;
+}
+
+static void make_batches(struct bench *bench) {
+    batches[1] = bench_registration(bench);
+    batches[2] = bench_batch(bench, 1, 3);
+    batches[3] = bench_batch(bench, 4, 2);
+    batches[4] = bench_batch(bench, 6, 2);
+    batches[5] = bench_batch(bench, 8, 1);
+    batches[6] = bench_batch(bench, 9, 1);
+}
+
+static struct ord_span encoded(struct bench *bench, const struct channel_certificate *certificate) {
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    return net_copy(bench->net, ord_span_of(bytes, channel_certificate_encode(bytes, certificate)));
+}
+
+/* A certificate by three replicas for the newest own point. */
+static struct channel_certificate certificate_of(struct bench *bench) {
+    uint64_t seq = channel_applied_seq(replica_channel(bench->replica));
+    while (attest_find(bench->replica, seq) == NULL)
+        seq--;
+    return net_certificate(bench->net, &attest_find(bench->replica, seq)->statement, 3);
+}
+
+static void give_certificate(struct bench *bench, const struct channel_certificate *certificate) {
+    bench_message(bench, 1, REPLICA_LINK_CERTIFICATE, encoded(bench, certificate));
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    bench->time.now_ms += 200;
+    bench_run(bench);
+}
+
+static void attest_twice(struct bench *bench) {
+    const uint64_t seq = channel_applied_seq(replica_channel(bench->replica)) + 1;
+    for (uint8_t i = 0; i < 2; i++) {
+        struct channel_statement statement = {.epoch = bench->net->config.epoch, .seq = seq, .height = 9};
+        struct channel_attestation attestation;
+        uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
+        statement.state_digest.bytes[0] = i;
+        assert_ok(channel_attest(&attestation, &bench->net->genesis_hash, &statement, 2, &bench->net->signers[2]));
+        channel_attestation_encode(bytes, &attestation);
+        bench_message(bench, 2, REPLICA_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
+        bench_run(bench);
+        bench_check_all(bench);
+        bench_run(bench);
+    }
+}
+
+/* A replica with blocks, certificates, clients, an open block, points and evidence. */
+static struct bench *lived_in(void) {
+    struct bench *bench = bench_create(blocks_of_four);
+    make_batches(bench);
+    execute(bench, 4);
+    const struct channel_certificate certificate = certificate_of(bench);
+    give_certificate(bench, &certificate);
+    execute(bench, SEQS);
+    attest_twice(bench);
+    bench->time.now_ms += 1000;
+    bench_run(bench);
+    assert_int_not_equal(bench_disk(bench, "stable").size, 0);
+    assert_int_not_equal(bench_disk(bench, "evidence.02.00").size, 0);
+    struct channel_open_block open;
+    channel_open(replica_channel(bench->replica), &open);
+    assert_true(open.envelope_count > 0);
+    return bench;
+}
+
+static void recover__finds_all_of_it_again(void **state) {
+    (void) state;
+    struct bench *bench = lived_in();
+    struct channel *channel = replica_channel(bench->replica);
+    struct ord_hash before;
+    struct ord_hash after;
+    struct replica_status status;
+    channel_state_digest(channel, &before);
+    assert_ok(bench_restart(bench));
+    channel_state_digest(replica_channel(bench->replica), &after);
+    assert_memory_equal(before.bytes, after.bytes, sizeof(before.bytes));
+    replica_status(bench->replica, &status);
+    assert_int_equal(status.evidence[2], 1);
+    assert_true(status.certified_height > 0);
+    bench_destroy(bench);
+}
+
+static void recover__names_a_read_that_fails(void **state) {
+    (void) state;
+    struct bench *bench = lived_in();
+    static const enum ord_err errs[] = {ORD_ERR_IO, ORD_ERR_CORRUPT, ORD_ERR_NOT_FOUND, ORD_ERR_NO_MEMORY};
+    for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+        uint32_t failed = 0;
+        bench->gets = 0;
+        bench->get_fails = 0;
+        assert_ok(bench_restart(bench));
+        uint64_t count = bench->gets;
+        bench->get_err = errs[i];
+        for (uint64_t at = 1; at <= count; at++) {
+            bench->gets = 0;
+            bench->get_fails = at;
+            enum ord_err err = bench_restart(bench);
+            failed += err != ORD_OK;
+            if (err != ORD_OK && errs[i] != ORD_ERR_NOT_FOUND)
+                assert_err(err, errs[i]);
+        }
+        bench->get_fails = 0;
+        assert_true(failed > (errs[i] == ORD_ERR_NOT_FOUND ? 2 : 10));
+    }
+    assert_ok(bench_restart(bench));
+    bench_destroy(bench);
+}
+
+/*
+ * Records that are cut short or changed give an error, or a replica with the state of some whole turn. They never crash
+ * it.
+ */
+static void recover__survives_any_damaged_record(void **state) {
+    (void) state;
+    struct bench *bench = lived_in();
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < bench->disk.count; i++)
+        for (uint32_t how = 0; how < 3; how++) {
+            const struct bench_record sound = bench->disk.items[i];
+            if (sound.gone || sound.bytes.size == 0)
+                continue;
+            struct ord_span copy = net_copy(bench->net, sound.bytes);
+            if (how == 0)
+                copy.size--;
+            else
+                ((uint8_t *) (uintptr_t) copy.data)[how == 1 ? 0 : copy.size - 1] ^= 0x41;
+            bench->disk.items[i].bytes = copy;
+            refused += bench_restart(bench) != ORD_OK;
+            bench->disk.items[i] = sound;
+        }
+    assert_true(refused > 20);
+    assert_ok(bench_restart(bench));
+    bench_destroy(bench);
+}
+
+static void recover__refuses_another_ledger(void **state) {
+    (void) state;
+    struct bench *bench = lived_in();
+    bench->options.self = 1;
+    bench->options.signer = bench->net->signers[1];
+    assert_err(bench_restart(bench), ORD_ERR_MISMATCH);
+    bench->options.self = 0;
+    bench->options.signer = bench->net->signers[0];
+    assert_ok(bench_restart(bench));
+    bench_destroy(bench);
+}
+
+static void recover__without_memory(void **state) {
+    (void) state;
+    struct bench *bench = lived_in();
+    allocations = 0;
+    assert_ok(bench_restart(bench));
+    uint64_t count = allocations;
+    assert_true(count > 20);
+    uint32_t refused = 0;
+    for (uint64_t at = 1; at <= count; at++) {
+        allocations = 0;
+        failing = at;
+        refused += bench_restart(bench) != ORD_OK;
+        failing = 0;
+    }
+    assert_true(refused > 0);
+    assert_ok(bench_restart(bench));
+    bench_destroy(bench);
+}
+
+/* ---- a transfer from one bench to another ---- */
+
+static uint64_t wanted_seq;
+static struct ord_span wanted_certificate;
+
+static void want_sync(struct bench *bench, const struct ord_event *event) {
+    if (event->type != ORD_EVENT_TICK)
+        return;
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_SYNC);
+    effect->sync.seq = wanted_seq;
+    effect->sync.certificate = wanted_certificate;
+}
+
+static void tick(struct bench *bench) {
+    bench->replica->agree.wake_at_ms = 0;
+    bench_run(bench);
+}
+
+/* The source's answer to the newest request of `bench`; size 0: there is none. */
+static struct ord_span answered(struct bench *bench, struct bench *source, enum replica_link kind) {
+    struct ord_span request = ord_span_of(NULL, 0);
+    struct ord_span answer = ord_span_of(NULL, 0);
+    if (bench_left(bench, REPLICA_LINK_SYNC_REQUEST, &request) == 0)
+        return answer;
+    bench_forget_sent(source);
+    bench_message(source, bench->options.self, REPLICA_LINK_SYNC_REQUEST, request);
+    bench_run(source);
+    (void) bench_left(source, kind, &answer);
+    return answer;
+}
+
+static struct bench *source_of(struct bench *bench) {
+    struct bench *source = bench_create_beside(bench, 1);
+    make_batches(source);
+    execute(source, SEQS);
+    struct channel_certificate certificate = certificate_of(source);
+    give_certificate(source, &certificate);
+    wanted_seq = certificate.statement.seq;
+    wanted_certificate = encoded(source, &certificate);
+    bench->connected = ord_replica_bit(1);
+    return source;
+}
+
+static void transfer__of_blocks_and_a_tail(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    struct bench *source = source_of(bench);
+    struct ord_hash ours;
+    struct ord_hash theirs;
+    bench->on_step = want_sync;
+    tick(bench);
+    bench->on_step = NULL;
+    assert_true(bench->replica->sync.active);
+    struct ord_span piece = answered(bench, source, REPLICA_LINK_SYNC_BLOCKS);
+    assert_true(piece.size > SYNC_PIECE_HEADER_SIZE);
+    bench_message(bench, 1, REPLICA_LINK_SYNC_BLOCKS, piece);
+    bench_forget_sent(bench);
+    bench_run(bench);
+    assert_true(bench->replica->sync.between);
+    /* After a restart between the blocks and the tail, the transfer goes on to its target. */
+    assert_ok(bench_restart(bench));
+    assert_true(bench->replica->sync.between && bench->replica->sync.active);
+    bench_run(bench);
+    struct ord_span tail = answered(bench, source, REPLICA_LINK_SYNC_TAIL);
+    assert_true(tail.size > 0);
+    bench_message(bench, 1, REPLICA_LINK_SYNC_TAIL, tail);
+    bench_run(bench);
+    assert_false(bench->replica->sync.active);
+    assert_int_equal(bench->stepped[ORD_EVENT_SYNCED], 1);
+    assert_true(bench->last[ORD_EVENT_SYNCED].synced.seq == wanted_seq);
+    channel_state_digest(replica_channel(bench->replica), &ours);
+    channel_state_digest(replica_channel(source->replica), &theirs);
+    assert_true(channel_applied_seq(replica_channel(bench->replica)) == wanted_seq);
+    if (channel_applied_seq(replica_channel(source->replica)) == wanted_seq)
+        assert_memory_equal(ours.bytes, theirs.bytes, sizeof(ours.bytes));
+    assert_ok(bench_restart(bench));
+    assert_true(channel_applied_seq(replica_channel(bench->replica)) == wanted_seq);
+    bench_destroy(bench);
+    bench_destroy(source);
+}
+
+/* Every answer that is cut short, changed or empty is refused before any of it is kept. */
+static void transfer__takes_nothing_that_does_not_verify(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    struct bench *source = source_of(bench);
+    bench->on_step = want_sync;
+    tick(bench);
+    bench->on_step = NULL;
+    struct ord_span piece = answered(bench, source, REPLICA_LINK_SYNC_BLOCKS);
+    uint64_t before = replica_counters(bench->replica)->sync_refused;
+    for (size_t at = 0; at < piece.size; at += 7) {
+        struct ord_span copy = net_copy(bench->net, piece);
+        if (at % 3 == 0)
+            copy.size = at;
+        else
+            ((uint8_t *) (uintptr_t) copy.data)[at] ^= 1;
+        bench_message(bench, 1, REPLICA_LINK_SYNC_BLOCKS, copy);
+        bench_run(bench);
+        bench->time.now_ms += 600;
+        bench_run(bench);
+        bench_forget_sent(bench);
+        if (channel_height(replica_channel(bench->replica)) > 0)
+            break;
+    }
+    assert_int_equal(channel_height(replica_channel(bench->replica)), 0);
+    assert_true(replica_counters(bench->replica)->sync_refused > before + 20);
+    bench_message(bench, 1, REPLICA_LINK_SYNC_BLOCKS, piece);
+    bench_run(bench);
+    assert_true(channel_height(replica_channel(bench->replica)) > 0);
+    struct ord_span tail = answered(bench, source, REPLICA_LINK_SYNC_TAIL);
+    for (size_t at = 0; at < tail.size; at++) {
+        struct ord_span copy = net_copy(bench->net, tail);
+        ((uint8_t *) (uintptr_t) copy.data)[at] ^= 1;
+        bench_message(bench, 1, REPLICA_LINK_SYNC_TAIL, copy);
+        bench_run(bench);
+        bench->time.now_ms += 600;
+        bench_run(bench);
+        bench_forget_sent(bench);
+        assert_true(bench->replica->sync.active);
+    }
+    bench_message(bench, 1, REPLICA_LINK_SYNC_TAIL, tail);
+    bench_run(bench);
+    assert_false(bench->replica->sync.active);
+    bench_destroy(bench);
+    bench_destroy(source);
+}
+
+static void transfer__of_what_a_source_has_not(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    struct bench *source = source_of(bench);
+    struct bench *empty = bench_create_beside(bench, 2);
+    bench->on_step = want_sync;
+    tick(bench);
+    bench->on_step = NULL;
+    bench->replica->sync.source = 2;
+    bench->connected = ord_replica_bit(1) | ord_replica_bit(2);
+    bench_message(bench, 2, REPLICA_LINK_SYNC_BLOCKS, answered(bench, empty, REPLICA_LINK_SYNC_BLOCKS));
+    bench_forget_sent(bench);
+    bench_run(bench);
+    assert_int_equal(replica_counters(bench->replica)->sync_refused, 1);
+    bench->time.now_ms += 200;
+    bench_run(bench);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_SYNC_REQUEST, NULL), 1);
+    assert_int_equal(bench->replica->sync.source, 1);
+    bench_destroy(empty);
+    bench_destroy(bench);
+    bench_destroy(source);
+}
+
+static void serve__has_a_quota_for_each(void **state) {
+    (void) state;
+    struct bench *source = bench_create(blocks_of_four);
+    make_batches(source);
+    execute(source, SEQS);
+    uint8_t request[1 + 8 + 8 + 8] = {SYNC_BLOCKS};
+    ord_store_u64(request + 1, 1);
+    ord_store_u64(request + 9, 100);
+    uint32_t before = 0;
+    for (int i = 0; i < 600; i++) {
+        bench_message(source, 1, REPLICA_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
+        bench_turn(source);
+        before += bench_sent(source, REPLICA_LINK_SYNC_BLOCKS);
+        bench_forget_sent(source);
+    }
+    assert_true(before > 400 && before < 600); /* 32 MiB in pieces of 64 KiB */
+    bench_message(source, 3, REPLICA_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
+    bench_turn(source);
+    assert_int_equal(bench_sent(source, REPLICA_LINK_SYNC_BLOCKS), 1);
+    bench_destroy(source);
+}
+
+/* ---- memory in turns ---- */
+
+static struct ord_span judged;
+
+static void judge_then(struct bench *bench, const struct ord_event *event) {
+    if (event->type != ORD_EVENT_TICK)
+        return;
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_JUDGE);
+    effect->judge.seq = 100;
+    effect->judge.batch = judged;
+}
+
+/*
+ * A shortage of memory is answered BUSY, dropped for the sender to repeat, or ends the replica. It is never a verdict.
+ */
+static void turns__without_memory(void **state) {
+    (void) state;
+    for (uint64_t at = 1; at <= 24; at++) {
+        struct bench *bench = bench_create(blocks_of_four);
+        make_batches(bench);
+        execute(bench, 2);
+        struct ord_span envelope = net_envelope(bench->net, bench->client, 40, 1, 20, 1);
+        const struct ord_span forwarded = net_batch(bench->net, 0, &envelope, 1);
+        const struct channel_certificate certificate = certificate_of(bench);
+        judged = bench_batch(bench, 50, 3);
+        (void) bench_submit(bench, &envelope, 1);
+        bench_message(bench, 1, REPLICA_LINK_FORWARD, forwarded);
+        bench_message(bench, 2, REPLICA_LINK_CERTIFICATE, encoded(bench, &certificate));
+        uint8_t message[32] = {2};
+        bench_message(bench, 3, REPLICA_LINK_CORE, ord_span_of(message, sizeof(message)));
+        bench->on_step = judge_then;
+        bench->replica->agree.wake_at_ms = 0;
+        allocations = 0;
+        failing = at;
+        bench_turn(bench);
+        failing = 0;
+        if (replica_fatal(bench->replica) != ORD_OK)
+            assert_err(replica_fatal(bench->replica), ORD_ERR_NO_MEMORY);
+        assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+        bench_destroy(bench);
+    }
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(recover__finds_all_of_it_again),
+    cmocka_unit_test(recover__names_a_read_that_fails),
+    cmocka_unit_test(recover__survives_any_damaged_record),
+    cmocka_unit_test(recover__refuses_another_ledger),
+    cmocka_unit_test(recover__without_memory),
+    cmocka_unit_test(transfer__of_blocks_and_a_tail),
+    cmocka_unit_test(transfer__takes_nothing_that_does_not_verify),
+    cmocka_unit_test(transfer__of_what_a_source_has_not),
+    cmocka_unit_test(serve__has_a_quota_for_each),
+    cmocka_unit_test(turns__without_memory),
+};
+TEST_CASES(cases);
