@@ -23,8 +23,8 @@ set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow PROPERTIES L
 # all.
 if(NOT (ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE OR ORD_FUZZ))
     add_test(NAME sim.canaries
-             COMMAND ${PROJECT_SOURCE_DIR}/tests/canary/run --seconds 120 commit-few certificate-forgotten
-                                       view-not-kept stable-on-2f view-joined-on-f digest-without-window
-                                       receipt-path-not-checked signature-not-checked)
+             COMMAND ${PROJECT_SOURCE_DIR}/tests/canary/run --seconds 120 commit-few view-not-kept digest-without-window
+                                       receipt-path-not-checked durable-during-commit sent-not-spread
+                                       evidence-dropped tail-size-wrong)
     set_tests_properties(sim.canaries PROPERTIES LABELS sim TIMEOUT 600)
 endif()
