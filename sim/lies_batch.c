@@ -147,7 +147,7 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
             liar->world->lies++;
             continue;
         }
-        bool forges = sim_liar_has(liar, SIM_LIE_BATCH) && sim_chance(&liar->random, 50000);
+        bool forges = sim_liar_has(liar, SIM_LIE_BATCH) && sim_chance(&liar->random, 250000);
         struct sim_buffer *instead = forges ? forged(liar, envelope) : NULL;
         channel_batch_add(&writer, forges ? sim_buffer_span(instead) : envelope);
         sim_buffer_release(instead);
