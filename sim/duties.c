@@ -62,6 +62,9 @@ struct sim_duties {
     bool repeated;
     /* The replicas that got a certificate in this turn. */
     ord_replica_set certified;
+    /* The highest block of which it holds a certificate. */
+    uint64_t certified_height;
+    bool statement_put; /* in this turn */
     /* The seq of the stable certificate that was put last. */
     uint64_t stable_seq;
     /* The highest seq in any attestation from each replica. */
@@ -78,6 +81,7 @@ struct sim_duties {
 
     /* State transfer, as a source */
     struct request request;
+    uint64_t commits;
     /* When the second began whose requests are counted. */
     uint64_t asked_ms[ORD_REPLICA_MAX];
     uint32_t asked[ORD_REPLICA_MAX];
@@ -120,6 +124,10 @@ static struct ord_span find_record(const struct sim_duties *duties, const char *
 
 static void evidence_name(char out[SIM_NAME_SIZE], ord_node_id culprit, uint32_t slot) {
     snprintf(out, SIM_NAME_SIZE, "evidence.%02u.%02u", culprit % 100, slot % 100);
+}
+
+static void point_name(const struct sim_duties *duties, char out[SIM_NAME_SIZE], uint64_t seq) {
+    snprintf(out, SIM_NAME_SIZE, SIM_META_POINT "%05u", (unsigned) (seq % (duties->world->config->window + 1) % 65537));
 }
 
 /* ---- evidence ---- */
@@ -246,7 +254,7 @@ static bool has_tail(const struct sim_duties *duties, uint64_t height, uint64_t 
     const struct sim_disk *disk = &process->replica->disk;
     struct channel_statement statement;
     char name[SIM_NAME_SIZE];
-    snprintf(name, sizeof(name), SIM_META_POINT "%05u", (unsigned) (seq % (duties->world->config->window + 1) % 65537));
+    point_name(duties, name, seq);
     struct ord_span point = sim_disk_meta(disk, name);
     struct replica_status status;
     replica_status(process->program, &status);
@@ -410,7 +418,15 @@ static void check_attested(struct sim_duties *duties) {
 /* ---- the core ---- */
 
 void sim_duties_event(struct sim_duties *duties, const struct ord_event *event) {
-    if (duties == NULL || duties->world->failed || event->type != ORD_EVENT_ATTESTED)
+    struct channel_statement statement;
+    if (duties == NULL || duties->world->failed)
+        return;
+    if (event->type == ORD_EVENT_SYNCED &&
+        (!sim_statement_read(&statement, find_record(duties, SIM_META_STATEMENT)) ||
+         statement.seq < event->synced.seq))
+        sim_fail(duties->world, "transfer: replica %u makes no statement of seq %lu, where its transfer ended",
+                 name_of(duties), (unsigned long) event->synced.seq);
+    if (event->type != ORD_EVENT_ATTESTED)
         return;
     uint64_t applied_seq = channel_applied_seq(replica_channel(duties->process->program));
     if (event->attested.seq <= applied_seq && event->attested.seq > duties->stable_seq)
@@ -427,6 +443,7 @@ void sim_duties_put(struct sim_duties *duties, const char *name, struct ord_span
     struct channel_certificate certificate;
     if (duties == NULL || duties->world->failed)
         return;
+    duties->statement_put = duties->statement_put || strcmp(name, SIM_META_STATEMENT) == 0;
     if (strncmp(name, SIM_META_EVIDENCE, strlen(SIM_META_EVIDENCE)) == 0)
         put_evidence(duties, name, value);
     if (strcmp(name, SIM_META_STABLE) != 0 || channel_certificate_decode(&certificate, value) != ORD_OK)
@@ -435,11 +452,38 @@ void sim_duties_put(struct sim_duties *duties, const char *name, struct ord_span
     settle(duties, duties->stable_seq);
 }
 
+void sim_duties_certificate(struct sim_duties *duties, uint64_t height) {
+    if (duties != NULL && height > duties->certified_height)
+        duties->certified_height = height;
+}
+
 /* ---- turns and commits ---- */
+
+/* A statement stands as a point too, from where others get its tail. */
+static void check_point(struct sim_duties *duties) {
+    struct channel_statement statement;
+    struct channel_statement point;
+    char name[SIM_NAME_SIZE];
+    if (!duties->statement_put || !sim_statement_read(&statement, find_pending(duties, SIM_META_STATEMENT)))
+        return;
+    point_name(duties, name, statement.seq);
+    if (!sim_statement_read(&point, find_pending(duties, name)) || !channel_statement_equal(&statement, &point))
+        sim_fail(duties->world, "disk: replica %u keeps its statement about seq %lu and not its point", name_of(duties),
+                 (unsigned long) statement.seq);
+}
+
+/* What is on disk and certified, readers have. */
+static void check_readers(const struct sim_duties *duties) {
+    uint64_t height = sim_disk_height(&duties->process->replica->disk);
+    if (duties->certified_height <= height && duties->process->certified_height < duties->certified_height)
+        sim_fail(duties->world, "readers: replica %u does not tell them of block %lu, which is on disk and certified",
+                 name_of(duties), (unsigned long) duties->certified_height);
+}
 
 void sim_duties_turn(struct sim_duties *duties) {
     if (duties == NULL)
         return;
+    duties->statement_put = false;
     duties->repeated = false;
     duties->certified = 0;
     duties->housekeeping = now_of(duties) >= duties->housekeeping_ms;
@@ -453,6 +497,7 @@ void sim_duties_ended(struct sim_duties *duties) {
     check_served(duties);
     check_owed(duties);
     check_attested(duties);
+    check_point(duties);
     if (!duties->evidence_put)
         return;
     struct replica_status status;
@@ -473,7 +518,10 @@ static bool may_wait(const struct sim_write *write) {
 }
 
 void sim_duties_commit(struct sim_duties *duties, uint64_t turn) {
-    if (duties == NULL || duties->world->failed || turn != 0 || duties->process->committing != 0)
+    if (duties == NULL || duties->world->failed)
+        return;
+    check_readers(duties);
+    if (turn != 0 || duties->process->committing != 0)
         return;
     const struct sim_writes *writes = &duties->process->writes;
     for (size_t i = 0; i < writes->count; i++)
@@ -498,6 +546,25 @@ static void count_pieces(struct sim_duties *duties) {
     }
 }
 
+/* A restart finds each envelope of the open block: in the core's log, or in what a transfer brought. */
+static void check_open_block(const struct sim_duties *duties, struct ord_span tail) {
+    const struct sim_model *model = &duties->world->checker->model;
+    const struct sim_disk *disk = &duties->process->replica->disk;
+    uint64_t height = sim_disk_height(disk);
+    size_t closed = height == 0 ? 0 : model->blocks[height - 1].order_end;
+    uint64_t last_seq = height == 0 ? 0 : model->blocks[height - 1].last_seq;
+    uint32_t tail_count = tail.size > 0 ? ord_load_u32(tail.data + 8) : 0;
+    for (uint64_t seq = sim_disk_applied(disk); seq > 0 && seq >= last_seq; seq--) {
+        size_t end = model->seqs[seq - 1].order_end;
+        if (end <= closed + tail_count)
+            return;
+        if (model->seqs[seq - 1].accepted > 0 &&
+            sim_disk_record(disk, duties->world->protocol->body_table, seq).size == 0)
+            sim_fail(duties->world, "disk: replica %u has nothing of seq %lu, of which its open block holds a part",
+                     name_of(duties), (unsigned long) seq);
+    }
+}
+
 void sim_duties_durable(struct sim_duties *duties) {
     if (duties == NULL || duties->world->failed)
         return;
@@ -508,6 +575,8 @@ void sim_duties_durable(struct sim_duties *duties) {
     if (tail.size > 0 && ord_load_u64(tail.data) != sim_disk_height(disk) + 1)
         sim_fail(duties->world, "disk: replica %u keeps the tail of block %lu, and has %lu blocks", name_of(duties),
                  (unsigned long) ord_load_u64(tail.data), (unsigned long) sim_disk_height(disk));
+    else if (++duties->commits % 4 == 0)
+        check_open_block(duties, tail);
 }
 
 struct sim_duties *sim_duties_create(struct sim_process *process) {
@@ -522,6 +591,8 @@ struct sim_duties *sim_duties_create(struct sim_process *process) {
     duties->recovered = sim_disk_meta(disk, SIM_META_STATEMENT).size > 0;
     if (channel_certificate_decode(&certificate, sim_disk_meta(disk, SIM_META_STABLE)) == ORD_OK)
         duties->stable_seq = certificate.statement.seq;
+    if (disk->certificates.count > 0)
+        duties->certified_height = disk->certificates.count - 1;
     count_pieces(duties);
     return duties;
 }

@@ -25,6 +25,8 @@ void sim_duties_event(struct sim_duties *duties, const struct ord_event *event);
 void sim_duties_effect(struct sim_duties *duties, const struct ord_effect *effect);
 /* A small record is put. */
 void sim_duties_put(struct sim_duties *duties, const char *name, struct ord_span value);
+/* A certificate of the block at `height` is put. */
+void sim_duties_certificate(struct sim_duties *duties, uint64_t height);
 /* The turn is over, and its writes wait only for their commit. */
 void sim_duties_ended(struct sim_duties *duties);
 /* replica_commit or replica_committed is done. `turn` is to be committed; 0: nothing is. */

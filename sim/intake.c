@@ -131,6 +131,8 @@ struct sim_intake {
     /* Messages that the replica has ignored so far. */
     uint64_t ignored;
     uint64_t ignored_until_ms;
+    /* Until then it checks nothing of this sender, for a check failed. */
+    uint64_t bad_until_ms[ORD_REPLICA_MAX];
     /* A fault found at a FLUSH. It counts if that is the last FLUSH of the turn. Empty: none. */
     char fault[200];
 };
@@ -299,6 +301,9 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     if (check->type != REPLICA_CHECK_SUBMITTED) {
         uint32_t cost = check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         bool costly = check->queue == REPLICA_QUEUE_VIEWS;
+        if (now_of(intake) < intake->bad_until_ms[check->from])
+            sim_fail(intake->world, "door: replica %u goes on checking what replica %u sends after a bad signature",
+                     intake->process->replica->instance, check->from);
         intake->messages[check->from]++;
         intake->cost[check->from] += cost;
         if (intake->message == MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
@@ -346,7 +351,7 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         intake->cost[check->from] -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
         if (check->bad)
-            intake->ignored_until_ms = now_of(intake) + 1000;
+            intake->ignored_until_ms = intake->bad_until_ms[check->from] = now_of(intake) + 1000;
         /* The host ignored it. */
         intake->ignored += check->ignored;
         return;

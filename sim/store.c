@@ -44,6 +44,7 @@ static enum ord_err put_certificate(struct ledger *ledger, uint64_t height, stru
     process->last_certificate = sim_buffer_hold(buffer);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = buffer});
     sim_check_kept_certificate(process->replica, height, certificate, false);
+    sim_duties_certificate(process->duties, height);
     return ORD_OK;
 }
 
