@@ -7,6 +7,7 @@
 
 #include "channel/block.h"
 #include "channel/receipt.h"
+#include "cli/command.h"
 #include "cli/number.h"
 #include "crypto/hash.h"
 #include "replica/records.h"
@@ -117,7 +118,7 @@ enum ord_err cli_ledger_evidence_print(struct ledger *ledger, bool json) {
     if (json)
         printf("]");
     if (err != ORD_OK)
-        fprintf(stderr, "ordain ledger: evidence: %s\n", err == ORD_ERR_NO_MEMORY ? ord_err_text(err) : why);
+        cli_say("evidence: %s", err == ORD_ERR_NO_MEMORY ? ord_err_text(err) : why);
     free(config);
     free(keys);
     return err;

@@ -116,17 +116,11 @@ int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
     enum ord_err err = ledger_height(ledger, &newest);
     if (err == ORD_OK)
         err = cli_ledger_block(ledger, &bytes, &header, &data, block != NULL ? *block : newest);
-    if (err == ORD_ERR_NOT_FOUND) {
-        if (block != NULL)
-            fprintf(stderr, "ordain ledger: there is no block %" PRIu64 "\n", *block);
-        else
-            fprintf(stderr, "ordain ledger: no block yet\n");
-        return CLI_EXIT_FAILED;
-    }
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s\n", ord_err_text(err));
-        return cli_ledger_exit_of(err);
-    }
+    if (err == ORD_ERR_NOT_FOUND)
+        return block != NULL ? cli_fail(CLI_EXIT_FAILED, "there is no block %" PRIu64, *block)
+                             : cli_fail(CLI_EXIT_FAILED, "no block yet");
+    if (err != ORD_OK)
+        return cli_fail(cli_ledger_exit_of(err), "%s", ord_err_text(err));
     if (json)
         printf("{\"newest\":%" PRIu64 ",", newest);
     else
@@ -134,13 +128,13 @@ int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
     print_header(&header, json);
     enum ord_err proof = print_certificate(ledger, header.height, json);
     if (proof != ORD_OK)
-        fprintf(stderr, "ordain ledger: certificate: %s\n", ord_err_text(proof));
+        cli_say("certificate: %s", ord_err_text(proof));
     if (block != NULL) {
         printf(json ? ",\"envelopes\":[" : "");
         err = print_envelopes(data, json);
         printf(json ? "]" : "");
         if (err != ORD_OK)
-            fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
+            cli_say("the block's data: %s", ord_err_text(err));
     } else {
         err = cli_ledger_evidence_print(ledger, json);
     }
