@@ -9,12 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/number.h"
 #include "cli/path_error.h"
-#include "cli/report.h"
 
-#define READ_CHUNK   65536u
-#define PATH_ROOM    4200u
-#define COLUMN_WIDTH 14
+#define READ_CHUNK 65536u
+#define PATH_ROOM  4200u
 
 int cli_connect(struct ordain **out, const struct cli_connection *connection, bool receipts) {
     char why[ORDAIN_TEXT_SIZE] = "";
@@ -119,27 +118,17 @@ bool cli_make_folder(const char *path) {
     return false;
 }
 
-static void print_line(const char *name, const void *hash) {
-    printf("%-*s", COLUMN_WIDTH, name);
-    cli_print_hex(stdout, hash, ORDAIN_HASH_SIZE);
-    putchar('\n');
-}
-
 static void print_receipt_json(const struct ordain_receipt *receipt) {
-    printf("{\"verified\":true,\"height\":%" PRIu64 ",\"index\":%" PRIu32 ",\"block\":", receipt->height,
-           receipt->index);
-    cli_json_hex(stdout, receipt->block_hash, ORDAIN_HASH_SIZE);
-    printf(",\"certified_height\":%" PRIu64 ",\"signers\":[", receipt->certified_height);
+    printf("{\"verified\":true,\"height\":%" PRIu64 ",\"index\":%" PRIu32
+           ",\"block\":\"%s\",\"certified_height\":%" PRIu64 ",\"signers\":[",
+           receipt->height, receipt->index, CLI_HASH(receipt->block_hash), receipt->certified_height);
     for (uint32_t i = 0; i < receipt->signer_count; i++)
         printf("%s%" PRIu32, i == 0 ? "" : ",", receipt->signers[i]);
     putchar(']');
-    if (receipt->has_envelope) {
-        printf(",\"envelope\":");
-        cli_json_hex(stdout, receipt->envelope_id, ORDAIN_HASH_SIZE);
-        printf(",\"client\":");
-        cli_json_hex(stdout, receipt->client, ORDAIN_HASH_SIZE);
-        printf(",\"sequence\":%" PRIu64 ",\"transactions\":%" PRIu32, receipt->sequence, receipt->transaction_count);
-    }
+    if (receipt->has_envelope)
+        printf(",\"envelope\":\"%s\",\"client\":\"%s\",\"sequence\":%" PRIu64 ",\"transactions\":%" PRIu32,
+               CLI_HASH(receipt->envelope_id), CLI_HASH(receipt->client), receipt->sequence,
+               receipt->transaction_count);
     printf("}\n");
 }
 
@@ -148,18 +137,16 @@ void cli_print_receipt(const struct ordain_receipt *receipt, bool json) {
         print_receipt_json(receipt);
         return;
     }
-    printf("%-*sheight %" PRIu64 ", index %" PRIu32 "\n", COLUMN_WIDTH, "final at", receipt->height, receipt->index);
-    print_line("block", receipt->block_hash);
-    printf("%-*s%" PRIu32 " replicas:", COLUMN_WIDTH, "signed by", receipt->signer_count);
+    printf("final at      height %" PRIu64 ", index %" PRIu32 "\n", receipt->height, receipt->index);
+    printf("block         %s\n", CLI_HASH(receipt->block_hash));
+    printf("signed by     %" PRIu32 " replicas:", receipt->signer_count);
     for (uint32_t i = 0; i < receipt->signer_count; i++)
         printf(" %" PRIu32, receipt->signers[i]);
     printf(" (certificate of block %" PRIu64 ")\n", receipt->certified_height);
     if (!receipt->has_envelope) {
-        printf("%-*snot in the receipt\n", COLUMN_WIDTH, "envelope");
+        printf("envelope      not in the receipt\n");
         return;
     }
-    print_line("envelope", receipt->envelope_id);
-    print_line("client", receipt->client);
-    printf("%-*s%" PRIu64 "\n", COLUMN_WIDTH, "sequence", receipt->sequence);
-    printf("%-*s%" PRIu32 "\n", COLUMN_WIDTH, "transactions", receipt->transaction_count);
+    printf("envelope      %s\nclient        %s\n", CLI_HASH(receipt->envelope_id), CLI_HASH(receipt->client));
+    printf("sequence      %" PRIu64 "\ntransactions  %" PRIu32 "\n", receipt->sequence, receipt->transaction_count);
 }

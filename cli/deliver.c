@@ -135,10 +135,8 @@ static bool parse_arguments(struct deliver_arguments *out, int *exit_code, int a
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
 static void write_text(const struct ordain_block *block) {
-    printf("block %-8" PRIu64 " ", block->height);
-    cli_print_hex(stdout, block->hash, ORDAIN_HASH_SIZE);
-    printf("  %" PRIu32 " envelopes  %" PRIu32 " transactions  %" PRIu64 " bytes\n", block->envelope_count,
-           block->transaction_count, block->byte_count);
+    printf("block %-8" PRIu64 " %s  %" PRIu32 " envelopes  %" PRIu32 " transactions  %" PRIu64 " bytes\n",
+           block->height, CLI_HASH(block->hash), block->envelope_count, block->transaction_count, block->byte_count);
 }
 
 static void write_hex(const struct ordain_block *block) {
@@ -156,35 +154,26 @@ static void write_hex(const struct ordain_block *block) {
 }
 
 static const char *kind_name(enum ordain_envelope_kind kind) {
-    switch (kind) {
-    case ORDAIN_ENVELOPE_TRANSACTIONS:
-        return "transactions";
-    case ORDAIN_ENVELOPE_REGISTER:
-        return "registration";
-    case ORDAIN_ENVELOPE_CONFIG:
-        return "configuration";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [ORDAIN_ENVELOPE_TRANSACTIONS] = "transactions",
+        [ORDAIN_ENVELOPE_REGISTER] = "registration",
+        [ORDAIN_ENVELOPE_CONFIG] = "configuration",
+    };
+    return names[kind];
 }
 
 static void write_json(const struct ordain_block *block) {
     struct ordain_bytes data = block->data;
     struct ordain_envelope envelope;
     struct ordain_bytes transaction;
-    printf("{\"height\":%" PRIu64 ",\"hash\":", block->height);
-    cli_json_hex(stdout, block->hash, ORDAIN_HASH_SIZE);
-    printf(",\"previous\":");
-    cli_json_hex(stdout, block->previous_hash, ORDAIN_HASH_SIZE);
-    printf(",\"data_root\":");
-    cli_json_hex(stdout, block->data_root, ORDAIN_HASH_SIZE);
-    printf(",\"seq\":%" PRIu64 ",\"transactions\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"envelopes\":[", block->last_seq,
-           block->transaction_count, block->byte_count);
+    printf("{\"height\":%" PRIu64 ",\"hash\":\"%s\",\"previous\":\"%s\",\"data_root\":\"%s\",\"seq\":%" PRIu64
+           ",\"transactions\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"envelopes\":[",
+           block->height, CLI_HASH(block->hash), CLI_HASH(block->previous_hash), CLI_HASH(block->data_root),
+           block->last_seq, block->transaction_count, block->byte_count);
     for (bool first = true; ordain_envelope_next(&envelope, &data); first = false) {
-        printf("%s{\"kind\":\"%s\",\"id\":", first ? "" : ",", kind_name(envelope.kind));
-        cli_json_hex(stdout, envelope.id, ORDAIN_HASH_SIZE);
-        printf(",\"client\":");
-        cli_json_hex(stdout, envelope.client, ORDAIN_HASH_SIZE);
-        printf(",\"sequence\":%" PRIu64 ",\"transactions\":[", envelope.sequence);
+        printf("%s{\"kind\":\"%s\",\"id\":\"%s\",\"client\":\"%s\",\"sequence\":%" PRIu64 ",\"transactions\":[",
+               first ? "" : ",", kind_name(envelope.kind), CLI_HASH(envelope.id), CLI_HASH(envelope.client),
+               envelope.sequence);
         for (bool first_of_all = true; ordain_transaction_next(&transaction, &envelope.transactions);
              first_of_all = false) {
             if (!first_of_all)
@@ -267,13 +256,12 @@ static int report(const struct deliver_arguments *arguments, const struct ordain
     if (error != ORDAIN_OK && !stopped)
         cli_say("%s: %s", ordain_error_name(error),
                 error == ORDAIN_TIMEOUT && why[0] == '\0' ? "the next block did not come in time" : why);
-    if (delivered->blocks > 0 && !arguments->quiet) {
+    if (delivered->blocks > 0 && !arguments->quiet)
         fprintf(stderr,
-                "verified: blocks %" PRIu64 "..%" PRIu64 ", %" PRIu64 " transactions, %" PRIu64 " certificates, head ",
-                delivered->first, delivered->last, delivered->transactions, delivered->certificates);
-        cli_print_hex(stderr, delivered->head_hash, ORDAIN_HASH_SIZE);
-        fputc('\n', stderr);
-    }
+                "verified: blocks %" PRIu64 "..%" PRIu64 ", %" PRIu64 " transactions, %" PRIu64
+                " certificates, head %s\n",
+                delivered->first, delivered->last, delivered->transactions, delivered->certificates,
+                CLI_HASH(delivered->head_hash));
     if (error == ORDAIN_TIMEOUT || error == ORDAIN_NOT_READY)
         /* Replicas answer, but do not have what is wanted. */
         return CLI_EXIT_FAILED;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/client_common.h"
+#include "cli/number.h"
 #include "cli/options.h"
 #include "cli/report.h"
 
@@ -132,12 +133,11 @@ static void print_one(const struct ordain_evidence *evidence) {
         printf(", seq %" PRIu64, evidence->seq);
     printf("\n");
     for (int i = 0; i < 2; i++) {
-        printf("  %s  %s ", i == 0 ? "one" : "two", attestation ? "state" : "digest");
-        cli_print_hex(stdout, evidence->said[i].digest, HASH_SHOWN);
-        if (attestation) {
-            printf("  height %" PRIu64 "  block ", evidence->said[i].height);
-            cli_print_hex(stdout, evidence->said[i].block_hash, HASH_SHOWN);
-        }
+        printf("  %s  %s %s", i == 0 ? "one" : "two", attestation ? "state" : "digest",
+               CLI_HEX(evidence->said[i].digest, HASH_SHOWN));
+        if (attestation)
+            printf("  height %" PRIu64 "  block %s", evidence->said[i].height,
+                   CLI_HEX(evidence->said[i].block_hash, HASH_SHOWN));
         printf("\n");
     }
 }
@@ -150,12 +150,10 @@ static void print_json(const char *path, const struct ordain_evidence *evidence)
            evidence->culprit, ordain_statement_name(evidence->statement), evidence->epoch, evidence->view,
            evidence->seq);
     for (int i = 0; i < 2; i++) {
-        printf("%s{\"digest\":", i == 0 ? "" : ",");
-        cli_json_hex(stdout, evidence->said[i].digest, ORDAIN_HASH_SIZE);
-        if (evidence->statement == ORDAIN_STATEMENT_ATTESTATION) {
-            printf(",\"height\":%" PRIu64 ",\"block\":", evidence->said[i].height);
-            cli_json_hex(stdout, evidence->said[i].block_hash, ORDAIN_HASH_SIZE);
-        }
+        printf("%s{\"digest\":\"%s\"", i == 0 ? "" : ",", CLI_HASH(evidence->said[i].digest));
+        if (evidence->statement == ORDAIN_STATEMENT_ATTESTATION)
+            printf(",\"height\":%" PRIu64 ",\"block\":\"%s\"", evidence->said[i].height,
+                   CLI_HASH(evidence->said[i].block_hash));
         printf("}");
     }
     printf("]}\n");

@@ -167,13 +167,12 @@ static int take_arguments(struct init_plan *plan, const struct arguments *argume
 static void print_summary(const struct init_plan *plan) {
     const struct channel_config *config = &plan->config;
     const char *dir = plan->directory;
-    char hash[2 * ORD_HASH_SIZE + 1];
-    cli_hex(hash, plan->genesis_hash.bytes, ORD_HASH_SIZE);
     printf("channel %s in %s: %s, %u replica%s", config->name, dir, channel_consensus_name(config->consensus),
            config->replica_count, config->replica_count == 1 ? "" : "s");
     if (config->consensus == CHANNEL_PBFT)
         printf(" of which %u may lie", ord_bft_faulty_max(config->replica_count));
-    printf(", %u client%s\ngenesis block %s\n", plan->client_count, plan->client_count == 1 ? "" : "s", hash);
+    printf(", %u client%s\ngenesis block %s\n", plan->client_count, plan->client_count == 1 ? "" : "s",
+           CLI_HASH(plan->genesis_hash.bytes));
     for (uint32_t i = 0; i < config->replica_count; i++)
         printf("  replica%-3u %s port %u, for clients %u\n", i, config->replicas[i].host,
                (unsigned) config->replicas[i].replica_port, (unsigned) config->replicas[i].client_port);

@@ -22,7 +22,6 @@
 
 #define WHY_MAX           2048
 #define GENESIS_BYTES_MAX (CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 1024)
-#define HEX_HASH_SIZE     (2 * ORD_HASH_SIZE + 1)
 #define LEAF_MAX          CHANNEL_MESSAGE_COUNT_LIMIT /* a block has at least one transaction per envelope */
 
 static const char usage[] =
@@ -105,12 +104,7 @@ struct verification {
     struct ledger *ledger;
     uint8_t *genesis; /* the genesis block file */
     size_t genesis_size;
-    struct channel_config config;
-    struct ord_hash genesis_hash;
-    struct channel_header genesis_header;
-    struct ord_span genesis_data;
-    struct crypto_replica_keys keys;
-    struct ord_crypto_ops crypto;
+    struct client_trust trust;
     struct channel_chain chain;
     /* The lowest certificate that the walk has not passed yet. */
     struct channel_certificate certificate;
@@ -135,23 +129,18 @@ static enum ord_err load_genesis(struct verification *v, const char *path) {
     enum ord_err err = node_read_file(&v->genesis, &v->genesis_size, path, GENESIS_BYTES_MAX, v->why, sizeof(v->why));
     if (err != ORD_OK)
         return err;
-    err = channel_genesis_open(&v->config, &v->genesis_hash, &v->genesis_header, &v->genesis_data,
-                               ord_span_of(v->genesis, v->genesis_size));
-    if (err == ORD_OK)
-        err = channel_replica_keys(&v->keys, &v->config);
-    if (err != ORD_OK) {
+    err = client_trust_init(&v->trust, ord_span_of(v->genesis, v->genesis_size));
+    if (err != ORD_OK)
         snprintf(v->why, sizeof(v->why), "%s: not a genesis block (%s)", path, ord_err_text(err));
-        return err;
-    }
-    crypto_ops_init(&v->crypto, &v->keys);
-    channel_chain_init(&v->chain, &v->config, &v->genesis_hash, &v->crypto);
-    return ORD_OK;
+    else
+        channel_chain_init(&v->chain, &v->trust.config, &v->trust.genesis_hash, &v->trust.crypto);
+    return err;
 }
 
 static enum ord_err check_genesis(struct verification *v, const struct channel_header *header, struct ord_span data) {
     struct ord_hash hash;
     channel_header_hash(&hash, header);
-    if (ord_hash_equal(&hash, &v->genesis_hash) && ord_span_equal(data, v->genesis_data))
+    if (ord_hash_equal(&hash, &v->trust.genesis_hash) && ord_span_equal(data, v->trust.genesis_data))
         return ORD_OK;
     snprintf(v->why, sizeof(v->why), "block 0: the ledger belongs to another genesis block");
     return ORD_ERR_MISMATCH;
@@ -201,7 +190,7 @@ static enum ord_err check_certificate(struct verification *v, uint64_t height) {
     const char *why = NULL;
     enum ord_err err = v->certificate_at < height ? fetch_certificate(v, height) : ORD_OK;
     if (err == ORD_OK && v->certificate_at == height)
-        err = channel_chain_certificate(&v->chain, &v->certificate, channel_weak_quorum(&v->config), &why);
+        err = channel_chain_certificate(&v->chain, &v->certificate, v->trust.quorum, &why);
     if (err != ORD_OK)
         snprintf(v->why, sizeof(v->why), "certificate of block %" PRIu64 ": %s", height,
                  why != NULL ? why : ord_err_text(err));
@@ -223,21 +212,19 @@ static enum ord_err walk(struct verification *v) {
 }
 
 static void print_verification(const struct verification *v, bool json, bool good) {
-    char head[HEX_HASH_SIZE];
-    char genesis[HEX_HASH_SIZE];
-    cli_hex(head, v->chain.head_hash.bytes, ORD_HASH_SIZE);
-    cli_hex(genesis, v->genesis_hash.bytes, ORD_HASH_SIZE);
+    const char *head = CLI_HASH(v->chain.head_hash.bytes);
+    const char *genesis = CLI_HASH(v->trust.genesis_hash.bytes);
     if (json) {
         printf("{\"ok\":%s,\"channel\":\"%s\",\"genesis_hash\":\"%s\",\"height\":%" PRIu64 ",\"head_hash\":\"%s\","
                "\"proved_height\":%" PRIu64 ",\"certificates\":%" PRIu64 ",\"envelopes\":%" PRIu64
                ",\"transactions\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"evidence\":%" PRIu32 ",\"records\":%" PRIu64
                ",\"bad_records\":%" PRIu64 "}\n",
-               good ? "true" : "false", v->config.name, genesis, v->chain.height, head, v->chain.proved_height,
+               good ? "true" : "false", v->trust.config.name, genesis, v->chain.height, head, v->chain.proved_height,
                v->chain.certificates, v->envelopes, v->transactions, v->bytes, v->evidence, v->scrub.records,
                v->scrub.bad);
         return;
     }
-    printf("channel %s, genesis block %s\n", v->config.name, genesis);
+    printf("channel %s, genesis block %s\n", v->trust.config.name, genesis);
     printf("%" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64 " bad\n", v->scrub.records, v->scrub.bytes, v->scrub.bad);
     printf("chain to height %" PRIu64 ": %" PRIu64 " envelopes, %" PRIu64 " transactions, %" PRIu64 " bytes\n",
            v->chain.height, v->envelopes, v->transactions, v->bytes);
@@ -267,8 +254,7 @@ static int verify(struct ledger *ledger, const struct arguments *arguments) {
     enum ord_err scrub = ledger_scrub(ledger, &v->scrub, report_bad_record, NULL);
     err = walk(v);
     if (err == ORD_OK)
-        err = cli_ledger_evidence(&v->evidence, ledger, &v->config, &v->genesis_hash, &v->crypto, NULL, NULL, v->why,
-                                  sizeof(v->why));
+        err = cli_ledger_evidence(&v->evidence, ledger, &v->trust, NULL, NULL, v->why, sizeof(v->why));
     if (scrub != ORD_OK && scrub != ORD_ERR_CORRUPT)
         cli_say("scrub: %s", ord_err_text(scrub));
     if (err != ORD_OK)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/client_common.h"
+#include "cli/number.h"
 #include "cli/options.h"
 #include "cli/report.h"
 
@@ -67,10 +68,10 @@ static const char *state_of(const struct ordain_status *status) {
 static void print_table(struct ordain *client, const struct ordain_status *list, uint32_t count) {
     struct ordain_channel channel;
     ordain_channel(client, &channel);
-    printf("channel %s, %s, %" PRIu32 " replicas, network ", channel.name, channel.consensus, channel.replica_count);
-    cli_print_hex(stdout, channel.genesis_hash, 8);
-    printf("\n\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW",
-           "PRIMARY", "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
+    printf("channel %s, %s, %" PRIu32 " replicas, network %s\n", channel.name, channel.consensus, channel.replica_count,
+           CLI_HEX(channel.genesis_hash, 8));
+    printf("\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW", "PRIMARY",
+           "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
     for (uint32_t i = 0; i < count; i++) {
         const struct ordain_status *status = &list[i];
         char primary[24] = "-";
@@ -126,11 +127,14 @@ static void print_counters(const struct ordain_status *list, uint32_t count) {
     }
 }
 
+static const char *truth(bool value) {
+    return value ? "true" : "false";
+}
+
 static void print_json_replica(struct ordain *client, const struct ordain_status *status) {
     printf("{\"replica\":%" PRIu32 ",\"address\":", status->replica);
     cli_json_text(stdout, ordain_replica_address(client, status->replica));
-    printf(",\"reachable\":%s", status->reachable ? "true" : "false");
-    printf(",\"state\":");
+    printf(",\"reachable\":%s,\"state\":", truth(status->reachable));
     cli_json_text(stdout, status->reachable || status->why[0] != '\0' ? state_of(status) : "unreachable");
     if (!status->reachable) {
         putchar('}');
@@ -145,19 +149,16 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
         printf(",\"primary\":%" PRId64, status->leader);
     else
         printf(",\"primary\":null");
-    printf(",\"height\":%" PRIu64 ",\"certified_height\":%" PRIu64 ",\"head\":", status->height,
-           status->certified_height);
-    cli_json_hex(stdout, status->head_hash, ORDAIN_HASH_SIZE);
-    printf(",\"state_digest\":");
-    cli_json_hex(stdout, status->state_digest, ORDAIN_HASH_SIZE);
+    printf(",\"height\":%" PRIu64 ",\"certified_height\":%" PRIu64 ",\"head\":\"%s\",\"state_digest\":\"%s\"",
+           status->height, status->certified_height, CLI_HASH(status->head_hash), CLI_HASH(status->state_digest));
     printf(",\"seq\":%" PRIu64 ",\"stable_seq\":%" PRIu64 ",\"in_flight\":%" PRIu32 ",\"pool_envelopes\":%" PRIu64
-           ",\"pool_bytes\":%" PRIu64 ",\"uptime_ms\":%" PRIu64
-           ",\"syncing\":%s,\"intake_open\":%s,\"asking\":%s,\"silent\":%s,\"silent_until_seq\":%" PRIu64
-           ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           ",\"pool_bytes\":%" PRIu64 ",\"uptime_ms\":%" PRIu64,
            status->seq, status->stable_seq, status->in_flight, status->pool_envelopes, status->pool_bytes,
-           status->uptime_ms, status->syncing ? "true" : "false", status->intake_open ? "true" : "false",
-           status->asking ? "true" : "false", status->silent ? "true" : "false", status->silent_until_seq,
-           status->links_up);
+           status->uptime_ms);
+    printf(",\"syncing\":%s,\"intake_open\":%s,\"asking\":%s,\"silent\":%s,\"silent_until_seq\":%" PRIu64
+           ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           truth(status->syncing), truth(status->intake_open), truth(status->asking), truth(status->silent),
+           status->silent_until_seq, status->links_up);
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)
             printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);
@@ -183,9 +184,7 @@ static void print_json(struct ordain *client, const struct ordain_status *list, 
     cli_json_text(stdout, channel.name);
     printf(",\"consensus\":");
     cli_json_text(stdout, channel.consensus);
-    printf(",\"genesis\":");
-    cli_json_hex(stdout, channel.genesis_hash, ORDAIN_HASH_SIZE);
-    printf(",\"replicas\":[");
+    printf(",\"genesis\":\"%s\",\"replicas\":[", CLI_HASH(channel.genesis_hash));
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             putchar(',');
