@@ -103,7 +103,7 @@ static enum ord_err finish(struct maker *maker) {
 static void make_folder(struct maker *maker, const char *path, mode_t mode) {
     if (maker->err != ORD_OK)
         return;
-    memcpy(maker->folder, path, strlen(path) + 1);
+    snprintf(maker->folder, sizeof(maker->folder), "%s", path);
     if (mkdir(path, mode) != 0)
         fail_at(maker, path);
     else if (!remember(maker, path))
@@ -260,7 +260,7 @@ out:
 
 /* Makes DIR, or accepts it if it exists and is empty. */
 static void claim_folder(struct maker *maker, const char *directory) {
-    make_folder(maker, path_of(maker, "%s", directory), MODE_FOLDER);
+    make_folder(maker, directory, MODE_FOLDER);
     if (maker->err != ORD_ERR_EXISTS)
         return;
     DIR *folder = opendir(directory);
