@@ -422,8 +422,7 @@ void sim_duties_event(struct sim_duties *duties, const struct ord_event *event) 
     if (duties == NULL || duties->world->failed)
         return;
     if (event->type == ORD_EVENT_SYNCED &&
-        (!sim_statement_read(&statement, find_record(duties, SIM_META_STATEMENT)) ||
-         statement.seq < event->synced.seq))
+        (!sim_statement_read(&statement, find_record(duties, SIM_META_STATEMENT)) || statement.seq < event->synced.seq))
         sim_fail(duties->world, "transfer: replica %u makes no statement of seq %lu, where its transfer ended",
                  name_of(duties), (unsigned long) event->synced.seq);
     if (event->type != ORD_EVENT_ATTESTED)
