@@ -10,7 +10,6 @@
 #include "client/client.h"
 #include "client/ordain.h"
 #include "client/text.h"
-#include "crypto/hash.h"
 
 #define EVIDENCE_GRACE_MS 1000u /* how long to wait for the remaining replicas once one has answered */
 
@@ -226,13 +225,8 @@ enum ordain_error ordain_evidence_verify(struct ordain_evidence **out, uint32_t 
     struct pieces pieces = {0};
     *out = NULL;
     *count = 0;
-    struct client_trust *trust = calloc(1, sizeof(*trust));
-    if (trust == NULL)
-        return ORDAIN_NO_MEMORY;
-    enum ord_err err = crypto_init();
-    if (err == ORD_OK)
-        err = client_trust_init(trust, ord_span_of(genesis.data, genesis.size), why, why_size);
-    enum ordain_error error = client_error(err);
+    struct client_trust *trust;
+    enum ordain_error error = client_trust_create(&trust, genesis, why, why_size);
     if (error == ORDAIN_OK && evidence.size > ORDAIN_EVIDENCE_BYTES_MAX) {
         client_say(why, why_size, "it is larger than any evidence");
         error = ORDAIN_UNVERIFIED;

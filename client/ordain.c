@@ -68,17 +68,15 @@ out:
 
 static enum ord_err load_genesis(struct ordain *client, const struct ordain_options *options, char *why,
                                  size_t why_size) {
-    char sentence[ORDAIN_TEXT_SIZE] = "";
     struct client_config *config = &client->config;
     enum ord_err err = client_read_file(&client->genesis, &client->genesis_size, config->genesis,
                                         CLIENT_GENESIS_BYTES_MAX, why, why_size);
     if (err != ORD_OK)
         return err;
-    err = client_trust_init(&client->trust, ord_span_of(client->genesis, client->genesis_size), sentence,
-                            sizeof(sentence));
+    err = client_trust_init(&client->trust, ord_span_of(client->genesis, client->genesis_size));
     if (err != ORD_OK) {
-        client_say(why, why_size, "%s: %s", config->genesis, sentence);
-        return err;
+        client_say(why, why_size, "%s: not a genesis block: %s", config->genesis, ord_err_text(err));
+        return ORD_ERR_INVALID;
     }
     const char *wanted = options->channel != NULL ? options->channel : config->channel;
     if (strcmp(wanted, client->trust.config.name) != 0) {

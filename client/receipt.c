@@ -5,7 +5,6 @@
 #include "client/client.h"
 #include "client/ordain.h"
 #include "client/text.h"
-#include "crypto/hash.h"
 
 /* The caller's question; the answer is checked against it. */
 struct receipt_query {
@@ -206,14 +205,9 @@ enum ordain_error ordain_receipt_check(const struct ordain *client, struct ordai
 
 enum ordain_error ordain_receipt_verify(struct ordain_receipt *out, struct ordain_bytes genesis,
                                         struct ordain_bytes receipt, char *why, size_t why_size) {
-    struct client_trust *trust = calloc(1, sizeof(*trust));
-    if (trust == NULL)
-        return ORDAIN_NO_MEMORY;
-    enum ord_err err = crypto_init();
-    if (err == ORD_OK)
-        err = client_trust_init(trust, ord_span_of(genesis.data, genesis.size), why, why_size);
-    enum ordain_error error = client_error(err);
-    if (err == ORD_OK)
+    struct client_trust *trust;
+    enum ordain_error error = client_trust_create(&trust, genesis, why, why_size);
+    if (error == ORDAIN_OK)
         error = check(trust, out, receipt, why, why_size);
     free(trust);
     return error;

@@ -38,7 +38,6 @@
     /* transfer/ */                                                                                                    \
     X(TRANSFER_RESUMED, OFTEN, "a restart finds a transfer that was cut off between blocks and tail")                  \
     X(SERVED_NOTHING, OFTEN, "a source has nothing to give that can be proved")                                        \
-    X(SERVE_QUOTA_SPENT, RARE, "an asker has used up its bytes for this second")                                       \
     X(TAIL_OF_CLOSED_BLOCK, OFTEN, "a tail is asked for whose block is closed by now")                                 \
     X(SYNC_MISSING, OFTEN, "a source does not have what it is asked for")                                              \
     X(SYNC_OVERTAKEN, OFTEN, "the log brings a replica to the target of its transfer")                                 \

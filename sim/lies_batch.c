@@ -103,7 +103,7 @@ void sim_liar_submitted(struct sim_replica *replica, const struct replica_result
     replica->lies->far = sim_buffer_hold(envelope);
 }
 
-/* A copy with another signature. Others may have the true one in their pools, or this one under check. Held. */
+/* Its signature is changed. Others may have the true one in their pools, or check this one. The caller holds it. */
 static struct sim_buffer *forged(struct sim_replica *liar, struct ord_span envelope) {
     struct sim_buffer *copy = sim_buffer_create(envelope);
     copy->data[copy->size - 1] ^= 1;

@@ -22,7 +22,6 @@ static bool within_quota(struct replica *replica, ord_node_id from) {
         serve->second_ms = replica->turn.now_ms;
         memset(serve->bytes, 0, sizeof(serve->bytes));
     }
-    ORD_MARK_IF(serve->bytes[from] >= QUOTA_BYTES_PER_S, SERVE_QUOTA_SPENT);
     return serve->bytes[from] < QUOTA_BYTES_PER_S;
 }
 

@@ -2,6 +2,8 @@
  * The contract between a turn and its commit: nothing leaves that is not durable, whatever the core does and whenever
  * it does it. The test plays the core, because PBFT does not do everything that the seam allows.
  */
+#include <string.h>
+
 #include "tests/support/replica_bench.h"
 #include "tests/support/test_main.h"
 
@@ -452,6 +454,118 @@ static void submissions__that_will_not_be_checked_are_answered_busy(void **state
     bench_destroy(bench);
 }
 
+/* ---- judgements ---- */
+
+static struct ord_span judged;
+static uint64_t judged_seq;
+
+static void judge_and_lead(struct bench *bench, const struct ord_event *event) {
+    if (event->type == ORD_EVENT_TICK) {
+        struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_JUDGE);
+        effect->judge.view = 1;
+        effect->judge.seq = judged_seq;
+        effect->judge.batch = judged;
+    }
+    if (event->type == ORD_EVENT_HAND_OVER) /* stands for a view that is left */
+        bench_effect(bench, ORD_EFFECT_LEADER)->leader.leader = ORD_NO_NODE;
+}
+
+static void judge(struct bench *bench, uint64_t seq, struct ord_span batch) {
+    judged = batch;
+    judged_seq = seq;
+    bench->on_step = judge_and_lead;
+    bench->replica->agree.wake_at_ms = 0;
+    bench_run(bench);
+}
+
+static struct bench *bench_with_client(void) {
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_run(bench);
+    return bench;
+}
+
+static void judgement__needs_every_signature(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    struct ord_span bad = net_copy(bench->net, bench_batch(bench, 1, 3));
+    judge(bench, 2, bench_batch(bench, 1, 3));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    ((uint8_t *) (uintptr_t) bad.data)[bad.size - 1] ^= 1;
+    judge(bench, 3, bad);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 2);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    judge(bench, 4, ord_span_of("nonsense", 8));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 3);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    bench_destroy(bench);
+}
+
+/* A verdict for a view that was left is not given, though its checks come back later. */
+static void judgement__of_a_view_that_was_left_is_dropped(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    judge(bench, 2, bench_batch(bench, 1, 3));
+    bench_input(bench, &(struct replica_input) {.type = REPLICA_INPUT_HAND_OVER});
+    bench_run(bench);
+    assert_int_equal(bench->replica->agree.leader, ORD_NO_NODE);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+    assert_null(bench->replica->judge.first);
+    bench_destroy(bench);
+}
+
+/* A client that is not registered yet may be by then; after that its batch is inadmissible. */
+static void judgement__waits_for_what_comes_before(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    judge(bench, 2, bench_batch(bench, 1, 3));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+    assert_int_equal(bench->check_count, 0);
+    memset(bench->stepped, 0, sizeof(bench->stepped));
+    bench->on_step = deliver_registration;
+    bench->replica->agree.wake_at_ms = 0;
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    bench_destroy(bench);
+    bench = bench_create(block_a_batch);
+    judge(bench, 1, bench_batch(bench, 1, 3));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    bench_destroy(bench);
+}
+
+/* ---- finality ---- */
+
+/* Row C1: a replica that differs from f + 1 others has lost its state, and ends before it does harm. */
+static void finality__ends_where_others_attest_another_state(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    struct channel_statement statement = attest_find(bench->replica, 1)->statement;
+    statement.state_digest.bytes[0] ^= 1;
+    const struct channel_certificate certificate = net_certificate(bench->net, &statement, 3);
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    bench_message(bench, 1, REPLICA_LINK_CERTIFICATE,
+                  ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_turn(bench);
+    assert_err(replica_fatal(bench->replica), ORD_ERR_MISMATCH);
+    bench_destroy(bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(turn__holds_a_send_until_its_commit),
     cmocka_unit_test(turn__attests_after_its_commit),
@@ -469,5 +583,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(messages__of_one_sender_have_a_share),
     cmocka_unit_test(submissions__are_answered_when_all_is_checked),
     cmocka_unit_test(submissions__that_will_not_be_checked_are_answered_busy),
+    cmocka_unit_test(judgement__needs_every_signature),
+    cmocka_unit_test(judgement__of_a_view_that_was_left_is_dropped),
+    cmocka_unit_test(judgement__waits_for_what_comes_before),
+    cmocka_unit_test(finality__ends_where_others_attest_another_state),
 };
 TEST_CASES(cases);
