@@ -195,8 +195,8 @@ static void drop_key(struct sim_intake *intake, const struct sim_placed *placed)
         drop(intake, (size_t) (pooled - intake->pool));
 }
 
-/* Goes on to `end` in the reference's order. `served`: the clients' waits begin anew. */
-static void execute_to(struct sim_intake *intake, size_t end, bool served, bool remove) {
+/* Goes on to `end` in the reference's order. `served`: those envelopes leave the pool, and their clients' waits begin anew. */
+static void execute_to(struct sim_intake *intake, size_t end, bool served) {
     for (; intake->order_at < end; intake->order_at++) {
         const struct sim_placed *placed = &model_of(intake)->order[intake->order_at];
         if (placed->sequence == 0) {
@@ -205,10 +205,10 @@ static void execute_to(struct sim_intake *intake, size_t end, bool served, bool 
         } else if (placed->sequence > intake->highest[placed->party]) {
             intake->highest[placed->party] = placed->sequence;
         }
-        if (remove)
-            drop_key(intake, placed);
-        if (served)
-            intake->since_ms[slot_of(placed->party, placed->sequence)] = now_of(intake);
+        if (!served)
+            continue;
+        drop_key(intake, placed);
+        intake->since_ms[slot_of(placed->party, placed->sequence)] = now_of(intake);
     }
 }
 
@@ -225,7 +225,7 @@ static void open_is(struct sim_intake *intake, uint64_t seq) {
 void sim_intake_executed(struct sim_intake *intake, uint64_t seq) {
     if (intake == NULL || over(intake->world))
         return;
-    execute_to(intake, model_of(intake)->seqs[seq - 1].order_end, true, true);
+    execute_to(intake, model_of(intake)->seqs[seq - 1].order_end, true);
     intake->seq = seq;
     open_is(intake, seq);
 }
@@ -234,13 +234,12 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
     if (intake == NULL || over(intake->world) || height == 0)
         return;
     const struct sim_model_block *block = &model_of(intake)->blocks[height - 1];
-    if (block->last_seq <= intake->seq) {
-        /* Drops envelopes that were executed while their signatures were being checked for admission. */
-        for (size_t i = 0; i < block->envelope_count; i++)
-            drop_key(intake, &block->envelopes[i]);
+    /* Drops also envelopes that were executed while their signatures were being checked for admission. */
+    for (size_t i = 0; i < block->envelope_count; i++)
+        drop_key(intake, &block->envelopes[i]);
+    if (block->last_seq <= intake->seq)
         return;
-    }
-    execute_to(intake, block->order_end, false, true);
+    execute_to(intake, block->order_end, false);
     intake->between = true;
     intake->since_unsure = intake->pool_count > 0;
     intake->open_size = 0;
@@ -690,7 +689,7 @@ void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) 
         intake->hand_over = false;
     if (event->type != ORD_EVENT_SYNCED)
         return;
-    execute_to(intake, model_of(intake)->seqs[event->synced.seq - 1].order_end, false, false);
+    execute_to(intake, model_of(intake)->seqs[event->synced.seq - 1].order_end, false);
     intake->seq = event->synced.seq;
     intake->between = false;
     intake->unsure = 2;
@@ -886,7 +885,7 @@ static void recover(struct sim_intake *intake) {
     size_t applied = applied_seq == 0 ? 0 : model->seqs[applied_seq - 1].order_end;
     intake->between = height > 0 && model->blocks[height - 1].last_seq > applied_seq;
     intake->seq = applied_seq;
-    execute_to(intake, closed > applied ? closed : applied, false, false);
+    execute_to(intake, closed > applied ? closed : applied, false);
     if (!intake->between && applied_seq > 0)
         open_is(intake, applied_seq);
 }
