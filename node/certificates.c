@@ -31,11 +31,12 @@ enum ord_err service_certificate(struct service *service, struct ord_bytes *out,
     if (best != NULL && (err == ORD_ERR_NOT_FOUND || best->height < *at)) {
         if (err == ORD_OK)
             free(out->data);
-        out->size = best->size;
-        out->data = malloc(best->size);
+        *out = (struct ord_bytes) {.data = malloc(best->size)};
         err = out->data == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
-        if (err == ORD_OK)
+        if (err == ORD_OK) {
             memcpy(out->data, best->bytes, best->size);
+            out->size = best->size;
+        }
         *at = best->height;
     }
     pthread_mutex_unlock(&service->mutex);

@@ -482,7 +482,7 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
     uint16_t port = node->config.replica_listen_port != 0 ? node->config.replica_listen_port : self->replica_port;
     const struct net_pull_options options = {
-        .host = node->config.replica_listen_host[0] != 0 ? node->config.replica_listen_host : self->host,
+        .host = node->config.replica_listen_host,
         .port = port,
         .tls = &tls,
         .message_bytes_max = node->links.frame_bytes_max,

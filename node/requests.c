@@ -86,7 +86,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
     const struct net_server_options options = {
-        .host = node->config.client_listen_host[0] != 0 ? node->config.client_listen_host : self->host,
+        .host = node->config.client_listen_host,
         .port = node->config.client_listen_port != 0 ? node->config.client_listen_port : self->client_port,
         .tls = &tls,
         .context_count = node->config.client_contexts,

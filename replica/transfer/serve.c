@@ -63,6 +63,8 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     if (certified > height - 1)
         err = store->get_headers(store->ledger, &headers, height, certified, CHANNEL_HEADER_SIZE,
                                  (size_t) SYNC_LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
+    if (headers.size / CHANNEL_HEADER_SIZE < certified - (height - 1))
+        err = ORD_ERR_TOO_LARGE; /* The asker could not tie the certificate to the blocks. */
     ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
     ord_write_span(&writer, ord_span_of(headers.data, headers.size));
     ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
