@@ -90,10 +90,7 @@ static bool parse_arguments(struct evidence_arguments *out, int *exit_code, int 
     out->export = optind < argc && strcmp(argv[optind], "export") == 0;
     out->first = optind + 1;
     bool known = out->export || (optind < argc && strcmp(argv[optind], "verify") == 0);
-    const char *wrong = known ? complaint(out, argc) : "say export or verify";
-    if (wrong != NULL)
-        *exit_code = cli_usage(wrong);
-    return wrong == NULL;
+    return cli_options_accept(exit_code, known ? complaint(out, argc) : "say export or verify");
 }
 
 static int export_evidence(const struct evidence_arguments *arguments) {

@@ -102,11 +102,11 @@ static bool parse_arguments(struct arguments *out, struct channel_config *config
     };
     if (!cli_options_parse(exit_code, &options, argc, argv))
         return false;
-    bool clear = optind + 1 == argc && argv[optind][0] != '\0';
-    if (!clear)
-        *exit_code = cli_usage(optind == argc ? "say in which folder" : "one folder only");
     out->directory = argv[optind];
-    return clear;
+    const char *wrong = optind == argc                                  ? "say in which folder"
+                        : optind + 1 != argc || argv[optind][0] == '\0' ? "one folder only"
+                                                                        : NULL;
+    return cli_options_accept(exit_code, wrong);
 }
 
 static int take_consensus(struct channel_config *config, const struct arguments *arguments) {
@@ -123,8 +123,8 @@ static int take_consensus(struct channel_config *config, const struct arguments 
 }
 
 /*
- * A batch must hold the largest envelope. The memory for bodies must hold four batches, and half of it an open block and
- * a batch. Values that were not given are raised to fit those that were.
+ * A batch must hold the largest envelope. The memory for bodies must hold four batches, and half of it an open block
+ * and a batch. Values that were not given are raised to fit those that were.
  */
 static void fit_sizes(struct channel_config *config, const struct arguments *arguments) {
     if (arguments->batch_said == 0 && config->batch_bytes_max < config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD)

@@ -148,7 +148,7 @@ static void make_member_files(struct maker *maker, const struct member *member) 
 
 static void make_client(struct maker *maker, const char *directory, const char *name, const char *channel,
                         const struct member *member) {
-    char text[INIT_TEXT_MAX];
+    char text[INIT_TEXT_MAX] = "";
     if (maker->err == ORD_OK)
         maker->err = init_client_text(text, channel);
     make_folder(maker, path_of(maker, "%s/%s", directory, name), MODE_FOLDER);
@@ -158,7 +158,7 @@ static void make_client(struct maker *maker, const char *directory, const char *
 
 static void make_replica(struct maker *maker, const struct init_plan *plan, uint32_t index,
                          const struct member *member) {
-    char text[INIT_TEXT_MAX];
+    char text[INIT_TEXT_MAX] = "";
     if (maker->err == ORD_OK)
         maker->err = init_node_text(text, &plan->config, index);
     make_folder(maker, path_of(maker, "%s/replica%u", plan->directory, index), MODE_FOLDER);

@@ -126,3 +126,9 @@ bool cli_options_parse(int *exit_code, const struct cli_options *options, int ar
     *exit_code = CLI_EXIT_OK;
     return true;
 }
+
+bool cli_options_accept(int *exit_code, const char *wrong) {
+    if (wrong != NULL)
+        *exit_code = cli_usage(wrong);
+    return wrong == NULL;
+}

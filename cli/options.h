@@ -45,5 +45,7 @@ struct cli_options {
  * the help was asked for and is printed, or an option is wrong and standard error says so.
  */
 bool cli_options_parse(int *exit_code, const struct cli_options *options, int argc, char **argv);
+/* True if `wrong` is NULL. Otherwise it says what is wrong with the arguments, and the command ends with *exit_code. */
+bool cli_options_accept(int *exit_code, const char *wrong);
 
 #endif

@@ -33,7 +33,6 @@ static uint64_t bucket_end(uint32_t bucket) {
 
 void cli_latency_add(struct cli_latencies *latencies, uint64_t us) {
     latencies->count++;
-    latencies->sum_us += us;
     if (us > latencies->max_us)
         latencies->max_us = us;
     latencies->buckets[bucket_of(us)]++;

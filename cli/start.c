@@ -80,10 +80,8 @@ static bool parse_arguments(const char **path, const char **level, int *exit_cod
     const struct cli_options options = {usage, list, 2, .notes = notes, .column = 21, .operands = true};
     if (!cli_options_parse(exit_code, &options, argc, argv))
         return false;
-    bool wrong = *path == NULL || optind != argc;
-    if (wrong)
-        *exit_code = cli_usage(*path == NULL ? "--config FILE is missing" : "too many arguments");
-    return !wrong;
+    const char *wrong = *path == NULL ? "--config FILE is missing" : optind != argc ? "too many arguments" : NULL;
+    return cli_options_accept(exit_code, wrong);
 }
 
 static int load_config(struct node_config *config, const char *path, const char *level) {

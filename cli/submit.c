@@ -27,9 +27,7 @@ struct progress {
     uint64_t accepted; /* counted in transactions */
     uint64_t final;
     uint64_t refused;
-    uint64_t envelopes_accepted;
     uint64_t envelopes_final;
-    uint64_t envelopes_refused;
     uint64_t refusals_shown;
     uint64_t moved_us; /* when an event last arrived */
     uint64_t receipts_lost;
@@ -121,7 +119,6 @@ static void on_event(void *context, const struct ordain_event *event) {
     switch (event->kind) {
     case ORDAIN_EVENT_ACCEPTED:
         progress->accepted += group->count;
-        progress->envelopes_accepted++;
         cli_latency_add(&progress->accepted_latencies, event->elapsed_us);
         break;
     case ORDAIN_EVENT_FINAL:
@@ -133,7 +130,6 @@ static void on_event(void *context, const struct ordain_event *event) {
         /* The summary reports envelopes that were still open at the end. */
         if (event->error != ORDAIN_STOPPED) {
             progress->refused += group->count;
-            progress->envelopes_refused++;
             show_refusal(run, group->first_line, group->last_line, ordain_error_name(event->error), event->message);
         }
         break;

@@ -94,8 +94,5 @@ bool submit_arguments_parse(struct submit_arguments *out, int *exit_code, int ar
     out->format = hex ? CLI_INPUT_HEX : raw ? CLI_INPUT_RAW : CLI_INPUT_LINES;
     out->wait = out->wait || out->receipts_folder != NULL;
     out->path = argv[optind];
-    const char *wrong = complaint(out, formats, sizes, argc - optind);
-    if (wrong != NULL)
-        *exit_code = cli_usage(wrong);
-    return wrong == NULL;
+    return cli_options_accept(exit_code, complaint(out, formats, sizes, argc - optind));
 }

@@ -50,9 +50,7 @@ static bool parse_arguments(struct verify_arguments *out, int *exit_code, int ar
                         : optind == argc                       ? "name at least one receipt"
                         : out->hex && out->transaction == NULL ? "--hex is for --transaction"
                                                                : NULL;
-    if (wrong != NULL)
-        *exit_code = cli_usage(wrong);
-    return wrong == NULL;
+    return cli_options_accept(exit_code, wrong);
 }
 
 /* Loads the transaction's bytes; hex is decoded in place. */

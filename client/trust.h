@@ -23,7 +23,10 @@ struct client_trust {
 
 /* `file` holds a genesis block file and must outlive `out`. An error: it is not a genesis block. */
 ORD_MUST_USE enum ord_err client_trust_init(struct client_trust *out, struct ord_span file);
-/* The same for a check without a client, in memory that the caller frees. INVALID (`why` gets a sentence), NO_MEMORY. */
+/*
+ * The same for a check without a client. The caller frees *out, also after an error. INVALID: not a genesis block, and
+ * `why` gets a sentence. NO_MEMORY, INTERNAL.
+ */
 ORD_MUST_USE enum ordain_error client_trust_create(struct client_trust **out, struct ordain_bytes genesis, char *why,
                                                    size_t why_size);
 

@@ -128,58 +128,58 @@ static const char *type_name(const config_setting_t *setting) {
     }
 }
 
-/* Where a setting stands. */
-struct place {
-    const char *file;
-    unsigned line;
+/* Context of one load. */
+struct loader {
+    struct node_config *out;
+    const char *path;
+    char folder[NODE_PATH_MAX];
+    char *why;
+    size_t why_size;
 };
 
-static enum ord_err take_number(struct node_config *config, const struct setting_rule *rule,
-                                const config_setting_t *setting, struct place place, char *why, size_t why_size) {
+/* Says what is wrong in a line of the file; returns INVALID. */
+__attribute__((format(printf, 3, 4))) static enum ord_err wrong(const struct loader *loader, unsigned line,
+                                                                const char *format, ...) {
+    char words[2 * NODE_PATH_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    say(loader->why, loader->why_size, "%s:%u: %s", loader->path, line, words);
+    return ORD_ERR_INVALID;
+}
+
+static enum ord_err take_number(const struct loader *loader, const struct setting_rule *rule,
+                                const config_setting_t *setting) {
     int type = config_setting_type(setting);
-    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
-        say(why, why_size, "%s:%u: %s wants a whole number, found %s", place.file, place.line, rule->name,
-            type_name(setting));
-        return ORD_ERR_INVALID;
-    }
+    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+        return wrong(loader, setting->line, "%s wants a whole number, found %s", rule->name, type_name(setting));
     long long value = type == CONFIG_TYPE_INT ? config_setting_get_int(setting) : config_setting_get_int64(setting);
-    if (value < 0 || (uint64_t) value < rule->min || (uint64_t) value > rule->max) {
-        say(why, why_size, "%s:%u: %s is %lld, but must be %llu to %llu", place.file, place.line, rule->name, value,
-            (unsigned long long) rule->min, (unsigned long long) rule->max);
-        return ORD_ERR_INVALID;
-    }
-    store_number(config, rule, (uint64_t) value);
+    if (value < 0 || (uint64_t) value < rule->min || (uint64_t) value > rule->max)
+        return wrong(loader, setting->line, "%s is %lld, but must be %llu to %llu", rule->name, value,
+                     (unsigned long long) rule->min, (unsigned long long) rule->max);
+    store_number(loader->out, rule, (uint64_t) value);
     return ORD_OK;
 }
 
-static enum ord_err take_text(struct node_config *config, const struct setting_rule *rule,
-                              const config_setting_t *setting, const char *folder, struct place place, char *why,
-                              size_t why_size) {
-    if (config_setting_type(setting) != CONFIG_TYPE_STRING) {
-        say(why, why_size, "%s:%u: %s wants a string, found %s", place.file, place.line, rule->name,
-            type_name(setting));
-        return ORD_ERR_INVALID;
-    }
+static enum ord_err take_text(const struct loader *loader, const struct setting_rule *rule,
+                              const config_setting_t *setting) {
+    if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+        return wrong(loader, setting->line, "%s wants a string, found %s", rule->name, type_name(setting));
     const char *text = config_setting_get_string(setting);
-    if (text[0] == '\0') {
-        say(why, why_size, "%s:%u: %s is empty", place.file, place.line, rule->name);
-        return ORD_ERR_INVALID;
-    }
-    char *field = (char *) config + rule->offset;
-    if (rule->kind == SETTING_LEVEL) {
-        if (node_log_level_parse(&config->log_level, text) == ORD_OK)
-            return ORD_OK;
-        say(why, why_size, "%s:%u: %s is \"%s\", but must be error, warn, info or debug", place.file, place.line,
-            rule->name, text);
-        return ORD_ERR_INVALID;
-    }
-    size_t capacity = rule->kind == SETTING_HOST ? sizeof(config->client_listen_host) : NODE_PATH_MAX;
+    if (text[0] == '\0')
+        return wrong(loader, setting->line, "%s is empty", rule->name);
+    if (rule->kind == SETTING_LEVEL)
+        return node_log_level_parse(&loader->out->log_level, text) == ORD_OK
+                   ? ORD_OK
+                   : wrong(loader, setting->line, "%s is \"%s\", but must be error, warn, info or debug", rule->name,
+                           text);
+    size_t capacity = rule->kind == SETTING_HOST ? sizeof(loader->out->client_listen_host) : NODE_PATH_MAX;
     bool relative = rule->kind == SETTING_PATH && text[0] != '/';
-    int length = snprintf(field, capacity, "%s%s%s", relative ? folder : "", relative ? "/" : "", text);
-    if (length < 0 || (size_t) length >= capacity) {
-        say(why, why_size, "%s:%u: %s is longer than %zu bytes", place.file, place.line, rule->name, capacity - 1);
-        return ORD_ERR_INVALID;
-    }
+    int length = snprintf((char *) loader->out + rule->offset, capacity, "%s%s%s", relative ? loader->folder : "",
+                          relative ? "/" : "", text);
+    if (length < 0 || (size_t) length >= capacity)
+        return wrong(loader, setting->line, "%s is longer than %zu bytes", rule->name, capacity - 1);
     return ORD_OK;
 }
 
@@ -202,33 +202,28 @@ static enum ord_err folder_of(char folder[NODE_PATH_MAX], const char *path, char
     return ORD_OK;
 }
 
-static enum ord_err take_settings(struct node_config *config, const config_t *file, const char *path,
-                                  const char *folder, char *why, size_t why_size) {
+static enum ord_err take_settings(const struct loader *loader, const config_t *file) {
     bool seen[RULE_COUNT] = {false};
     const config_setting_t *root = config_root_setting(file);
     int count = config_setting_length(root);
     for (int i = 0; i < count; i++) {
         const config_setting_t *setting = config_setting_get_elem(root, (unsigned) i);
-        struct place place = {path, setting->line};
         const char *name = config_setting_name(setting);
         size_t rule = 0;
         while (rule < RULE_COUNT && strcmp(rules[rule].name, name) != 0)
             rule++;
-        if (rule == RULE_COUNT) {
-            say(why, why_size, "%s:%u: there is no setting %s", place.file, place.line, name);
-            return ORD_ERR_INVALID;
-        }
+        if (rule == RULE_COUNT)
+            return wrong(loader, setting->line, "there is no setting %s", name);
         seen[rule] = true;
         enum setting_kind kind = rules[rule].kind;
         bool number = kind == SETTING_U16 || kind == SETTING_U32 || kind == SETTING_U64;
-        enum ord_err err = number ? take_number(config, &rules[rule], setting, place, why, why_size)
-                                  : take_text(config, &rules[rule], setting, folder, place, why, why_size);
+        enum ord_err err = (number ? take_number : take_text)(loader, &rules[rule], setting);
         if (err != ORD_OK)
             return err;
     }
     for (size_t i = 0; i < RULE_COUNT; i++)
         if (rules[i].required && !seen[i]) {
-            say(why, why_size, "%s: the setting %s is missing", path, rules[i].name);
+            say(loader->why, loader->why_size, "%s: the setting %s is missing", loader->path, rules[i].name);
             return ORD_ERR_INVALID;
         }
     return ORD_OK;
@@ -302,45 +297,42 @@ static char *widen_integers(const char *text, unsigned *include_line) {
     return out;
 }
 
+static enum ord_err parse(const struct loader *loader, config_t *file, const char *text) {
+    unsigned include_line;
+    char *wide = widen_integers(text, &include_line);
+    if (wide == NULL && include_line > 0)
+        return wrong(loader, include_line, "@include is not supported");
+    if (wide == NULL) {
+        say(loader->why, loader->why_size, "%s: %s", loader->path, ord_err_text(ORD_ERR_NO_MEMORY));
+        return ORD_ERR_NO_MEMORY;
+    }
+    bool good = config_read_string(file, wide) == CONFIG_TRUE;
+    free(wide);
+    if (!good)
+        return wrong(loader, (unsigned) config_error_line(file), "%s", config_error_text(file));
+    set_defaults(loader->out);
+    return take_settings(loader, file);
+}
+
 enum ord_err node_config_load(struct node_config *out, const char *path, char *why, size_t why_size) {
+    struct loader loader = {.out = out, .path = path, .why = why, .why_size = why_size};
     uint8_t *text = NULL;
-    char *wide = NULL;
     size_t text_size = 0;
+    enum ord_err err = folder_of(loader.folder, path, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    err = node_read_file(&text, &text_size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
     config_t file;
     config_init(&file);
-    char folder[NODE_PATH_MAX];
-    enum ord_err err = folder_of(folder, path, why, why_size);
-    if (err != ORD_OK)
-        goto out;
-    err = node_read_file(&text, &text_size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
-    if (err != ORD_OK) {
-        err = err == ORD_ERR_NOT_FOUND || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
-        goto out;
-    }
-    err = ORD_ERR_INVALID;
     if (memchr(text, '\0', text_size) != NULL) {
         say(why, why_size, "%s: not a text file", path);
-        goto out;
+        err = ORD_ERR_INVALID;
+    } else {
+        err = parse(&loader, &file, (const char *) text);
     }
-    unsigned include_line;
-    wide = widen_integers((const char *) text, &include_line);
-    if (wide == NULL) {
-        err = include_line > 0 ? ORD_ERR_INVALID : ORD_ERR_NO_MEMORY;
-        if (include_line > 0)
-            say(why, why_size, "%s:%u: @include is not supported", path, include_line);
-        else
-            say(why, why_size, "%s: %s", path, ord_err_text(err));
-        goto out;
-    }
-    if (config_read_string(&file, wide) != CONFIG_TRUE) {
-        say(why, why_size, "%s:%d: %s", path, config_error_line(&file), config_error_text(&file));
-        goto out;
-    }
-    set_defaults(out);
-    err = take_settings(out, &file, path, folder, why, why_size);
-out:
     config_destroy(&file);
-    free(wide);
     free(text);
     return err;
 }
