@@ -55,6 +55,12 @@ void bft_persist(struct ord_core *core, enum bft_table table, uint64_t seq, stru
     effect->persist = (struct ord_record) {.table = (uint8_t) table, .key = seq, .bytes = bytes};
 }
 
+void bft_forget(struct ord_core *core, enum bft_table table, uint64_t key) {
+    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
+    effect->forget.table = (uint8_t) table;
+    effect->forget.key = key;
+}
+
 /* Whether a message of this type makes a statement that others hold this replica to. */
 static bool is_own_word(uint8_t type) {
     return type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT || type == BFT_VIEW_CHANGE ||

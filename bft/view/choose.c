@@ -22,26 +22,27 @@ static bool better(const struct bft_choice *choice, const struct bft_statement *
     return memcmp(statement->digest.bytes, choice->digest.bytes, ORD_HASH_SIZE) < 0;
 }
 
+/* Reads the replica's VIEW-CHANGE. False: it has none in the set. */
+static bool read_change(struct bft_view_change *out, const struct ord_core *core, const struct bft_change_set *set,
+                        ord_node_id node) {
+    const struct bft_kept *kept = set->changes[node];
+    ORD_ASSERT(kept == NULL || bft_view_change_parse(out, &core->config, bft_kept_bytes(kept)) == ORD_OK);
+    return kept != NULL;
+}
+
 void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count) {
     struct bft_view_change change;
     core->choices_fresh = false;
     *base_seq = 0;
     *count = 0;
-    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
-        const struct bft_kept *kept = set->changes[node];
-        if (kept == NULL)
-            continue;
-        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-        if (change.stable_seq > *base_seq)
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if (read_change(&change, core, set, node) && change.stable_seq > *base_seq)
             *base_seq = change.stable_seq;
-    }
     for (uint32_t i = 0; i < core->config.window; i++)
         core->choices[i].chosen = false;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
-        const struct bft_kept *kept = set->changes[node];
-        if (kept == NULL)
+        if (!read_change(&change, core, set, node))
             continue;
-        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
         struct bft_statement statement;
         struct ord_span certificate;
         while (bft_view_change_next(&statement, &certificate, &change.certificates, &core->config)) {

@@ -8,8 +8,6 @@
  */
 #include "bft/bft_internal.h"
 
-#include <string.h>
-
 #include "bft/marks.h"
 #include "core/assert.h"
 
@@ -22,11 +20,9 @@ static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_
 /* Returns the replicas whose view changes want a batch that is not here, and asks them for what is missing. */
 static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_t count) {
     ord_replica_set holders = 0;
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot != NULL)
-            slot->wanted = false;
-    }
+    uint64_t at = core->stable_seq;
+    for (struct bft_slot *slot; (slot = bft_slot_next(core, &at)) != NULL;)
+        slot->wanted = false;
     /*
      * The holder of a certificate has its batch, but may lie and not give it. After a while all others are asked too.
      */
@@ -90,17 +86,9 @@ static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t ba
         ord_write_hash(&writer, &core->changes[node].digest);
     }
     struct ord_hash hash;
-    struct ord_signature signature;
     bft_view_message_hash(&hash, &spare->digest, config, BFT_NEW_VIEW, core->view, config->self,
                           ord_writer_span(&writer));
-    err = bft_sign(core, &signature, &hash);
-    if (err != ORD_OK)
-        return err;
-    ord_write_signature(&writer, &signature);
-    ORD_ASSERT(!writer.failed);
-    spare->view = core->view;
-    spare->size = writer.size;
-    return ORD_OK;
+    return bft_kept_sign(core, spare, &writer, core->view, &hash);
 }
 
 enum ord_err bft_make_new_view(struct ord_core *core) {
@@ -135,7 +123,7 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
     if (err != ORD_OK)
         return err;
     bft_install(core, &core->spare_view, &changes);
-    bft_send(core, core->others, ord_span_of(core->installed.bytes, core->installed.size), true);
+    bft_send(core, core->others, bft_kept_bytes(&core->installed), true);
     return ORD_OK;
 }
 
@@ -144,9 +132,7 @@ static void contradiction(struct ord_core *core, const struct bft_kept *kept, co
     core->messages_refused++;
     struct bft_statement statement = {
         .type = BFT_NEW_VIEW, .view = view->view, .digest = kept->digest, .sender = view->sender};
-    struct bft_new_view first;
-    ORD_ASSERT(bft_new_view_decode(&first, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-    struct bft_proof proofs[2] = {bft_proof_alone(&first.signature), bft_proof_alone(&view->signature)};
+    struct bft_proof proofs[2] = {bft_kept_proof(kept), bft_proof_alone(&view->signature)};
     bool known = view->view == core->view && core->proof_size > 0 && core->proof_view == core->view;
     if (core->evidence_given || known)
         return;
@@ -218,10 +204,7 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
         core->messages_dropped++;
         return ORD_OK;
     }
-    kept->view = view.view;
-    kept->digest = view.digest;
-    kept->size = bytes.size;
-    memcpy(kept->bytes, bytes.data, bytes.size);
+    bft_keep(kept, view.view, &view.digest, bytes);
     core->look_again = true;
     return ORD_OK;
 }
@@ -275,7 +258,7 @@ void bft_try_candidates(struct ord_core *core) {
             kept->view = 0;
             continue;
         }
-        ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+        ORD_ASSERT(bft_new_view_decode(&view, &core->config, bft_kept_bytes(kept)) == ORD_OK);
         if (!gather(core, &view, &set)) {
             ORD_MARK(NEW_VIEW_LACKS_CHANGE);
             continue;
@@ -293,7 +276,7 @@ void bft_try_candidates(struct ord_core *core) {
          * it, because it does not leave its view, and two silent replicas would relay it to each other for ever.
          */
         if (bft_speaks(core))
-            bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
+            bft_relay(core, core->others, bft_kept_bytes(kept));
         /* A quorum is in that view, and its primary lies. */
         bft_next_view_raise(core, view.view + 1);
     }
