@@ -157,12 +157,6 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     return ORD_OK;
 }
 
-static enum ord_err on_view_message(struct ord_core *core, struct ord_span bytes) {
-    if (bytes.size == 0)
-        return ORD_ERR_INVALID;
-    return bytes.data[0] == BFT_VIEW_CHANGE ? bft_on_view_change(core, bytes) : bft_on_new_view(core, bytes);
-}
-
 static enum ord_err on_relay(struct ord_core *core, const struct ord_verified *message) {
     struct ord_verified relayed = {
         .type = BFT_PRE_PREPARE, .bytes = bft_behind_header(message->bytes), .digest = message->digest};
@@ -172,7 +166,10 @@ static enum ord_err on_relay(struct ord_core *core, const struct ord_verified *m
     if (err != ORD_OK)
         return err;
     relayed.from = header.sender;
-    return header.type == BFT_PRE_PREPARE ? bft_on_pre_prepare(core, &relayed) : on_view_message(core, relayed.bytes);
+    if (header.type == BFT_PRE_PREPARE)
+        return bft_on_pre_prepare(core, &relayed);
+    return header.type == BFT_VIEW_CHANGE ? bft_on_view_change(core, relayed.bytes)
+                                          : bft_on_new_view(core, relayed.bytes);
 }
 
 static enum ord_err on_list(struct ord_core *core, const struct ord_verified *message) {
@@ -210,8 +207,9 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
     case BFT_EVIDENCE:
         return bft_on_evidence(core, message->bytes);
     case BFT_VIEW_CHANGE:
+        return bft_on_view_change(core, message->bytes);
     case BFT_NEW_VIEW:
-        return on_view_message(core, message->bytes);
+        return bft_on_new_view(core, message->bytes);
     case BFT_RELAY:
         return on_relay(core, message);
     case BFT_STATUS:
@@ -335,10 +333,6 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     bft_silence_settle(core);
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
     ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
-    core->detail = (struct bft_detail) {.view_changes = core->view_changes,
-                                        .suspecting = core->suspecting,
-                                        .handing_over = core->handing_over,
-                                        .failed_views = core->failed_views};
     out->count = core->effect_count;
     return ORD_OK;
 }
@@ -352,7 +346,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .leader = leader,
         .leading = leading,
         .changing = core->changing,
-        .can_propose = leading && !core->handing_over && bft_may_bind(core, core->next_seq) &&
+        .can_propose = leading && !core->detail.handing_over && bft_may_bind(core, core->next_seq) &&
                        core->next_seq <= BFT_SEQ_MAX && core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,

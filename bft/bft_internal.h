@@ -207,8 +207,8 @@ ORD_MUST_USE enum ord_err bft_on_view_change(struct ord_core *core, struct ord_s
 void bft_join(struct ord_core *core);
 
 /* view/choose.c: what a set of view changes says of each seq. OSDI'99, section 4.4. */
-/* Fills core->choices from the view changes of `set`, for seqs base_seq + 1 .. base_seq + count. */
-void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count);
+/* Fills core->choices from the view changes of `set`, with choice_base_seq and choice_count. They are not `fresh`. */
+void bft_choose(struct ord_core *core, const struct bft_change_set *set);
 const struct ord_hash *bft_choice_digest(const struct ord_core *core, uint32_t index);
 
 /* view/new_view.c */

@@ -81,11 +81,8 @@ void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, 
 }
 
 void bft_send_with(struct ord_core *core, ord_replica_set to, struct ord_span header, struct ord_span body) {
-    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_SEND);
-    effect->send.to = to;
-    effect->send.bytes = header;
-    effect->send.body = body;
-    effect->send.after_persist = true;
+    bft_send(core, to, header, true);
+    core->effects[core->effect_count - 1].send.body = body;
 }
 
 struct ord_span bft_outbox_copy(struct ord_core *core, const uint8_t *bytes, size_t size) {

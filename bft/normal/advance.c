@@ -74,7 +74,7 @@ void bft_deliver(struct ord_core *core) {
         core->delivered_seq = slot->seq;
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
-        core->failed_views = 0;
+        core->detail.failed_views = 0;
         moved = true;
         slot = bft_slot_find(core, core->delivered_seq + 1);
     }

@@ -50,7 +50,7 @@ static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span bo
 static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     if (!core->choices_fresh) {
         struct bft_change_set changes = bft_changes_of(core, bft_changes_held(core) & ~core->distrusted);
-        bft_choose(core, &changes, &core->choice_base_seq, &core->choice_count);
+        bft_choose(core, &changes);
         core->choices_fresh = true;
     }
     uint64_t i = slot->seq - core->choice_base_seq - 1;

@@ -47,8 +47,7 @@ static void count_vote(struct ord_core *core, const struct bft_vote_list *list, 
     slot->prepares |= ord_replica_bit(list->sender);
     vote->digest = list->votes[index].digest;
     bft_vote_tree_proof(&vote->proof, &core->tree, index, &list->signature);
-    if (slot->seq > core->voted_seq)
-        core->voted_seq = slot->seq;
+    core->voted_seq = ord_max(core->voted_seq, slot->seq);
     bft_witness(core, slot);
     bft_slot_advance(core, slot);
 }

@@ -26,7 +26,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
     enum ord_err why = ORD_OK;
     if (batch.size == 0 || batch.size > config->batch_bytes_max)
         why = ORD_ERR_INVALID;
-    else if (bft_leader(core) != config->self || core->handing_over)
+    else if (bft_leader(core) != config->self || core->detail.handing_over)
         why = ORD_ERR_FORBIDDEN;
     else if (!bft_may_bind(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX || core->next_seq > bft_view_end(core))
         why = ORD_ERR_NO_SPACE;

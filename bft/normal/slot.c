@@ -66,8 +66,7 @@ void bft_slot_fill(struct ord_core *core, struct bft_slot *slot, enum bft_slot_s
     core->body_bytes += message->body.size;
     if (core->proposed_seq <= core->delivered_seq)
         core->in_flight_ms = core->now_ms;
-    if (message->seq > core->proposed_seq)
-        core->proposed_seq = message->seq;
+    core->proposed_seq = ord_max(core->proposed_seq, message->seq);
 }
 
 bool bft_slot_has_body(const struct ord_core *core, const struct bft_slot *slot) {

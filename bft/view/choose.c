@@ -30,14 +30,15 @@ static bool read_change(struct bft_view_change *out, const struct ord_core *core
     return kept != NULL;
 }
 
-void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count) {
+void bft_choose(struct ord_core *core, const struct bft_change_set *set) {
     struct bft_view_change change;
     core->choices_fresh = false;
-    *base_seq = 0;
-    *count = 0;
+    core->choice_base_seq = 0;
+    core->choice_count = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if (read_change(&change, core, set, node) && change.stable_seq > *base_seq)
-            *base_seq = change.stable_seq;
+        if (read_change(&change, core, set, node))
+            core->choice_base_seq = ord_max(core->choice_base_seq, change.stable_seq);
+    const uint64_t base_seq = core->choice_base_seq;
     for (uint32_t i = 0; i < core->config.window; i++)
         core->choices[i].chosen = false;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
@@ -46,11 +47,11 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_
         struct bft_statement statement;
         struct ord_span certificate;
         while (bft_view_change_next(&statement, &certificate, &change.certificates, &core->config)) {
-            ORD_MARK_IF(statement.seq <= *base_seq, CHOICE_BELOW_BASE);
-            if (statement.seq <= *base_seq)
+            ORD_MARK_IF(statement.seq <= base_seq, CHOICE_BELOW_BASE);
+            if (statement.seq <= base_seq)
                 continue;
             /* The window of the certificate's sender begins at or below the base, so the index is below `window`. */
-            uint32_t i = (uint32_t) (statement.seq - *base_seq - 1);
+            uint32_t i = (uint32_t) (statement.seq - base_seq - 1);
             ORD_ASSERT(i < core->config.window);
             if (!better(&core->choices[i], &statement))
                 continue;
@@ -60,8 +61,7 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_
                                                     .digest = statement.digest,
                                                     .holder = node,
                                                     .certificate = certificate};
-            if (i + 1 > *count)
-                *count = i + 1;
+            core->choice_count = (uint32_t) ord_max(core->choice_count, i + 1);
         }
     }
 }

@@ -54,8 +54,8 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     core->changing = true;
     if (!left)
         bft_leave_view(core);
-    core->suspecting = false;
-    core->handing_over = false;
+    core->detail.suspecting = false;
+    core->detail.handing_over = false;
     bft_ratchet_view(core);
     core->useless = 0;
     core->view_since_ms = core->now_ms;

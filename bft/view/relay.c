@@ -31,8 +31,6 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
 }
 
 void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
-    if (status->sender >= core->config.replica_count)
-        return;
     struct bft_peer *peer = &core->peers[status->sender];
     const struct bft_kept *own = &core->changes[core->config.self];
     ord_replica_set has = status->view == core->view ? status->changes : 0;

@@ -104,10 +104,10 @@ enum ord_err bft_change_view(struct ord_core *core) {
     bool scheduled = (bft_rotation_due(core) || bft_handed_over(core)) && view == core->view + 1;
     core->view = view;
     core->changing = true;
-    core->suspecting = false;
-    core->handing_over = false;
-    core->view_changes++;
-    core->failed_views += !scheduled;
+    core->detail.suspecting = false;
+    core->detail.handing_over = false;
+    core->detail.view_changes++;
+    core->detail.failed_views += !scheduled;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->distrusted = 0;
