@@ -61,8 +61,13 @@ static size_t store_capacity(const struct ord_core_config *config) {
            config->batch_bytes_max + BFT_PRE_PREPARE_SIZE;
 }
 
-static struct bft_kept kept_of(uint8_t *bytes) {
-    return (struct bft_kept) {.bytes = bytes};
+/* Room for `count` messages of at most `size` bytes. */
+static struct bft_kept *take_kept(struct layout *layout, size_t count, size_t size) {
+    struct bft_kept *kept = take(layout, count, sizeof(*kept));
+    uint8_t *bytes = take(layout, count, size);
+    for (size_t i = 0; kept != NULL && i < count; i++)
+        kept[i] = (struct bft_kept) {.bytes = bytes + i * size};
+    return kept;
 }
 
 /* Room for VIEW-CHANGEs, NEW-VIEWs and the certificates of checkpoints. */
@@ -70,80 +75,55 @@ static void lay_out_views(struct layout *layout, struct ord_core *core, const st
     size_t count = config->replica_count;
     size_t change_size = bft_view_change_size_max(config);
     size_t view_size = bft_new_view_size_max(config);
-    struct bft_kept *kept[4];
-    uint8_t *bytes[4];
-    for (size_t i = 0; i < 4; i++) {
-        kept[i] = take(layout, count, sizeof(*kept[i]));
-        bytes[i] = take(layout, count, i < 3 ? change_size : view_size);
-    }
     size_t checkpoint_size = bft_options_of(config)->checkpoints.size_max;
-    uint8_t *spare_change = take(layout, 1, change_size);
-    uint8_t *spare_view = take(layout, 1, view_size);
-    uint8_t *installed = take(layout, 1, view_size);
-    struct bft_choice *choices = take(layout, config->window, sizeof(*choices));
-    uint8_t *checkpoints = take(layout, 3, checkpoint_size);
-    if (core == NULL)
-        return;
-    for (size_t node = 0; node < count; node++) {
-        kept[0][node] = kept_of(bytes[0] + node * change_size);
-        kept[1][node] = kept_of(bytes[1] + node * change_size);
-        kept[2][node] = kept_of(bytes[2] + node * change_size);
-        kept[3][node] = kept_of(bytes[3] + node * view_size);
-    }
-    core->changes = kept[0];
-    core->chosen = kept[1];
-    core->named = kept[2];
-    core->candidates = kept[3];
-    core->spare_change = kept_of(spare_change);
-    core->spare_view = kept_of(spare_view);
-    core->installed = kept_of(installed);
-    core->choices = choices;
-    core->stable.bytes = checkpoints;
-    core->target.bytes = checkpoints + checkpoint_size;
-    core->attested.bytes = checkpoints + 2 * checkpoint_size;
+    core->changes = take_kept(layout, count, change_size);
+    core->chosen = take_kept(layout, count, change_size);
+    core->named = take_kept(layout, count, change_size);
+    core->candidates = take_kept(layout, count, view_size);
+    core->spare_change.bytes = take(layout, 1, change_size);
+    core->spare_view.bytes = take(layout, 1, view_size);
+    core->installed.bytes = take(layout, 1, view_size);
+    core->choices = take(layout, config->window, sizeof(*core->choices));
+    core->stable.bytes = take(layout, 1, checkpoint_size);
+    core->target.bytes = take(layout, 1, checkpoint_size);
+    core->attested.bytes = take(layout, 1, checkpoint_size);
 }
 
-static size_t lay_out(struct ord_core **out, void *memory, const struct ord_core_config *config) {
+/* Lays out everything behind the core itself. Without memory it only measures, and fills `core` with NULL. */
+static size_t lay_out(struct ord_core *core, void *memory, const struct ord_core_config *config) {
     struct layout layout = {.base = memory};
     size_t window = config->window;
     size_t count = config->replica_count;
     size_t certificate_size = BFT_CERTIFICATE_SIZE_MAX(ord_bft_quorum(config->replica_count));
-    struct ord_core *core = take(&layout, 1, sizeof(*core));
-    struct bft_slot *slots = take(&layout, window, sizeof(*slots));
+    (void) take(&layout, 1, sizeof(*core));
+    core->slots = take(&layout, window, sizeof(*core->slots));
     struct bft_prepare_vote *prepare_votes = take(&layout, window * count, sizeof(*prepare_votes));
     struct ord_hash *commit_digests = take(&layout, window * count, sizeof(*commit_digests));
     uint8_t *certificates = take(&layout, window, certificate_size);
-    struct bft_peer *peers = take(&layout, count, sizeof(*peers));
-    struct bft_heard *heard = take(&layout, count, sizeof(*heard));
-    struct ord_effect *effects = take(&layout, bft_effect_max(config), sizeof(*effects));
-    uint8_t *outbox = take(&layout, 1, bft_outbox_size(config));
+    core->peers = take(&layout, count, sizeof(*core->peers));
+    core->heard = take(&layout, count, sizeof(*core->heard));
+    core->effect_max = bft_effect_max(config);
+    core->effects = take(&layout, core->effect_max, sizeof(*core->effects));
+    core->outbox = ord_writer_of(take(&layout, 1, bft_outbox_size(config)), bft_outbox_size(config));
+    core->certificate_size_max = certificate_size;
     struct bft_body *bodies = take(&layout, window, sizeof(*bodies));
     uint8_t *store = take(&layout, 1, store_capacity(config));
-    if (memory != NULL)
-        memset(core, 0, sizeof(*core));
+    bft_bodies_init(&core->bodies, store, store_capacity(config), bodies, window);
     lay_out_views(&layout, core, config);
     if (memory == NULL)
         return layout.used;
-    memset(peers, 0, count * sizeof(*peers));
-    memset(heard, 0, count * sizeof(*heard));
+    memset(core->peers, 0, count * sizeof(*core->peers));
+    memset(core->heard, 0, count * sizeof(*core->heard));
     for (size_t i = 0; i < window; i++)
-        slots[i] = (struct bft_slot) {.prepare_votes = prepare_votes + i * count,
-                                      .commit_digests = commit_digests + i * count,
-                                      .certificate = certificates + i * certificate_size};
-    core->slots = slots;
-    core->peers = peers;
-    core->heard = heard;
-    core->effects = effects;
-    core->effect_max = bft_effect_max(config);
-    core->outbox = ord_writer_of(outbox, bft_outbox_size(config));
-    core->certificate_size_max = certificate_size;
-    bft_bodies_init(&core->bodies, store, store_capacity(config), bodies, window);
-    *out = core;
+        core->slots[i] = (struct bft_slot) {.prepare_votes = prepare_votes + i * count,
+                                            .commit_digests = commit_digests + i * count,
+                                            .certificate = certificates + i * certificate_size};
     return layout.used;
 }
 
 static size_t bft_memory_size(const struct ord_core_config *config) {
-    return config_valid(config) ? lay_out(NULL, NULL, config) : 0;
+    struct ord_core measured;
+    return config_valid(config) ? lay_out(&measured, NULL, config) : 0;
 }
 
 static size_t bft_message_size_max(const struct ord_core_config *config) {
@@ -160,8 +140,10 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
         return ORD_ERR_INVALID;
     if (memory_size < size)
         return ORD_ERR_NO_SPACE;
-    (void) lay_out(out, memory, config);
-    struct ord_core *core = *out;
+    struct ord_core *core = memory;
+    memset(core, 0, sizeof(*core));
+    (void) lay_out(core, memory, config);
+    *out = core;
     core->config = *config;
     core->options = bft_options_of(config);
     core->signer = *signer;
@@ -175,22 +157,35 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     return ORD_OK;
 }
 
-static enum ord_err on_view_message(struct ord_core *core, struct ord_span bytes) {
-    if (bytes.size == 0)
-        return ORD_ERR_INVALID;
-    return bytes.data[0] == BFT_VIEW_CHANGE ? bft_on_view_change(core, bytes) : bft_on_new_view(core, bytes);
-}
-
 static enum ord_err on_relay(struct ord_core *core, const struct ord_verified *message) {
     struct ord_verified relayed = {
-        .type = BFT_PRE_PREPARE, .bytes = bft_relayed(message->bytes), .digest = message->digest};
+        .type = BFT_PRE_PREPARE, .bytes = bft_behind_header(message->bytes), .digest = message->digest};
     struct ord_reader reader = ord_reader_of(relayed.bytes);
     struct bft_header header;
     enum ord_err err = bft_header_read(&header, &reader, &core->config);
     if (err != ORD_OK)
         return err;
     relayed.from = header.sender;
-    return header.type == BFT_PRE_PREPARE ? bft_on_pre_prepare(core, &relayed) : on_view_message(core, relayed.bytes);
+    if (header.type == BFT_PRE_PREPARE)
+        return bft_on_pre_prepare(core, &relayed);
+    return header.type == BFT_VIEW_CHANGE ? bft_on_view_change(core, relayed.bytes)
+                                          : bft_on_new_view(core, relayed.bytes);
+}
+
+static enum ord_err on_list(struct ord_core *core, const struct ord_verified *message) {
+    struct bft_vote_list *list = &core->list;
+    enum ord_err err = bft_vote_list_decode(list, &core->config, message->bytes);
+    if (err != ORD_OK)
+        return err;
+    if (list->sender != message->from || list->type != (enum bft_type) message->type)
+        return ORD_ERR_INVALID;
+    if (list->type == BFT_PREPARE)
+        bft_on_prepare(core, list);
+    else if (list->type == BFT_COMMIT)
+        bft_on_commit(core, list);
+    else
+        bft_on_fetch(core, list);
+    return ORD_OK;
 }
 
 static enum ord_err on_message(struct ord_core *core, const struct ord_verified *message) {
@@ -203,24 +198,8 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
         return bft_on_pre_prepare(core, message);
     case BFT_PREPARE:
     case BFT_COMMIT:
-        err = bft_vote_list_decode(&core->list, &core->config, message->bytes);
-        if (err != ORD_OK)
-            return err;
-        if (core->list.sender != message->from || core->list.type != (enum bft_type) message->type)
-            return ORD_ERR_INVALID;
-        if (core->list.type == BFT_PREPARE)
-            bft_on_prepare(core, &core->list);
-        else
-            bft_on_commit(core, &core->list);
-        return ORD_OK;
     case BFT_FETCH:
-        err = bft_vote_list_decode(&core->list, &core->config, message->bytes);
-        if (err != ORD_OK)
-            return err;
-        if (core->list.sender != message->from)
-            return ORD_ERR_INVALID;
-        bft_on_fetch(core, &core->list);
-        return ORD_OK;
+        return on_list(core, message);
     case BFT_BODY:
         return bft_on_body(core, message);
     case BFT_WITNESS:
@@ -228,8 +207,9 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
     case BFT_EVIDENCE:
         return bft_on_evidence(core, message->bytes);
     case BFT_VIEW_CHANGE:
+        return bft_on_view_change(core, message->bytes);
     case BFT_NEW_VIEW:
-        return on_view_message(core, message->bytes);
+        return bft_on_new_view(core, message->bytes);
     case BFT_RELAY:
         return on_relay(core, message);
     case BFT_STATUS:
@@ -353,10 +333,6 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     bft_silence_settle(core);
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
     ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
-    core->detail = (struct bft_detail) {.view_changes = core->view_changes,
-                                        .suspecting = core->suspecting,
-                                        .handing_over = core->handing_over,
-                                        .failed_views = core->failed_views};
     out->count = core->effect_count;
     return ORD_OK;
 }
@@ -370,12 +346,12 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .leader = leader,
         .leading = leading,
         .changing = core->changing,
-        .can_propose = leading && !core->handing_over && bft_may_bind(core, core->next_seq) &&
+        .can_propose = leading && !core->detail.handing_over && bft_may_bind(core, core->next_seq) &&
                        core->next_seq <= BFT_SEQ_MAX && core->next_seq <= bft_view_end(core) &&
                        core->body_bytes + batch_size <= bft_propose_bytes_max(core),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,
-        .stable_certificate = ord_span_of(core->stable.bytes, core->stable.size),
+        .stable_certificate = bft_checkpoint_proof(&core->stable),
         .proposed_seq = core->proposed_seq,
         .in_flight = (uint32_t) ord_min(core->proposed_seq - core->delivered_seq, UINT32_MAX),
         .body_bytes = core->body_bytes,

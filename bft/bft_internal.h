@@ -15,6 +15,8 @@ size_t bft_outbox_size(const struct ord_core_config *config);
 void bft_effects_reset(struct ord_core *core);
 struct ord_effect *bft_effect(struct ord_core *core, enum ord_effect_type type);
 void bft_persist(struct ord_core *core, enum bft_table table, uint64_t seq, struct ord_span bytes);
+/* Drops the records of the table up to this key. */
+void bft_forget(struct ord_core *core, enum bft_table table, uint64_t key);
 void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, bool after_persist);
 /* Sends a message made of a header in the outbox and `body`, which stays where it is. */
 void bft_send_with(struct ord_core *core, ord_replica_set to, struct ord_span header, struct ord_span body);
@@ -34,6 +36,8 @@ void bft_evidence(struct ord_core *core, const struct bft_statement *statement, 
 /* normal/slot.c: the window of slots. */
 /* NULL: nothing is known of this seq. */
 struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq);
+/* The slot of the next seq in the window after `*seq` that has one, and that seq. NULL: there is none. */
+struct bft_slot *bft_slot_next(const struct ord_core *core, uint64_t *seq);
 /* The slot of a seq in the window. It is empty if it is new. */
 struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq);
 void bft_slot_release(struct ord_core *core, struct bft_slot *slot);
@@ -50,6 +54,8 @@ bool bft_slot_has_body(const struct ord_core *core, const struct bft_slot *slot)
 void bft_slot_fill(struct ord_core *core, struct bft_slot *slot, enum bft_slot_state state,
                    const struct bft_pre_prepare *message, size_t size);
 struct ord_span bft_slot_body(const struct bft_slot *slot);
+/* The statement of the primary that bound the slot's digest to its seq. */
+struct bft_statement bft_slot_statement(const struct ord_core *core, const struct bft_slot *slot);
 /* Keeps the slot's PRE-PREPARE on disk. */
 void bft_slot_log(struct ord_core *core, struct bft_slot *slot);
 
@@ -166,7 +172,14 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
 /* Leaves the view of a primary that lied, and makes the others leave it. The evidence was the last effect. */
 void bft_pass_on_evidence(struct ord_core *core);
 
-/* view/changes.c: the VIEW-CHANGEs that are kept. */
+/* view/changes.c: the messages that are kept, VIEW-CHANGEs above all. */
+struct ord_span bft_kept_bytes(const struct bft_kept *kept);
+/* The proof of the statement that the message is. */
+struct bft_proof bft_kept_proof(const struct bft_kept *kept);
+void bft_keep(struct bft_kept *kept, uint64_t view, const struct ord_hash *digest, struct ord_span bytes);
+/* Signs the own message that the writer wrote into `kept`, and ends it. `hash`: what the signature covers. */
+ORD_MUST_USE enum ord_err bft_kept_sign(struct ord_core *core, struct bft_kept *kept, struct ord_writer *writer,
+                                        uint64_t view, const struct ord_hash *hash);
 /* Replicas whose VIEW-CHANGE for the current view is here. */
 ord_replica_set bft_changes_held(const struct ord_core *core);
 /*
@@ -192,12 +205,10 @@ void bft_leave_view(struct ord_core *core);
 ORD_MUST_USE enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes);
 /* If f + 1 others are ahead with VIEW-CHANGEs, one of them is honest: goes to the smallest of their views. */
 void bft_join(struct ord_core *core);
-/* Looks whether the clock of the view change begins to run, and makes FLUSH look whether a view can be made. */
-void bft_quorum_check(struct ord_core *core);
 
 /* view/choose.c: what a set of view changes says of each seq. OSDI'99, section 4.4. */
-/* Fills core->choices from the view changes of `set`, for seqs base_seq + 1 .. base_seq + count. */
-void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count);
+/* Fills core->choices from the view changes of `set`, with choice_base_seq and choice_count. They are not `fresh`. */
+void bft_choose(struct ord_core *core, const struct bft_change_set *set);
 const struct ord_hash *bft_choice_digest(const struct ord_core *core, uint32_t index);
 
 /* view/new_view.c */
@@ -223,8 +234,6 @@ void bft_open_entries(struct ord_core *core);
 void bft_accept_entry(struct ord_core *core, struct bft_slot *slot);
 
 /* view/relay.c: VIEW-CHANGE and NEW-VIEW for replicas that lack them. */
-/* The message in a RELAY. */
-struct ord_span bft_relayed(struct ord_span bytes);
 /* Sends what another replica signed. `bytes` stay where they are. */
 void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes);
 void bft_answer_view(struct ord_core *core, const struct bft_status *status);

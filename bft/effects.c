@@ -55,6 +55,12 @@ void bft_persist(struct ord_core *core, enum bft_table table, uint64_t seq, stru
     effect->persist = (struct ord_record) {.table = (uint8_t) table, .key = seq, .bytes = bytes};
 }
 
+void bft_forget(struct ord_core *core, enum bft_table table, uint64_t key) {
+    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
+    effect->forget.table = (uint8_t) table;
+    effect->forget.key = key;
+}
+
 /* Whether a message of this type makes a statement that others hold this replica to. */
 static bool is_own_word(uint8_t type) {
     return type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT || type == BFT_VIEW_CHANGE ||
@@ -75,11 +81,8 @@ void bft_send(struct ord_core *core, ord_replica_set to, struct ord_span bytes, 
 }
 
 void bft_send_with(struct ord_core *core, ord_replica_set to, struct ord_span header, struct ord_span body) {
-    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_SEND);
-    effect->send.to = to;
-    effect->send.bytes = header;
-    effect->send.body = body;
-    effect->send.after_persist = true;
+    bft_send(core, to, header, true);
+    core->effects[core->effect_count - 1].send.body = body;
 }
 
 struct ord_span bft_outbox_copy(struct ord_core *core, const uint8_t *bytes, size_t size) {

@@ -230,17 +230,11 @@ struct ord_core {
     bool changing;
     /* If it is above `view`, FLUSH moves there. */
     uint64_t next_view;
-    /* This replica wants another primary; f + 1 that do make a view change. */
-    bool suspecting;
     /*
-     * This replica is the primary of the installed view and was asked to let another lead. It then also suspects,
-     * except while it is silent.
+     * How this replica stands towards the view; the status shows it. If f + 1 replicas are suspecting, they make a view
+     * change. A replica that is handing over is also suspecting, except while it is silent.
      */
-    bool handing_over;
-    /* View changes begun since START. */
-    uint64_t view_changes;
-    /* Views left since the last delivery, except those that ended on schedule or by a hand-over. */
-    uint32_t failed_views;
+    struct bft_detail detail;
     /* When this replica moved to `view`, or when `view` was installed. */
     uint64_t view_since_ms;
     /* While changing: since when a quorum has moved to `view` or beyond; 0: it has not. */
@@ -269,12 +263,12 @@ struct ord_core {
     /* Buffers in which an own VIEW-CHANGE and NEW-VIEW are made. */
     struct bft_kept spare_change;
     struct bft_kept spare_view;
-    /* Scratch of `window` elements: element i is the choice for seq base + 1 + i. */
+    /* Scratch of `window` elements: element i < choice_count is the choice for seq choice_base_seq + 1 + i. */
     struct bft_choice *choices;
-    /* `choices` are those of the new primary, with this base and count, and no VIEW-CHANGE has changed since. */
-    bool choices_fresh;
     uint64_t choice_base_seq;
     uint32_t choice_count;
+    /* `choices` are those of the new primary, and no VIEW-CHANGE has changed since. */
+    bool choices_fresh;
     struct bft_ratchet ratchet;
     /* The last executed seq that was of use. */
     uint64_t useful_seq;
@@ -331,8 +325,6 @@ struct ord_core {
     uint64_t messages_dropped;
     uint64_t messages_refused;
     uint64_t retransmissions;
-    /* As of the end of the last step. */
-    struct bft_detail detail;
 
     /* `window` elements: seq s lives at s % window. */
     struct bft_slot *slots;

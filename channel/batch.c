@@ -26,6 +26,13 @@ enum ord_err channel_batch_end(struct ord_writer *writer, uint32_t envelope_coun
     return err;
 }
 
+bool channel_items_fill(struct ord_span items, uint32_t count) {
+    struct ord_reader reader = ord_reader_of(items);
+    for (uint32_t i = 0; i < count && !reader.failed; i++)
+        (void) ord_read_string(&reader, UINT32_MAX);
+    return ord_reader_finish(&reader) == ORD_OK;
+}
+
 enum ord_err channel_batch_decode(struct channel_batch *out, struct ord_span bytes) {
     *out = (struct channel_batch) {0};
     if (bytes.size == 0)
@@ -38,12 +45,7 @@ enum ord_err channel_batch_decode(struct channel_batch *out, struct ord_span byt
     if (count > CHANNEL_BATCH_ENVELOPES_MAX)
         return ORD_ERR_INVALID;
     struct ord_span envelopes = ord_read_span(&reader, ord_reader_left(&reader));
-    if (ord_reader_finish(&reader) != ORD_OK)
-        return ORD_ERR_INVALID;
-    reader = ord_reader_of(envelopes);
-    for (uint32_t i = 0; i < count && !reader.failed; i++)
-        (void) ord_read_string(&reader, UINT32_MAX);
-    if (ord_reader_finish(&reader) != ORD_OK)
+    if (ord_reader_finish(&reader) != ORD_OK || !channel_items_fill(envelopes, count))
         return ORD_ERR_INVALID;
     *out = (struct channel_batch) {.cut_height = cut_height, .envelope_count = count, .envelopes = envelopes};
     return ORD_OK;

@@ -57,8 +57,8 @@ void channel_header_hash(struct ord_hash *out, const struct channel_header *head
     channel_tagged_hash(out, CHANNEL_TAG_HEADER, ord_span_of(bytes, sizeof(bytes)));
 }
 
-enum ord_err channel_data_root(struct ord_hash *root, uint32_t *envelope_count, uint32_t *transaction_count,
-                               uint64_t *byte_count, struct ord_hash *leaves, size_t leaf_max, struct ord_span data) {
+enum ord_err channel_data_root(struct channel_header *header, struct ord_hash *leaves, size_t leaf_max,
+                               struct ord_span data) {
     const struct ord_crypto_ops ops = channel_merkle_ops();
     size_t count = 0;
     uint64_t transactions = 0;
@@ -78,29 +78,26 @@ enum ord_err channel_data_root(struct ord_hash *root, uint32_t *envelope_count, 
     }
     if (count > UINT32_MAX || transactions > UINT32_MAX)
         return ORD_ERR_TOO_LARGE;
-    ord_merkle_root(&ops, root, leaves, count);
-    *envelope_count = (uint32_t) count;
-    *transaction_count = (uint32_t) transactions;
-    *byte_count = size;
+    ord_merkle_root(&ops, &header->data_root, leaves, count);
+    header->envelope_count = (uint32_t) count;
+    header->transaction_count = (uint32_t) transactions;
+    header->byte_count = size;
     return ORD_OK;
 }
 
 enum ord_err channel_block_check(const struct channel_header *header, struct ord_span data, struct ord_hash *leaves,
                                  size_t leaf_max) {
-    struct ord_hash root;
-    uint32_t envelope_count;
-    uint32_t transaction_count;
-    uint64_t byte_count;
+    struct channel_header found;
     /* Data with more envelopes than the header claims does not match it,
      * even if there is enough work space for them. */
     if (header->envelope_count < leaf_max)
         leaf_max = header->envelope_count;
-    enum ord_err err =
-        channel_data_root(&root, &envelope_count, &transaction_count, &byte_count, leaves, leaf_max, data);
+    enum ord_err err = channel_data_root(&found, leaves, leaf_max, data);
     if (err == ORD_ERR_TOO_LARGE && header->envelope_count > leaf_max)
         return err;
-    if (err != ORD_OK || !ord_hash_equal(&root, &header->data_root) || envelope_count != header->envelope_count ||
-        transaction_count != header->transaction_count || byte_count != header->byte_count) {
+    if (err != ORD_OK || !ord_hash_equal(&found.data_root, &header->data_root) ||
+        found.envelope_count != header->envelope_count || found.transaction_count != header->transaction_count ||
+        found.byte_count != header->byte_count) {
         ORD_MARK(BLOCK_OTHER_DATA);
         return ORD_ERR_MISMATCH;
     }

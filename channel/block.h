@@ -47,12 +47,11 @@ ORD_MUST_USE enum ord_err channel_header_decode(struct channel_header *out, stru
 /* Tagged hash of the encoded header. It names the block. */
 void channel_header_hash(struct ord_hash *out, const struct channel_header *header);
 /*
- * Computes the Merkle root and the counts of block data. `leaves` is work space for `leaf_max` hashes. TOO_LARGE: there
- * are more envelopes. INVALID: an envelope does not decode.
+ * Fills in the data root and the counts of a header from block data. `leaves` is work space for `leaf_max` hashes.
+ * TOO_LARGE: there are more envelopes. INVALID: an envelope does not decode.
  */
-ORD_MUST_USE enum ord_err channel_data_root(struct ord_hash *root, uint32_t *envelope_count,
-                                            uint32_t *transaction_count, uint64_t *byte_count, struct ord_hash *leaves,
-                                            size_t leaf_max, struct ord_span data);
+ORD_MUST_USE enum ord_err channel_data_root(struct channel_header *header, struct ord_hash *leaves, size_t leaf_max,
+                                            struct ord_span data);
 /*
  * Checks that data and header belong together (root and counts). `leaves` is work space for `leaf_max` hashes.
  * MISMATCH: they do not. TOO_LARGE: the header claims more than `leaf_max` envelopes, and so does the data.

@@ -314,10 +314,9 @@ const char *channel_consensus_name(enum channel_consensus consensus) {
 }
 
 enum ord_err channel_consensus_parse(enum channel_consensus *out, const char *name) {
-    static const enum channel_consensus all[] = {CHANNEL_SOLO, CHANNEL_PBFT, CHANNEL_RAFT};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (strcmp(name, consensus_names[all[i]]) == 0) {
-            *out = all[i];
+    for (enum channel_consensus consensus = CHANNEL_SOLO; consensus <= CHANNEL_RAFT; consensus++) {
+        if (strcmp(name, consensus_names[consensus]) == 0) {
+            *out = consensus;
             return ORD_OK;
         }
     }

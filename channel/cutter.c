@@ -5,11 +5,10 @@
 
 #include <string.h>
 
+#include "channel/envelope.h"
 #include "channel/tags.h"
 #include "core/assert.h"
 #include "core/merkle.h"
-
-#define LENGTH_SIZE 4
 
 void channel_cutter_lay_out(struct channel_cutter *cutter, struct layout *layout, const struct channel_config *config) {
     /* Several envelopes have at most PreferredMaxBytes together; a single one has at most AbsoluteMaxBytes. */
@@ -17,7 +16,7 @@ void channel_cutter_lay_out(struct channel_cutter *cutter, struct layout *layout
                                                                                 : config->absolute_max_bytes;
     cutter->preferred_max_bytes = config->preferred_max_bytes;
     cutter->max_message_count = config->max_message_count;
-    cutter->data_capacity = envelopes + (size_t) config->max_message_count * LENGTH_SIZE;
+    cutter->data_capacity = envelopes + (size_t) config->max_message_count * CHANNEL_LENGTH_SIZE;
     cutter->data = layout_array(layout, cutter->data_capacity, 1);
     cutter->leaves = layout_array(layout, config->max_message_count, sizeof(*cutter->leaves));
     cutter->entries = layout_array(layout, config->max_message_count, sizeof(*cutter->entries));
@@ -33,7 +32,7 @@ bool channel_cutter_before(const struct channel_cutter *cutter, size_t envelope_
 
 bool channel_cutter_fits(const struct channel_cutter *cutter, size_t envelope_size, uint32_t transaction_count) {
     return transaction_count >= 1 && transaction_count <= cutter->max_message_count &&
-           envelope_size <= cutter->data_capacity - LENGTH_SIZE &&
+           envelope_size <= cutter->data_capacity - CHANNEL_LENGTH_SIZE &&
            !channel_cutter_before(cutter, envelope_size, transaction_count);
 }
 
@@ -41,17 +40,17 @@ void channel_cutter_add(struct channel_cutter *cutter, struct ord_span envelope,
                         const struct channel_entry *entry) {
     ORD_ASSERT(cutter->envelope_count < cutter->max_message_count &&
                transaction_count <= cutter->max_message_count - cutter->transaction_count);
-    ORD_ASSERT(envelope.size + LENGTH_SIZE <= cutter->data_capacity - cutter->data_size);
+    ORD_ASSERT(envelope.size + CHANNEL_LENGTH_SIZE <= cutter->data_capacity - cutter->data_size);
     const struct ord_crypto_ops ops = channel_merkle_ops();
     uint8_t *to = cutter->data + cutter->data_size;
     ord_store_u32(to, (uint32_t) envelope.size);
-    memcpy(to + LENGTH_SIZE, envelope.data, envelope.size);
+    memcpy(to + CHANNEL_LENGTH_SIZE, envelope.data, envelope.size);
     ord_merkle_leaf(&ops, &cutter->leaves[cutter->envelope_count], envelope);
     cutter->entries[cutter->envelope_count] = *entry;
     cutter->envelope_count++;
     cutter->transaction_count += transaction_count;
     cutter->byte_count += envelope.size;
-    cutter->data_size += LENGTH_SIZE + envelope.size;
+    cutter->data_size += CHANNEL_LENGTH_SIZE + envelope.size;
 }
 
 bool channel_cutter_after(const struct channel_cutter *cutter) {

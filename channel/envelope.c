@@ -8,16 +8,6 @@
 #include "channel/tags.h"
 
 #define ENVELOPE_VERSION 1
-#define LENGTH_SIZE      4
-
-/* True if `count` length-prefixed transactions fill the span exactly. */
-static bool transactions_fill(struct ord_span transactions, uint32_t count) {
-    struct ord_reader reader = ord_reader_of(transactions);
-    for (uint32_t i = 0; i < count && !reader.failed; i++)
-        (void) ord_read_string(&reader, UINT32_MAX);
-    return ord_reader_finish(&reader) == ORD_OK;
-}
-
 /* True if the other fields have values that the envelope's kind allows. */
 static bool kind_fits(const struct channel_envelope *envelope) {
     switch (envelope->kind) {
@@ -52,7 +42,7 @@ enum ord_err channel_envelope_decode(struct channel_envelope *out, struct ord_sp
     out->transactions = ord_read_span(&reader, bytes.size - CHANNEL_ENVELOPE_OVERHEAD);
     ord_read_signature(&reader, &out->signature);
     if (ord_reader_finish(&reader) != ORD_OK || !kind_fits(out) ||
-        !transactions_fill(out->transactions, out->transaction_count))
+        !channel_items_fill(out->transactions, out->transaction_count))
         return ORD_ERR_INVALID;
     return ORD_OK;
 }
@@ -68,7 +58,7 @@ enum ord_err channel_envelope_next(struct ord_span *transaction, struct ord_span
 size_t channel_envelope_size(const struct ord_span *transactions, uint32_t transaction_count) {
     size_t size = CHANNEL_ENVELOPE_OVERHEAD;
     for (uint32_t i = 0; i < transaction_count; i++)
-        size += LENGTH_SIZE + transactions[i].size;
+        size += CHANNEL_LENGTH_SIZE + transactions[i].size;
     return size;
 }
 

@@ -11,6 +11,8 @@
 #include "core/types.h"
 #include "crypto/sign.h"
 
+/* The length before each envelope in a batch or block, and before each transaction in an envelope. */
+#define CHANNEL_LENGTH_SIZE 4
 /* An envelope's bytes without its transactions. */
 #define CHANNEL_ENVELOPE_OVERHEAD (1 + 1 + 32 + 32 + 8 + 8 + 4 + ORD_SIGNATURE_SIZE)
 
@@ -78,6 +80,8 @@ ORD_MUST_USE enum ord_err channel_batch_end(struct ord_writer *writer, uint32_t 
  * batch. INVALID; `out` is then the null batch.
  */
 ORD_MUST_USE enum ord_err channel_batch_decode(struct channel_batch *out, struct ord_span bytes);
+/* True if `count` items, envelopes or transactions with their lengths, fill the span exactly. */
+bool channel_items_fill(struct ord_span items, uint32_t count);
 /*
  * Removes the next envelope's bytes from `envelopes`. Works for a block's data too.
  * NOT_FOUND: there is no more. INVALID: malformed.

@@ -8,15 +8,13 @@
 #include "channel/envelope.h"
 #include "core/assert.h"
 
-#define LENGTH_SIZE 4
-
 /*
  * Writes the envelope's length, the envelope up to its only transaction, and that transaction's length. Both
  * lengths are 0 for now. The configuration is then written directly behind them, where the finished envelope
  * has it, so that it needs no second buffer.
  */
 static void write_front(struct ord_writer *data) {
-    uint8_t bytes[CHANNEL_ENVELOPE_OVERHEAD + LENGTH_SIZE];
+    uint8_t bytes[CHANNEL_ENVELOPE_OVERHEAD + CHANNEL_LENGTH_SIZE];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     const struct channel_envelope envelope = {.kind = CHANNEL_ENVELOPE_CONFIG};
     const struct ord_span empty = {NULL, 0};
@@ -45,13 +43,12 @@ enum ord_err channel_genesis_create(struct channel_header *header, struct ord_wr
     err = ord_writer_finish(data);
     if (err != ORD_OK)
         return err;
-    ord_store_u32(data->data + start, (uint32_t) (data->size - start - LENGTH_SIZE));
-    ord_store_u32(data->data + config_start - LENGTH_SIZE, (uint32_t) config_size);
+    ord_store_u32(data->data + start, (uint32_t) (data->size - start - CHANNEL_LENGTH_SIZE));
+    ord_store_u32(data->data + config_start - CHANNEL_LENGTH_SIZE, (uint32_t) config_size);
 
     struct ord_hash leaf;
     *header = (struct channel_header) {.epoch = config->epoch};
-    return channel_data_root(&header->data_root, &header->envelope_count, &header->transaction_count,
-                             &header->byte_count, &leaf, 1, ord_span_of(data->data + start, data->size - start));
+    return channel_data_root(header, &leaf, 1, ord_span_of(data->data + start, data->size - start));
 }
 
 /* True if the fields that are fixed in a genesis block's header have their values. */

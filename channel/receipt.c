@@ -9,13 +9,10 @@
 #include "core/assert.h"
 
 #define RECEIPT_VERSION 1
-#define LENGTH_SIZE     4
-
 size_t channel_receipt_size(const struct channel_receipt *receipt) {
-    size_t certificate =
-        1 + CHANNEL_STATEMENT_SIZE + 4 + (size_t) receipt->certificate.count * (4 + ORD_SIGNATURE_SIZE);
     return 1 + CHANNEL_HEADER_SIZE + 4 + 4 + (size_t) receipt->path_size * ORD_HASH_SIZE + ORD_HASH_SIZE + 4 +
-           receipt->later_headers.size + LENGTH_SIZE + certificate + LENGTH_SIZE + receipt->envelope.size;
+           receipt->later_headers.size + CHANNEL_LENGTH_SIZE + CHANNEL_CERTIFICATE_SIZE(receipt->certificate.count) +
+           CHANNEL_LENGTH_SIZE + receipt->envelope.size;
 }
 
 static bool sizes_are_sane(const struct channel_receipt *receipt) {

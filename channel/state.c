@@ -81,10 +81,6 @@ uint32_t channel_client_count(const struct channel *channel) {
     return channel->table.count;
 }
 
-const struct channel_config *channel_configuration(const struct channel *channel) {
-    return &channel->config;
-}
-
 uint64_t channel_height(const struct channel *channel) {
     return channel->head_height;
 }

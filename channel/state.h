@@ -170,7 +170,6 @@ ORD_MUST_USE enum ord_err channel_judge(const struct channel *channel, struct cr
 ORD_MUST_USE enum ord_err channel_registration(const struct channel *channel, struct crypto_identity *out,
                                                const struct channel_envelope *envelope);
 
-const struct channel_config *channel_configuration(const struct channel *channel);
 /* Height of the newest closed block. */
 uint64_t channel_height(const struct channel *channel);
 const struct ord_hash *channel_head_hash(const struct channel *channel);

@@ -147,7 +147,7 @@ static enum ord_err check_genesis(struct verification *v, const struct channel_h
 }
 
 static enum ord_err check_block(struct verification *v, uint64_t height) {
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct channel_header header;
     struct ord_span data;
     enum ord_err err = cli_ledger_block(v->ledger, &bytes, &header, &data, height);
@@ -172,7 +172,7 @@ static enum ord_err check_block(struct verification *v, uint64_t height) {
 
 /* Loads into `certificate` the lowest one at or above `height`. */
 static enum ord_err fetch_certificate(struct verification *v, uint64_t height) {
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     enum ord_err err = ledger_get_certificate(v->ledger, &bytes, &v->certificate_at, height);
     if (err == ORD_ERR_NOT_FOUND) {
         v->certificate_at = UINT64_MAX;

@@ -30,7 +30,7 @@ enum ord_err cli_ledger_evidence(uint32_t *count, struct ledger *ledger, const s
     for (ord_node_id culprit = 0; culprit < trust->config.replica_count; culprit++)
         for (uint32_t slot = 0; slot < slots; slot++) {
             char name[RECORD_EVIDENCE_SIZE];
-            struct ledger_bytes bytes;
+            struct ord_bytes bytes;
             struct evidence_claim claim;
             const char *wrong = NULL;
             record_evidence_name(name, culprit, slot);
@@ -75,7 +75,7 @@ static void print_one(void *context, const struct evidence_claim *claim) {
 
 enum ord_err cli_ledger_evidence_print(struct ledger *ledger, bool json) {
     struct printing printing = {.json = json};
-    struct ledger_bytes genesis = {0};
+    struct ord_bytes genesis = {0};
     char why[256] = "the ledger's own genesis block is damaged";
     uint32_t count = 0;
     struct client_trust *trust = calloc(1, sizeof(*trust));

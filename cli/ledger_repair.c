@@ -76,7 +76,7 @@ void cli_ledger_repair_advice(const char *directory) {
 
 /* Reads the header of a block in this ledger. False: it is damaged or does not exist. */
 static bool own_header(struct repair *repair, struct channel_header *out, uint64_t height) {
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     if (ledger_get_headers(repair->ledger, &bytes, height, height, CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE) != ORD_OK)
         return false;
     bool good = channel_header_decode(out, ord_span_of(bytes.data, bytes.size)) == ORD_OK;
@@ -86,7 +86,7 @@ static bool own_header(struct repair *repair, struct channel_header *out, uint64
 
 /* False if this ledger has a certificate of exactly this block that names another hash than `hash`. */
 static bool own_certificate_fits(struct repair *repair, uint64_t height, const struct ord_hash *hash) {
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct channel_certificate certificate;
     uint64_t at = 0;
     if (ledger_get_certificate(repair->ledger, &bytes, &at, height) != ORD_OK)

@@ -13,7 +13,7 @@
 #include "cli/number.h"
 #include "crypto/hash.h"
 
-enum ord_err cli_ledger_block(struct ledger *ledger, struct ledger_bytes *bytes, struct channel_header *header,
+enum ord_err cli_ledger_block(struct ledger *ledger, struct ord_bytes *bytes, struct channel_header *header,
                               struct ord_span *data, uint64_t height) {
     enum ord_err err = ledger_get_block(ledger, bytes, height);
     if (err != ORD_OK)
@@ -70,7 +70,7 @@ static enum ord_err print_envelopes(struct ord_span data, bool json) {
 
 /* Prints who certifies the block: the signers of the lowest certificate at or above `height`. */
 static enum ord_err print_certificate(struct ledger *ledger, uint64_t height, bool json) {
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     uint64_t at = 0;
     struct channel_certificate certificate = {0};
     enum ord_err err = ledger_get_certificate(ledger, &bytes, &at, height);
@@ -100,7 +100,7 @@ int cli_ledger_exit_of(enum ord_err err) {
 
 int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
     uint64_t newest = 0;
-    struct ledger_bytes bytes = {0};
+    struct ord_bytes bytes = {0};
     struct channel_header header;
     struct ord_span data;
     enum ord_err err = ledger_height(ledger, &newest);

@@ -9,7 +9,7 @@
  * Reads a block and splits it. `data` borrows from `bytes`, so the caller frees bytes->data last. Errors as from
  * ledger_get_block; CORRUPT.
  */
-ORD_MUST_USE enum ord_err cli_ledger_block(struct ledger *ledger, struct ledger_bytes *bytes,
+ORD_MUST_USE enum ord_err cli_ledger_block(struct ledger *ledger, struct ord_bytes *bytes,
                                            struct channel_header *header, struct ord_span *data, uint64_t height);
 /*
  * Prints the newest block and the evidence that is kept, or the block at height *block if `block` is given. Returns an

@@ -24,12 +24,13 @@ static void node(const struct ord_crypto_ops *crypto, struct ord_hash *out, cons
     crypto->hash(out, &part, 1);
 }
 
-/* Replaces `count` hashes by the level above them. Returns how many hashes that level has. */
-static size_t level_up(const struct ord_crypto_ops *crypto, struct ord_hash *hashes, size_t count) {
+/* Writes the level above `count` hashes, perhaps in their place. Returns how many hashes that level has. */
+static size_t level_up(const struct ord_crypto_ops *crypto, struct ord_hash *above, const struct ord_hash *hashes,
+                       size_t count) {
     for (size_t i = 0; i + 1 < count; i += 2)
-        node(crypto, &hashes[i / 2], &hashes[i], &hashes[i + 1]);
+        node(crypto, &above[i / 2], &hashes[i], &hashes[i + 1]);
     if (count % 2 == 1)
-        hashes[count / 2] = hashes[count - 1];
+        above[count / 2] = hashes[count - 1];
     return (count + 1) / 2;
 }
 
@@ -40,7 +41,7 @@ void ord_merkle_root(const struct ord_crypto_ops *crypto, struct ord_hash *out, 
         return;
     }
     while (leaf_count > 1)
-        leaf_count = level_up(crypto, leaves, leaf_count);
+        leaf_count = level_up(crypto, leaves, leaves, leaf_count);
     *out = leaves[0];
 }
 
@@ -52,20 +53,19 @@ void ord_merkle_path(const struct ord_crypto_ops *crypto, struct ord_hash *path,
         size_t sibling = index ^ 1;
         if (sibling < leaf_count)
             path[size++] = leaves[sibling];
-        leaf_count = level_up(crypto, leaves, leaf_count);
+        leaf_count = level_up(crypto, leaves, leaves, leaf_count);
     }
     *path_size = size;
 }
 
-void ord_merkle_tree_build(const struct ord_crypto_ops *crypto, struct ord_hash *tree, size_t leaf_count) {
-    for (size_t count = leaf_count; count > 1; count = (count + 1) / 2) {
+const struct ord_hash *ord_merkle_tree_build(const struct ord_crypto_ops *crypto, struct ord_hash *tree,
+                                             size_t leaf_count) {
+    for (size_t count = leaf_count; count > 1;) {
         struct ord_hash *above = tree + count;
-        for (size_t i = 0; i + 1 < count; i += 2)
-            node(crypto, &above[i / 2], &tree[i], &tree[i + 1]);
-        if (count % 2 == 1)
-            above[count / 2] = tree[count - 1];
+        count = level_up(crypto, above, tree, count);
         tree = above;
     }
+    return tree;
 }
 
 void ord_merkle_tree_path(struct ord_hash *path, size_t *path_size, const struct ord_hash *tree, size_t leaf_count,
@@ -81,11 +81,10 @@ void ord_merkle_tree_path(struct ord_hash *path, size_t *path_size, const struct
     *path_size = size;
 }
 
-bool ord_merkle_verify(const struct ord_crypto_ops *crypto, const struct ord_hash *root, const struct ord_hash *leaf,
-                       size_t index, size_t leaf_count, const struct ord_hash *path, size_t path_size) {
+bool ord_merkle_climb(const struct ord_crypto_ops *crypto, struct ord_hash *hash, size_t index, size_t leaf_count,
+                      const struct ord_hash *path, size_t path_size) {
     if (index >= leaf_count)
         return false;
-    struct ord_hash hash = *leaf;
     size_t used = 0;
     for (; leaf_count > 1; index /= 2, leaf_count = (leaf_count + 1) / 2) {
         if ((index ^ 1) >= leaf_count)
@@ -93,10 +92,16 @@ bool ord_merkle_verify(const struct ord_crypto_ops *crypto, const struct ord_has
         if (used == path_size)
             return false;
         if (index % 2 == 0)
-            node(crypto, &hash, &hash, &path[used]);
+            node(crypto, hash, hash, &path[used]);
         else
-            node(crypto, &hash, &path[used], &hash);
+            node(crypto, hash, &path[used], hash);
         used++;
     }
-    return used == path_size && ord_hash_equal(&hash, root);
+    return used == path_size;
+}
+
+bool ord_merkle_verify(const struct ord_crypto_ops *crypto, const struct ord_hash *root, const struct ord_hash *leaf,
+                       size_t index, size_t leaf_count, const struct ord_hash *path, size_t path_size) {
+    struct ord_hash hash = *leaf;
+    return ord_merkle_climb(crypto, &hash, index, leaf_count, path, path_size) && ord_hash_equal(&hash, root);
 }

@@ -30,12 +30,20 @@ void ord_merkle_path(const struct ord_crypto_ops *crypto, struct ord_hash *path,
 /*
  * A whole tree, for callers that need many paths: once it is built, each path is a look-up. `tree` holds the leaf
  * hashes first, then level above level. It has space for ORD_MERKLE_TREE_SIZE(leaf_count) hashes, and the caller fills
- * in the first leaf_count.
+ * in the first leaf_count. With at least one leaf, ord_merkle_tree_build returns the root, which is in `tree`.
  */
 #define ORD_MERKLE_TREE_SIZE(leaf_count) (2 * (size_t) (leaf_count) + ORD_MERKLE_PATH_MAX)
-void ord_merkle_tree_build(const struct ord_crypto_ops *crypto, struct ord_hash *tree, size_t leaf_count);
+const struct ord_hash *ord_merkle_tree_build(const struct ord_crypto_ops *crypto, struct ord_hash *tree,
+                                             size_t leaf_count);
 void ord_merkle_tree_path(struct ord_hash *path, size_t *path_size, const struct ord_hash *tree, size_t leaf_count,
                           size_t index);
+
+/*
+ * Replaces a leaf at `index` in a tree of `leaf_count` leaves by the root that the path leads to. False for a path of
+ * the wrong length; `hash` then means nothing.
+ */
+bool ord_merkle_climb(const struct ord_crypto_ops *crypto, struct ord_hash *hash, size_t index, size_t leaf_count,
+                      const struct ord_hash *path, size_t path_size);
 
 /*
  * True if `leaf` stands at `index` in the tree of `leaf_count` leaves with this root. False for a path of the wrong

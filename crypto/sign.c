@@ -93,9 +93,8 @@ enum ord_err crypto_ecdh(struct ord_hash *out, const struct crypto_private_key *
                          const struct ord_public_key *peer) {
     ORD_ASSERT(secret_context != NULL);
     secp256k1_pubkey parsed;
-    if (secp256k1_ec_pubkey_parse(secret_context, &parsed, peer->bytes, sizeof(peer->bytes)) != 1)
-        return ORD_ERR_INVALID;
-    if (secp256k1_ecdh(secret_context, out->bytes, &parsed, key->bytes, NULL, NULL) != 1)
+    if (secp256k1_ec_pubkey_parse(secret_context, &parsed, peer->bytes, sizeof(peer->bytes)) != 1 ||
+        secp256k1_ecdh(secret_context, out->bytes, &parsed, key->bytes, NULL, NULL) != 1)
         return ORD_ERR_INVALID;
     return ORD_OK;
 }

@@ -51,11 +51,6 @@ ORD_MUST_USE enum ord_err crypto_identity_create(struct crypto_pem *out, const s
  */
 ORD_MUST_USE enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem);
 /*
- * Converts a DER certificate to NUL-terminated PEM text. *size is the capacity of `out` on entry and the length of the
- * text, without its terminator, on return. INVALID, NO_SPACE, NO_MEMORY, CRYPTO.
- */
-ORD_MUST_USE enum ord_err crypto_cert_pem(char *out, size_t *size, struct ord_span der);
-/*
  * Loads a secp256k1 private key from PEM. INVALID: not PEM, encrypted, on another curve, or stored with a public key
  * that is not its own.
  */

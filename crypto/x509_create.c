@@ -160,15 +160,18 @@ static enum ord_err add_extensions(X509 *cert, X509 *issuer, const struct recipe
     X509V3_CTX context;
     X509V3_set_ctx_nodb(&context);
     X509V3_set_ctx(&context, issuer, cert, NULL, NULL, 0);
-    enum ord_err err = add_extension(cert, &context, NID_basic_constraints, recipe->basic_constraints);
-    if (err == ORD_OK)
-        err = add_extension(cert, &context, NID_key_usage, recipe->key_usage);
-    if (err == ORD_OK && recipe->extended_key_usage != NULL)
-        err = add_extension(cert, &context, NID_ext_key_usage, recipe->extended_key_usage);
-    if (err == ORD_OK)
-        err = add_extension(cert, &context, NID_subject_key_identifier, "hash");
-    if (err == ORD_OK)
-        err = add_extension(cert, &context, NID_authority_key_identifier, "keyid:always");
+    const struct {
+        int nid;
+        const char *value; /* NULL: the certificate has no such extension */
+    } extensions[] = {
+        {NID_basic_constraints, recipe->basic_constraints}, {NID_key_usage, recipe->key_usage},
+        {NID_ext_key_usage, recipe->extended_key_usage},    {NID_subject_key_identifier, "hash"},
+        {NID_authority_key_identifier, "keyid:always"},
+    };
+    enum ord_err err = ORD_OK;
+    for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]) && err == ORD_OK; i++)
+        if (extensions[i].value != NULL)
+            err = add_extension(cert, &context, extensions[i].nid, extensions[i].value);
     if (err == ORD_OK && recipe->has_alternative_names)
         err = add_alternative_names(cert, recipe->host);
     return err;

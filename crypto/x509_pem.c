@@ -60,35 +60,6 @@ enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem) {
     return err;
 }
 
-enum ord_err crypto_cert_pem(char *out, size_t *size, struct ord_span der) {
-    X509 *cert = NULL;
-    BIO *bio = NULL;
-    enum ord_err err = crypto_x509_of_der(&cert, der);
-    if (err != ORD_OK)
-        return err;
-    err = ORD_ERR_CRYPTO;
-    bio = BIO_new(BIO_s_mem());
-    if (bio == NULL || PEM_write_bio_X509(bio, cert) != 1)
-        goto out;
-    char *text = NULL;
-    long length = BIO_get_mem_data(bio, &text);
-    if (length <= 0)
-        goto out;
-    if ((size_t) length >= *size) {
-        err = ORD_ERR_NO_SPACE;
-        goto out;
-    }
-    memcpy(out, text, (size_t) length);
-    out[length] = '\0';
-    *size = (size_t) length;
-    err = ORD_OK;
-out:
-    BIO_free(bio);
-    X509_free(cert);
-    ERR_clear_error();
-    return err;
-}
-
 /*
  * True if the public key that the file holds belongs to the private key. A file pieced together from two keys is
  * refused.
@@ -97,9 +68,8 @@ static bool public_half_fits(EVP_PKEY *key, const struct crypto_private_key *pri
     uint8_t point[65];
     size_t point_size = 0;
     struct ord_public_key expected;
-    if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &point_size) != 1)
-        return false;
-    if (crypto_public_key(&expected, private_key) != ORD_OK)
+    if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &point_size) != 1 ||
+        crypto_public_key(&expected, private_key) != ORD_OK)
         return false;
     /* In both forms x follows the first byte. The sign of y is in the first byte (compressed) or in y's last byte. */
     if (point_size != 33 && point_size != 65)
@@ -115,19 +85,13 @@ enum ord_err crypto_private_key_load(struct crypto_private_key *out, const char 
     char group[32] = "";
     enum ord_err err = ORD_ERR_INVALID;
 
-    if (key == NULL || !EVP_PKEY_is_a(key, "EC"))
-        goto out;
-    if (EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1 || strcmp(group, "secp256k1") != 0)
-        goto out;
-    if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &number) != 1)
-        goto out;
-    if (BN_bn2binpad(number, loaded.bytes, sizeof(loaded.bytes)) != (int) sizeof(loaded.bytes))
-        goto out;
-    if (!public_half_fits(key, &loaded))
-        goto out;
-    *out = loaded;
-    err = ORD_OK;
-out:
+    if (key != NULL && EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
+        strcmp(group, "secp256k1") == 0 && EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &number) == 1 &&
+        BN_bn2binpad(number, loaded.bytes, sizeof(loaded.bytes)) == (int) sizeof(loaded.bytes) &&
+        public_half_fits(key, &loaded)) {
+        *out = loaded;
+        err = ORD_OK;
+    }
     crypto_wipe(&loaded, sizeof(loaded));
     BN_clear_free(number);
     EVP_PKEY_free(key);

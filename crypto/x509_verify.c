@@ -50,11 +50,8 @@ static bool encodes_to(X509 *cert, struct ord_span der) {
     uint8_t encoded[CRYPTO_CERT_DER_MAX];
     uint8_t *end = encoded;
     int needed = i2d_X509(cert, NULL);
-    if (needed < 0 || (size_t) needed != der.size)
-        return false;
-    if (i2d_X509(cert, &end) != needed)
-        return false;
-    return memcmp(encoded, der.data, der.size) == 0;
+    return needed >= 0 && (size_t) needed == der.size && i2d_X509(cert, &end) == needed &&
+           memcmp(encoded, der.data, der.size) == 0;
 }
 
 enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der) {
@@ -64,9 +61,7 @@ enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der) {
     ERR_clear_error();
     const uint8_t *end = der.data;
     X509 *cert = d2i_X509(NULL, &end, (long) der.size);
-    if (cert == NULL)
-        goto refuse;
-    if (end != der.data + der.size || !encodes_to(cert, der))
+    if (cert == NULL || end != der.data + der.size || !encodes_to(cert, der))
         goto refuse;
     /* Until here OpenSSL wrote the signed part from the bytes that it had
      * stored. Now encode it from the parsed fields. */
@@ -170,17 +165,6 @@ static enum ord_err read_identity(struct crypto_identity *out, X509 *cert) {
     return ORD_OK;
 }
 
-static enum ord_err identity_parse(struct crypto_identity *out, struct ord_span cert_der) {
-    X509 *cert = NULL;
-    enum ord_err err = crypto_x509_of_der(&cert, cert_der);
-    if (err == ORD_OK)
-        err = read_identity(out, cert);
-    err = err == ORD_OK ? ORD_OK : fault(err);
-    X509_free(cert);
-    ERR_clear_error();
-    return err;
-}
-
 static bool has_usage(X509 *cert, uint32_t usage) {
     return (X509_get_extension_flags(cert) & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(cert) & usage) == usage;
 }
@@ -243,16 +227,18 @@ static enum ord_err check_issued(const struct crypto_identity *identity, X509 *c
     return ORD_OK;
 }
 
-static enum ord_err identity_verify(struct crypto_identity *out, struct ord_span cert_der, struct ord_span ca_der) {
+/* Parses an identity certificate. With a CA it also checks that this one issued it. */
+static enum ord_err identity_read(struct crypto_identity *out, struct ord_span cert_der,
+                                  const struct ord_span *ca_der) {
     X509 *cert = NULL;
     X509 *ca = NULL;
     struct crypto_identity identity;
     enum ord_err err = crypto_x509_of_der(&cert, cert_der);
-    if (err == ORD_OK)
-        err = crypto_x509_of_der(&ca, ca_der);
+    if (err == ORD_OK && ca_der != NULL)
+        err = crypto_x509_of_der(&ca, *ca_der);
     if (err == ORD_OK)
         err = read_identity(&identity, cert);
-    if (err == ORD_OK)
+    if (err == ORD_OK && ca_der != NULL)
         err = check_issued(&identity, cert, ca);
     if (err == ORD_OK)
         *out = identity;
@@ -273,8 +259,8 @@ static bool refuses(enum ord_err err) {
 }
 
 enum ord_err crypto_identity_parse(struct crypto_identity *out, struct ord_span cert_der) {
-    enum ord_err err = identity_parse(out, cert_der);
-    return refuses(err) ? identity_parse(out, cert_der) : err;
+    enum ord_err err = identity_read(out, cert_der, NULL);
+    return refuses(err) ? identity_read(out, cert_der, NULL) : err;
 }
 
 enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_span ca_der) {
@@ -283,6 +269,6 @@ enum ord_err crypto_ca_check(char organisation[CRYPTO_NAME_MAX + 1], struct ord_
 }
 
 enum ord_err crypto_identity_verify(struct crypto_identity *out, struct ord_span cert_der, struct ord_span ca_der) {
-    enum ord_err err = identity_verify(out, cert_der, ca_der);
-    return refuses(err) ? identity_verify(out, cert_der, ca_der) : err;
+    enum ord_err err = identity_read(out, cert_der, &ca_der);
+    return refuses(err) ? identity_read(out, cert_der, &ca_der) : err;
 }

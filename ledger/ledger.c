@@ -112,14 +112,15 @@ static enum ord_err open_environment(struct ledger *ledger, const char *director
 /* Refuses a file that was cut short. Reading behind its end would raise SIGBUS. */
 static enum ord_err check_file_size(const struct ledger *ledger) {
     MDB_envinfo info;
-    struct stat status;
-    int fd = -1;
+    uint64_t size;
+    int fd;
     int rc = mdb_env_info(ledger->env, &info);
-    if (rc != 0 || (rc = mdb_env_get_fd(ledger->env, &fd)) != 0)
+    if (rc != 0)
         return ledger_err_of(rc);
-    if (fstat(fd, &status) != 0)
-        return ledger_err_of(errno);
-    return (uint64_t) status.st_size / ledger->page_size > info.me_last_pgno ? ORD_OK : ORD_ERR_CORRUPT;
+    enum ord_err err = ledger_file_size(ledger, &fd, &size);
+    if (err != ORD_OK)
+        return err;
+    return size / ledger->page_size > info.me_last_pgno ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
 /* Opens the tables in `txn`. NOT_FOUND: this environment is empty. */
@@ -156,20 +157,11 @@ static enum ord_err create_tables(struct ledger *ledger) {
         return ledger_err_of(rc);
     for (enum ledger_table table = LEDGER_META; table < LEDGER_TABLE_END && rc == 0; table++)
         rc = mdb_dbi_open(txn, ledger_table_name(table), MDB_CREATE, &ledger->dbis[table]);
-    struct ledger_key key;
-    if (rc == 0 && ledger_key_meta(&key, LEDGER_FORMAT_NAME) == ORD_OK) {
-        uint8_t version[4 + LEDGER_CHECKSUM_SIZE];
-        MDB_val key_val = ledger_val(&key);
-        MDB_val value = {sizeof(version), version};
-        ord_store_u32(version, LEDGER_FORMAT_VERSION);
-        ord_store_u64(version + 4, ledger_checksum(LEDGER_META, key_val, version, 4));
-        rc = mdb_put(txn, ledger->dbis[LEDGER_META], &key_val, &value, 0);
-    }
-    if (rc != 0)
-        mdb_txn_abort(txn);
-    else
-        rc = mdb_txn_commit(txn);
-    return ledger_err_of(rc);
+    uint8_t version[4 + LEDGER_CHECKSUM_SIZE];
+    ord_store_u32(version, LEDGER_FORMAT_VERSION);
+    if (rc == 0)
+        rc = ledger_put_own(ledger, txn, LEDGER_FORMAT_NAME, version, 4);
+    return ledger_err_of(ledger_txn_end(txn, rc));
 }
 
 static enum ord_err open_layout(struct ledger *ledger) {

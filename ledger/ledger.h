@@ -98,10 +98,10 @@ uint64_t ledger_turn_bytes(const struct ledger *ledger);
 ORD_MUST_USE enum ord_err ledger_commit(struct ledger *ledger);
 
 /*
- * The readers' functions. `*out` gets malloc'ed memory that the caller frees. NOT_FOUND,
+ * The readers' functions. `*out` gets malloc'ed memory that the caller frees; after an error it is empty. NOT_FOUND,
  * CORRUPT, NO_MEMORY, IO, BUSY, TOO_LARGE.
  */
-#define ledger_bytes ord_bytes
+
 /* Header and data of a block, concatenated. */
 ORD_MUST_USE enum ord_err ledger_get_block(struct ledger *ledger, struct ord_bytes *out, uint64_t height);
 /*

@@ -87,6 +87,8 @@ enum ord_err ledger_fail(struct ledger *ledger, enum ord_err err);
 ORD_MUST_USE enum ord_err ledger_writable(const struct ledger *ledger);
 
 /* room.c */
+/* The length of LMDB's file. */
+ORD_MUST_USE enum ord_err ledger_file_size(const struct ledger *ledger, int *fd, uint64_t *size);
 /*
  * Makes the map at least `map_bytes` long, up to map_bytes_max, and the file as long
  * as the map. Requires that no turn is open.
@@ -100,6 +102,9 @@ ORD_MUST_USE enum ord_err ledger_map_adopt(struct ledger *ledger);
 /* read.c: begins and ends a short read transaction. It holds the map lock for reading in between. */
 ORD_MUST_USE enum ord_err ledger_read_begin(struct ledger *ledger, MDB_txn **txn);
 void ledger_read_end(struct ledger *ledger, MDB_txn *txn);
+/* The same with a cursor on a table. On failure there is nothing to end. */
+ORD_MUST_USE enum ord_err ledger_cursor_begin(struct ledger *ledger, MDB_cursor **cursor, enum ledger_table table);
+void ledger_cursor_end(struct ledger *ledger, MDB_cursor *cursor);
 
 /*
  * place.c: checks that the damaged record of this key can be written again with a payload of `size`
@@ -143,6 +148,10 @@ ORD_MUST_USE enum ord_err ledger_block_header(struct ord_span *header, MDB_val k
  */
 ORD_MUST_USE enum ord_err ledger_block_split(struct ord_span *header, struct ord_span *data, MDB_val key,
                                              struct ord_span payload);
+/* Puts a meta record of the ledger's own into a transaction. `value` has room for the checksum behind its `size` bytes. */
+int ledger_put_own(const struct ledger *ledger, MDB_txn *txn, const char *name, uint8_t *value, size_t size);
+/* Commits the transaction if `rc` is 0, otherwise aborts it. Returns the first error code. */
+int ledger_txn_end(MDB_txn *txn, int rc);
 /* Translates an error code of LMDB or errno. */
 ORD_MUST_USE enum ord_err ledger_err_of(int rc);
 

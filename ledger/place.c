@@ -149,15 +149,11 @@ static enum ord_err check(struct ledger *ledger, MDB_txn *txn, MDB_cursor *curso
 
 enum ord_err ledger_place_check(struct ledger *ledger, enum ledger_table table, const struct ledger_key *key,
                                 size_t size) {
-    MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
-    enum ord_err err = ledger_read_begin(ledger, &txn);
+    enum ord_err err = ledger_cursor_begin(ledger, &cursor, table);
     if (err != ORD_OK)
         return err;
-    int rc = mdb_cursor_open(txn, ledger->dbis[table], &cursor);
-    err = rc != 0 ? ledger_err_of(rc) : check(ledger, txn, cursor, table, key, size);
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    ledger_read_end(ledger, txn);
+    err = check(ledger, mdb_cursor_txn(cursor), cursor, table, key, size);
+    ledger_cursor_end(ledger, cursor);
     return err;
 }

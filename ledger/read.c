@@ -37,6 +37,23 @@ void ledger_read_end(struct ledger *ledger, MDB_txn *txn) {
     pthread_rwlock_unlock(&ledger->map_lock);
 }
 
+enum ord_err ledger_cursor_begin(struct ledger *ledger, MDB_cursor **cursor, enum ledger_table table) {
+    MDB_txn *txn = NULL;
+    enum ord_err err = ledger_read_begin(ledger, &txn);
+    if (err != ORD_OK)
+        return err;
+    err = ledger_err_of(mdb_cursor_open(txn, ledger->dbis[table], cursor));
+    if (err != ORD_OK)
+        ledger_read_end(ledger, txn);
+    return err;
+}
+
+void ledger_cursor_end(struct ledger *ledger, MDB_cursor *cursor) {
+    MDB_txn *txn = mdb_cursor_txn(cursor);
+    mdb_cursor_close(cursor);
+    ledger_read_end(ledger, txn);
+}
+
 static enum ord_err allocate(struct ord_bytes *out, size_t size) {
     out->data = malloc(size > 0 ? size : 1);
     if (out->data == NULL)
@@ -123,46 +140,36 @@ enum ord_err ledger_get_block(struct ledger *ledger, struct ord_bytes *out, uint
     return err;
 }
 
-/* The newest height in this transaction. */
-static enum ord_err newest_height(struct ledger *ledger, MDB_txn *txn, uint64_t *height) {
-    MDB_cursor *cursor = NULL;
+/* The newest height that a cursor on the blocks sees. */
+static enum ord_err newest_height(MDB_cursor *cursor, uint64_t *height) {
     MDB_val key;
-    int rc = mdb_cursor_open(txn, ledger->dbis[LEDGER_BLOCK], &cursor);
-    if (rc != 0)
-        return ledger_err_of(rc);
     enum ord_err err = ledger_err_of(mdb_cursor_get(cursor, &key, NULL, MDB_LAST));
     if (err == ORD_OK && key.mv_size != 8)
         err = ORD_ERR_CORRUPT;
     if (err == ORD_OK)
         *height = ord_load_u64(key.mv_data);
-    mdb_cursor_close(cursor);
     return err;
 }
 
 enum ord_err ledger_height(struct ledger *ledger, uint64_t *height) {
-    MDB_txn *txn = NULL;
-    enum ord_err err = ledger_read_begin(ledger, &txn);
+    MDB_cursor *cursor = NULL;
+    enum ord_err err = ledger_cursor_begin(ledger, &cursor, LEDGER_BLOCK);
     if (err != ORD_OK)
         return err;
-    err = newest_height(ledger, txn, height);
-    ledger_read_end(ledger, txn);
+    err = newest_height(cursor, height);
+    ledger_cursor_end(ledger, cursor);
     return err;
 }
 
 /* Copies the headers of the heights [from, from + count) to `out`. Each must exist and have the size `header_size`. */
-static enum ord_err copy_headers(struct ledger *ledger, MDB_txn *txn, uint8_t *out, uint64_t from, size_t count,
-                                 size_t header_size) {
-    MDB_cursor *cursor = NULL;
+static enum ord_err copy_headers(MDB_cursor *cursor, uint8_t *out, uint64_t from, size_t count, size_t header_size) {
     const struct ledger_key first = ledger_key_u64(from);
     MDB_val key = ledger_val(&first);
     MDB_val value;
-    int rc = mdb_cursor_open(txn, ledger->dbis[LEDGER_BLOCK], &cursor);
-    if (rc != 0)
-        return ledger_err_of(rc);
     enum ord_err err = ORD_OK;
     for (size_t i = 0; i < count && err == ORD_OK; i++) {
         struct ord_span header;
-        rc = mdb_cursor_get(cursor, &key, &value, i == 0 ? MDB_SET_KEY : MDB_NEXT);
+        int rc = mdb_cursor_get(cursor, &key, &value, i == 0 ? MDB_SET_KEY : MDB_NEXT);
         if (rc != 0) {
             err = rc == MDB_NOTFOUND && i > 0 ? ORD_ERR_CORRUPT : ledger_err_of(rc);
         } else if (key.mv_size != 8 || ord_load_u64(key.mv_data) != from + i) {
@@ -174,59 +181,53 @@ static enum ord_err copy_headers(struct ledger *ledger, MDB_txn *txn, uint8_t *o
                 memcpy(out + i * header_size, header.data, header_size);
         }
     }
-    mdb_cursor_close(cursor);
     return err;
 }
 
 enum ord_err ledger_get_headers(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
                                 size_t header_size, size_t bytes_max) {
-    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
     uint64_t newest = 0;
     *out = (struct ord_bytes) {NULL, 0};
     if (from > to || header_size == 0)
         return ORD_ERR_INVALID;
     if (bytes_max < header_size)
         return ORD_ERR_TOO_LARGE;
-    enum ord_err err = ledger_read_begin(ledger, &txn);
+    enum ord_err err = ledger_cursor_begin(ledger, &cursor, LEDGER_BLOCK);
     if (err != ORD_OK)
         return err;
-    if ((err = newest_height(ledger, txn, &newest)) != ORD_OK)
-        goto out;
-    if (from > newest) {
+    if ((err = newest_height(cursor, &newest)) == ORD_OK && from > newest)
         err = ORD_ERR_NOT_FOUND;
+    if (err != ORD_OK)
         goto out;
-    }
     uint64_t last = to < newest ? to : newest;
     size_t count = bytes_max / header_size;
     if (last - from < count)
         count = (size_t) (last - from) + 1;
     if ((err = allocate(out, count * header_size)) != ORD_OK)
         goto out;
-    err = copy_headers(ledger, txn, out->data, from, count, header_size);
+    err = copy_headers(cursor, out->data, from, count, header_size);
     if (err != ORD_OK) {
         free(out->data);
         *out = (struct ord_bytes) {NULL, 0};
     }
 out:
-    ledger_read_end(ledger, txn);
+    ledger_cursor_end(ledger, cursor);
     return err;
 }
 
 enum ord_err ledger_get_certificate(struct ledger *ledger, struct ord_bytes *out, uint64_t *at, uint64_t height) {
     const struct ledger_key first = ledger_key_u64(height);
-    MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
     MDB_val key = ledger_val(&first);
     MDB_val value;
     struct ord_span payload;
     *out = (struct ord_bytes) {NULL, 0};
     *at = 0;
-    enum ord_err err = ledger_read_begin(ledger, &txn);
+    enum ord_err err = ledger_cursor_begin(ledger, &cursor, LEDGER_CERTIFICATE);
     if (err != ORD_OK)
         return err;
-    err = ledger_err_of(mdb_cursor_open(txn, ledger->dbis[LEDGER_CERTIFICATE], &cursor));
-    if (err == ORD_OK)
-        err = ledger_err_of(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+    err = ledger_err_of(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
     if (err == ORD_OK && key.mv_size != 8)
         err = ORD_ERR_CORRUPT;
     if (err == ORD_OK) {
@@ -235,9 +236,7 @@ enum ord_err ledger_get_certificate(struct ledger *ledger, struct ord_bytes *out
     }
     if (err == ORD_OK)
         err = copy_out(out, payload);
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    ledger_read_end(ledger, txn);
+    ledger_cursor_end(ledger, cursor);
     return err;
 }
 
@@ -273,7 +272,6 @@ static enum ord_err walk_records(MDB_cursor *cursor, struct ord_record *records,
 }
 
 enum ord_err ledger_get_records(struct ledger *ledger, struct ord_record **records, size_t *count) {
-    MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
     struct ord_record *list = NULL;
     size_t size = 0;
@@ -281,11 +279,10 @@ enum ord_err ledger_get_records(struct ledger *ledger, struct ord_record **recor
     size_t sized = 0;
     *records = NULL;
     *count = 0;
-    enum ord_err err = ledger_read_begin(ledger, &txn);
+    enum ord_err err = ledger_cursor_begin(ledger, &cursor, LEDGER_RECORD);
     if (err != ORD_OK)
         return err;
-    if ((err = ledger_err_of(mdb_cursor_open(txn, ledger->dbis[LEDGER_RECORD], &cursor))) != ORD_OK ||
-        (err = walk_records(cursor, NULL, NULL, &counted, &sized)) != ORD_OK)
+    if ((err = walk_records(cursor, NULL, NULL, &counted, &sized)) != ORD_OK)
         goto out;
     list = malloc(counted * sizeof(*list) + sized + 1);
     if (list == NULL) {
@@ -296,9 +293,7 @@ enum ord_err ledger_get_records(struct ledger *ledger, struct ord_record **recor
     if (err == ORD_OK)
         ORD_ASSERT(*count == counted && size == sized);
 out:
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    ledger_read_end(ledger, txn);
+    ledger_cursor_end(ledger, cursor);
     if (err != ORD_OK) {
         free(list);
         *count = 0;

@@ -114,6 +114,23 @@ enum ord_err ledger_find(const struct ledger *ledger, MDB_txn *txn, struct ord_s
     return rc != 0 ? ledger_err_of(rc) : ledger_value_check(payload, table, key_val, value);
 }
 
+int ledger_put_own(const struct ledger *ledger, MDB_txn *txn, const char *name, uint8_t *value, size_t size) {
+    struct ledger_key key;
+    if (ledger_key_meta(&key, name) != ORD_OK)
+        return EINVAL;
+    MDB_val key_val = ledger_val(&key);
+    MDB_val val = {size + LEDGER_CHECKSUM_SIZE, value};
+    ord_store_u64(value + size, ledger_checksum(LEDGER_META, key_val, value, size));
+    return mdb_put(txn, ledger->dbis[LEDGER_META], &key_val, &val, 0);
+}
+
+int ledger_txn_end(MDB_txn *txn, int rc) {
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
 enum ord_err ledger_block_split(struct ord_span *header, struct ord_span *data, MDB_val key, struct ord_span payload) {
     if (payload.size < LEDGER_BLOCK_OVERHEAD)
         return ORD_ERR_CORRUPT;

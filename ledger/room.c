@@ -47,18 +47,25 @@ static uint64_t turn_need(const struct ledger *ledger) {
     return 2 * ledger->options.turn_bytes_max + tree_bytes;
 }
 
-static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
+enum ord_err ledger_file_size(const struct ledger *ledger, int *fd, uint64_t *size) {
     struct stat status;
-    int fd = -1;
-    int rc = mdb_env_get_fd(ledger->env, &fd);
+    int rc = mdb_env_get_fd(ledger->env, fd);
     if (rc != 0)
         return ledger_err_of(rc);
-    if (fstat(fd, &status) != 0)
+    if (fstat(*fd, &status) != 0)
         return ledger_err_of(errno);
-    /* Never make the file shorter: another process may have a longer map. */
-    if ((uint64_t) status.st_size < bytes && ftruncate(fd, (off_t) bytes) != 0)
-        return ledger_err_of(errno);
+    *size = (uint64_t) status.st_size;
     return ORD_OK;
+}
+
+static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
+    uint64_t size;
+    int fd;
+    enum ord_err err = ledger_file_size(ledger, &fd, &size);
+    /* Never make the file shorter: another process may have a longer map. */
+    if (err == ORD_OK && size < bytes && ftruncate(fd, (off_t) bytes) != 0)
+        return ledger_err_of(errno);
+    return err;
 }
 
 enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
@@ -69,8 +76,7 @@ enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
         return ledger_err_of(rc);
     uint64_t page = ledger->page_size;
     uint64_t size = ord_min((map_bytes + page - 1) / page * page, ledger->options.map_bytes_max / page * page);
-    if (size < info.me_mapsize)
-        size = info.me_mapsize;
+    size = ord_max(size, info.me_mapsize);
     enum ord_err err = extend_file(ledger, size);
     if (err != ORD_OK || size == info.me_mapsize)
         return err;
@@ -113,9 +119,7 @@ static enum ord_err disk_room(struct ledger *ledger) {
         ledger->room.disk_free = (uint64_t) status.f_bavail * status.f_frsize;
         ledger->room.disk_bytes = 0;
     }
-    uint64_t reserve = ledger->options.disk_reserve_bytes;
-    if (reserve < turn_need(ledger))
-        reserve = turn_need(ledger);
+    uint64_t reserve = ord_max(ledger->options.disk_reserve_bytes, turn_need(ledger));
     uint64_t left = minus(ledger->room.disk_free, ledger->room.disk_bytes + ledger->turn_bytes);
     return left >= reserve ? ORD_OK : ORD_ERR_NO_SPACE;
 }
@@ -202,8 +206,7 @@ static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t
     uint64_t run = 0;
     for (size_t i = 0; i < count; i++) {
         run = i > 0 && pages[i] == pages[i - 1] + 1 ? run + 1 : 1;
-        if (run > longest)
-            longest = run;
+        longest = ord_max(longest, run);
     }
     free(pages);
     *bytes = longest * ledger->page_size;
@@ -212,24 +215,13 @@ static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t
 
 /* Commits an empty turn. The pages that a commit frees can be used only by the turn after the next one. */
 static enum ord_err advance_turn(struct ledger *ledger) {
-    struct ledger_key key;
-    enum ord_err err = ledger_key_meta(&key, LEDGER_TURN_NAME);
-    if (err != ORD_OK)
-        return err;
     uint8_t value[8 + LEDGER_CHECKSUM_SIZE];
-    MDB_val key_val = ledger_val(&key);
-    MDB_val val = {sizeof(value), value};
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(ledger->env, NULL, 0, &txn);
-    if (rc != 0)
-        return ledger_fail(ledger, ledger_err_of(rc));
-    ord_store_u64(value, mdb_txn_id(txn));
-    ord_store_u64(value + 8, ledger_checksum(LEDGER_META, key_val, value, 8));
-    rc = mdb_put(txn, ledger->dbis[LEDGER_META], &key_val, &val, 0);
-    if (rc != 0)
-        mdb_txn_abort(txn);
-    else
-        rc = mdb_txn_commit(txn);
+    if (rc == 0) {
+        ord_store_u64(value, mdb_txn_id(txn));
+        rc = ledger_txn_end(txn, ledger_put_own(ledger, txn, LEDGER_TURN_NAME, value, 8));
+    }
     if (rc != 0)
         return ledger_fail(ledger, ledger_err_of(rc));
     ledger_room_spent(ledger, 0);

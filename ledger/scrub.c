@@ -149,22 +149,20 @@ static void check_count(struct scrub *scrub, MDB_txn *txn) {
 
 /* Reads one piece of the table. Sets *done at the table's end. */
 static enum ord_err scrub_piece(struct scrub *scrub, bool *done) {
-    MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
     MDB_val key = {0, NULL};
     MDB_val value = {0, NULL};
     size_t bytes = 0;
     *done = false;
-    enum ord_err err = ledger_read_begin(scrub->ledger, &txn);
+    enum ord_err err = ledger_cursor_begin(scrub->ledger, &cursor, scrub->table);
     if (err != ORD_OK)
         return err;
+    MDB_txn *txn = mdb_cursor_txn(cursor);
     if (scrub->last_size == 0)
         scrub->txn_id = mdb_txn_id(txn);
     else if (scrub->txn_id != mdb_txn_id(txn))
         scrub->one_state = false;
-    int rc = mdb_cursor_open(txn, scrub->ledger->dbis[scrub->table], &cursor);
-    if (rc == 0)
-        rc = seek(scrub, cursor, &key, &value);
+    int rc = seek(scrub, cursor, &key, &value);
     for (size_t i = 1; rc == 0; i++) {
         if (!step(scrub, key)) {
             rc = MDB_CORRUPTED;
@@ -182,9 +180,7 @@ static enum ord_err scrub_piece(struct scrub *scrub, bool *done) {
     } else if (rc != 0) {
         err = ledger_err_of(rc);
     }
-    if (cursor != NULL)
-        mdb_cursor_close(cursor);
-    ledger_read_end(scrub->ledger, txn);
+    ledger_cursor_end(scrub->ledger, cursor);
     return err;
 }
 

@@ -78,8 +78,14 @@ static enum ord_err put(struct ledger *ledger, enum ledger_table table, const st
     return ORD_OK;
 }
 
-/* Writes a block's value to the place that was reserved for it. */
-static void write_block(uint8_t *place, const struct ledger_key *key, struct ord_span header, struct ord_span data) {
+/* Puts a block's value into the turn. The caller has checked the sizes of both parts. */
+static enum ord_err put_block(struct ledger *ledger, const struct ledger_key *key, struct ord_span header,
+                              struct ord_span data, unsigned flags) {
+    enum ord_err err;
+    size_t size = LEDGER_BLOCK_OVERHEAD + header.size + data.size;
+    uint8_t *place = reserve(ledger, &err, LEDGER_BLOCK, key, size, flags);
+    if (place == NULL)
+        return err;
     ord_store_u32(place, (uint32_t) header.size);
     if (header.size > 0)
         memcpy(place + 4, header.data, header.size);
@@ -87,7 +93,8 @@ static void write_block(uint8_t *place, const struct ledger_key *key, struct ord
     seal(place, LEDGER_BLOCK, key, 4 + header.size);
     if (data.size > 0)
         memcpy(place + LEDGER_BLOCK_OVERHEAD + header.size, data.data, data.size);
-    seal(place, LEDGER_BLOCK, key, LEDGER_BLOCK_OVERHEAD + header.size + data.size);
+    seal(place, LEDGER_BLOCK, key, size);
+    return ORD_OK;
 }
 
 enum ord_err ledger_put_block(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data) {
@@ -99,13 +106,10 @@ enum ord_err ledger_put_block(struct ledger *ledger, uint64_t height, struct ord
     if (header.size > LEDGER_VALUE_SIZE_MAX || data.size > LEDGER_VALUE_SIZE_MAX)
         return ORD_ERR_TOO_LARGE;
     struct ledger_key key = ledger_key_u64(height);
-    size_t size = LEDGER_BLOCK_OVERHEAD + header.size + data.size;
-    uint8_t *place = reserve(ledger, &err, LEDGER_BLOCK, &key, size, MDB_APPEND);
-    if (place == NULL)
-        return err;
-    write_block(place, &key, header, data);
-    ledger->next_height = height + 1;
-    return ORD_OK;
+    err = put_block(ledger, &key, header, data, MDB_APPEND);
+    if (err == ORD_OK)
+        ledger->next_height = height + 1;
+    return err;
 }
 
 static enum ord_err replaceable(struct ledger *ledger, enum ledger_table table, const struct ledger_key *key,
@@ -121,15 +125,8 @@ enum ord_err ledger_replace_block(struct ledger *ledger, uint64_t height, struct
     if (header.size > LEDGER_VALUE_SIZE_MAX || data.size > LEDGER_VALUE_SIZE_MAX)
         return ORD_ERR_TOO_LARGE;
     struct ledger_key key = ledger_key_u64(height);
-    size_t size = LEDGER_BLOCK_OVERHEAD + header.size + data.size;
-    enum ord_err err = replaceable(ledger, LEDGER_BLOCK, &key, size);
-    if (err != ORD_OK)
-        return err;
-    uint8_t *place = reserve(ledger, &err, LEDGER_BLOCK, &key, size, 0);
-    if (place == NULL)
-        return err;
-    write_block(place, &key, header, data);
-    return ORD_OK;
+    enum ord_err err = replaceable(ledger, LEDGER_BLOCK, &key, LEDGER_BLOCK_OVERHEAD + header.size + data.size);
+    return err != ORD_OK ? err : put_block(ledger, &key, header, data, 0);
 }
 
 enum ord_err ledger_replace_certificate(struct ledger *ledger, uint64_t height, struct ord_span certificate) {

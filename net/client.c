@@ -84,8 +84,7 @@ static uint64_t end_all(struct net_client *client, enum call_state state, uint64
         if (call->state != state)
             continue;
         if (call->deadline_ms > now_ms) {
-            if (call->deadline_ms < next_ms)
-                next_ms = call->deadline_ms;
+            next_ms = ord_min(next_ms, call->deadline_ms);
             continue;
         }
         struct ending ending = end(client, call);
@@ -129,11 +128,6 @@ static void on_message(void *context, struct net_conn *conn, struct net_message 
     ending.on_reply(ending.context, ORD_OK, message);
 }
 
-static void on_sent(void *context, struct net_message *message, enum ord_err result) {
-    /* There is nothing to do: on_down ends the calls of a lost connection. */
-    (void) context, (void) message, (void) result;
-}
-
 static void on_down(void *context, struct net_conn *conn) {
     struct net_client *client = context;
     (void) conn;
@@ -147,7 +141,13 @@ static uint64_t on_tick(void *context, uint64_t now_ms) {
     struct net_client *client = context;
     uint64_t sent_ms = end_all(client, SENT, now_ms, ORD_ERR_TIMEOUT);
     uint64_t waiting_ms = end_all(client, WAITING, now_ms, ORD_ERR_TIMEOUT);
-    return sent_ms < waiting_ms ? sent_ms : waiting_ms;
+    return ord_min(sent_ms, waiting_ms);
+}
+
+static void destroy(struct net_client *client) {
+    pthread_cond_destroy(&client->changed);
+    free(client->calls);
+    free(client);
 }
 
 enum ord_err net_client_open(struct net_client **out, const struct net_client_options *options) {
@@ -157,17 +157,14 @@ enum ord_err net_client_open(struct net_client **out, const struct net_client_op
     struct net_client *client = calloc(1, sizeof(*client));
     if (client == NULL)
         return ORD_ERR_NO_MEMORY;
-    enum ord_err err = ORD_ERR_NO_MEMORY;
+    net_cond_init(&client->changed);
     client->calls = calloc(options->call_max, sizeof(*client->calls));
-    if (client->calls == NULL)
-        goto out_free;
-    client->call_count = options->call_max;
-    for (uint32_t i = options->call_max; i-- > 0;) {
+    client->call_count = client->calls == NULL ? 0 : options->call_max;
+    for (uint32_t i = client->call_count; i-- > 0;) {
         client->calls[i].index = i;
         client->calls[i].next = client->free_first;
         client->free_first = &client->calls[i];
     }
-    net_cond_init(&client->changed);
     struct net_hub_options hub = {
         .self = NET_REQ,
         .peer = NET_REP,
@@ -177,21 +174,16 @@ enum ord_err net_client_open(struct net_client **out, const struct net_client_op
         .message_bytes_max = options->reply_bytes_max + NET_WORD_SIZE,
         .reconnect_ms_min = RECONNECT_MS_MIN,
         .reconnect_ms_max = options->reconnect_ms_max,
-        .owner = {on_up, on_message, on_sent, on_down, on_tick},
+        .owner = {.on_up = on_up, .on_message = on_message, .on_down = on_down, .on_tick = on_tick},
         .context = client,
     };
-    err = net_hub_open(&client->hub, &hub);
-    if (err != ORD_OK)
-        goto out_cond;
+    enum ord_err err = client->calls == NULL ? ORD_ERR_NO_MEMORY : net_hub_open(&client->hub, &hub);
+    if (err != ORD_OK) {
+        destroy(client);
+        return err;
+    }
     *out = client;
     return ORD_OK;
-
-out_cond:
-    pthread_cond_destroy(&client->changed);
-out_free:
-    free(client->calls);
-    free(client);
-    return err;
 }
 
 enum ord_err net_client_wait(struct net_client *client, uint32_t timeout_ms) {
@@ -206,12 +198,7 @@ enum ord_err net_client_wait(struct net_client *client, uint32_t timeout_ms) {
 }
 
 bool net_client_up(const struct net_client *client) {
-    /* The cast is needed to take the lock. The object itself is only read. */
-    struct net_client *locked = (struct net_client *) (uintptr_t) client;
-    pthread_mutex_lock(&locked->hub.lock);
-    bool up = client->conn != NULL && !client->conn->closed;
-    pthread_mutex_unlock(&locked->hub.lock);
-    return up;
+    return net_hub_has(&client->hub, &client->conn);
 }
 
 enum ord_err net_client_call(struct net_client *client, struct net_message *request, uint32_t timeout_ms,
@@ -287,7 +274,5 @@ void net_client_close(struct net_client *client) {
     end_all(client, WAITING, UINT64_MAX, ORD_ERR_CLOSED);
     pthread_mutex_unlock(&client->hub.lock);
     net_hub_close(&client->hub); /* its on_down ends the calls that were sent */
-    pthread_cond_destroy(&client->changed);
-    free(client->calls);
-    free(client);
+    destroy(client);
 }

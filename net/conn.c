@@ -69,7 +69,8 @@ static void on_tx(void *context) {
     if (left != NULL) {
         conn->holds++;
         pthread_mutex_unlock(&hub->lock);
-        hub->owner.on_sent(hub->context, left, ORD_OK);
+        if (hub->options.owner.on_sent != NULL)
+            hub->options.owner.on_sent(hub->options.context, left, ORD_OK);
         net_message_destroy(left);
         pthread_mutex_lock(&hub->lock);
         conn->holds--;
@@ -84,7 +85,7 @@ static bool conn_rx_hello(struct net_conn *conn) {
     const uint8_t *hello = conn->rx_buffer + conn->rx_begin;
     conn->rx_begin += NET_HELLO_SIZE;
     /* A probe receives the hello of our own listener. */
-    enum net_protocol peer = conn->probe ? conn->hub->self : conn->hub->peer;
+    enum net_protocol peer = conn->probe ? conn->hub->options.self : conn->hub->options.peer;
     return hello[0] == 0 && hello[1] == 'S' && hello[2] == 'P' && hello[3] == 0 && hello[4] == 0 &&
            hello[5] == (uint8_t) peer && hello[6] == 0 && hello[7] == 0;
 }
@@ -93,7 +94,7 @@ static bool conn_rx_hello(struct net_conn *conn) {
 static bool conn_rx_begin(struct net_conn *conn) {
     uint64_t size = ord_load_u64(conn->rx_buffer + conn->rx_begin);
     conn->rx_begin += NET_LENGTH_SIZE;
-    if (size > conn->hub->message_bytes_max)
+    if (size > conn->hub->options.message_bytes_max)
         return false;
     uint8_t *data;
     if (net_message_create(&conn->rx_message, &data, (size_t) size) != ORD_OK)
@@ -129,7 +130,8 @@ static bool conn_rx_step(struct net_conn *conn) {
         }
         conn->told = true;
         pthread_mutex_unlock(&hub->lock);
-        hub->owner.on_up(hub->context, conn);
+        if (hub->options.owner.on_up != NULL)
+            hub->options.owner.on_up(hub->options.context, conn);
         pthread_mutex_lock(&hub->lock);
         return true;
     }
@@ -143,9 +145,7 @@ static bool conn_rx_step(struct net_conn *conn) {
         at_hand = conn->rx_end - conn->rx_begin;
     }
     struct net_message *message = conn->rx_message;
-    size_t size = message->size - conn->rx_filled;
-    if (size > at_hand)
-        size = at_hand;
+    size_t size = ord_min(message->size - conn->rx_filled, at_hand);
     memcpy(message->bytes + message->head + conn->rx_filled, conn->rx_buffer + conn->rx_begin, size);
     conn->rx_begin += size;
     conn->rx_filled += size;
@@ -155,7 +155,7 @@ static bool conn_rx_step(struct net_conn *conn) {
     hub->counters.messages++;
     hub->counters.bytes += message->size;
     pthread_mutex_unlock(&hub->lock);
-    hub->owner.on_message(hub->context, conn, message);
+    hub->options.owner.on_message(hub->options.context, conn, message);
     pthread_mutex_lock(&hub->lock);
     return true;
 }
@@ -204,30 +204,24 @@ static void on_rx(void *context) {
 }
 
 struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe) {
+    /* The aios need no timeouts: the hub's thread enforces deadlines by closing the stream, and that always works. */
     struct net_conn *conn = malloc(sizeof(*conn));
-    if (conn != NULL) {
+    if (conn != NULL)
         memset(conn, 0, offsetof(struct net_conn, rx_buffer));
-        if (nng_aio_alloc(&conn->rx_aio, on_rx, conn) != 0)
-            conn->rx_aio = NULL;
-        else if (nng_aio_alloc(&conn->tx_aio, on_tx, conn) != 0)
-            conn->tx_aio = NULL;
-    }
-    if (conn == NULL || conn->rx_aio == NULL || conn->tx_aio == NULL) {
-        if (conn != NULL && conn->rx_aio != NULL)
-            nng_aio_free(conn->rx_aio);
+    if (conn == NULL || net_aio_create(&conn->rx_aio, on_rx, conn, NNG_DURATION_INFINITE) != ORD_OK ||
+        net_aio_create(&conn->tx_aio, on_tx, conn, NNG_DURATION_INFINITE) != ORD_OK) {
+        if (conn != NULL)
+            net_aio_destroy(conn->rx_aio);
         free(conn);
         nng_stream_free(stream);
         return NULL;
     }
-    /* The aios need no timeouts: the hub's thread enforces deadlines by closing the stream, and that always works. */
-    nng_aio_set_timeout(conn->rx_aio, NNG_DURATION_INFINITE);
-    nng_aio_set_timeout(conn->tx_aio, NNG_DURATION_INFINITE);
     conn->hub = hub;
     conn->stream = stream;
     conn->probe = probe;
     conn->deadline_ms = net_now_ms() + NET_HANDSHAKE_MS;
     net_hub_wake_by(hub, conn->deadline_ms);
-    const uint8_t hello[NET_HELLO_SIZE] = {0, 'S', 'P', 0, 0, (uint8_t) hub->self, 0, 0};
+    const uint8_t hello[NET_HELLO_SIZE] = {0, 'S', 'P', 0, 0, (uint8_t) hub->options.self, 0, 0};
     memcpy(conn->hello, hello, sizeof(hello));
     conn->next = hub->conns;
     hub->conns = conn;
@@ -253,8 +247,8 @@ void net_conn_destroy(struct net_conn *conn) {
     ORD_ASSERT(conn->tx_first == NULL && conn->waiting == NULL);
     nng_aio_stop(conn->rx_aio);
     nng_aio_stop(conn->tx_aio);
-    nng_aio_free(conn->rx_aio);
-    nng_aio_free(conn->tx_aio);
+    net_aio_destroy(conn->rx_aio);
+    net_aio_destroy(conn->tx_aio);
     nng_stream_free(conn->stream);
     net_message_destroy(conn->rx_message);
     free(conn);

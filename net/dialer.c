@@ -7,24 +7,11 @@
 enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t port, nng_tls_config *tls,
                            void (*on_done)(void *hub), struct net_hub *hub) {
     enum ord_err err = net_dialer_open(&dial->dialer, host, port, tls);
-    if (err != ORD_OK) {
-        dial->dialer = NULL;
-        return err;
-    }
-    int code = nng_aio_alloc(&dial->aio, on_done, hub);
-    if (code != 0) {
-        dial->aio = NULL;
-        return net_err(code);
-    }
-    nng_aio_set_timeout(dial->aio, NET_DIAL_MS);
-    return ORD_OK;
+    return err == ORD_OK ? net_aio_create(&dial->aio, on_done, hub, NET_DIAL_MS) : err;
 }
 
 void net_dial_deinit(struct net_dial *dial) {
-    if (dial->aio != NULL) {
-        nng_aio_stop(dial->aio);
-        nng_aio_free(dial->aio);
-    }
+    net_aio_destroy(dial->aio);
     if (dial->dialer != NULL)
         nng_stream_dialer_free(dial->dialer);
 }
@@ -45,9 +32,7 @@ static void on_dialed(void *context) {
 }
 
 enum ord_err net_hub_dialer_init(struct net_hub *hub) {
-    if (hub->reconnect_ms_max < hub->reconnect_ms_min)
-        hub->reconnect_ms_max = hub->reconnect_ms_min;
-    hub->backoff_ms = hub->reconnect_ms_min;
+    hub->backoff_ms = hub->options.reconnect_ms_min;
     return net_dial_init(&hub->dial, hub->host, hub->port, hub->tls, on_dialed, hub);
 }
 
@@ -63,7 +48,8 @@ uint64_t net_hub_dialer_tick(struct net_hub *hub, uint64_t now_ms) {
 
 void net_hub_dialer_lost(struct net_hub *hub, bool was_up) {
     if (was_up)
-        hub->backoff_ms = hub->reconnect_ms_min;
+        hub->backoff_ms = hub->options.reconnect_ms_min;
     hub->dial_ms = net_now_ms() + hub->backoff_ms;
-    hub->backoff_ms = hub->backoff_ms > hub->reconnect_ms_max / 2 ? hub->reconnect_ms_max : hub->backoff_ms * 2;
+    hub->backoff_ms =
+        hub->backoff_ms > hub->options.reconnect_ms_max / 2 ? hub->options.reconnect_ms_max : hub->backoff_ms * 2;
 }

@@ -94,6 +94,23 @@ enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t
     return ORD_OK;
 }
 
+enum ord_err net_aio_create(nng_aio **out, void (*on_done)(void *context), void *context, nng_duration timeout_ms) {
+    int code = nng_aio_alloc(out, on_done, context);
+    if (code != 0) {
+        *out = NULL;
+        return net_err(code);
+    }
+    nng_aio_set_timeout(*out, timeout_ms);
+    return ORD_OK;
+}
+
+void net_aio_destroy(nng_aio *aio) {
+    if (aio == NULL)
+        return;
+    nng_aio_stop(aio);
+    nng_aio_free(aio);
+}
+
 uint64_t net_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

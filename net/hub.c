@@ -23,13 +23,15 @@ void net_hub_wake_by(struct net_hub *hub, uint64_t ms) {
  * Tells the owner that a connection has ended and which messages were not sent, and frees it. Called without the lock.
  */
 static void bury(struct net_hub *hub, struct net_conn *conn) {
-    if (conn->told)
-        hub->owner.on_down(hub->context, conn);
+    const struct net_hub_owner *owner = &hub->options.owner;
+    if (conn->told && owner->on_down != NULL)
+        owner->on_down(hub->options.context, conn);
     struct net_message *message = conn->tx_first;
     conn->tx_first = NULL;
     while (message != NULL) {
         struct net_message *next = message->next;
-        hub->owner.on_sent(hub->context, message, ORD_ERR_CLOSED);
+        if (owner->on_sent != NULL)
+            owner->on_sent(hub->options.context, message, ORD_ERR_CLOSED);
         net_message_destroy(message);
         message = next;
     }
@@ -120,8 +122,8 @@ static void *hub_run(void *context) {
             if (hub->probe.dialer != NULL)
                 next_ms = ord_min(next_ms, net_hub_probe_tick(hub, now_ms));
         }
-        if (hub->owner.on_tick != NULL)
-            next_ms = ord_min(next_ms, hub->owner.on_tick(hub->context, now_ms));
+        if (hub->options.owner.on_tick != NULL)
+            next_ms = ord_min(next_ms, hub->options.owner.on_tick(hub->options.context, now_ms));
         if (finished(hub))
             break;
         hub->wake_ms = next_ms;
@@ -152,19 +154,12 @@ enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *opt
         return err;
     if (options->message_bytes_max == 0 && options->listens)
         return ORD_ERR_INVALID;
-    *hub = (struct net_hub) {
-        .owner = options->owner,
-        .context = options->context,
-        .self = options->self,
-        .peer = options->peer,
-        .message_bytes_max = options->message_bytes_max,
-        .port = options->port,
-        .reconnect_ms_min = options->reconnect_ms_min == 0 ? 1 : options->reconnect_ms_min,
-        .reconnect_ms_max = options->reconnect_ms_max,
-        .wake_ms = UINT64_MAX,
-        .probe_interval_ms = options->probe_interval_ms,
-        .probes_missed_max = options->probes_missed_max == 0 ? 1 : options->probes_missed_max,
-    };
+    *hub = (struct net_hub) {.options = *options, .port = options->port, .wake_ms = UINT64_MAX};
+    hub->options.tls = NULL;
+    hub->options.host = NULL;
+    hub->options.reconnect_ms_min = (uint32_t) ord_max(options->reconnect_ms_min, 1);
+    hub->options.reconnect_ms_max = (uint32_t) ord_max(options->reconnect_ms_max, hub->options.reconnect_ms_min);
+    hub->options.probes_missed_max = (uint32_t) ord_max(options->probes_missed_max, 1);
     memcpy(hub->host, options->host, strlen(options->host) + 1);
     pthread_mutex_init(&hub->lock, NULL);
     net_cond_init(&hub->cond);
@@ -201,8 +196,20 @@ void net_hub_close(struct net_hub *hub) {
     hub_deinit(hub);
 }
 
-void net_hub_read(struct net_hub *hub, struct net_listener_counters *out) {
-    pthread_mutex_lock(&hub->lock);
+/* The cast is needed to take the lock. The hub itself is only read. */
+static pthread_mutex_t *lock_of(const struct net_hub *hub) {
+    return &((struct net_hub *) (uintptr_t) hub)->lock;
+}
+
+void net_hub_read(const struct net_hub *hub, struct net_listener_counters *out) {
+    pthread_mutex_lock(lock_of(hub));
     *out = hub->counters;
-    pthread_mutex_unlock(&hub->lock);
+    pthread_mutex_unlock(lock_of(hub));
+}
+
+bool net_hub_has(const struct net_hub *hub, struct net_conn *const *conn) {
+    pthread_mutex_lock(lock_of(hub));
+    bool has = *conn != NULL && !(*conn)->closed;
+    pthread_mutex_unlock(lock_of(hub));
+    return has;
 }

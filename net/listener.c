@@ -37,21 +37,13 @@ static void on_accepted(void *context) {
 }
 
 enum ord_err net_hub_listener_init(struct net_hub *hub) {
-    int code = nng_aio_alloc(&hub->accept_aio, on_accepted, hub);
-    if (code != 0) {
-        hub->accept_aio = NULL;
-        return net_err(code);
-    }
-    nng_aio_set_timeout(hub->accept_aio, NNG_DURATION_INFINITE);
+    enum ord_err err = net_aio_create(&hub->accept_aio, on_accepted, hub, NNG_DURATION_INFINITE);
     /* The thread makes the first accept, once everything else is ready. */
-    return net_listener_open(&hub->listener, &hub->port, hub->host, hub->tls);
+    return err == ORD_OK ? net_listener_open(&hub->listener, &hub->port, hub->host, hub->tls) : err;
 }
 
 void net_hub_listener_deinit(struct net_hub *hub) {
-    if (hub->accept_aio != NULL) {
-        nng_aio_stop(hub->accept_aio);
-        nng_aio_free(hub->accept_aio);
-    }
+    net_aio_destroy(hub->accept_aio);
     if (hub->listener != NULL)
         nng_stream_listener_free(hub->listener);
 }

@@ -62,6 +62,11 @@ ORD_MUST_USE enum ord_err net_listener_open(nng_stream_listener **out, uint16_t 
                                             nng_tls_config *tls);
 ORD_MUST_USE enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t port,
                                           nng_tls_config *tls);
+/* Allocates an aio for a callback. On failure `*out` is NULL. NNG_DURATION_INFINITE: no timeout. */
+ORD_MUST_USE enum ord_err net_aio_create(nng_aio **out, void (*on_done)(void *context), void *context,
+                                         nng_duration timeout_ms);
+/* Waits for the aio's callback and frees it. `aio` may be NULL. */
+void net_aio_destroy(nng_aio *aio);
 /* Milliseconds of the monotonic clock. */
 uint64_t net_now_ms(void);
 /* Initialises a condition that waits by the monotonic clock. */
@@ -164,7 +169,7 @@ void net_conn_resume(struct net_conn *conn);
 
 /*
  * The owner's callbacks. They are called without the lock (except on_tick), from nng's threads or the hub's, and never
- * two at a time for one connection's input.
+ * two at a time for one connection's input. NULL: the owner does not want to know. on_message is always there.
  */
 struct net_hub_owner {
     void (*on_up)(void *context, struct net_conn *conn);
@@ -174,7 +179,7 @@ struct net_hub_owner {
     void (*on_sent)(void *context, struct net_message *message, enum ord_err result);
     void (*on_down)(void *context, struct net_conn *conn);
     /* Lets the owner enforce deadlines of its own. The hub's thread calls it with the lock. Returns the time of the
-     * next deadline. NULL: the owner has none. */
+     * next deadline. */
     uint64_t (*on_tick)(void *context, uint64_t now_ms);
 };
 
@@ -202,11 +207,8 @@ struct net_dial {
 };
 
 struct net_hub {
-    struct net_hub_owner owner;
-    void *context;
-    enum net_protocol self;
-    enum net_protocol peer;
-    size_t message_bytes_max;
+    /* As given to net_hub_open, which clears `tls` and `host`, and replaces numbers that must not be 0. */
+    struct net_hub_options options;
     char host[NET_HOST_MAX + 1];
     uint16_t port; /* a listener's bound port, or the port to dial */
     nng_tls_config *tls;
@@ -227,7 +229,7 @@ struct net_hub {
     struct net_dial dial;
     bool connected;   /* a connection from `dial` is in the list */
     uint64_t dial_ms; /* when to dial next */
-    uint32_t backoff_ms, reconnect_ms_min, reconnect_ms_max;
+    uint32_t backoff_ms;
 
     /* listener.c */
     nng_stream_listener *listener; /* NULL while it cannot be reopened */
@@ -248,7 +250,7 @@ struct net_hub {
     uint64_t probe_ms;
     /* `accepted` when the probe began. */
     uint64_t probe_accepted;
-    uint32_t probe_interval_ms, probes_missed_max, probes_missed_row;
+    uint32_t probes_missed_row;
 
     struct net_listener_counters counters;
 };
@@ -264,7 +266,9 @@ void net_hub_kick(struct net_hub *hub);
 /* Makes sure that the thread is awake by `ms`. Requires the lock. */
 void net_hub_wake_by(struct net_hub *hub, uint64_t ms);
 /* Copies the counters. Takes the lock. */
-void net_hub_read(struct net_hub *hub, struct net_listener_counters *out);
+void net_hub_read(const struct net_hub *hub, struct net_listener_counters *out);
+/* Whether the owner has a connection in `*conn`, which the lock guards, that is not closed. Takes the lock. */
+bool net_hub_has(const struct net_hub *hub, struct net_conn *const *conn);
 
 /*
  * dialer.c, listener.c and probe.c: parts of the hub. The hub's thread calls the ticks with the lock. A tick returns

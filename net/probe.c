@@ -45,7 +45,7 @@ static void on_dialed(void *context) {
 }
 
 enum ord_err net_hub_probe_init(struct net_hub *hub) {
-    hub->probe_ms = net_now_ms() + hub->probe_interval_ms;
+    hub->probe_ms = net_now_ms() + hub->options.probe_interval_ms;
     return net_dial_init(&hub->probe, reachable(hub->host), hub->port, hub->probe_tls, on_dialed, hub);
 }
 
@@ -60,7 +60,7 @@ static void probe_begin(struct net_hub *hub, uint64_t now_ms) {
 
 static void probe_end(struct net_hub *hub, uint64_t now_ms) {
     hub->probing = false;
-    hub->probe_ms = now_ms + hub->probe_interval_ms;
+    hub->probe_ms = now_ms + hub->options.probe_interval_ms;
     if (hub->probe.busy)
         nng_aio_cancel(hub->probe.aio);
     if (hub->probe_conn != NULL)
@@ -74,7 +74,7 @@ static void probe_end(struct net_hub *hub, uint64_t now_ms) {
         return;
     }
     hub->counters.probes_missed++;
-    if (++hub->probes_missed_row >= hub->probes_missed_max) {
+    if (++hub->probes_missed_row >= hub->options.probes_missed_max) {
         hub->probes_missed_row = 0;
         net_hub_listener_reopen(hub);
         net_hub_kick(hub); /* the thread must accept */
@@ -92,7 +92,7 @@ uint64_t net_hub_probe_tick(struct net_hub *hub, uint64_t now_ms) {
     /* The last probe must be gone completely. This same thread frees its
      * connection, so it cannot wait for that here. */
     if (hub->listener == NULL || hub->probe.busy || hub->probe_conn != NULL)
-        return now_ms + hub->probe_interval_ms;
+        return now_ms + hub->options.probe_interval_ms;
     probe_begin(hub, now_ms);
     return hub->probe_ms;
 }

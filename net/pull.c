@@ -14,24 +14,12 @@ struct net_pull {
     void *context;
 };
 
-static void on_up(void *context, struct net_conn *conn) {
-    (void) context, (void) conn;
-}
-
 static void on_message(void *context, struct net_conn *conn, struct net_message *message) {
     struct net_pull *pull = context;
     (void) conn;
     pthread_mutex_lock(&pull->delivery);
     pull->on_message(pull->context, message);
     pthread_mutex_unlock(&pull->delivery);
-}
-
-static void on_sent(void *context, struct net_message *message, enum ord_err result) {
-    (void) context, (void) message, (void) result; /* a PULL never sends anything */
-}
-
-static void on_down(void *context, struct net_conn *conn) {
-    (void) context, (void) conn;
 }
 
 enum ord_err net_pull_open(struct net_pull **out, const struct net_pull_options *options) {
@@ -52,7 +40,7 @@ enum ord_err net_pull_open(struct net_pull **out, const struct net_pull_options 
         .listens = true,
         .probe_interval_ms = options->probe_interval_ms,
         .probes_missed_max = options->probes_missed_max,
-        .owner = {on_up, on_message, on_sent, on_down, NULL},
+        .owner = {.on_message = on_message},
         .context = pull,
     };
     enum ord_err err = net_hub_open(&pull->hub, &hub);
@@ -70,8 +58,7 @@ uint16_t net_pull_port(const struct net_pull *pull) {
 }
 
 void net_pull_counters(const struct net_pull *pull, struct net_listener_counters *out) {
-    /* The cast is needed to take the lock. The object itself is only read. */
-    net_hub_read(net_pull_hub((struct net_pull *) (uintptr_t) pull), out);
+    net_hub_read(&pull->hub, out);
 }
 
 void net_pull_close(struct net_pull *pull) {

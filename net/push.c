@@ -65,7 +65,7 @@ enum ord_err net_push_open(struct net_push **out, const struct net_push_options 
         .message_bytes_max = 0, /* a PULL never sends anything */
         .reconnect_ms_min = options->reconnect_ms_min,
         .reconnect_ms_max = options->reconnect_ms_max,
-        .owner = {on_up, on_message, on_sent, on_down, NULL},
+        .owner = {.on_up = on_up, .on_message = on_message, .on_sent = on_sent, .on_down = on_down},
         .context = push,
     };
     enum ord_err err = net_hub_open(&push->hub, &hub);
@@ -97,12 +97,7 @@ enum ord_err net_push_send(struct net_push *push, struct net_message *message) {
 }
 
 bool net_push_up(const struct net_push *push) {
-    /* The cast is needed to take the lock. The object itself is only read. */
-    struct net_push *locked = (struct net_push *) (uintptr_t) push;
-    pthread_mutex_lock(&locked->hub.lock);
-    bool up = push->conn != NULL && !push->conn->closed;
-    pthread_mutex_unlock(&locked->hub.lock);
-    return up;
+    return net_hub_has(&push->hub, &push->conn);
 }
 
 void net_push_redial(struct net_push *push) {

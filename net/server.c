@@ -121,10 +121,6 @@ static void wait(struct net_server *server, struct net_conn *conn, struct net_me
         stand_in_line(server, conn);
 }
 
-static void on_up(void *context, struct net_conn *conn) {
-    (void) context, (void) conn;
-}
-
 static void on_message(void *context, struct net_conn *conn, struct net_message *message) {
     struct net_server *server = context;
     struct net_request *request = NULL;
@@ -157,10 +153,6 @@ static void on_sent(void *context, struct net_message *message, enum ord_err res
     pthread_mutex_unlock(&server->hub.lock);
 }
 
-static void on_down(void *context, struct net_conn *conn) {
-    (void) context, (void) conn;
-}
-
 /* Serves the connections in line while there are free requests. Requires the lock and releases it for each callback. */
 static uint64_t on_tick(void *context, uint64_t now_ms) {
     struct net_server *server = context;
@@ -187,6 +179,12 @@ static uint64_t on_tick(void *context, uint64_t now_ms) {
     return UINT64_MAX;
 }
 
+static void destroy(struct net_server *server) {
+    pthread_cond_destroy(&server->drained);
+    free(server->requests);
+    free(server);
+}
+
 enum ord_err net_server_open(struct net_server **out, const struct net_server_options *options) {
     *out = NULL;
     if (options->context_count == 0 || options->request_bytes_max == 0)
@@ -194,11 +192,9 @@ enum ord_err net_server_open(struct net_server **out, const struct net_server_op
     struct net_server *server = calloc(1, sizeof(*server));
     if (server == NULL)
         return ORD_ERR_NO_MEMORY;
-    enum ord_err err = ORD_ERR_NO_MEMORY;
+    pthread_cond_init(&server->drained, NULL);
     server->requests = calloc(options->context_count, sizeof(*server->requests));
-    if (server->requests == NULL)
-        goto out_free;
-    for (uint32_t i = 0; i < options->context_count; i++) {
+    for (uint32_t i = 0; server->requests != NULL && i < options->context_count; i++) {
         server->requests[i].server = server;
         server->requests[i].next = server->free_first;
         server->free_first = &server->requests[i];
@@ -208,7 +204,6 @@ enum ord_err net_server_open(struct net_server **out, const struct net_server_op
     server->request_bytes_max = options->request_bytes_max;
     server->on_request = options->on_request;
     server->context = options->context;
-    pthread_cond_init(&server->drained, NULL);
     struct net_hub_options hub = {
         .self = NET_REP,
         .peer = NET_REQ,
@@ -219,21 +214,16 @@ enum ord_err net_server_open(struct net_server **out, const struct net_server_op
         .listens = true,
         .probe_interval_ms = options->probe_interval_ms,
         .probes_missed_max = options->probes_missed_max,
-        .owner = {on_up, on_message, on_sent, on_down, on_tick},
+        .owner = {.on_message = on_message, .on_sent = on_sent, .on_tick = on_tick},
         .context = server,
     };
-    err = net_hub_open(&server->hub, &hub);
-    if (err != ORD_OK)
-        goto out_cond;
+    enum ord_err err = server->requests == NULL ? ORD_ERR_NO_MEMORY : net_hub_open(&server->hub, &hub);
+    if (err != ORD_OK) {
+        destroy(server);
+        return err;
+    }
     *out = server;
     return ORD_OK;
-
-out_cond:
-    pthread_cond_destroy(&server->drained);
-out_free:
-    free(server->requests);
-    free(server);
-    return err;
 }
 
 uint16_t net_server_port(const struct net_server *server) {
@@ -241,8 +231,7 @@ uint16_t net_server_port(const struct net_server *server) {
 }
 
 void net_server_counters(const struct net_server *server, struct net_listener_counters *out) {
-    /* The cast is needed to take the lock. The object itself is only read. */
-    net_hub_read(net_server_hub((struct net_server *) (uintptr_t) server), out);
+    net_hub_read(&server->hub, out);
 }
 
 void net_server_close(struct net_server *server) {
@@ -256,9 +245,7 @@ void net_server_close(struct net_server *server) {
         pthread_cond_wait(&server->drained, &server->hub.lock);
     pthread_mutex_unlock(&server->hub.lock);
     net_hub_close(&server->hub);
-    pthread_cond_destroy(&server->drained);
-    free(server->requests);
-    free(server);
+    destroy(server);
 }
 
 struct ord_span net_request_bytes(const struct net_request *request) {

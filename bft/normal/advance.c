@@ -48,11 +48,7 @@ static void try_prepare(struct ord_core *core, struct bft_slot *slot) {
         return;
     if (!slot->logged)
         bft_slot_log(core, slot);
-    struct bft_statement statement = {.type = BFT_PRE_PREPARE,
-                                      .view = slot->view,
-                                      .seq = slot->seq,
-                                      .digest = slot->digest,
-                                      .sender = bft_primary(&core->config, slot->view)};
+    const struct bft_statement statement = bft_slot_statement(core, slot);
     slot->certificate_size = bft_certificate_encode(slot->certificate, core->certificate_size_max, &core->config,
                                                     &statement, &slot->proof, votes, core->quorum - 1);
     slot->state = BFT_SLOT_ACCEPTED;
@@ -78,7 +74,7 @@ void bft_deliver(struct ord_core *core) {
         core->delivered_seq = slot->seq;
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
-        core->failed_views = 0;
+        core->detail.failed_views = 0;
         moved = true;
         slot = bft_slot_find(core, core->delivered_seq + 1);
     }

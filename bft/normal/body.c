@@ -14,10 +14,9 @@ static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size)
     uint64_t bytes_max = 2 * core->config.body_bytes_max;
     if (bft_slot_alloc(core, slot, size, bytes_max))
         return true;
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *other = bft_slot_find(core, seq);
-        if (other == NULL || other == slot || other->state != BFT_SLOT_HELD || other->certificate_size > 0 ||
-            seq <= core->delivered_seq)
+    uint64_t seq = core->stable_seq;
+    for (struct bft_slot *other; (other = bft_slot_next(core, &seq)) != NULL;) {
+        if (other == slot || other->state != BFT_SLOT_HELD || other->certificate_size > 0 || seq <= core->delivered_seq)
             continue;
         bft_slot_drop_body(core, other);
         if (bft_slot_alloc(core, slot, size, bytes_max))
@@ -51,7 +50,7 @@ static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span bo
 static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     if (!core->choices_fresh) {
         struct bft_change_set changes = bft_changes_of(core, bft_changes_held(core) & ~core->distrusted);
-        bft_choose(core, &changes, &core->choice_base_seq, &core->choice_count);
+        bft_choose(core, &changes);
         core->choices_fresh = true;
     }
     uint64_t i = slot->seq - core->choice_base_seq - 1;

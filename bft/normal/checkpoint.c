@@ -35,15 +35,10 @@ void bft_stabilize(struct ord_core *core, uint64_t seq, struct ord_span certific
     core->stable_seq = seq;
     bft_checkpoint_set(&core->stable, seq, certificate);
     bft_persist(core, BFT_TABLE_CHECKPOINT, 1, bft_checkpoint_proof(&core->stable));
-    static const enum bft_table tables[] = {BFT_TABLE_LOG, BFT_TABLE_CERTIFICATE};
-    const bool there[] = {logged, certified};
-    for (size_t i = 0; i < 2; i++) {
-        if (!there[i])
-            continue;
-        struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
-        effect->forget.table = (uint8_t) tables[i];
-        effect->forget.key = seq;
-    }
+    if (logged)
+        bft_forget(core, BFT_TABLE_LOG, seq);
+    if (certified)
+        bft_forget(core, BFT_TABLE_CERTIFICATE, seq);
     if (bft_speaks(core))
         bft_open_entries(core);
 }

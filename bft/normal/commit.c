@@ -24,8 +24,7 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
         useful = true;
         slot->commits |= sender;
         slot->commit_digests[list->sender] = vote->digest;
-        if (vote->seq > core->voted_seq)
-            core->voted_seq = vote->seq;
+        core->voted_seq = ord_max(core->voted_seq, vote->seq);
         bft_slot_advance(core, slot);
     }
     ORD_MARK_IF(contradicts, COMMIT_CONTRADICTS);

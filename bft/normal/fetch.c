@@ -30,11 +30,10 @@ void bft_fetch_check(struct ord_core *core) {
         return;
     struct bft_vote_list *list = &core->list;
     *list = (struct bft_vote_list) {.type = BFT_FETCH, .view = core->view, .sender = core->config.self};
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq) && list->count < BFT_LIST_MAX; seq++) {
-        const struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot != NULL && slot->wanted)
+    uint64_t seq = core->stable_seq;
+    for (const struct bft_slot *slot; list->count < BFT_LIST_MAX && (slot = bft_slot_next(core, &seq)) != NULL;)
+        if (slot->wanted)
             list->votes[list->count++] = (struct bft_vote) {.seq = seq, .digest = slot->wanted_digest};
-    }
     /* State transfer has passed the seqs that were wanted. */
     if (list->count == 0) {
         ORD_MARK(FETCH_PASSED);

@@ -34,8 +34,8 @@ static void contradiction(struct ord_core *core, struct bft_slot *slot, const st
     ORD_MARK(PREPARE_CONTRADICTS);
     slot->contradicted |= ord_replica_bit(list->sender);
     const struct bft_prepare_vote *vote = &slot->prepare_votes[list->sender];
-    struct bft_statement statement = {
-        .type = BFT_PREPARE, .view = list->view, .seq = slot->seq, .digest = vote->digest, .sender = list->sender};
+    struct bft_statement statement = bft_list_statement(list, index);
+    statement.digest = vote->digest;
     struct bft_proof proof;
     bft_vote_tree_proof(&proof, &core->tree, index, &list->signature);
     bft_evidence(core, &statement, &vote->proof, &list->votes[index].digest, &proof);
@@ -47,16 +47,13 @@ static void count_vote(struct ord_core *core, const struct bft_vote_list *list, 
     slot->prepares |= ord_replica_bit(list->sender);
     vote->digest = list->votes[index].digest;
     bft_vote_tree_proof(&vote->proof, &core->tree, index, &list->signature);
-    if (slot->seq > core->voted_seq)
-        core->voted_seq = slot->seq;
+    core->voted_seq = ord_max(core->voted_seq, slot->seq);
     bft_witness(core, slot);
     bft_slot_advance(core, slot);
 }
 
 static void note_heard(struct ord_core *core, const struct bft_vote_list *list) {
-    const struct bft_vote *last = &list->votes[list->count - 1];
-    const struct bft_statement statement = {
-        .type = BFT_PREPARE, .view = list->view, .seq = last->seq, .digest = last->digest, .sender = list->sender};
+    const struct bft_statement statement = bft_list_statement(list, list->count - 1);
     struct bft_proof proof;
     bft_vote_tree_proof(&proof, &core->tree, list->count - 1, &list->signature);
     bft_heard_note(core, &statement, &proof);

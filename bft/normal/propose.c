@@ -26,7 +26,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
     enum ord_err why = ORD_OK;
     if (batch.size == 0 || batch.size > config->batch_bytes_max)
         why = ORD_ERR_INVALID;
-    else if (bft_leader(core) != config->self || core->handing_over)
+    else if (bft_leader(core) != config->self || core->detail.handing_over)
         why = ORD_ERR_FORBIDDEN;
     else if (!bft_may_bind(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX || core->next_seq > bft_view_end(core))
         why = ORD_ERR_NO_SPACE;
@@ -39,11 +39,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
 
     struct bft_pre_prepare message = {.view = core->view, .seq = core->next_seq, .sender = config->self, .body = batch};
     bft_body_digest(&message.digest, config->crypto, batch);
-    struct bft_statement statement = {.type = BFT_PRE_PREPARE,
-                                      .view = message.view,
-                                      .seq = message.seq,
-                                      .digest = message.digest,
-                                      .sender = message.sender};
+    const struct bft_statement statement = bft_pre_prepare_statement(&message);
     struct ord_hash hash;
     bft_statement_hash(&hash, config, &statement);
     enum ord_err err = bft_sign(core, &message.signature, &hash);
@@ -78,11 +74,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
         core->messages_refused++;
         return ORD_OK;
     }
-    const struct bft_statement statement = {.type = BFT_PRE_PREPARE,
-                                            .view = message.view,
-                                            .seq = message.seq,
-                                            .digest = message.digest,
-                                            .sender = message.sender};
+    const struct bft_statement statement = bft_pre_prepare_statement(&message);
     const struct bft_proof proof = bft_proof_alone(&message.signature);
     bft_heard_note(core, &statement, &proof);
     if (message.view != core->view || core->changing || !bft_speaks(core) || !bft_may_bind(core, message.seq) ||

@@ -19,7 +19,7 @@ static bool somebody_is_ahead(const struct ord_core *core) {
 
 /* Looks whether something is in flight, or a replica knows of something that this one has not delivered. */
 static void look(struct ord_core *core) {
-    bool outstanding = core->changing || core->suspecting || core->proposed_seq > core->delivered_seq ||
+    bool outstanding = core->changing || core->detail.suspecting || core->proposed_seq > core->delivered_seq ||
                        core->voted_seq > core->delivered_seq || core->attested.seq > core->delivered_seq ||
                        somebody_is_ahead(core);
     if (outstanding && !core->outstanding)

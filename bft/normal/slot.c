@@ -11,6 +11,13 @@ struct bft_slot *bft_slot_find(const struct ord_core *core, uint64_t seq) {
     return seq != 0 && slot->seq == seq ? slot : NULL;
 }
 
+struct bft_slot *bft_slot_next(const struct ord_core *core, uint64_t *seq) {
+    struct bft_slot *slot = NULL;
+    while (slot == NULL && bft_in_window(core, *seq + 1))
+        slot = bft_slot_find(core, ++*seq);
+    return slot;
+}
+
 struct bft_slot *bft_slot_open(struct ord_core *core, uint64_t seq) {
     ORD_ASSERT(bft_in_window(core, seq));
     struct bft_slot *slot = &core->slots[seq % core->config.window];
@@ -59,8 +66,7 @@ void bft_slot_fill(struct ord_core *core, struct bft_slot *slot, enum bft_slot_s
     core->body_bytes += message->body.size;
     if (core->proposed_seq <= core->delivered_seq)
         core->in_flight_ms = core->now_ms;
-    if (message->seq > core->proposed_seq)
-        core->proposed_seq = message->seq;
+    core->proposed_seq = ord_max(core->proposed_seq, message->seq);
 }
 
 bool bft_slot_has_body(const struct ord_core *core, const struct bft_slot *slot) {
@@ -71,6 +77,14 @@ struct ord_span bft_slot_body(const struct bft_slot *slot) {
     if (slot->message == NULL)
         return ord_span_of(NULL, 0);
     return ord_span_of(slot->message + BFT_PRE_PREPARE_SIZE, slot->message_size - BFT_PRE_PREPARE_SIZE);
+}
+
+struct bft_statement bft_slot_statement(const struct ord_core *core, const struct bft_slot *slot) {
+    return (struct bft_statement) {.type = BFT_PRE_PREPARE,
+                                   .view = slot->view,
+                                   .seq = slot->seq,
+                                   .digest = slot->digest,
+                                   .sender = bft_primary(&core->config, slot->view)};
 }
 
 void bft_slot_log(struct ord_core *core, struct bft_slot *slot) {

@@ -12,11 +12,11 @@ void bft_send_status(struct ord_core *core) {
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
                                 .stable_seq = core->stable_seq,
-                                .mood = core->changing       ? BFT_CHANGING
-                                        : !bft_speaks(core)  ? BFT_SILENT
-                                        : core->handing_over ? BFT_HANDS_OVER
-                                        : core->suspecting   ? BFT_SUSPECTS
-                                                             : BFT_CONTENT,
+                                .mood = core->changing              ? BFT_CHANGING
+                                        : !bft_speaks(core)         ? BFT_SILENT
+                                        : core->detail.handing_over ? BFT_HANDS_OVER
+                                        : core->detail.suspecting   ? BFT_SUSPECTS
+                                                                    : BFT_CONTENT,
                                 .changes = bft_changes_shown(core)};
     for (uint32_t i = 0; i < BFT_HELD_COUNT; i++) {
         const struct bft_slot *slot = bft_slot_find(core, core->delivered_seq + 1 + i);

@@ -62,10 +62,8 @@ enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span 
         core->useless = 0;
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
-        if (seq > core->proposed_seq)
-            core->proposed_seq = seq;
-        if (seq >= core->next_seq)
-            core->next_seq = seq + 1;
+        core->proposed_seq = ord_max(core->proposed_seq, seq);
+        core->next_seq = ord_max(core->next_seq, seq + 1);
         bft_stabilize(core, seq, certificate);
         ORD_MARK_IF(bft_slot_find(core, seq + 1) != NULL, SYNCED_INTO_WINDOW);
         bft_deliver(core);

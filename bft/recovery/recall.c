@@ -34,19 +34,11 @@ static void offer(struct search *search, const struct bft_statement *statement, 
 }
 
 static void offer_view(struct search *search, const struct bft_kept *kept, enum bft_type type) {
-    const struct ord_core_config *config = &search->core->config;
-    const struct ord_span bytes = ord_span_of(kept->bytes, kept->size);
-    const struct bft_statement statement = {
-        .type = type, .view = kept->view, .digest = kept->digest, .sender = search->ask->sender};
-    struct bft_view_change change;
-    struct bft_new_view view;
     if (kept->view == 0)
         return;
-    if (type == BFT_VIEW_CHANGE)
-        ORD_ASSERT(bft_view_change_parse(&change, config, bytes) == ORD_OK);
-    else
-        ORD_ASSERT(bft_new_view_decode(&view, config, bytes) == ORD_OK);
-    struct bft_proof proof = bft_proof_alone(type == BFT_VIEW_CHANGE ? &change.signature : &view.signature);
+    const struct bft_statement statement = {
+        .type = type, .view = kept->view, .digest = kept->digest, .sender = search->ask->sender};
+    const struct bft_proof proof = bft_kept_proof(kept);
     offer(search, &statement, &proof);
 }
 
@@ -72,9 +64,7 @@ static void offer_slot(struct search *search, const struct bft_slot *slot) {
     }
     if (slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD &&
         bft_primary(&core->config, slot->view) == asker) {
-        statement.type = BFT_PRE_PREPARE;
-        statement.view = slot->view;
-        statement.digest = slot->digest;
+        statement = bft_slot_statement(core, slot);
         offer(search, &statement, &slot->proof);
     }
     if (slot->certificate_size > 0 &&
@@ -112,11 +102,9 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
     if (core->heard[ask.sender].any)
         offer(&search, &core->heard[ask.sender].statement, &core->heard[ask.sender].proof);
     offer_views(&search);
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        const struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot != NULL)
-            offer_slot(&search, slot);
-    }
+    uint64_t seq = core->stable_seq;
+    for (const struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;)
+        offer_slot(&search, slot);
     uint8_t statement[BFT_SIGNED_VOTE_SIZE_MAX];
     size_t size = 0;
     if (search.best.any)
@@ -124,7 +112,7 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
     const struct bft_recall recall = {.sender = core->config.self,
                                       .nonce = ask.nonce,
                                       .stable_seq = core->stable_seq,
-                                      .certificate = ord_span_of(core->stable.bytes, core->stable.size),
+                                      .certificate = bft_checkpoint_proof(&core->stable),
                                       .reach_seq = reach(core),
                                       .statement = ord_span_of(statement, size)};
     size_t begin = core->outbox.size;

@@ -29,26 +29,21 @@ struct views {
     struct ord_span silence;
 };
 
-static const struct ord_record *find_record(const struct ord_event *event, enum bft_table table, uint64_t key) {
+/* The bytes of a record; empty: there is none. */
+static struct ord_span record_bytes(const struct ord_event *event, enum bft_table table, uint64_t key) {
     size_t low = 0;
     size_t high = event->start.record_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct ord_record *record = &event->start.records[middle];
+        if (record->table == table && record->key == key)
+            return record->bytes;
         if (record->table < table || (record->table == table && record->key < key))
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == event->start.record_count)
-        return NULL;
-    const struct ord_record *found = &event->start.records[low];
-    return found->table == table && found->key == key ? found : NULL;
-}
-
-static struct ord_span record_bytes(const struct ord_event *event, enum bft_table table, uint64_t key) {
-    const struct ord_record *record = find_record(event, table, key);
-    return record == NULL ? ord_span_of(NULL, 0) : record->bytes;
+    return ord_span_of(NULL, 0);
 }
 
 static enum ord_err read_views(struct views *out, const struct ord_core *core, const struct ord_event *event) {
@@ -114,8 +109,7 @@ static enum ord_err check_certificate(const struct ord_core *core, const struct 
     if (ord_hash_equal(&statement.digest, &core->null_digest) ||
         is_void(views, statement.view, statement.seq, &statement.digest))
         return ORD_OK;
-    const struct ord_record *log = find_record(event, BFT_TABLE_LOG, record->key);
-    if (log == NULL || bft_pre_prepare_decode(&message, &core->config, log->bytes) != ORD_OK)
+    if (bft_pre_prepare_decode(&message, &core->config, record_bytes(event, BFT_TABLE_LOG, record->key)) != ORD_OK)
         return ORD_ERR_CORRUPT;
     return ord_hash_equal(&statement.digest, &message.digest) || message.view > statement.view ? ORD_OK
                                                                                                : ORD_ERR_CORRUPT;
@@ -127,7 +121,7 @@ static enum ord_err check_certificate(const struct ord_core *core, const struct 
  */
 static bool is_loose(const struct views *views, const struct ord_event *event, const struct bft_pre_prepare *message) {
     bool earlier = views->changing || (message->view < views->view && message->seq <= views->entries.base_seq);
-    return earlier && find_record(event, BFT_TABLE_CERTIFICATE, message->seq) == NULL;
+    return earlier && record_bytes(event, BFT_TABLE_CERTIFICATE, message->seq).size == 0;
 }
 
 /* Ignores records at or below the stable seq, because the node may keep them longer than asked. */
@@ -232,9 +226,9 @@ static bool certificate_is_of_view(const struct ord_core *core, const struct bft
 
 /* Own statements of the installed view: they are sent again for what is not executed. A STATUS asks for the rest. */
 static void restore_votes(struct ord_core *core) {
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot == NULL || slot->state != BFT_SLOT_ACCEPTED)
+    uint64_t seq = core->stable_seq;
+    for (struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;) {
+        if (slot->state != BFT_SLOT_ACCEPTED)
             continue;
         slot->prepare_due = slot->prepare_due && seq > core->delivered_seq;
         if (!certificate_is_of_view(core, slot))
@@ -248,13 +242,6 @@ static void restore_votes(struct ord_core *core) {
     }
 }
 
-static void restore_kept(struct bft_kept *kept, uint64_t view, const struct ord_hash *digest, struct ord_span bytes) {
-    kept->view = view;
-    kept->digest = *digest;
-    kept->size = bytes.size;
-    memcpy(kept->bytes, bytes.data, bytes.size);
-}
-
 /* Restores the view changes on disk that the installed view rests on, for replicas that missed them. */
 static void restore_chosen(struct ord_core *core, const struct ord_event *event) {
     for (uint32_t i = 0; i < core->entries.change_count; i++) {
@@ -265,7 +252,7 @@ static void restore_chosen(struct ord_core *core, const struct ord_event *event)
         struct ord_span bytes = record_bytes(event, BFT_TABLE_VIEW_CHANGE, sender);
         if (bytes.size > 0 && bft_view_change_decode(&change, &core->config, bytes) == ORD_OK &&
             ord_hash_equal(&change.digest, &digest))
-            restore_kept(&core->chosen[sender], change.view, &change.digest, bytes);
+            bft_keep(&core->chosen[sender], change.view, &change.digest, bytes);
     }
 }
 
@@ -275,14 +262,13 @@ static void restore_views(struct ord_core *core, const struct views *views, cons
     core->view_since_ms = core->now_ms;
     core->progress_ms = core->now_ms;
     if (views->installed.size > 0) {
-        restore_kept(&core->installed, views->entries.view, &views->entries.digest, views->installed);
-        ORD_ASSERT(bft_new_view_decode(&core->entries, &core->config,
-                                       ord_span_of(core->installed.bytes, core->installed.size)) == ORD_OK);
+        bft_keep(&core->installed, views->entries.view, &views->entries.digest, views->installed);
+        ORD_ASSERT(bft_new_view_decode(&core->entries, &core->config, bft_kept_bytes(&core->installed)) == ORD_OK);
         restore_chosen(core, event);
     }
     struct bft_view_change change;
     if (views->own_change.size > 0 && bft_view_change_decode(&change, &core->config, views->own_change) == ORD_OK)
-        restore_kept(&core->changes[core->config.self], change.view, &change.digest, views->own_change);
+        bft_keep(&core->changes[core->config.self], change.view, &change.digest, views->own_change);
 }
 
 enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event) {

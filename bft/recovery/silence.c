@@ -30,9 +30,7 @@ static void release(struct ord_core *core) {
     }
     /* The checkpoint on disk now shows that the disk is not empty. */
     silence->kept = BFT_SILENCE_NONE;
-    struct ord_effect *effect = bft_effect(core, ORD_EFFECT_FORGET);
-    effect->forget.table = BFT_TABLE_SILENCE;
-    effect->forget.key = 1;
+    bft_forget(core, BFT_TABLE_SILENCE, 1);
 }
 
 /* Whether this replica holds an own PRE-PREPARE or PREPARE of its view, which must be installed, for this seq. */
@@ -120,16 +118,13 @@ static void speak(struct ord_core *core) {
     core->in_flight_ms = core->now_ms;
     bft_ratchet_view(core);
     bft_open_entries(core);
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot != NULL)
-            bft_slot_advance(core, slot);
-    }
+    uint64_t seq = core->stable_seq;
+    for (struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;)
+        bft_slot_advance(core, slot);
     core->look_again = true;
     if (core->changing) {
         ORD_MARK(RESTART_PROMISE);
-        const struct bft_kept *own = &core->changes[core->config.self];
-        bft_send(core, core->others, ord_span_of(own->bytes, own->size), true);
+        bft_send(core, core->others, bft_kept_bytes(&core->changes[core->config.self]), true);
     } else if (bft_primary(&core->config, core->view) == core->config.self) {
         bft_announce_leader(core);
     }

@@ -36,7 +36,7 @@ void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
     if (!spoke)
         return;
     core->next_view = core->view;
-    core->suspecting = false;
+    core->detail.suspecting = false;
     if (bft_primary(&core->config, core->view) == core->config.self)
         /* For this node, no replica leads any more. */
         bft_announce_leader(core);

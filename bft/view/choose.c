@@ -22,34 +22,36 @@ static bool better(const struct bft_choice *choice, const struct bft_statement *
     return memcmp(statement->digest.bytes, choice->digest.bytes, ORD_HASH_SIZE) < 0;
 }
 
-void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_t *base_seq, uint32_t *count) {
+/* Reads the replica's VIEW-CHANGE. False: it has none in the set. */
+static bool read_change(struct bft_view_change *out, const struct ord_core *core, const struct bft_change_set *set,
+                        ord_node_id node) {
+    const struct bft_kept *kept = set->changes[node];
+    ORD_ASSERT(kept == NULL || bft_view_change_parse(out, &core->config, bft_kept_bytes(kept)) == ORD_OK);
+    return kept != NULL;
+}
+
+void bft_choose(struct ord_core *core, const struct bft_change_set *set) {
     struct bft_view_change change;
     core->choices_fresh = false;
-    *base_seq = 0;
-    *count = 0;
-    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
-        const struct bft_kept *kept = set->changes[node];
-        if (kept == NULL)
-            continue;
-        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-        if (change.stable_seq > *base_seq)
-            *base_seq = change.stable_seq;
-    }
+    core->choice_base_seq = 0;
+    core->choice_count = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if (read_change(&change, core, set, node))
+            core->choice_base_seq = ord_max(core->choice_base_seq, change.stable_seq);
+    const uint64_t base_seq = core->choice_base_seq;
     for (uint32_t i = 0; i < core->config.window; i++)
         core->choices[i].chosen = false;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
-        const struct bft_kept *kept = set->changes[node];
-        if (kept == NULL)
+        if (!read_change(&change, core, set, node))
             continue;
-        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
         struct bft_statement statement;
         struct ord_span certificate;
         while (bft_view_change_next(&statement, &certificate, &change.certificates, &core->config)) {
-            ORD_MARK_IF(statement.seq <= *base_seq, CHOICE_BELOW_BASE);
-            if (statement.seq <= *base_seq)
+            ORD_MARK_IF(statement.seq <= base_seq, CHOICE_BELOW_BASE);
+            if (statement.seq <= base_seq)
                 continue;
             /* The window of the certificate's sender begins at or below the base, so the index is below `window`. */
-            uint32_t i = (uint32_t) (statement.seq - *base_seq - 1);
+            uint32_t i = (uint32_t) (statement.seq - base_seq - 1);
             ORD_ASSERT(i < core->config.window);
             if (!better(&core->choices[i], &statement))
                 continue;
@@ -59,8 +61,7 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set, uint64_
                                                     .digest = statement.digest,
                                                     .holder = node,
                                                     .certificate = certificate};
-            if (i + 1 > *count)
-                *count = i + 1;
+            core->choice_count = (uint32_t) ord_max(core->choice_count, i + 1);
         }
     }
 }

@@ -65,7 +65,5 @@ void bft_open_entries(struct ord_core *core) {
         }
         bind_entry(core, slot);
     }
-    uint64_t last_seq = entries->base_seq + entries->count;
-    if (last_seq > core->proposed_seq)
-        core->proposed_seq = last_seq;
+    core->proposed_seq = ord_max(core->proposed_seq, entries->base_seq + entries->count);
 }

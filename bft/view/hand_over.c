@@ -18,10 +18,10 @@
 #include "bft/bft_internal.h"
 
 void bft_on_hand_over(struct ord_core *core) {
-    if (bft_leader(core) != core->config.self || core->handing_over)
+    if (bft_leader(core) != core->config.self || core->detail.handing_over)
         return;
-    core->handing_over = true;
-    core->suspecting = true;
+    core->detail.handing_over = true;
+    core->detail.suspecting = true;
     bft_send_status(core);
     bft_suspect_check(core); /* others may already suspect this primary */
 }

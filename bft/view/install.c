@@ -22,7 +22,7 @@ static void keep_changes(struct ord_core *core, const struct bft_change_set *set
         core->chosen[node] = kept;
         /* The own VIEW-CHANGE is on disk already, unless this replica is silent and got it back from others. */
         if (node != core->config.self || !bft_speaks(core))
-            bft_persist(core, BFT_TABLE_VIEW_CHANGE, node, ord_span_of(kept.bytes, kept.size));
+            bft_persist(core, BFT_TABLE_VIEW_CHANGE, node, bft_kept_bytes(&kept));
     }
 }
 
@@ -33,7 +33,7 @@ static void reach_base(struct ord_core *core) {
         const struct bft_kept *kept = &core->chosen[node];
         if (kept->view != core->view)
             continue;
-        ORD_ASSERT(bft_view_change_parse(&change, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+        ORD_ASSERT(bft_view_change_parse(&change, &core->config, bft_kept_bytes(kept)) == ORD_OK);
         if (change.stable_seq != core->entries.base_seq)
             continue;
         ORD_MARK_IF(change.stable_seq > core->delivered_seq, INSTALLED_BEHIND_BASE);
@@ -48,27 +48,26 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     core->installed = *view;
     *view = before;
     view->view = 0;
-    ORD_ASSERT(bft_new_view_decode(&core->entries, &core->config,
-                                   ord_span_of(core->installed.bytes, core->installed.size)) == ORD_OK);
+    ORD_ASSERT(bft_new_view_decode(&core->entries, &core->config, bft_kept_bytes(&core->installed)) == ORD_OK);
     core->view = core->installed.view;
     /* No entry is bound before everything is in place. */
     core->changing = true;
     if (!left)
         bft_leave_view(core);
-    core->suspecting = false;
-    core->handing_over = false;
+    core->detail.suspecting = false;
+    core->detail.handing_over = false;
     bft_ratchet_view(core);
     core->useless = 0;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->fetch_since_ms = 0;
     keep_changes(core, set);
-    bft_persist(core, BFT_TABLE_NEW_VIEW, 1, ord_span_of(core->installed.bytes, core->installed.size));
+    bft_persist(core, BFT_TABLE_NEW_VIEW, 1, bft_kept_bytes(&core->installed));
     uint64_t last_seq = core->entries.base_seq + core->entries.count;
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *slot = bft_slot_find(core, seq);
-        ORD_MARK_IF(slot != NULL && seq > last_seq && slot->certificate_size > 0, INSTALLED_VOIDS_ABOVE);
-        if (slot != NULL && seq > last_seq)
+    uint64_t seq = core->stable_seq;
+    for (struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;) {
+        ORD_MARK_IF(seq > last_seq && slot->certificate_size > 0, INSTALLED_VOIDS_ABOVE);
+        if (seq > last_seq)
             bft_slot_release(core, slot);
     }
     reach_base(core);

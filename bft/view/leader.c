@@ -17,5 +17,6 @@ void bft_announce_leader(struct ord_core *core) {
 bool bft_handed_over(const struct ord_core *core) {
     ord_node_id primary = bft_primary(&core->config, core->view);
     const struct bft_peer *peer = &core->peers[primary];
-    return primary == core->config.self ? core->handing_over : peer->hands_over && peer->shown_view == core->view;
+    return primary == core->config.self ? core->detail.handing_over
+                                        : peer->hands_over && peer->shown_view == core->view;
 }

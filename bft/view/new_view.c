@@ -8,8 +8,6 @@
  */
 #include "bft/bft_internal.h"
 
-#include <string.h>
-
 #include "bft/marks.h"
 #include "core/assert.h"
 
@@ -20,13 +18,11 @@ static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_
 }
 
 /* Returns the replicas whose view changes want a batch that is not here, and asks them for what is missing. */
-static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_t count) {
+static ord_replica_set lacking(struct ord_core *core) {
     ord_replica_set holders = 0;
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot != NULL)
-            slot->wanted = false;
-    }
+    uint64_t at = core->stable_seq;
+    for (struct bft_slot *slot; (slot = bft_slot_next(core, &at)) != NULL;)
+        slot->wanted = false;
     /*
      * The holder of a certificate has its batch, but may lie and not give it. After a while all others are asked too.
      */
@@ -34,8 +30,8 @@ static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_
         core->fetch_since_ms == 0 || core->now_ms < core->fetch_since_ms + 2 * (uint64_t) core->config.retransmit_ms;
     ord_replica_set from = patient ? 0 : core->others;
     core->fetch_set = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t seq = base_seq + 1 + i;
+    for (uint32_t i = 0; i < core->choice_count; i++) {
+        uint64_t seq = core->choice_base_seq + 1 + i;
         const struct ord_hash *digest = bft_choice_digest(core, i);
         ORD_MARK_IF(!bft_in_window(core, seq), NEW_VIEW_OUT_OF_WINDOW);
         if (!bft_in_window(core, seq) || at_hand(core, seq, digest))
@@ -47,18 +43,17 @@ static ord_replica_set lacking(struct ord_core *core, uint64_t base_seq, uint32_
     if (holders == 0)
         core->fetch_since_ms = 0;
     core->choices_fresh = true;
-    core->choice_base_seq = base_seq;
-    core->choice_count = count;
     return holders;
 }
 
-static enum ord_err sign_entries(struct ord_core *core, struct ord_writer *writer, uint64_t base_seq, uint32_t count) {
+static enum ord_err sign_entries(struct ord_core *core, struct ord_writer *writer) {
+    const uint32_t count = core->choice_count;
     for (uint32_t first = 0; first < count; first += BFT_LIST_MAX) {
         struct bft_vote_list *list = &core->list;
         *list = (struct bft_vote_list) {.type = BFT_PRE_PREPARE, .view = core->view, .sender = core->config.self};
         for (uint32_t i = first; i < count && list->count < BFT_LIST_MAX; i++)
             list->votes[list->count++] =
-                (struct bft_vote) {.seq = base_seq + 1 + i, .digest = *bft_choice_digest(core, i)};
+                (struct bft_vote) {.seq = core->choice_base_seq + 1 + i, .digest = *bft_choice_digest(core, i)};
         enum ord_err err = bft_sign_list(core, list);
         if (err != ORD_OK)
             return err;
@@ -68,18 +63,18 @@ static enum ord_err sign_entries(struct ord_core *core, struct ord_writer *write
 }
 
 /* Makes the NEW-VIEW in spare_view. */
-static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t base_seq, uint32_t count) {
+static enum ord_err make(struct ord_core *core, ord_replica_set set) {
     struct bft_kept *spare = &core->spare_view;
     const struct ord_core_config *config = &core->config;
     struct ord_writer writer = ord_writer_of(spare->bytes, bft_new_view_size_max(config));
     bft_header_write(&writer, config, BFT_NEW_VIEW, core->view, config->self);
-    ord_write_u64(&writer, base_seq);
-    ord_write_u32(&writer, count);
-    for (uint32_t i = 0; i < count; i++) {
+    ord_write_u64(&writer, core->choice_base_seq);
+    ord_write_u32(&writer, core->choice_count);
+    for (uint32_t i = 0; i < core->choice_count; i++) {
         ORD_MARK_IF(!core->choices[i].chosen, CHOICE_NULL);
         ord_write_hash(&writer, bft_choice_digest(core, i));
     }
-    enum ord_err err = sign_entries(core, &writer, base_seq, count);
+    enum ord_err err = sign_entries(core, &writer);
     if (err != ORD_OK)
         return err;
     ord_write_u8(&writer, (uint8_t) ord_replica_count(set));
@@ -90,17 +85,9 @@ static enum ord_err make(struct ord_core *core, ord_replica_set set, uint64_t ba
         ord_write_hash(&writer, &core->changes[node].digest);
     }
     struct ord_hash hash;
-    struct ord_signature signature;
     bft_view_message_hash(&hash, &spare->digest, config, BFT_NEW_VIEW, core->view, config->self,
                           ord_writer_span(&writer));
-    err = bft_sign(core, &signature, &hash);
-    if (err != ORD_OK)
-        return err;
-    ord_write_signature(&writer, &signature);
-    ORD_ASSERT(!writer.failed);
-    spare->view = core->view;
-    spare->size = writer.size;
-    return ORD_OK;
+    return bft_kept_sign(core, spare, &writer, core->view, &hash);
 }
 
 enum ord_err bft_make_new_view(struct ord_core *core) {
@@ -108,12 +95,10 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
         ord_replica_count(bft_changes_held(core)) < core->quorum)
         return ORD_OK;
     if (core->fetch_since_ms != 0 && core->now_ms >= core->fetch_since_ms + 4 * (uint64_t) core->config.retransmit_ms) {
-        uint64_t base_seq;
-        uint32_t count;
         struct bft_change_set changes = bft_changes_of(core, bft_changes_held(core) & ~core->distrusted);
-        bft_choose(core, &changes, &base_seq, &count);
+        bft_choose(core, &changes);
         ORD_MARK(CHANGE_DISTRUSTED);
-        core->distrusted |= lacking(core, base_seq, count);
+        core->distrusted |= lacking(core);
         core->fetch_since_ms = 0;
     }
     ord_replica_set set = bft_changes_held(core) & ~core->distrusted;
@@ -123,19 +108,17 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
         core->distrusted = 0;
         set = bft_changes_held(core);
     }
-    uint64_t base_seq;
-    uint32_t count;
     struct bft_change_set changes = bft_changes_of(core, set);
-    bft_choose(core, &changes, &base_seq, &count);
-    if (lacking(core, base_seq, count) != 0) {
+    bft_choose(core, &changes);
+    if (lacking(core) != 0) {
         ORD_MARK(NEW_VIEW_LACKS_BATCH);
         return ORD_OK;
     }
-    enum ord_err err = make(core, set, base_seq, count);
+    enum ord_err err = make(core, set);
     if (err != ORD_OK)
         return err;
     bft_install(core, &core->spare_view, &changes);
-    bft_send(core, core->others, ord_span_of(core->installed.bytes, core->installed.size), true);
+    bft_send(core, core->others, bft_kept_bytes(&core->installed), true);
     return ORD_OK;
 }
 
@@ -144,9 +127,7 @@ static void contradiction(struct ord_core *core, const struct bft_kept *kept, co
     core->messages_refused++;
     struct bft_statement statement = {
         .type = BFT_NEW_VIEW, .view = view->view, .digest = kept->digest, .sender = view->sender};
-    struct bft_new_view first;
-    ORD_ASSERT(bft_new_view_decode(&first, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-    struct bft_proof proofs[2] = {bft_proof_alone(&first.signature), bft_proof_alone(&view->signature)};
+    struct bft_proof proofs[2] = {bft_kept_proof(kept), bft_proof_alone(&view->signature)};
     bool known = view->view == core->view && core->proof_size > 0 && core->proof_view == core->view;
     if (core->evidence_given || known)
         return;
@@ -218,10 +199,7 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
         core->messages_dropped++;
         return ORD_OK;
     }
-    kept->view = view.view;
-    kept->digest = view.digest;
-    kept->size = bytes.size;
-    memcpy(kept->bytes, bytes.data, bytes.size);
+    bft_keep(kept, view.view, &view.digest, bytes);
     core->look_again = true;
     return ORD_OK;
 }
@@ -252,14 +230,12 @@ static bool gather(struct ord_core *core, const struct bft_new_view *view, struc
 }
 
 static bool follows(struct ord_core *core, const struct bft_new_view *view, const struct bft_change_set *set) {
-    uint64_t base_seq;
-    uint32_t count;
-    bft_choose(core, set, &base_seq, &count);
-    if (base_seq != view->base_seq || count != view->count)
+    bft_choose(core, set);
+    if (core->choice_base_seq != view->base_seq || core->choice_count != view->count)
         return false;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < view->count; i++) {
         struct ord_hash digest;
-        bft_new_view_entry(&digest, view, base_seq + 1 + i);
+        bft_new_view_entry(&digest, view, view->base_seq + 1 + i);
         if (!ord_hash_equal(&digest, bft_choice_digest(core, i)))
             return false;
     }
@@ -275,7 +251,7 @@ void bft_try_candidates(struct ord_core *core) {
             kept->view = 0;
             continue;
         }
-        ORD_ASSERT(bft_new_view_decode(&view, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
+        ORD_ASSERT(bft_new_view_decode(&view, &core->config, bft_kept_bytes(kept)) == ORD_OK);
         if (!gather(core, &view, &set)) {
             ORD_MARK(NEW_VIEW_LACKS_CHANGE);
             continue;
@@ -293,7 +269,7 @@ void bft_try_candidates(struct ord_core *core) {
          * it, because it does not leave its view, and two silent replicas would relay it to each other for ever.
          */
         if (bft_speaks(core))
-            bft_relay(core, core->others, ord_span_of(kept->bytes, kept->size));
+            bft_relay(core, core->others, bft_kept_bytes(kept));
         /* A quorum is in that view, and its primary lies. */
         bft_next_view_raise(core, view.view + 1);
     }

@@ -10,11 +10,6 @@
 /* The time between two answers to one peer, in units of retransmit_ms. */
 enum { NEWS_INTERVALS = 2 };
 
-struct ord_span bft_relayed(struct ord_span bytes) {
-    return bytes.size <= BFT_RELAY_SIZE ? ord_span_of(NULL, 0)
-                                        : ord_span_of(bytes.data + BFT_RELAY_SIZE, bytes.size - BFT_RELAY_SIZE);
-}
-
 void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes) {
     uint8_t data[BFT_RELAY_SIZE];
     struct ord_writer writer = ord_writer_of(data, sizeof(data));
@@ -23,7 +18,7 @@ void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes)
 }
 
 static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
-    struct ord_span bytes = ord_span_of(kept->bytes, kept->size);
+    struct ord_span bytes = bft_kept_bytes(kept);
     if (author == core->config.self && !bft_speaks(core))
         return;
     core->retransmissions++;
@@ -36,8 +31,6 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
 }
 
 void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
-    if (status->sender >= core->config.replica_count)
-        return;
     struct bft_peer *peer = &core->peers[status->sender];
     const struct bft_kept *own = &core->changes[core->config.self];
     ord_replica_set has = status->view == core->view ? status->changes : 0;
@@ -69,7 +62,7 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
 }
 
 static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span bytes) {
-    return kept->view == view && ord_span_equal(ord_span_of(kept->bytes, kept->size), bytes);
+    return kept->view == view && ord_span_equal(bft_kept_bytes(kept), bytes);
 }
 
 /*
@@ -79,7 +72,7 @@ static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span 
 bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
     struct bft_header header;
     if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
-        bytes = bft_relayed(bytes);
+        bytes = bft_behind_header(bytes);
     struct ord_reader reader = ord_reader_of(bytes);
     enum ord_err err = bft_header_read(&header, &reader, &core->config);
     if (err == ORD_OK && header.type == BFT_RECALL && header.sender < core->config.replica_count)

@@ -21,7 +21,7 @@
 enum { AGE_FACTOR = 4, DOUBLINGS_MAX = 10 };
 
 static uint64_t timeout_ms(const struct ord_core *core) {
-    uint32_t doublings = core->failed_views > 0 ? core->failed_views - 1 : 0;
+    uint32_t doublings = core->detail.failed_views > 0 ? core->detail.failed_views - 1 : 0;
     return (uint64_t) core->options->request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
@@ -50,12 +50,12 @@ static uint64_t clock_deadline(const struct ord_core *core) {
 
 uint64_t bft_suspect_deadline(const struct ord_core *core) {
     /* A replica that already suspects waits for others to do so too. */
-    return core->suspecting ? UINT64_MAX : clock_deadline(core);
+    return core->detail.suspecting ? UINT64_MAX : clock_deadline(core);
 }
 
 /* How many replicas want another primary than that of this replica's view, or have already left that view. */
 static uint32_t suspects(const struct ord_core *core) {
-    uint32_t count = core->suspecting;
+    uint32_t count = core->detail.suspecting;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         const struct bft_peer *peer = &core->peers[node];
         if (node != core->config.self && (core->changes[node].view > core->view || peer->shown_view > core->view ||
@@ -76,10 +76,10 @@ void bft_suspect_check(struct ord_core *core) {
             bft_next_view_raise(core, core->view + 1);
         return;
     }
-    bool changed = due != core->suspecting;
+    bool changed = due != core->detail.suspecting;
     ORD_MARK_IF(changed && !due, CONTENT_AGAIN);
     ORD_MARK_IF(changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
-    core->suspecting = due;
+    core->detail.suspecting = due;
     if (suspects(core) >= core->weak_quorum)
         bft_next_view_raise(core, core->view + 1);
     else if (changed) /* a suspicion that ends must not count any longer */

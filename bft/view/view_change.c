@@ -8,16 +8,15 @@
  */
 #include "bft/bft_internal.h"
 
-#include <string.h>
-
 #include "bft/marks.h"
 #include "core/assert.h"
 
 /*
- * A replica that went further counts as well. It has left the earlier views too, and its VIEW-CHANGE for this one may
+ * Looks whether the clock of the view change begins to run, and makes FLUSH look whether a view can be made. A replica
+ * that went further counts as well. It has left the earlier views too, and its VIEW-CHANGE for this one may
  * be lost and is not sent again.
  */
-void bft_quorum_check(struct ord_core *core) {
+static void quorum_check(struct ord_core *core) {
     uint32_t count = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         count += core->changes[node].view >= core->view;
@@ -33,27 +32,19 @@ static enum ord_err make(struct ord_core *core, uint64_t view) {
     size_t count_at;
     uint32_t count = 0;
     bft_view_change_begin(&writer, &count_at, &core->config, view, core->stable_seq,
-                          ord_span_of(core->stable.bytes, core->stable.size));
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        const struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot == NULL || slot->certificate_size == 0)
+                          bft_checkpoint_proof(&core->stable));
+    uint64_t seq = core->stable_seq;
+    for (const struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;) {
+        if (slot->certificate_size == 0)
             continue;
         ord_write_span(&writer, ord_span_of(slot->certificate, slot->certificate_size));
         count++;
     }
     struct ord_hash hash;
-    struct ord_signature signature;
     bft_view_change_end(&writer, count_at, count, &hash, &core->config, view);
-    enum ord_err err = bft_sign(core, &signature, &hash);
-    if (err != ORD_OK)
-        return err;
     bft_view_message_hash(&hash, &spare->digest, &core->config, BFT_VIEW_CHANGE, view, core->config.self,
                           ord_writer_span(&writer));
-    ord_write_signature(&writer, &signature);
-    ORD_ASSERT(!writer.failed);
-    spare->view = view;
-    spare->size = writer.size;
-    return ORD_OK;
+    return bft_kept_sign(core, spare, &writer, view, &hash);
 }
 
 /* Clears the slot's votes, which are of one view. Keeps batch and certificate, which a later view may propose again. */
@@ -81,11 +72,9 @@ static void leave_slot(struct ord_core *core, struct bft_slot *slot) {
 }
 
 void bft_leave_view(struct ord_core *core) {
-    for (uint64_t seq = core->stable_seq + 1; bft_in_window(core, seq); seq++) {
-        struct bft_slot *slot = bft_slot_find(core, seq);
-        if (slot != NULL)
-            leave_slot(core, slot);
-    }
+    uint64_t seq = core->stable_seq;
+    for (struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;)
+        leave_slot(core, slot);
 }
 
 void bft_join(struct ord_core *core) {
@@ -115,10 +104,10 @@ enum ord_err bft_change_view(struct ord_core *core) {
     bool scheduled = (bft_rotation_due(core) || bft_handed_over(core)) && view == core->view + 1;
     core->view = view;
     core->changing = true;
-    core->suspecting = false;
-    core->handing_over = false;
-    core->view_changes++;
-    core->failed_views += !scheduled;
+    core->detail.suspecting = false;
+    core->detail.handing_over = false;
+    core->detail.view_changes++;
+    core->detail.failed_views += !scheduled;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->distrusted = 0;
@@ -127,32 +116,18 @@ enum ord_err bft_change_view(struct ord_core *core) {
     bft_leave_view(core);
     bft_announce_leader(core);
     core->effects[core->effect_count - 1].leader.scheduled = scheduled;
-    bft_persist(core, BFT_TABLE_VIEW_CHANGE, core->config.self, ord_span_of(made.bytes, made.size));
-    bft_send(core, core->others, ord_span_of(made.bytes, made.size), true);
+    bft_persist(core, BFT_TABLE_VIEW_CHANGE, core->config.self, bft_kept_bytes(&made));
+    bft_send(core, core->others, bft_kept_bytes(&made), true);
     bft_join(core); /* the others may be further still */
-    bft_quorum_check(core);
+    quorum_check(core);
     return ORD_OK;
-}
-
-static void contradiction(struct ord_core *core, const struct bft_kept *kept, const struct bft_view_change *change) {
-    ORD_MARK(CHANGE_TWICE);
-    core->messages_refused++;
-    struct bft_statement statement = {
-        .type = BFT_VIEW_CHANGE, .view = change->view, .digest = kept->digest, .sender = change->sender};
-    struct bft_view_change first;
-    ORD_ASSERT(bft_view_change_decode(&first, &core->config, ord_span_of(kept->bytes, kept->size)) == ORD_OK);
-    struct bft_proof proofs[2] = {bft_proof_alone(&first.signature), bft_proof_alone(&change->signature)};
-    bft_evidence(core, &statement, &proofs[0], &change->digest, &proofs[1]);
 }
 
 static void keep(struct ord_core *core, struct bft_kept *kept, const struct bft_view_change *change,
                  struct ord_span bytes) {
     /* The choices point into the message that is overwritten. */
     core->choices_fresh = false;
-    kept->view = change->view;
-    kept->digest = change->digest;
-    kept->size = bytes.size;
-    memcpy(kept->bytes, bytes.data, bytes.size);
+    bft_keep(kept, change->view, &change->digest, bytes);
 }
 
 /*
@@ -199,11 +174,16 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
         return ORD_OK;
     }
     if (same_view) {
-        contradiction(core, known, &change);
+        ORD_MARK(CHANGE_TWICE);
+        core->messages_refused++;
+        struct bft_statement first = statement;
+        first.digest = known->digest;
+        const struct bft_proof first_proof = bft_kept_proof(known);
+        bft_evidence(core, &first, &first_proof, &change.digest, &proof);
         return ORD_OK;
     }
     keep(core, kept, &change, bytes);
     bft_join(core);
-    bft_quorum_check(core);
+    quorum_check(core);
     return ORD_OK;
 }

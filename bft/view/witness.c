@@ -6,17 +6,7 @@
  */
 #include "bft/bft_internal.h"
 
-#include <string.h>
-
 #include "bft/marks.h"
-
-static struct bft_statement statement_of(const struct ord_core *core, const struct bft_slot *slot) {
-    return (struct bft_statement) {.type = BFT_PRE_PREPARE,
-                                   .view = slot->view,
-                                   .seq = slot->seq,
-                                   .digest = slot->digest,
-                                   .sender = bft_primary(&core->config, slot->view)};
-}
 
 void bft_witness(struct ord_core *core, struct bft_slot *slot) {
     ord_replica_set to = 0;
@@ -32,7 +22,7 @@ void bft_witness(struct ord_core *core, struct bft_slot *slot) {
     slot->witnessed |= to;
     uint8_t bytes[BFT_WITNESS_SIZE_MAX];
     struct ord_writer writer = ord_writer_of(bytes, BFT_HEADER_SIZE);
-    struct bft_statement statement = statement_of(core, slot);
+    struct bft_statement statement = bft_slot_statement(core, slot);
     bft_header_write(&writer, &core->config, BFT_WITNESS, core->view, core->config.self);
     size_t size = bft_signed_encode(bytes + BFT_HEADER_SIZE, &core->config, &statement, &slot->proof);
     bft_send(core, to, bft_outbox_copy(core, bytes, BFT_HEADER_SIZE + size), false);
@@ -60,7 +50,7 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
         return;
     ORD_MARK(PRIMARY_CONTRADICTS);
     slot->primary_contradicted = true;
-    struct bft_statement statement = statement_of(core, slot);
+    struct bft_statement statement = bft_slot_statement(core, slot);
     bft_evidence(core, &statement, &slot->proof, digest, proof);
     bft_pass_on_evidence(core);
 }
@@ -83,7 +73,7 @@ static void give_late(struct ord_core *core, const struct bft_statement *stateme
 enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
     struct bft_statement statement;
     struct bft_proof proof;
-    enum ord_err err = bft_signed_decode(&statement, &proof, &core->config, bft_witness_statement(bytes));
+    enum ord_err err = bft_signed_decode(&statement, &proof, &core->config, bft_behind_header(bytes));
     if (err != ORD_OK)
         return err;
     struct bft_slot *slot = bft_slot_find(core, statement.seq);
@@ -102,7 +92,7 @@ enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
      * The slot is of an earlier view. A record that a restart found on disk may lack the primary's signature, so the
      * proof is verified; once for each culprit.
      */
-    const struct bft_statement ours = statement_of(core, slot);
+    const struct bft_statement ours = bft_slot_statement(core, slot);
     if (!core->peers[statement.sender].accused && !core->evidence_given &&
         bft_proof_verify(&slot->proof, &core->config, &ours, NULL))
         give_late(core, &ours, &slot->proof, &statement.digest, &proof);

@@ -15,21 +15,16 @@ static enum ord_err authenticate_pre_prepare(struct ord_verified *out, const str
     enum ord_err err = bft_pre_prepare_decode(&message, config, bytes);
     if (err != ORD_OK)
         return err;
+    if (message.sender == config->self)
+        /* No replica lacks its own PRE-PREPARE, so none relays it to its author (row T6). */
+        return ORD_ERR_FORBIDDEN;
     bft_body_digest(&out->digest, config->crypto, message.body);
     if (!ord_hash_equal(&out->digest, &message.digest)) {
         ORD_MARK(DOOR_OTHER_BODY);
         return ORD_ERR_MISMATCH;
     }
-    struct bft_statement statement = {.type = BFT_PRE_PREPARE,
-                                      .view = message.view,
-                                      .seq = message.seq,
-                                      .digest = message.digest,
-                                      .sender = message.sender};
-    struct ord_hash hash;
-    bft_statement_hash(&hash, config, &statement);
-    return config->crypto->verify(config->crypto->context, message.sender, &hash, &message.signature)
-               ? ORD_OK
-               : ORD_ERR_BAD_SIGNATURE;
+    const struct bft_statement statement = bft_pre_prepare_statement(&message);
+    return bft_statement_verify(config, &statement, &message.signature) ? ORD_OK : ORD_ERR_BAD_SIGNATURE;
 }
 
 static enum ord_err authenticate_list(const struct ord_core_config *config, struct ord_span bytes) {
@@ -37,12 +32,7 @@ static enum ord_err authenticate_list(const struct ord_core_config *config, stru
     enum ord_err err = bft_vote_list_decode(&list, config, bytes);
     if (err != ORD_OK || list.type != BFT_PREPARE)
         return err;
-    struct bft_vote_tree tree;
-    struct ord_hash hash;
-    bft_vote_tree_build(&tree, config, &list);
-    bft_vote_tree_signed_hash(&hash, &tree, config);
-    return config->crypto->verify(config->crypto->context, list.sender, &hash, &list.signature) ? ORD_OK
-                                                                                                : ORD_ERR_BAD_SIGNATURE;
+    return bft_vote_list_verify(config, &list) ? ORD_OK : ORD_ERR_BAD_SIGNATURE;
 }
 
 /* A BODY has no signature. The receiver compares its digest with the one that it asked for. */
@@ -65,19 +55,13 @@ static enum ord_err authenticate_view_message(const struct ord_core_config *conf
 /* The signature of the relayed message's author counts, whichever replica relays it. */
 static enum ord_err authenticate_relay(struct ord_verified *out, const struct ord_core_config *config,
                                        struct ord_span bytes) {
-    struct bft_pre_prepare message;
-    if (bytes.size == 0 || bytes.data[0] != BFT_PRE_PREPARE)
-        return authenticate_view_message(config, bytes);
-    enum ord_err err = bft_pre_prepare_decode(&message, config, bytes);
-    if (err == ORD_OK && message.sender == config->self)
-        /* No replica lacks its own PRE-PREPARE (row T6). */
-        return ORD_ERR_FORBIDDEN;
-    return err == ORD_OK ? authenticate_pre_prepare(out, config, bytes) : err;
+    return bytes.size > 0 && bytes.data[0] == BFT_PRE_PREPARE ? authenticate_pre_prepare(out, config, bytes)
+                                                              : authenticate_view_message(config, bytes);
 }
 
 static enum ord_err authenticate_witness(const struct ord_core_config *config, struct ord_span bytes) {
     struct bft_statement statement;
-    enum ord_err err = bft_signed_verify(&statement, config, bft_witness_statement(bytes));
+    enum ord_err err = bft_signed_verify(&statement, config, bft_behind_header(bytes));
     return err == ORD_OK && statement.type != BFT_PRE_PREPARE ? ORD_ERR_INVALID : err;
 }
 
@@ -120,7 +104,7 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
     case BFT_NEW_VIEW:
         return authenticate_view_message(config, bytes);
     case BFT_RELAY:
-        return authenticate_relay(out, config, bft_relayed(bytes));
+        return authenticate_relay(out, config, bft_behind_header(bytes));
     case BFT_BODY:
         return authenticate_body(out, config, bytes);
     case BFT_WITNESS:
@@ -139,7 +123,7 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
 /* The certificates in a VIEW-CHANGE usually share signatures. This counts as if they did not. */
 uint32_t bft_cost(struct ord_span bytes) {
     if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
-        bytes = bft_relayed(bytes);
+        bytes = bft_behind_header(bytes);
     if (bytes.size == 0)
         return 0;
     switch (bytes.data[0]) {

@@ -53,6 +53,13 @@ void bft_statement_hash(struct ord_hash *out, const struct ord_core_config *conf
     bft_root_hash(out, config->crypto, &leaf);
 }
 
+bool bft_statement_verify(const struct ord_core_config *config, const struct bft_statement *statement,
+                          const struct ord_signature *signature) {
+    struct ord_hash hash;
+    bft_statement_hash(&hash, config, statement);
+    return config->crypto->verify(config->crypto->context, statement->sender, &hash, signature);
+}
+
 void bft_root_hash(struct ord_hash *out, const struct ord_crypto_ops *crypto, const struct ord_hash *root) {
     const struct ord_span parts[] = {ord_span_of(tag_root, BFT_TAG_SIZE), ord_span_of(root->bytes, ORD_HASH_SIZE)};
     crypto->hash(out, parts, 2);
@@ -80,6 +87,28 @@ enum ord_err bft_header_read(struct bft_header *out, struct ord_reader *reader, 
     return out->view > BFT_SEQ_MAX ? ORD_ERR_INVALID : ORD_OK;
 }
 
+struct ord_span bft_behind_header(struct ord_span message) {
+    return message.size <= BFT_HEADER_SIZE
+               ? ord_span_of(NULL, 0)
+               : ord_span_of(message.data + BFT_HEADER_SIZE, message.size - BFT_HEADER_SIZE);
+}
+
+struct bft_statement bft_pre_prepare_statement(const struct bft_pre_prepare *message) {
+    return (struct bft_statement) {.type = BFT_PRE_PREPARE,
+                                   .view = message->view,
+                                   .seq = message->seq,
+                                   .digest = message->digest,
+                                   .sender = message->sender};
+}
+
+struct bft_statement bft_list_statement(const struct bft_vote_list *list, uint32_t index) {
+    return (struct bft_statement) {.type = list->type,
+                                   .view = list->view,
+                                   .seq = list->votes[index].seq,
+                                   .digest = list->votes[index].digest,
+                                   .sender = list->sender};
+}
+
 void bft_pre_prepare_encode(uint8_t out[BFT_PRE_PREPARE_SIZE], const struct ord_core_config *config,
                             const struct bft_pre_prepare *message) {
     struct ord_writer writer = ord_writer_of(out, BFT_PRE_PREPARE_SIZE);
@@ -104,7 +133,7 @@ enum ord_err bft_pre_prepare_decode(struct bft_pre_prepare *out, const struct or
     out->body = ord_read_string(&reader, config->batch_bytes_max);
     if (header.type != BFT_PRE_PREPARE || out->seq == 0 || out->seq > BFT_SEQ_MAX || out->body.size == 0)
         return ORD_ERR_INVALID;
-    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
+    return ord_reader_finish(&reader);
 }
 
 void bft_vote_list_encode(struct ord_writer *writer, const struct ord_core_config *config,
@@ -145,7 +174,7 @@ enum ord_err bft_vote_list_decode(struct bft_vote_list *out, const struct ord_co
         ord_read_signature(&reader, &out->signature);
     else
         memset(&out->signature, 0, sizeof(out->signature));
-    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
+    return ord_reader_finish(&reader);
 }
 
 void bft_status_encode(uint8_t out[BFT_STATUS_SIZE], const struct ord_core_config *config,
@@ -177,7 +206,7 @@ enum ord_err bft_status_decode(struct bft_status *out, const struct ord_core_con
         mood > BFT_HANDS_OVER || (mood == BFT_CHANGING && out->view == 0) || /* no replica changes to view 0 */
         (mood == BFT_HANDS_OVER && out->sender != bft_primary(config, out->view)))
         return ORD_ERR_INVALID;
-    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
+    return ord_reader_finish(&reader);
 }
 
 void bft_body_encode(uint8_t out[BFT_BODY_SIZE], const struct ord_core_config *config,
@@ -201,5 +230,5 @@ enum ord_err bft_body_decode(struct bft_body_message *out, const struct ord_core
     out->body = ord_read_string(&reader, config->batch_bytes_max);
     if (header.type != BFT_BODY || out->seq == 0 || out->seq > BFT_SEQ_MAX || out->body.size == 0)
         return ORD_ERR_INVALID;
-    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
+    return ord_reader_finish(&reader);
 }

@@ -137,6 +137,9 @@ void bft_body_digest(struct ord_hash *out, const struct ord_crypto_ops *crypto, 
 /* The hash that the signature of a statement covers if it is signed alone: bft_root_hash of its leaf. */
 void bft_statement_hash(struct ord_hash *out, const struct ord_core_config *config,
                         const struct bft_statement *statement);
+/* Whether the statement's sender signed it alone. */
+bool bft_statement_verify(const struct ord_core_config *config, const struct bft_statement *statement,
+                          const struct ord_signature *signature);
 /* The statement as a leaf of a list's tree. */
 void bft_statement_leaf(struct ord_hash *out, const struct ord_core_config *config,
                         const struct bft_statement *statement);
@@ -148,6 +151,13 @@ void bft_header_write(struct ord_writer *writer, const struct ord_core_config *c
 /* INVALID: too short, or view out of range. MISMATCH: another network or epoch. The type is not checked. */
 ORD_MUST_USE enum ord_err bft_header_read(struct bft_header *out, struct ord_reader *reader,
                                           const struct ord_core_config *config);
+
+/* What follows the header, such as the message in a RELAY or the statement in a WITNESS; empty: nothing does. */
+struct ord_span bft_behind_header(struct ord_span message);
+
+/* The statement that a PRE-PREPARE signs, and that of one vote in a list. */
+struct bft_statement bft_pre_prepare_statement(const struct bft_pre_prepare *message);
+struct bft_statement bft_list_statement(const struct bft_vote_list *list, uint32_t index);
 
 /* Encodes everything before the body. */
 void bft_pre_prepare_encode(uint8_t out[BFT_PRE_PREPARE_SIZE], const struct ord_core_config *config,

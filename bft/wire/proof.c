@@ -8,48 +8,38 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/merkle.h"
 #include "core/quorum.h"
 
 void bft_vote_tree_build(struct bft_vote_tree *tree, const struct ord_core_config *config,
                          const struct bft_vote_list *list) {
     ORD_ASSERT(list->count >= 1 && list->count <= BFT_LIST_MAX);
+    tree->count = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
-        struct bft_statement statement = {.type = list->type,
-                                          .view = list->view,
-                                          .seq = list->votes[i].seq,
-                                          .digest = list->votes[i].digest,
-                                          .sender = list->sender};
-        bft_statement_leaf(&tree->levels[0][i], config, &statement);
+        struct bft_statement statement = bft_list_statement(list, i);
+        bft_statement_leaf(&tree->hashes[i], config, &statement);
     }
-    uint32_t level = 0;
-    tree->counts[0] = list->count;
-    for (; tree->counts[level] > 1; level++) {
-        uint32_t count = tree->counts[level];
-        for (uint32_t i = 0; i + 1 < count; i += 2) {
-            struct ord_hash pair[2] = {tree->levels[level][i], tree->levels[level][i + 1]};
-            ord_merkle_root(config->crypto, &tree->levels[level + 1][i / 2], pair, 2);
-        }
-        /* An odd last hash goes up unchanged, as in core/merkle.h. */
-        if (count % 2 == 1)
-            tree->levels[level + 1][count / 2] = tree->levels[level][count - 1];
-        tree->counts[level + 1] = (count + 1) / 2;
-    }
-    tree->level_count = level + 1;
+    tree->root = *ord_merkle_tree_build(config->crypto, tree->hashes, tree->count);
 }
 
 void bft_vote_tree_signed_hash(struct ord_hash *out, const struct bft_vote_tree *tree,
                                const struct ord_core_config *config) {
-    bft_root_hash(out, config->crypto, &tree->levels[tree->level_count - 1][0]);
+    bft_root_hash(out, config->crypto, &tree->root);
+}
+
+bool bft_vote_list_verify(const struct ord_core_config *config, const struct bft_vote_list *list) {
+    struct bft_vote_tree tree;
+    struct ord_hash hash;
+    bft_vote_tree_build(&tree, config, list);
+    bft_vote_tree_signed_hash(&hash, &tree, config);
+    return config->crypto->verify(config->crypto->context, list->sender, &hash, &list->signature);
 }
 
 void bft_vote_tree_proof(struct bft_proof *out, const struct bft_vote_tree *tree, uint32_t index,
                          const struct ord_signature *signature) {
-    ORD_ASSERT(index < tree->counts[0]);
-    *out = (struct bft_proof) {.index = (uint8_t) index, .count = (uint8_t) tree->counts[0], .signature = *signature};
-    for (uint32_t level = 0; level + 1 < tree->level_count; level++, index /= 2)
-        if ((index ^ 1) < tree->counts[level])
-            out->path[out->path_count++] = tree->levels[level][index ^ 1];
+    size_t path_count;
+    *out = (struct bft_proof) {.index = (uint8_t) index, .count = (uint8_t) tree->count, .signature = *signature};
+    ord_merkle_tree_path(out->path, &path_count, tree->hashes, tree->count, index);
+    out->path_count = (uint8_t) path_count;
 }
 
 struct bft_proof bft_proof_alone(const struct ord_signature *signature) {
@@ -75,23 +65,11 @@ bool bft_proof_verify(const struct bft_proof *proof, const struct ord_core_confi
                       const struct bft_statement *statement, struct bft_verify_cache *cache) {
     struct ord_hash root;
     struct ord_hash hash;
+    if (proof->count == 0 || proof->count > BFT_LIST_MAX || proof->path_count > BFT_PATH_MAX)
+        return false;
     bft_statement_leaf(&root, config, statement);
     /* Climb to the root that this path claims. The signature shows whether it is the right root. */
-    uint32_t index = proof->index;
-    uint32_t used = 0;
-    if (proof->count == 0 || proof->count > BFT_LIST_MAX || index >= proof->count || proof->path_count > BFT_PATH_MAX)
-        return false;
-    for (uint32_t count = proof->count; count > 1; index /= 2, count = (count + 1) / 2) {
-        if ((index ^ 1) >= count)
-            continue;
-        if (used == proof->path_count)
-            return false;
-        struct ord_hash pair[2];
-        pair[index % 2] = root;
-        pair[(index ^ 1) % 2] = proof->path[used++];
-        ord_merkle_root(config->crypto, &root, pair, 2);
-    }
-    if (used != proof->path_count)
+    if (!ord_merkle_climb(config->crypto, &root, proof->index, proof->count, proof->path, proof->path_count))
         return false;
     bft_root_hash(&hash, config->crypto, &root);
     return signature_verify(config, statement->sender, &hash, &proof->signature, cache);
@@ -168,14 +146,8 @@ enum ord_err bft_signed_verify(struct bft_statement *out, const struct ord_core_
     return bft_proof_verify(&proof, config, out, NULL) ? ORD_OK : ORD_ERR_BAD_SIGNATURE;
 }
 
-struct ord_span bft_witness_statement(struct ord_span message) {
-    return message.size <= BFT_HEADER_SIZE
-               ? ord_span_of(NULL, 0)
-               : ord_span_of(message.data + BFT_HEADER_SIZE, message.size - BFT_HEADER_SIZE);
-}
-
 enum ord_err bft_evidence_split(struct ord_span message, struct ord_span *first, struct ord_span *second) {
-    struct ord_reader reader = ord_reader_of(bft_witness_statement(message));
+    struct ord_reader reader = ord_reader_of(bft_behind_header(message));
     *first = ord_read_string(&reader, BFT_SIGNED_VOTE_SIZE_MAX);
     *second = ord_read_span(&reader, ord_reader_left(&reader));
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;

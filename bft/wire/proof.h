@@ -7,6 +7,7 @@
 #define ORDAIN_BFT_PROOF_H
 
 #include "bft/wire/message.h"
+#include "core/merkle.h"
 
 /*
  * A proof that a statement stood in a list that its sender signed. A statement that is signed alone counts as a list of
@@ -34,11 +35,11 @@ struct bft_verify_cache {
     struct ord_signature signatures[ORD_REPLICA_MAX];
 };
 
-/* All levels of the Merkle tree of one list, so that the paths of all its votes cost one tree. */
+/* The whole Merkle tree of one list (core/merkle.h), so that the paths of all its votes cost one tree. */
 struct bft_vote_tree {
-    uint32_t level_count;
-    uint32_t counts[BFT_PATH_MAX + 1];
-    struct ord_hash levels[BFT_PATH_MAX + 1][BFT_LIST_MAX]; /* [0]: leaves; last level: the root alone */
+    uint32_t count; /* of leaves */
+    struct ord_hash hashes[ORD_MERKLE_TREE_SIZE(BFT_LIST_MAX)];
+    struct ord_hash root;
 };
 
 /* Builds the tree over the statements of a list. */
@@ -47,6 +48,8 @@ void bft_vote_tree_build(struct bft_vote_tree *tree, const struct ord_core_confi
 /* The hash that the list's signature covers. */
 void bft_vote_tree_signed_hash(struct ord_hash *out, const struct bft_vote_tree *tree,
                                const struct ord_core_config *config);
+/* Whether the signature of the list is its sender's. */
+bool bft_vote_list_verify(const struct ord_core_config *config, const struct bft_vote_list *list);
 /* The proof of vote `index`. */
 void bft_vote_tree_proof(struct bft_proof *out, const struct bft_vote_tree *tree, uint32_t index,
                          const struct ord_signature *signature);
@@ -77,12 +80,11 @@ ORD_MUST_USE enum ord_err bft_evidence_verify(ord_node_id *culprit, const struct
 
 /*
  * A WITNESS: header | a PRE-PREPARE statement that stands alone. An EVIDENCE: header | length of the first statement
- * u32 | the first statement | the second. These two functions only find the statements; bft_signed_verify and
- * bft_evidence_verify check them.
+ * u32 | the first statement | the second. bft_behind_header and bft_evidence_split only find the statements;
+ * bft_signed_verify and bft_evidence_verify check them.
  */
 #define BFT_WITNESS_SIZE_MAX  (BFT_HEADER_SIZE + BFT_SIGNED_VOTE_SIZE_MAX)
 #define BFT_EVIDENCE_SIZE_MAX (BFT_HEADER_SIZE + 4 + 2 * BFT_SIGNED_VOTE_SIZE_MAX)
-struct ord_span bft_witness_statement(struct ord_span message);
 ORD_MUST_USE enum ord_err bft_evidence_split(struct ord_span message, struct ord_span *first, struct ord_span *second);
 
 /*

@@ -115,7 +115,7 @@ static enum ord_err change_read(struct bft_view_change *out, struct ord_hash *ha
         bft_view_message_hash(hash, &out->digest, config, BFT_VIEW_CHANGE, out->view, out->sender,
                               ord_span_of(bytes.data, bytes.size - ORD_SIGNATURE_SIZE));
     ord_read_signature(&reader, &out->signature);
-    return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_INVALID;
+    return ord_reader_finish(&reader);
 }
 
 enum ord_err bft_view_change_parse(struct bft_view_change *out, const struct ord_core_config *config,
@@ -196,18 +196,14 @@ enum ord_err bft_new_view_verify(struct bft_new_view *out, const struct ord_core
     enum ord_err err = bft_new_view_decode(out, config, bytes);
     if (err != ORD_OK)
         return err;
-    struct ord_hash hash;
-    bft_view_message_hash(&hash, &out->digest, config, BFT_NEW_VIEW, out->view, out->sender,
-                          ord_span_of(bytes.data, bytes.size - ORD_SIGNATURE_SIZE));
-    if (!config->crypto->verify(config->crypto->context, out->sender, &hash, &out->signature))
+    const struct bft_statement statement = {
+        .type = BFT_NEW_VIEW, .view = out->view, .digest = out->digest, .sender = out->sender};
+    if (!bft_statement_verify(config, &statement, &out->signature))
         return ORD_ERR_BAD_SIGNATURE;
     for (uint32_t chunk = 0; chunk < chunk_count(out->count); chunk++) {
         struct bft_vote_list list;
-        struct bft_vote_tree tree;
         bft_new_view_list(&list, out, chunk);
-        bft_vote_tree_build(&tree, config, &list);
-        bft_vote_tree_signed_hash(&hash, &tree, config);
-        if (!config->crypto->verify(config->crypto->context, out->sender, &hash, &list.signature))
+        if (!bft_vote_list_verify(config, &list))
             return ORD_ERR_BAD_SIGNATURE;
     }
     return ORD_OK;

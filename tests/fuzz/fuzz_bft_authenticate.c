@@ -106,7 +106,7 @@ static void statements_again(struct ord_writer *writer, const struct ord_core_co
     ord_write_bytes(writer, bytes.data, BFT_HEADER_SIZE);
     if (bytes.data[0] == BFT_WITNESS) {
         ORD_ASSERT(bytes.size <= BFT_WITNESS_SIZE_MAX);
-        statement_again(writer, config, bft_witness_statement(bytes));
+        statement_again(writer, config, bft_behind_header(bytes));
         return;
     }
     ORD_ASSERT(bytes.size <= BFT_EVIDENCE_SIZE_MAX && bft_evidence_split(bytes, &first, &second) == ORD_OK);

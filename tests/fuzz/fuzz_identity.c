@@ -42,10 +42,6 @@ static void start(void) {
 static void check(struct ord_span cert) {
     struct crypto_identity verified;
     struct crypto_identity parsed;
-    char pem[CRYPTO_PEM_MAX];
-    uint8_t der[CRYPTO_CERT_DER_MAX];
-    size_t pem_size = sizeof(pem);
-    size_t der_size = sizeof(der);
     enum ord_err parse_err = crypto_identity_parse(&parsed, cert);
     enum ord_err err = crypto_identity_verify(&verified, cert, ord_span_of(ca_der, ca_size));
     if (err == ORD_OK) {
@@ -53,11 +49,6 @@ static void check(struct ord_span cert) {
         ORD_ASSERT(parse_err == ORD_OK && parsed.role == verified.role && verified.role != CRYPTO_ROLE_NONE);
         ORD_ASSERT(strcmp(verified.organisation, "Alpha") == 0 && strlen(verified.name) > 0);
         ORD_ASSERT(crypto_verify_key_parse(&key, &verified.key) == ORD_OK);
-    }
-    if (parse_err == ORD_OK) {
-        ORD_ASSERT(crypto_cert_pem(pem, &pem_size, cert) == ORD_OK);
-        ORD_ASSERT(crypto_cert_der(der, &der_size, pem) == ORD_OK);
-        ORD_ASSERT(ord_span_equal(ord_span_of(der, der_size), cert));
     }
 }
 

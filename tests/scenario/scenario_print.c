@@ -171,7 +171,7 @@ void scenario_print_message(const struct ord_core_config *config, struct ord_spa
         print_text(body.body);
         break;
     case BFT_WITNESS:
-        print_statement(config, bft_witness_statement(bytes));
+        print_statement(config, bft_behind_header(bytes));
         break;
     case BFT_ASK:
         print_ask(config, bytes);

@@ -93,14 +93,13 @@ static void choice__is_that_of_the_paper(void **state) {
             core->changes[node].view = 5;
             set |= told[node].in_set ? ord_replica_bit(node) : 0;
         }
-        uint64_t base_seq;
-        uint32_t count;
         struct bft_change_set changes = bft_changes_of(core, set);
-        bft_choose(core, &changes, &base_seq, &count);
+        bft_choose(core, &changes);
+        uint64_t base_seq = core->choice_base_seq;
         uint64_t min_s = plain_min_s(told, 7);
         assert_int_equal(base_seq, min_s);
-        assert_int_equal(base_seq + count, plain_max_s(told, 7, min_s));
-        for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(base_seq + core->choice_count, plain_max_s(told, 7, min_s));
+        for (uint32_t i = 0; i < core->choice_count; i++) {
             const struct prepared *best = plain_best(told, 7, base_seq + 1 + i);
             const struct ord_hash expected = best == NULL ? digest_of("") : best->digest;
             assert_true(ord_hash_equal(bft_choice_digest(core, i), &expected));

@@ -159,7 +159,7 @@ static void witness__round_trips(void **state) {
     struct bft_proof proof;
     struct ord_hash x = digest_of("x");
     struct ord_hash y = digest_of("y");
-    assert_ok(bft_signed_decode(&statement, &proof, &config, bft_witness_statement(sample(9))));
+    assert_ok(bft_signed_decode(&statement, &proof, &config, bft_behind_header(sample(9))));
     assert_int_equal(statement.type, BFT_PRE_PREPARE);
     assert_int_equal(statement.view, 6);
     assert_int_equal(statement.seq, 7);
@@ -174,7 +174,7 @@ static void witness__round_trips(void **state) {
     assert_ok(bft_signed_verify(&statement, &config, second));
     assert_true(ord_hash_equal(&statement.digest, &y));
     for (size_t size = 0; size <= BFT_HEADER_SIZE; size++) {
-        assert_int_equal(bft_witness_statement(ord_span_of(sample(9).data, size)).size, 0);
+        assert_int_equal(bft_behind_header(ord_span_of(sample(9).data, size)).size, 0);
         assert_err(bft_evidence_split(ord_span_of(sample(10).data, size), &first, &second), ORD_ERR_INVALID);
     }
 }

@@ -28,15 +28,15 @@ static void vote_tree__gives_the_paths_of_core_merkle(void **state) {
             struct ord_hash leaves[BFT_LIST_MAX];
             struct ord_hash path[ORD_MERKLE_PATH_MAX];
             size_t path_size;
-            memcpy(leaves, tree.levels[0], sizeof(leaves));
+            memcpy(leaves, tree.hashes, sizeof(leaves));
             ord_merkle_path(&test_crypto, path, &path_size, leaves, count, i);
             struct bft_proof proof;
             bft_vote_tree_proof(&proof, &tree, i, &list.signature);
             assert_int_equal(proof.path_count, path_size);
             assert_memory_equal(proof.path, path, path_size * ORD_HASH_SIZE);
-            memcpy(leaves, tree.levels[0], sizeof(leaves));
+            memcpy(leaves, tree.hashes, sizeof(leaves));
             ord_merkle_root(&test_crypto, &hash, leaves, count);
-            assert_true(ord_hash_equal(&hash, &tree.levels[tree.level_count - 1][0]));
+            assert_true(ord_hash_equal(&hash, &tree.root));
             struct bft_statement statement = {
                 .type = BFT_PREPARE, .seq = 10 + i, .digest = list.votes[i].digest, .sender = 2};
             assert_true(bft_proof_verify(&proof, &config, &statement, NULL));

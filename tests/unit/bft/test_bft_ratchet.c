@@ -27,11 +27,11 @@ static void window(struct bench *bench, uint64_t wait_ms, uint32_t rate) {
 static void next_view(struct bench *bench) {
     bench->host.core->view++;
     bft_ratchet_view(bench->host.core);
-    bench->host.core->suspecting = false;
+    bench->host.core->detail.suspecting = false;
 }
 
 static bool suspects(const struct bench *bench) {
-    return bench->host.core->suspecting;
+    return bench->host.core->detail.suspecting;
 }
 
 static void ratchet__of_a_primary_that_gets_slow(void **state) {

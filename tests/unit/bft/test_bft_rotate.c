@@ -43,7 +43,7 @@ static void rotation__follows_the_last_seq_of_a_view(void **state) {
     turn_ends(&bench);
     expect_view(&bench, 1, true);
     assert_int_equal(sent(&bench, BFT_VIEW_CHANGE, NULL), 1);
-    assert_int_equal(bench.host.core->failed_views, 0);
+    assert_int_equal(bench.host.core->detail.failed_views, 0);
     bench_close(&bench);
 }
 

@@ -12,7 +12,7 @@ static void applied(struct bench *bench, uint64_t seq, uint64_t useful_seq) {
 }
 
 static bool suspects(const struct bench *bench) {
-    return bench->host.core->suspecting;
+    return bench->host.core->detail.suspecting;
 }
 
 /* The window has eight seqs. */

@@ -129,7 +129,7 @@ static void backup__that_lies_draws_one_witness(void **state) {
     vote(&bench, BFT_PREPARE, 3, 1, "b");
     assert_int_equal(sent(&bench, BFT_WITNESS, NULL), 1);
     assert_int_equal(bench.host.sends[0].to, ord_replica_bit(3));
-    assert_ok(bft_signed_verify(&statement, &bench.config, bft_witness_statement(sent_message(&bench, BFT_WITNESS))));
+    assert_ok(bft_signed_verify(&statement, &bench.config, bft_behind_header(sent_message(&bench, BFT_WITNESS))));
     assert_int_equal(statement.type, BFT_PRE_PREPARE);
     assert_int_equal(statement.sender, 0);
     assert_int_equal(statement.seq, 1);

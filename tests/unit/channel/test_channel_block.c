@@ -117,8 +117,7 @@ static void block__data_root_is_rfc_6962(void **state) {
     struct ord_span data = three(net, &expected);
     struct ord_hash leaves[3];
     struct channel_header header = {0};
-    assert_ok(channel_data_root(&header.data_root, &header.envelope_count, &header.transaction_count,
-                                &header.byte_count, leaves, 3, data));
+    assert_ok(channel_data_root(&header, leaves, 3, data));
     assert_true(ord_hash_equal(&header.data_root, &expected));
     assert_int_equal(header.envelope_count, 3);
     assert_int_equal(header.transaction_count, 6);
@@ -131,9 +130,7 @@ static void block__work_space_bounds_the_envelopes(void **state) {
     struct channel_header header = {0};
     struct ord_span data = three(net, &header.data_root);
     struct ord_hash leaves[3];
-    assert_err(channel_data_root(&header.data_root, &header.envelope_count, &header.transaction_count,
-                                 &header.byte_count, leaves, 2, data),
-               ORD_ERR_TOO_LARGE);
+    assert_err(channel_data_root(&header, leaves, 2, data), ORD_ERR_TOO_LARGE);
     header.envelope_count = 3;
     assert_err(channel_block_check(&header, data, leaves, 2), ORD_ERR_TOO_LARGE);
 }
@@ -144,8 +141,7 @@ static void block__body_that_does_not_match_is_refused(void **state) {
     struct channel_header header = {0};
     struct ord_span data = three(net, &header.data_root);
     struct ord_hash leaves[8];
-    assert_ok(channel_data_root(&header.data_root, &header.envelope_count, &header.transaction_count,
-                                &header.byte_count, leaves, 8, data));
+    assert_ok(channel_data_root(&header, leaves, 8, data));
     uint8_t *bytes = net_alloc(net, data.size + 4);
     memcpy(bytes, data.data, data.size);
     for (size_t i = 0; i < data.size; i++) {
@@ -290,8 +286,7 @@ static enum ord_err open_around(struct net *net, const struct channel_envelope *
     ord_write_string(&data, bytes);
     struct channel_header header = {.epoch = config->epoch};
     struct ord_hash leaf;
-    assert_ok(channel_data_root(&header.data_root, &header.envelope_count, &header.transaction_count,
-                                &header.byte_count, &leaf, 1, ord_writer_span(&data)));
+    assert_ok(channel_data_root(&header, &leaf, 1, ord_writer_span(&data)));
     channel_header_encode(file, &header);
     struct ord_hash hash;
     struct ord_span rest;
