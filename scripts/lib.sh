@@ -321,7 +321,8 @@ package_records() {
 # numbered_transactions OUT COUNT TAG: writes COUNT small transactions, all different, in hex.
 numbered_transactions() {
     awk -v count="$2" -v tag="$3" 'BEGIN {
-        for (i = 0; i < length(tag); i++) prefix = prefix sprintf("%02x", index("abcdefghijklmnopqrstuvwxyz0123456789", substr(tag, i + 1, 1)))
+        digits = "abcdefghijklmnopqrstuvwxyz0123456789"
+        for (i = 0; i < length(tag); i++) prefix = prefix sprintf("%02x", index(digits, substr(tag, i + 1, 1)))
         for (i = 1; i <= count; i++) printf "%s%016x\n", prefix, i
     }' >"$1"
 }

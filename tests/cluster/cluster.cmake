@@ -3,11 +3,12 @@
 # run the test; ctest then reports it as skipped. Tests with the label long are left out under the sanitizers.
 function(ord_cluster_test name timeout)
     add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
+    set(programs "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain"
+        "ORDAIN_FAULTY_BIN=${PROJECT_BINARY_DIR}/bin/ordain-faulty")
     set_tests_properties(
         cluster.${name} PROPERTIES LABELS "cluster;${ARGN}" TIMEOUT ${timeout} RUN_SERIAL ON
                                    SKIP_RETURN_CODE 77
-                                   ENVIRONMENT
-                                   "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain;ORDAIN_FAULTY_BIN=${PROJECT_BINARY_DIR}/bin/ordain-faulty;${ORD_TEST_ENVIRONMENT}")
+                                   ENVIRONMENT "${programs};${ORD_TEST_ENVIRONMENT}")
 endfunction()
 
 if(TARGET ordain)
@@ -56,7 +57,8 @@ if(TARGET ordain)
     target_link_libraries(reader PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.memory APPEND PROPERTY ENVIRONMENT "READER_BIN=$<TARGET_FILE:reader>")
 
-    set_property(TEST cluster.disk_error cluster.state_transfer APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
+    set_property(TEST cluster.disk_error cluster.state_transfer
+                 APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
     set_property(TEST cluster.power_cut APPEND PROPERTY ENVIRONMENT "POWER_CUT_LIB=$<TARGET_FILE:power_cut>")
 
     # A replica that contradicts itself, with the keys of one that does not run.

@@ -25,7 +25,10 @@ with_liar() {
 }
 
 # honest FILTER: prints the result of jq's FILTER on the list of honest replicas that answer.
-honest() { status_json | jq -r --argjson liar "$LIES" "[.replicas[] | select(.replica != \$liar and .reachable)] | $1"; }
+honest() {
+    status_json |
+        jq -r --argjson liar "$LIES" "[.replicas[] | select(.replica != \$liar and .reachable)] | $1"
+}
 honest_is() { [ "$(honest "$1")" = true ]; }
 
 has_lied() { [ "$(lies "$LIES" "$BEHAVIOUR")" -ge "${1:-1}" ]; }

@@ -7,7 +7,8 @@ if [ -z "${ORDAIN_NAMESPACES:-}" ]; then
     export ORDAIN_NAMESPACES=1
     for as_user in "" "--user --map-root-user"; do
         # shellcheck disable=SC2086 # splitting into words is wanted
-        if unshare $as_user --net --mount sh -c 'mount -t tmpfs none /run && ip netns add try && nsenter --net=/run/netns/try true &&
+        if unshare $as_user --net --mount sh -c 'mount -t tmpfs none /run && ip netns add try &&
+            nsenter --net=/run/netns/try true &&
             ip link add island type bridge && ip link add in type veth peer name out netns try' 2>/dev/null; then
             exec unshare $as_user --net --mount bash "$0" "$@"
         fi

@@ -40,19 +40,23 @@ ok "a channel that the client's genesis block does not name: exit code 2"
 patience=(--timeout 5)
 
 foreign unknown third net third barter
-refused '1' 'channel|not found|no such' ordain submit --config "$WORK/unknown/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
+refused '1' 'channel|not found|no such' \
+    ordain submit --config "$WORK/unknown/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
 ok "a channel that the replicas do not know: refused"
 
 foreign network other net other trade
-refused 1 'network|genesis|forbidden|refused|not match' ordain submit --config "$WORK/network/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
+refused 1 'network|genesis|forbidden|refused|not match' \
+    ordain submit --config "$WORK/network/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
 ok "an envelope of another network with a channel of the same name: refused"
 
 foreign stranger other net net trade
-refused 1 'forbidden|not allowed|certificate' ordain submit --config "$WORK/stranger/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
+refused 1 'forbidden|not allowed|certificate' \
+    ordain submit --config "$WORK/stranger/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
 ok "an identity of a foreign CA: refused at registration"
 
 foreign tls net other net trade
-refused 3 'reach|answer|connect' ordain submit --config "$WORK/tls/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
+refused 3 'reach|answer|connect' \
+    ordain submit --config "$WORK/tls/client.cfg" "${patience[@]}" --hex --wait "$WORK/one.hex"
 ok "a TLS certificate of a foreign CA: no connection"
 
 sed 's/^genesis = .*/genesis = 7;/' "$CLIENT" >"$NET/client/wrong.cfg"
@@ -88,7 +92,8 @@ broken 'node.cfg:[0-9]+: verify_threads is 4294967297'
 printf 'replica = 2;\n' >>"$config"
 broken 'node.cfg:[0-9]+: duplicate setting'
 refused 2 'no such file' ordain start --config "$NET/nothing.cfg"
-ok "node.cfg with a wrong type, an unknown or duplicate setting, a number out of range; no file: exit code 2, file and line"
+ok "node.cfg with a wrong type, an unknown or duplicate setting, a number out of range; no file:" \
+    "exit code 2, file and line"
 
 chmod 640 "$NET/replica3/identity.key"
 broken 'mode 0640'
@@ -104,7 +109,8 @@ sed -i 's|^tls_key_file = .*|tls_key_file = "../replica2/tls.key";|' "$config"
 broken 'not the key of the certificate'
 ok "the identity or TLS key file of another replica: exit code 2"
 
-sed -i "s|^genesis_file = .*|genesis_file = \"$WORK/other/genesis.block\";|; s|^identity_key_file = .*|identity_key_file = \"$WORK/other/replica3/identity.key\";|" "$config"
+sed -i "s|^genesis_file = .*|genesis_file = \"$WORK/other/genesis.block\";|
+    s|^identity_key_file = .*|identity_key_file = \"$WORK/other/replica3/identity.key\";|" "$config"
 broken 'genesis'
 ok "a genesis block that does not match the ledger: exit code 2"
 

@@ -19,15 +19,16 @@ for ((index = 0; index < 4; index++)); do
     ok "K3: backup $index: final after $(jq '.final_latency.p50_us / 1000 | floor' "$WORK/k3.json") ms (p50), \
 $(jq '.final_latency.max_us / 1000 | floor' "$WORK/k3.json") ms at most"
 done
-status_json | jq -e '[.replicas[] | .view == 0 and .counters.view_changes == 0] | all' >/dev/null || die "a view change without need"
+status_json | jq -e '[.replicas[] | .view == 0 and .counters.view_changes == 0] | all' >/dev/null ||
+    die "a view change without need"
 
 # latency: sets P99 to the second client's 99th percentile, in ms, in the best round.
 latency() {
     local round p99
     P99=-1
     for ((round = 1; round <= ROUNDS; round++)); do
-        ordain submit --config "$NET/client2/client.cfg" --generate 150 --rate 75 --wait --json >"$WORK/k6.json" 2>"$WORK/k6.err" ||
-            die "the second client is not served: $(cat "$WORK/k6.err")"
+        ordain submit --config "$NET/client2/client.cfg" --generate 150 --rate 75 --wait --json \
+            >"$WORK/k6.json" 2>"$WORK/k6.err" || die "the second client is not served: $(cat "$WORK/k6.err")"
         p99=$(jq '.final_latency.p99_us / 1000 | floor' "$WORK/k6.json")
         [ "$P99" -ge 0 ] && [ "$P99" -le "$p99" ] || P99=$p99
     done
@@ -51,11 +52,15 @@ BACKGROUND=()
 # The envelopes that the flood may have in flight can be ahead of the other client's twice: at the leader, and on their
 # way there.
 bound=$((alone + 2 * REPLAY_WINDOW * took / flooded))
-ok "K6: p99 of one client: $alone ms alone, $P99 ms beside a flood of $flooded envelopes in $took ms; the bound is $bound ms"
+ok "K6: p99 of one client: $alone ms alone, $P99 ms beside a flood of $flooded envelopes in $took ms;" \
+    "the bound is $bound ms"
 [ "$flooded" -gt 5000 ] || die "that was no flood"
 [ "$P99" -lt "$bound" ] || die "$P99 ms"
 status_json | jq -e '[.replicas[] | .reachable and .intake_open] | all' >/dev/null || die "a replica is not well"
-nothing_waits() { status_json | jq -e '[.replicas[] | .reachable and .pool_envelopes == 0 and .certified_height == .height] | all' >/dev/null; }
+nothing_waits() {
+    status_json | jq -e '[.replicas[] | .reachable and .pool_envelopes == 0 and .certified_height == .height] | all' \
+        >/dev/null
+}
 until_true "$DEADLINE_S" "all that was admitted is ordered" nothing_waits
 wait_level
 deliver_all "$WORK/chain"

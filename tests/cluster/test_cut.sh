@@ -103,7 +103,9 @@ for ((round = 1; round <= 20; round++)); do
 done
 load_alive
 height=$(heights | tr ' ' '\n' | sort -n | tail -n 1)
-for index in 0 1 2 3; do until_true "$DEADLINE_S" "replica $index goes on" height_at_least "$index" $((height + 2)); done
+for index in 0 1 2 3; do
+    until_true "$DEADLINE_S" "replica $index goes on" height_at_least "$index" $((height + 2))
+done
 ok "flapping: 20 short cuts; all go on, in view $(field 0 view)"
 
 # Every connection between replicas, and of readers, is torn down at once.

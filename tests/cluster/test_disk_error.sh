@@ -11,7 +11,8 @@ begin
 
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel failing --batch-timeout 20
 for index in 0 1 2 3; do
-    WRAPPER[$index]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$index/data IO_FAULT_TRIGGER=$WORK/fail$index"
+    WRAPPER[$index]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$index/data"
+    WRAPPER[$index]+=" IO_FAULT_TRIGGER=$WORK/fail$index"
 done
 
 # fail_disks FAULT INDEX...: from now on the disks of these replicas fail like this.
@@ -48,7 +49,8 @@ attested_only_kept() {
     for ((index = 0; index < 4; index++)); do
         [ "$index" -ne "$1" ] || continue
         for height in $((HEIGHT + 1)) $((HEIGHT + 2)); do
-            ordain ledger show "$NET/replica$index/data" --block "$height" --json >"$WORK/block.json" || die "no block $height"
+            ordain ledger show "$NET/replica$index/data" --block "$height" --json >"$WORK/block.json" ||
+                die "no block $height"
             jq -e --argjson victim "$1" '.certificate.signers | index($victim) == null' "$WORK/block.json" >/dev/null ||
                 die "replica $1 attested block $height and has $HEIGHT blocks"
         done
@@ -72,11 +74,13 @@ for ((round = 0; round < ${#faults[@]}; round++)); do
     ended "$victim"
     watch_stop
     told=$(cat "$WORK/watched")
-    [ "$told" -gt 0 ] && [ "$told" -le "$HEIGHT" ] || die "replica $victim gave a reader block $told and has $HEIGHT blocks"
+    [ "$told" -gt 0 ] && [ "$told" -le "$HEIGHT" ] ||
+        die "replica $victim gave a reader block $told and has $HEIGHT blocks"
     until_true "$DEADLINE_S" "the others go on" height_at_least "$other" $((height + 5))
     attested_only_kept "$victim"
     load_alive
-    said=$(sed -n 's/^io_fault: \([a-z]*\) .*/\1/p;/event=fatal/s/.*\(err=.*\)/\1/p' "$NET/replica$victim/log" | sort -u | tr '\n' ' ')
+    said=$(sed -n 's/^io_fault: \([a-z]*\) .*/\1/p;/event=fatal/s/.*\(err=.*\)/\1/p' "$NET/replica$victim/log" |
+        sort -u | tr '\n' ' ')
     start_replica "$victim"
     target=$(field "$other" certified_height)
     until_true "$DEADLINE_S" "replica $victim catches up to height $target" height_at_least "$victim" "$target"

@@ -16,7 +16,8 @@ honest_is 'all(.view == 0)' || die "somebody left view 0"
 honest_is 'any(.counters.evidence > 0)' || die "no evidence"
 ok "P14: evidence $(honest 'map(.counters.evidence | tostring) | join(" ")')"
 for ((index = 0; index < REPLICA_COUNT; index++)); do
-    ! grep 'event=contradicting' "$NET/replica$index/log" | grep -Ev "culprit=$LIES( |\$)" >&2 || die "an honest replica is accused"
+    ! grep 'event=contradicting' "$NET/replica$index/log" | grep -Ev "culprit=$LIES( |\$)" >&2 ||
+        die "an honest replica is accused"
 done
 end_liar
 
@@ -48,7 +49,8 @@ until_true "$DEADLINE_S" "the chain goes on without the third" honest_is "all(.s
 honest_is "all(.view == 0 and .stable_seq <= $stable)" || die "a checkpoint became stable on a wrong attestation"
 start_replica "$away"
 until_true "$DEADLINE_S" "the checkpoint moves with three" honest_is "length == 3 and all(.stable_seq >= $seq)"
-ok "C1: stable at $stable, although the chain was beyond $seq, while two honest replicas were there; beyond it with three"
+ok "C1: stable at $stable, although the chain was beyond $seq, while two honest replicas were there;" \
+    "beyond it with three"
 end_liar
 
 # All of these at once, for a while.

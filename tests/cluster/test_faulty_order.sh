@@ -34,7 +34,8 @@ start_cluster
 numbered_transactions "$WORK/first.hex" 1 first
 submit --hex --wait "$WORK/first.hex" >/dev/null || die "the first submission"
 wait_lie
-until_true "$DEADLINE_S" "who orders nothing but what is void is replaced" honest_is 'all(.view >= 1 and .primary != null)'
+until_true "$DEADLINE_S" "who orders nothing but what is void is replaced" \
+    honest_is 'all(.view >= 1 and .primary != null)'
 has_lied 256 || die "replaced before there was a window of void batches"
 ok "P18: $(lies "$LIES" void_batches) void batches and more, and another primary"
 LOAD_PIECE=100 load_start
@@ -75,7 +76,8 @@ took=$(($(now_ms) - started))
 has_lied || die "nothing was censored"
 honest_is 'all(.view >= 1)' || die "the censor still leads"
 goes_on 5
-ok "P7: the client that the primary ignored was served after $took ms, by the primary of view $(honest 'map(.view) | max')"
+ok "P7: the client that the primary ignored was served after $took ms," \
+    "by the primary of view $(honest 'map(.view) | max')"
 in_time "$took" "$SERVED_MS_MAX" || die "$took ms are too many"
 cat "$WORK/victim.hex" "$WORK/censored.hex" >>"$WORK/load.hex"
 end_liar

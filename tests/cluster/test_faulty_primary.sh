@@ -33,7 +33,9 @@ has_evidence() { honest_is 'any(.counters.evidence > 0)'; }
 accused() {
     until_true "$DEADLINE_S" "evidence against replica $LIES" has_evidence
     end_liar
-    if grep -H 'event=contradicting' "$NET"/replica*/log | grep -Ev "culprit=$LIES( |\$)" >&2; then die "an honest replica is accused"; fi
+    if grep -H 'event=contradicting' "$NET"/replica*/log | grep -Ev "culprit=$LIES( |\$)" >&2; then
+        die "an honest replica is accused"
+    fi
     grep -q "event=contradicting.* culprit=$LIES\( \|\$\)" "$NET"/replica*/log || die "nobody says who it was"
 }
 
@@ -56,7 +58,8 @@ deposed skip P5
 skipped=$(lies "$LIES" skip)
 [ "$skipped" -ge 8 ] && honest_is "all(.counters.core_messages_dropped >= $((skipped / 3)))" ||
     die "skipped $skipped times; dropped $(honest 'map(.counters.core_messages_dropped) | tostring')"
-ok "P5: $skipped proposals beyond the window and more; dropped: $(honest 'map(.counters.core_messages_dropped | tostring) | join(" ")')"
+ok "P5: $skipped proposals beyond the window and more;" \
+    "dropped: $(honest 'map(.counters.core_messages_dropped | tostring) | join(" ")')"
 end_liar
 
 deposed bad_batch P8

@@ -43,7 +43,8 @@ half_of_it() {
     goes_on 1
     load_stop
     speed
-    ok "$1: $2: $SPEED transactions/s, $((SPEED * 100 / honestly)) % of fault-free; lied $(lies "$LIES" "$2") times and more"
+    ok "$1: $2: $SPEED transactions/s, $((SPEED * 100 / honestly)) % of fault-free;" \
+        "lied $(lies "$LIES" "$2") times and more"
     [ $((SPEED * 100)) -gt $((honestly * 50)) ] || die "less than half"
     stop_cluster
 }

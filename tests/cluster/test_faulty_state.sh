@@ -25,7 +25,8 @@ until_true "$DEADLINE_S" "replica $away catches up to height $target" height_at_
 wait_lie 64
 claimed=$(sed -n 's/.*event=sync_started .*target_height=\([0-9]*\) .*/\1/p' "$NET"/replica*/log | sort -n | tail -n 1)
 newest=$(honest 'map(.height) | max')
-[ -n "$claimed" ] && [ "$claimed" -le "$newest" ] || die "somebody's target was height ${claimed:-none}, with $newest blocks there"
+[ -n "$claimed" ] && [ "$claimed" -le "$newest" ] ||
+    die "somebody's target was height ${claimed:-none}, with $newest blocks there"
 ok "C3: a million ahead, $(lies "$LIES" great_claims) times: the highest target was height $claimed of $newest"
 end_liar
 
@@ -40,7 +41,8 @@ unset "REPLICA_PID[$LIES]"
 [ "$status" -eq 4 ] || die "it ended with exit code $status"
 grep -q 'event=state_differs seq=' "$NET/replica$LIES/log" || die "it does not say that its state differs"
 grep -q 'event=fatal err=MISMATCH ' "$NET/replica$LIES/log" || die "it does not say why it stopped"
-[ "$(grep -l 'event=state_differs' "$NET"/replica*/log)" = "$NET/replica$LIES/log" ] || die "an honest replica stopped, too"
+[ "$(grep -l 'event=state_differs' "$NET"/replica*/log)" = "$NET/replica$LIES/log" ] ||
+    die "an honest replica stopped, too"
 goes_on 5
 honest_is 'length == 3 and all(.view == 0)' || die "the others do not just go on"
 ok "C1: it stopped with exit code 4: $(sed -n 's/.*event=state_differs //p' "$NET/replica$LIES/log")"

@@ -24,7 +24,8 @@ wait_lie
 until_true "$DEADLINE_S" "the honest replicas go on to view 2" honest_is 'all(.view >= 2 and .primary != null)'
 goes_on 10
 honest_is "all(.primary != $LIES) and any(.counters.core_messages_refused > 0)" || die "nobody refused the new view"
-ok "V8: refused by $(honest 'map(select(.counters.core_messages_refused > 0)) | length'), then view $(honest 'map(.view) | max')"
+ok "V8: refused by $(honest 'map(select(.counters.core_messages_refused > 0)) | length')," \
+    "then view $(honest 'map(.view) | max')"
 end_liar
 
 with_liar 1 new_view_to_half 0

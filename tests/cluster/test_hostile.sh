@@ -6,8 +6,8 @@ set -euo pipefail
 : "${HOSTILE_BIN:?the hostile client}"
 begin
 
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel hostile --batch-timeout 20 --absolute-max-bytes 100000 \
-    --preferred-max-bytes 65536 --batch-bytes-max 262144 --max-message-count 50
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel hostile --batch-timeout 20 \
+    --absolute-max-bytes 100000 --preferred-max-bytes 65536 --batch-bytes-max 262144 --max-message-count 50
 start_cluster
 declare -A first_pid
 for index in "${!REPLICA_PID[@]}"; do first_pid[$index]=${REPLICA_PID[$index]}; done

@@ -58,14 +58,17 @@ before=$(readers "$victim")
 BACKGROUND=("$!")
 until_true "$DEADLINE_S" "the reader has asked" grep -q '^asked' "$WORK/reader.out"
 until_true "$DEADLINE_S" "it is connected" readers_are "$victim" $((before + 1))
-ordain deliver --config "$CLIENT" --replica "$victim" --from 1 --to 100 --quiet --hex >"$WORK/others.hex" || die "others get nothing"
+ordain deliver --config "$CLIENT" --replica "$victim" --from 1 --to 100 --quiet --hex >"$WORK/others.hex" ||
+    die "others get nothing"
 most=0
 while ! readers_are "$victim" "$before"; do
     now=$(memory_kib "$victim")
     [ "$now" -le "$most" ] || most=$now
-    [ "$now" -le "$bound_kib" ] || die "replica $victim uses $now KiB for a reader that does not read; the bound is $bound_kib KiB"
+    [ "$now" -le "$bound_kib" ] ||
+        die "replica $victim uses $now KiB for a reader that does not read; the bound is $bound_kib KiB"
     sleep "$POLL_S"
 done
 kill -0 "${BACKGROUND[0]}" || die "it went by itself"
 until_true "$DEADLINE_S" "what was made for it is given back" memory_back "$victim"
-ok "D7: others were served; $most KiB while it did not read, $(memory_kib "$victim") KiB after its connection was closed"
+ok "D7: others were served; $most KiB while it did not read," \
+    "$(memory_kib "$victim") KiB after its connection was closed"

@@ -19,7 +19,8 @@ without_memory() { say "env ALLOC_FAULT_HOW=$1 ALLOC_FAULT_NTH=$2 LD_PRELOAD=$AL
 allocations() {
     local before
     read -ra before < <(without_memory once 0)
-    "${before[@]}" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || { cat "$WORK/err" >&2; die "it fails with all the memory: $*"; }
+    "${before[@]}" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null ||
+        { cat "$WORK/err" >&2; die "it fails with all the memory: $*"; }
     sed -n 's/^alloc_fault: \([0-9]*\) calls$/\1/p' "$WORK/err"
 }
 
@@ -42,7 +43,8 @@ run_without() {
     timeout -s KILL 20 "${before[@]}" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || status=$?
     failed=0
     ! grep -q '^alloc_fault: ' "$WORK/err" || failed=1
-    if grep -q 'do not trust\|does not verify\|NOT GOOD\|damaged\|malformed' "$WORK/out" "$WORK/err"; then blamed=1; else blamed=0; fi
+    blamed=0
+    ! grep -q 'do not trust\|does not verify\|NOT GOOD\|damaged\|malformed' "$WORK/out" "$WORK/err" || blamed=1
 }
 
 wrong() {
@@ -63,9 +65,11 @@ offline() {
             run_without "$how" "$n" "$@"
             [ "$blamed" -eq 0 ] || wrong "$what blames somebody" "$how" "$n"
             if [ "$status" -eq 0 ]; then
-                [ "$what" = init ] || [ "$(sha256sum <"$WORK/out")" = "$right" ] || wrong "$what says something else" "$how" "$n"
+                [ "$what" = init ] || [ "$(sha256sum <"$WORK/out")" = "$right" ] ||
+                    wrong "$what says something else" "$how" "$n"
             else
-                [ "$status" -eq 4 ] && [ "$failed" -eq 1 ] && grep -qv '^alloc_fault' "$WORK/err" || wrong "$what" "$how" "$n"
+                [ "$status" -eq 4 ] && [ "$failed" -eq 1 ] && grep -qv '^alloc_fault' "$WORK/err" ||
+                    wrong "$what" "$how" "$n"
                 fails=$((fails + 1))
             fi
             "$check" "$status" || wrong "$what leaves something behind" "$how" "$n"
@@ -147,7 +151,10 @@ ended() {
     unset "REPLICA_PID[$1]"
     case $status in
     0) ;;
-    4) grep -q 'level=error .*event=fatal\|^ordain start: ' "$NET/replica$1/log" || die "it does not say why it ended" ;;
+    4)
+        grep -q 'level=error .*event=fatal\|^ordain start: ' "$NET/replica$1/log" ||
+            die "it does not say why it ended"
+        ;;
     *) die "replica $1, ${WRAPPER[$1]}: exit code $status" ;;
     esac
 }
@@ -180,7 +187,8 @@ for ((round = 0; round < ${ORD_ALLOC_ROUNDS:-4}; round++)); do
     height=$(field "$other" certified_height)
     until_true "$DEADLINE_S" "the others go on" height_at_least "$other" $((height + 5))
     ended "$victim"
-    ok "F6: under load, ${WRAPPER[$victim]%% LD_PRELOAD*}: $(sed -n 's/^alloc_fault: //p' "$NET/replica$victim/log"), exit code $status"
+    ok "F6: under load, ${WRAPPER[$victim]%% LD_PRELOAD*}:" \
+        "$(sed -n 's/^alloc_fault: //p' "$NET/replica$victim/log"), exit code $status"
     load_alive
 done
 unset "WRAPPER[$victim]"
@@ -200,4 +208,5 @@ check_ledgers
 offline verify nothing_left "$ORDAIN_BIN" verify "$WORK/receipt" --genesis "$NET/genesis.block"
 offline "evidence verify" nothing_left "$ORDAIN_BIN" evidence verify "$WORK/evidence" --genesis "$NET/genesis.block"
 offline "ledger show" nothing_left "$ORDAIN_BIN" ledger show "$NET/replica$other/data"
-offline "ledger verify" nothing_left "$ORDAIN_BIN" ledger verify "$NET/replica$other/data" --genesis "$NET/genesis.block"
+offline "ledger verify" nothing_left \
+    "$ORDAIN_BIN" ledger verify "$NET/replica$other/data" --genesis "$NET/genesis.block"

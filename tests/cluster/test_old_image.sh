@@ -42,7 +42,8 @@ comes_back() {
     other=$(an_other)
     stop_replica "$other"
     height=$(field "$victim" certified_height)
-    until_true "$DEADLINE_S" "the chain goes on with the vote of replica $victim" height_at_least "$victim" $((height + 3))
+    until_true "$DEADLINE_S" "the chain goes on with the vote of replica $victim" \
+        height_at_least "$victim" $((height + 3))
     start_replica "$other"
     until_true "$DEADLINE_S" "replica $other takes part" speaks "$other"
     load_alive

@@ -11,7 +11,8 @@ begin
 calls=${CALLS:-10}
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel power --batch-timeout 20
 for index in 0 1 2 3; do
-    WRAPPER[$index]="env LD_PRELOAD=$POWER_CUT_LIB POWER_CUT_FOLDER=$(realpath "$NET")/replica$index/data POWER_CUT_TRIGGER=$WORK/cut$index"
+    WRAPPER[$index]="env LD_PRELOAD=$POWER_CUT_LIB POWER_CUT_FOLDER=$(realpath "$NET")/replica$index/data"
+    WRAPPER[$index]+=" POWER_CUT_TRIGGER=$WORK/cut$index"
 done
 
 # cut_power NTH SEED INDEX...: cuts the power of each of these replicas at its NTH write or sync from now on.
@@ -57,7 +58,8 @@ for ((call = 1; call <= calls; call++)); do
     without_power "$victim"
     watch_stop
     told=$(cat "$WORK/watched")
-    [ "$told" -gt 0 ] && [ "$told" -le "$HEIGHT" ] || die "replica $victim gave a reader block $told and has $HEIGHT blocks"
+    [ "$told" -gt 0 ] && [ "$told" -le "$HEIGHT" ] ||
+        die "replica $victim gave a reader block $told and has $HEIGHT blocks"
     start_replica "$victim"
     until_true "$DEADLINE_S" "replica $victim takes part" speaks "$victim"
     never_silent "$victim"
@@ -66,7 +68,8 @@ for ((call = 1; call <= calls; call++)); do
     load_alive
     lost=$(sed -n 's/^power_cut: \(.*\) sectors.*/\1/p' "$NET/replica$victim/log" | tail -n 1)
     [ "${lost%% *}" -eq 0 ] || some_lost=true
-    ok "F1: call $call, seed $seed: $lost sectors lost; block $told was told, $HEIGHT are on disk; it came back to $target"
+    ok "F1: call $call, seed $seed: $lost sectors lost; block $told was told, $HEIGHT are on disk;" \
+        "it came back to $target"
 done
 
 "$some_lost" || die "no cut lost anything"

@@ -19,7 +19,8 @@ flip() {
             my $at = $-[0] + $offset; $found++;
             seek($file, $at, 0) or die; print $file chr(ord(substr($data, $at, 1)) ^ 0x10) or die;
         }
-        close($file) or die; exit($found > 0 ? 0 : 1);' "$NET/replica$1/data/data.mdb" "$2" "$3" || die "$2 is not in the ledger"
+        close($file) or die; exit($found > 0 ? 0 : 1);' "$NET/replica$1/data/data.mdb" "$2" "$3" ||
+        die "$2 is not in the ledger"
 }
 bytes() { sed 's/../\\x&/g' <<<"$1"; }
 height_bytes() { bytes "$(printf '%016x' "$1")"; }
@@ -43,8 +44,10 @@ common_certificate() {
     local height index
     for ((height = 5; height < newest; height++)); do
         for index in 0 1 2 3; do
-            ordain ledger show "$NET/replica$index/data" --block "$height" --json >"$WORK/block.json" || die "no block $height"
-            jq -e --argjson height "$height" '.certificate.height == $height' "$WORK/block.json" >/dev/null || continue 2
+            ordain ledger show "$NET/replica$index/data" --block "$height" --json >"$WORK/block.json" ||
+                die "no block $height"
+            jq -e --argjson height "$height" '.certificate.height == $height' "$WORK/block.json" >/dev/null ||
+                continue 2
         done
         say "$height"
         return
@@ -100,7 +103,8 @@ refused 3 "damaged on this replica's disk" "${pinned[@]}" --from 3 --to 3
 refused 3 "damaged on this replica's disk" "${pinned[@]}" --from 1 --to "$newest"
 said 'verified: blocks 1..2'
 "${pinned[@]}" --from 6 --to "$newest" >/dev/null 2>&1 || die "replica $victim does not serve what is sound"
-ordain deliver --config "$CLIENT" --from 0 --to "$newest" >/dev/null 2>"$WORK/deliver.log" || die "deliver: $(cat "$WORK/deliver.log")"
+ordain deliver --config "$CLIENT" --from 0 --to "$newest" >/dev/null 2>"$WORK/deliver.log" ||
+    die "deliver: $(cat "$WORK/deliver.log")"
 ! grep -i 'do not trust' "$WORK/deliver.log" || die "a damaged disk is taken for a lie"
 until_true "$DEADLINE_S" "replica $victim takes part" speaks "$victim"
 order 3 second
@@ -118,7 +122,9 @@ ok "without its newest block it does not start, and says what to do"
 stop_replica "$down"
 flip_block "$damaged" 3
 repaired "$victim"
-for what in 'block 3' 'block 4' "block $newest" "certificate of block $certified"; do said "^$what: repaired" repair.out; done
+for what in 'block 3' 'block 4' "block $newest" "certificate of block $certified"; do
+    said "^$what: repaired" repair.out
+done
 grep repaired "$WORK/repair.out"
 ok "F3: repaired from two replicas, of which one has the same block damaged"
 

@@ -15,7 +15,10 @@ until_true "$DEADLINE_S" "twelve views" view_at_least 12
 # change, and at most two replicas can do so.
 for ((view = 1; view <= 12; view++)); do
     due=$(cat "$NET"/replica*/log | grep -c "event=rotation view=$view\$" || true)
-    [ "$due" -ge 2 ] || { grep -H 'event=view_change' "$NET"/replica*/log || true; die "view $view came by suspicion: $due left by schedule"; }
+    [ "$due" -ge 2 ] || {
+        grep -H 'event=view_change' "$NET"/replica*/log || true
+        die "view $view came by suspicion: $due left by schedule"
+    }
 done
 for ((index = 0; index < REPLICA_COUNT; index++)); do
     grep -q "event=leader view=[0-9]* leader=$index\$" "$NET/replica0/log" || die "replica $index never led"

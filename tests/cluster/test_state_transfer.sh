@@ -48,7 +48,8 @@ kill_replica "$victim"
 head -c 12000000 /dev/urandom | od -An -v -tx1 -w10000 | tr -d ' ' >"$WORK/much.hex"
 submit --hex --wait "$WORK/much.hex" >/dev/null || die "submit of much"
 leave_behind
-WRAPPER[$victim]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$victim/data IO_FAULT_TRIGGER=$WORK/fail"
+WRAPPER[$victim]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$victim/data"
+WRAPPER[$victim]+=" IO_FAULT_TRIGGER=$WORK/fail"
 # one_life CALL: runs the victim until it is killed at this write or sync. The log has this life only.
 one_life() {
     local status=0
@@ -70,12 +71,14 @@ for ((life = 1; ; life++)); do
     ! grep -q 'event=sync_finished' "$log" || break
     at=$(started_at)
     [ -n "$at" ] || continue
-    [ "${#heights[@]}" -eq 0 ] || [ "$at" -ge "${heights[-1]}" ] || die "a transfer began again at $at after ${heights[-1]}"
+    [ "${#heights[@]}" -eq 0 ] || [ "$at" -ge "${heights[-1]}" ] ||
+        die "a transfer began again at $at after ${heights[-1]}"
     heights+=("$at")
 done
 rm "$WORK/fail"
 at=$(started_at)
-said="killed inside a transfer ${#heights[@]} times in $life lives, which began it at ${heights[*]}; the one that finished at $at"
+said="killed inside a transfer ${#heights[@]} times in $life lives, which began it at ${heights[*]};"
+said+=" the one that finished at $at"
 [ "${#heights[@]}" -ge 5 ] || die "$said"
 [ "$at" -gt "${heights[0]}" ] && [ "$(printf '%s\n' "${heights[@]}" | sort -u | wc -l)" -ge 3 ] ||
     die "it did not go on where it was: $said"

@@ -40,7 +40,8 @@ done
 # after the other, and closes each once $held later ones are open. The replica may hang up on them; they come again.
 held=2000
 ulimit -Sn "$(ulimit -Hn)"
-[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -gt $((held + 100)) ] || die "$(ulimit -n) open files are too few for this test"
+[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -gt $((held + 100)) ] ||
+    die "$(ulimit -n) open files are too few for this test"
 crowd() {
     local fds=() fd count=0
     while :; do

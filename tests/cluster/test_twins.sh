@@ -43,7 +43,8 @@ until_true "$DEADLINE_S" "the twin is ready" grep -q '^ready ' "$NET/twin/out"
 alone() {
     numbered_transactions "$WORK/alone.piece" 5 "$2"
     cat "$WORK/alone.piece" >>"$WORK/alone.hex"
-    nsenter --net="/run/netns/$1" timeout 2 "$ORDAIN_BIN" submit --config "$NET/client2/client.cfg" --replica "$P" --timeout 1 \
+    nsenter --net="/run/netns/$1" timeout 2 \
+        "$ORDAIN_BIN" submit --config "$NET/client2/client.cfg" --replica "$P" --timeout 1 \
         --hex "$WORK/alone.piece" >/dev/null 2>&1 || true
 }
 
@@ -73,8 +74,8 @@ for ((round = 1; round <= ${ROUNDS:-2}; round++)); do
     load_alive
     nobody_else_accused
     process_gone "$TWIN" && die "the twin ended: $(tail -n 3 "$NET/twin/log")"
-    ok "V17: round $round: the other one is on the network; the honest ones are at $(field "${honest[0]}" certified_height), view \
-$(field "${honest[0]}" view)"
+    ok "V17: round $round: the other one is on the network;" \
+        "the honest ones are at $(field "${honest[0]}" certified_height), view $(field "${honest[0]}" view)"
 done
 load_stop
 cat "$WORK/before.hex" >>"$WORK/load.hex"
@@ -89,10 +90,12 @@ nobody_else_accused
 deliver_all "$WORK/chain"
 grep -Fxf "$WORK/load.hex" "$WORK/chain0.hex" >"$WORK/found.hex"
 same_transactions "$WORK/load.hex" "$WORK/found.hex" || die "not each transaction exactly once"
-[ -z "$(grep -Fxf "$WORK/alone.hex" "$WORK/chain0.hex" | sort | uniq -d)" ] || die "what one alone was told is there twice"
+[ -z "$(grep -Fxf "$WORK/alone.hex" "$WORK/chain0.hex" | sort | uniq -d)" ] ||
+    die "what one alone was told is there twice"
 grep -Fvxf "$WORK/load.hex" "$WORK/chain0.hex" | grep -Fvxf "$WORK/alone.hex" && die "nobody submitted this"
 ok "pieces of evidence: $(status_json | jq -c '[.replicas[].evidence // [] | .[].pieces] | add // 0')"
-ok "$(wc -l <"$WORK/load.hex") transactions, each exactly once, of those told to one alone $(grep -cFxf "$WORK/alone.hex" \
-    "$WORK/chain0.hex" || true) of $(wc -l <"$WORK/alone.hex"), none twice; four byte-identical verified chains"
+ok "$(wc -l <"$WORK/load.hex") transactions, each exactly once, of those told to one alone" \
+    "$(grep -cFxf "$WORK/alone.hex" "$WORK/chain0.hex" || true) of $(wc -l <"$WORK/alone.hex"), none twice;" \
+    "four byte-identical verified chains"
 stop_cluster
 check_ledgers

@@ -23,17 +23,21 @@ check() {
     fi
     # What the folder defines itself it may call.
     defined=()
-    while read -r symbol; do defined[$symbol]=1; done < <(nm --defined-only --extern-only "$library" | awk 'NF == 3 { print $3 }')
+    while read -r symbol; do
+        defined[$symbol]=1
+    done < <(nm --defined-only --extern-only "$library" | awk 'NF == 3 { print $3 }')
     allowed="^($memory|$compiler|$sanitizer|$own)\$"
     count=0
     while read -r object symbol; do
         count=$((count + 1))
         [[ "$symbol" =~ $allowed ]] || [ -n "${defined[$symbol]:-}" ] && continue
         # The only place that prints: a broken invariant ends the process.
-        [[ "$folder/$object" =~ ^core/assert\.c\.o$ && "$symbol" =~ ^(abort|fprintf|stderr|__fprintf_chk)$ ]] && continue
+        [[ "$folder/$object" =~ ^core/assert\.c\.o$ &&
+            "$symbol" =~ ^(abort|fprintf|stderr|__fprintf_chk)$ ]] && continue
         echo "$folder/$object needs $symbol"
         failed=1
-    done < <(nm --undefined-only --print-file-name "$library" | sed -n 's/^[^:]*:\([^:]*\): *[Uvw] \([^@ ]*\).*/\1 \2/p')
+    done < <(nm --undefined-only --print-file-name "$library" |
+        sed -n 's/^[^:]*:\([^:]*\): *[Uvw] \([^@ ]*\).*/\1 \2/p')
     # A check that reads nothing proves nothing.
     if [ -z "$(nm --defined-only --extern-only "$library")" ]; then
         echo "$library: nm names no symbol at all"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The tables of docs/adversary.md are whole, and true: one line for each row, each test that it names exists and names the row, and
-# there is one of each kind that is asked for: S of the simulator, B of the cluster, U of unit tests and fuzz targets. A row that
-# waits for what is not built yet begins its last column with `waits`; the tests that it names must exist, and no more.
+# The tables of docs/adversary.md are whole, and true: one line for each row, each test that it names exists and names
+# the row, and there is one of each kind that is asked for: S of the simulator, B of the cluster, U of unit tests and
+# fuzz targets. A row that waits for what is not built yet begins its last column with `waits`; the tests that it names
+# must exist, and no more.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lint/files.sh
@@ -37,7 +38,8 @@ while IFS='|' read -r _ row behaviour seen asked tests _; do
     row=${row// /}
     lines[$row]=$((${lines[$row]:-0} + 1))
     [[ " ${rows[*]} " == *" $row "* ]] || report "$row is no row"
-    [[ "$behaviour" =~ [a-z] && "$seen" =~ [a-z] && "$asked" =~ ^[SBU\ ]+$ ]] || report "$row: a column is empty or wrong"
+    [[ "$behaviour" =~ [a-z] && "$seen" =~ [a-z] && "$asked" =~ ^[SBU\ ]+$ ]] ||
+        report "$row: a column is empty or wrong"
     waits=no
     [[ "$tests" != " waits for "* ]] || waits=yes
     named=0
@@ -55,10 +57,12 @@ while IFS='|' read -r _ row behaviour seen asked tests _; do
     fi
     [ "$named" -eq 1 ] || { report "$row: neither a test nor what it waits for"; continue; }
     for kind in $asked; do
-        [[ " ${departures[*]} " == *" $row:$kind "* ]] || grep -o '`[^`]*`' <<<"$tests" | tr -d '`' | grep -qE "${kinds[$kind]}" ||
+        [[ " ${departures[*]} " == *" $row:$kind "* ]] ||
+            grep -o '`[^`]*`' <<<"$tests" | tr -d '`' | grep -qE "${kinds[$kind]}" ||
             report "$row: asked $kind, and no test of that kind"
     done
-done < <(awk -v head="$head" '$0 == head { inside = 1; next } !/^\|/ { inside = 0 } inside && !/^\| ---/' docs/adversary.md)
+done < <(awk -v head="$head" \
+    '$0 == head { inside = 1; next } !/^\|/ { inside = 0 } inside && !/^\| ---/' docs/adversary.md)
 for row in "${rows[@]}"; do
     [ "${lines[$row]:-0}" -eq 1 ] || report "$row: ${lines[$row]:-0} lines in the tables of docs/adversary.md"
 done

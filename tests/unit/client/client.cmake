@@ -1,5 +1,6 @@
 # The other side of the connection is tests/support/client_world.c: real servers, real blocks, and faults on demand.
-set(client_world SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world.c ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world_answers.c
+set(client_world SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world.c
+    ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world_answers.c
     ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world_chain.c)
 foreach(name config window wire)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/client/test_client_${name}.c DEPENDS ord_client)
