@@ -31,6 +31,9 @@ __attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format,
 /* Reports wrong arguments and points to the command's help; returns the exit code. */
 int cli_usage(const char *sentence);
 /* Reports that there is no memory; returns the exit code. */
-int cli_no_memory(void);
+static inline int cli_no_memory(void) {
+    cli_say("out of memory");
+    return CLI_EXIT_INTERNAL;
+}
 
 #endif

@@ -126,10 +126,6 @@ int cli_usage(const char *sentence) {
     return cli_fail(CLI_EXIT_USAGE, "%s; see `%s --help`", sentence, own_name);
 }
 
-int cli_no_memory(void) {
-    return cli_fail(CLI_EXIT_INTERNAL, "out of memory");
-}
-
 /* argv[0] is the command's name. */
 static int hand_over(int argc, char **argv) {
     const struct command *command = find(argv[0]);

@@ -309,7 +309,7 @@ static enum ordain_error pull_once(struct pull *pull, uint32_t replica, bool *en
     const Ordain__V1__DeliverResponse *said =
         response->kind_case == ORDAIN__V1__RESPONSE__KIND_DELIVER ? response->deliver : NULL;
     bool ok = response->status == ORDAIN__V1__STATUS__OK;
-    if (ok && said->n_blocks > 0) {
+    if (ok && said != NULL && said->n_blocks > 0) {
         error = take_blocks(pull, said, replica);
     } else if (ok || response->status == ORDAIN__V1__STATUS__NOT_READY) {
         error = nothing_yet(pull, replica, said != NULL ? said->newest : 0);
