@@ -1,0 +1,199 @@
+/*
+ * The checks of signatures that the replica hands out and gets back. This file holds what admission must look at
+ * before such a check, each sender's allowance and its messages, and the replica's count of the checks under way.
+ */
+#include "sim/intake_internal.h"
+
+enum {
+    SLACK_S = 300,
+    CORE_BYTES_MIN = 29,
+    COST_LOOK = 1,
+    COST_VOTE = 16,
+    COST_MAX = 2048,
+    CHECKS_MAX = 512,
+    FULL_MIN = 256,
+    FULL_BURST = 8,
+};
+
+/* The envelope at this place of a batch; empty: the batch has none there. */
+static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
+    struct ord_span envelope = ord_span_of(NULL, 0);
+    if (!sim_model_well_formed(batch))
+        return envelope;
+    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    for (uint32_t i = 0; i <= index; i++)
+        envelope = sim_model_next(&rest);
+    return envelope;
+}
+
+/* Checks what admission must look at before it has the signature checked. */
+static void check_admitted(struct sim_intake *intake, const struct sim_pooled *pooled) {
+    uint32_t replica = intake->process->replica->instance;
+    int64_t before_s;
+    int64_t after_s;
+    if (!intake->room)
+        sim_fail(intake->world, "intake: replica %u admits an envelope although it has no room", replica);
+    if (!pooled->good)
+        return;
+    if (sim_intake_is_executed(intake, pooled->party, pooled->sequence))
+        sim_fail(intake->world, "intake: replica %u admits sequence %lu of client %u, which it has executed", replica,
+                 (unsigned long) pooled->sequence, pooled->party);
+    sim_model_validity(pooled->party, &before_s, &after_s);
+    int64_t wall_s = sim_process_wall_s(intake->process);
+    int64_t slack_s = pooled->foreign ? SLACK_S : 0;
+    if (wall_s + slack_s < before_s || wall_s - slack_s > after_s)
+        sim_fail(intake->world, "intake: replica %u admits an envelope of client %u, whose certificate is not valid",
+                 replica, pooled->party);
+}
+
+void sim_intake_check(struct sim_intake *intake, const struct replica_check *check) {
+    if (intake == NULL || sim_over(intake->world))
+        return;
+    if (check->type == REPLICA_CHECK_PROPOSED) {
+        intake->proposals++;
+        return;
+    }
+    if (check->type != REPLICA_CHECK_SUBMITTED) {
+        uint32_t cost = check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
+        bool costly = check->queue == REPLICA_QUEUE_VIEWS;
+        if (sim_intake_now(intake) < intake->bad_until_ms[check->from])
+            sim_fail(intake->world, "door: replica %u goes on checking what replica %u sends after a bad signature",
+                     intake->process->replica->instance, check->from);
+        intake->messages[check->from]++;
+        intake->cost[check->from] += cost;
+        if (intake->message == SIM_MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
+            sim_fail(intake->world, "allowance: replica %u checks a message of replica %u, which has used up its own",
+                     intake->process->replica->instance, check->from);
+        if (costly && cost <= COST_VOTE && intake->costly[check->from] == 0)
+            sim_fail(intake->world, "queues: replica %u lets a vote of replica %u wait behind view changes",
+                     intake->process->replica->instance, check->from);
+        intake->costly[check->from] += costly;
+        return;
+    }
+    intake->checking =
+        sim_grow(intake->checking, &intake->checking_capacity, intake->checking_count, sizeof(*intake->checking));
+    struct sim_admitting *checking = &intake->checking[intake->checking_count++];
+    checking->check = check;
+    checking->count = check->envelopes.count;
+    for (uint32_t i = 0; i < checking->count; i++) {
+        bool foreign = intake->forward.size > 0;
+        struct ord_span envelope =
+            foreign ? envelope_at(intake->forward, check->envelopes.items[i].tag) : intake->submitted;
+        checking->items[i] = sim_pooled_of(intake, envelope, foreign);
+        check_admitted(intake, &checking->items[i]);
+    }
+}
+
+static void check_is_back(struct sim_intake *intake, const struct replica_check *check) {
+    if (check->type == REPLICA_CHECK_PROPOSED) {
+        intake->proposals--;
+        return;
+    }
+    if (check->type != REPLICA_CHECK_SUBMITTED) {
+        intake->messages[check->from]--;
+        intake->cost[check->from] -= check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
+        intake->costly[check->from] -= check->queue == REPLICA_QUEUE_VIEWS;
+        if (check->bad)
+            intake->ignored_until_ms = intake->bad_until_ms[check->from] = sim_intake_now(intake) + 1000;
+        /* The host ignored it. */
+        intake->ignored += check->ignored;
+        return;
+    }
+    for (size_t i = 0; i < intake->checking_count; i++)
+        if (intake->checking[i].check == check) {
+            for (uint32_t j = 0; j < intake->checking[i].count; j++)
+                sim_intake_settle(intake, &intake->checking[i].items[j]);
+            intake->checking[i] = intake->checking[--intake->checking_count];
+            return;
+        }
+}
+
+/* Can the sender afford a message that costs so much? docs/protocol.md, "Bounds". */
+static bool can_afford(struct sim_intake *intake, ord_node_id from, uint32_t cost) {
+    const struct sim_plan *plan = &intake->world->plan;
+    uint64_t full = (uint64_t) plan->window * channel_strong_quorum(intake->world->config);
+    full = full < FULL_MIN ? (uint64_t) FULL_MIN : full;
+    uint64_t paid = full * (sim_intake_now(intake) - intake->debt_ms[from]) / plan->request_timeout_ms;
+    if (paid > 0) {
+        intake->debt[from] -= paid < intake->debt[from] ? paid : intake->debt[from];
+        intake->debt_ms[from] = sim_intake_now(intake);
+    }
+    if (cost > COST_VOTE && intake->debt[from] >= FULL_BURST * full)
+        return false;
+    if (cost > COST_VOTE)
+        intake->debt[from] += cost;
+    return true;
+}
+
+/* What is to become of a message of the core. */
+static void expect_message(struct sim_intake *intake, ord_node_id from, struct ord_span bytes) {
+    const struct sim_process *process = intake->process;
+    const struct ord_protocol *protocol = intake->world->protocol;
+    if (bytes.size < CORE_BYTES_MIN)
+        return;
+    uint32_t cost = protocol->cost(bytes);
+    if (cost > COST_LOOK && !protocol->wants(process->observer.inner, bytes))
+        return;
+    uint64_t open = intake->cost[from];
+    bool much = open > 0 && open + cost > COST_MAX;
+    if (much || !can_afford(intake, from, cost))
+        intake->message = SIM_MUST_DROP;
+    else if (intake->messages[from] < CHECKS_MAX)
+        intake->message = SIM_MUST_CHECK; /* unless its sender is ignored */
+    intake->over_share = replica_counters(process->program)->link_jobs_over_share;
+}
+
+void sim_intake_check_message(struct sim_intake *intake) {
+    if (intake->message == SIM_MUST_CHECK &&
+        replica_counters(intake->process->program)->link_jobs_over_share > intake->over_share)
+        sim_fail(intake->world, "allowance: replica %u drops a message although its sender has some of its own left",
+                 intake->process->replica->instance);
+    intake->message = SIM_MAY_EITHER;
+}
+
+void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) {
+    if (intake == NULL || sim_over(intake->world))
+        return;
+    sim_intake_check_message(intake);
+    if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_CORE)
+        expect_message(intake, input->from, sim_buffer_span(input->buffer));
+    intake->forward = ord_span_of(NULL, 0);
+    intake->submitted = ord_span_of(NULL, 0);
+    if (input->type == REPLICA_INPUT_CHECKED)
+        check_is_back(intake, input->check);
+    else if (input->type == REPLICA_INPUT_SUBMITTED)
+        intake->submitted = input->submission->envelope;
+    else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_FORWARD)
+        intake->forward = sim_buffer_span(input->buffer);
+    else if (input->type == REPLICA_INPUT_HAND_OVER)
+        intake->hand_over = true;
+}
+
+void sim_intake_check_open(struct sim_intake *intake) {
+    struct replica_status status;
+    uint32_t envelopes = 0;
+    uint32_t messages = 0;
+    uint64_t cost = 0;
+    uint32_t costly = 0;
+    uint32_t replica = intake->process->replica->instance;
+    replica_status(intake->process->program, &status);
+    for (size_t i = 0; i < intake->checking_count; i++)
+        envelopes += intake->checking[i].count;
+    for (uint32_t i = 0; i < intake->world->replica_count; i++) {
+        messages += intake->messages[i];
+        cost += intake->cost[i];
+        costly += intake->costly[i];
+    }
+    if (status.open.messages != messages || status.open.cost != cost || status.open.costly != costly ||
+        status.open.envelopes != envelopes)
+        sim_fail(intake->world,
+                 "shares: replica %u counts %u messages (of %u), %lu signatures (%lu), %u costly ones (%u), %u "
+                 "envelopes (%u) that are being checked",
+                 replica, status.open.messages, messages, (unsigned long) status.open.cost, (unsigned long) cost,
+                 status.open.costly, costly, status.open.envelopes, envelopes);
+    if (intake->unsure == 0 && status.pool_envelopes != intake->pool_count + envelopes)
+        sim_fail(intake->world, "intake: the pool of replica %u has %u envelopes, the reference %zu and %u to check",
+                 replica, status.pool_envelopes, intake->pool_count, envelopes);
+    if (status.syncing_between && !status.syncing)
+        sim_fail(intake->world, "transfer: replica %u does not know where its transfer goes", replica);
+}

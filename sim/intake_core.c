@@ -1,0 +1,278 @@
+/*
+ * What the replica's core is given, and what it answers. This file holds the rules of proposals and cut markers, the
+ * verdicts on batches, since when work waits, and the core's events and effects.
+ */
+#include "sim/intake_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CUT_AGAIN_MS = 1000 };
+
+static bool may_run(const struct sim_intake *intake) {
+    return intake->room && !intake->between;
+}
+
+static bool turn_is_full(const struct sim_intake *intake) {
+    return intake->process->writes.bytes >= intake->process->turn_bytes_max / 2;
+}
+
+/* ---- proposals ---- */
+
+static uint64_t cut_ms(const struct sim_intake *intake) {
+    uint32_t timeout_ms = intake->world->plan.batch_timeout_ms;
+    if (timeout_ms == 0 || intake->open_size == 0 || intake->open_height != intake->noted_height)
+        return UINT64_MAX;
+    return intake->noted_ms + timeout_ms;
+}
+
+static uint64_t marker_ms(const struct sim_intake *intake) {
+    uint64_t due_ms = cut_ms(intake);
+    if (due_ms == UINT64_MAX || intake->cut_height != intake->open_height)
+        return due_ms;
+    return due_ms > intake->cut_ms + CUT_AGAIN_MS ? due_ms : intake->cut_ms + CUT_AGAIN_MS;
+}
+
+static void look_at_proposal(struct sim_intake *intake, struct ord_span batch) {
+    uint32_t replica = intake->process->replica->instance;
+    if (!sim_model_well_formed(batch)) {
+        sim_fail(intake->world, "proposal: that of replica %u is no batch", replica);
+        return;
+    }
+    intake->offered_cut = ord_load_u64(batch.data + 1);
+    if (intake->offered_cut != 0 &&
+        (intake->offered_cut != intake->open_height || marker_ms(intake) > sim_intake_now(intake)))
+        sim_fail(intake->world, "proposal: replica %u cuts block %lu, which is not due", replica,
+                 (unsigned long) intake->offered_cut);
+    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    while (rest.size > 0 && !sim_over(intake->world)) {
+        struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
+        if (pooled == NULL || pooled->state != SIM_READY || sim_intake_is_over(intake, pooled))
+            sim_fail(intake->world, "proposal: replica %u proposes what it has not admitted, has executed or proposed",
+                     replica);
+        else
+            pooled->state = SIM_PROPOSED;
+    }
+}
+
+static void proposal_done(struct sim_intake *intake, bool taken) {
+    if (taken) {
+        if (intake->offered_cut != 0) {
+            intake->cut_height = intake->offered_cut;
+            intake->cut_ms = sim_intake_now(intake);
+        }
+        return;
+    }
+    intake->refused = true;
+}
+
+/* ---- verdicts ---- */
+
+/* True if this batch may be refused. False: everything in it is admissible. */
+static bool may_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
+    const struct channel_config *config = intake->world->config;
+    uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
+    if (!sim_model_well_formed(judged->batch))
+        return true;
+    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    while (rest.size > 0) {
+        const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
+        if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
+            item->message_count > config->max_message_count || (!item->registration && item->sequence == 0))
+            return true;
+        if (!item->registration && !intake->registered[item->party] && applied_seq + 1 >= judged->seq)
+            return true;
+    }
+    return false;
+}
+
+/* True if this batch must be refused. While the client table is full, registrations are not looked at any more. */
+static bool must_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
+    const struct channel_config *config = intake->world->config;
+    if (!sim_model_well_formed(judged->batch))
+        return true;
+    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    while (rest.size > 0 && intake->client_count < config->clients_max) {
+        const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
+        if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
+            item->message_count > config->max_message_count)
+            return true;
+    }
+    return false;
+}
+
+static void look_at_verdict(struct sim_intake *intake, const struct ord_event *event) {
+    uint32_t replica = intake->process->replica->instance;
+    for (size_t i = 0; i < intake->judged_count; i++) {
+        struct sim_judged *judged = &intake->judged[i];
+        if (judged->view != event->judged.view || judged->seq != event->judged.seq ||
+            !ord_hash_equal(&judged->digest, &event->judged.digest))
+            continue;
+        bool wrong = event->judged.admissible ? must_refuse(intake, judged) : !may_refuse(intake, judged);
+        if (wrong)
+            sim_fail(intake->world, "judgement: replica %u finds the batch of view %lu, seq %lu %sadmissible", replica,
+                     (unsigned long) judged->view, (unsigned long) judged->seq, event->judged.admissible ? "" : "not ");
+        *judged = intake->judged[--intake->judged_count];
+        return;
+    }
+    sim_fail(intake->world, "judgement: replica %u gives a verdict on view %lu, seq %lu that nobody waits for", replica,
+             (unsigned long) event->judged.view, (unsigned long) event->judged.seq);
+}
+
+void sim_intake_check_verdicts(struct sim_intake *intake) {
+    if (intake->judged_count == 0 || !may_run(intake) || turn_is_full(intake) || intake->proposals > 0 ||
+        intake->checking_count > 0)
+        return;
+    uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
+    for (size_t i = 0; i < intake->judged_count; i++)
+        if (intake->judged[i].seq <= applied_seq + 1)
+            sim_fail(intake->world, "judgement: replica %u owes its core a verdict on view %lu, seq %lu",
+                     intake->process->replica->instance, (unsigned long) intake->judged[i].view,
+                     (unsigned long) intake->judged[i].seq);
+}
+
+/* ---- work ---- */
+
+static void sweep(struct sim_intake *intake) {
+    for (size_t i = intake->pool_count; i > 0; i--)
+        if (sim_intake_is_over(intake, &intake->pool[i - 1]))
+            sim_intake_drop(intake, i - 1);
+}
+
+/*
+ * A leader that looks for envelopes to propose drops those that are over. It is unknown whether it has looked at this
+ * one.
+ */
+static void left_out(struct sim_intake *intake, size_t index) {
+    sim_intake_drop(intake, index);
+    intake->unsure = 2;
+    intake->since_unsure = intake->pool_count > 0;
+}
+
+static uint64_t work_ms(const struct sim_intake *intake) {
+    uint64_t since_ms = cut_ms(intake);
+    if (intake->pool_count == 0)
+        return since_ms;
+    for (uint32_t i = 0; i < SIM_SLOTS; i++)
+        if (intake->counts[i] > 0 && intake->since_ms[i] < since_ms)
+            since_ms = intake->since_ms[i];
+    return since_ms;
+}
+
+/* When the turn ends, the core must know since when work waits. */
+static void look_at_work(struct sim_intake *intake) {
+    const struct ord_core *core = &intake->process->observer;
+    uint64_t expected_ms = work_ms(intake);
+    if (core->work_since_ms != expected_ms && intake->unsure == 0 && !intake->since_unsure)
+        snprintf(intake->fault, sizeof(intake->fault), "work: replica %u tells its core %lu, the reference has %lu",
+                 intake->process->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
+}
+
+/* A leader must propose what it can, at once. */
+static void look_at_lead(struct sim_intake *intake) {
+    const struct ord_core *core = &intake->process->observer;
+    bool ready = false;
+    if (!core->status.leading)
+        return;
+    for (size_t i = intake->pool_count; i > 0; i--) {
+        const struct sim_pooled *pooled = &intake->pool[i - 1];
+        bool gone = sim_intake_is_over(intake, pooled);
+        ready = ready || (pooled->state == SIM_READY && !gone);
+        if (pooled->state == SIM_READY && gone)
+            left_out(intake, i - 1);
+    }
+    if (!core->status.can_propose || !may_run(intake) || intake->refused || turn_is_full(intake))
+        return;
+    if ((ready && core->status.in_flight == 0) || marker_ms(intake) <= sim_intake_now(intake))
+        snprintf(intake->fault, sizeof(intake->fault), "proposal: replica %u leads, may propose and does not%s",
+                 intake->process->replica->instance, ready ? "" : " cut");
+}
+
+static void look_at_flush(struct sim_intake *intake) {
+    intake->fault[0] = '\0';
+    if (intake->housekeeping)
+        sweep(intake);
+    look_at_lead(intake);
+    look_at_work(intake);
+}
+
+/* ---- events and effects ---- */
+
+void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) {
+    if (intake == NULL || sim_over(intake->world))
+        return;
+    bool forbidden =
+        event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED || event->type == ORD_EVENT_PROPOSE;
+    if (forbidden && !may_run(intake))
+        sim_fail(intake->world, "room: the core of replica %u gets an event of type %d while it may not run",
+                 intake->process->replica->instance, (int) event->type);
+    if (event->type == ORD_EVENT_PROPOSE)
+        look_at_proposal(intake, event->propose.batch);
+    else if (event->type == ORD_EVENT_JUDGED)
+        look_at_verdict(intake, event);
+    else if (event->type == ORD_EVENT_FLUSH)
+        look_at_flush(intake);
+    else if (event->type == ORD_EVENT_STORAGE)
+        intake->storage = event->storage.available;
+    else if (event->type == ORD_EVENT_HAND_OVER)
+        intake->hand_over = false;
+    if (event->type != ORD_EVENT_SYNCED)
+        return;
+    sim_intake_execute_to(intake, sim_intake_model(intake)->seqs[event->synced.seq - 1].order_end, false);
+    intake->seq = event->synced.seq;
+    intake->between = false;
+    intake->unsure = 2;
+    intake->since_unsure = intake->pool_count > 0;
+    sim_intake_open_is(intake, event->synced.seq);
+    for (size_t i = intake->judged_count; i > 0; i--)
+        if (intake->judged[i - 1].seq <= event->synced.seq)
+            intake->judged[i - 1] = intake->judged[--intake->judged_count];
+}
+
+void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effect) {
+    if (intake == NULL || sim_over(intake->world))
+        return;
+    if (effect->type == ORD_EFFECT_LEADER) {
+        intake->leader = effect->leader.leader;
+        intake->leader_turn = intake->turn;
+        intake->leader_ms = sim_intake_now(intake);
+        if (intake->leader != ORD_NO_NODE)
+            memset(intake->debt, 0, sizeof(intake->debt));
+        intake->cut_height = 0;
+        intake->judged_count = 0;
+        for (size_t i = 0; i < intake->pool_count; i++)
+            intake->pool[i].state = SIM_READY;
+    } else if (effect->type == ORD_EFFECT_REJECT) {
+        intake->refused = true;
+    } else if (effect->type == ORD_EFFECT_JUDGE) {
+        intake->judged =
+            sim_grow(intake->judged, &intake->judged_capacity, intake->judged_count, sizeof(*intake->judged));
+        intake->judged[intake->judged_count++] = (struct sim_judged) {.view = effect->judge.view,
+                                                                      .seq = effect->judge.seq,
+                                                                      .digest = effect->judge.digest,
+                                                                      .batch = effect->judge.batch};
+    }
+}
+
+void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event, bool taken) {
+    if (intake == NULL || sim_over(intake->world) || event->type != ORD_EVENT_PROPOSE)
+        return;
+    taken = taken && !intake->refused;
+    proposal_done(intake, taken);
+    if (taken)
+        return;
+    struct ord_span batch = event->propose.batch;
+    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    while (rest.size > 0) {
+        struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
+        if (pooled != NULL)
+            pooled->state = SIM_READY;
+    }
+}
+
+uint64_t sim_intake_due_ms(const struct sim_intake *intake) {
+    if (intake == NULL || intake->leader != sim_intake_self(intake) || !intake->process->observer.status.can_propose ||
+        !may_run(intake))
+        return UINT64_MAX;
+    return marker_ms(intake);
+}
