@@ -59,8 +59,6 @@ void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *poole
 void sim_intake_drop(struct sim_intake *intake, size_t index) {
     intake->counts[slot_of(intake->pool[index].party, intake->pool[index].sequence)]--;
     memmove(intake->pool + index, intake->pool + index + 1, (--intake->pool_count - index) * sizeof(*intake->pool));
-    if (intake->pool_count == 0)
-        intake->since_unsure = false;
 }
 
 static void drop_key(struct sim_intake *intake, const struct sim_placed *placed) {
@@ -114,7 +112,7 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
         return;
     sim_intake_execute_to(intake, block->order_end, false);
     intake->between = true;
-    intake->since_unsure = intake->pool_count > 0;
+    intake->since_unsure = true;
     intake->open_size = 0;
 }
 
@@ -217,6 +215,8 @@ void sim_intake_turn(struct sim_intake *intake) {
         intake->housekeeping_ms = sim_intake_now(intake) + HOUSEKEEPING_MS;
         intake->unsure -= intake->unsure > 0;
     }
+    if (intake->pool_count == 0 && intake->unsure == 0)
+        intake->since_unsure = false;
 }
 
 static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passed on"};

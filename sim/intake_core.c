@@ -133,20 +133,18 @@ void sim_intake_check_verdicts(struct sim_intake *intake) {
 
 /* ---- work ---- */
 
-static void sweep(struct sim_intake *intake) {
-    for (size_t i = intake->pool_count; i > 0; i--)
-        if (sim_intake_is_over(intake, &intake->pool[i - 1]))
-            sim_intake_drop(intake, i - 1);
-}
-
-/*
- * A leader that looks for envelopes to propose drops those that are over. It is unknown whether it has looked at this
- * one.
- */
+/* Drops an envelope that is over. It is unknown whether the replica has looked at it since it is. */
 static void left_out(struct sim_intake *intake, size_t index) {
     sim_intake_drop(intake, index);
     intake->unsure = 2;
-    intake->since_unsure = intake->pool_count > 0;
+    intake->since_unsure = true;
+}
+
+/* The replica sweeps its pool before it proposes. An envelope may be over because of what was executed since. */
+static void sweep(struct sim_intake *intake) {
+    for (size_t i = intake->pool_count; i > 0; i--)
+        if (sim_intake_is_over(intake, &intake->pool[i - 1]))
+            left_out(intake, i - 1);
 }
 
 static uint64_t work_ms(const struct sim_intake *intake) {
@@ -168,7 +166,7 @@ static void look_at_work(struct sim_intake *intake) {
                  intake->process->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
 }
 
-/* A leader must propose what it can, at once. */
+/* A leader must propose what it can, at once. It drops those that are over while it looks for some to propose. */
 static void look_at_lead(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
     bool ready = false;
@@ -222,7 +220,7 @@ void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) 
     intake->seq = event->synced.seq;
     intake->between = false;
     intake->unsure = 2;
-    intake->since_unsure = intake->pool_count > 0;
+    intake->since_unsure = true;
     sim_intake_open_is(intake, event->synced.seq);
     for (size_t i = intake->judged_count; i > 0; i--)
         if (intake->judged[i - 1].seq <= event->synced.seq)

@@ -86,7 +86,7 @@ struct sim_intake {
     bool housekeeping; /* in this turn */
     /* Turns of housekeeping until the pool is swept of what a transfer left in it. */
     uint64_t unsure;
-    /* A transfer may have moved `since_ms`. This holds until the pool is empty. */
+    /* `since_ms` may differ from the replica's. This holds until the replica's pool is known to be empty. */
     bool since_unsure;
     /* In this turn an envelope in this state was forwarded again. */
     bool again[SIM_PASSED + 1];
