@@ -148,7 +148,7 @@ ORD_MUST_USE enum ord_err ledger_block_header(struct ord_span *header, MDB_val k
  */
 ORD_MUST_USE enum ord_err ledger_block_split(struct ord_span *header, struct ord_span *data, MDB_val key,
                                              struct ord_span payload);
-/* Puts a meta record of the ledger's own into a transaction. `value` has room for the checksum behind its `size` bytes. */
+/* Puts an own meta record into a transaction. `value` has room for the checksum behind its `size` bytes. */
 int ledger_put_own(const struct ledger *ledger, MDB_txn *txn, const char *name, uint8_t *value, size_t size);
 /* Commits the transaction if `rc` is 0, otherwise aborts it. Returns the first error code. */
 int ledger_txn_end(MDB_txn *txn, int rc);

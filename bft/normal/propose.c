@@ -78,10 +78,8 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     const struct bft_proof proof = bft_proof_alone(&message.signature);
     bft_heard_note(core, &statement, &proof);
     if (message.view != core->view || core->changing || !bft_speaks(core) || !bft_may_bind(core, message.seq) ||
-        message.seq > bft_view_end(core)) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+        message.seq > bft_view_end(core))
+        return bft_drop(core);
     if (core->entries.view == core->view && message.seq <= core->entries.base_seq) {
         ORD_MARK(PRE_PREPARE_BELOW_BASE);
         /* The view began above this seq, and everything below is stable. */
@@ -103,8 +101,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     slot = bft_slot_open(core, message.seq);
     if (!bft_slot_alloc(core, slot, message.body.size, core->config.body_bytes_max)) {
         ORD_MARK(PRE_PREPARE_NO_ROOM);
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
     ORD_MARK_IF(slot->prepares != 0, PRE_PREPARE_AFTER_VOTES);
     memcpy(slot->message, verified->bytes.data, verified->bytes.size);

@@ -141,8 +141,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     if (status->view > core->view || core->changing || !bft_speaks(core) || status->mood == BFT_SILENT) {
         ORD_MARK_IF(status->view > core->view, STATUS_OF_LATER_VIEW);
         /* If this replica is behind, its own STATUS brings the answers that it needs. */
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
     uint64_t shown_seq = shown_by(status);
     if (core->now_ms < peer->answer_ms) {
