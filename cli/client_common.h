@@ -16,38 +16,31 @@ struct cli_connection {
     int replica;
 };
 
-void cli_connection_init(struct cli_connection *connection);
-/* Takes the argument of --replica. False: it is not a number, and a message that names `command` was printed. */
-bool cli_connection_replica(struct cli_connection *connection, const char *command, const char *text);
-
 /* Opens the client. On failure prints the reason on standard error and returns an exit code. */
-int cli_connect(struct ordain **out, const char *command, const struct cli_connection *connection, bool receipts);
+int cli_connect(struct ordain **out, const struct cli_connection *connection, bool receipts);
 
 /* The exit code for a library error that occurs after the client was opened. */
 int cli_exit_of(enum ordain_error error);
 
-/*
- * Converts a time in seconds, with a fraction, to milliseconds; up to 100 days. False: `text` is not such a time, and a
- * message that names `command` was printed.
- */
-bool cli_seconds(uint32_t *out_ms, const char *command, const char *option, const char *text);
+/* Reports that what `path` holds does not verify against the genesis block; returns the exit code. */
+int cli_unverified(enum ordain_error error, const char *genesis, const char *path, const char *why);
 
 /* Warns on standard error about each replica that gave something that does not verify. */
-void cli_warn_of_suspects(struct ordain *client, const char *command);
+void cli_warn_of_suspects(struct ordain *client);
 
 /*
  * Reads a whole file; *out is malloc'ed. On failure prints the reason on standard error and returns an exit code:
  * `too_large` if the file has more than size_max bytes, CLI_EXIT_INTERNAL if there is no memory, otherwise
  * CLI_EXIT_USAGE.
  */
-int cli_read_file(uint8_t **out, size_t *size, const char *command, const char *path, size_t size_max, int too_large);
+int cli_read_file(uint8_t **out, size_t *size, const char *path, size_t size_max, int too_large);
 /*
  * Writes a whole file by way of a temporary file beside it. On failure prints the reason and returns an exit code:
  * CLI_EXIT_USAGE if no file can be made at this path, otherwise CLI_EXIT_INTERNAL.
  */
-int cli_write_file(const char *command, const char *path, const void *data, size_t size);
+int cli_write_file(const char *path, const void *data, size_t size);
 /* Makes a folder unless it exists. On failure prints the reason. */
-bool cli_make_folder(const char *command, const char *path);
+bool cli_make_folder(const char *path);
 
 /* Prints what a verified receipt says. */
 void cli_print_receipt(const struct ordain_receipt *receipt, bool json);

@@ -1,11 +1,9 @@
 /*
- * The subcommands of `ordain`. Each parses its own arguments with getopt_long, answers --help with a text that teaches,
- * and returns an exit code.
+ * The subcommands of `ordain`, and how they speak to the user. Each reads its own arguments (cli/options.h), answers
+ * --help with a text that teaches, and returns an exit code.
  */
 #ifndef ORDAIN_CLI_COMMAND_H
 #define ORDAIN_CLI_COMMAND_H
-
-#include <stdio.h>
 
 enum cli_exit {
     CLI_EXIT_OK = 0,
@@ -26,10 +24,13 @@ int cli_status(int argc, char **argv);
 int cli_evidence(int argc, char **argv);
 int cli_ledger(int argc, char **argv);
 
-/* Reports on standard error that there is no memory; returns the exit code. */
-static inline int cli_no_memory(const char *command) {
-    fprintf(stderr, "ordain %s: out of memory\n", command);
-    return CLI_EXIT_INTERNAL;
-}
+/* Prints a line on standard error that begins with "ordain COMMAND: ". */
+__attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
+/* The same; returns `code`, with which the command ends. */
+__attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);
+/* Reports wrong arguments and points to the command's help; returns the exit code. */
+int cli_usage(const char *sentence);
+/* Reports that there is no memory; returns the exit code. */
+int cli_no_memory(void);
 
 #endif

@@ -2,7 +2,6 @@
  * `ordain deliver`: pulls blocks, has libordain prove them against the genesis block alone, and writes them out.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 
 #include "cli/client_common.h"
 #include "cli/number.h"
+#include "cli/options.h"
 #include "cli/report.h"
 #include "core/codec.h"
 
@@ -45,168 +45,98 @@ static void on_signal(int number) {
     stop_asked = 1;
 }
 
-static void print_help(void) {
-    printf(
-        "Usage: ordain deliver --config FILE [--from oldest|newest|H] [--to newest|H|forever] [OPTIONS]\n"
-        "\n"
-        "Pulls blocks from the channel's replicas and proves each before it is given out: the header links to the one\n"
-        "before it, data and counts match the header, and a certificate at or above it carries enough signatures.\n"
-        "Nothing is trusted but the genesis block. A replica that serves anything else is named, and the next one "
-        "goes\n"
-        "on from the same block. With --from oldest the chain hangs on the genesis block; from a later block on, the\n"
-        "first block's own link is taken as it is.\n"
-        "\n"
-        "Which blocks:\n"
-        "  --from oldest        from the genesis block on (block 0, which is at hand); the default\n"
-        "  --from newest|H      from the newest block, or from height H\n"
-        "  --to newest          up to what the replicas have now; the default\n"
-        "  --to H               up to height H; waits until it is there\n"
-        "  --to forever         until interrupted (Ctrl-C)\n"
-        "  --timeout SECONDS    give up when the next block has not come for so long\n"
-        "\n"
-        "Output:\n"
-        "  (default)            a line for each block\n"
-        "  --hex                a line for each transaction, in hex; registrations and configurations are left out\n"
-        "  --json               a JSON object for each block, one a line, with its envelopes and transactions\n"
-        "  --raw-dir DIR        a file for each transaction: DIR/BLOCK-ENVELOPE-TRANSACTION\n"
-        "  --chain FILE         also the chain itself: for each block its header and data, u32 length each; the same\n"
-        "                       bytes from every honest replica\n"
-        "\n"
-        "How:\n"
-        "  --config FILE        the client.cfg that `ordain init` made\n"
-        "  --channel NAME       must be the channel of the genesis block\n"
-        "  --replica N          pull from replica N only (from 0)\n"
-        "  --bytes-max BYTES    of one reply, roughly (default 8M)\n"
-        "  --quiet              no summary on standard error\n"
-        "\n"
-        "Examples:\n"
-        "  ordain deliver --config try/client/client.cfg\n"
-        "  ordain deliver --config try/client/client.cfg --hex | sort | sha256sum\n"
-        "  ordain deliver --config try/client/client.cfg --from newest --to forever --json\n"
-        "  for i in 0 1 2 3; do ordain deliver --config try/client/client.cfg --replica $i --chain $i.chain; done\n"
-        "  cmp 0.chain 1.chain\n"
-        "\n"
-        "Exit codes: 0 everything that was asked for verified; 1 something did not (it is named), or what was asked "
-        "for\n"
-        "is not there, or did not come within --timeout, and replicas answer; 2 wrong arguments or configuration; 3 "
-        "no\n"
-        "replica answers; 4 what came could not be written.\n");
+static const char usage[] =
+    "Usage: ordain deliver --config FILE [--from oldest|newest|H] [--to newest|H|forever] [OPTIONS]\n"
+    "\n"
+    "Pulls blocks from the channel's replicas and proves each before it is given out: the header links to the one\n"
+    "before it, data and counts match the header, and a certificate at or above it carries enough signatures.\n"
+    "Nothing is trusted but the genesis block. A replica that serves anything else is named, and the next one goes\n"
+    "on from the same block. With --from oldest the chain hangs on the genesis block; from a later block on, the\n"
+    "first block's own link is taken as it is.\n"
+    "\n";
+
+static const char notes[] =
+    "\n"
+    "Examples:\n"
+    "  ordain deliver --config try/client/client.cfg\n"
+    "  ordain deliver --config try/client/client.cfg --hex | sort | sha256sum\n"
+    "  ordain deliver --config try/client/client.cfg --from newest --to forever --json\n"
+    "  for i in 0 1 2 3; do ordain deliver --config try/client/client.cfg --replica $i --chain $i.chain; done\n"
+    "  cmp 0.chain 1.chain\n"
+    "\n"
+    "Exit codes: 0 everything that was asked for verified; 1 something did not (it is named), or what was asked for\n"
+    "is not there, or did not come within --timeout, and replicas answer; 2 wrong arguments or configuration; 3 no\n"
+    "replica answers; 4 what came could not be written.\n";
+
+static const char *take_from(void *into, const char *text) {
+    uint64_t *from = into;
+    bool newest = strcmp(text, "newest") == 0;
+    *from = newest ? ORDAIN_FROM_NEWEST : 0;
+    if (newest || strcmp(text, "oldest") == 0 || cli_number(from, text, 0, ORDAIN_TO_FOREVER - 1) == ORD_OK)
+        return NULL;
+    return "oldest, newest or a height";
 }
 
-static const struct option options[] = {
-    {"help", no_argument, NULL, 'h'},          {"config", required_argument, NULL, 'c'},
-    {"channel", required_argument, NULL, 'C'}, {"replica", required_argument, NULL, 'r'},
-    {"from", required_argument, NULL, 'f'},    {"to", required_argument, NULL, 't'},
-    {"hex", no_argument, NULL, 'x'},           {"json", no_argument, NULL, 'j'},
-    {"raw-dir", required_argument, NULL, 'd'}, {"chain", required_argument, NULL, 'o'},
-    {"timeout", required_argument, NULL, 'w'}, {"bytes-max", required_argument, NULL, 'b'},
-    {"quiet", no_argument, NULL, 'q'},         {NULL, 0, NULL, 0},
-};
+static const char *take_to(void *into, const char *text) {
+    uint64_t *to = into;
+    bool newest = strcmp(text, "newest") == 0;
+    *to = newest ? ORDAIN_TO_NEWEST : ORDAIN_TO_FOREVER;
+    if (newest || strcmp(text, "forever") == 0 || cli_number(to, text, 0, ORDAIN_TO_FOREVER - 1) == ORD_OK)
+        return NULL;
+    return "newest, forever or a height";
+}
 
-static bool take_from(struct deliver_arguments *out, const char *text) {
-    if (strcmp(text, "oldest") == 0)
-        out->from = 0;
-    else if (strcmp(text, "newest") == 0)
-        out->from = ORDAIN_FROM_NEWEST;
-    else if (cli_number(&out->from, text, 0, ORDAIN_TO_FOREVER - 1) != ORD_OK) {
-        fprintf(stderr, "ordain deliver: --from wants oldest, newest or a height, found '%s'\n", text);
+static bool parse_arguments(struct deliver_arguments *out, int *exit_code, int argc, char **argv) {
+    *out = (struct deliver_arguments) {.connection.replica = ORDAIN_ANY_REPLICA, .to = ORDAIN_TO_NEWEST};
+    uint32_t formats = 0;
+    bool hex = false;
+    bool json = false;
+    const struct cli_option list[] = {
+        {.help = "Which blocks:"},
+        {"from", "oldest",
+         "from the genesis block on (block 0, which is at hand); the default\n"
+         "  --from newest|H      from the newest block, or from height H",
+         .take = take_from, .into = &out->from},
+        {"to", "newest",
+         "up to what the replicas have now; the default\n"
+         "  --to H               up to height H; waits until it is there\n"
+         "  --to forever         until interrupted (Ctrl-C)",
+         .take = take_to, .into = &out->to},
+        {"timeout", "SECONDS", "give up when the next block has not come for so long",
+         .milliseconds = &out->timeout_ms},
+        {.help = "\nOutput:\n  (default)            a line for each block"},
+        {"hex", NULL, "a line for each transaction, in hex; registrations and configurations are left out",
+         .flag = &hex, .given = &formats},
+        {"json", NULL, "a JSON object for each block, one a line, with its envelopes and transactions", .flag = &json,
+         .given = &formats},
+        {"raw-dir", "DIR", "a file for each transaction: DIR/BLOCK-ENVELOPE-TRANSACTION", .text = &out->raw_folder,
+         .given = &formats},
+        {"chain", "FILE",
+         "also the chain itself: for each block its header and data, u32 length each; the same\n"
+         "                       bytes from every honest replica",
+         .text = &out->chain_file},
+        {.help = "\nHow:"},
+        {"config", "FILE", "the client.cfg that `ordain init` made", .text = &out->connection.config_file},
+        {"channel", "NAME", "must be the channel of the genesis block", .text = &out->connection.channel},
+        {"replica", "N", "pull from replica N only (from 0)", .replica = &out->connection.replica},
+        {"bytes-max", "BYTES", "of one reply, roughly (default 8M)", .number = &out->bytes_max, .suffix = true,
+         .min = BYTES_MAX_MIN, .max = BYTES_MAX_MAX, .wants = "4K to 60M"},
+        {"quiet", NULL, "no summary on standard error", .flag = &out->quiet},
+    };
+    const struct cli_options options = {usage, list, sizeof(list) / sizeof(list[0]), .notes = notes};
+    if (!cli_options_parse(exit_code, &options, argc, argv))
         return false;
-    }
-    return true;
-}
-
-static bool take_to(struct deliver_arguments *out, const char *text) {
-    if (strcmp(text, "newest") == 0)
-        out->to = ORDAIN_TO_NEWEST;
-    else if (strcmp(text, "forever") == 0)
-        out->to = ORDAIN_TO_FOREVER;
-    else if (cli_number(&out->to, text, 0, ORDAIN_TO_FOREVER - 1) != ORD_OK) {
-        fprintf(stderr, "ordain deliver: --to wants newest, forever or a height, found '%s'\n", text);
-        return false;
-    }
-    return true;
-}
-
-static bool take_bytes_max(struct deliver_arguments *out, const char *text) {
-    uint64_t number = 0;
-    if (cli_size(&number, text, BYTES_MAX_MIN, BYTES_MAX_MAX) != ORD_OK) {
-        fprintf(stderr, "ordain deliver: --bytes-max wants 4K to 60M, found '%s'\n", text);
-        return false;
-    }
-    out->bytes_max = (uint32_t) number;
-    return true;
-}
-
-static bool take_option(struct deliver_arguments *out, int *formats, int code) {
-    switch (code) {
-    case 'c':
-        out->connection.config_file = optarg;
-        return true;
-    case 'C':
-        out->connection.channel = optarg;
-        return true;
-    case 'r':
-        return cli_connection_replica(&out->connection, "deliver", optarg);
-    case 'f':
-        return take_from(out, optarg);
-    case 't':
-        return take_to(out, optarg);
-    case 'x':
-    case 'j':
-    case 'd':
-        out->format = code == 'x' ? DELIVER_HEX : code == 'j' ? DELIVER_JSON : DELIVER_FILES;
-        out->raw_folder = code == 'd' ? optarg : out->raw_folder;
-        ++*formats;
-        return true;
-    case 'o':
-        out->chain_file = optarg;
-        return true;
-    case 'w':
-        return cli_seconds(&out->timeout_ms, "deliver", "--timeout", optarg);
-    case 'b':
-        return take_bytes_max(out, optarg);
-    case 'q':
-        out->quiet = true;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int parse_arguments(struct deliver_arguments *out, bool *help, int argc, char **argv) {
-    int formats = 0;
-    memset(out, 0, sizeof(*out));
-    cli_connection_init(&out->connection);
-    out->to = ORDAIN_TO_NEWEST;
-    *help = false;
-    optind = 1;
-    for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (code == 'h') {
-            print_help();
-            *help = true;
-            return CLI_EXIT_OK;
-        }
-        if (!take_option(out, &formats, code))
-            return CLI_EXIT_USAGE;
-    }
-    if (optind < argc) {
-        fprintf(stderr, "ordain deliver: what is '%s'? See `ordain deliver --help`\n", argv[optind]);
-        return CLI_EXIT_USAGE;
-    }
-    if (formats > 1) {
-        fprintf(stderr, "ordain deliver: --hex, --json and --raw-dir exclude each other\n");
-        return CLI_EXIT_USAGE;
-    }
-    return CLI_EXIT_OK;
+    out->format = out->raw_folder != NULL ? DELIVER_FILES : json ? DELIVER_JSON : hex ? DELIVER_HEX : DELIVER_TEXT;
+    if (formats > 1)
+        *exit_code = cli_fail(CLI_EXIT_USAGE, "--hex, --json and --raw-dir exclude each other");
+    return formats <= 1;
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
 static void write_text(const struct ordain_block *block) {
-    printf("block %-8" PRIu64 " ", block->height);
-    cli_print_hex(stdout, block->hash, ORDAIN_HASH_SIZE);
-    printf("  %" PRIu32 " envelopes  %" PRIu32 " transactions  %" PRIu64 " bytes\n", block->envelope_count,
-           block->transaction_count, block->byte_count);
+    printf("block %-8" PRIu64 " %s  %" PRIu32 " envelopes  %" PRIu32 " transactions  %" PRIu64 " bytes\n",
+           block->height, CLI_HASH(block->hash), block->envelope_count, block->transaction_count, block->byte_count);
 }
 
 static void write_hex(const struct ordain_block *block) {
@@ -224,35 +154,26 @@ static void write_hex(const struct ordain_block *block) {
 }
 
 static const char *kind_name(enum ordain_envelope_kind kind) {
-    switch (kind) {
-    case ORDAIN_ENVELOPE_TRANSACTIONS:
-        return "transactions";
-    case ORDAIN_ENVELOPE_REGISTER:
-        return "registration";
-    case ORDAIN_ENVELOPE_CONFIG:
-        return "configuration";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [ORDAIN_ENVELOPE_TRANSACTIONS] = "transactions",
+        [ORDAIN_ENVELOPE_REGISTER] = "registration",
+        [ORDAIN_ENVELOPE_CONFIG] = "configuration",
+    };
+    return names[kind];
 }
 
 static void write_json(const struct ordain_block *block) {
     struct ordain_bytes data = block->data;
     struct ordain_envelope envelope;
     struct ordain_bytes transaction;
-    printf("{\"height\":%" PRIu64 ",\"hash\":", block->height);
-    cli_json_hex(stdout, block->hash, ORDAIN_HASH_SIZE);
-    printf(",\"previous\":");
-    cli_json_hex(stdout, block->previous_hash, ORDAIN_HASH_SIZE);
-    printf(",\"data_root\":");
-    cli_json_hex(stdout, block->data_root, ORDAIN_HASH_SIZE);
-    printf(",\"seq\":%" PRIu64 ",\"transactions\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"envelopes\":[", block->last_seq,
-           block->transaction_count, block->byte_count);
+    printf("{\"height\":%" PRIu64 ",\"hash\":\"%s\",\"previous\":\"%s\",\"data_root\":\"%s\",\"seq\":%" PRIu64
+           ",\"transactions\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"envelopes\":[",
+           block->height, CLI_HASH(block->hash), CLI_HASH(block->previous_hash), CLI_HASH(block->data_root),
+           block->last_seq, block->transaction_count, block->byte_count);
     for (bool first = true; ordain_envelope_next(&envelope, &data); first = false) {
-        printf("%s{\"kind\":\"%s\",\"id\":", first ? "" : ",", kind_name(envelope.kind));
-        cli_json_hex(stdout, envelope.id, ORDAIN_HASH_SIZE);
-        printf(",\"client\":");
-        cli_json_hex(stdout, envelope.client, ORDAIN_HASH_SIZE);
-        printf(",\"sequence\":%" PRIu64 ",\"transactions\":[", envelope.sequence);
+        printf("%s{\"kind\":\"%s\",\"id\":\"%s\",\"client\":\"%s\",\"sequence\":%" PRIu64 ",\"transactions\":[",
+               first ? "" : ",", kind_name(envelope.kind), CLI_HASH(envelope.id), CLI_HASH(envelope.client),
+               envelope.sequence);
         for (bool first_of_all = true; ordain_transaction_next(&transaction, &envelope.transactions);
              first_of_all = false) {
             if (!first_of_all)
@@ -275,7 +196,7 @@ static bool write_files(const struct ordain_block *block, const char *folder) {
         for (unsigned t = 0; ordain_transaction_next(&transaction, &envelope.transactions); t++) {
             int size = snprintf(path, sizeof(path), "%s/%010" PRIu64 "-%05u-%05u", folder, block->height, e, t);
             if (size < 0 || (size_t) size >= sizeof(path) ||
-                cli_write_file("deliver", path, transaction.data, transaction.size) != CLI_EXIT_OK)
+                cli_write_file(path, transaction.data, transaction.size) != CLI_EXIT_OK)
                 return false;
         }
     }
@@ -317,8 +238,7 @@ static bool on_block(void *context, const struct ordain_block *block) {
 
 static void on_problem(void *context, uint32_t replica, const char *why) {
     const struct output *output = context;
-    fprintf(stderr, "ordain deliver: replica %" PRIu32 " (%s) fails: %s\n", replica,
-            ordain_replica_address(output->client, replica), why);
+    cli_say("replica %" PRIu32 " (%s) fails: %s", replica, ordain_replica_address(output->client, replica), why);
 }
 
 static bool on_stop(void *context) {
@@ -331,20 +251,17 @@ static bool on_stop(void *context) {
 static int report(const struct deliver_arguments *arguments, const struct ordain_delivered *delivered,
                   enum ordain_error error, const char *why, bool write_failed) {
     bool stopped = error == ORDAIN_STOPPED && stop_asked != 0;
-    if (write_failed) {
-        fprintf(stderr, "ordain deliver: writing failed\n");
-        return CLI_EXIT_INTERNAL;
-    }
+    if (write_failed)
+        return cli_fail(CLI_EXIT_INTERNAL, "writing failed");
     if (error != ORDAIN_OK && !stopped)
-        fprintf(stderr, "ordain deliver: %s: %s\n", ordain_error_name(error),
+        cli_say("%s: %s", ordain_error_name(error),
                 error == ORDAIN_TIMEOUT && why[0] == '\0' ? "the next block did not come in time" : why);
-    if (delivered->blocks > 0 && !arguments->quiet) {
+    if (delivered->blocks > 0 && !arguments->quiet)
         fprintf(stderr,
-                "verified: blocks %" PRIu64 "..%" PRIu64 ", %" PRIu64 " transactions, %" PRIu64 " certificates, head ",
-                delivered->first, delivered->last, delivered->transactions, delivered->certificates);
-        cli_print_hex(stderr, delivered->head_hash, ORDAIN_HASH_SIZE);
-        fputc('\n', stderr);
-    }
+                "verified: blocks %" PRIu64 "..%" PRIu64 ", %" PRIu64 " transactions, %" PRIu64
+                " certificates, head %s\n",
+                delivered->first, delivered->last, delivered->transactions, delivered->certificates,
+                CLI_HASH(delivered->head_hash));
     if (error == ORDAIN_TIMEOUT || error == ORDAIN_NOT_READY)
         /* Replicas answer, but do not have what is wanted. */
         return CLI_EXIT_FAILED;
@@ -355,17 +272,17 @@ static int run(const struct deliver_arguments *arguments) {
     struct output output = {.arguments = arguments};
     struct ordain_delivered delivered;
     char why[ORDAIN_TEXT_SIZE] = "";
-    if (arguments->raw_folder != NULL && !cli_make_folder("deliver", arguments->raw_folder))
+    if (arguments->raw_folder != NULL && !cli_make_folder(arguments->raw_folder))
         return CLI_EXIT_USAGE;
-    int code = cli_connect(&output.client, "deliver", &arguments->connection, false);
+    int code = cli_connect(&output.client, &arguments->connection, false);
     if (code != CLI_EXIT_OK)
         return code;
     if (arguments->chain_file != NULL) {
         output.chain = fopen(arguments->chain_file, "wb");
         if (output.chain == NULL) {
-            fprintf(stderr, "ordain deliver: %s: %s\n", arguments->chain_file, strerror(errno));
+            code = cli_fail(CLI_EXIT_USAGE, "%s: %s", arguments->chain_file, strerror(errno));
             ordain_close(output.client);
-            return CLI_EXIT_USAGE;
+            return code;
         }
     }
     struct sigaction action = {.sa_handler = on_signal};
@@ -394,7 +311,6 @@ static int run(const struct deliver_arguments *arguments) {
 
 int cli_deliver(int argc, char **argv) {
     struct deliver_arguments arguments;
-    bool help = false;
-    int code = parse_arguments(&arguments, &help, argc, argv);
-    return code != CLI_EXIT_OK || help ? code : run(&arguments);
+    int code;
+    return parse_arguments(&arguments, &code, argc, argv) ? run(&arguments) : code;
 }

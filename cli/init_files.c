@@ -1,6 +1,6 @@
 /*
  * What `ordain init` puts on disk. Everything is made in memory first, so that wrong arguments leave no trace. Then the
- * files are written one by one and noted in a journal. If one fails, the journal removes all of them.
+ * files are written one by one and remembered. If one fails, all of them are removed again.
  *
  *     DIR/genesis.block  ca-bundle.crt
  *     DIR/orgs/org1/     ca.crt ca.key                 one organisation per replica
@@ -21,6 +21,7 @@
 #include "channel/block.h"
 #include "cli/init.h"
 #include "cli/init_texts.h"
+#include "cli/path_error.h"
 #include "crypto/hash.h"
 #include "node/config.h"
 
@@ -35,175 +36,147 @@ struct member {
     struct crypto_pem identity;
 };
 
-/* The files and folders that were made so far, in order. */
-struct journal {
-    char **paths;
+/* What makes the files. The first error stays, and nothing is made after it. */
+struct maker {
+    enum ord_err err;
+    char *why;             /* has INIT_WHY_MAX bytes */
+    char path[PATH_MAX];   /* what path_of wrote last */
+    char folder[PATH_MAX]; /* the folder that was made last; files are made in it */
+    char **made;           /* the files and folders that were made so far, in order */
     size_t count;
     size_t capacity;
 };
 
-static enum ord_err journal_add(struct journal *journal, const char *path) {
-    if (journal->count == journal->capacity) {
-        size_t capacity = journal->capacity == 0 ? 64 : 2 * journal->capacity;
-        char **paths = realloc(journal->paths, capacity * sizeof(*paths));
-        if (paths == NULL)
-            return ORD_ERR_NO_MEMORY;
-        journal->paths = paths;
-        journal->capacity = capacity;
-    }
-    journal->paths[journal->count] = strdup(path);
-    if (journal->paths[journal->count] == NULL)
-        return ORD_ERR_NO_MEMORY;
-    journal->count++;
-    return ORD_OK;
-}
-
-/*
- * Why a path could not be made or opened. The user can mend NOT_FOUND, EXISTS and FORBIDDEN; any other error is the
- * machine's.
- */
-static enum ord_err err_of(int code) {
-    switch (code) {
-    case EEXIST:
-        return ORD_ERR_EXISTS;
-    case ENOENT:
-    case ENOTDIR:
-    case EISDIR:
-    case ELOOP:
-    case ENAMETOOLONG:
-        return ORD_ERR_NOT_FOUND;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return ORD_ERR_FORBIDDEN;
-    default:
-        return ORD_ERR_IO;
-    }
-}
-
-/* Removes everything that was made if `undo` is set; frees the journal in any case. */
-static void journal_close(struct journal *journal, bool undo) {
-    for (size_t i = journal->count; i-- > 0;) {
-        if (undo)
-            (void) remove(journal->paths[i]); /* a folder can be removed once it is empty */
-        free(journal->paths[i]);
-    }
-    free(journal->paths);
-    *journal = (struct journal) {0};
-}
-
-__attribute__((format(printf, 3, 4))) static enum ord_err join(char out[PATH_MAX], char *why, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static void fail(struct maker *maker, enum ord_err err, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(out, PATH_MAX, format, arguments);
+    vsnprintf(maker->why, INIT_WHY_MAX, format, arguments);
     va_end(arguments);
-    if (length >= 0 && length < PATH_MAX)
-        return ORD_OK;
-    snprintf(why, INIT_WHY_MAX, "the path is too long");
-    return ORD_ERR_INVALID;
+    maker->err = err;
 }
 
-static enum ord_err make_folder(struct journal *journal, const char *path, mode_t mode, char *why) {
-    if (mkdir(path, mode) != 0) {
-        int code = errno;
-        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(code));
-        return err_of(code);
+static void fail_at(struct maker *maker, const char *path) {
+    fail(maker, cli_path_error(errno), "%s: %s", path, strerror(errno));
+}
+
+/* Valid until the next call. */
+__attribute__((format(printf, 2, 3))) static const char *path_of(struct maker *maker, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(maker->path, PATH_MAX, format, arguments);
+    va_end(arguments);
+    if (maker->err == ORD_OK && (length < 0 || length >= PATH_MAX))
+        fail(maker, ORD_ERR_INVALID, "the path is too long");
+    return maker->path;
+}
+
+static bool remember(struct maker *maker, const char *path) {
+    if (maker->count == maker->capacity) {
+        size_t capacity = maker->capacity == 0 ? 64 : 2 * maker->capacity;
+        char **made = realloc(maker->made, capacity * sizeof(*made));
+        if (made != NULL) {
+            maker->made = made;
+            maker->capacity = capacity;
+        }
     }
-    enum ord_err err = journal_add(journal, path);
-    if (err != ORD_OK)
+    char *copy = maker->count < maker->capacity ? strdup(path) : NULL;
+    if (copy != NULL)
+        maker->made[maker->count++] = copy;
+    else
+        maker->err = ORD_ERR_NO_MEMORY;
+    return copy != NULL;
+}
+
+/* Removes everything again if something failed. Returns the error, with a sentence in any case. */
+static enum ord_err finish(struct maker *maker) {
+    for (size_t i = maker->count; i-- > 0;) {
+        if (maker->err != ORD_OK)
+            (void) remove(maker->made[i]); /* a folder can be removed once it is empty */
+        free(maker->made[i]);
+    }
+    free(maker->made);
+    if (maker->err != ORD_OK && maker->why[0] == '\0')
+        fail(maker, maker->err, "%s", ord_err_text(maker->err));
+    return maker->err;
+}
+
+static void make_folder(struct maker *maker, const char *path, mode_t mode) {
+    if (maker->err != ORD_OK)
+        return;
+    snprintf(maker->folder, sizeof(maker->folder), "%s", path);
+    if (mkdir(path, mode) != 0)
+        fail_at(maker, path);
+    else if (!remember(maker, path))
         rmdir(path);
-    return err;
 }
 
 /* The mode applies from the start: the umask may only remove permissions from it. */
-static enum ord_err make_file(struct journal *journal, const char *path, mode_t mode, const void *data, size_t size,
-                              char *why) {
+static void make_file(struct maker *maker, const char *name, mode_t mode, const void *data, size_t size) {
+    const char *path = path_of(maker, "%s/%s", maker->folder, name);
+    if (maker->err != ORD_OK)
+        return;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) {
-        int code = errno;
-        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(code));
-        return err_of(code);
+        fail_at(maker, path);
+        return;
     }
-    enum ord_err err = journal_add(journal, path);
-    if (err != ORD_OK) {
-        close(fd);
+    if (!remember(maker, path))
         unlink(path);
-        return err;
-    }
     const uint8_t *bytes = data;
-    for (size_t done = 0; done < size;) {
+    for (size_t done = 0; done < size && maker->err == ORD_OK;) {
         ssize_t written = write(fd, bytes + done, size - done);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0) {
-            snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(errno));
-            close(fd);
-            return ORD_ERR_IO;
-        }
-        done += (size_t) written;
+        if (written > 0)
+            done += (size_t) written;
+        else if (written == 0 || errno != EINTR)
+            fail(maker, ORD_ERR_IO, "%s: %s", path, strerror(errno));
     }
-    if (close(fd) != 0) {
-        snprintf(why, INIT_WHY_MAX, "%s: %s", path, strerror(errno));
-        return ORD_ERR_IO;
-    }
-    return ORD_OK;
+    if (close(fd) != 0 && maker->err == ORD_OK)
+        fail(maker, ORD_ERR_IO, "%s: %s", path, strerror(errno));
 }
 
-static enum ord_err make_text(struct journal *journal, const char *folder, const char *name, mode_t mode,
-                              const char *text, char *why) {
-    char path[PATH_MAX];
-    enum ord_err err = join(path, why, "%s/%s", folder, name);
-    return err != ORD_OK ? err : make_file(journal, path, mode, text, strlen(text), why);
+static void make_text(struct maker *maker, const char *name, mode_t mode, const char *text) {
+    make_file(maker, name, mode, text, strlen(text));
 }
 
 /* Writes the four key and certificate files of a member. */
-static enum ord_err make_member_files(struct journal *journal, const char *folder, const struct member *member,
-                                      char *why) {
-    enum ord_err err = make_text(journal, folder, "identity.key", MODE_SECRET, member->identity.key, why);
-    if (err == ORD_OK)
-        err = make_text(journal, folder, "identity.crt", MODE_PUBLIC, member->identity.cert, why);
-    if (err == ORD_OK)
-        err = make_text(journal, folder, "tls.key", MODE_SECRET, member->tls.key, why);
-    if (err == ORD_OK)
-        err = make_text(journal, folder, "tls.crt", MODE_PUBLIC, member->tls.cert, why);
-    return err;
+static void make_member_files(struct maker *maker, const struct member *member) {
+    make_text(maker, "identity.key", MODE_SECRET, member->identity.key);
+    make_text(maker, "identity.crt", MODE_PUBLIC, member->identity.cert);
+    make_text(maker, "tls.key", MODE_SECRET, member->tls.key);
+    make_text(maker, "tls.crt", MODE_PUBLIC, member->tls.cert);
 }
 
-static enum ord_err make_client(struct journal *journal, const char *folder, const char *channel,
-                                const struct member *member, char *why) {
-    char text[INIT_TEXT_MAX];
-    enum ord_err err = init_client_text(text, channel);
-    if (err == ORD_OK)
-        err = make_folder(journal, folder, MODE_FOLDER, why);
-    if (err == ORD_OK)
-        err = make_text(journal, folder, "client.cfg", MODE_PUBLIC, text, why);
-    if (err == ORD_OK)
-        err = make_member_files(journal, folder, member, why);
-    return err;
+static void make_client(struct maker *maker, const char *directory, const char *name, const char *channel,
+                        const struct member *member) {
+    char text[INIT_TEXT_MAX] = "";
+    if (maker->err == ORD_OK)
+        maker->err = init_client_text(text, channel);
+    make_folder(maker, path_of(maker, "%s/%s", directory, name), MODE_FOLDER);
+    make_text(maker, "client.cfg", MODE_PUBLIC, text);
+    make_member_files(maker, member);
 }
 
-static enum ord_err make_replica(struct journal *journal, const char *folder, const struct init_plan *plan,
-                                 uint32_t index, const struct member *member, char *why) {
-    char text[INIT_TEXT_MAX];
-    char data[PATH_MAX];
-    enum ord_err err = init_node_text(text, &plan->config, index);
-    if (err == ORD_OK)
-        err = join(data, why, "%s/data", folder);
-    if (err == ORD_OK)
-        err = make_folder(journal, folder, MODE_FOLDER, why);
-    if (err == ORD_OK)
-        err = make_folder(journal, data, MODE_PRIVATE, why);
-    if (err == ORD_OK)
-        err = make_text(journal, folder, "node.cfg", MODE_PUBLIC, text, why);
-    if (err == ORD_OK)
-        err = make_member_files(journal, folder, member, why);
-    return err;
+static void make_replica(struct maker *maker, const struct init_plan *plan, uint32_t index,
+                         const struct member *member) {
+    char text[INIT_TEXT_MAX] = "";
+    if (maker->err == ORD_OK)
+        maker->err = init_node_text(text, &plan->config, index);
+    make_folder(maker, path_of(maker, "%s/replica%u", plan->directory, index), MODE_FOLDER);
+    make_text(maker, "node.cfg", MODE_PUBLIC, text);
+    make_member_files(maker, member);
+    make_folder(maker, path_of(maker, "%s/replica%u/data", plan->directory, index), MODE_PRIVATE);
 }
 
 static enum ord_err create_member(struct member *out, const struct crypto_pem *ca, const char *org,
                                   enum crypto_role role, const char *name, const char *host) {
     enum ord_err err = crypto_tls_create(&out->tls, ca, org, name, host, INIT_DAYS);
     return err != ORD_OK ? err : crypto_identity_create(&out->identity, ca, org, role, name, INIT_DAYS);
+}
+
+static void wipe_and_free(void *secrets, size_t size) {
+    if (secrets != NULL)
+        crypto_wipe(secrets, size);
+    free(secrets);
 }
 
 static enum ord_err public_key_of(struct ord_public_key *out, const struct crypto_pem *identity) {
@@ -286,148 +259,116 @@ out:
 }
 
 /* Makes DIR, or accepts it if it exists and is empty. */
-static enum ord_err claim_folder(struct journal *journal, const char *directory, char *why) {
-    enum ord_err err = make_folder(journal, directory, MODE_FOLDER, why);
-    if (err != ORD_ERR_EXISTS)
-        return err;
+static void claim_folder(struct maker *maker, const char *directory) {
+    make_folder(maker, directory, MODE_FOLDER);
+    if (maker->err != ORD_ERR_EXISTS)
+        return;
     DIR *folder = opendir(directory);
     if (folder == NULL) {
-        int code = errno;
-        snprintf(why, INIT_WHY_MAX, "%s: %s", directory, strerror(code));
-        return err_of(code);
+        fail_at(maker, directory);
+        return;
     }
     bool empty = true;
     for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder))
         empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
     closedir(folder);
-    if (empty)
-        return ORD_OK;
-    snprintf(why, INIT_WHY_MAX, "%s is not empty; nothing was changed in it", directory);
-    return ORD_ERR_EXISTS;
+    maker->err = ORD_OK;
+    maker->why[0] = '\0';
+    if (!empty)
+        fail(maker, ORD_ERR_EXISTS, "%s is not empty; nothing was changed in it", directory);
 }
 
-/* Writes the CAs: a folder for each organisation, and all certificates in one file. */
-static enum ord_err write_orgs(struct journal *journal, const struct init_plan *plan, const struct crypto_pem *cas,
-                               char *why) {
-    char path[PATH_MAX];
+/* Writes the CAs: all certificates in one file, and a folder for each organisation. */
+static void make_orgs(struct maker *maker, const struct init_plan *plan, const struct crypto_pem *cas) {
     size_t bundle_size = 0;
     char *bundle = malloc((size_t) plan->config.org_count * CRYPTO_PEM_MAX);
-    enum ord_err err = bundle == NULL ? ORD_ERR_NO_MEMORY : join(path, why, "%s/orgs", plan->directory);
-    if (err == ORD_OK)
-        err = make_folder(journal, path, MODE_FOLDER, why);
-    for (uint32_t i = 0; i < plan->config.org_count && err == ORD_OK; i++) {
+    if (bundle == NULL && maker->err == ORD_OK)
+        maker->err = ORD_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < plan->config.org_count && bundle != NULL; i++) {
         size_t length = strlen(cas[i].cert);
         memcpy(bundle + bundle_size, cas[i].cert, length);
         bundle_size += length;
-        err = join(path, why, "%s/orgs/%s", plan->directory, plan->config.orgs[i].name);
-        if (err == ORD_OK)
-            err = make_folder(journal, path, MODE_FOLDER, why);
-        if (err == ORD_OK)
-            err = make_text(journal, path, "ca.crt", MODE_PUBLIC, cas[i].cert, why);
-        if (err == ORD_OK)
-            err = make_text(journal, path, "ca.key", MODE_SECRET, cas[i].key, why);
     }
-    if (err == ORD_OK)
-        err = join(path, why, "%s/ca-bundle.crt", plan->directory);
-    if (err == ORD_OK)
-        err = make_file(journal, path, MODE_PUBLIC, bundle, bundle_size, why);
+    make_file(maker, "ca-bundle.crt", MODE_PUBLIC, bundle, bundle_size);
     free(bundle);
-    return err;
+    make_folder(maker, path_of(maker, "%s/orgs", plan->directory), MODE_FOLDER);
+    for (uint32_t i = 0; i < plan->config.org_count; i++) {
+        make_folder(maker, path_of(maker, "%s/orgs/%s", plan->directory, plan->config.orgs[i].name), MODE_FOLDER);
+        make_text(maker, "ca.crt", MODE_PUBLIC, cas[i].cert);
+        make_text(maker, "ca.key", MODE_SECRET, cas[i].key);
+    }
 }
 
 enum ord_err init_write(struct init_plan *plan, char *why) {
-    why[0] = '\0';
-    struct journal journal = {0};
     uint32_t count = plan->config.replica_count;
+    struct maker maker = {.why = why};
     struct crypto_pem *cas = calloc(count, sizeof(*cas));
     struct member *replicas = calloc(count, sizeof(*replicas));
     struct member *clients = calloc(plan->client_count + 1u, sizeof(*clients));
     uint8_t *genesis = NULL;
     size_t genesis_size = 0;
     const char *sentence = NULL;
-    char path[PATH_MAX];
-    enum ord_err err = cas == NULL || replicas == NULL || clients == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
-    if (err == ORD_OK)
-        err = create_members(plan, cas, replicas, clients);
-    if (err != ORD_OK)
-        goto out;
-    err = channel_config_check(&plan->config, &sentence);
-    if (err != ORD_OK) {
-        snprintf(why, INIT_WHY_MAX, "%s", sentence != NULL ? sentence : ord_err_text(err));
-        goto out;
+    why[0] = '\0';
+    maker.err = cas == NULL || replicas == NULL || clients == NULL ? ORD_ERR_NO_MEMORY
+                                                                   : create_members(plan, cas, replicas, clients);
+    if (maker.err == ORD_OK) {
+        enum ord_err err = channel_config_check(&plan->config, &sentence);
+        if (err != ORD_OK)
+            fail(&maker, err, "%s", sentence != NULL ? sentence : ord_err_text(err));
     }
-    err = create_genesis(&genesis, &genesis_size, plan, why);
-    if (err == ORD_OK)
-        err = claim_folder(&journal, plan->directory, why);
-    if (err == ORD_OK)
-        err = join(path, why, "%s/genesis.block", plan->directory);
-    if (err == ORD_OK)
-        err = make_file(&journal, path, MODE_PUBLIC, genesis, genesis_size, why);
-    if (err == ORD_OK)
-        err = write_orgs(&journal, plan, cas, why);
-    for (uint32_t i = 0; i < count && err == ORD_OK; i++) {
-        err = join(path, why, "%s/replica%u", plan->directory, i);
-        if (err == ORD_OK)
-            err = make_replica(&journal, path, plan, i, &replicas[i], why);
+    if (maker.err == ORD_OK)
+        maker.err = create_genesis(&genesis, &genesis_size, plan, why);
+    if (maker.err == ORD_OK) {
+        claim_folder(&maker, plan->directory);
+        make_file(&maker, "genesis.block", MODE_PUBLIC, genesis, genesis_size);
+        make_orgs(&maker, plan, cas);
+        for (uint32_t i = 0; i < count; i++)
+            make_replica(&maker, plan, i, &replicas[i]);
+        for (uint32_t i = 0; i < plan->client_count; i++) {
+            char name[32];
+            client_name(name, i);
+            make_client(&maker, plan->directory, name, plan->config.name, &clients[i]);
+        }
     }
-    for (uint32_t i = 0; i < plan->client_count && err == ORD_OK; i++) {
-        char name[32];
-        client_name(name, i);
-        err = join(path, why, "%s/%s", plan->directory, name);
-        if (err == ORD_OK)
-            err = make_client(&journal, path, plan->config.name, &clients[i], why);
-    }
-out:
-    if (err != ORD_OK && why[0] == '\0')
-        snprintf(why, INIT_WHY_MAX, "%s", ord_err_text(err));
-    journal_close(&journal, err != ORD_OK);
-    if (cas != NULL)
-        crypto_wipe(cas, count * sizeof(*cas));
-    if (replicas != NULL)
-        crypto_wipe(replicas, count * sizeof(*replicas));
-    if (clients != NULL)
-        crypto_wipe(clients, (plan->client_count + 1u) * sizeof(*clients));
-    free(cas);
-    free(replicas);
-    free(clients);
+    wipe_and_free(cas, count * sizeof(*cas));
+    wipe_and_free(replicas, count * sizeof(*replicas));
+    wipe_and_free(clients, (plan->client_count + 1u) * sizeof(*clients));
     free(genesis);
-    return err;
+    return finish(&maker);
 }
 
-static enum ord_err open_genesis(struct channel_config *out, const char *directory, char *why) {
-    char path[PATH_MAX];
+/* Reads the genesis block in DIR. */
+static void open_genesis(struct maker *maker, struct channel_config *out, const char *directory) {
+    const char *path = path_of(maker, "%s/genesis.block", directory);
     uint8_t *file = NULL;
     size_t size = 0;
-    enum ord_err err = join(path, why, "%s/genesis.block", directory);
-    if (err == ORD_OK)
-        err = node_read_file(&file, &size, path, CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 1024, why,
-                             INIT_WHY_MAX);
-    if (err != ORD_OK)
-        return err;
+    if (maker->err == ORD_OK)
+        maker->err = node_read_file(&file, &size, path, CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 1024,
+                                    maker->why, INIT_WHY_MAX);
+    if (maker->err != ORD_OK)
+        return;
     struct ord_hash hash;
     struct channel_header header;
     struct ord_span data;
-    err = channel_genesis_open(out, &hash, &header, &data, ord_span_of(file, size));
+    enum ord_err err = channel_genesis_open(out, &hash, &header, &data, ord_span_of(file, size));
     if (err != ORD_OK)
-        snprintf(why, INIT_WHY_MAX, "%.900s: not a genesis block (%s)", path, ord_err_text(err));
+        fail(maker, err, "%.900s: not a genesis block (%s)", path, ord_err_text(err));
     free(file);
-    return err;
 }
 
 /* Loads certificate and key of an organisation's CA from DIR/orgs. */
-static enum ord_err load_ca(struct crypto_pem *out, const char *directory, const char *org, char *why) {
-    char path[PATH_MAX];
+static void load_ca(struct maker *maker, struct crypto_pem *out, const char *directory, const char *org) {
     uint8_t *cert = NULL;
     size_t size = 0;
-    enum ord_err err = join(path, why, "%s/orgs/%s/ca.crt", directory, org);
-    if (err == ORD_OK)
-        err = node_read_file(&cert, &size, path, CRYPTO_PEM_MAX - 1, why, INIT_WHY_MAX);
-    if (err != ORD_OK)
-        return err;
-    memcpy(out->cert, cert, size + 1);
+    const char *path = path_of(maker, "%s/orgs/%s/ca.crt", directory, org);
+    if (maker->err == ORD_OK)
+        maker->err = node_read_file(&cert, &size, path, CRYPTO_PEM_MAX - 1, maker->why, INIT_WHY_MAX);
+    if (maker->err == ORD_OK)
+        memcpy(out->cert, cert, size + 1);
     free(cert);
-    err = join(path, why, "%s/orgs/%s/ca.key", directory, org);
-    return err != ORD_OK ? err : node_read_secret(out->key, sizeof(out->key), path, why, INIT_WHY_MAX);
+    path = path_of(maker, "%s/orgs/%s/ca.key", directory, org);
+    if (maker->err == ORD_OK)
+        maker->err = node_read_secret(out->key, sizeof(out->key), path, maker->why, INIT_WHY_MAX);
 }
 
 /* Checks that the channel knows this CA under this name. Otherwise every replica would refuse its clients. */
@@ -449,30 +390,24 @@ static enum ord_err check_ca(const struct channel_config *config, const char *or
 }
 
 enum ord_err init_add_client(const char *directory, const char *name, const char *org, char *why) {
-    why[0] = '\0';
-    char path[PATH_MAX];
-    struct journal journal = {0};
+    struct maker maker = {.why = why};
     struct crypto_pem ca = {0};
     struct member *member = calloc(1, sizeof(*member));
     struct channel_config *config = malloc(sizeof(*config));
-    enum ord_err err = member == NULL || config == NULL ? ORD_ERR_NO_MEMORY : open_genesis(config, directory, why);
-    if (err == ORD_OK)
-        err = load_ca(&ca, directory, org, why);
-    if (err == ORD_OK)
-        err = check_ca(config, org, &ca, why);
-    if (err == ORD_OK)
-        err = create_member(member, &ca, org, CRYPTO_ROLE_CLIENT, name, NULL);
-    if (err == ORD_OK)
-        err = join(path, why, "%s/%s", directory, name);
-    if (err == ORD_OK)
-        err = make_client(&journal, path, config->name, member, why);
-    if (err != ORD_OK && why[0] == '\0')
-        snprintf(why, INIT_WHY_MAX, "%s", ord_err_text(err));
-    journal_close(&journal, err != ORD_OK);
+    why[0] = '\0';
+    if (member == NULL || config == NULL) {
+        maker.err = ORD_ERR_NO_MEMORY;
+    } else {
+        open_genesis(&maker, config, directory);
+        load_ca(&maker, &ca, directory, org);
+        if (maker.err == ORD_OK)
+            maker.err = check_ca(config, org, &ca, why);
+        if (maker.err == ORD_OK)
+            maker.err = create_member(member, &ca, org, CRYPTO_ROLE_CLIENT, name, NULL);
+        make_client(&maker, directory, name, config->name, member);
+    }
     crypto_wipe(&ca, sizeof(ca));
-    if (member != NULL)
-        crypto_wipe(member, sizeof(*member));
-    free(member);
+    wipe_and_free(member, sizeof(*member));
     free(config);
-    return err;
+    return finish(&maker);
 }

@@ -1,10 +1,11 @@
 /* Reads transactions. Memory is bounded however long a line is. */
 #include "cli/input.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "cli/path_error.h"
 
 #define CAPACITY_MIN 4096u
 
@@ -24,9 +25,7 @@ enum ord_err cli_input_open(struct cli_input *out, const char *path, enum cli_in
     if (code == 0)
         return ORD_OK;
     snprintf(why, why_size, "%s: %s", path, strerror(code));
-    return code == ENOENT || code == ENOTDIR || code == EISDIR ? ORD_ERR_NOT_FOUND
-           : code == EACCES                                    ? ORD_ERR_FORBIDDEN
-                                                               : ORD_ERR_IO;
+    return cli_path_error(code);
 }
 
 void cli_input_close(struct cli_input *input) {

@@ -15,47 +15,38 @@
 #include "cli/ledger_repair.h"
 #include "cli/ledger_show.h"
 #include "cli/number.h"
+#include "cli/options.h"
 #include "crypto/hash.h"
 #include "ledger/ledger.h"
 #include "node/config.h"
 
 #define WHY_MAX           2048
 #define GENESIS_BYTES_MAX (CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 1024)
-#define HEX_HASH_SIZE     (2 * ORD_HASH_SIZE + 1)
 #define LEAF_MAX          CHANNEL_MESSAGE_COUNT_LIMIT /* a block has at least one transaction per envelope */
 
-static void print_help(void) {
-    printf(
-        "Usage: ordain ledger verify DIR --genesis FILE [--json]\n"
-        "       ordain ledger show DIR [--block HEIGHT] [--json]\n"
-        "       ordain ledger repair DIR --genesis FILE --config FILE [--timeout SECONDS] [--json]\n"
-        "\n"
-        "DIR is the data_dir of a replica (DIR/replica0/data as `ordain init` lays it out). For verify and show the\n"
-        "replica may be stopped or running, and nothing is changed; for repair it must be stopped.\n"
-        "\n"
-        "verify  reads every record and checks its checksum, then walks the chain from the genesis block: links, "
-        "order,\n"
-        "        counts, Merkle roots, the signatures of every certificate, and evidence of replicas that lied.\n"
-        "show    the newest block and the evidence that is kept, or the block at HEIGHT and its envelopes.\n"
-        "repair  reads every record, and fetches each block or certificate whose checksum does not hold from the "
-        "other\n"
-        "        replicas. It is written when enough replicas have signed it and it fits to the chain in DIR. Then "
-        "all is\n"
-        "        verified. Other records cannot be fetched: it says so, and what to do.\n"
-        "\n"
-        "  --genesis FILE       the channel's genesis block\n"
-        "  --config FILE        repair: the client.cfg that `ordain init` made\n"
-        "  --timeout SECONDS    repair: how long to wait for each block (default 30)\n"
-        "  --json               one JSON object: what was verified or is shown\n"
-        "\n"
-        "Exit codes: 0 all is in order (repair: by now); 1 something is wrong (repair: and stays so); 2 wrong "
-        "arguments, no\n"
-        "ledger, or repair of a ledger that is in use: nothing was done; 3 repair: no replica gave what is missing; 4 "
-        "writing\n"
-        "failed.\n");
-}
+static const char usage[] =
+    "Usage: ordain ledger verify DIR --genesis FILE [--json]\n"
+    "       ordain ledger show DIR [--block HEIGHT] [--json]\n"
+    "       ordain ledger repair DIR --genesis FILE --config FILE [--timeout SECONDS] [--json]\n"
+    "\n"
+    "DIR is the data_dir of a replica (DIR/replica0/data as `ordain init` lays it out). For verify and show the\n"
+    "replica may be stopped or running, and nothing is changed; for repair it must be stopped.\n"
+    "\n"
+    "verify  reads every record and checks its checksum, then walks the chain from the genesis block: links, order,\n"
+    "        counts, Merkle roots, the signatures of every certificate, and evidence of replicas that lied.\n"
+    "show    the newest block and the evidence that is kept, or the block at HEIGHT and its envelopes.\n"
+    "repair  reads every record, and fetches each block or certificate whose checksum does not hold from the other\n"
+    "        replicas. It is written when enough replicas have signed it and it fits to the chain in DIR. Then all is\n"
+    "        verified. Other records cannot be fetched: it says so, and what to do.\n"
+    "\n";
 
-#define TIMEOUT_MS_DEFAULT 30000
+static const char notes[] =
+    "\n"
+    "Exit codes: 0 all is in order (repair: by now); 1 something is wrong (repair: and stays so); 2 wrong arguments, "
+    "no\n"
+    "ledger, or repair of a ledger that is in use: nothing was done; 3 repair: no replica gave what is missing; 4 "
+    "writing\n"
+    "failed.\n";
 
 enum action { LEDGER_VERIFY, LEDGER_SHOW, LEDGER_REPAIR };
 
@@ -65,7 +56,7 @@ struct arguments {
     const char *genesis;
     const char *config; /* for `repair` only */
     uint32_t timeout_ms;
-    bool block_said;
+    uint32_t block_said; /* how often --block was given */
     uint64_t block;
     bool json;
 };
@@ -75,68 +66,37 @@ static int parse_action(struct arguments *out, int count, char **words) {
     size_t action = 0;
     while (count == 2 && action < sizeof(names) / sizeof(names[0]) && strcmp(words[0], names[action]) != 0)
         action++;
-    if (count != 2 || action == sizeof(names) / sizeof(names[0])) {
-        fprintf(stderr, "ordain ledger: say verify, show or repair, and the data folder; see `ordain ledger --help`\n");
-        return CLI_EXIT_USAGE;
-    }
+    if (count != 2 || action == sizeof(names) / sizeof(names[0]))
+        return cli_usage("say verify, show or repair, and the data folder");
     out->action = (enum action) action;
-    if (out->action != LEDGER_SHOW && out->genesis == NULL) {
-        fprintf(stderr, "ordain ledger %s: --genesis FILE is missing: it is what the chain is checked against\n",
-                names[action]);
-        return CLI_EXIT_USAGE;
-    }
-    if (out->action == LEDGER_REPAIR && out->config == NULL) {
-        fprintf(stderr,
-                "ordain ledger repair: --config FILE is missing: the client.cfg that says where the others are\n");
-        return CLI_EXIT_USAGE;
-    }
     out->directory = words[1];
-    return CLI_EXIT_OK;
+    const char *missing = NULL;
+    if (out->action != LEDGER_SHOW && out->genesis == NULL)
+        missing = "--genesis FILE is missing: it is what the chain is checked against";
+    else if (out->action == LEDGER_REPAIR && out->config == NULL)
+        missing = "--config FILE is missing: the client.cfg that says where the others are";
+    if (missing == NULL)
+        return CLI_EXIT_OK;
+    fprintf(stderr, "ordain ledger %s: %s\n", names[action], missing);
+    return CLI_EXIT_USAGE;
 }
 
-/* CLI_EXIT_OK with directory NULL: the user asked for help, and it was printed. */
-static int parse_arguments(struct arguments *out, int argc, char **argv) {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"genesis", required_argument, NULL, 'g'},
-        {"block", required_argument, NULL, 'b'},
-        {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'},
-        {"timeout", required_argument, NULL, 'w'},
-        {NULL, 0, NULL, 0},
+static bool parse_arguments(struct arguments *out, int *exit_code, int argc, char **argv) {
+    *out = (struct arguments) {.timeout_ms = 30000};
+    const struct cli_option list[] = {
+        {"genesis", "FILE", "the channel's genesis block", .text = &out->genesis},
+        {"block", "HEIGHT", NULL, .number64 = &out->block, .max = UINT64_MAX, .wants = "a height",
+         .given = &out->block_said},
+        {"config", "FILE", "repair: the client.cfg that `ordain init` made", .text = &out->config},
+        {"timeout", "SECONDS", "repair: how long to wait for each block (default 30)",
+         .milliseconds = &out->timeout_ms},
+        {"json", NULL, "one JSON object: what was verified or is shown", .flag = &out->json},
     };
-    *out = (struct arguments) {.timeout_ms = TIMEOUT_MS_DEFAULT};
-    optind = 1;
-    for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        switch (code) {
-        case 'h':
-            print_help();
-            return CLI_EXIT_OK;
-        case 'g':
-            out->genesis = optarg;
-            break;
-        case 'b':
-            if (cli_number(&out->block, optarg, 0, UINT64_MAX) != ORD_OK) {
-                fprintf(stderr, "ordain ledger: --block wants a height, found '%s'\n", optarg);
-                return CLI_EXIT_USAGE;
-            }
-            out->block_said = true;
-            break;
-        case 'j':
-            out->json = true;
-            break;
-        case 'c':
-            out->config = optarg;
-            break;
-        case 'w':
-            if (!cli_seconds(&out->timeout_ms, "ledger", "--timeout", optarg))
-                return CLI_EXIT_USAGE;
-            break;
-        default:
-            return CLI_EXIT_USAGE;
-        }
-    }
-    return parse_action(out, argc - optind, argv + optind);
+    const struct cli_options options = {usage, list, sizeof(list) / sizeof(list[0]), .notes = notes, .operands = true};
+    if (!cli_options_parse(exit_code, &options, argc, argv))
+        return false;
+    *exit_code = parse_action(out, argc - optind, argv + optind);
+    return *exit_code == CLI_EXIT_OK;
 }
 
 /* A chain being verified. */
@@ -144,12 +104,7 @@ struct verification {
     struct ledger *ledger;
     uint8_t *genesis; /* the genesis block file */
     size_t genesis_size;
-    struct channel_config config;
-    struct ord_hash genesis_hash;
-    struct channel_header genesis_header;
-    struct ord_span genesis_data;
-    struct crypto_replica_keys keys;
-    struct ord_crypto_ops crypto;
+    struct client_trust trust;
     struct channel_chain chain;
     /* The lowest certificate that the walk has not passed yet. */
     struct channel_certificate certificate;
@@ -167,30 +122,25 @@ struct verification {
 
 static void report_bad_record(void *context, const struct ledger_problem *problem) {
     (void) context;
-    fprintf(stderr, "ordain ledger: bad record in %s: %s\n", problem->table, problem->what);
+    cli_say("bad record in %s: %s", problem->table, problem->what);
 }
 
 static enum ord_err load_genesis(struct verification *v, const char *path) {
     enum ord_err err = node_read_file(&v->genesis, &v->genesis_size, path, GENESIS_BYTES_MAX, v->why, sizeof(v->why));
     if (err != ORD_OK)
         return err;
-    err = channel_genesis_open(&v->config, &v->genesis_hash, &v->genesis_header, &v->genesis_data,
-                               ord_span_of(v->genesis, v->genesis_size));
-    if (err == ORD_OK)
-        err = channel_replica_keys(&v->keys, &v->config);
-    if (err != ORD_OK) {
+    err = client_trust_init(&v->trust, ord_span_of(v->genesis, v->genesis_size));
+    if (err != ORD_OK)
         snprintf(v->why, sizeof(v->why), "%s: not a genesis block (%s)", path, ord_err_text(err));
-        return err;
-    }
-    crypto_ops_init(&v->crypto, &v->keys);
-    channel_chain_init(&v->chain, &v->config, &v->genesis_hash, &v->crypto);
-    return ORD_OK;
+    else
+        channel_chain_init(&v->chain, &v->trust.config, &v->trust.genesis_hash, &v->trust.crypto);
+    return err;
 }
 
 static enum ord_err check_genesis(struct verification *v, const struct channel_header *header, struct ord_span data) {
     struct ord_hash hash;
     channel_header_hash(&hash, header);
-    if (ord_hash_equal(&hash, &v->genesis_hash) && ord_span_equal(data, v->genesis_data))
+    if (ord_hash_equal(&hash, &v->trust.genesis_hash) && ord_span_equal(data, v->trust.genesis_data))
         return ORD_OK;
     snprintf(v->why, sizeof(v->why), "block 0: the ledger belongs to another genesis block");
     return ORD_ERR_MISMATCH;
@@ -240,7 +190,7 @@ static enum ord_err check_certificate(struct verification *v, uint64_t height) {
     const char *why = NULL;
     enum ord_err err = v->certificate_at < height ? fetch_certificate(v, height) : ORD_OK;
     if (err == ORD_OK && v->certificate_at == height)
-        err = channel_chain_certificate(&v->chain, &v->certificate, channel_weak_quorum(&v->config), &why);
+        err = channel_chain_certificate(&v->chain, &v->certificate, v->trust.quorum, &why);
     if (err != ORD_OK)
         snprintf(v->why, sizeof(v->why), "certificate of block %" PRIu64 ": %s", height,
                  why != NULL ? why : ord_err_text(err));
@@ -262,21 +212,19 @@ static enum ord_err walk(struct verification *v) {
 }
 
 static void print_verification(const struct verification *v, bool json, bool good) {
-    char head[HEX_HASH_SIZE];
-    char genesis[HEX_HASH_SIZE];
-    cli_hex(head, v->chain.head_hash.bytes, ORD_HASH_SIZE);
-    cli_hex(genesis, v->genesis_hash.bytes, ORD_HASH_SIZE);
+    const char *head = CLI_HASH(v->chain.head_hash.bytes);
+    const char *genesis = CLI_HASH(v->trust.genesis_hash.bytes);
     if (json) {
         printf("{\"ok\":%s,\"channel\":\"%s\",\"genesis_hash\":\"%s\",\"height\":%" PRIu64 ",\"head_hash\":\"%s\","
                "\"proved_height\":%" PRIu64 ",\"certificates\":%" PRIu64 ",\"envelopes\":%" PRIu64
                ",\"transactions\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"evidence\":%" PRIu32 ",\"records\":%" PRIu64
                ",\"bad_records\":%" PRIu64 "}\n",
-               good ? "true" : "false", v->config.name, genesis, v->chain.height, head, v->chain.proved_height,
+               good ? "true" : "false", v->trust.config.name, genesis, v->chain.height, head, v->chain.proved_height,
                v->chain.certificates, v->envelopes, v->transactions, v->bytes, v->evidence, v->scrub.records,
                v->scrub.bad);
         return;
     }
-    printf("channel %s, genesis block %s\n", v->config.name, genesis);
+    printf("channel %s, genesis block %s\n", v->trust.config.name, genesis);
     printf("%" PRIu64 " records, %" PRIu64 " bytes, %" PRIu64 " bad\n", v->scrub.records, v->scrub.bytes, v->scrub.bad);
     printf("chain to height %" PRIu64 ": %" PRIu64 " envelopes, %" PRIu64 " transactions, %" PRIu64 " bytes\n",
            v->chain.height, v->envelopes, v->transactions, v->bytes);
@@ -295,25 +243,22 @@ static void print_verification(const struct verification *v, bool json, bool goo
 static int verify(struct ledger *ledger, const struct arguments *arguments) {
     struct verification *v = calloc(1, sizeof(*v));
     if (v == NULL)
-        return cli_no_memory("ledger");
+        return cli_no_memory();
     v->ledger = ledger;
-    int exit_code = CLI_EXIT_USAGE;
+    int exit_code;
     enum ord_err err = load_genesis(v, arguments->genesis);
     if (err != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s\n", v->why);
-        if (err == ORD_ERR_NO_MEMORY)
-            exit_code = CLI_EXIT_INTERNAL;
+        exit_code = cli_fail(err == ORD_ERR_NO_MEMORY ? CLI_EXIT_INTERNAL : CLI_EXIT_USAGE, "%s", v->why);
         goto out;
     }
     enum ord_err scrub = ledger_scrub(ledger, &v->scrub, report_bad_record, NULL);
     err = walk(v);
     if (err == ORD_OK)
-        err = cli_ledger_evidence(&v->evidence, ledger, &v->config, &v->genesis_hash, &v->crypto, NULL, NULL, v->why,
-                                  sizeof(v->why));
+        err = cli_ledger_evidence(&v->evidence, ledger, &v->trust, NULL, NULL, v->why, sizeof(v->why));
     if (scrub != ORD_OK && scrub != ORD_ERR_CORRUPT)
-        fprintf(stderr, "ordain ledger: scrub: %s\n", ord_err_text(scrub));
+        cli_say("scrub: %s", ord_err_text(scrub));
     if (err != ORD_OK)
-        fprintf(stderr, "ordain ledger: %s\n", v->why);
+        cli_say("%s", v->why);
     if (scrub == ORD_ERR_NO_MEMORY || err == ORD_ERR_NO_MEMORY) {
         exit_code = CLI_EXIT_INTERNAL; /* this says nothing about the ledger */
         goto out;
@@ -335,8 +280,7 @@ static int open_ledger(struct ledger **out, const struct arguments *arguments) {
     enum ord_err err = ledger_open(out, arguments->directory, &options);
     if (err == ORD_OK)
         return CLI_EXIT_OK;
-    fprintf(stderr, "ordain ledger: %s: %s\n", arguments->directory,
-            err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
+    cli_say("%s: %s", arguments->directory, err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
     if (err == ORD_ERR_CORRUPT && arguments->action == LEDGER_REPAIR)
         cli_ledger_repair_advice(arguments->directory);
     return err == ORD_ERR_CORRUPT || err == ORD_ERR_NO_MEMORY ? cli_ledger_exit_of(err) : CLI_EXIT_USAGE;
@@ -350,12 +294,11 @@ static int repair(const struct arguments *arguments) {
     struct cli_ledger_repair repair = {
         .directory = arguments->directory,
         .genesis = arguments->genesis,
+        .connection = {.config_file = arguments->config, .replica = ORDAIN_ANY_REPLICA},
         .timeout_ms = arguments->timeout_ms,
         .quiet = arguments->json,
     };
     struct ledger *ledger = NULL;
-    cli_connection_init(&repair.connection);
-    repair.connection.config_file = arguments->config;
     int code = cli_ledger_repair(&repair);
     if (code == CLI_EXIT_USAGE || code == CLI_EXIT_INTERNAL)
         return code;
@@ -370,13 +313,11 @@ static int repair(const struct arguments *arguments) {
 int cli_ledger(int argc, char **argv) {
     struct arguments arguments;
     struct ledger *ledger = NULL;
-    int exit_code = parse_arguments(&arguments, argc, argv);
-    if (exit_code != CLI_EXIT_OK || arguments.directory == NULL)
+    int exit_code;
+    if (!parse_arguments(&arguments, &exit_code, argc, argv))
         return exit_code;
-    if (crypto_init() != ORD_OK) {
-        fprintf(stderr, "ordain ledger: cryptography does not start\n");
-        return CLI_EXIT_INTERNAL;
-    }
+    if (crypto_init() != ORD_OK)
+        return cli_fail(CLI_EXIT_INTERNAL, "cryptography does not start");
     exit_code = open_ledger(&ledger, &arguments);
     if (exit_code != CLI_EXIT_OK)
         return exit_code;
@@ -387,7 +328,7 @@ int cli_ledger(int argc, char **argv) {
     }
     exit_code = arguments.action == LEDGER_VERIFY
                     ? verify(ledger, &arguments)
-                    : cli_ledger_show(ledger, arguments.block_said ? &arguments.block : NULL, arguments.json);
+                    : cli_ledger_show(ledger, arguments.block_said > 0 ? &arguments.block : NULL, arguments.json);
     ledger_close(ledger);
     return exit_code;
 }

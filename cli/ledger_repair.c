@@ -46,7 +46,7 @@ struct repair {
 
 static void note(void *context, const struct ledger_problem *problem) {
     struct repair *repair = context;
-    fprintf(stderr, "ordain ledger: bad record in %s: %s\n", problem->table, problem->what);
+    cli_say("bad record in %s: %s", problem->table, problem->what);
     if (problem->kind == LEDGER_PROBLEM_OTHER) {
         repair->hopeless++;
         return;
@@ -65,11 +65,10 @@ static void note(void *context, const struct ledger_problem *problem) {
 }
 
 void cli_ledger_repair_advice(const char *directory) {
-    fprintf(
-        stderr,
-        "ordain ledger: what is left cannot be refilled in place. Move the folder %s away and start its replica with\n"
+    cli_say(
+        "what is left cannot be refilled in place. Move the folder %s away and start its replica with\n"
         "an empty one: it fetches the chain from the others, and neither votes nor leads until it has caught up (see\n"
-        "\"A disk that is not the newest\" in docs/operating.md). Never do it to more than f replicas at a time.\n",
+        "\"A disk that is not the newest\" in docs/operating.md). Never do it to more than f replicas at a time.",
         directory);
 }
 
@@ -122,12 +121,10 @@ static bool block_fits(struct repair *repair, uint64_t height) {
 
 static int does_not_fit(struct repair *repair, const char *what, uint64_t height) {
     repair->strange = true;
-    fprintf(stderr,
-            "ordain ledger: %s %" PRIu64
-            ": what the channel signed does not fit to the chain in this ledger; it is left\n"
-            "as it is. Keep the folder: it is evidence. Do not start this replica before you know why.\n",
-            what, height);
-    return CLI_EXIT_FAILED;
+    return cli_fail(CLI_EXIT_FAILED,
+                    "%s %" PRIu64 ": what the channel signed does not fit to the chain in this ledger; it is left\n"
+                    "as it is. Keep the folder: it is evidence. Do not start this replica before you know why.",
+                    what, height);
 }
 
 /* ---- Fetching --------------------------------------------------------------------------------------------------- */
@@ -149,15 +146,12 @@ static bool on_block(void *context, const struct ordain_block *block) {
 
 static void on_problem(void *context, uint32_t replica, const char *why) {
     const struct repair *repair = context;
-    fprintf(stderr, "ordain ledger: replica %" PRIu32 " (%s) fails: %s\n", replica,
-            ordain_replica_address(repair->client, replica), why);
+    cli_say("replica %" PRIu32 " (%s) fails: %s", replica, ordain_replica_address(repair->client, replica), why);
 }
 
 static int fetch_failed(const char *what, uint64_t height, enum ordain_error error, const char *why) {
-    fprintf(stderr, "ordain ledger: %s %" PRIu64 " is not repaired: %s: %s\n", what, height, ordain_error_name(error),
-            why);
-    int code = cli_exit_of(error);
-    return error == ORDAIN_NOT_READY ? CLI_EXIT_UNREACHABLE : code;
+    return cli_fail(error == ORDAIN_NOT_READY ? CLI_EXIT_UNREACHABLE : cli_exit_of(error),
+                    "%s %" PRIu64 " is not repaired: %s: %s", what, height, ordain_error_name(error), why);
 }
 
 static int fetch_block(struct repair *repair, struct ordain_delivered *delivered, uint64_t height) {
@@ -220,7 +214,7 @@ static int fetch_certificate(struct repair *repair, struct channel_certificate *
         struct cli_connection one = repair->arguments->connection;
         char ignored[ORDAIN_TEXT_SIZE];
         one.replica = (int) i;
-        if (cli_connect(&client, "ledger", &one, false) != CLI_EXIT_OK)
+        if (cli_connect(&client, &one, false) != CLI_EXIT_OK)
             break;
         if (ask_certificate(client, out, height, timeout_ms, ignored, sizeof(ignored)) == ORDAIN_OK)
             error = ORDAIN_OK;
@@ -233,9 +227,8 @@ static int fetch_certificate(struct repair *repair, struct channel_certificate *
 
 static int write_failed(const char *what, uint64_t height, enum ord_err err) {
     bool damaged = err == ORD_ERR_CORRUPT || err == ORD_ERR_MISMATCH || err == ORD_ERR_NOT_FOUND;
-    fprintf(stderr, "ordain ledger: %s %" PRIu64 " is not repaired: %s\n", what, height,
-            damaged ? "not only its bytes are damaged, but also what leads to them" : ord_err_text(err));
-    return damaged ? CLI_EXIT_FAILED : CLI_EXIT_INTERNAL;
+    return cli_fail(damaged ? CLI_EXIT_FAILED : CLI_EXIT_INTERNAL, "%s %" PRIu64 " is not repaired: %s", what, height,
+                    damaged ? "not only its bytes are damaged, but also what leads to them" : ord_err_text(err));
 }
 
 static int repair_block(struct repair *repair, uint64_t height) {
@@ -304,17 +297,15 @@ static int load_genesis(struct repair *repair) {
     size_t size = 0;
     const char *path = repair->arguments->genesis;
     if (config == NULL)
-        return cli_no_memory("ledger");
-    int code = cli_read_file(&bytes, &size, "ledger", path, CLI_GENESIS_BYTES_MAX, CLI_EXIT_USAGE);
+        return cli_no_memory();
+    int code = cli_read_file(&bytes, &size, path, CLI_GENESIS_BYTES_MAX, CLI_EXIT_USAGE);
     if (code == CLI_EXIT_OK) {
         enum ord_err err =
             channel_genesis_open(config, &repair->genesis_hash, &header, &data, ord_span_of(bytes, size));
         if (err == ORD_ERR_NO_MEMORY)
-            code = cli_no_memory("ledger");
+            code = cli_no_memory();
         else if (err != ORD_OK)
-            code = CLI_EXIT_USAGE;
-        if (code == CLI_EXIT_USAGE)
-            fprintf(stderr, "ordain ledger: %s: not a genesis block\n", path);
+            code = cli_fail(CLI_EXIT_USAGE, "%s: not a genesis block", path);
     }
     free(bytes);
     free(config);
@@ -324,15 +315,14 @@ static int load_genesis(struct repair *repair) {
 /* The client must be of the same channel as the given genesis block. */
 static int connect_client(struct repair *repair) {
     struct ordain_channel channel;
-    int code = cli_connect(&repair->client, "ledger", &repair->arguments->connection, false);
+    int code = cli_connect(&repair->client, &repair->arguments->connection, false);
     if (code != CLI_EXIT_OK)
         return code;
     ordain_channel(repair->client, &channel);
     if (memcmp(channel.genesis_hash, repair->genesis_hash.bytes, ORD_HASH_SIZE) == 0)
         return CLI_EXIT_OK;
-    fprintf(stderr, "ordain ledger: %s is of another channel than %s\n", repair->arguments->connection.config_file,
-            repair->arguments->genesis);
-    return CLI_EXIT_USAGE;
+    return cli_fail(CLI_EXIT_USAGE, "%s is of another channel than %s", repair->arguments->connection.config_file,
+                    repair->arguments->genesis);
 }
 
 static int open_ledger(struct repair *repair) {
@@ -345,20 +335,17 @@ static int open_ledger(struct repair *repair) {
     enum ord_err err = ledger_open(&repair->ledger, repair->arguments->directory, &options);
     if (err == ORD_OK)
         err = ledger_height(repair->ledger, &repair->newest);
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s: %s\n", repair->arguments->directory,
-                err == ORD_ERR_BUSY        ? "in use: stop its replica first"
-                : err == ORD_ERR_NOT_FOUND ? "no block yet"
-                                           : ord_err_text(err));
-        return err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE;
-    }
+    if (err != ORD_OK)
+        return cli_fail(err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE, "%s: %s",
+                        repair->arguments->directory,
+                        err == ORD_ERR_BUSY        ? "in use: stop its replica first"
+                        : err == ORD_ERR_NOT_FOUND ? "no block yet"
+                                                   : ord_err_text(err));
     if (own_header(repair, &header, 0)) {
         channel_header_hash(&hash, &header);
-        if (!ord_hash_equal(&hash, &repair->genesis_hash)) {
-            fprintf(stderr, "ordain ledger: %s belongs to another genesis block than %s\n",
-                    repair->arguments->directory, repair->arguments->genesis);
-            return CLI_EXIT_USAGE;
-        }
+        if (!ord_hash_equal(&hash, &repair->genesis_hash))
+            return cli_fail(CLI_EXIT_USAGE, "%s belongs to another genesis block than %s", repair->arguments->directory,
+                            repair->arguments->genesis);
     }
     return CLI_EXIT_OK;
 }
@@ -389,19 +376,16 @@ static int run(struct repair *repair) {
     if (code != CLI_EXIT_OK)
         return code;
     enum ord_err err = ledger_scrub(repair->ledger, &scrub, note, repair);
-    if (repair->no_memory || (err != ORD_OK && err != ORD_ERR_CORRUPT)) {
-        fprintf(stderr, "ordain ledger: scrub: %s\n", ord_err_text(repair->no_memory ? ORD_ERR_NO_MEMORY : err));
-        return CLI_EXIT_INTERNAL;
-    }
+    if (repair->no_memory || (err != ORD_OK && err != ORD_ERR_CORRUPT))
+        return cli_fail(CLI_EXIT_INTERNAL, "scrub: %s", ord_err_text(repair->no_memory ? ORD_ERR_NO_MEMORY : err));
     if (repair->count == 0 && repair->hopeless == 0)
         fprintf(repair->out, "nothing to repair: every checksum holds\n");
     if (repair->count > 0 && (code = connect_client(repair)) == CLI_EXIT_OK) {
         code = repair_all(repair);
-        cli_warn_of_suspects(repair->client, "ledger");
+        cli_warn_of_suspects(repair->client);
     }
     if (repair->hopeless > 0 && code != CLI_EXIT_USAGE) {
-        fprintf(stderr,
-                "ordain ledger: %" PRIu64 " of these are not of blocks or certificates: nobody else has such records\n",
+        cli_say("%" PRIu64 " of these are not of blocks or certificates: nobody else has such records",
                 repair->hopeless);
         code = code == CLI_EXIT_INTERNAL ? code : CLI_EXIT_FAILED;
     }

@@ -13,18 +13,14 @@
 #include "cli/number.h"
 #include "crypto/hash.h"
 
-#define HEX_HASH_SIZE (2 * ORD_HASH_SIZE + 1)
-
 enum ord_err cli_ledger_block(struct ledger *ledger, struct ledger_bytes *bytes, struct channel_header *header,
                               struct ord_span *data, uint64_t height) {
     enum ord_err err = ledger_get_block(ledger, bytes, height);
     if (err != ORD_OK)
         return err;
-    if (bytes->size < CHANNEL_HEADER_SIZE) {
-        free(bytes->data);
-        return ORD_ERR_CORRUPT;
-    }
-    err = channel_header_decode(header, ord_span_of(bytes->data, CHANNEL_HEADER_SIZE));
+    err = bytes->size < CHANNEL_HEADER_SIZE
+              ? ORD_ERR_CORRUPT
+              : channel_header_decode(header, ord_span_of(bytes->data, CHANNEL_HEADER_SIZE));
     if (err != ORD_OK) {
         free(bytes->data);
         return err;
@@ -35,13 +31,7 @@ enum ord_err cli_ledger_block(struct ledger *ledger, struct ledger_bytes *bytes,
 
 static void print_header(const struct channel_header *header, bool json) {
     struct ord_hash hash;
-    char name[HEX_HASH_SIZE];
-    char previous[HEX_HASH_SIZE];
-    char root[HEX_HASH_SIZE];
     channel_header_hash(&hash, header);
-    cli_hex(name, hash.bytes, ORD_HASH_SIZE);
-    cli_hex(previous, header->previous_hash.bytes, ORD_HASH_SIZE);
-    cli_hex(root, header->data_root.bytes, ORD_HASH_SIZE);
     const char *form = json ? "\"height\":%" PRIu64
                               ",\"hash\":\"%s\",\"previous_hash\":\"%s\",\"data_root\":\"%s\",\"envelope_count\":%u,"
                               "\"transaction_count\":%u,\"byte_count\":%" PRIu64 ",\"epoch\":%" PRIu64
@@ -50,8 +40,9 @@ static void print_header(const struct channel_header *header, bool json) {
                               "\n  hash          %s\n  previous      %s\n  data root     %s\n  envelopes     %u\n"
                               "  transactions  %u\n  bytes         %" PRIu64 "\n  epoch         %" PRIu64
                               "\n  config block  %" PRIu64 "\n  last seq      %" PRIu64 "\n";
-    printf(form, header->height, name, previous, root, header->envelope_count, header->transaction_count,
-           header->byte_count, header->epoch, header->config_height, header->last_seq);
+    printf(form, header->height, CLI_HASH(hash.bytes), CLI_HASH(header->previous_hash.bytes),
+           CLI_HASH(header->data_root.bytes), header->envelope_count, header->transaction_count, header->byte_count,
+           header->epoch, header->config_height, header->last_seq);
 }
 
 static enum ord_err print_envelopes(struct ord_span data, bool json) {
@@ -61,8 +52,7 @@ static enum ord_err print_envelopes(struct ord_span data, bool json) {
         enum ord_err err = channel_envelope_decode(&envelope, bytes);
         if (err != ORD_OK)
             return err;
-        char client[HEX_HASH_SIZE];
-        cli_hex(client, envelope.client.bytes, ORD_HASH_SIZE);
+        const char *client = CLI_HASH(envelope.client.bytes);
         const char *kind = envelope.kind == CHANNEL_ENVELOPE_REGISTER ? "register"
                            : envelope.kind == CHANNEL_ENVELOPE_CONFIG ? "config"
                                                                       : "transactions";
@@ -116,17 +106,11 @@ int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
     enum ord_err err = ledger_height(ledger, &newest);
     if (err == ORD_OK)
         err = cli_ledger_block(ledger, &bytes, &header, &data, block != NULL ? *block : newest);
-    if (err == ORD_ERR_NOT_FOUND) {
-        if (block != NULL)
-            fprintf(stderr, "ordain ledger: there is no block %" PRIu64 "\n", *block);
-        else
-            fprintf(stderr, "ordain ledger: no block yet\n");
-        return CLI_EXIT_FAILED;
-    }
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain ledger: %s\n", ord_err_text(err));
-        return cli_ledger_exit_of(err);
-    }
+    if (err == ORD_ERR_NOT_FOUND)
+        return block != NULL ? cli_fail(CLI_EXIT_FAILED, "there is no block %" PRIu64, *block)
+                             : cli_fail(CLI_EXIT_FAILED, "no block yet");
+    if (err != ORD_OK)
+        return cli_fail(cli_ledger_exit_of(err), "%s", ord_err_text(err));
     if (json)
         printf("{\"newest\":%" PRIu64 ",", newest);
     else
@@ -134,13 +118,13 @@ int cli_ledger_show(struct ledger *ledger, const uint64_t *block, bool json) {
     print_header(&header, json);
     enum ord_err proof = print_certificate(ledger, header.height, json);
     if (proof != ORD_OK)
-        fprintf(stderr, "ordain ledger: certificate: %s\n", ord_err_text(proof));
+        cli_say("certificate: %s", ord_err_text(proof));
     if (block != NULL) {
         printf(json ? ",\"envelopes\":[" : "");
         err = print_envelopes(data, json);
         printf(json ? "]" : "");
         if (err != ORD_OK)
-            fprintf(stderr, "ordain ledger: the block's data: %s\n", ord_err_text(err));
+            cli_say("the block's data: %s", ord_err_text(err));
     } else {
         err = cli_ledger_evidence_print(ledger, json);
     }

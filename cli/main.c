@@ -1,4 +1,5 @@
 /* `ordain`: finds the subcommand and runs it. */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +7,10 @@
 #include "cli/command.h"
 
 #define NAME_MAX_COMPARED 32
+#define LINE_MAX_SAID     8192
+
+/* "ordain COMMAND", with which every message begins. */
+static char own_name[NAME_MAX_COMPARED];
 
 struct command {
     const char *name;
@@ -95,12 +100,41 @@ static int unknown(const char *name) {
     return CLI_EXIT_USAGE;
 }
 
+/* Writes the whole line at once, because other processes may share standard error. */
+static void say(const char *format, va_list arguments) {
+    char line[LINE_MAX_SAID];
+    vsnprintf(line, sizeof(line), format, arguments);
+    fprintf(stderr, "%s: %s\n", own_name, line);
+}
+
+void cli_say(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+}
+
+int cli_fail(int code, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+int cli_usage(const char *sentence) {
+    return cli_fail(CLI_EXIT_USAGE, "%s; see `%s --help`", sentence, own_name);
+}
+
+int cli_no_memory(void) {
+    return cli_fail(CLI_EXIT_INTERNAL, "out of memory");
+}
+
 /* argv[0] is the command's name. */
 static int hand_over(int argc, char **argv) {
     const struct command *command = find(argv[0]);
     if (command == NULL)
         return unknown(argv[0]);
-    char own_name[NAME_MAX_COMPARED];
     snprintf(own_name, sizeof(own_name), "ordain %s", command->name);
     argv[0] = own_name;
     return command->run(argc, argv);

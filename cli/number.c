@@ -33,13 +33,3 @@ enum ord_err cli_number(uint64_t *out, const char *text, uint64_t min, uint64_t 
 enum ord_err cli_size(uint64_t *out, const char *text, uint64_t min, uint64_t max) {
     return parse(out, text, min, max, true);
 }
-
-void cli_hex(char *out, const void *data, size_t size) {
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * size] = '\0';
-}

@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 
+#include "cli/number.h"
+
 #define HEX_CHUNK 512u
 
 /*
@@ -31,7 +33,6 @@ static uint64_t bucket_end(uint32_t bucket) {
 
 void cli_latency_add(struct cli_latencies *latencies, uint64_t us) {
     latencies->count++;
-    latencies->sum_us += us;
     if (us > latencies->max_us)
         latencies->max_us = us;
     latencies->buckets[bucket_of(us)]++;
@@ -87,19 +88,10 @@ void cli_json_text(FILE *to, const char *text) {
 }
 
 void cli_print_hex(FILE *to, const void *data, size_t size) {
-    static const char digits[] = "0123456789abcdef";
-    char text[2 * HEX_CHUNK];
+    char text[2 * HEX_CHUNK + 1];
     const uint8_t *bytes = data;
-    while (size > 0) {
-        size_t count = size < HEX_CHUNK ? size : HEX_CHUNK;
-        for (size_t i = 0; i < count; i++) {
-            text[2 * i] = digits[bytes[i] >> 4];
-            text[2 * i + 1] = digits[bytes[i] & 15];
-        }
-        fwrite(text, 1, 2 * count, to);
-        bytes += count;
-        size -= count;
-    }
+    for (size_t done = 0; done < size; done += HEX_CHUNK)
+        fputs(cli_hex(text, bytes + done, size - done < HEX_CHUNK ? size - done : HEX_CHUNK), to);
 }
 
 void cli_json_hex(FILE *to, const void *data, size_t size) {

@@ -17,7 +17,6 @@
 
 struct cli_latencies {
     uint64_t count;
-    uint64_t sum_us;
     uint64_t max_us;
     uint64_t buckets[CLI_LATENCY_BUCKETS];
 };

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/options.h"
 #include "node/node.h"
 
 #define WHY_MAX 2048
@@ -27,24 +28,23 @@ static void on_stop_signal(int number) {
     node_stop(running);
 }
 
-static void print_help(void) {
-    printf(
-        "Usage: ordain start --config FILE [--log-level error|warn|info|debug]\n"
-        "\n"
-        "Runs a replica in the foreground. FILE is the node.cfg that `ordain init` made. When the replica listens it\n"
-        "prints one line on standard output,\n"
-        "  ready replica=0 port=7050 client_port=7051\n"
-        "and tells systemd (Type=notify). The log goes to standard error, one key=value line an event.\n"
-        "\n"
-        "SIGTERM or SIGINT stops it cleanly. A primary lets another replica lead first, for as long as the channel's\n"
-        "request timeout at most; a second signal ends it at once. It may be killed at any time all the same: what it\n"
-        "promised is on disk before it is promised.\n"
-        "\n"
-        "  --log-level LEVEL  instead of the file's\n"
-        "\n"
-        "Exit codes: 0 stopped as asked; 2 wrong configuration (files that do not belong together, a key that others\n"
-        "may read, a port or a ledger in use); 4 the disk failed or something inside broke.\n");
-}
+static const char usage[] =
+    "Usage: ordain start --config FILE [--log-level error|warn|info|debug]\n"
+    "\n"
+    "Runs a replica in the foreground. FILE is the node.cfg that `ordain init` made. When the replica listens it\n"
+    "prints one line on standard output,\n"
+    "  ready replica=0 port=7050 client_port=7051\n"
+    "and tells systemd (Type=notify). The log goes to standard error, one key=value line an event.\n"
+    "\n"
+    "SIGTERM or SIGINT stops it cleanly. A primary lets another replica lead first, for as long as the channel's\n"
+    "request timeout at most; a second signal ends it at once. It may be killed at any time all the same: what it\n"
+    "promised is on disk before it is promised.\n"
+    "\n";
+
+static const char notes[] =
+    "\n"
+    "Exit codes: 0 stopped as asked; 2 wrong configuration (files that do not belong together, a key that others\n"
+    "may read, a port or a ledger in use); 4 the disk failed or something inside broke.\n";
 
 /*
  * Sends one datagram to systemd's socket, as sd_notify(3) does, but without its library. No part of the replica depends
@@ -66,56 +66,31 @@ static void notify_systemd(const char *state) {
         return;
     socklen_t size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length);
     if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *) &address, size) < 0)
-        fprintf(stderr, "ordain start: NOTIFY_SOCKET: %s\n", strerror(errno));
+        cli_say("NOTIFY_SOCKET: %s", strerror(errno));
     close(fd);
 }
 
-/* CLI_EXIT_OK with *path NULL: the user asked for help, and it was printed. */
-static int parse_arguments(const char **path, const char **level, int argc, char **argv) {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"config", required_argument, NULL, 'c'},
-        {"log-level", required_argument, NULL, 'l'},
-        {NULL, 0, NULL, 0},
-    };
+static bool parse_arguments(const char **path, const char **level, int *exit_code, int argc, char **argv) {
     *path = NULL;
     *level = NULL;
-    optind = 1;
-    for (int code; (code = getopt_long(argc, argv, "hc:", options, NULL)) != -1;) {
-        switch (code) {
-        case 'h':
-            print_help();
-            *path = NULL;
-            return CLI_EXIT_OK;
-        case 'c':
-            *path = optarg;
-            break;
-        case 'l':
-            *level = optarg;
-            break;
-        default:
-            return CLI_EXIT_USAGE;
-        }
-    }
-    if (*path == NULL || optind != argc) {
-        fprintf(stderr, "ordain start: %s; see `ordain start --help`\n",
-                *path == NULL ? "--config FILE is missing" : "too many arguments");
-        return CLI_EXIT_USAGE;
-    }
-    return CLI_EXIT_OK;
+    const struct cli_option list[] = {
+        {"config", "FILE", NULL, .letter = 'c', .text = path},
+        {"log-level", "LEVEL", "instead of the file's", .text = level},
+    };
+    const struct cli_options options = {usage, list, 2, .notes = notes, .column = 21, .operands = true};
+    if (!cli_options_parse(exit_code, &options, argc, argv))
+        return false;
+    const char *wrong = *path == NULL ? "--config FILE is missing" : optind != argc ? "too many arguments" : NULL;
+    return cli_options_accept(exit_code, wrong);
 }
 
 static int load_config(struct node_config *config, const char *path, const char *level) {
     char why[WHY_MAX] = "";
     enum ord_err err = node_config_load(config, path, why, sizeof(why));
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain start: %s\n", why);
-        return err == ORD_ERR_NO_MEMORY ? CLI_EXIT_INTERNAL : CLI_EXIT_USAGE;
-    }
-    if (level != NULL && node_log_level_parse(&config->log_level, level) != ORD_OK) {
-        fprintf(stderr, "ordain start: --log-level wants error, warn, info or debug, found '%s'\n", level);
-        return CLI_EXIT_USAGE;
-    }
+    if (err != ORD_OK)
+        return cli_fail(err == ORD_ERR_NO_MEMORY ? CLI_EXIT_INTERNAL : CLI_EXIT_USAGE, "%s", why);
+    if (level != NULL && node_log_level_parse(&config->log_level, level) != ORD_OK)
+        return cli_fail(CLI_EXIT_USAGE, "--log-level wants error, warn, info or debug, found '%s'", level);
     return CLI_EXIT_OK;
 }
 
@@ -131,29 +106,33 @@ static bool configuration_fault(enum ord_err err) {
     return false;
 }
 
+/* Blocks the signals that stop the replica in this thread, or lets them through. */
+static void mask_stop_signals(int how) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(how, &signals, NULL);
+}
+
 static int run(const struct node_config *config) {
     char why[WHY_MAX] = "";
     enum ord_err err = node_create(&running, config, why, sizeof(why));
-    if (err != ORD_OK) {
-        fprintf(stderr, "ordain start: %s\n", why[0] != '\0' ? why : ord_err_text(err));
-        return configuration_fault(err) ? CLI_EXIT_USAGE : CLI_EXIT_INTERNAL;
-    }
+    if (err != ORD_OK)
+        return cli_fail(configuration_fault(err) ? CLI_EXIT_USAGE : CLI_EXIT_INTERNAL, "%s",
+                        why[0] != '\0' ? why : ord_err_text(err));
     printf("ready replica=%u port=%u client_port=%u\n", config->replica, (unsigned) node_port(running),
            (unsigned) node_client_port(running));
     fflush(stdout);
     notify_systemd("READY=1\n");
 
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    mask_stop_signals(SIG_UNBLOCK);
     err = node_run(running);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    mask_stop_signals(SIG_BLOCK);
 
     notify_systemd("STOPPING=1\n");
     if (err != ORD_OK)
-        fprintf(stderr, "ordain start: stopped: %s\n", ord_err_text(err));
+        cli_say("stopped: %s", ord_err_text(err));
     node_destroy(running);
     running = NULL;
     return err == ORD_OK ? CLI_EXIT_OK : CLI_EXIT_INTERNAL;
@@ -174,31 +153,25 @@ static void raise_descriptor_limit(void) {
 int cli_start(int argc, char **argv) {
     const char *path;
     const char *level;
-    int exit_code = parse_arguments(&path, &level, argc, argv);
-    if (exit_code != CLI_EXIT_OK || path == NULL)
+    int exit_code;
+    if (!parse_arguments(&path, &level, &exit_code, argc, argv))
         return exit_code;
 
     /*
      * The signals are blocked before any thread starts, so every thread inherits the block. They are let through in
      * this thread once there is a replica to stop.
      */
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    mask_stop_signals(SIG_BLOCK);
     struct sigaction stop = {.sa_handler = on_stop_signal};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     if (sigaction(SIGTERM, &stop, NULL) != 0 || sigaction(SIGINT, &stop, NULL) != 0 ||
-        sigaction(SIGPIPE, &ignore, NULL) != 0) {
-        perror("ordain start: sigaction");
-        return CLI_EXIT_INTERNAL;
-    }
+        sigaction(SIGPIPE, &ignore, NULL) != 0)
+        return cli_fail(CLI_EXIT_INTERNAL, "sigaction: %s", strerror(errno));
 
     raise_descriptor_limit();
     struct node_config *config = calloc(1, sizeof(*config));
     if (config == NULL)
-        return cli_no_memory("start");
+        return cli_no_memory();
     exit_code = load_config(config, path, level);
     if (exit_code == CLI_EXIT_OK)
         exit_code = run(config);

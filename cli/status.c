@@ -1,16 +1,15 @@
 /*
  * `ordain status`: what every replica of the channel says of itself.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/client_common.h"
+#include "cli/number.h"
+#include "cli/options.h"
 #include "cli/report.h"
-
-#define TIMEOUT_MS_DEFAULT 2000u
 
 struct status_arguments {
     struct cli_connection connection;
@@ -19,82 +18,39 @@ struct status_arguments {
     uint32_t timeout_ms;
 };
 
-static void print_help(void) {
-    printf("Usage: ordain status --config FILE [OPTIONS]\n"
-           "\n"
-           "Asks every replica of the channel how it is, and prints a table. What a replica says of itself is not\n"
-           "proved; compare the replicas, or use `ordain deliver`, which proves what it prints.\n"
-           "\n"
-           "  --config FILE        the client.cfg that `ordain init` made\n"
-           "  --channel NAME       must be the channel of the genesis block\n"
-           "  --replica N          only replica N (from 0)\n"
-           "  --timeout SECONDS    how long to wait for an answer (default 2)\n"
-           "  --counters           every counter of every replica, too\n"
-           "  --json               one JSON object with everything\n"
-           "\n"
-           "Columns: VIEW counts the primaries so far (Raft: term); HEIGHT is the newest block, CERTIFIED the newest\n"
-           "with enough signatures to prove it; SEQ the batches executed, STABLE those that the log no longer needs;\n"
-           "FLIGHT the batches under way; POOL the envelopes that wait; LINKS the other replicas that it is connected\n"
-           "to; STATE says \"ok\", or what is the matter. Below the table: which replicas signed statements that\n"
-           "contradict each other, and which replicas keep the evidence (`ordain evidence` proves it).\n"
-           "\n"
-           "Examples:\n"
-           "  ordain status --config try/client/client.cfg\n"
-           "  ordain status --config try/client/client.cfg --json | python3 -m json.tool\n"
-           "\n"
-           "Exit codes: 0 at least one replica answers; 2 wrong arguments or configuration; 3 none answers.\n");
-}
+static const char usage[] =
+    "Usage: ordain status --config FILE [OPTIONS]\n"
+    "\n"
+    "Asks every replica of the channel how it is, and prints a table. What a replica says of itself is not\n"
+    "proved; compare the replicas, or use `ordain deliver`, which proves what it prints.\n"
+    "\n";
 
-static const struct option options[] = {
-    {"help", no_argument, NULL, 'h'},          {"config", required_argument, NULL, 'c'},
-    {"channel", required_argument, NULL, 'C'}, {"replica", required_argument, NULL, 'r'},
-    {"timeout", required_argument, NULL, 't'}, {"counters", no_argument, NULL, 'k'},
-    {"json", no_argument, NULL, 'j'},          {NULL, 0, NULL, 0},
-};
+static const char notes[] =
+    "\n"
+    "Columns: VIEW counts the primaries so far (Raft: term); HEIGHT is the newest block, CERTIFIED the newest\n"
+    "with enough signatures to prove it; SEQ the batches executed, STABLE those that the log no longer needs;\n"
+    "FLIGHT the batches under way; POOL the envelopes that wait; LINKS the other replicas that it is connected\n"
+    "to; STATE says \"ok\", or what is the matter. Below the table: which replicas signed statements that\n"
+    "contradict each other, and which replicas keep the evidence (`ordain evidence` proves it).\n"
+    "\n"
+    "Examples:\n"
+    "  ordain status --config try/client/client.cfg\n"
+    "  ordain status --config try/client/client.cfg --json | python3 -m json.tool\n"
+    "\n"
+    "Exit codes: 0 at least one replica answers; 2 wrong arguments or configuration; 3 none answers.\n";
 
-static int parse_arguments(struct status_arguments *out, bool *help, int argc, char **argv) {
-    memset(out, 0, sizeof(*out));
-    cli_connection_init(&out->connection);
-    out->timeout_ms = TIMEOUT_MS_DEFAULT;
-    *help = false;
-    optind = 1;
-    for (int code; (code = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        bool ok = true;
-        switch (code) {
-        case 'h':
-            print_help();
-            *help = true;
-            return CLI_EXIT_OK;
-        case 'c':
-            out->connection.config_file = optarg;
-            break;
-        case 'C':
-            out->connection.channel = optarg;
-            break;
-        case 'r':
-            ok = cli_connection_replica(&out->connection, "status", optarg);
-            break;
-        case 't':
-            ok = cli_seconds(&out->timeout_ms, "status", "--timeout", optarg);
-            break;
-        case 'k':
-            out->counters = true;
-            break;
-        case 'j':
-            out->json = true;
-            break;
-        default:
-            ok = false;
-            break;
-        }
-        if (!ok)
-            return CLI_EXIT_USAGE;
-    }
-    if (optind < argc) {
-        fprintf(stderr, "ordain status: what is '%s'? See `ordain status --help`\n", argv[optind]);
-        return CLI_EXIT_USAGE;
-    }
-    return CLI_EXIT_OK;
+static bool parse_arguments(struct status_arguments *out, int *exit_code, int argc, char **argv) {
+    *out = (struct status_arguments) {.connection.replica = ORDAIN_ANY_REPLICA, .timeout_ms = 2000};
+    const struct cli_option list[] = {
+        {"config", "FILE", "the client.cfg that `ordain init` made", .text = &out->connection.config_file},
+        {"channel", "NAME", "must be the channel of the genesis block", .text = &out->connection.channel},
+        {"replica", "N", "only replica N (from 0)", .replica = &out->connection.replica},
+        {"timeout", "SECONDS", "how long to wait for an answer (default 2)", .milliseconds = &out->timeout_ms},
+        {"counters", NULL, "every counter of every replica, too", .flag = &out->counters},
+        {"json", NULL, "one JSON object with everything", .flag = &out->json},
+    };
+    const struct cli_options options = {usage, list, sizeof(list) / sizeof(list[0]), .notes = notes};
+    return cli_options_parse(exit_code, &options, argc, argv);
 }
 
 static const char *state_of(const struct ordain_status *status) {
@@ -112,10 +68,10 @@ static const char *state_of(const struct ordain_status *status) {
 static void print_table(struct ordain *client, const struct ordain_status *list, uint32_t count) {
     struct ordain_channel channel;
     ordain_channel(client, &channel);
-    printf("channel %s, %s, %" PRIu32 " replicas, network ", channel.name, channel.consensus, channel.replica_count);
-    cli_print_hex(stdout, channel.genesis_hash, 8);
-    printf("\n\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW",
-           "PRIMARY", "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
+    printf("channel %s, %s, %" PRIu32 " replicas, network %s\n", channel.name, channel.consensus, channel.replica_count,
+           CLI_HEX(channel.genesis_hash, 8));
+    printf("\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW", "PRIMARY",
+           "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
     for (uint32_t i = 0; i < count; i++) {
         const struct ordain_status *status = &list[i];
         char primary[24] = "-";
@@ -171,11 +127,14 @@ static void print_counters(const struct ordain_status *list, uint32_t count) {
     }
 }
 
+static const char *truth(bool value) {
+    return value ? "true" : "false";
+}
+
 static void print_json_replica(struct ordain *client, const struct ordain_status *status) {
     printf("{\"replica\":%" PRIu32 ",\"address\":", status->replica);
     cli_json_text(stdout, ordain_replica_address(client, status->replica));
-    printf(",\"reachable\":%s", status->reachable ? "true" : "false");
-    printf(",\"state\":");
+    printf(",\"reachable\":%s,\"state\":", truth(status->reachable));
     cli_json_text(stdout, status->reachable || status->why[0] != '\0' ? state_of(status) : "unreachable");
     if (!status->reachable) {
         putchar('}');
@@ -190,19 +149,16 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
         printf(",\"primary\":%" PRId64, status->leader);
     else
         printf(",\"primary\":null");
-    printf(",\"height\":%" PRIu64 ",\"certified_height\":%" PRIu64 ",\"head\":", status->height,
-           status->certified_height);
-    cli_json_hex(stdout, status->head_hash, ORDAIN_HASH_SIZE);
-    printf(",\"state_digest\":");
-    cli_json_hex(stdout, status->state_digest, ORDAIN_HASH_SIZE);
+    printf(",\"height\":%" PRIu64 ",\"certified_height\":%" PRIu64 ",\"head\":\"%s\",\"state_digest\":\"%s\"",
+           status->height, status->certified_height, CLI_HASH(status->head_hash), CLI_HASH(status->state_digest));
     printf(",\"seq\":%" PRIu64 ",\"stable_seq\":%" PRIu64 ",\"in_flight\":%" PRIu32 ",\"pool_envelopes\":%" PRIu64
-           ",\"pool_bytes\":%" PRIu64 ",\"uptime_ms\":%" PRIu64
-           ",\"syncing\":%s,\"intake_open\":%s,\"asking\":%s,\"silent\":%s,\"silent_until_seq\":%" PRIu64
-           ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           ",\"pool_bytes\":%" PRIu64 ",\"uptime_ms\":%" PRIu64,
            status->seq, status->stable_seq, status->in_flight, status->pool_envelopes, status->pool_bytes,
-           status->uptime_ms, status->syncing ? "true" : "false", status->intake_open ? "true" : "false",
-           status->asking ? "true" : "false", status->silent ? "true" : "false", status->silent_until_seq,
-           status->links_up);
+           status->uptime_ms);
+    printf(",\"syncing\":%s,\"intake_open\":%s,\"asking\":%s,\"silent\":%s,\"silent_until_seq\":%" PRIu64
+           ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           truth(status->syncing), truth(status->intake_open), truth(status->asking), truth(status->silent),
+           status->silent_until_seq, status->links_up);
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)
             printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);
@@ -228,9 +184,7 @@ static void print_json(struct ordain *client, const struct ordain_status *list, 
     cli_json_text(stdout, channel.name);
     printf(",\"consensus\":");
     cli_json_text(stdout, channel.consensus);
-    printf(",\"genesis\":");
-    cli_json_hex(stdout, channel.genesis_hash, ORDAIN_HASH_SIZE);
-    printf(",\"replicas\":[");
+    printf(",\"genesis\":\"%s\",\"replicas\":[", CLI_HASH(channel.genesis_hash));
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             putchar(',');
@@ -243,26 +197,25 @@ int cli_status(int argc, char **argv) {
     struct status_arguments arguments;
     struct ordain *client = NULL;
     uint32_t count = 0;
-    bool help = false;
-    int code = parse_arguments(&arguments, &help, argc, argv);
-    if (code != CLI_EXIT_OK || help)
+    int code;
+    if (!parse_arguments(&arguments, &code, argc, argv))
         return code;
     struct ordain_status *list = calloc(ORDAIN_REPLICA_MAX, sizeof(*list));
     if (list == NULL)
-        return cli_no_memory("status");
-    code = cli_connect(&client, "status", &arguments.connection, false);
+        return cli_no_memory();
+    code = cli_connect(&client, &arguments.connection, false);
     if (code == CLI_EXIT_OK) {
         enum ordain_error error = ordain_status(client, list, &count, arguments.timeout_ms);
-        if (arguments.json)
+        if (arguments.json) {
             print_json(client, list, count);
-        else
+        } else {
             print_table(client, list, count);
-        if (!arguments.json)
             print_evidence(list, count);
-        if (arguments.counters && !arguments.json)
-            print_counters(list, count);
+            if (arguments.counters)
+                print_counters(list, count);
+        }
         if (error != ORDAIN_OK)
-            fprintf(stderr, "ordain status: %s\n", error == ORDAIN_NO_MEMORY ? "out of memory" : "no replica answers");
+            cli_say("%s", error == ORDAIN_NO_MEMORY ? "out of memory" : "no replica answers");
         code = cli_exit_of(error);
         ordain_close(client);
     }

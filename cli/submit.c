@@ -4,6 +4,7 @@
  */
 #include "cli/submit.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -26,9 +27,7 @@ struct progress {
     uint64_t accepted; /* counted in transactions */
     uint64_t final;
     uint64_t refused;
-    uint64_t envelopes_accepted;
     uint64_t envelopes_final;
-    uint64_t envelopes_refused;
     uint64_t refusals_shown;
     uint64_t moved_us; /* when an event last arrived */
     uint64_t receipts_lost;
@@ -82,7 +81,7 @@ static void show_refusal(struct run *run, uint64_t first_line, uint64_t last_lin
     struct progress *progress = &run->progress;
     if (progress->refusals_shown++ >= REFUSALS_SHOWN_MAX) {
         if (progress->refusals_shown == REFUSALS_SHOWN_MAX + 1)
-            fprintf(stderr, "ordain submit: more are refused; they are counted, but not shown\n");
+            cli_say("more are refused; they are counted, but not shown");
         return;
     }
     const char *what = run->arguments->generate != 0 ? "transaction" : "line";
@@ -101,7 +100,7 @@ static void keep_receipt(struct run *run, const struct ordain_event *event) {
     const char *folder = run->arguments->receipts_folder;
     int length = snprintf(path, sizeof(path), "%s/%020" PRIu64 ".receipt", folder, event->sequence);
     bool ok = length > 0 && (size_t) length < sizeof(path) && event->receipt.size > 0 &&
-              cli_write_file("submit", path, event->receipt.data, event->receipt.size) == CLI_EXIT_OK;
+              cli_write_file(path, event->receipt.data, event->receipt.size) == CLI_EXIT_OK;
     if (!ok) {
         pthread_mutex_lock(&run->progress.lock);
         run->progress.receipts_lost++;
@@ -120,7 +119,6 @@ static void on_event(void *context, const struct ordain_event *event) {
     switch (event->kind) {
     case ORDAIN_EVENT_ACCEPTED:
         progress->accepted += group->count;
-        progress->envelopes_accepted++;
         cli_latency_add(&progress->accepted_latencies, event->elapsed_us);
         break;
     case ORDAIN_EVENT_FINAL:
@@ -132,7 +130,6 @@ static void on_event(void *context, const struct ordain_event *event) {
         /* The summary reports envelopes that were still open at the end. */
         if (event->error != ORDAIN_STOPPED) {
             progress->refused += group->count;
-            progress->envelopes_refused++;
             show_refusal(run, group->first_line, group->last_line, ordain_error_name(event->error), event->message);
         }
         break;
@@ -173,11 +170,10 @@ static void touch(struct run *run) {
     pthread_mutex_unlock(&run->progress.lock);
 }
 
-static int say_stalled(const struct run *run) {
-    draw((struct run *) (uintptr_t) run, true);
-    fprintf(stderr, "ordain submit: nothing moved for %.1f s; giving up\n",
-            (double) run->arguments->timeout_ms / 1000.0);
-    return CLI_EXIT_UNREACHABLE;
+static int say_stalled(struct run *run) {
+    draw(run, true);
+    return cli_fail(CLI_EXIT_UNREACHABLE, "nothing moved for %.1f s; giving up",
+                    (double) run->arguments->timeout_ms / 1000.0);
 }
 
 /* ---- Putting envelopes together --------------------------------------------------------------------------------- */
@@ -204,7 +200,7 @@ static int flush(struct run *run) {
     }
     struct group *group = malloc(sizeof(*group));
     if (group == NULL)
-        return cli_no_memory("submit");
+        return cli_no_memory();
     *group = (struct group) {run, run->first_line, run->last_line, run->count};
     run->envelopes++;
     if (run->arguments->rate != 0)
@@ -244,7 +240,7 @@ static int add(struct run *run, struct ord_span transaction, uint64_t line) {
         size_t capacity = 2 * (run->buffer_size + transaction.size);
         uint8_t *buffer = realloc(run->buffer, capacity);
         if (buffer == NULL)
-            return cli_no_memory("submit");
+            return cli_no_memory();
         run->buffer = buffer;
         run->buffer_capacity = capacity;
     }
@@ -264,8 +260,7 @@ static int open_input(struct run *run) {
     if (cli_input_open(&run->input, run->arguments->path, run->arguments->format, CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT, why,
                        sizeof(why)) == ORD_OK)
         return CLI_EXIT_OK;
-    fprintf(stderr, "ordain submit: %s\n", why);
-    return CLI_EXIT_USAGE;
+    return cli_fail(CLI_EXIT_USAGE, "%s", why);
 }
 
 static int submit_file(struct run *run) {
@@ -286,8 +281,7 @@ static int submit_file(struct run *run) {
                          err == ORD_ERR_INVALID ? "not hex digits in pairs" : "larger than any channel takes");
             pthread_mutex_unlock(&run->progress.lock);
         } else {
-            fprintf(stderr, "ordain submit: %s: %s\n", run->arguments->path, ord_err_text(err));
-            code = CLI_EXIT_INTERNAL;
+            code = cli_fail(CLI_EXIT_INTERNAL, "%s: %s", run->arguments->path, ord_err_text(err));
         }
     }
     if (code == CLI_EXIT_OK)
@@ -307,11 +301,9 @@ static int submit_generated(struct run *run) {
     uint64_t seed = 0;
     size_t size = run->arguments->generate_size;
     uint8_t *transaction = malloc(size + sizeof(uint64_t));
-    int code = transaction == NULL ? cli_no_memory("submit") : CLI_EXIT_OK;
-    if (code == CLI_EXIT_OK && getrandom(&seed, sizeof(seed), 0) != (ssize_t) sizeof(seed)) {
-        perror("ordain submit: getrandom");
-        code = CLI_EXIT_INTERNAL;
-    }
+    int code = transaction == NULL ? cli_no_memory() : CLI_EXIT_OK;
+    if (code == CLI_EXIT_OK && getrandom(&seed, sizeof(seed), 0) != (ssize_t) sizeof(seed))
+        code = cli_fail(CLI_EXIT_INTERNAL, "getrandom: %s", strerror(errno));
     seed |= 1;
     for (uint64_t i = 0; code == CLI_EXIT_OK && i < run->arguments->generate; i++) {
         for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
@@ -401,61 +393,57 @@ static int finish(struct run *run, int code) {
     uint64_t left = run->read > ended ? run->read - ended : 0;
     bool nothing = run->arguments->generate == 0 && run->read + run->malformed == 0;
     if (nothing)
-        fprintf(stderr, "ordain submit: there was nothing to submit in %s\n",
+        cli_say("there was nothing to submit in %s",
                 strcmp(run->arguments->path, "-") == 0 ? "standard input" : run->arguments->path);
     if (left > 0)
-        fprintf(stderr, "ordain submit: %" PRIu64 " transactions are not %s\n", left,
-                run->arguments->wait ? "final" : "accepted");
+        cli_say("%" PRIu64 " transactions are not %s", left, run->arguments->wait ? "final" : "accepted");
     if (run->progress.receipts_lost > 0)
-        fprintf(stderr, "ordain submit: %" PRIu64 " receipts could not be kept\n", run->progress.receipts_lost);
+        cli_say("%" PRIu64 " receipts could not be kept", run->progress.receipts_lost);
     /* A pipe may well bring no lines, but --raw promised one transaction. */
     bool missing = nothing && run->arguments->format == CLI_INPUT_RAW;
     if (code == CLI_EXIT_OK &&
         (run->progress.refused + run->malformed > 0 || left > 0 || run->progress.receipts_lost > 0 || missing))
         code = CLI_EXIT_FAILED;
     pthread_mutex_unlock(&run->progress.lock);
-    cli_warn_of_suspects(run->client, "submit");
+    cli_warn_of_suspects(run->client);
     return code;
 }
 
 static int prepare(struct run *run) {
     char why[ORDAIN_TEXT_SIZE] = "";
     ordain_channel(run->client, &run->channel);
-    if (run->arguments->per_envelope > run->channel.transactions_max) {
-        fprintf(stderr,
-                "ordain submit: --per-envelope %" PRIu32 ", but this channel takes %" PRIu32
-                " transactions in an envelope at most (MaxMessageCount)\n",
-                run->arguments->per_envelope, run->channel.transactions_max);
-        return CLI_EXIT_USAGE;
-    }
+    if (run->arguments->per_envelope > run->channel.transactions_max)
+        return cli_fail(CLI_EXIT_USAGE,
+                        "--per-envelope %" PRIu32 ", but this channel takes %" PRIu32
+                        " transactions in an envelope at most (MaxMessageCount)",
+                        run->arguments->per_envelope, run->channel.transactions_max);
     enum ordain_error error = ordain_prepare(run->client, run->arguments->timeout_ms, why, sizeof(why));
     if (error != ORDAIN_OK)
-        fprintf(stderr, "ordain submit: %s\n", why[0] != '\0' ? why : ordain_error_name(error));
+        cli_say("%s", why[0] != '\0' ? why : ordain_error_name(error));
     return cli_exit_of(error);
 }
 
 int cli_submit(int argc, char **argv) {
     struct submit_arguments arguments;
-    bool help = false;
-    int code = submit_arguments_parse(&arguments, &help, argc, argv);
-    if (code != CLI_EXIT_OK || help)
+    int code;
+    if (!submit_arguments_parse(&arguments, &code, argc, argv))
         return code;
-    if (arguments.receipts_folder != NULL && !cli_make_folder("submit", arguments.receipts_folder))
+    if (arguments.receipts_folder != NULL && !cli_make_folder(arguments.receipts_folder))
         return CLI_EXIT_USAGE;
     struct run *run = calloc(1, sizeof(*run));
     if (run == NULL)
-        return cli_no_memory("submit");
+        return cli_no_memory();
     run->arguments = &arguments;
     run->draw = !arguments.quiet && isatty(STDERR_FILENO) == 1;
     run->sizes = calloc(arguments.per_envelope, sizeof(*run->sizes));
     run->transactions = calloc(arguments.per_envelope, sizeof(*run->transactions));
     pthread_mutex_init(&run->progress.lock, NULL);
-    code = run->sizes == NULL || run->transactions == NULL ? cli_no_memory("submit") : CLI_EXIT_OK;
+    code = run->sizes == NULL || run->transactions == NULL ? cli_no_memory() : CLI_EXIT_OK;
     if (code == CLI_EXIT_OK && arguments.generate == 0)
         /* Open the input before any replica is asked. */
         code = open_input(run);
     if (code == CLI_EXIT_OK)
-        code = cli_connect(&run->client, "submit", &arguments.connection, arguments.receipts_folder != NULL);
+        code = cli_connect(&run->client, &arguments.connection, arguments.receipts_folder != NULL);
     if (code == CLI_EXIT_OK)
         code = prepare(run);
     if (code == CLI_EXIT_OK) {

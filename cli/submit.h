@@ -18,11 +18,11 @@ struct submit_arguments {
     bool quiet;
     uint64_t rate;     /* transactions a second; 0: as fast as possible */
     uint64_t generate; /* number of transactions to generate; 0: read them */
-    size_t generate_size;
+    uint64_t generate_size;
     uint32_t timeout_ms; /* longest time without any progress */
 };
 
-/* CLI_EXIT_OK with *help set: the user asked for help, and it was printed. */
-int submit_arguments_parse(struct submit_arguments *out, bool *help, int argc, char **argv);
+/* False: the command ends with *exit_code. The help was asked for, or an argument is wrong; either was printed. */
+bool submit_arguments_parse(struct submit_arguments *out, int *exit_code, int argc, char **argv);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libconfig.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,11 +85,22 @@ static const char *type_name(const config_setting_t *setting) {
     }
 }
 
+/* Says what is wrong in a line of the file; returns INVALID. */
+__attribute__((format(printf, 3, 4))) static enum ord_err wrong(const struct loader *loader, unsigned line,
+                                                                const char *format, ...) {
+    char words[2 * CLIENT_PATH_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    client_say(loader->why, loader->why_size, "%s:%u: %s", loader->path, line, words);
+    return ORD_ERR_INVALID;
+}
+
 static enum ord_err wrong_type(const struct loader *loader, const config_setting_t *setting, const char *name,
                                const char *wanted) {
-    client_say(loader->why, loader->why_size, "%s:%u: %s wants %s, found %s", loader->path,
-               config_setting_source_line(setting), name, wanted, type_name(setting));
-    return ORD_ERR_INVALID;
+    return wrong(loader, config_setting_source_line(setting), "%s wants %s, found %s", name, wanted,
+                 type_name(setting));
 }
 
 enum ord_err client_address_parse(struct client_address *out, const char *text) {
@@ -129,11 +141,9 @@ static enum ord_err take_number(const struct loader *loader, const struct settin
     if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
         return wrong_type(loader, setting, rule->name, "a whole number");
     long long value = config_setting_get_int64(setting);
-    if (value < (long long) rule->min || value > (long long) rule->max) {
-        client_say(loader->why, loader->why_size, "%s:%u: %s is %lld, but must be %u to %u", loader->path,
-                   config_setting_source_line(setting), rule->name, value, rule->min, rule->max);
-        return ORD_ERR_INVALID;
-    }
+    if (value < (long long) rule->min || value > (long long) rule->max)
+        return wrong(loader, config_setting_source_line(setting), "%s is %lld, but must be %u to %u", rule->name, value,
+                     rule->min, rule->max);
     *(uint32_t *) (void *) ((uint8_t *) loader->out + rule->offset) = (uint32_t) value;
     return ORD_OK;
 }
@@ -144,20 +154,15 @@ static enum ord_err take_text(const struct loader *loader, const struct setting_
         return wrong_type(loader, setting, rule->name, "a string");
     const char *value = config_setting_get_string(setting);
     unsigned line = config_setting_source_line(setting);
-    if (value[0] == '\0') {
-        client_say(loader->why, loader->why_size, "%s:%u: %s is empty", loader->path, line, rule->name);
-        return ORD_ERR_INVALID;
-    }
+    if (value[0] == '\0')
+        return wrong(loader, line, "%s is empty", rule->name);
     bool is_path = rule->kind == SETTING_PATH;
     size_t capacity = is_path ? CLIENT_PATH_MAX : CHANNEL_NAME_MAX + 1;
     bool joined = is_path && value[0] != '/';
     int size = snprintf((char *) loader->out + rule->offset, capacity, "%s%s%s", joined ? loader->folder : "",
                         joined ? "/" : "", value);
-    if (size < 0 || (size_t) size >= capacity) {
-        client_say(loader->why, loader->why_size, "%s:%u: %s is longer than %zu bytes", loader->path, line, rule->name,
-                   capacity - 1);
-        return ORD_ERR_INVALID;
-    }
+    if (size < 0 || (size_t) size >= capacity)
+        return wrong(loader, line, "%s is longer than %zu bytes", rule->name, capacity - 1);
     return ORD_OK;
 }
 
@@ -166,22 +171,17 @@ static enum ord_err take_replicas(const struct loader *loader, const config_sett
     if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY)
         return wrong_type(loader, setting, "replicas", "a list of \"host:port\"");
     int count = config_setting_length(setting);
-    unsigned line = config_setting_source_line(setting);
-    if (count < 1 || count > ORD_REPLICA_MAX) {
-        client_say(loader->why, loader->why_size, "%s:%u: replicas has %d addresses, but must have 1 to %d",
-                   loader->path, line, count, ORD_REPLICA_MAX);
-        return ORD_ERR_INVALID;
-    }
+    if (count < 1 || count > ORD_REPLICA_MAX)
+        return wrong(loader, config_setting_source_line(setting), "replicas has %d addresses, but must have 1 to %d",
+                     count, ORD_REPLICA_MAX);
     for (int i = 0; i < count; i++) {
         const config_setting_t *element = config_setting_get_elem(setting, (unsigned) i);
         if (config_setting_type(element) != CONFIG_TYPE_STRING)
             return wrong_type(loader, element, "an address in replicas", "a string");
         const char *text = config_setting_get_string(element);
-        if (client_address_parse(&loader->out->replicas[i], text) != ORD_OK) {
-            client_say(loader->why, loader->why_size, "%s:%u: \"%s\" is not an address; write \"host:port\"",
-                       loader->path, config_setting_source_line(element), text);
-            return ORD_ERR_INVALID;
-        }
+        if (client_address_parse(&loader->out->replicas[i], text) != ORD_OK)
+            return wrong(loader, config_setting_source_line(element), "\"%s\" is not an address; write \"host:port\"",
+                         text);
     }
     loader->out->replica_count = (uint32_t) count;
     return ORD_OK;
@@ -203,9 +203,7 @@ static enum ord_err take_setting(const struct loader *loader, const config_setti
             return take_replicas(loader, setting);
         }
     }
-    client_say(loader->why, loader->why_size, "%s:%u: there is no setting %s", loader->path,
-               config_setting_source_line(setting), name);
-    return ORD_ERR_INVALID;
+    return wrong(loader, config_setting_source_line(setting), "there is no setting %s", name);
 }
 
 /*
@@ -220,14 +218,10 @@ static enum ord_err scan(const struct loader *loader, const char *text) {
         if (*c == '\n')
             line++;
         digits = isdigit((unsigned char) *c) ? digits + 1 : 0;
-        if (digits > NUMBER_DIGITS_MAX) {
-            client_say(loader->why, loader->why_size, "%s:%u: this number is too large", loader->path, line);
-            return ORD_ERR_INVALID;
-        }
-        if (*c == '@') {
-            client_say(loader->why, loader->why_size, "%s:%u: @include is not supported", loader->path, line);
-            return ORD_ERR_INVALID;
-        }
+        if (digits > NUMBER_DIGITS_MAX)
+            return wrong(loader, line, "this number is too large");
+        if (*c == '@')
+            return wrong(loader, line, "@include is not supported");
         if (*c == '"') {
             for (c++; *c != '"' && *c != '\0'; c++) {
                 if (*c == '\\' && c[1] != '\0')
@@ -268,7 +262,7 @@ static enum ord_err take_settings(const struct loader *loader, config_t *file) {
 
 static enum ord_err folder_of(struct loader *loader) {
     const char *slash = strrchr(loader->path, '/');
-    size_t size = slash == NULL ? 1 : slash == loader->path ? 1 : (size_t) (slash - loader->path);
+    size_t size = slash == NULL || slash == loader->path ? 1 : (size_t) (slash - loader->path);
     if (size >= sizeof(loader->folder)) {
         client_say(loader->why, loader->why_size, "%s: the path is too long", loader->path);
         return ORD_ERR_INVALID;
@@ -276,6 +270,15 @@ static enum ord_err folder_of(struct loader *loader) {
     memcpy(loader->folder, slash == NULL ? "." : loader->path, size);
     loader->folder[size] = '\0';
     return ORD_OK;
+}
+
+static enum ord_err parse(const struct loader *loader, config_t *file, const char *text) {
+    enum ord_err err = scan(loader, text);
+    if (err != ORD_OK)
+        return err;
+    if (config_read_string(file, text) != CONFIG_TRUE)
+        return wrong(loader, (unsigned) config_error_line(file), "%s", config_error_text(file));
+    return take_settings(loader, file);
 }
 
 enum ord_err client_config_load(struct client_config *out, const char *path, char *why, size_t why_size) {
@@ -290,26 +293,14 @@ enum ord_err client_config_load(struct client_config *out, const char *path, cha
             *(uint32_t *) (void *) ((uint8_t *) out + rules[i].offset) = rules[i].fallback;
 
     enum ord_err err = folder_of(&loader);
-    if (err != ORD_OK)
-        goto out;
-    err = client_read_file(&text, &size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
-    if (err != ORD_OK)
-        goto out;
-    if (strlen(text) != size) {
+    if (err == ORD_OK)
+        err = client_read_file(&text, &size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
+    if (err == ORD_OK && strlen(text) != size) {
         client_say(why, why_size, "%s: not a text file", path);
         err = ORD_ERR_INVALID;
-        goto out;
     }
-    err = scan(&loader, text);
-    if (err != ORD_OK)
-        goto out;
-    if (config_read_string(&file, text) != CONFIG_TRUE) {
-        client_say(why, why_size, "%s:%d: %s", path, config_error_line(&file), config_error_text(&file));
-        err = ORD_ERR_INVALID;
-        goto out;
-    }
-    err = take_settings(&loader, &file);
-out:
+    if (err == ORD_OK)
+        err = parse(&loader, &file, text);
     config_destroy(&file);
     free(text);
     return err;
@@ -353,43 +344,33 @@ static enum ord_err read_descriptor(char **out, size_t *size, int fd, const char
     return ORD_ERR_NO_MEMORY;
 }
 
-static enum ord_err open_file(int *fd, struct stat *info, const char *path, char *why, size_t why_size) {
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0 || fstat(*fd, info) != 0) {
+/* `secret`: nobody but the owner may have access to the file. */
+static enum ord_err read_file(char **out, size_t *size, const char *path, size_t size_max, bool secret, char *why,
+                              size_t why_size) {
+    struct stat info;
+    enum ord_err err = ORD_ERR_FORBIDDEN;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &info) != 0) {
         int code = errno;
         client_say(why, why_size, "%s: %s", path, strerror(code));
-        return code == ENOENT ? ORD_ERR_NOT_FOUND : code == EACCES ? ORD_ERR_FORBIDDEN : ORD_ERR_IO;
-    }
-    if (!S_ISREG(info->st_mode)) {
+        err = code == ENOENT ? ORD_ERR_NOT_FOUND : code == EACCES ? ORD_ERR_FORBIDDEN : ORD_ERR_IO;
+    } else if (!S_ISREG(info.st_mode)) {
         client_say(why, why_size, "%s: not a regular file", path);
-        return ORD_ERR_FORBIDDEN;
+    } else if (secret && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        client_say(why, why_size, "%s: mode %04o lets others at this key; give it mode 0600 (chmod 600)", path,
+                   (unsigned) info.st_mode & 07777u);
+    } else {
+        err = read_descriptor(out, size, fd, path, size_max, why, why_size);
     }
-    return ORD_OK;
+    if (fd >= 0)
+        close(fd);
+    return err;
 }
 
 enum ord_err client_read_file(char **out, size_t *size, const char *path, size_t size_max, char *why, size_t why_size) {
-    int fd = -1;
-    struct stat info;
-    enum ord_err err = open_file(&fd, &info, path, why, why_size);
-    if (err == ORD_OK)
-        err = read_descriptor(out, size, fd, path, size_max, why, why_size);
-    if (fd >= 0)
-        close(fd);
-    return err;
+    return read_file(out, size, path, size_max, false, why, why_size);
 }
 
 enum ord_err client_read_secret(char **out, size_t *size, const char *path, char *why, size_t why_size) {
-    int fd = -1;
-    struct stat info;
-    enum ord_err err = open_file(&fd, &info, path, why, why_size);
-    if (err == ORD_OK && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        client_say(why, why_size, "%s: mode %04o lets others at this key; give it mode 0600 (chmod 600)", path,
-                   (unsigned) info.st_mode & 07777u);
-        err = ORD_ERR_FORBIDDEN;
-    }
-    if (err == ORD_OK)
-        err = read_descriptor(out, size, fd, path, CRYPTO_PEM_MAX - 1, why, why_size);
-    if (fd >= 0)
-        close(fd);
-    return err;
+    return read_file(out, size, path, CRYPTO_PEM_MAX - 1, true, why, why_size);
 }

@@ -237,7 +237,7 @@ static enum ordain_error take_blocks(struct pull *pull, const Ordain__V1__Delive
         if (err != ORD_OK) {
             char what[160];
             client_say(what, sizeof(what), "block %llu: %s", (unsigned long long) height, why);
-            client_replica_accuse(&pull->client->replicas, replica, what);
+            client_replica_accuse(&pull->client->replicas, replica, "%s", what);
             client_say(pull->why, pull->why_size, "replica %u: %s", replica, what);
             return ORDAIN_UNVERIFIED;
         }
@@ -282,8 +282,6 @@ static enum ordain_error nothing_yet(struct pull *pull, uint32_t replica, uint64
 
 static enum ordain_error ask_blocks(struct pull *pull, client_response **out, uint32_t replica) {
     uint32_t poll_ms = pull->want->poll_ms != 0 ? pull->want->poll_ms : DELIVER_POLL_MS_DEFAULT;
-    client_request request;
-    client_request_init(&request, pull->client->config.channel);
     Ordain__V1__DeliverRequest ask = ORDAIN__V1__DELIVER_REQUEST__INIT;
     bool newest = !pull->started && pull->want->from == ORDAIN_FROM_NEWEST;
     ask.from_seek = newest ? ORDAIN__V1__DELIVER_REQUEST__SEEK__NEWEST : ORDAIN__V1__DELIVER_REQUEST__SEEK__HEIGHT;
@@ -292,8 +290,7 @@ static enum ordain_error ask_blocks(struct pull *pull, client_response **out, ui
     ask.to = pull->want->to == ORDAIN_TO_FOREVER ? UINT64_MAX : ask.to_newest ? 0 : pull->want->to;
     ask.timeout_ms = ask.to_newest ? 0 : poll_ms;
     ask.bytes_max = pull->want->bytes_max != 0 ? pull->want->bytes_max : DELIVER_BYTES_DEFAULT;
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_DELIVER;
-    request.deliver = &ask;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_DELIVER, pull->client->config.channel, &ask);
     enum ord_err err =
         client_ask(&pull->client->replicas, out, replica, &request, ask.timeout_ms + pull->client->config.timeout_ms);
     if (err == ORD_OK)
@@ -309,22 +306,16 @@ static enum ordain_error pull_once(struct pull *pull, uint32_t replica, bool *en
     enum ordain_error error = ask_blocks(pull, &response, replica);
     if (error != ORDAIN_OK)
         return error;
-    if (response->status == ORDAIN__V1__STATUS__OK) {
-        const Ordain__V1__DeliverResponse *said = response->deliver;
-        if (said->n_blocks > 0) {
-            error = take_blocks(pull, said, replica);
-        } else {
-            error = nothing_yet(pull, replica, said->newest);
-            *end = error == ORDAIN_OK;
-        }
-    } else if (response->status == ORDAIN__V1__STATUS__NOT_READY) {
-        uint64_t newest = response->kind_case == ORDAIN__V1__RESPONSE__KIND_DELIVER ? response->deliver->newest : 0;
-        error = nothing_yet(pull, replica, newest);
+    const Ordain__V1__DeliverResponse *said =
+        response->kind_case == ORDAIN__V1__RESPONSE__KIND_DELIVER ? response->deliver : NULL;
+    bool ok = response->status == ORDAIN__V1__STATUS__OK;
+    if (ok && said->n_blocks > 0) {
+        error = take_blocks(pull, said, replica);
+    } else if (ok || response->status == ORDAIN__V1__STATUS__NOT_READY) {
+        error = nothing_yet(pull, replica, said != NULL ? said->newest : 0);
         *end = error == ORDAIN_OK;
     } else {
-        char words[256];
-        client_status_say(words, sizeof(words), response->status, response->message);
-        client_say(pull->why, pull->why_size, "replica %u: %s", replica, words);
+        client_replica_say(pull->why, pull->why_size, replica, response->status, response->message);
         error = client_status_error(response->status);
         if (error == ORDAIN_OK)
             error = ORDAIN_UNVERIFIED;
@@ -394,11 +385,8 @@ static enum ord_err find_sources(struct ordain *client, struct claims *out) {
     out->count = client->replicas.count;
     for (uint32_t i = 0; i < out->count; i++)
         out->list[i].replica = i;
-    client_request request;
-    client_request_init(&request, client->config.channel);
     Ordain__V1__StatusRequest ask = ORDAIN__V1__STATUS_REQUEST__INIT;
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_STATUS;
-    request.status = &ask;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_STATUS, client->config.channel, &ask);
     uint32_t timeout_ms = client->config.timeout_ms < CLAIMS_TIMEOUT_MS ? client->config.timeout_ms : CLAIMS_TIMEOUT_MS;
     enum ord_err err = client_gather(&client->replicas, &request, timeout_ms, CLAIMS_GRACE_MS, on_claim, out);
     if (err == ORD_OK)

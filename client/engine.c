@@ -16,6 +16,22 @@ void engine_request_free(struct engine_request *request) {
     free(request);
 }
 
+void engine_request_empty(struct engine_request *request, struct client_entries *list) {
+    for (uint32_t i = 0; i < request->count; i++)
+        client_entries_push(list, request->entries[i]);
+    request->count = 0;
+}
+
+/* The replies that nobody took: their entries go back to the outbox. */
+static void drop_replies(struct client_engine *engine, struct engine_request *replies) {
+    while (replies != NULL) {
+        struct engine_request *request = replies;
+        replies = request->next;
+        engine_request_empty(request, &engine->outbox);
+        engine_request_free(request);
+    }
+}
+
 /* Ends a turn: gives back the room of finished entries, and wakes the callers that wait for it. */
 static void settle(struct client_engine *engine) {
     struct client_entries done = engine->done;
@@ -98,8 +114,9 @@ static void restart(struct client_engine *engine) {
     settle(engine);
     pthread_mutex_lock(&engine->lock);
     engine->paused = true;
-    bool quiet = engine->signing_count == 0 && engine->inbox.count == 0 && engine->submits == 0 && engine->waits == 0 &&
-                 engine->probes == 0;
+    bool quiet = engine->signing_count == 0 && engine->inbox.count == 0 &&
+                 engine->in_flight[ENGINE_REQUEST_SUBMIT] == 0 && engine->in_flight[ENGINE_REQUEST_WAIT] == 0 &&
+                 engine->in_flight[ENGINE_REQUEST_PROBE] == 0;
     pthread_mutex_unlock(&engine->lock);
     if (!quiet) {
         engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
@@ -134,9 +151,10 @@ static void restart(struct client_engine *engine) {
 /* How many new entries make it worth waking up. While requests are under way, new entries may gather. */
 static uint32_t wake_count(const struct client_engine *engine) {
     uint32_t per_request = engine->client->config.envelopes_per_request;
-    if (engine->submits >= engine->client->config.in_flight_max)
+    uint32_t submits = engine->in_flight[ENGINE_REQUEST_SUBMIT];
+    if (submits >= engine->client->config.in_flight_max)
         return UINT32_MAX;
-    if (engine->submits < 2)
+    if (submits < 2)
         /* A non-empty outbox means that there is no replica to send to; the timer checks again. */
         return engine->outbox.count == 0 ? 1 : UINT32_MAX;
     return engine->outbox.count >= per_request ? UINT32_MAX : per_request - engine->outbox.count;
@@ -181,13 +199,7 @@ static void *run(void *argument) {
             engine_pump(engine);
         settle(engine);
     }
-    while (replies != NULL) {
-        struct engine_request *request = replies;
-        replies = request->next;
-        for (uint32_t i = 0; i < request->count; i++)
-            client_entries_push(&engine->outbox, request->entries[i]);
-        engine_request_free(request);
-    }
+    drop_replies(engine, replies);
     return NULL;
 }
 
@@ -215,11 +227,8 @@ enum ord_err client_engine_create(struct client_engine **out, struct ordain *cli
     client_window_init(&engine->window, standing->position);
     engine->progress_at_us = client_now_us();
 
-    enum ord_err err = ORD_ERR_NO_MEMORY;
-    if (pthread_mutex_init(&engine->lock, NULL) != 0)
+    if (client_lock_init(&engine->lock, &engine->wake) != ORD_OK)
         goto no_lock;
-    if (client_cond_init(&engine->wake) != ORD_OK)
-        goto no_wake;
     if (client_cond_init(&engine->room) != ORD_OK)
         goto no_room;
     if (pthread_create(&engine->thread, NULL, run, engine) != 0)
@@ -230,11 +239,10 @@ no_thread:
     pthread_cond_destroy(&engine->room);
 no_room:
     pthread_cond_destroy(&engine->wake);
-no_wake:
     pthread_mutex_destroy(&engine->lock);
 no_lock:
     free(engine);
-    return err;
+    return ORD_ERR_NO_MEMORY;
 }
 
 void client_engine_stop(struct client_engine *engine) {
@@ -255,13 +263,7 @@ static void fail_all(struct client_engine *engine, struct client_entries *list) 
 
 void client_engine_destroy(struct client_engine *engine) {
     engine->now_us = client_now_us();
-    while (engine->replies != NULL) {
-        struct engine_request *request = engine->replies;
-        engine->replies = request->next;
-        for (uint32_t i = 0; i < request->count; i++)
-            client_entries_push(&engine->outbox, request->entries[i]);
-        engine_request_free(request);
-    }
+    drop_replies(engine, engine->replies);
     fail_all(engine, &engine->inbox);
     fail_all(engine, &engine->outbox);
     fail_all(engine, &engine->waiting);
@@ -278,26 +280,28 @@ void client_engine_destroy(struct client_engine *engine) {
 
 /* ---- Callers ---------------------------------------------------------------------------------------------------- */
 
+/* Waits until something changes for a caller who holds the lock. */
+static enum ordain_error wait_for_room(struct client_engine *engine, uint64_t deadline) {
+    if (!engine->stopping && client_now_us() >= deadline)
+        return ORDAIN_TIMEOUT;
+    if (!engine->stopping)
+        client_cond_wait(&engine->room, &engine->lock, deadline);
+    return engine->stopping ? ORDAIN_STOPPED : ORDAIN_OK;
+}
+
+static bool has_room(const struct client_engine *engine, size_t size) {
+    bool bytes_full = engine->open_count > 0 && engine->open_bytes + size > ENGINE_BYTES_MAX;
+    return !engine->paused && engine->reserved == 0 && !bytes_full && !client_window_full(&engine->window);
+}
+
 /* Waits for room, and takes a number. */
 static enum ordain_error reserve(struct client_engine *engine, struct client_entry *entry, size_t size,
                                  uint32_t timeout_ms) {
     uint64_t deadline = client_now_us() + (uint64_t) timeout_ms * 1000u;
-    enum ordain_error error = ORDAIN_OK;
     pthread_mutex_lock(&engine->lock);
-    while (true) {
-        if (engine->stopping) {
-            error = ORDAIN_STOPPED;
-            break;
-        }
-        bool bytes_full = engine->open_count > 0 && engine->open_bytes + size > ENGINE_BYTES_MAX;
-        if (!engine->paused && engine->reserved == 0 && !bytes_full && !client_window_full(&engine->window))
-            break;
-        if (client_now_us() >= deadline) {
-            error = ORDAIN_TIMEOUT;
-            break;
-        }
-        client_cond_wait(&engine->room, &engine->lock, deadline);
-    }
+    enum ordain_error error = engine->stopping ? ORDAIN_STOPPED : ORDAIN_OK;
+    while (error == ORDAIN_OK && !has_room(engine, size))
+        error = wait_for_room(engine, deadline);
     if (error == ORDAIN_OK) {
         enum ord_err err = client_window_take(&engine->window, &entry->sequence, entry);
         ORD_ASSERT(err == ORD_OK); /* it was not full */
@@ -364,17 +368,8 @@ enum ordain_error client_engine_drain(struct client_engine *engine, bool final, 
     uint64_t deadline = client_now_us() + (uint64_t) timeout_ms * 1000u;
     enum ordain_error error = ORDAIN_OK;
     pthread_mutex_lock(&engine->lock);
-    while ((final ? engine->open_count : engine->unaccepted_count) > 0) {
-        if (engine->stopping) {
-            error = ORDAIN_STOPPED;
-            break;
-        }
-        if (client_now_us() >= deadline) {
-            error = ORDAIN_TIMEOUT;
-            break;
-        }
-        client_cond_wait(&engine->room, &engine->lock, deadline);
-    }
+    while (error == ORDAIN_OK && (final ? engine->open_count : engine->unaccepted_count) > 0)
+        error = wait_for_room(engine, deadline);
     pthread_mutex_unlock(&engine->lock);
     return error;
 }

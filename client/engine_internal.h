@@ -40,6 +40,7 @@ enum engine_request_kind {
     ENGINE_REQUEST_PROBE,    /* asks for the full receipt of one number in doubt */
     ENGINE_REQUEST_POSITION, /* asks for the client's position */
     ENGINE_REQUEST_REGISTER, /* offers the registration to a replica that does not know the client yet */
+    ENGINE_REQUEST_KINDS,
 };
 
 /* One call. It owns its entries while it is in flight. */
@@ -48,6 +49,7 @@ struct engine_request {
     uint64_t sent_us;
     struct engine_request *next; /* in the list of replies */
     enum engine_request_kind kind;
+    Ordain__V1__Request__KindCase asked;
     uint32_t replica;
     enum ord_err result;
     struct net_message *reply;
@@ -119,11 +121,7 @@ struct client_engine {
     struct client_entries done;
     /* Entries that were accepted in this turn. */
     uint64_t accepted_now;
-    /* Requests in flight, by kind. */
-    uint32_t submits;
-    uint32_t waits;
-    uint32_t probes;
-    uint32_t others;
+    uint32_t in_flight[ENGINE_REQUEST_KINDS];
     uint32_t target;      /* replica that gets submit requests */
     uint32_t wait_target; /* replica that gets wait requests */
     /* Earliest time to ask for positions again. */
@@ -204,5 +202,7 @@ void engine_follow_hint(struct client_engine *engine, uint32_t hint);
 /* engine.c: signs the entries of `renumber` under fresh numbers, once it is time and while there are free numbers. */
 void engine_renumber(struct client_engine *engine);
 void engine_request_free(struct engine_request *request);
+/* Moves its entries to the end of the list. */
+void engine_request_empty(struct engine_request *request, struct client_entries *list);
 
 #endif

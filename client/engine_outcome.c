@@ -110,7 +110,7 @@ void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_
 
 void engine_accuse(struct client_engine *engine, uint32_t replica, const char *what) {
     engine->statistics.replies_bad++;
-    client_replica_accuse(&engine->client->replicas, replica, what);
+    client_replica_accuse(&engine->client->replicas, replica, "%s", what);
     engine_avoid(engine, replica, ENGINE_AVOID_LIE_US);
 }
 

@@ -79,29 +79,10 @@ static void call_failed(struct client_engine *engine, const struct engine_reques
         engine->unanswered++;
 }
 
-static void count_back(struct client_engine *engine, const struct engine_request *request) {
-    switch (request->kind) {
-    case ENGINE_REQUEST_SUBMIT:
-        engine->submits--;
-        break;
-    case ENGINE_REQUEST_WAIT:
-        engine->waits--;
-        break;
-    case ENGINE_REQUEST_PROBE:
-        engine->probes--;
-        break;
-    case ENGINE_REQUEST_POSITION:
-    case ENGINE_REQUEST_REGISTER:
-        engine->others--;
-        break;
-    }
-}
-
 /* There was no answer, or none that can be read. Every entry returns to the list where it waits for its next try. */
 static void give_back(struct client_engine *engine, struct engine_request *request) {
     struct client_entries entries = {0};
-    for (uint32_t i = 0; i < request->count; i++)
-        client_entries_push(&entries, request->entries[i]);
+    engine_request_empty(request, &entries);
     if (request->kind == ENGINE_REQUEST_SUBMIT) {
         engine->statistics.resent += entries.count;
         client_entries_prepend(&engine->outbox, &entries);
@@ -117,34 +98,17 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
     }
 }
 
-static Ordain__V1__Request__KindCase asked(enum engine_request_kind kind) {
-    switch (kind) {
-    case ENGINE_REQUEST_WAIT:
-        return ORDAIN__V1__REQUEST__KIND_WAIT;
-    case ENGINE_REQUEST_PROBE:
-        return ORDAIN__V1__REQUEST__KIND_RECEIPT;
-    case ENGINE_REQUEST_POSITION:
-        return ORDAIN__V1__REQUEST__KIND_CLIENT;
-    case ENGINE_REQUEST_SUBMIT:
-    case ENGINE_REQUEST_REGISTER:
-    default:
-        return ORDAIN__V1__REQUEST__KIND_SUBMIT;
-    }
-}
-
 void engine_take_reply(struct client_engine *engine, struct engine_request *request) {
     client_response *response = NULL;
-    count_back(engine, request);
+    engine->in_flight[request->kind]--;
     enum ord_err err = ORD_OK;
     if (request->result == ORD_OK)
-        err = client_response_unpack(&response, net_message_bytes(request->reply), asked(request->kind));
-    if (request->result != ORD_OK || err == ORD_ERR_NO_MEMORY) {
-        call_failed(engine, request);
-        give_back(engine, request);
-        goto out;
-    }
-    if (err != ORD_OK) {
-        engine_accuse(engine, request->replica, "it gave a malformed reply");
+        err = client_response_unpack(&response, net_message_bytes(request->reply), request->asked);
+    if (request->result != ORD_OK || err != ORD_OK) {
+        if (request->result != ORD_OK || err == ORD_ERR_NO_MEMORY)
+            call_failed(engine, request);
+        else
+            engine_accuse(engine, request->replica, "it gave a malformed reply");
         give_back(engine, request);
         goto out;
     }
@@ -162,6 +126,7 @@ void engine_take_reply(struct client_engine *engine, struct engine_request *requ
         engine_take_position(engine, request, response);
         break;
     case ENGINE_REQUEST_REGISTER:
+    case ENGINE_REQUEST_KINDS:
         break; /* the next submit request shows whether it helped */
     }
 out:

@@ -96,6 +96,19 @@ static struct engine_request *request_create(struct client_engine *engine, enum 
     return request;
 }
 
+/* Starts a request to a replica that `choose` finds. NULL: none for now, and the timer is set. */
+static struct engine_request *begin(struct client_engine *engine, enum engine_request_kind kind, ord_replica_set except,
+                                    uint32_t capacity) {
+    bool submit = kind == ENGINE_REQUEST_SUBMIT;
+    uint32_t replica = choose(engine, submit ? engine->target : engine->wait_target, except, !submit);
+    if (replica == ENGINE_NO_REPLICA)
+        return NULL;
+    struct engine_request *request = request_create(engine, kind, replica, capacity);
+    if (request == NULL)
+        engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+    return request;
+}
+
 /*
  * How long a replica may stay silent before another is asked: a multiple of the usual reply time, because under load
  * all replicas are slow. The bound is short because a frozen leader may hold envelopes that no other replica has.
@@ -117,11 +130,14 @@ static uint32_t patience_ms(const struct client_engine *engine) {
 static bool call(struct engine_request *request, const client_request *message, uint32_t timeout_ms) {
     struct client_engine *engine = request->engine;
     struct net_message *packed = NULL;
+    request->asked = message->kind_case;
     if (client_request_pack(&packed, message) == ORD_OK) {
         enum ord_err err =
             net_client_call(engine->client->replicas.list[request->replica].net, packed, timeout_ms, on_reply, request);
-        if (err == ORD_OK)
+        if (err == ORD_OK) {
+            engine->in_flight[request->kind]++;
             return true;
+        }
         if (err != ORD_ERR_BUSY)
             engine->peers[request->replica].avoid_until_us = engine->now_us + ENGINE_AVOID_DOWN_US;
     }
@@ -132,8 +148,7 @@ static bool call(struct engine_request *request, const client_request *message, 
 /* Puts the entries of a request that was not sent back into the list from which they came. */
 static void take_back(struct engine_request *request, struct client_entries *list) {
     struct client_entries entries = {0};
-    for (uint32_t i = 0; i < request->count; i++)
-        client_entries_push(&entries, request->entries[i]);
+    engine_request_empty(request, &entries);
     client_entries_prepend(list, &entries);
     engine_request_free(request);
 }
@@ -148,38 +163,30 @@ static bool send_submit(struct engine_request *request, struct client_entries *l
     }
     for (uint32_t i = 0; i < request->count; i++)
         envelopes[i] = (ProtobufCBinaryData) {request->entries[i]->size, request->entries[i]->envelope};
-    client_request message;
-    client_request_init(&message, engine->client->config.channel);
     Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
     submit.n_envelopes = request->count;
     submit.envelopes = envelopes;
-    message.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
-    message.submit = &submit;
+    client_request message =
+        client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, engine->client->config.channel, &submit);
     bool sent = call(request, &message, 2 * patience_ms(engine));
     free(envelopes);
-    if (sent) {
-        engine->submits++;
+    if (sent)
         engine->statistics.requests++;
-    } else {
+    else
         take_back(request, list);
-    }
     return sent;
 }
 
 static void pump_outbox(struct client_engine *engine) {
     uint32_t per_request = engine->client->config.envelopes_per_request;
-    while (engine->outbox.head != NULL && engine->submits < engine->client->config.in_flight_max) {
-        if (engine->outbox.count < per_request && engine->submits >= SUBMITS_EAGER)
+    while (engine->outbox.head != NULL &&
+           engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->client->config.in_flight_max) {
+        if (engine->outbox.count < per_request && engine->in_flight[ENGINE_REQUEST_SUBMIT] >= SUBMITS_EAGER)
             break;
-        uint32_t replica = choose(engine, engine->target, 0, false);
-        if (replica == ENGINE_NO_REPLICA)
+        struct engine_request *request = begin(engine, ENGINE_REQUEST_SUBMIT, 0, per_request);
+        if (request == NULL)
             break;
-        engine->target = replica;
-        struct engine_request *request = request_create(engine, ENGINE_REQUEST_SUBMIT, replica, per_request);
-        if (request == NULL) {
-            engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
-            break;
-        }
+        engine->target = request->replica;
         size_t bytes = 0;
         while (engine->outbox.head != NULL && request->count < per_request) {
             const struct client_entry *next = engine->outbox.head;
@@ -198,7 +205,7 @@ static void pump_outbox(struct client_engine *engine) {
 /* Offers what one replica refused to the others, one by one, until enough of them agree. */
 static void pump_opinions(struct client_engine *engine) {
     uint32_t count = engine->opinions.count;
-    while (count-- > 0 && engine->submits < engine->client->config.in_flight_max) {
+    while (count-- > 0 && engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->client->config.in_flight_max) {
         struct client_entry *entry = client_entries_pop(&engine->opinions);
         bool others = false;
         for (uint32_t i = 0; i < engine->peer_count; i++)
@@ -208,9 +215,7 @@ static void pump_opinions(struct client_engine *engine) {
             engine_fail(engine, entry, entry->refusal, entry->words);
             continue;
         }
-        uint32_t replica = choose(engine, engine->target, entry->refused_by, false);
-        struct engine_request *request =
-            replica == ENGINE_NO_REPLICA ? NULL : request_create(engine, ENGINE_REQUEST_SUBMIT, replica, 1);
+        struct engine_request *request = begin(engine, ENGINE_REQUEST_SUBMIT, entry->refused_by, 1);
         if (request == NULL) {
             client_entries_push(&engine->opinions, entry);
             continue;
@@ -222,70 +227,57 @@ static void pump_opinions(struct client_engine *engine) {
 }
 
 static void pump_waits(struct client_engine *engine) {
-    while (engine->waiting.head != NULL && engine->waits < ENGINE_WAITS_MAX) {
-        if (engine->waits >= WAITS_EAGER && engine->waiting.count < WAIT_GROUP_WORTH)
+    while (engine->waiting.head != NULL && engine->in_flight[ENGINE_REQUEST_WAIT] < ENGINE_WAITS_MAX) {
+        if (engine->in_flight[ENGINE_REQUEST_WAIT] >= WAITS_EAGER && engine->waiting.count < WAIT_GROUP_WORTH)
             break;
-        uint32_t replica = choose(engine, engine->wait_target, 0, true);
-        if (replica == ENGINE_NO_REPLICA)
-            break;
-        engine->wait_target = replica;
         uint32_t count = engine->waiting.count < CLIENT_WAIT_GROUP_MAX ? engine->waiting.count : CLIENT_WAIT_GROUP_MAX;
-        struct engine_request *request = request_create(engine, ENGINE_REQUEST_WAIT, replica, count);
-        if (request == NULL) {
-            engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
+        struct engine_request *request = begin(engine, ENGINE_REQUEST_WAIT, 0, count);
+        if (request == NULL)
             break;
-        }
+        engine->wait_target = request->replica;
         uint64_t sequences[CLIENT_WAIT_GROUP_MAX];
         while (request->count < count) {
             struct client_entry *entry = client_entries_pop(&engine->waiting);
             sequences[request->count] = entry->sequence;
             request->entries[request->count++] = entry;
         }
-        client_request message;
-        client_request_init(&message, engine->client->config.channel);
         Ordain__V1__WaitRequest wait = ORDAIN__V1__WAIT_REQUEST__INIT;
         wait.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
         wait.n_sequences = request->count;
         wait.sequences = sequences;
         wait.timeout_ms = ENGINE_WAIT_MS;
-        message.kind_case = ORDAIN__V1__REQUEST__KIND_WAIT;
-        message.wait = &wait;
+        client_request message =
+            client_request_of(ORDAIN__V1__REQUEST__KIND_WAIT, engine->client->config.channel, &wait);
         if (!call(request, &message, ENGINE_WAIT_MS + patience_ms(engine))) {
             take_back(request, &engine->waiting);
             break;
         }
-        engine->waits++;
     }
 }
 
 static void pump_doubts(struct client_engine *engine) {
-    while (engine->doubts.head != NULL && engine->probes < ENGINE_PROBES_MAX) {
+    while (engine->doubts.head != NULL && engine->in_flight[ENGINE_REQUEST_PROBE] < ENGINE_PROBES_MAX) {
         struct client_entry *entry = client_entries_pop(&engine->doubts);
-        uint32_t replica = choose(engine, engine->wait_target, entry->absent_by, true);
-        if (replica == ENGINE_NO_REPLICA && entry->absent_by != 0) {
+        struct engine_request *request = begin(engine, ENGINE_REQUEST_PROBE, entry->absent_by, 1);
+        if (request == NULL && entry->absent_by != 0) {
             entry->absent_by = 0; /* ask all replicas once more */
-            replica = choose(engine, engine->wait_target, 0, true);
+            request = begin(engine, ENGINE_REQUEST_PROBE, 0, 1);
         }
-        struct engine_request *request =
-            replica == ENGINE_NO_REPLICA ? NULL : request_create(engine, ENGINE_REQUEST_PROBE, replica, 1);
         if (request == NULL) {
             client_entries_push(&engine->doubts, entry);
             engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
             break;
         }
         request->entries[request->count++] = entry;
-        client_request message;
-        client_request_init(&message, engine->client->config.channel);
         Ordain__V1__ReceiptRequest ask = ORDAIN__V1__RECEIPT_REQUEST__INIT;
         ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
         ask.sequence = entry->sequence;
-        message.kind_case = ORDAIN__V1__REQUEST__KIND_RECEIPT;
-        message.receipt = &ask;
+        client_request message =
+            client_request_of(ORDAIN__V1__REQUEST__KIND_RECEIPT, engine->client->config.channel, &ask);
         if (!call(request, &message, engine->client->config.timeout_ms)) {
             take_back(request, &engine->doubts);
             break;
         }
-        engine->probes++;
     }
 }
 
@@ -303,21 +295,16 @@ void engine_ask_positions(struct client_engine *engine) {
     if (engine->now_us < engine->positions_at_us)
         return;
     engine->positions_at_us = engine->now_us + ENGINE_POSITION_US;
-    client_request message;
-    client_request_init(&message, engine->client->config.channel);
     Ordain__V1__ClientRequest ask = ORDAIN__V1__CLIENT_REQUEST__INIT;
     ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
-    message.kind_case = ORDAIN__V1__REQUEST__KIND_CLIENT;
-    message.client = &ask;
+    client_request message = client_request_of(ORDAIN__V1__REQUEST__KIND_CLIENT, engine->client->config.channel, &ask);
     for (uint32_t i = 0; i < engine->peer_count; i++) {
         if (!may_ask(engine, i, 0))
             continue;
         struct engine_request *request = request_create(engine, ENGINE_REQUEST_POSITION, i, 0);
         if (request == NULL)
             return;
-        if (call(request, &message, engine->client->config.timeout_ms))
-            engine->others++;
-        else
+        if (!call(request, &message, engine->client->config.timeout_ms))
             engine_request_free(request);
     }
 }
@@ -332,16 +319,12 @@ void engine_offer_registration(struct client_engine *engine, uint32_t replica) {
         return;
     }
     ProtobufCBinaryData bytes = {size, envelope};
-    client_request message;
-    client_request_init(&message, engine->client->config.channel);
     Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
     submit.n_envelopes = 1;
     submit.envelopes = &bytes;
-    message.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
-    message.submit = &submit;
-    if (call(request, &message, engine->client->config.timeout_ms))
-        engine->others++;
-    else
+    client_request message =
+        client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, engine->client->config.channel, &submit);
+    if (!call(request, &message, engine->client->config.timeout_ms))
         engine_request_free(request);
     free(envelope);
 }

@@ -165,12 +165,6 @@ static void take_result(struct client_engine *engine, struct client_entry *entry
     }
 }
 
-static bool refuses(Ordain__V1__Status status) {
-    return status == ORDAIN__V1__STATUS__TOO_LARGE || status == ORDAIN__V1__STATUS__BAD_REQUEST ||
-           status == ORDAIN__V1__STATUS__FORBIDDEN || status == ORDAIN__V1__STATUS__NOT_FOUND ||
-           status == ORDAIN__V1__STATUS__PRUNED;
-}
-
 void engine_take_submit(struct client_engine *engine, struct engine_request *request, const client_response *response) {
     struct client_entries again = {0};
     uint64_t reply_us = engine->now_us - request->sent_us;
@@ -195,21 +189,19 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
          * The status applies to the request as a whole. If it refuses several envelopes, nobody knows which one is at
          * fault, so each is sent again alone.
          */
-        bool single = request->count == 1;
+        bool refused_all = client_status_refuses(response->status);
+        bool empty = client_status_error(response->status) == ORDAIN_OK; /* no results, so nothing was accepted */
         for (uint32_t i = 0; i < request->count; i++) {
             Ordain__V1__SubmitResult result = ORDAIN__V1__SUBMIT_RESULT__INIT;
             result.status = response->status;
             result.message = response->message;
-            request->entries[i]->alone = request->entries[i]->alone || refuses(response->status);
-            if (refuses(response->status) && !single)
+            request->entries[i]->alone = request->entries[i]->alone || refused_all;
+            if (empty || (refused_all && request->count > 1))
                 client_entries_push(&again, request->entries[i]);
-            else if (response->status == ORDAIN__V1__STATUS__OK || response->status == ORDAIN__V1__STATUS__ACCEPTED ||
-                     response->status == ORDAIN__V1__STATUS__DUPLICATE)
-                client_entries_push(&again, request->entries[i]); /* there are no results, so nothing was accepted */
             else
                 take_result(engine, request->entries[i], request->replica, &result, response->retry_after_ms, &again);
         }
-        if (again.count > 0 && client_status_error(response->status) == ORDAIN_OK)
+        if (again.count > 0 && empty)
             engine_accuse(engine, request->replica, "it gave more or fewer results than envelopes");
     }
     client_entries_prepend(&engine->outbox, &again);

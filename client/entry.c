@@ -73,7 +73,6 @@ enum ord_err client_entry_sign(struct client_entry *entry, const struct client_s
     free(entry->envelope);
     entry->envelope = data;
     entry->size = writer.size;
-    entry->transaction_count = count;
     return ORD_OK;
 }
 

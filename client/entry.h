@@ -14,7 +14,6 @@ struct client_entry {
     uint64_t sequence; /* 0: waits for a fresh number */
     uint8_t *envelope;
     size_t size;
-    uint32_t transaction_count;
     /* The ACCEPTED event was given. */
     bool accepted;
     /* Goes in a request of its own, because a request that it shared was refused as a whole. */

@@ -10,7 +10,6 @@
 #include "client/client.h"
 #include "client/ordain.h"
 #include "client/text.h"
-#include "crypto/hash.h"
 
 #define EVIDENCE_GRACE_MS 1000u /* how long to wait for the remaining replicas once one has answered */
 
@@ -53,23 +52,7 @@ static void pieces_add(struct pieces *pieces, const struct evidence_claim *claim
 static void describe(struct ordain_evidence *out, const struct evidence_claim *claim) {
     memset(out, 0, sizeof(*out));
     out->culprit = claim->culprit;
-    switch (claim->place.type) {
-    case EVIDENCE_PRE_PREPARE:
-        out->statement = ORDAIN_STATEMENT_PRE_PREPARE;
-        break;
-    case EVIDENCE_PREPARE:
-        out->statement = ORDAIN_STATEMENT_PREPARE;
-        break;
-    case EVIDENCE_VIEW_CHANGE:
-        out->statement = ORDAIN_STATEMENT_VIEW_CHANGE;
-        break;
-    case EVIDENCE_NEW_VIEW:
-        out->statement = ORDAIN_STATEMENT_NEW_VIEW;
-        break;
-    case EVIDENCE_ATTESTATION:
-        out->statement = ORDAIN_STATEMENT_ATTESTATION;
-        break;
-    }
+    out->statement = (enum ordain_statement) claim->place.type;
     out->epoch = claim->epoch;
     out->view = claim->place.view;
     out->seq = claim->place.seq;
@@ -81,19 +64,13 @@ static void describe(struct ordain_evidence *out, const struct evidence_claim *c
 }
 
 const char *ordain_statement_name(enum ordain_statement statement) {
-    switch (statement) {
-    case ORDAIN_STATEMENT_PRE_PREPARE:
-        return evidence_type_name(EVIDENCE_PRE_PREPARE);
-    case ORDAIN_STATEMENT_PREPARE:
-        return evidence_type_name(EVIDENCE_PREPARE);
-    case ORDAIN_STATEMENT_VIEW_CHANGE:
-        return evidence_type_name(EVIDENCE_VIEW_CHANGE);
-    case ORDAIN_STATEMENT_NEW_VIEW:
-        return evidence_type_name(EVIDENCE_NEW_VIEW);
-    case ORDAIN_STATEMENT_ATTESTATION:
-        return evidence_type_name(EVIDENCE_ATTESTATION);
-    }
-    return "?";
+    _Static_assert((int) ORDAIN_STATEMENT_PRE_PREPARE == (int) EVIDENCE_PRE_PREPARE &&
+                       (int) ORDAIN_STATEMENT_PREPARE == (int) EVIDENCE_PREPARE &&
+                       (int) ORDAIN_STATEMENT_VIEW_CHANGE == (int) EVIDENCE_VIEW_CHANGE &&
+                       (int) ORDAIN_STATEMENT_NEW_VIEW == (int) EVIDENCE_NEW_VIEW &&
+                       (int) ORDAIN_STATEMENT_ATTESTATION == (int) EVIDENCE_ATTESTATION,
+                   "the public header counts the statements as evidence.h does");
+    return evidence_type_name((enum evidence_type) statement);
 }
 
 /* Takes the next piece off `bytes` and checks it. NULL: the piece holds; otherwise the reason why it does not. */
@@ -134,9 +111,8 @@ static void take_answer(struct fetch *fetch, uint32_t replica, const Ordain__V1_
         if (wrong == NULL && fetch->against != ORDAIN_ANY_REPLICA && claim.culprit != (uint32_t) fetch->against)
             wrong = "it is against another replica than was asked for";
         if (wrong != NULL) {
-            char what[160];
-            client_say(what, sizeof(what), "it gave evidence that does not verify: %s", wrong);
-            client_replica_accuse(&fetch->client->replicas, replica, what);
+            client_replica_accuse(&fetch->client->replicas, replica, "it gave evidence that does not verify: %s",
+                                  wrong);
             client_say(fetch->why, fetch->why_size, "replica %u: its evidence does not verify: %s", replica, wrong);
             return;
         }
@@ -153,9 +129,7 @@ static bool on_answer(void *context, uint32_t replica, enum ord_err err, const c
         return false;
     }
     if (response->status != ORDAIN__V1__STATUS__OK) {
-        char words[256];
-        client_status_say(words, sizeof(words), response->status, response->message);
-        client_say(fetch->why, fetch->why_size, "replica %u: %s", replica, words);
+        client_replica_say(fetch->why, fetch->why_size, replica, response->status, response->message);
         return false;
     }
     fetch->answered++;
@@ -166,7 +140,6 @@ static bool on_answer(void *context, uint32_t replica, enum ord_err err, const c
 enum ordain_error ordain_evidence_fetch(struct ordain *client, uint8_t **evidence, size_t *size, uint32_t *count,
                                         int against, uint32_t timeout_ms, char *why, size_t why_size) {
     struct fetch fetch = {.client = client, .against = against, .why = why, .why_size = why_size};
-    client_request request;
     Ordain__V1__EvidenceRequest ask = ORDAIN__V1__EVIDENCE_REQUEST__INIT;
     *evidence = NULL;
     *size = 0;
@@ -176,10 +149,8 @@ enum ordain_error ordain_evidence_fetch(struct ordain *client, uint8_t **evidenc
         client_say(why, why_size, "the channel has no replica %d", against);
         return ORDAIN_INVALID;
     }
-    client_request_init(&request, client->config.channel);
     ask.against = against == ORDAIN_ANY_REPLICA ? 0 : (uint32_t) against + 1;
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_EVIDENCE;
-    request.evidence = &ask;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_EVIDENCE, client->config.channel, &ask);
     enum ord_err err = client_gather(&client->replicas, &request, timeout_ms, EVIDENCE_GRACE_MS, on_answer, &fetch);
     enum ordain_error error = client_error(err);
     if (error == ORDAIN_OK && fetch.pieces.no_memory)
@@ -226,13 +197,8 @@ enum ordain_error ordain_evidence_verify(struct ordain_evidence **out, uint32_t 
     struct pieces pieces = {0};
     *out = NULL;
     *count = 0;
-    struct client_trust *trust = calloc(1, sizeof(*trust));
-    if (trust == NULL)
-        return ORDAIN_NO_MEMORY;
-    enum ord_err err = crypto_init();
-    if (err == ORD_OK)
-        err = client_trust_init(trust, ord_span_of(genesis.data, genesis.size), why, why_size);
-    enum ordain_error error = client_error(err);
+    struct client_trust *trust;
+    enum ordain_error error = client_trust_create(&trust, genesis, why, why_size);
     if (error == ORDAIN_OK && evidence.size > ORDAIN_EVIDENCE_BYTES_MAX) {
         client_say(why, why_size, "it is larger than any evidence");
         error = ORDAIN_UNVERIFIED;

@@ -68,17 +68,15 @@ out:
 
 static enum ord_err load_genesis(struct ordain *client, const struct ordain_options *options, char *why,
                                  size_t why_size) {
-    char sentence[ORDAIN_TEXT_SIZE] = "";
     struct client_config *config = &client->config;
     enum ord_err err = client_read_file(&client->genesis, &client->genesis_size, config->genesis,
                                         CLIENT_GENESIS_BYTES_MAX, why, why_size);
     if (err != ORD_OK)
         return err;
-    err = client_trust_init(&client->trust, ord_span_of(client->genesis, client->genesis_size), sentence,
-                            sizeof(sentence));
+    err = client_trust_init(&client->trust, ord_span_of(client->genesis, client->genesis_size));
     if (err != ORD_OK) {
-        client_say(why, why_size, "%s: %s", config->genesis, sentence);
-        return err;
+        client_say(why, why_size, "%s: not a genesis block: %s", config->genesis, ord_err_text(err));
+        return ORD_ERR_INVALID;
     }
     const char *wanted = options->channel != NULL ? options->channel : config->channel;
     if (strcmp(wanted, client->trust.config.name) != 0) {
@@ -123,6 +121,14 @@ static enum ord_err connect(struct ordain *client, const struct ordain_options *
     return err;
 }
 
+static void client_free(struct ordain *client) {
+    if (client == NULL)
+        return;
+    crypto_wipe(&client->key, sizeof(client->key));
+    free(client->genesis);
+    free(client);
+}
+
 enum ordain_error ordain_open(struct ordain **out, const struct ordain_options *options, char *why, size_t why_size) {
     char sentence[ORDAIN_TEXT_SIZE + CLIENT_PATH_MAX] = "";
     struct ordain *client = NULL;
@@ -155,11 +161,7 @@ out:
         return ORDAIN_OK;
     }
     client_say(why, why_size, "%s", sentence[0] != '\0' ? sentence : ord_err_text(err));
-    if (client != NULL) {
-        crypto_wipe(&client->key, sizeof(client->key));
-        free(client->genesis);
-        free(client);
-    }
+    client_free(client);
     return client_error(err);
 }
 
@@ -173,9 +175,7 @@ void ordain_close(struct ordain *client) {
     if (engine != NULL)
         client_engine_destroy(engine);
     pthread_mutex_destroy(&client->prepare_lock);
-    crypto_wipe(&client->key, sizeof(client->key));
-    free(client->genesis);
-    free(client);
+    client_free(client);
 }
 
 void ordain_channel(const struct ordain *client, struct ordain_channel *out) {
@@ -326,14 +326,8 @@ static struct order *order_create(void) {
     if (order == NULL)
         return NULL;
     order->references = 2;
-    if (pthread_mutex_init(&order->lock, NULL) != 0)
-        goto no_lock;
-    if (client_cond_init(&order->ended) != ORD_OK)
-        goto no_cond;
-    return order;
-no_cond:
-    pthread_mutex_destroy(&order->lock);
-no_lock:
+    if (client_lock_init(&order->lock, &order->ended) == ORD_OK)
+        return order;
     free(order);
     return NULL;
 }

@@ -5,7 +5,6 @@
 #include "client/client.h"
 #include "client/ordain.h"
 #include "client/text.h"
-#include "crypto/hash.h"
 
 /* The caller's question; the answer is checked against it. */
 struct receipt_query {
@@ -35,9 +34,7 @@ static const char *check_answer(const struct client_trust *trust, const struct r
 static enum ordain_error fetch_from(struct ordain *client, uint8_t **out, size_t *size, uint32_t replica,
                                     const struct receipt_query *query, uint32_t timeout_ms, char *why,
                                     size_t why_size) {
-    client_request request;
     client_response *response = NULL;
-    client_request_init(&request, client->config.channel);
     Ordain__V1__ReceiptRequest ask = ORDAIN__V1__RECEIPT_REQUEST__INIT;
     struct ord_hash fingerprint = query->fingerprint;
     ask.by_place = query->by_place;
@@ -46,8 +43,7 @@ static enum ordain_error fetch_from(struct ordain *client, uint8_t **out, size_t
     if (!query->by_place)
         ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, fingerprint.bytes};
     ask.sequence = query->sequence;
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_RECEIPT;
-    request.receipt = &ask;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_RECEIPT, client->config.channel, &ask);
     enum ord_err err = client_ask(&client->replicas, &response, replica, &request, timeout_ms);
     if (err != ORD_OK) {
         client_say(why, why_size, "replica %u: %s", replica, ord_err_text(err));
@@ -57,17 +53,13 @@ static enum ordain_error fetch_from(struct ordain *client, uint8_t **out, size_t
     if (error == ORDAIN_OK && response->status != ORDAIN__V1__STATUS__OK)
         error = ORDAIN_UNVERIFIED;
     if (error != ORDAIN_OK) {
-        char words[256];
-        client_status_say(words, sizeof(words), response->status, response->message);
-        client_say(why, why_size, "replica %u: %s", replica, words);
+        client_replica_say(why, why_size, replica, response->status, response->message);
         goto out;
     }
     const ProtobufCBinaryData *bytes = &response->receipt->receipt;
     const char *wrong = check_answer(&client->trust, query, client_span(bytes));
     if (wrong != NULL) {
-        char what[160];
-        client_say(what, sizeof(what), "it gave a receipt that does not verify: %s", wrong);
-        client_replica_accuse(&client->replicas, replica, what);
+        client_replica_accuse(&client->replicas, replica, "it gave a receipt that does not verify: %s", wrong);
         client_say(why, why_size, "replica %u: its receipt does not verify: %s", replica, wrong);
         error = ORDAIN_UNVERIFIED;
         goto out;
@@ -89,29 +81,11 @@ out:
  * said.
  */
 static int rank(enum ordain_error error) {
-    switch (error) {
-    case ORDAIN_UNVERIFIED:
-        return 4;
-    case ORDAIN_NOT_READY:
-        return 3;
-    case ORDAIN_PRUNED:
-        return 2;
-    case ORDAIN_NOT_FOUND:
-        return 1;
-    case ORDAIN_UNREACHABLE:
-    case ORDAIN_TIMEOUT:
-        return -1;
-    case ORDAIN_OK:
-    case ORDAIN_INVALID:
-    case ORDAIN_TOO_LARGE:
-    case ORDAIN_REFUSED:
-    case ORDAIN_FORBIDDEN:
-    case ORDAIN_STOPPED:
-    case ORDAIN_NO_MEMORY:
-    case ORDAIN_INTERNAL:
-        break;
-    }
-    return 0;
+    static const int ranks[ORDAIN_INTERNAL + 1] = {
+        [ORDAIN_UNVERIFIED] = 4, [ORDAIN_NOT_READY] = 3,    [ORDAIN_PRUNED] = 2,
+        [ORDAIN_NOT_FOUND] = 1,  [ORDAIN_UNREACHABLE] = -1, [ORDAIN_TIMEOUT] = -1,
+    };
+    return ranks[error];
 }
 
 /*
@@ -206,14 +180,9 @@ enum ordain_error ordain_receipt_check(const struct ordain *client, struct ordai
 
 enum ordain_error ordain_receipt_verify(struct ordain_receipt *out, struct ordain_bytes genesis,
                                         struct ordain_bytes receipt, char *why, size_t why_size) {
-    struct client_trust *trust = calloc(1, sizeof(*trust));
-    if (trust == NULL)
-        return ORDAIN_NO_MEMORY;
-    enum ord_err err = crypto_init();
-    if (err == ORD_OK)
-        err = client_trust_init(trust, ord_span_of(genesis.data, genesis.size), why, why_size);
-    enum ordain_error error = client_error(err);
-    if (err == ORD_OK)
+    struct client_trust *trust;
+    enum ordain_error error = client_trust_create(&trust, genesis, why, why_size);
+    if (error == ORDAIN_OK)
         error = check(trust, out, receipt, why, why_size);
     free(trust);
     return error;

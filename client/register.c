@@ -45,11 +45,9 @@ struct answers {
 static bool on_client_answer(void *context, uint32_t replica, enum ord_err err, const client_response *response) {
     struct answers *answers = context;
     const struct ordain *client = answers->client;
-    char words[ANSWER_TEXT_SIZE - 64];
     if (err != ORD_OK)
         return false;
-    switch ((int) response->status) {
-    case ORDAIN__V1__STATUS__OK: {
+    if (response->status == ORDAIN__V1__STATUS__OK) {
         const Ordain__V1__ClientResponse *said = response->client;
         struct ord_span genesis = client_span(&said->genesis_hash);
         if (!ord_span_equal(genesis, ord_span_of(client->trust.genesis_hash.bytes, ORD_HASH_SIZE))) {
@@ -63,46 +61,27 @@ static bool on_client_answer(void *context, uint32_t replica, enum ord_err err, 
         answers->known++;
         if (said->registered)
             answers->registered++;
-        break;
-    }
-    case ORDAIN__V1__STATUS__UNKNOWN_CLIENT:
+    } else if (response->status == ORDAIN__V1__STATUS__UNKNOWN_CLIENT) {
         answers->positions[answers->known] = 0;
         answers->config_sequences[answers->known] = client->trust.config.config_sequence;
         answers->known++;
-        break;
-    case ORDAIN__V1__STATUS__TOO_LARGE:
-    case ORDAIN__V1__STATUS__BAD_REQUEST:
-    case ORDAIN__V1__STATUS__FORBIDDEN:
-    case ORDAIN__V1__STATUS__NOT_FOUND:
-    case ORDAIN__V1__STATUS__PRUNED:
-        answers->refused++;
-        answers->refusal = response->status;
-        client_status_say(words, sizeof(words), response->status, response->message);
-        client_say(answers->words, sizeof(answers->words), "replica %u: %s", replica, words);
-        break;
-    case ORDAIN__V1__STATUS__STATUS_UNSPECIFIED:
-    case ORDAIN__V1__STATUS__ACCEPTED:
-    case ORDAIN__V1__STATUS__DUPLICATE:
-    case ORDAIN__V1__STATUS__BUSY:
-    case ORDAIN__V1__STATUS__NOT_READY:
-    case ORDAIN__V1__STATUS__UNAVAILABLE:
-    default:
-        answers->not_now++;
-        client_status_say(words, sizeof(words), response->status, response->message);
-        client_say(answers->words, sizeof(answers->words), "replica %u: %s", replica, words);
-        break;
+    } else {
+        client_replica_say(answers->words, sizeof(answers->words), replica, response->status, response->message);
+        if (client_status_refuses(response->status)) {
+            answers->refused++;
+            answers->refusal = response->status;
+        } else {
+            answers->not_now++;
+        }
     }
     uint32_t enough = client_believable(client);
     return answers->known >= enough || answers->refused + answers->foreign >= enough;
 }
 
 static enum ord_err ask_standing(struct ordain *client, struct answers *answers, uint32_t timeout_ms) {
-    client_request request;
-    client_request_init(&request, client->config.channel);
     Ordain__V1__ClientRequest ask = ORDAIN__V1__CLIENT_REQUEST__INIT;
     ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, client->fingerprint.bytes};
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_CLIENT;
-    request.client = &ask;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_CLIENT, client->config.channel, &ask);
     memset(answers, 0, sizeof(*answers));
     answers->client = client;
     return client_gather(&client->replicas, &request, timeout_ms, ASK_GRACE_MS, on_client_answer, answers);
@@ -157,9 +136,7 @@ static bool on_admission(void *context, uint32_t replica, enum ord_err err, cons
         status == ORDAIN__V1__STATUS__DUPLICATE) {
         admission->taken++;
     } else {
-        char words[ANSWER_TEXT_SIZE - 64];
-        client_status_say(words, sizeof(words), status, message);
-        client_say(admission->words, sizeof(admission->words), "replica %u: %s", replica, words);
+        client_replica_say(admission->words, sizeof(admission->words), replica, status, message);
         if (status == ORDAIN__V1__STATUS__FORBIDDEN || status == ORDAIN__V1__STATUS__BAD_REQUEST ||
             status == ORDAIN__V1__STATUS__NOT_FOUND || status == ORDAIN__V1__STATUS__TOO_LARGE) {
             admission->refused++;
@@ -181,13 +158,10 @@ static enum ord_err send_registration(struct ordain *client, struct admission *o
     if (err != ORD_OK)
         return err;
     ProtobufCBinaryData bytes = {size, envelope};
-    client_request request;
-    client_request_init(&request, client->config.channel);
     Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
     submit.envelopes = &bytes;
     submit.n_envelopes = 1;
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
-    request.submit = &submit;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, client->config.channel, &submit);
     err = client_gather(&client->replicas, &request, timeout_ms, 0, on_admission, out);
     free(envelope);
     return err;
@@ -209,13 +183,9 @@ static void standing_of(struct client_standing *out, struct answers *answers, ui
 /* There is no answer to believe: says what is the matter. */
 static enum ordain_error no_standing(const struct ordain *client, const struct answers *answers, char *why,
                                      size_t why_size) {
-    if (answers->refused > 0) {
+    if (answers->refused + answers->foreign > 0) {
         client_say(why, why_size, "%s", answers->words);
-        return client_status_error(answers->refusal);
-    }
-    if (answers->foreign > 0) {
-        client_say(why, why_size, "%s", answers->words);
-        return ORDAIN_UNVERIFIED;
+        return answers->refused > 0 ? client_status_error(answers->refusal) : ORDAIN_UNVERIFIED;
     }
     if (answers->not_now > 0)
         client_say(why, why_size, "no replica can serve now; %s", answers->words);

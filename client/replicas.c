@@ -1,6 +1,7 @@
 /* Connections, and questions to one or all replicas. The questions block the caller. */
 #include "client/replicas.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,15 @@ enum ord_err client_cond_init(pthread_cond_t *cond) {
     bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 && pthread_cond_init(cond, &attributes) == 0;
     pthread_condattr_destroy(&attributes);
     return ok ? ORD_OK : ORD_ERR_NO_MEMORY;
+}
+
+enum ord_err client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond) {
+    if (pthread_mutex_init(lock, NULL) != 0)
+        return ORD_ERR_NO_MEMORY;
+    enum ord_err err = client_cond_init(cond);
+    if (err != ORD_OK)
+        pthread_mutex_destroy(lock);
+    return err;
 }
 
 void client_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t at_us) {
@@ -106,14 +116,16 @@ uint32_t client_replicas_used(const struct client_replicas *replicas) {
     return replicas->pin == ORDAIN_ANY_REPLICA ? replicas->count : 1;
 }
 
-void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why) {
+void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why, ...) {
+    va_list arguments;
+    va_start(arguments, why);
     pthread_mutex_lock(&replicas->lock);
     struct client_replica *accused = &replicas->list[replica];
-    if (!accused->suspect) {
-        accused->suspect = true;
-        client_say(accused->suspicion, sizeof(accused->suspicion), "%s", why);
-    }
+    if (!accused->suspect)
+        vsnprintf(accused->suspicion, sizeof(accused->suspicion), why, arguments);
+    accused->suspect = true;
     pthread_mutex_unlock(&replicas->lock);
+    va_end(arguments);
 }
 
 static enum ord_err unpack(struct client_replicas *replicas, client_response **out, uint32_t replica,
@@ -204,17 +216,12 @@ static enum ord_err gather_create(struct gather **out) {
     if (gather == NULL)
         return ORD_ERR_NO_MEMORY;
     gather->references = 1;
-    if (pthread_mutex_init(&gather->lock, NULL) != 0) {
+    enum ord_err err = client_lock_init(&gather->lock, &gather->arrived);
+    if (err == ORD_OK)
+        *out = gather;
+    else
         free(gather);
-        return ORD_ERR_NO_MEMORY;
-    }
-    if (client_cond_init(&gather->arrived) != ORD_OK) {
-        pthread_mutex_destroy(&gather->lock);
-        free(gather);
-        return ORD_ERR_NO_MEMORY;
-    }
-    *out = gather;
-    return ORD_OK;
+    return err;
 }
 
 /* Sends the question to `replica`. False if it could not be sent now. */

@@ -43,7 +43,8 @@ bool client_replica_up(const struct client_replicas *replicas, uint32_t replica)
 uint32_t client_replicas_used(const struct client_replicas *replicas);
 
 /* Notes that a replica gave something that no honest replica gives. The first reason is kept. */
-void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why);
+__attribute__((format(printf, 3, 4))) void client_replica_accuse(struct client_replicas *replicas, uint32_t replica,
+                                                                 const char *why, ...);
 
 /*
  * Waits for the connection, then asks one replica; `timeout_ms` applies to each of the two. Blocks. CLOSED: not
@@ -66,6 +67,8 @@ ORD_MUST_USE enum ord_err client_gather(struct client_replicas *replicas, const 
 uint64_t client_now_us(void); /* monotonic */
 /* A condition variable on the monotonic clock. */
 ORD_MUST_USE enum ord_err client_cond_init(pthread_cond_t *cond);
+/* The same together with its lock. On failure there is nothing to destroy. */
+ORD_MUST_USE enum ord_err client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond);
 /* Waits on `cond` until client_now_us() is `at_us` at most; UINT64_MAX: without limit. */
 void client_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t at_us);
 

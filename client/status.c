@@ -78,11 +78,8 @@ static bool on_status(void *context, uint32_t replica, enum ord_err err, const c
 enum ordain_error ordain_status(struct ordain *client, struct ordain_status *out, uint32_t *count,
                                 uint32_t timeout_ms) {
     struct statuses statuses = {.client = client, .list = out};
-    client_request request;
-    client_request_init(&request, client->config.channel);
     Ordain__V1__StatusRequest ask = ORDAIN__V1__STATUS_REQUEST__INIT;
-    request.kind_case = ORDAIN__V1__REQUEST__KIND_STATUS;
-    request.status = &ask;
+    client_request request = client_request_of(ORDAIN__V1__REQUEST__KIND_STATUS, client->config.channel, &ask);
     *count = client->replicas.count;
     for (uint32_t i = 0; i < *count; i++) {
         memset(&out[i], 0, sizeof(out[i]));

@@ -39,6 +39,14 @@ void client_request_init(client_request *out, const char *channel) {
     out->channel = (char *) (uintptr_t) channel; /* protobuf-c has no const; packing only reads it */
 }
 
+client_request client_request_of(Ordain__V1__Request__KindCase kind, const char *channel, void *message) {
+    client_request request;
+    client_request_init(&request, channel);
+    request.kind_case = kind;
+    request.submit = message; /* any member will do: all share the same place in the union */
+    return request;
+}
+
 enum ord_err client_request_pack(struct net_message **out, const client_request *request) {
     uint8_t *data = NULL;
     size_t size = ordain__v1__request__get_packed_size(request);
@@ -50,25 +58,16 @@ enum ord_err client_request_pack(struct net_message **out, const client_request 
 }
 
 static Ordain__V1__Response__KindCase answer_to(Ordain__V1__Request__KindCase asked) {
-    switch ((int) asked) {
-    case ORDAIN__V1__REQUEST__KIND_SUBMIT:
-        return ORDAIN__V1__RESPONSE__KIND_SUBMIT;
-    case ORDAIN__V1__REQUEST__KIND_WAIT:
-        return ORDAIN__V1__RESPONSE__KIND_WAIT;
-    case ORDAIN__V1__REQUEST__KIND_RECEIPT:
-        return ORDAIN__V1__RESPONSE__KIND_RECEIPT;
-    case ORDAIN__V1__REQUEST__KIND_DELIVER:
-        return ORDAIN__V1__RESPONSE__KIND_DELIVER;
-    case ORDAIN__V1__REQUEST__KIND_STATUS:
-        return ORDAIN__V1__RESPONSE__KIND_REPLICA;
-    case ORDAIN__V1__REQUEST__KIND_CLIENT:
-        return ORDAIN__V1__RESPONSE__KIND_CLIENT;
-    case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
-        return ORDAIN__V1__RESPONSE__KIND_EVIDENCE;
-    case ORDAIN__V1__REQUEST__KIND__NOT_SET:
-    default:
-        return ORDAIN__V1__RESPONSE__KIND__NOT_SET;
-    }
+    static const Ordain__V1__Response__KindCase answers[] = {
+        [ORDAIN__V1__REQUEST__KIND_SUBMIT] = ORDAIN__V1__RESPONSE__KIND_SUBMIT,
+        [ORDAIN__V1__REQUEST__KIND_WAIT] = ORDAIN__V1__RESPONSE__KIND_WAIT,
+        [ORDAIN__V1__REQUEST__KIND_RECEIPT] = ORDAIN__V1__RESPONSE__KIND_RECEIPT,
+        [ORDAIN__V1__REQUEST__KIND_DELIVER] = ORDAIN__V1__RESPONSE__KIND_DELIVER,
+        [ORDAIN__V1__REQUEST__KIND_STATUS] = ORDAIN__V1__RESPONSE__KIND_REPLICA,
+        [ORDAIN__V1__REQUEST__KIND_CLIENT] = ORDAIN__V1__RESPONSE__KIND_CLIENT,
+        [ORDAIN__V1__REQUEST__KIND_EVIDENCE] = ORDAIN__V1__RESPONSE__KIND_EVIDENCE,
+    };
+    return (size_t) asked < sizeof(answers) / sizeof(answers[0]) ? answers[asked] : ORDAIN__V1__RESPONSE__KIND__NOT_SET;
 }
 
 /* False: the content is of another kind than was asked for, or is missing where the status promises it. */
@@ -142,6 +141,12 @@ enum ordain_error client_status_error(Ordain__V1__Status status) {
     }
 }
 
+bool client_status_refuses(Ordain__V1__Status status) {
+    return status == ORDAIN__V1__STATUS__TOO_LARGE || status == ORDAIN__V1__STATUS__BAD_REQUEST ||
+           status == ORDAIN__V1__STATUS__FORBIDDEN || status == ORDAIN__V1__STATUS__NOT_FOUND ||
+           status == ORDAIN__V1__STATUS__PRUNED;
+}
+
 enum ordain_error client_error(enum ord_err err) {
     switch (err) {
     case ORD_ERR_OK:
@@ -190,36 +195,28 @@ void client_status_say(char *out, size_t out_size, Ordain__V1__Status status, co
         client_say(out, out_size, "%s: %s", client_status_name(status), words);
 }
 
+void client_replica_say(char *out, size_t out_size, uint32_t replica, Ordain__V1__Status status, const char *message) {
+    char words[320];
+    client_status_say(words, sizeof(words), status, message);
+    client_say(out, out_size, "replica %u: %s", replica, words);
+}
+
 const char *ordain_error_name(enum ordain_error error) {
-    switch (error) {
-    case ORDAIN_OK:
-        return "OK";
-    case ORDAIN_INVALID:
-        return "INVALID";
-    case ORDAIN_TOO_LARGE:
-        return "TOO_LARGE";
-    case ORDAIN_REFUSED:
-        return "REFUSED";
-    case ORDAIN_FORBIDDEN:
-        return "FORBIDDEN";
-    case ORDAIN_NOT_FOUND:
-        return "NOT_FOUND";
-    case ORDAIN_NOT_READY:
-        return "NOT_READY";
-    case ORDAIN_PRUNED:
-        return "PRUNED";
-    case ORDAIN_UNREACHABLE:
-        return "UNREACHABLE";
-    case ORDAIN_TIMEOUT:
-        return "TIMEOUT";
-    case ORDAIN_UNVERIFIED:
-        return "UNVERIFIED";
-    case ORDAIN_STOPPED:
-        return "STOPPED";
-    case ORDAIN_NO_MEMORY:
-        return "NO_MEMORY";
-    case ORDAIN_INTERNAL:
-        return "INTERNAL";
-    }
-    return "UNKNOWN";
+    static const char *const names[] = {
+        [ORDAIN_OK] = "OK",
+        [ORDAIN_INVALID] = "INVALID",
+        [ORDAIN_TOO_LARGE] = "TOO_LARGE",
+        [ORDAIN_REFUSED] = "REFUSED",
+        [ORDAIN_FORBIDDEN] = "FORBIDDEN",
+        [ORDAIN_NOT_FOUND] = "NOT_FOUND",
+        [ORDAIN_NOT_READY] = "NOT_READY",
+        [ORDAIN_PRUNED] = "PRUNED",
+        [ORDAIN_UNREACHABLE] = "UNREACHABLE",
+        [ORDAIN_TIMEOUT] = "TIMEOUT",
+        [ORDAIN_UNVERIFIED] = "UNVERIFIED",
+        [ORDAIN_STOPPED] = "STOPPED",
+        [ORDAIN_NO_MEMORY] = "NO_MEMORY",
+        [ORDAIN_INTERNAL] = "INTERNAL",
+    };
+    return (size_t) error < sizeof(names) / sizeof(names[0]) ? names[error] : "UNKNOWN";
 }

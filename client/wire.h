@@ -25,6 +25,9 @@ typedef Ordain__V1__Response client_response;
 /* Starts a request on this channel. The caller fills in the message of the request's kind. */
 void client_request_init(client_request *out, const char *channel);
 
+/* The same with its kind and the message of that kind, which the caller keeps until the request is packed. */
+client_request client_request_of(Ordain__V1__Request__KindCase kind, const char *channel, void *message);
+
 /* Packs it into a message ready to send. */
 ORD_MUST_USE enum ord_err client_request_pack(struct net_message **out, const client_request *request);
 
@@ -47,8 +50,12 @@ const char *client_status_name(Ordain__V1__Status status);
 /* The library's error for a status that refuses. */
 enum ordain_error client_status_error(Ordain__V1__Status status);
 enum ordain_error client_error(enum ord_err err);
+/* True if the replica will not take what it was given, now or later. */
+bool client_status_refuses(Ordain__V1__Status status);
 
 /* Writes "REFUSED: message of the replica", cleaned; only the status if the replica says nothing. */
 void client_status_say(char *out, size_t out_size, Ordain__V1__Status status, const char *message);
+/* Writes "replica 2: REFUSED: message of the replica". */
+void client_replica_say(char *out, size_t out_size, uint32_t replica, Ordain__V1__Status status, const char *message);
 
 #endif

@@ -101,31 +101,27 @@ ORD_MUST_USE enum ord_err ledger_commit(struct ledger *ledger);
  * The readers' functions. `*out` gets malloc'ed memory that the caller frees. NOT_FOUND,
  * CORRUPT, NO_MEMORY, IO, BUSY, TOO_LARGE.
  */
-struct ledger_bytes {
-    uint8_t *data;
-    size_t size;
-};
+#define ledger_bytes ord_bytes
 /* Header and data of a block, concatenated. */
-ORD_MUST_USE enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_bytes *out, uint64_t height);
+ORD_MUST_USE enum ord_err ledger_get_block(struct ledger *ledger, struct ord_bytes *out, uint64_t height);
 /*
  * Headers of the heights [from, to], concatenated. Stops early at `bytes_max` or at the newest block. MISMATCH: a
  * header has another size than `header_size`. TOO_LARGE: `bytes_max` is less than one header.
  */
-ORD_MUST_USE enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out, uint64_t from,
-                                             uint64_t to, size_t header_size, size_t bytes_max);
+ORD_MUST_USE enum ord_err ledger_get_headers(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
+                                             size_t header_size, size_t bytes_max);
 /*
  * The certificate at the lowest height >= `height`. `*at` gets that height. NOT_FOUND: there is none. CORRUPT with
  * `*at` above 0: the certificate at that height is damaged; the next one may be sound.
  */
-ORD_MUST_USE enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *out, uint64_t *at,
+ORD_MUST_USE enum ord_err ledger_get_certificate(struct ledger *ledger, struct ord_bytes *out, uint64_t *at,
                                                  uint64_t height);
 ORD_MUST_USE enum ord_err ledger_get_index(struct ledger *ledger, uint64_t *height, uint32_t *envelope_index,
                                            uint32_t client_index, uint64_t sequence);
-ORD_MUST_USE enum ord_err ledger_get_client(struct ledger *ledger, struct ledger_bytes *out, uint32_t client_index);
-ORD_MUST_USE enum ord_err ledger_get_meta(struct ledger *ledger, struct ledger_bytes *out, const char *name);
+ORD_MUST_USE enum ord_err ledger_get_client(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index);
+ORD_MUST_USE enum ord_err ledger_get_meta(struct ledger *ledger, struct ord_bytes *out, const char *name);
 /* One record of the consensus core. */
-ORD_MUST_USE enum ord_err ledger_get_record(struct ledger *ledger, struct ledger_bytes *out, uint8_t table,
-                                            uint64_t key);
+ORD_MUST_USE enum ord_err ledger_get_record(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key);
 /*
  * All records of the consensus core, sorted by (table, key). They are one allocation: the caller calls free(*records).
  */

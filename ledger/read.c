@@ -54,7 +54,7 @@ void ledger_cursor_end(struct ledger *ledger, MDB_cursor *cursor) {
     ledger_read_end(ledger, txn);
 }
 
-static enum ord_err allocate(struct ledger_bytes *out, size_t size) {
+static enum ord_err allocate(struct ord_bytes *out, size_t size) {
     out->data = malloc(size > 0 ? size : 1);
     if (out->data == NULL)
         return ORD_ERR_NO_MEMORY;
@@ -62,18 +62,18 @@ static enum ord_err allocate(struct ledger_bytes *out, size_t size) {
     return ORD_OK;
 }
 
-static enum ord_err copy_out(struct ledger_bytes *out, struct ord_span bytes) {
+static enum ord_err copy_out(struct ord_bytes *out, struct ord_span bytes) {
     enum ord_err err = allocate(out, bytes.size);
     if (err == ORD_OK && bytes.size > 0)
         memcpy(out->data, bytes.data, bytes.size);
     return err;
 }
 
-static enum ord_err get(struct ledger *ledger, struct ledger_bytes *out, enum ledger_table table,
+static enum ord_err get(struct ledger *ledger, struct ord_bytes *out, enum ledger_table table,
                         const struct ledger_key *key) {
     MDB_txn *txn = NULL;
     struct ord_span payload;
-    *out = (struct ledger_bytes) {NULL, 0};
+    *out = (struct ord_bytes) {NULL, 0};
     enum ord_err err = ledger_read_begin(ledger, &txn);
     if (err != ORD_OK)
         return err;
@@ -84,19 +84,19 @@ static enum ord_err get(struct ledger *ledger, struct ledger_bytes *out, enum le
     return err;
 }
 
-enum ord_err ledger_get_client(struct ledger *ledger, struct ledger_bytes *out, uint32_t client_index) {
+enum ord_err ledger_get_client(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index) {
     struct ledger_key key = ledger_key_u32(client_index);
     return get(ledger, out, LEDGER_CLIENT, &key);
 }
 
-enum ord_err ledger_get_meta(struct ledger *ledger, struct ledger_bytes *out, const char *name) {
+enum ord_err ledger_get_meta(struct ledger *ledger, struct ord_bytes *out, const char *name) {
     struct ledger_key key;
-    *out = (struct ledger_bytes) {NULL, 0};
+    *out = (struct ord_bytes) {NULL, 0};
     enum ord_err err = ledger_key_meta(&key, name);
     return err != ORD_OK ? err : get(ledger, out, LEDGER_META, &key);
 }
 
-enum ord_err ledger_get_record(struct ledger *ledger, struct ledger_bytes *out, uint8_t table, uint64_t key) {
+enum ord_err ledger_get_record(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key) {
     struct ledger_key record_key = ledger_key_record(table, key);
     return get(ledger, out, LEDGER_RECORD, &record_key);
 }
@@ -120,13 +120,13 @@ enum ord_err ledger_get_index(struct ledger *ledger, uint64_t *height, uint32_t 
     return err;
 }
 
-enum ord_err ledger_get_block(struct ledger *ledger, struct ledger_bytes *out, uint64_t height) {
+enum ord_err ledger_get_block(struct ledger *ledger, struct ord_bytes *out, uint64_t height) {
     struct ledger_key key = ledger_key_u64(height);
     MDB_txn *txn = NULL;
     struct ord_span payload;
     struct ord_span header;
     struct ord_span data;
-    *out = (struct ledger_bytes) {NULL, 0};
+    *out = (struct ord_bytes) {NULL, 0};
     enum ord_err err = ledger_read_begin(ledger, &txn);
     if (err != ORD_OK)
         return err;
@@ -184,11 +184,11 @@ static enum ord_err copy_headers(MDB_cursor *cursor, uint8_t *out, uint64_t from
     return err;
 }
 
-enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out, uint64_t from, uint64_t to,
+enum ord_err ledger_get_headers(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
                                 size_t header_size, size_t bytes_max) {
     MDB_cursor *cursor = NULL;
     uint64_t newest = 0;
-    *out = (struct ledger_bytes) {NULL, 0};
+    *out = (struct ord_bytes) {NULL, 0};
     if (from > to || header_size == 0)
         return ORD_ERR_INVALID;
     if (bytes_max < header_size)
@@ -209,20 +209,20 @@ enum ord_err ledger_get_headers(struct ledger *ledger, struct ledger_bytes *out,
     err = copy_headers(cursor, out->data, from, count, header_size);
     if (err != ORD_OK) {
         free(out->data);
-        *out = (struct ledger_bytes) {NULL, 0};
+        *out = (struct ord_bytes) {NULL, 0};
     }
 out:
     ledger_cursor_end(ledger, cursor);
     return err;
 }
 
-enum ord_err ledger_get_certificate(struct ledger *ledger, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
+enum ord_err ledger_get_certificate(struct ledger *ledger, struct ord_bytes *out, uint64_t *at, uint64_t height) {
     const struct ledger_key first = ledger_key_u64(height);
     MDB_cursor *cursor = NULL;
     MDB_val key = ledger_val(&first);
     MDB_val value;
     struct ord_span payload;
-    *out = (struct ledger_bytes) {NULL, 0};
+    *out = (struct ord_bytes) {NULL, 0};
     *at = 0;
     enum ord_err err = ledger_cursor_begin(ledger, &cursor, LEDGER_CERTIFICATE);
     if (err != ORD_OK)

@@ -1,5 +1,5 @@
 /*
- * Delivery, as the reader thread makes it: whole blocks, headers, or blocks of one client, each with what proves it.
+ * Delivery in the reader thread: whole blocks, headers, or the blocks of one client, each with its proof.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,14 +36,14 @@ static bool has_client(struct ord_span data, const ProtobufCBinaryData *client) 
 struct delivery {
     Ordain__V1__Block *blocks;
     Ordain__V1__Block **pointers;
-    struct ledger_bytes *storage;
+    struct ord_bytes *storage;
     size_t count;
     size_t bytes;
 };
 
 static enum ord_err add_block(struct service *service, struct delivery *delivery, uint64_t height,
                               const Ordain__V1__DeliverRequest *ask) {
-    struct ledger_bytes *bytes = &delivery->storage[delivery->count];
+    struct ord_bytes *bytes = &delivery->storage[delivery->count];
     enum ord_err err = ledger_get_block(service->node->ledger, bytes, height);
     if (err != ORD_OK) {
         node_note_damage(service->node, "block", height, err);
@@ -58,7 +58,7 @@ static enum ord_err add_block(struct service *service, struct delivery *delivery
     if (!block->data_omitted)
         block->data = (ProtobufCBinaryData) {data.size, bytes->data + CHANNEL_HEADER_SIZE};
     delivery->bytes += block->header.len + block->data.len;
-    struct ledger_bytes certificate;
+    struct ord_bytes certificate;
     uint64_t at;
     if (height > 0 && service_certificate(service, &certificate, &at, height) == ORD_OK) {
         if (at == height)
@@ -80,13 +80,13 @@ static void delivery_free(struct delivery *delivery) {
     free(delivery->storage);
 }
 
-/* Whatever cannot be proved is not given: that would look like a lie. */
+/* Gives nothing that cannot be proved: an unproved block would look like a lie. */
 static enum ord_err reply_delivery(struct service *service, struct api_request *request, struct delivery *delivery,
                                    uint64_t last) {
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__DeliverResponse deliver = ORDAIN__V1__DELIVER_RESPONSE__INIT;
-    struct ledger_bytes headers = {0};
-    struct ledger_bytes certificate = {0};
+    struct ord_bytes headers = {0};
+    struct ord_bytes certificate = {0};
     deliver.newest = service_certified_height(service);
     if (last > 0 && delivery->blocks[delivery->count - 1].certificate.len == 0) {
         enum ord_err err = service_proof(service, &headers, &certificate, last);
@@ -139,8 +139,8 @@ void answer_deliver(struct service *service, struct api_request *request) {
         if (err != ORD_OK)
             break;
     }
-    if (err == ORD_OK ||
-        (err == ORD_ERR_CORRUPT && delivery.count > 0)) /* what comes before a damaged block is sound */
+    /* A damaged block ends the answer. The blocks before it are sound. */
+    if (err == ORD_OK || (err == ORD_ERR_CORRUPT && delivery.count > 0))
         err = reply_delivery(service, request, &delivery, height - 1);
     if (err != ORD_OK)
         answer_failed(request, err);

@@ -1,17 +1,20 @@
 /*
- * Evidence, as the reader thread gives it out: what is committed, as it is kept.
+ * Evidence in the reader thread: the committed pieces, as they are kept.
  */
 #include <stdlib.h>
 
 #include "node/answer.h"
 #include "replica/records.h"
 
-/* malloc'ed, behind the first *count of `out`, which has RECORD_EVIDENCE_TOTAL in all. */
+/*
+ * Adds the pieces against `culprit` behind the first *count of `out`, in malloc'ed memory. `out` has room for
+ * RECORD_EVIDENCE_TOTAL pieces.
+ */
 static enum ord_err read_pieces(struct node *node, ProtobufCBinaryData *out, size_t *count, ord_node_id culprit) {
     uint32_t slots = record_evidence_slots(node->channel_config->replica_count);
     for (uint32_t slot = 0; slot < slots; slot++) {
         char name[RECORD_EVIDENCE_SIZE];
-        struct ledger_bytes bytes;
+        struct ord_bytes bytes;
         record_evidence_name(name, culprit, slot);
         enum ord_err err = ledger_get_meta(node->ledger, &bytes, name);
         if (err != ORD_OK)

@@ -1,5 +1,5 @@
 /*
- * Receipts, as the reader thread makes them: one by itself, for waits, and for submissions of what was ordered before.
+ * Receipts in the reader thread: of a single envelope, for waits, and of submitted envelopes that were ordered before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
     return err;
 }
 
-/* malloc'ed receipt of an envelope in a certified block. */
+/* Makes the receipt of an envelope in a certified block, in malloc'ed memory. */
 static enum ord_err make_receipt(struct service *service, ProtobufCBinaryData *out, uint64_t height, uint32_t index,
                                  bool with_envelope) {
     struct service_block *block = service->block;
@@ -88,7 +88,7 @@ static enum ord_err make_receipt(struct service *service, ProtobufCBinaryData *o
     return err;
 }
 
-/* NOT_FOUND: not ordered. BUSY: ordered, not certified yet. */
+/* NOT_FOUND: not ordered. BUSY: ordered, but not certified yet. */
 static enum ord_err receipt_of(struct service *service, ProtobufCBinaryData *out, uint32_t client_index,
                                uint64_t sequence, bool with_envelope) {
     uint64_t height;
@@ -136,7 +136,7 @@ void answer_receipt(struct service *service, struct api_request *request) {
     free(receipt.receipt.data);
 }
 
-/* ---- submissions: the replica decided, receipts of what was ordered before are added here ---- */
+/* ---- submissions ---- */
 
 void answer_submission(struct service *service, struct api_request *request) {
     const struct replica_submission *submission = &request->submission->of_replica;
@@ -159,7 +159,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         results[i].status = submit_status(from->verdict);
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
-        /* A client that gets no receipt here waits for it. */
+        /* Without a receipt here (no room, or not certified yet), the client asks for it with a WAIT. */
         if (from->ordered && bytes < bytes_max &&
             receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
             results[i].receipt = (ProtobufCBinaryData) {0};
@@ -199,7 +199,7 @@ void answer_wait_prepare(struct api_request *request) {
     wait->n_sequences = count;
 }
 
-/* A sequence is looked at again only while it is the first open one. */
+/* Continues at the first sequence that was not final last time. Those before it stay final. */
 bool answer_wait_ready(struct service *service, struct api_request *request) {
     const Ordain__V1__WaitRequest *wait = request->message->wait;
     uint64_t certified = service_certified_height(service);
@@ -225,7 +225,7 @@ void answer_wait(struct service *service, struct api_request *request) {
     size_t bytes = 0;
     const size_t bytes_max = answer_room(request);
     bool room = results != NULL && pointers != NULL;
-    /* What does not fit is not ready: a client asks again for what it did not get. */
+    /* Receipts that do not fit are left out. The answer is then NOT_READY, and the client asks again for the rest. */
     for (size_t i = 0; room && i < wait->n_sequences && bytes < bytes_max; i++) {
         ordain__v1__wait_result__init(&results[count]);
         results[count].sequence = wait->sequences[i];

@@ -1,5 +1,5 @@
 /*
- * Certificates as readers find them: on disk, or among the newest, which may not be committed yet.
+ * Certificates for readers: those on disk, and the newest ones, which may not be committed yet.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +8,11 @@
 
 enum { HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE };
 
-enum ord_err service_certificate(struct service *service, struct ledger_bytes *out, uint64_t *at, uint64_t height) {
+enum ord_err service_certificate(struct service *service, struct ord_bytes *out, uint64_t *at, uint64_t height) {
     enum ord_err err = ledger_get_certificate(service->node->ledger, out, at, height);
     bool damaged = false;
-    while (err == ORD_ERR_CORRUPT && *at > 0) { /* a later one proves as much */
+    /* A later certificate proves as much as the damaged one would. */
+    while (err == ORD_ERR_CORRUPT && *at > 0) {
         damaged = true;
         node_note_damage(service->node, "certificate", *at, err);
         err = ledger_get_certificate(service->node->ledger, out, at, *at + 1);
@@ -30,21 +31,22 @@ enum ord_err service_certificate(struct service *service, struct ledger_bytes *o
     if (best != NULL && (err == ORD_ERR_NOT_FOUND || best->height < *at)) {
         if (err == ORD_OK)
             free(out->data);
-        out->size = best->size;
-        out->data = malloc(best->size);
+        *out = (struct ord_bytes) {.data = malloc(best->size)};
         err = out->data == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
-        if (err == ORD_OK)
+        if (err == ORD_OK) {
             memcpy(out->data, best->bytes, best->size);
+            out->size = best->size;
+        }
         *at = best->height;
     }
     pthread_mutex_unlock(&service->mutex);
     return err == ORD_ERR_NOT_FOUND && damaged ? ORD_ERR_CORRUPT : err;
 }
 
-enum ord_err service_proof(struct service *service, struct ledger_bytes *headers, struct ledger_bytes *certificate,
+enum ord_err service_proof(struct service *service, struct ord_bytes *headers, struct ord_bytes *certificate,
                            uint64_t height) {
     uint64_t at;
-    *headers = (struct ledger_bytes) {0};
+    *headers = (struct ord_bytes) {0};
     enum ord_err err = service_certificate(service, certificate, &at, height);
     if (err != ORD_OK)
         return err;
@@ -55,7 +57,7 @@ enum ord_err service_proof(struct service *service, struct ledger_bytes *headers
             ledger_get_headers(service->node->ledger, headers, height + 1, at, CHANNEL_HEADER_SIZE, HEADERS_BYTES_MAX);
     if (err != ORD_OK) {
         free(certificate->data);
-        *certificate = (struct ledger_bytes) {0};
+        *certificate = (struct ord_bytes) {0};
     }
     return err;
 }
@@ -65,4 +67,9 @@ uint64_t service_certified_height(struct service *service) {
     uint64_t height = service->certified_height;
     pthread_mutex_unlock(&service->mutex);
     return height;
+}
+
+enum ord_err service_certificate_of(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+    struct node *node = context;
+    return service_certificate(&node->service, out, at, height);
 }

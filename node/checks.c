@@ -1,7 +1,7 @@
 /*
- * Checks of signatures in threads. A sender whose last check failed is not worth another one for a while: what it sent
- * before we knew waits in a queue, and each of it costs no more than a look. An honest replica is never ignored, for
- * what it sends over its link verifies.
+ * Checks of signatures in threads. After a failed check, the sender's other checks are skipped for a while: what it
+ * sent before the failure was known may fill a queue, and each of those checks then costs no more than a look. An
+ * honest replica is never ignored, because everything that it sends over its link verifies.
  */
 #include "node/checks.h"
 
@@ -35,7 +35,8 @@ static void run(void *argument) {
         if (peer != NULL && check->bad)
             atomic_store(&peer->bad_until_ms, node_clock_ms() + IGNORE_MS);
     }
-    (void) inbox_post(&node->inbox, &job->work, WORK_CHECK); /* the inbox closes after the pools */
+    /* This cannot fail: the inbox closes after the pools. */
+    (void) inbox_post(&node->inbox, &job->work, WORK_CHECK);
 }
 
 void checks_begin(void *context, struct replica_check *check) {
@@ -47,7 +48,8 @@ void checks_begin(void *context, struct replica_check *check) {
     if (peer != NULL)
         atomic_fetch_add(&peer->inbound_bytes, sizeof(*check));
     /*
-     * A full queue: then this thread may as well do it, which also slows intake. No pool: the replica is being unmade.
+     * If the queue is full, this thread runs the check, which also slows intake. Without a pool the process is being
+     * unmade.
      */
     if (pool == NULL || crypto_pool_submit(pool, run, check) != ORD_OK)
         run(check);

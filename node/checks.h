@@ -1,5 +1,5 @@
 /*
- * The pools that run a replica's checks, one for each of its queues, so that none waits for another.
+ * The pools that run a replica's checks: one for each of the replica's queues, so that no queue waits for another.
  */
 #ifndef ORDAIN_NODE_CHECKS_H
 #define ORDAIN_NODE_CHECKS_H
@@ -10,7 +10,7 @@
 
 struct node;
 
-/* In host_space of a check that the node has. */
+/* The node's part of a check (its `host_space`), while the node has the check. */
 struct check_job {
     struct work work;
     struct node *node;
@@ -21,11 +21,11 @@ struct checks {
 };
 
 ORD_MUST_USE enum ord_err checks_open(struct node *node);
-/* Every check that the node has is in the inbox, or in its queue of inputs, when this returns. */
+/* Ends the pools. Every check that the node still has is then in the inbox, or in the queue of inputs. */
 void checks_close(struct node *node);
 /* `check` of struct replica_host. */
 void checks_begin(void *context, struct replica_check *check);
-/* A check that the replica gets back: the node's no more. */
+/* Takes a check out of its work. It belongs to the replica from then on. */
 struct replica_check *checks_end(struct node *node, struct work *work);
 
 #endif

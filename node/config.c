@@ -1,7 +1,8 @@
 /*
- * node.cfg: a flat libconfig file whose settings bear the names of struct node_config. One table says for each setting
- * what it is, what it may be and where it goes; loading walks the file against the table, so that a setting that is
- * misspelt is an error and not a default. And the reading of key files, which must be nobody else's to read.
+ * node.cfg is a flat libconfig file. Its settings have the names of the fields of struct node_config. One table gives
+ * each setting's type, range and place. Loading looks up each setting of the file in the table, so a misspelt setting
+ * is an error and does not silently leave a default in force. This file also reads key files, which nobody else may be
+ * able to read.
  */
 #include "node/config.h"
 
@@ -24,9 +25,11 @@ struct setting_rule {
     enum setting_kind kind;
     bool required;
     size_t offset; /* into struct node_config */
-    uint64_t min;  /* numbers only; both ends included */
+    /* Numbers only. Both ends are included. */
+    uint64_t min;
     uint64_t max;
-    uint64_t fallback; /* numbers only; 0 for verify_threads: as many as the machine has */
+    /* Numbers only: the default. 0 for verify_threads: as many as the machine has processors. */
+    uint64_t fallback;
 };
 
 #define TEXT(name, kind, required)                                                                                     \
@@ -125,62 +128,62 @@ static const char *type_name(const config_setting_t *setting) {
     }
 }
 
-/* Where a setting stands. */
-struct place {
-    const char *file;
-    unsigned line;
+/* Context of one load. */
+struct loader {
+    struct node_config *out;
+    const char *path;
+    char folder[NODE_PATH_MAX];
+    char *why;
+    size_t why_size;
 };
 
-static enum ord_err take_number(struct node_config *config, const struct setting_rule *rule,
-                                const config_setting_t *setting, struct place place, char *why, size_t why_size) {
+/* Says what is wrong in a line of the file; returns INVALID. */
+__attribute__((format(printf, 3, 4))) static enum ord_err wrong(const struct loader *loader, unsigned line,
+                                                                const char *format, ...) {
+    char words[2 * NODE_PATH_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    say(loader->why, loader->why_size, "%s:%u: %s", loader->path, line, words);
+    return ORD_ERR_INVALID;
+}
+
+static enum ord_err take_number(const struct loader *loader, const struct setting_rule *rule,
+                                const config_setting_t *setting) {
     int type = config_setting_type(setting);
-    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
-        say(why, why_size, "%s:%u: %s wants a whole number, found %s", place.file, place.line, rule->name,
-            type_name(setting));
-        return ORD_ERR_INVALID;
-    }
+    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+        return wrong(loader, setting->line, "%s wants a whole number, found %s", rule->name, type_name(setting));
     long long value = type == CONFIG_TYPE_INT ? config_setting_get_int(setting) : config_setting_get_int64(setting);
-    if (value < 0 || (uint64_t) value < rule->min || (uint64_t) value > rule->max) {
-        say(why, why_size, "%s:%u: %s is %lld, but must be %llu to %llu", place.file, place.line, rule->name, value,
-            (unsigned long long) rule->min, (unsigned long long) rule->max);
-        return ORD_ERR_INVALID;
-    }
-    store_number(config, rule, (uint64_t) value);
+    if (value < 0 || (uint64_t) value < rule->min || (uint64_t) value > rule->max)
+        return wrong(loader, setting->line, "%s is %lld, but must be %llu to %llu", rule->name, value,
+                     (unsigned long long) rule->min, (unsigned long long) rule->max);
+    store_number(loader->out, rule, (uint64_t) value);
     return ORD_OK;
 }
 
-static enum ord_err take_text(struct node_config *config, const struct setting_rule *rule,
-                              const config_setting_t *setting, const char *folder, struct place place, char *why,
-                              size_t why_size) {
-    if (config_setting_type(setting) != CONFIG_TYPE_STRING) {
-        say(why, why_size, "%s:%u: %s wants a string, found %s", place.file, place.line, rule->name,
-            type_name(setting));
-        return ORD_ERR_INVALID;
-    }
+static enum ord_err take_text(const struct loader *loader, const struct setting_rule *rule,
+                              const config_setting_t *setting) {
+    if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+        return wrong(loader, setting->line, "%s wants a string, found %s", rule->name, type_name(setting));
     const char *text = config_setting_get_string(setting);
-    if (text[0] == '\0') {
-        say(why, why_size, "%s:%u: %s is empty", place.file, place.line, rule->name);
-        return ORD_ERR_INVALID;
-    }
-    char *field = (char *) config + rule->offset;
-    if (rule->kind == SETTING_LEVEL) {
-        if (node_log_level_parse(&config->log_level, text) == ORD_OK)
-            return ORD_OK;
-        say(why, why_size, "%s:%u: %s is \"%s\", but must be error, warn, info or debug", place.file, place.line,
-            rule->name, text);
-        return ORD_ERR_INVALID;
-    }
-    size_t capacity = rule->kind == SETTING_HOST ? sizeof(config->client_listen_host) : NODE_PATH_MAX;
+    if (text[0] == '\0')
+        return wrong(loader, setting->line, "%s is empty", rule->name);
+    if (rule->kind == SETTING_LEVEL)
+        return node_log_level_parse(&loader->out->log_level, text) == ORD_OK
+                   ? ORD_OK
+                   : wrong(loader, setting->line, "%s is \"%s\", but must be error, warn, info or debug", rule->name,
+                           text);
+    size_t capacity = rule->kind == SETTING_HOST ? sizeof(loader->out->client_listen_host) : NODE_PATH_MAX;
     bool relative = rule->kind == SETTING_PATH && text[0] != '/';
-    int length = snprintf(field, capacity, "%s%s%s", relative ? folder : "", relative ? "/" : "", text);
-    if (length < 0 || (size_t) length >= capacity) {
-        say(why, why_size, "%s:%u: %s is longer than %zu bytes", place.file, place.line, rule->name, capacity - 1);
-        return ORD_ERR_INVALID;
-    }
+    int length = snprintf((char *) loader->out + rule->offset, capacity, "%s%s%s", relative ? loader->folder : "",
+                          relative ? "/" : "", text);
+    if (length < 0 || (size_t) length >= capacity)
+        return wrong(loader, setting->line, "%s is longer than %zu bytes", rule->name, capacity - 1);
     return ORD_OK;
 }
 
-/* The absolute folder of the file, for relative paths in it. */
+/* Gives the absolute folder of the file. Relative paths in the file begin there. */
 static enum ord_err folder_of(char folder[NODE_PATH_MAX], const char *path, char *why, size_t why_size) {
     char *real = realpath(path, NULL);
     if (real == NULL) {
@@ -199,33 +202,28 @@ static enum ord_err folder_of(char folder[NODE_PATH_MAX], const char *path, char
     return ORD_OK;
 }
 
-static enum ord_err take_settings(struct node_config *config, const config_t *file, const char *path,
-                                  const char *folder, char *why, size_t why_size) {
+static enum ord_err take_settings(const struct loader *loader, const config_t *file) {
     bool seen[RULE_COUNT] = {false};
     const config_setting_t *root = config_root_setting(file);
     int count = config_setting_length(root);
     for (int i = 0; i < count; i++) {
         const config_setting_t *setting = config_setting_get_elem(root, (unsigned) i);
-        struct place place = {path, setting->line};
         const char *name = config_setting_name(setting);
         size_t rule = 0;
         while (rule < RULE_COUNT && strcmp(rules[rule].name, name) != 0)
             rule++;
-        if (rule == RULE_COUNT) {
-            say(why, why_size, "%s:%u: there is no setting %s", place.file, place.line, name);
-            return ORD_ERR_INVALID;
-        }
+        if (rule == RULE_COUNT)
+            return wrong(loader, setting->line, "there is no setting %s", name);
         seen[rule] = true;
         enum setting_kind kind = rules[rule].kind;
         bool number = kind == SETTING_U16 || kind == SETTING_U32 || kind == SETTING_U64;
-        enum ord_err err = number ? take_number(config, &rules[rule], setting, place, why, why_size)
-                                  : take_text(config, &rules[rule], setting, folder, place, why, why_size);
+        enum ord_err err = (number ? take_number : take_text)(loader, &rules[rule], setting);
         if (err != ORD_OK)
             return err;
     }
     for (size_t i = 0; i < RULE_COUNT; i++)
         if (rules[i].required && !seen[i]) {
-            say(why, why_size, "%s: the setting %s is missing", path, rules[i].name);
+            say(loader->why, loader->why_size, "%s: the setting %s is missing", loader->path, rules[i].name);
             return ORD_ERR_INVALID;
         }
     return ORD_OK;
@@ -236,7 +234,7 @@ static bool is_word(char c) {
            c == '-' || c == '*';
 }
 
-/* Is it a whole number as libconfig reads one, without the suffix? */
+/* True for a whole number as libconfig reads it, without the suffix. */
 static bool is_integer(const char *word, size_t length) {
     size_t i = length > 0 && word[0] == '-' ? 1 : 0;
     bool hex = length - i > 2 && word[i] == '0' && (word[i + 1] == 'x' || word[i + 1] == 'X');
@@ -245,7 +243,7 @@ static bool is_integer(const char *word, size_t length) {
     return length > i && strspn(word + i, "0123456789") == length - i;
 }
 
-/* The length of the comment or string at `text`; 0 when neither begins there. */
+/* Gives the length of the comment or string that begins at `text`; 0 if neither begins there. */
 static size_t skip_quiet(const char *text) {
     if (text[0] == '#' || (text[0] == '/' && text[1] == '/'))
         return strcspn(text, "\n");
@@ -262,9 +260,9 @@ static size_t skip_quiet(const char *text) {
 }
 
 /*
- * libconfig 1.5 reads 4294967297 as 1 without a word: whole numbers are 32 bits unless an L follows. So every number
- * gets its L before libconfig sees it. Lines stay as they are. malloc'ed; NULL: no memory, or *include_line says where
- * an @include is (its file would escape this treatment).
+ * libconfig 1.5 silently reads 4294967297 as 1: whole numbers have 32 bits unless an L follows. So every number gets
+ * its L before libconfig sees the text. Lines keep their numbers. The result is malloc'ed. NULL: there is no memory, or
+ * *include_line is the line of an @include, whose file would escape this treatment.
  */
 static char *widen_integers(const char *text, unsigned *include_line) {
     char *out = malloc(2 * strlen(text) + 1);
@@ -299,50 +297,47 @@ static char *widen_integers(const char *text, unsigned *include_line) {
     return out;
 }
 
+static enum ord_err parse(const struct loader *loader, config_t *file, const char *text) {
+    unsigned include_line;
+    char *wide = widen_integers(text, &include_line);
+    if (wide == NULL && include_line > 0)
+        return wrong(loader, include_line, "@include is not supported");
+    if (wide == NULL) {
+        say(loader->why, loader->why_size, "%s: %s", loader->path, ord_err_text(ORD_ERR_NO_MEMORY));
+        return ORD_ERR_NO_MEMORY;
+    }
+    bool good = config_read_string(file, wide) == CONFIG_TRUE;
+    free(wide);
+    if (!good)
+        return wrong(loader, (unsigned) config_error_line(file), "%s", config_error_text(file));
+    set_defaults(loader->out);
+    return take_settings(loader, file);
+}
+
 enum ord_err node_config_load(struct node_config *out, const char *path, char *why, size_t why_size) {
+    struct loader loader = {.out = out, .path = path, .why = why, .why_size = why_size};
     uint8_t *text = NULL;
-    char *wide = NULL;
     size_t text_size = 0;
+    enum ord_err err = folder_of(loader.folder, path, why, why_size);
+    if (err != ORD_OK)
+        return err;
+    err = node_read_file(&text, &text_size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
     config_t file;
     config_init(&file);
-    char folder[NODE_PATH_MAX];
-    enum ord_err err = folder_of(folder, path, why, why_size);
-    if (err != ORD_OK)
-        goto out;
-    err = node_read_file(&text, &text_size, path, CONFIG_FILE_BYTES_MAX, why, why_size);
-    if (err != ORD_OK) {
-        err = err == ORD_ERR_NOT_FOUND || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
-        goto out;
-    }
-    err = ORD_ERR_INVALID;
     if (memchr(text, '\0', text_size) != NULL) {
         say(why, why_size, "%s: not a text file", path);
-        goto out;
+        err = ORD_ERR_INVALID;
+    } else {
+        err = parse(&loader, &file, (const char *) text);
     }
-    unsigned include_line;
-    wide = widen_integers((const char *) text, &include_line);
-    if (wide == NULL) {
-        err = include_line > 0 ? ORD_ERR_INVALID : ORD_ERR_NO_MEMORY;
-        if (include_line > 0)
-            say(why, why_size, "%s:%u: @include is not supported", path, include_line);
-        else
-            say(why, why_size, "%s: %s", path, ord_err_text(err));
-        goto out;
-    }
-    if (config_read_string(&file, wide) != CONFIG_TRUE) {
-        say(why, why_size, "%s:%d: %s", path, config_error_line(&file), config_error_text(&file));
-        goto out;
-    }
-    set_defaults(out);
-    err = take_settings(out, &file, path, folder, why, why_size);
-out:
     config_destroy(&file);
-    free(wide);
     free(text);
     return err;
 }
 
-/* Opens without waiting for anything (a FIFO would). */
+/* Opens a regular file. It waits for nothing, as the opening of a FIFO otherwise would. */
 static enum ord_err open_regular(int *fd, struct stat *info, const char *path, char *why, size_t why_size) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) {
@@ -363,7 +358,7 @@ static enum ord_err open_regular(int *fd, struct stat *info, const char *path, c
     return ORD_OK;
 }
 
-/* Reads to the end of the file; TOO_LARGE when that is beyond `size_max`. */
+/* Reads to the end of the file. TOO_LARGE: there is more than `size_max`. */
 static enum ord_err read_to_end(uint8_t *out, size_t *size, int fd, size_t size_max) {
     *size = 0;
     for (;;) {
@@ -421,7 +416,8 @@ enum ord_err node_read_file(uint8_t **out, size_t *size, const char *path, size_
         err = ORD_ERR_TOO_LARGE;
         goto out;
     }
-    bytes = malloc(expected + 1); /* a NUL behind it, for those who read text */
+    /* Has room for a NUL behind the file's bytes, for callers that read text. */
+    bytes = malloc(expected + 1);
     if (bytes == NULL) {
         err = ORD_ERR_NO_MEMORY;
         goto out;

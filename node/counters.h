@@ -1,6 +1,6 @@
 /*
- * What the process around a replica counts, for status: written by one thread or many, read by the loop. What the
- * replica itself counts stands in replica/counters.h.
+ * Counters of the process around a replica, for status. One thread or several write them, and the loop reads them.
+ * replica/counters.h has the replica's own counters.
  */
 #ifndef ORDAIN_NODE_COUNTERS_H
 #define ORDAIN_NODE_COUNTERS_H
@@ -26,7 +26,7 @@ struct node_counters {
 #define NODE_COUNTER_FIELD(name) counter name;
     NODE_COUNTERS(NODE_COUNTER_FIELD)
 #undef NODE_COUNTER_FIELD
-    /* Of readers. Status adds the replica's own to it. */
+    /* Damaged records that reads of node/ found. Status adds the replica's own count. */
     counter damaged_reads;
 };
 

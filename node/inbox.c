@@ -26,7 +26,8 @@ void inbox_deinit(struct inbox *inbox) {
 void inbox_wake(struct inbox *inbox) {
     uint64_t one = 1;
     ssize_t written = write(inbox->event_fd, &one, sizeof(one));
-    (void) written; /* full means that the loop is being woken already */
+    /* A failed write means that the counter is full, so the loop is being woken already. */
+    (void) written;
 }
 
 bool inbox_post(struct inbox *inbox, struct work *work, enum work_type type) {

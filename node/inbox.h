@@ -1,7 +1,7 @@
 /*
- * The one queue into the loop thread. Everything that happens elsewhere (a frame came, a check is done, a request
- * arrived) is a piece of work for the loop. The queue itself is unbounded: whoever posts is bounded (contexts, checks,
- * bytes per peer).
+ * The only queue into the loop thread. Everything that happens elsewhere (a frame came, a check is done, a request
+ * arrived) becomes a piece of work for the loop. The queue has no bound of its own, because whoever posts is bounded
+ * (contexts, checks, bytes per peer).
  */
 #ifndef ORDAIN_NODE_INBOX_H
 #define ORDAIN_NODE_INBOX_H
@@ -17,13 +17,13 @@ enum work_type {
     WORK_REQUEST, /* struct api_request (service.h) */
 };
 
-/* First member of whatever is posted. The loop thread owns it from then on. */
+/* The first member of everything that is posted. The loop thread owns it once it is posted. */
 struct work {
     struct work *next;
     enum work_type type;
 };
 
-/* In order; not thread-safe by itself. All zeros: empty. */
+/* A list in order of arrival. It has no lock of its own. All zeros: empty. */
 struct work_queue {
     struct work *head;
     struct work *tail;
@@ -54,15 +54,16 @@ static inline struct work *work_queue_pop(struct work_queue *queue) {
 
 ORD_MUST_USE enum ord_err inbox_init(struct inbox *inbox);
 void inbox_deinit(struct inbox *inbox);
-/* Any thread. False after inbox_close: the work is still the caller's. */
+/* Any thread. False after inbox_close: the caller keeps the work. */
 bool inbox_post(struct inbox *inbox, struct work *work, enum work_type type);
-/* Async-signal-safe: ends a wait. */
+/* Ends a wait in inbox_take. Async-signal-safe. */
 void inbox_wake(struct inbox *inbox);
 /*
- * Loop thread: takes all that is there, in order; waits up to `timeout_ms` when there is nothing. NULL: nothing came.
+ * Loop thread only. Takes everything posted, in order. If there is nothing, it waits up to `timeout_ms`. NULL: nothing
+ * came.
  */
 struct work *inbox_take(struct inbox *inbox, uint64_t timeout_ms);
-/* Takes no more, and gives what is left. */
+/* Refuses further work, and gives what is left. */
 struct work *inbox_close(struct inbox *inbox);
 
 #endif

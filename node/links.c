@@ -1,11 +1,12 @@
 /*
- * Links to the other replicas: one PUSH dialer per peer, one PULL listener for all, every frame under the link
- * authenticator.
+ * Links to the other replicas: one PUSH dialer for each peer, and one PULL listener for all. The link authenticator
+ * covers every frame.
  *
- * What one turn has for one peer goes into at most two frames: one of messages that depend on nothing, before the
- * commit, and one of those that had to wait for it. While the transport has a frame under way, later turns fill the
- * next one, so a slow peer gets fewer and fuller frames; at LINK_FRAMES_MAX frames or link_queue_bytes_max its messages
- * are dropped, and the core's retransmission heals that. Nothing is kept for a peer that is not there.
+ * One turn's messages to one peer go into at most two frames. One has the messages that depend on nothing, and leaves
+ * before the commit. The other has those that had to wait for the commit. While the transport has a frame under way,
+ * later turns fill the next one, so a slow peer gets fewer and fuller frames. At LINK_FRAMES_MAX frames or
+ * link_queue_bytes_max, messages to that peer are dropped, and the core's retransmission repairs that. Nothing is kept
+ * for a peer that is not connected.
  */
 #include "node/links.h"
 
@@ -20,13 +21,16 @@
 #include "node/node_internal.h"
 
 enum {
-    FRAME_CAPACITY = 64 << 10, /* bytes of a frame, unless one message needs more */
+    /* Bytes of a frame. A single message that needs more gets more. */
+    FRAME_CAPACITY = 64 << 10,
     HELLO_INTERVAL_MS = 250,
     RECONNECT_MS_MIN = 50,
     RECONNECT_MS_MAX = 500,
-    SILENT_MS = 3000, /* a core that runs says something every second */
+    /* A running core sends something every second. */
+    SILENT_MS = 3000,
     SILENT_DOUBLINGS_MAX = 4,
-    SILENT_CALM_MS = 120000, /* after so long without a silence the next one counts as the first */
+    /* After this long without a silence, the next silence counts as the first. */
+    SILENT_CALM_MS = 120000,
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
     LINK_QUEUE_BYTES_DEFAULT = 32 << 20,
@@ -66,7 +70,7 @@ bool links_next(struct node *node, struct replica_input *out, struct frame *fram
     return true;
 }
 
-/* In a thread of the transport. `payload` gets the messages; it is empty for a hello. */
+/* Runs in a thread of the transport. `payload` gets the messages; it is empty for a hello. */
 static bool open_frame(struct node *node, struct peer **out, struct ord_span *payload, struct ord_span bytes) {
     ord_node_id from;
     if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count || from == node->config.replica)
@@ -101,7 +105,7 @@ void links_on_message(void *context, struct net_message *message) {
     }
     struct frame *frame = NULL;
     if (payload.size > 0) {
-        /* One peer's frames may take so much memory and no more. The sender's retransmission brings back the rest. */
+        /* One peer's frames may take this much memory. The sender's retransmission brings back what is dropped. */
         if (count_get(&peer->inbound_bytes) + bytes.size > node->links.queue_bytes_max)
             count_add(&node->counters.frames_over_quota, 1);
         else
@@ -116,7 +120,8 @@ void links_on_message(void *context, struct net_message *message) {
     frame->message = message;
     frame->unread = ord_reader_of(payload);
     frame->references = 1;
-    (void) inbox_post(&node->inbox, &frame->work, WORK_FRAME); /* the inbox closes after the links */
+    /* This cannot fail: the inbox closes after the links. */
+    (void) inbox_post(&node->inbox, &frame->work, WORK_FRAME);
 }
 
 /* ---- out ---- */
@@ -138,7 +143,7 @@ static struct link_frame take_frame(struct link_queue *queue) {
     return frame;
 }
 
-/* The caller sees to it that there is room. */
+/* The caller makes sure that there is room. */
 static struct link_frame *add_frame(struct link_queue *queue, const struct link_frame *frame) {
     queue->count++;
     *last_frame(queue) = *frame;
@@ -167,7 +172,7 @@ static bool peer_ready(struct peer *peer) {
     return ready;
 }
 
-/* Has the peer shown that it can open what we seal now? Until then hellos go on, beside the frames. */
+/* True if the peer has shown that it can open what we seal now. Until then hellos go on, beside the frames. */
 static bool peer_confirmed(struct peer *peer) {
     pthread_mutex_lock(&peer->mutex);
     bool confirmed = crypto_link_confirmed(&peer->link);
@@ -191,7 +196,9 @@ uint64_t links_queued_bytes(const struct links *links) {
     return bytes;
 }
 
-/* The frame of this queue that has room for `size` more bytes; NULL when the peer's bounds are reached. */
+/*
+ * Gives a frame of this queue with room for `size` more bytes. NULL: the peer's bounds are reached, or memory is short.
+ */
 static struct link_frame *frame_with_room(struct node *node, struct peer *peer, struct link_queue *queue, size_t size) {
     if (queue->count > 0 && last_frame(queue)->capacity - last_frame(queue)->used >= size)
         return last_frame(queue);
@@ -248,8 +255,8 @@ void links_send(void *context, uint64_t turn, ord_replica_set to, enum replica_l
 }
 
 /*
- * Frames whose turn is durable are ready. One that has room behind a ready one joins it: a slow peer gets fewer and
- * fuller frames.
+ * Makes the frames of durable turns ready. A frame that fits behind the last ready one joins it, so a slow peer gets
+ * fewer and fuller frames.
  */
 static void ready_held(struct peer *peer, uint64_t durable_turn) {
     while (peer->held.count > 0 && first_frame(&peer->held)->turn <= durable_turn) {
@@ -266,7 +273,7 @@ static void ready_held(struct peer *peer, uint64_t durable_turn) {
     }
 }
 
-/* The transport is done with a message: the next may go, at the flush of the turn that this begins. */
+/* The transport is done with a message. Waking the loop begins a turn, and its flush sends the next one. */
 static void on_sent(void *context, enum ord_err result) {
     (void) result;
     struct peer *peer = context;
@@ -322,7 +329,8 @@ static void send_frame(struct node *node, struct peer *peer) {
 }
 
 static void flush_peer(struct node *node, struct peer *peer) {
-    if (atomic_exchange(&peer->sent, false)) /* one at a time is under way, so it was that one */
+    /* Only one message is under way at a time, so it was that one. */
+    if (atomic_exchange(&peer->sent, false))
         peer->under_way = false;
     if (!atomic_load(&peer->up)) {
         drop_queues(node, peer);
@@ -360,9 +368,10 @@ bool links_idle(struct node *node) {
 }
 
 /*
- * A cut that drops everything ends no connection, and TCP tries it again at ever longer intervals: when the network is
- * whole again, a link could stay dead for as long as the cut has lasted. TCP needs both directions, so the peer's link
- * to us suffers with ours. On a slow link a frame may take longer than the limit, so the limit doubles with each drop.
+ * A network cut that drops every packet ends no connection. TCP then retries at ever longer intervals, so when the
+ * network is whole again, a link could stay dead for as long as the cut lasted. So a silent link is dropped and dialled
+ * again. TCP needs both directions, so the peer's link to us suffers together with ours. On a slow link a frame may
+ * take longer than the limit, so each drop doubles the limit.
  */
 void links_tick(struct node *node) {
     const uint64_t now_ms = node->time.now_ms;
@@ -395,7 +404,9 @@ size_t links_message_bytes_max(const struct links *links) {
     return links->frame_bytes_max - CRYPTO_LINK_OVERHEAD - LINK_MESSAGE_HEADER;
 }
 
-/* A queue that cannot take the largest frame would drop it, and every time that it is sent again. */
+/*
+ * A queue that cannot take the largest frame would drop it each time that it is sent. Such a configuration is refused.
+ */
 enum ord_err links_init(struct node *node, size_t message_bytes_max, char *why, size_t why_size) {
     struct links *links = &node->links;
     links->frame_bytes_max = message_bytes_max + LINK_FRAME_SLACK;
@@ -460,7 +471,7 @@ static enum ord_err open_peer(struct node *node, struct peer *peer, const struct
 enum ord_err links_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
     enum ord_err err = ORD_OK;
-    /* Keys first: a frame may come as soon as the listener is open. */
+    /* Keys come first: a frame may arrive as soon as the listener is open. */
     for (uint32_t i = 0; err == ORD_OK && i < node->links.count; i++)
         if (i != node->config.replica)
             err = open_peer(node, &node->links.peers[i], &tls);
@@ -471,7 +482,7 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
     uint16_t port = node->config.replica_listen_port != 0 ? node->config.replica_listen_port : self->replica_port;
     const struct net_pull_options options = {
-        .host = node->config.replica_listen_host[0] != 0 ? node->config.replica_listen_host : self->host,
+        .host = node->config.replica_listen_host,
         .port = port,
         .tls = &tls,
         .message_bytes_max = node->links.frame_bytes_max,

@@ -1,5 +1,5 @@
 /*
- * Structured logs: one line an event on standard error, key=value. Thread-safe.
+ * Structured logs: each event is one line of key=value pairs on standard error. Thread-safe.
  */
 #ifndef ORDAIN_NODE_LOG_H
 #define ORDAIN_NODE_LOG_H

@@ -1,7 +1,7 @@
 /*
- * The loop: one thread that owns the replica and the ledger's writer. A turn takes all work that is there, lets the
- * replica take what of it is its own, and commits once. What depends on nothing that the turn put leaves before the
- * commit, everything else after it.
+ * The loop: one thread that owns the replica and writes the ledger. A turn takes all work that is there, lets the
+ * replica take its part of it, and commits once. A message that depends on nothing that the turn put leaves before the
+ * commit. Every other message leaves after it.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -12,7 +12,8 @@
 
 enum {
     HOUSEKEEPING_MS = 100,
-    LINGER_MS_MAX = 1000, /* for what waits to be sent when the loop is to end */
+    /* How long the loop, before it ends, waits for queued messages to leave. */
+    LINGER_MS_MAX = 1000,
 };
 
 static void fail(struct node *node, enum ord_err err, const char *what) {
@@ -37,7 +38,7 @@ bool node_next(void *context, struct replica_input *out) {
         struct work *work = node->inputs.head;
         switch (work->type) {
         case WORK_FRAME:
-            /* It stays the first one until the replica asks for what comes after its last message. */
+            /* The frame stays first until the replica asks for more than its last message. */
             if (links_next(node, out, (struct frame *) work))
                 return true;
             (void) work_queue_pop(&node->inputs);
@@ -60,7 +61,7 @@ bool node_next(void *context, struct replica_input *out) {
     return false;
 }
 
-/* What the process can do by itself is done; the rest waits for the replica, in order. */
+/* Does at once what the process can do by itself. The rest waits for the replica, in order. */
 static void sort_work(struct node *node, struct work *work) {
     while (work != NULL) {
         struct work *next = work->next;
@@ -74,7 +75,7 @@ static void sort_work(struct node *node, struct work *work) {
 
 /* ---- the turn ---- */
 
-/* Makes durable what was put, if that is due. */
+/* Commits what was put, if a commit is due. */
 static void commit(struct node *node, bool at_once) {
     uint64_t turn = replica_commit(node->replica, at_once);
     if (turn == 0 || node_failed(node) != ORD_OK)
@@ -88,7 +89,7 @@ static void commit(struct node *node, bool at_once) {
 
 static bool has_room(struct node *node) {
     enum ord_err err = ledger_room(node->ledger);
-    /* The map cannot grow under a transaction that may wait for its commit: then it does not wait. */
+    /* The map cannot grow while a transaction is open, so this one is committed at once. */
     if (err == ORD_ERR_NO_SPACE && ledger_dirty(node->ledger)) {
         commit(node, true);
         if (node_failed(node) != ORD_OK)
@@ -123,12 +124,12 @@ void node_turn(struct node *node, struct work *work) {
 
 /* ---- stopping ---- */
 
-/* With fewer than a quorum nobody can take over. */
+/* Without a connected quorum nobody can take over. */
 static bool quorum_is_there(struct node *node) {
     return ord_replica_count(links_connected(node)) + 1 >= channel_strong_quorum(node->channel_config);
 }
 
-/* This replica leads, and another one could. */
+/* True if this replica leads, and another one could. */
 static bool can_hand_over(struct node *node) {
     struct replica_status status;
     replica_status(node->replica, &status);
@@ -146,12 +147,13 @@ static bool handed_over(struct node *node) {
 static void enter(struct node *node, enum node_stopping stopping) {
     node->stopping = stopping;
     node->stopping_ms = node_clock_ms();
-    inbox_wake(&node->inbox); /* the next turn comes at once */
+    /* Begins the next turn at once. */
+    inbox_wake(&node->inbox);
 }
 
 /*
- * Clients of a primary that just goes away wait until the others suspect it; one that hands over costs them next to
- * nothing. What a client was told is accepted goes on to whoever leads then: the loop ends when that has left.
+ * If a primary just disappears, its clients wait until the others suspect it. A hand-over costs them next to nothing.
+ * Envelopes that clients were told are accepted go on to the next leader, and the loop ends when they have left.
  */
 static bool may_end(struct node *node) {
     unsigned stops = atomic_load(&node->stops);

@@ -1,6 +1,6 @@
 /*
- * Making and unmaking a replica's process: keys and genesis block are checked against each other before anything is
- * opened, the ledger before the network, and the network comes last.
+ * Making and unmaking a replica's process. Keys and genesis block are checked against each other before anything is
+ * opened. The ledger is opened next, and the network last.
  */
 #include "node/node.h"
 
@@ -92,7 +92,7 @@ static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
         err = load_text(&node->tls_ca, node->config.tls_ca_file, why, why_size);
     if (err != ORD_OK)
         return err;
-    /* Each may be fine by itself, and every handshake would fail all the same. */
+    /* Each file may be sound by itself, and still every handshake would fail: check that they belong together. */
     err = crypto_pair_check(node->tls_cert, node->tls_key);
     if (err != ORD_OK)
         snprintf(why, why_size, "%s is not the key of the certificate %s", node->config.tls_key_file,
@@ -167,17 +167,41 @@ static enum ord_err fill_options(struct node *node, struct replica_options *out)
                  .release = links_release,
                  .answer = submit_answer,
                  .certified = service_certified,
+                 .certificate = service_certificate_of,
                  .log = log_event},
     };
-    store_init(&out->host.store, node);
+    /* The store is the ledger, call by call. The ledger itself is set when it is open. */
+    out->host.store = (struct replica_store) {
+        .put_block = ledger_put_block,
+        .put_index = ledger_put_index,
+        .put_certificate = ledger_put_certificate,
+        .put_client = ledger_put_client,
+        .put_meta = ledger_put_meta,
+        .put_record = ledger_put_record,
+        .forget = ledger_forget,
+        .forget_after = ledger_forget_after,
+        .dirty = ledger_dirty,
+        .turn_bytes = ledger_turn_bytes,
+        .commit = ledger_commit,
+        .get_block = ledger_get_block,
+        .get_headers = ledger_get_headers,
+        .get_client = ledger_get_client,
+        .get_meta = ledger_get_meta,
+        .get_record = ledger_get_record,
+        .get_records = ledger_get_records,
+        .height = ledger_height,
+    };
     crypto_signer_init(&out->signer, &node->key);
     enum ord_err err = channel_replica_keys(&node->keys, node->channel_config);
     crypto_ops_init(&node->crypto, &node->keys);
-    /* Another one at each start: what is said to this life of the core must not be mistaken for an earlier one's. */
+    /*
+     * A new seed at each start: what others say to this life of the core must not be mistaken for what they said to an
+     * earlier one.
+     */
     return err == ORD_OK ? crypto_random(&out->seed, sizeof(out->seed)) : err;
 }
 
-/* The parts that the replica needs, and then the replica. */
+/* Makes the parts that the replica needs, and then the replica. */
 static enum ord_err make_replica(struct node *node, char *why, size_t why_size) {
     struct replica_options options;
     enum ord_err err = fill_options(node, &options);
@@ -200,7 +224,8 @@ static enum ord_err make_replica(struct node *node, char *why, size_t why_size) 
     if (err != ORD_OK)
         return err;
     options.message_bytes_max = links_message_bytes_max(&node->links);
-    return replica_create(&node->replica, &options, &node->time, store_commit, why, why_size);
+    options.host.store.ledger = node->ledger;
+    return replica_create(&node->replica, &options, &node->time, why, why_size);
 }
 
 enum ord_err node_create(struct node **out, const struct node_config *config, char *why, size_t why_size) {
@@ -249,7 +274,7 @@ uint16_t node_client_port(const struct node *node) {
 
 /* ---- unmaking ---- */
 
-/* Work that nobody will do any more. */
+/* Disposes of a piece of work that will not be done. */
 static void discard(struct node *node, struct work *work) {
     switch (work->type) {
     case WORK_FRAME:
@@ -273,8 +298,9 @@ static void discard_all(struct node *node, struct work *work) {
 }
 
 /*
- * Work that came after the loop ended, and what it left. Each piece frees what it owns, and each client gets an answer:
- * the links are closed already, the pools give back what they have, and the reader thread is still there to answer.
+ * Disposes of the work that came after the loop ended, and of the work that the loop left. Each piece frees what it
+ * owns, and each client gets an answer. The links are closed already, the pools give back what they have, and the
+ * reader thread still answers.
  */
 static void drain(struct node *node) {
     atomic_store(&node->unmaking, true);
@@ -284,7 +310,7 @@ static void drain(struct node *node) {
     discard_all(node, inbox_close(&node->inbox));
 }
 
-/* The endpoint closes late: whoever asks until then is told that the replica is stopping. */
+/* The endpoint closes late, so that clients are told until then that the replica is stopping. */
 void node_destroy(struct node *node) {
     if (node == NULL)
         return;

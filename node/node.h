@@ -11,8 +11,8 @@ struct node;
 
 /*
  * Loads keys, genesis block and ledger, recovers the replica, opens the listeners and starts. On failure `why` gets a
- * sentence. MISMATCH: genesis block and ledger, or key and replica, do not belong together. IN_USE: a port or the
- * ledger is taken.
+ * sentence. MISMATCH: the ledger does not belong to the genesis block, or the key does not belong to the replica.
+ * IN_USE: a port or the ledger is taken.
  */
 ORD_MUST_USE enum ord_err node_create(struct node **out, const struct node_config *config, char *why, size_t why_size);
 uint16_t node_port(const struct node *node);
@@ -20,8 +20,8 @@ uint16_t node_client_port(const struct node *node);
 /* Runs the loop in this thread until node_stop. An error means that the process must end (disk, broken invariant). */
 ORD_MUST_USE enum ord_err node_run(struct node *node);
 /*
- * Async-signal-safe. Submissions are refused from now on. A replica that leads lets another one lead first, and goes on
- * until that one does, for as long as the channel's request timeout at most. The second call ends the loop at once.
+ * Async-signal-safe. Submissions are refused from now on. A replica that leads first lets another one take over; it
+ * goes on until that one leads, for the channel's request timeout at most. A second call ends the loop at once.
  */
 void node_stop(struct node *node);
 void node_destroy(struct node *node);

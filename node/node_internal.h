@@ -1,12 +1,11 @@
 /*
- * A replica's process, for the files of node/ and for tests. Each part's own struct and calls stand in its own header.
- * Unless a comment says otherwise, everything belongs to the loop thread.
+ * A replica's process, for the files of node/ and for tests. Each part has a header of its own with its struct and
+ * calls. Unless a comment says otherwise, everything belongs to the loop thread.
  *
  *   node.c       making and unmaking: files, keys, parts
  *   loop.c       the thread: takes work, runs the replica's turns, commits, flushes the links
  *   links.c      frames to and from the other replicas
  *   checks.c     the pools that run the replica's checks
- *   store.c      the ledger as the replica's store
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
  *   reply.c, certificates.c: what the answers share
@@ -24,22 +23,23 @@
 #include "node/node.h"
 #include "node/seam.h"
 #include "node/service.h"
-#include "node/store.h"
 #include "replica/replica.h"
 
-/* From node_stop to the loop's end. */
+/* The stages from node_stop to the end of the loop. */
 enum node_stopping {
     NODE_RUNS,
-    NODE_HANDS_OVER, /* the replica leads, and is to be told to let another lead */
-    NODE_WAITS,      /* it was told */
-    NODE_LINGERS,    /* what waits to be sent leaves */
+    /* The replica leads, and is to be told to let another one lead. */
+    NODE_HANDS_OVER,
+    NODE_WAITS, /* the replica was told */
+    /* Queued messages leave before the loop ends. */
+    NODE_LINGERS,
 };
 
 struct node {
     struct node_config config;
     struct node_seam seam; /* all zeros outside of tests */
 
-    /* Files, constant once they are loaded */
+    /* Files; constant once loaded */
     struct channel_config *channel_config;
     struct ord_hash genesis_hash;
     struct channel_header genesis_header;
@@ -63,31 +63,39 @@ struct node {
     struct node_counters counters;
 
     /* The loop */
-    struct work_queue inputs; /* what the replica has not taken yet */
+    struct work_queue inputs; /* not yet taken by the replica */
     struct replica_time time; /* of the turn under way */
-    uint64_t turn;            /* number of that turn, from 1 on */
+    uint64_t turn;            /* its number, from 1 on */
     uint64_t started_ms;
-    uint64_t housekeeping_ms; /* when the links are looked at next */
-    enum ord_err err;         /* why the process must end, where it is not the replica that says so */
-    atomic_uint stops;        /* calls of node_stop */
+    uint64_t housekeeping_ms; /* when links_tick is due */
+    /* An error of the process itself, which must end it. replica_fatal has the replica's own. */
+    enum ord_err err;
+    atomic_uint stops; /* calls of node_stop */
     enum node_stopping stopping;
-    uint64_t stopping_ms; /* since when that is so */
+    uint64_t stopping_ms; /* when `stopping` last changed */
     uint64_t stop_ms;     /* when the loop learned of node_stop */
-    atomic_bool unmaking; /* checks need not be run any more */
+    /* The process is being unmade: checks come back without being run. */
+    atomic_bool unmaking;
 };
 
 uint64_t node_clock_ms(void);
 /* The error with which the process must end; ORD_OK: none. */
 enum ord_err node_failed(const struct node *node);
-/* The work for the next turn, in order; waits for some until something is due. NULL: nothing came. */
+/*
+ * Gives the work for the next turn, in order. Waits up to `wait_ms` for some, unless the last turn was cut short. NULL:
+ * nothing came.
+ */
 struct work *node_take_work(struct node *node, uint64_t wait_ms);
-/* One turn with this list of work, which may be NULL: at most one commit, and two frames to each peer. */
+/*
+ * Runs one turn with this list of work, which may be NULL. A turn commits once, and once more before that if the ledger
+ * has to grow. It sends at most two frames to each peer.
+ */
 void node_turn(struct node *node, struct work *work);
 /* `next` of struct replica_host. */
 bool node_next(void *context, struct replica_input *out);
 /*
- * Any thread. Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th
- * ... time.
+ * Any thread. `err` is the result of reading something of the block at `height`. CORRUPT is counted, and its 1st, 2nd,
+ * 4th ... occurrence is logged.
  */
 void node_note_damage(struct node *node, const char *what, uint64_t height, enum ord_err err);
 

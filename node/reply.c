@@ -1,5 +1,5 @@
 /*
- * Answers to requests, from whatever thread: packed, sent, and the request freed.
+ * Answers to requests, from any thread: the answer is packed and sent, and the request is freed.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * What every part of the process may call: the clock, and the count of damaged records.
+ * Calls for every part of the process: the clock, and the count of damaged records.
  */
 #include <inttypes.h>
 #include <time.h>

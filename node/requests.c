@@ -1,6 +1,6 @@
 /*
- * Requests of clients: parsed in the transport's threads, told apart in the loop. Submissions go into the replica; what
- * asks for the state that the loop owns is answered by it; the rest goes to the reader thread.
+ * Requests of clients. The transport's threads parse them, and the loop sorts them: submissions go to the replica, the
+ * loop answers questions about the state that it owns, and the reader thread answers the rest.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,8 @@ bool requests_handle(struct node *node, struct api_request *request) {
     case ORDAIN__V1__REQUEST__KIND_SUBMIT:
         if (node->stopping == NODE_RUNS)
             return false;
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping"); /* another one takes it */
+        /* The client can submit to another replica. */
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
         return true;
     case ORDAIN__V1__REQUEST__KIND_STATUS:
         status_reply(node, request);
@@ -85,7 +86,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
     const struct net_server_options options = {
-        .host = node->config.client_listen_host[0] != 0 ? node->config.client_listen_host : self->host,
+        .host = node->config.client_listen_host,
         .port = node->config.client_listen_port != 0 ? node->config.client_listen_port : self->client_port,
         .tls = &tls,
         .context_count = node->config.client_contexts,

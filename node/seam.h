@@ -1,6 +1,6 @@
 /*
- * Where a test program stands between a replica and the world: another consensus than the channel's, and a look at
- * every message before it is sealed. For programs of the tests (tests/faulty); `ordain` has none, and
+ * Hooks for test programs between a replica and the world: a consensus other than the channel's, and a look at every
+ * message before it is sealed. Only the programs of the tests (tests/faulty) use them. `ordain` has none, and
  * tests/lint/arrows.sh keeps it so.
  */
 #ifndef ORDAIN_NODE_SEAM_H
@@ -12,14 +12,15 @@
 struct node_seam {
     const struct ord_protocol *protocol; /* NULL: the channel's */
     /*
-     * Each message to another replica, in the loop thread, where it may be changed in place and made shorter. `kind` is
-     * one of enum replica_link, and may become another. False: it is not sent. NULL: nobody looks.
+     * Gets each message to another replica, in the loop thread, and may change it in place and make it shorter. `kind`
+     * is one of enum replica_link; it may become another. False: the message is not sent. NULL: every message is sent
+     * as it is.
      */
     bool (*outgoing)(void *context, ord_node_id to, uint8_t *kind, uint8_t *bytes, size_t *size);
     void *context;
 };
 
-/* As node_create; the seam is copied. */
+/* Like node_create. The seam is copied. */
 ORD_MUST_USE enum ord_err node_create_with(struct node **out, const struct node_config *config,
                                            const struct node_seam *seam, char *why, size_t why_size);
 

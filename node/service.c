@@ -1,7 +1,7 @@
 /*
- * The reader thread: deliver, receipts and waits, from committed data only, so that readers never hold up the loop.
- * Requests come from the loop, which knows the clients; what cannot be answered yet is parked until the next
- * certificate or its deadline. Only certified blocks are served: whatever leaves here can be proved.
+ * The reader thread: it answers deliveries, receipts and waits from committed data, so that readers never hold up the
+ * loop. Requests come from the loop, which knows the clients. A request that cannot be answered yet is parked until the
+ * next certificate, or until its deadline. Only certified blocks are served, so that every answer can be proved.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,10 @@
 #include "node/answer.h"
 
 enum {
-    PARKED_MAX = 192,                   /* more waiting requests are answered NOT_READY at once */
-    PARKED_SOURCE_MAX = PARKED_MAX / 4, /* the same, of one connection */
+    /* Limit of parked requests. A request beyond it is answered NOT_READY at once. */
+    PARKED_MAX = 192,
+    /* The same limit for one connection. */
+    PARKED_SOURCE_MAX = PARKED_MAX / 4,
     WAIT_SEQUENCES_MAX = 4096,
     WAIT_MS_MAX = 60000,
 };
@@ -71,7 +73,7 @@ static void take(struct service *service, struct api_request *request) {
     service->parked_count++;
 }
 
-/* Answers what is ready or due; gives the next deadline. */
+/* Answers the parked requests that are ready or due. Gives the time of the next look. */
 static uint64_t look_at_parked(struct service *service) {
     uint64_t now = node_clock_ms();
     uint64_t next = now + 1000;
@@ -122,7 +124,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-/* Sets the deadline of a request that may wait, and bounds it. */
+/* Checks a request that may wait, and sets its deadline. False: it names too many sequences, or none. */
 static bool prepare(struct api_request *request) {
     uint32_t timeout_ms = 0;
     if ((int) request->message->kind_case == ORDAIN__V1__REQUEST__KIND_WAIT) {

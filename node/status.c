@@ -1,5 +1,5 @@
 /*
- * Status of this replica and of a client, answered by the loop, which owns both.
+ * Status of this replica and of a client. The loop answers, because it owns both.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * Submissions: a SubmitRequest becomes a submission of the replica, and the replica's results become statuses. Receipts
- * of what was ordered before are added by the reader thread.
+ * Submissions: a SubmitRequest becomes a submission of the replica, and the replica's results become statuses. The
+ * reader thread adds the receipts of envelopes that were ordered before.
  */
 #include <stdlib.h>
 
@@ -43,7 +43,7 @@ struct replica_submission *submit_begin(struct api_request *request) {
     return &request->submission->of_replica;
 }
 
-/* The reader thread packs the answer: it looks up the receipts. */
+/* The reader thread packs the answer, because it looks up the receipts. */
 void submit_answer(void *context, struct replica_submission *of_replica) {
     const struct submission *submission = (const struct submission *) of_replica;
     service_post(context, submission->request);

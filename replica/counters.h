@@ -1,5 +1,5 @@
 /*
- * What a replica counts, for status. Each is a field of struct replica_counters.
+ * A replica's counters, for status. Each is a field of struct replica_counters.
  */
 #ifndef ORDAIN_REPLICA_COUNTERS_H
 #define ORDAIN_REPLICA_COUNTERS_H

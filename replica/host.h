@@ -1,14 +1,15 @@
 /*
- * What one channel's replica needs from outside: this page is all of it. node/ answers with LMDB, sockets and threads, sim/
- * with a world of its own.
+ * The outside world of one channel's replica: everything that the replica needs from it is on this page. node/
+ * implements it with LMDB, sockets and threads; sim/ implements it with a world of its own.
  *
  * Caveats first:
- * - The replica is one thread's. The host calls it from there, and every function here is called from there, within
- *   replica_create, replica_turn, replica_commit, replica_committed or replica_destroy. None of them may call the replica.
- * - Whatever is put gathers in one transaction. It becomes durable when the host commits it, which the host does only
- *   when replica_turn or replica_commit gives it a turn's number (replica/replica.h).
- * - Readers see committed data only, the replica's own puts included.
- * - Spans are the caller's and valid during the call, in both directions, unless a comment says otherwise.
+ * - One thread owns the replica. The host calls the replica from that thread, and the replica calls every function here
+ *   from it, within replica_create, replica_turn, replica_commit, replica_committed or replica_destroy. None of these
+ *   functions may call the replica.
+ * - Puts gather in one transaction. They become durable when the host commits it. The host does that only when
+ *   replica_turn or replica_commit gives it a turn's number (replica/replica.h).
+ * - Reads see committed data only. That holds for the replica's own puts as well.
+ * - Spans belong to the caller and are valid during the call, in both directions, unless a comment says otherwise.
  */
 #ifndef ORDAIN_REPLICA_HOST_H
 #define ORDAIN_REPLICA_HOST_H
@@ -19,12 +20,14 @@
 #include "core/protocol.h"
 #include "replica/verify.h"
 
-/* Messages between replicas, by the kind that stands before each in a frame (docs/formats.md). */
+/* Messages between replicas. The kind stands before each message in a frame (docs/formats.md). */
 enum replica_link {
     REPLICA_LINK_CORE = 1,        /* bytes of the consensus core */
     REPLICA_LINK_ATTESTATION = 2, /* one attestation */
-    REPLICA_LINK_CERTIFICATE = 3, /* the certificate of a stable checkpoint, for a replica that is behind it */
-    REPLICA_LINK_FORWARD = 4,     /* a batch of envelopes that clients gave to a backup */
+    /* The certificate of a stable checkpoint, sent to a replica that is behind it. */
+    REPLICA_LINK_CERTIFICATE = 3,
+    /* A batch of envelopes that clients submitted to a backup. */
+    REPLICA_LINK_FORWARD = 4,
     REPLICA_LINK_SYNC_REQUEST = 5,
     REPLICA_LINK_SYNC_BLOCKS = 6,
     REPLICA_LINK_SYNC_TAIL = 7,
@@ -32,47 +35,61 @@ enum replica_link {
 
 enum replica_log_level { REPLICA_LOG_ERROR, REPLICA_LOG_WARN, REPLICA_LOG_INFO, REPLICA_LOG_DEBUG };
 
+/* The host's own: LMDB is behind it in node/, and a simulated disk in sim/. */
+struct ledger;
+
 /*
- * Records and blocks. Puts go into the open transaction, and the first one opens it; an error of a put ends the replica.
- * Reads copy out into malloc'ed memory that the replica frees: NOT_FOUND, CORRUPT, NO_MEMORY, IO, TOO_LARGE.
+ * Records and blocks. A put goes into the open transaction, and the first put opens it. An error of a put ends the
+ * replica. A read copies into malloc'ed memory that the replica frees: NOT_FOUND, CORRUPT, NO_MEMORY, IO, TOO_LARGE.
+ * After an error of a read, `out` is empty (data NULL, size 0), and there is nothing to free.
  */
 struct replica_store {
-    void *context;
-    /* Height must be last + 1, or 0 first. */
-    enum ord_err (*put_block)(void *context, uint64_t height, struct ord_span header, struct ord_span data);
-    enum ord_err (*put_index)(void *context, uint32_t client_index, uint64_t sequence, uint64_t height,
+    struct ledger *ledger;
+    /* The height must be the last one + 1. The first block has height 0. */
+    enum ord_err (*put_block)(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data);
+    enum ord_err (*put_index)(struct ledger *ledger, uint32_t client_index, uint64_t sequence, uint64_t height,
                               uint32_t envelope_index);
-    enum ord_err (*put_certificate)(void *context, uint64_t height, struct ord_span certificate);
-    enum ord_err (*put_client)(void *context, uint32_t client_index, struct ord_span record);
-    /* A small record by name (replica/records.h); an empty value deletes it. */
-    enum ord_err (*put_meta)(void *context, const char *name, struct ord_span value);
-    /* Records of the consensus core. forget: those of `table` with key <= `key`; forget_after: with key > `key`. */
-    enum ord_err (*put_record)(void *context, const struct ord_record *record);
-    enum ord_err (*forget)(void *context, uint8_t table, uint64_t key);
-    enum ord_err (*forget_after)(void *context, uint8_t table, uint64_t key);
-    /* Is anything put that no commit has taken yet, and how many bytes of turn_bytes_max does it count? */
-    bool (*dirty)(void *context);
-    uint64_t (*turn_bytes)(void *context);
+    enum ord_err (*put_certificate)(struct ledger *ledger, uint64_t height, struct ord_span certificate);
+    enum ord_err (*put_client)(struct ledger *ledger, uint32_t client_index, struct ord_span record);
+    /* A small record by name (replica/records.h). An empty value deletes it. */
+    enum ord_err (*put_meta)(struct ledger *ledger, const char *name, struct ord_span value);
+    /*
+     * Records of the consensus core. `forget` deletes those of `table` with key <= `key`, and `forget_after` those with
+     * key > `key`.
+     */
+    enum ord_err (*put_record)(struct ledger *ledger, const struct ord_record *record);
+    enum ord_err (*forget)(struct ledger *ledger, uint8_t table, uint64_t key);
+    enum ord_err (*forget_after)(struct ledger *ledger, uint8_t table, uint64_t key);
+    /*
+     * `dirty`: true if something was put that no commit has taken yet. `turn_bytes`: how many bytes of turn_bytes_max
+     * those puts count.
+     */
+    bool (*dirty)(const struct ledger *ledger);
+    uint64_t (*turn_bytes)(const struct ledger *ledger);
 
-    /* Header and data of a block, end to end. */
-    enum ord_err (*get_block)(void *context, struct ord_bytes *out, uint64_t height);
-    /* Headers of [from, to] end to end; ends early at `bytes_max` or at the newest. */
-    enum ord_err (*get_headers)(void *context, struct ord_bytes *out, uint64_t from, uint64_t to, size_t bytes_max);
-    /* The certificate at the lowest height >= `height`, which `*at` gets; also one that was given to `certified` only. */
-    enum ord_err (*get_certificate)(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
-    enum ord_err (*get_client)(void *context, struct ord_bytes *out, uint32_t client_index);
-    enum ord_err (*get_meta)(void *context, struct ord_bytes *out, const char *name);
-    enum ord_err (*get_record)(void *context, struct ord_bytes *out, uint8_t table, uint64_t key);
-    /* All of them, sorted by (table, key), in one block of memory: free(*records). */
-    enum ord_err (*get_records)(void *context, struct ord_record **records, size_t *count);
-    /* Of the newest block; NOT_FOUND: there is none. */
-    enum ord_err (*height)(void *context, uint64_t *height);
+    /* Makes the puts durable. The replica calls it once, for the first puts of an empty store. */
+    enum ord_err (*commit)(struct ledger *ledger);
+
+    /* The header and the data of a block, end to end. */
+    enum ord_err (*get_block)(struct ledger *ledger, struct ord_bytes *out, uint64_t height);
+    /* The headers of [from, to], end to end. They end early at `bytes_max` or at the newest block. */
+    enum ord_err (*get_headers)(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
+                                size_t header_size, size_t bytes_max);
+    enum ord_err (*get_client)(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index);
+    enum ord_err (*get_meta)(struct ledger *ledger, struct ord_bytes *out, const char *name);
+    enum ord_err (*get_record)(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key);
+    /* All records of the core, sorted by (table, key), in one block of memory: free(*records). */
+    enum ord_err (*get_records)(struct ledger *ledger, struct ord_record **records, size_t *count);
+    /* The height of the newest block. NOT_FOUND: there is no block. */
+    enum ord_err (*height)(struct ledger *ledger, uint64_t *height);
 };
 
-/* What the replica decided about one envelope of a submission. */
+/* The replica's decision about one envelope of a submission. */
 enum replica_verdict {
-    REPLICA_ACCEPTED,  /* it waits in this replica's pool, which promises no more than that */
-    REPLICA_DUPLICATE, /* ordered before (`ordered` is set), or another body waits under its number */
+    /* It waits in this replica's pool. That promises nothing more. */
+    REPLICA_ACCEPTED,
+    /* It was ordered before (`ordered` is set), or another body waits under its number. */
+    REPLICA_DUPLICATE,
     REPLICA_BUSY,
     REPLICA_TOO_LARGE,
     REPLICA_BAD_REQUEST,
@@ -83,27 +100,36 @@ enum replica_verdict {
 struct replica_result {
     enum replica_verdict verdict;
     const char *message; /* static text, or NULL */
-    bool ordered;        /* DUPLICATE: it stands in the chain under (client_index, sequence) */
+    /* DUPLICATE: the envelope stands in the chain under (client_index, sequence). */
+    bool ordered;
     uint32_t client_index;
     uint64_t sequence;
 };
 
-/* A client's envelopes. The host owns it and what its spans point to, from replica_turn until `answer`. */
+/*
+ * A client's envelopes. The host owns it and what its spans point to; all of it stays valid from replica_turn until
+ * `answer`.
+ */
 struct replica_submission {
-    uint64_t source;                  /* who submits: any number >= ORD_REPLICA_MAX; shares are counted by it */
+    /* The submitter: any number >= ORD_REPLICA_MAX. Shares are counted by it. */
+    uint64_t source;
     const struct ord_span *envelopes; /* `count` of them, 1 .. REPLICA_SUBMISSION_MAX */
     uint32_t count;
-    struct replica_result *results; /* `count` of them, the host's memory; written before `answer` */
-    ord_node_id leader;             /* as known when it was answered; ORD_NO_NODE: none */
+    /* `count` of them, in the host's memory. The replica writes them before `answer`. */
+    struct replica_result *results;
+    /* The leader that was known when it was answered; ORD_NO_NODE: none. */
+    ord_node_id leader;
 };
 #define REPLICA_SUBMISSION_MAX 4096
 
-/* What can enter a turn. */
+/* The inputs of a turn. */
 enum replica_input_type {
-    REPLICA_INPUT_MESSAGE,   /* of another replica, over its authenticated link */
+    /* A message of another replica, over its authenticated link. */
+    REPLICA_INPUT_MESSAGE,
     REPLICA_INPUT_CHECKED,   /* a check comes back */
     REPLICA_INPUT_SUBMITTED, /* a client's submission */
-    REPLICA_INPUT_HAND_OVER, /* the process is about to stop: let another lead */
+    /* The process is about to stop: let another replica lead. */
+    REPLICA_INPUT_HAND_OVER,
 };
 
 struct replica_input {
@@ -111,9 +137,11 @@ struct replica_input {
     union {
         struct {
             ord_node_id from;
-            uint8_t kind; /* enum replica_link, or anything else that a liar sends */
+            /* One of enum replica_link, or any other value that a liar sends. */
+            uint8_t kind;
             struct ord_span bytes;
-            void *owner; /* of `bytes`: they stay valid as long as somebody holds it */
+            /* The owner of `bytes`. They stay valid as long as somebody holds it. */
+            void *owner;
         } message;
         struct replica_check *check;
         struct replica_submission *submission;
@@ -123,32 +151,38 @@ struct replica_input {
 struct replica_host {
     void *context;
     struct replica_store store;
-    /* The next input of the turn under way. False: there is no more. */
+    /*
+     * The certificate at the lowest height >= `height`; `*at` gets that height. It includes certificates that were
+     * given to `certified` and are not committed yet.
+     */
+    enum ord_err (*certificate)(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
+    /* Gives the next input of the turn under way. False: there is none left. */
     bool (*next)(void *context, struct replica_input *out);
     /*
-     * One message to each replica of the set; bytes are copied. It leaves when `turn` is durable (replica_durable_turn), or
-     * at once when `turn` is 0. A link may lose it. The set may name replicas that are not there, and this one.
+     * Sends one message to each replica of the set. The bytes are copied. The message leaves when `turn` is durable
+     * (replica_durable_turn), or at once if `turn` is 0. A link may lose it. The set may name this replica, and
+     * replicas that are not connected.
      */
     void (*send)(void *context, uint64_t turn, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
                  size_t part_count);
     /* The replicas to which a message would leave now. */
     ord_replica_set (*connected)(void *context);
     /*
-     * Has replica_check_run called once, in any thread, and gives the check back as an input of a later turn, or of this
+     * Has replica_check_run called once, in any thread, and gives the check back as an input of this turn or of a later
      * one. Every check comes back, or is given to replica_check_drop before replica_destroy.
      */
     void (*check)(void *context, struct replica_check *check);
-    /* Keeps the owner of a message's bytes alive, once more or once less. */
+    /* Take and give back one hold of a message's owner. The bytes live while anybody holds it. */
     void (*hold)(void *context, void *owner);
     void (*release)(void *context, void *owner);
-    /* Every envelope has its result. The submission is the host's again. */
+    /* Every envelope of the submission has its result. The submission belongs to the host again. */
     void (*answer)(void *context, struct replica_submission *submission);
     /*
-     * Blocks up to `height` are committed and certified: readers may have them. `certificate` proves `height`; it may not be
-     * committed yet. NULL: the one that the store has does.
+     * Blocks up to `height` are committed and certified, so readers may have them. `certificate` proves `height`; it
+     * may not be committed yet. NULL: a certificate in the store proves it.
      */
     void (*certified)(void *context, uint64_t height, const struct channel_certificate *certificate);
-    /* One event for the log: a name, and "key=value" pairs. */
+    /* Logs one event: a name, and "key=value" pairs. */
     void (*log)(void *context, enum replica_log_level level, const char *event, const char *format, va_list arguments);
 };
 

@@ -1,5 +1,5 @@
 /*
- * The counters of the coverage marks: the only thing in this folder that lives outside of what its callers own.
+ * The counters of the coverage marks. They are the only global state in this folder.
  */
 #include "replica/marks.h"
 

@@ -12,7 +12,7 @@
     X(TURN_DURING_COMMIT, OFTEN, "a turn puts something urgent while an earlier turn's commit is under way")           \
     /* agree/ */                                                                                                       \
     X(FORGET_KEEPS_OPEN_BLOCK, OFTEN, "the core forgets bodies that the open block still needs")                       \
-    X(TAIL_CLOSED, OFTEN, "the block is closed that state transfer had brought a part of")                             \
+    X(TAIL_CLOSED, OFTEN, "a block closes that state transfer had brought a part of")                                  \
     X(JUDGE_WAITS_FOR_CLIENT, OFTEN, "a batch names a client that is not registered yet")                              \
     X(JUDGE_WAITS_FOR_CHECK, OFTEN, "a batch has an envelope whose signature is being checked for admission")          \
     X(JUDGEMENT_DROPPED, OFTEN, "the core moves past a batch while it is judged")                                      \
@@ -22,27 +22,26 @@
     /* intake/ */                                                                                                      \
     X(ANOTHER_BODY_WAITS, OFTEN, "an envelope comes while another one waits under its number")                         \
     X(CHECKS_SHARE_SPENT, RARE, "a source has as many signatures under check as it may have")                          \
-    X(FOREIGN_ADOPTED, OFTEN, "a client submits here what another replica had forwarded")                              \
+    X(FOREIGN_ADOPTED, OFTEN, "a client submits an envelope here that another replica had forwarded")                  \
     X(POOL_FULL, OFTEN, "the pool, or a client's share of it, is full")                                                \
     X(SEQUENCE_TOO_FAR, OFTEN, "a sequence number lies beyond the replay window")                                      \
-    X(FORWARD_WITHOUT_LEADER, OFTEN, "a replica without a leader forwards to all")                                     \
-    X(FORWARDED_TO_ALL, OFTEN, "what was forwarded to all is still not executed")                                      \
-    X(FORWARDED_AGAIN, OFTEN, "what another replica forwarded is still not executed")                                  \
+    X(FORWARD_WITHOUT_LEADER, OFTEN, "a replica that has had no leader for long forwards to all")                      \
+    X(FORWARDED_TO_ALL, OFTEN, "an envelope that was forwarded to all is still not executed")                          \
+    X(FORWARDED_AGAIN, OFTEN, "an envelope that another replica forwarded is still not executed")                      \
     X(CUT_PROPOSED_AGAIN, RARE, "a cut marker did not take effect and is proposed again")                              \
     X(PROPOSAL_REFUSED, OFTEN, "the core takes no batch although it leads")                                            \
     /* finality/ */                                                                                                    \
-    X(LOG_CUT_AT_ONCE, OFTEN, "the log is cut without the usual lag, for its window or its bodies fill up")            \
+    X(LOG_CUT_AT_ONCE, OFTEN, "the log is cut without the usual lag, because its window or its bodies fill up")        \
     X(STABLE_AHEAD, OFTEN, "a stable checkpoint is ahead of us")                                                       \
-    X(STABLE_LEARNT_FROM_CORE, RARE, "a stable checkpoint that only view changes told of is executed here")            \
+    X(STABLE_LEARNT_FROM_CORE, RARE, "a stable checkpoint is executed here that only view changes told of")            \
     X(STABLE_SHOWN_BY_CORE, OFTEN, "the core shows a stable checkpoint that no attestation told us of")                \
     /* transfer/ */                                                                                                    \
     X(TRANSFER_RESUMED, OFTEN, "a restart finds a transfer that was cut off between blocks and tail")                  \
     X(SERVED_NOTHING, OFTEN, "a source has nothing to give that can be proved")                                        \
-    X(SERVE_QUOTA_SPENT, RARE, "an asker has had as much as it may have in a second")                                  \
     X(TAIL_OF_CLOSED_BLOCK, OFTEN, "a tail is asked for whose block is closed by now")                                 \
-    X(SYNC_MISSING, OFTEN, "a source has not got what it is asked for")                                                \
+    X(SYNC_MISSING, OFTEN, "a source does not have what it is asked for")                                              \
     X(SYNC_OVERTAKEN, OFTEN, "the log brings a replica to the target of its transfer")                                 \
-    X(SYNC_REFUSED, OFTEN, "a source gives what does not verify")                                                      \
+    X(SYNC_REFUSED, OFTEN, "a source gives something that does not verify")                                            \
     X(SYNC_SOURCE_LATE, OFTEN, "a source does not answer in time")                                                     \
     X(TAIL_KEPT, OFTEN, "a transfer ends with a part of the open block")
 

@@ -1,5 +1,5 @@
 /*
- * From the host's options to the core's configuration. The one place in replica/ that knows which protocols there are.
+ * Makes the core's configuration from the host's options. This is the only file of replica/ that names the protocols.
  */
 #include "replica/options.h"
 
@@ -46,7 +46,10 @@ size_t replica_message_bytes_max(const struct replica_options *options) {
     struct setup setup;
     if (setup_init(&setup, options) != ORD_OK)
         return 0;
-    /* A forwarded batch, or the core's longest; or a piece of a state transfer, whose last block may pass its bound. */
+    /*
+     * The longest message is one of the core, or a piece of a state transfer, whose last block may pass the piece's
+     * bound. A forwarded batch is shorter than such a piece.
+     */
     size_t batch = (size_t) options->config->batch_bytes_max + options->config->preferred_max_bytes;
     size_t piece = SYNC_PIECE_BYTES_MAX + batch + SYNC_LATER_HEADERS_MAX * (size_t) CHANNEL_HEADER_SIZE +
                    CHANNEL_CERTIFICATE_SIZE_MAX + SYNC_PIECE_SLACK;
@@ -57,7 +60,7 @@ uint64_t replica_turn_bytes_max(const struct replica_options *options) {
     struct setup setup;
     if (setup_init(&setup, options) != ORD_OK)
         return 0;
-    /* A new view is kept with the view changes that it rests on, in one turn. */
+    /* A new view and the view changes that it rests on are kept in one turn. */
     return (uint64_t) options->config->batch_bytes_max * TURN_BATCHES + TURN_SLACK_BYTES +
            (uint64_t) options->config->replica_count * setup.protocol->message_size_max(&setup.core_config);
 }

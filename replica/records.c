@@ -132,7 +132,7 @@ enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes
     return ord_reader_finish(&reader) == ORD_OK && out->statement.seq > 0 ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
-/* In a large channel fewer for each, so that one liar cannot use up what there is for the others. */
+/* In a large channel each replica gets fewer slots, so that one liar cannot use up those of the others. */
 uint32_t record_evidence_slots(uint32_t replica_count) {
     ORD_ASSERT(replica_count >= 1 && replica_count <= ORD_REPLICA_MAX);
     uint32_t share = RECORD_EVIDENCE_TOTAL / replica_count;

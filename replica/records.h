@@ -7,19 +7,29 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 
-#define RECORD_REPLICA   "replica" /* whose ledger this is: index of the replica in the genesis block u32 */
-#define RECORD_APPLIED   "applied" /* seq that the channel state is at: u64; bytes ordered since the last point: u64 */
-#define RECORD_OPEN      "open"    /* the open block's entries: where each envelope stands in the consensus log */
-#define RECORD_TAIL      "tail"    /* envelopes of the open block that state transfer brought: they are in no log */
-#define RECORD_STABLE    "stable"  /* newest certificate with a strong quorum that is executed here */
-#define RECORD_TARGET    "target"  /* certificate of where a state transfer goes; of use only where one was cut off */
-#define RECORD_STATEMENT "statement" /* newest own statement, to be signed again after a restart */
+/* The replica that this ledger belongs to: its index in the genesis block, u32. */
+#define RECORD_REPLICA "replica"
+/* The seq that the channel's state is at, u64, and the bytes ordered since the last point of attestation, u64. */
+#define RECORD_APPLIED "applied"
+/* The open block's entries: where each of its envelopes stands in the consensus log. */
+#define RECORD_OPEN "open"
+/* Envelopes of the open block that state transfer brought. They stand in no log of this replica. */
+#define RECORD_TAIL "tail"
+/* The newest certificate with a strong quorum whose checkpoint is executed here. */
+#define RECORD_STABLE "stable"
+/* The certificate of a state transfer's target. It matters only if a transfer was cut off. */
+#define RECORD_TARGET "target"
+/* The newest own statement. It is signed again after a restart. */
+#define RECORD_STATEMENT "statement"
 
-/* Evidence, "evidence.CC.SS": the SS-th piece against replica CC. So many against one, and never more than 256 in all. */
+/*
+ * Evidence: "evidence.CC.SS" is the SS-th piece against replica CC. Each replica has a limit, and there are at most 256
+ * pieces in all.
+ */
 #define RECORD_EVIDENCE_SIZE  16
 #define RECORD_EVIDENCE_SLOTS 16u
 #define RECORD_EVIDENCE_TOTAL 256u
-/* Slots of each replica in a channel of so many. */
+/* The number of slots for each replica in a channel of this many replicas. */
 uint32_t record_evidence_slots(uint32_t replica_count);
 /* culprit < ORD_REPLICA_MAX, slot < RECORD_EVIDENCE_SLOTS. */
 void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot);
@@ -49,29 +59,38 @@ ORD_MUST_USE enum ord_err record_open_decode(struct record_open *out, struct ord
 /* index < count. */
 void record_open_entry(const struct record_open *record, struct channel_entry *out, uint32_t index);
 
-/* Tail: height u64, count of entries u32, then as block data. */
+/* A tail: height u64, count of entries u32, then the envelopes as in block data. */
 #define RECORD_TAIL_HEADER 12
 void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct ord_span data);
 ORD_MUST_USE enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data,
                                              struct ord_span bytes);
 
-/* An own statement, and how much of the open block there was at its seq: a prefix of the next block's data ever after. */
+/*
+ * An own statement, and how large the open block was at its seq. From then on, that part of the open block is a prefix
+ * of the next block's data.
+ */
 struct attest_point {
     struct channel_statement statement;
-    uint64_t tail_size; /* UINT64_MAX: not known any more */
+    uint64_t tail_size;
     struct ord_hash clients_root;
 };
 
-/* "point.SSSSS": the newest point whose seq modulo record_point_slots is SSSSS. Statement, tail size u64, root over the client table. */
+/*
+ * "point.SSSSS" is the newest point whose seq modulo record_point_slots is SSSSS: the statement, the tail's size u64,
+ * and the root over the client table.
+ */
 #define RECORD_POINT_NAME_SIZE 12
 #define RECORD_POINT_SIZE      (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE)
 #define RECORD_POINT_SLOTS_MAX 65537u
-/* Enough for the checkpoint where the core's log begins and all that a window (<= 65536) lets be executed after it. */
+/*
+ * There are enough slots for the checkpoint where the core's log begins and for every seq that a window (<= 65536) lets
+ * be executed after it.
+ */
 uint32_t record_point_slots(uint32_t window);
 /* slot < RECORD_POINT_SLOTS_MAX. */
 void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot);
 void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point);
-/* CORRUPT also for seq 0, which has no point. */
+/* CORRUPT: also for seq 0, which has no point. */
 ORD_MUST_USE enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes);
 
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement);

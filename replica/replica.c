@@ -1,5 +1,5 @@
 /*
- * Making and unmaking a replica, and what it tells of itself.
+ * Making and unmaking a replica, and its status.
  */
 #include "replica/replica_internal.h"
 
@@ -30,11 +30,10 @@ static enum ord_err make_parts(struct replica *replica) {
     return err == ORD_OK ? agree_init(replica) : err;
 }
 
-static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(void *context), char *why,
-                          size_t why_size) {
+static enum ord_err start(struct replica *replica, char *why, size_t why_size) {
     struct ord_event event;
     struct ord_record *records = NULL;
-    enum ord_err err = recover_channel(replica, begin_commit, why, why_size);
+    enum ord_err err = recover_channel(replica, why, why_size);
     if (err == ORD_OK)
         err = recover_core(replica, &event, &records, why, why_size);
     if (err != ORD_OK)
@@ -50,8 +49,7 @@ static enum ord_err start(struct replica *replica, enum ord_err (*begin_commit)(
 }
 
 enum ord_err replica_create(struct replica **out, const struct replica_options *options,
-                            const struct replica_time *time, enum ord_err (*begin_commit)(void *context), char *why,
-                            size_t why_size) {
+                            const struct replica_time *time, char *why, size_t why_size) {
     struct replica *replica = calloc(1, sizeof(*replica));
     snprintf(why, why_size, "out of memory");
     if (replica == NULL)
@@ -69,7 +67,7 @@ enum ord_err replica_create(struct replica **out, const struct replica_options *
     if (err == ORD_OK)
         err = make_parts(replica);
     if (err == ORD_OK)
-        err = start(replica, begin_commit, why, why_size);
+        err = start(replica, why, why_size);
     if (err != ORD_OK) {
         replica_destroy(replica);
         return err;
@@ -105,6 +103,16 @@ void replica_check_drop(struct replica *replica, struct replica_check *check) {
 
 /* ---- status ---- */
 
+static struct replica_open open_of(const struct replica *replica) {
+    struct replica_open open = {.envelopes = replica->admission.checks.total};
+    for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++) {
+        open.messages += replica->accounts[i].checks_open;
+        open.cost += replica->accounts[i].cost_open;
+        open.costly += replica->accounts[i].costly_open;
+    }
+    return open;
+}
+
 void replica_status(const struct replica *replica, struct replica_status *out) {
     *out = (struct replica_status) {
         .core = agree_status(replica),
@@ -115,6 +123,7 @@ void replica_status(const struct replica *replica, struct replica_status *out) {
         .committed_height = replica->certified.committed_height,
         .pool_envelopes = replica->pool.envelopes,
         .pool_bytes = replica->pool.bytes,
+        .open = open_of(replica),
         .syncing = replica->sync.active,
         .syncing_between = replica->sync.between,
         .intake_open = replica->turn.room,

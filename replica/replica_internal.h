@@ -1,9 +1,10 @@
 /*
- * A replica is its parts; each part's struct and calls stand in its own header. For the files of replica/, and for tests.
+ * A replica is made of its parts. Each part has a header of its own with its struct and calls. For the files of
+ * replica/, and for tests.
  *
  *   turn.c       the turn, from its inputs to its commit; replica.c: making one; report.c: log and end, for all parts
- *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the channel; judge.c: proposed
- *                batches; messages.c: the core's messages before and after their check
+ *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the
+ *                channel; judge.c: proposed batches; messages.c: the core's messages before and after their check
  *   intake/      admission.c, pool.c, shares.c: envelopes that come in; forward.c, propose.c: where they go
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
  *   transfer/    sync.c: catching up; serve.c: as a source; recover.c: state from disk
@@ -45,7 +46,8 @@ struct replica {
     struct accusations accusations;
     struct sync sync;
     struct serve serve;
-    uint8_t *batch_buffer; /* batch_bytes_max: scratch of forward.c, and the batch at hand of propose.c */
+    /* Scratch of forward.c, and the batch at hand of propose.c; batch_bytes_max bytes. */
+    uint8_t *batch_buffer;
 };
 
 static inline const struct channel_config *replica_config(const struct replica *replica) {
@@ -64,26 +66,29 @@ static inline ord_node_id replica_self(const struct replica *replica) {
     return replica->setup.options.self;
 }
 
-/* To each of the set, at once: it depends on nothing that this turn makes durable. */
+/* Sends to each of the set at once. The message must not depend on anything that this turn makes durable. */
 static inline void replica_send(struct replica *replica, ord_replica_set to, enum replica_link kind,
                                 const struct ord_span *parts, size_t part_count) {
     replica_host(replica)->send(replica_host(replica)->context, 0, to, kind, parts, part_count);
 }
 
-/* Something was put that others are told of, or that is executed: the turn's commit cannot wait. */
+/* Something was put that others are told of, or that was executed. The turn's commit must not wait. */
 static inline void replica_urgent(struct replica *replica) {
     replica->turn.urgent = true;
 }
 
 void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* The first half of a hash in hex, for a log line. Gives `out`. */
+/* Writes the first half of a hash in hex, for a log line. Returns `out`. */
 const char *replica_log_hash(char out[17], const struct ord_hash *hash);
-/* The replica must end: logs why, once. Nothing is committed and nothing leaves any more. */
+/* Makes the replica end, and logs why, once. Nothing is committed and nothing leaves after that. */
 void replica_fail(struct replica *replica, enum ord_err err, const char *what);
-/* An error of the store, which ends the replica; ORD_OK is fine. */
+/* Ends the replica if `err` is an error of the store. ORD_OK does nothing. */
 void replica_need(struct replica *replica, enum ord_err err, const char *what);
-/* Reading something of the block at `height` gave `err`: CORRUPT is counted, and logged the 1st, 2nd, 4th ... time. */
+/*
+ * `err` is the result of reading something of the block at `height`. CORRUPT is counted, and its 1st, 2nd, 4th ...
+ * occurrence is logged.
+ */
 void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What every part of a replica may call: its log, its end, and whether a turn has written enough.
+ * Calls for every part of a replica: its log, its end, and whether a turn has written enough.
  */
 #include "replica/replica_internal.h"
 
@@ -43,10 +43,10 @@ void replica_note_damage(struct replica *replica, const char *what, uint64_t hei
                     (unsigned long) height, (unsigned long) (before + 1));
 }
 
-/* A turn is one transaction, for which there is so much room and no more. The other half is for what is begun already. */
+/* A turn is one transaction of bounded size. The second half of that size is for work that has begun already. */
 bool turn_full(struct replica *replica) {
     const struct replica_store *store = replica_store(replica);
-    if (store->turn_bytes(store->context) < replica->setup.options.turn_bytes_max / 2)
+    if (store->turn_bytes(store->ledger) < replica->setup.options.turn_bytes_max / 2)
         return false;
     replica->turn.cut_short = true;
     replica_urgent(replica);

@@ -1,12 +1,12 @@
 /*
- * The turn: what comes in, what the core makes of it, and the commit that holds it. Reads from top to bottom.
+ * The turn: its inputs, the core's reaction to them, and the commit that holds it. The file reads from top to bottom.
  *
- * A part that has something for the core does not step it; it is asked (`..._next`) and gives an event. So the core is
- * stepped from here alone, never from within one of its own effects.
+ * A part that has something for the core does not step the core. It is asked (`..._next`), and gives an event. So the
+ * core is stepped from this file alone, never from within one of its own effects.
  *
- * Nothing leaves that its commit does not hold. replica_commit freezes what was put, the points of attestation among it,
- * and ends the turn; everything after that belongs to the next one. replica_committed signs what was frozen and moves
- * `durable`, which is all that lets a message go that carries a turn's number.
+ * A message leaves only if a commit holds everything that it depends on. replica_commit freezes what was put, including
+ * the points of attestation, and ends the turn; later puts belong to the next turn. replica_committed signs what was
+ * frozen and moves `durable`. That alone lets messages leave that carry a turn's number.
  */
 #include "replica/replica_internal.h"
 
@@ -15,7 +15,8 @@
 
 enum {
     HOUSEKEEPING_MS = 100,
-    COMMIT_LAZY_MS = 100, /* certificates and forgetting may wait so long for a commit that is needed anyway */
+    /* Certificates and forgetting may wait this long for a commit that is needed anyway. */
+    COMMIT_LAZY_MS = 100,
 };
 
 static void step(struct replica *replica, struct ord_event *event) {
@@ -23,7 +24,10 @@ static void step(struct replica *replica, struct ord_event *event) {
         (void) agree_step(replica, event);
 }
 
-/* Until no part has anything for the core. APPLIED first: it speaks of what the last step delivered. */
+/*
+ * Repeats until no part has anything for the core. APPLIED comes first, because it tells of what the last step
+ * delivered.
+ */
 static void settle(struct replica *replica) {
     struct ord_event event;
     attest_settle(replica);
@@ -96,7 +100,10 @@ static void take(struct replica *replica, const struct replica_input *input) {
     struct ord_event event;
     switch (input->type) {
     case REPLICA_INPUT_MESSAGE:
-        /* What this turn's votes decide must not come between a check of a piece and what it is a check of. */
+        /*
+         * The votes that wait for this flush decide first, so that nothing changes between the check of a piece and its
+         * use.
+         */
         if (sync_expects(replica, input))
             flush(replica);
         take_message(replica, input);
@@ -124,7 +131,7 @@ static void set_time(struct replica *replica, const struct replica_time *time) {
     replica->turn.wall_s = time->wall_s;
 }
 
-/* The core is told when the store fills up, and when there is room again. */
+/* Tells the core when the store fills up, and when there is room again. */
 static void look_at_room(struct replica *replica, bool room) {
     if (room == replica->turn.room)
         return;
@@ -165,7 +172,7 @@ static void propose_all(struct replica *replica) {
     }
 }
 
-/* Tells the core since when work waits that a leader should have done. */
+/* Tells the core since when work has waited that a leader should have done. */
 static void tell_work(struct replica *replica) {
     uint64_t since_ms = ord_min(pool_waiting_since(&replica->pool), propose_cut_ms(replica));
     if (since_ms == replica->agree.work_since_ms)
@@ -203,11 +210,11 @@ void replica_turn(struct replica *replica, const struct replica_time *time) {
 static bool commit_wanted(struct replica *replica, bool at_once) {
     struct turn *turn = &replica->turn;
     const struct replica_store *store = replica_store(replica);
-    if (!store->dirty(store->context))
+    if (!store->dirty(store->ledger))
         return false;
     if (turn->urgent || at_once)
         return true;
-    /* Nobody relies on a certificate or on a forgotten record, so these alone do not cost a commit at once. */
+    /* Nobody relies on a certificate or on a forgotten record, so these alone wait for a later commit. */
     if (turn->commit_due_ms == UINT64_MAX)
         turn->commit_due_ms = turn->now_ms + COMMIT_LAZY_MS;
     return turn->now_ms >= turn->commit_due_ms;
@@ -219,7 +226,8 @@ uint64_t replica_commit(struct replica *replica, bool at_once) {
         return 0;
     execute_write_state(replica);
     bool wanted = turn->committing == 0 && commit_wanted(replica, at_once);
-    uint64_t ended = turn->number++; /* what follows belongs to the next turn */
+    /* Later puts belong to the next turn. */
+    uint64_t ended = turn->number++;
     if (wanted) {
         attest_freeze(replica);
         accuse_freeze(replica);
@@ -231,8 +239,10 @@ uint64_t replica_commit(struct replica *replica, bool at_once) {
     }
     ORD_MARK_IF(turn->committing != 0 && turn->urgent, TURN_DURING_COMMIT);
     if (turn->committing == 0 && !turn->urgent) {
-        turn->durable = ended; /* nothing in it has to become durable */
-        attest_sign(replica);  /* a statement from before a restart */
+        /* Nothing in this turn has to become durable. */
+        turn->durable = ended;
+        /* The frozen statements date from before a restart. */
+        attest_sign(replica);
         settle(replica);
     }
     return 0;
@@ -246,7 +256,7 @@ void replica_committed(struct replica *replica, uint64_t number, const struct re
     set_time(replica, time);
     replica->counters.commits++;
     turn->committing = 0;
-    /* Turns that ended meanwhile and put nothing urgent have nothing to wait for. */
+    /* Turns that ended during the commit and put nothing urgent have nothing to wait for. */
     turn->durable = turn->urgent ? number : turn->number - 1;
     accuse_committed(replica);
     certified_committed(replica);

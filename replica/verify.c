@@ -1,5 +1,5 @@
 /*
- * Running a check, in whatever thread. Only the check itself is written to.
+ * Running a check, in any thread. It writes to the check only.
  */
 #include "replica/verify.h"
 
@@ -27,7 +27,8 @@ void replica_check_run(struct replica_check *check) {
     case REPLICA_CHECK_CERTIFICATE:
         check->err = channel_certificate_verify(check->certificate, context->config, context->genesis_hash,
                                                 context->crypto, channel_strong_quorum(context->config));
-        check->bad = check->err != ORD_OK; /* whatever is wrong with it: an honest replica sends none like it */
+        /* An honest replica sends no certificate that has anything wrong with it. */
+        check->bad = check->err != ORD_OK;
         break;
     case REPLICA_CHECK_PROPOSED:
     case REPLICA_CHECK_SUBMITTED:

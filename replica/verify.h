@@ -1,6 +1,6 @@
 /*
- * Checks of signatures that the replica hands out: a message of the consensus core, an attestation, a certificate, or some
- * envelopes. Running one touches nothing but the check itself, so any thread may do it.
+ * Checks of signatures that the replica hands out: of a message of the consensus core, an attestation, a certificate,
+ * or some envelopes. Running a check writes to the check only, so any thread may do it.
  */
 #ifndef ORDAIN_REPLICA_VERIFY_H
 #define ORDAIN_REPLICA_VERIFY_H
@@ -11,7 +11,7 @@
 
 struct replica;
 
-/* Queues that must not wait for one another. */
+/* Queues of checks. No queue may wait for another. */
 enum replica_queue {
     REPLICA_QUEUE_VOTES,     /* consensus messages, attestations, certificates */
     REPLICA_QUEUE_VIEWS,     /* consensus messages with many signatures */
@@ -28,9 +28,10 @@ enum replica_check_type {
     REPLICA_CHECK_SUBMITTED, /* envelopes of an admission */
 };
 
-#define REPLICA_CHECK_ENVELOPES 32 /* at most, in one check */
+/* The limit of envelopes in one check. */
+#define REPLICA_CHECK_ENVELOPES 32
 
-/* How the signature of an envelope is verified; from any thread. */
+/* Verifies an envelope's signature. Any thread may call it. */
 struct replica_verifier {
     const void *context;
     bool (*verify)(const void *context, const struct crypto_verify_key *key, const struct ord_hash *hash,
@@ -41,11 +42,12 @@ struct replica_envelope_check {
     struct crypto_verify_key key;
     struct ord_hash hash;
     struct ord_signature signature;
-    uint32_t tag; /* the part's own: which of its envelopes this is */
-    bool ok;      /* outcome */
+    /* Tells the part that waits which of its envelopes this is. */
+    uint32_t tag;
+    bool ok; /* outcome */
 };
 
-/* What a check needs that never changes: the replica's, valid as long as it. */
+/* The constants that checks need. They belong to the replica and live as long as it does. */
 struct replica_verify_context {
     const struct ord_protocol *protocol;
     const struct ord_core_config *core_config;
@@ -56,17 +58,27 @@ struct replica_verify_context {
 };
 
 struct replica_check {
-    _Alignas(max_align_t) unsigned char host_space[64]; /* the host's own, from `check` until it gives the check back */
+    /* The host's own, from `check` until it gives the check back. */
+    _Alignas(max_align_t) unsigned char host_space[64];
     enum replica_check_type type;
     enum replica_queue queue;
-    ord_node_id from; /* whose message it is; ORD_NO_NODE: envelopes */
-    /* Set by the host in place of running it: the sender's last check failed, and nothing of its is looked at for a while. */
+    ord_node_id from; /* the message's sender; ORD_NO_NODE: envelopes */
+    /*
+     * The host sets this instead of running the check: the sender's last check failed, so its other checks are skipped
+     * for a while.
+     */
     bool ignored;
-    bool bad; /* outcome: a signature does not verify, so `from` is no honest replica; envelopes: one of them is bad */
+    /*
+     * Outcome: a signature does not verify. For a message, `from` is then no honest replica; for envelopes, one of them
+     * is bad.
+     */
+    bool bad;
     const struct replica_verify_context *context;
-    void *owner;           /* of `bytes`, held; NULL: none */
+    /* The owner of `bytes`, which the check holds; NULL: none. */
+    void *owner;
     struct ord_span bytes; /* of a message */
-    enum ord_err err;      /* outcome of a message, an attestation or a certificate */
+    /* Outcome of a message, an attestation or a certificate. */
+    enum ord_err err;
     union {
         struct {
             struct ord_verified verified; /* outcome */
@@ -76,14 +88,16 @@ struct replica_check {
         struct channel_attestation attestation;
         struct channel_certificate *certificate; /* malloc'ed */
         struct {
-            void *part; /* the judgement or the admission that waits for it */
+            /* The judgement or the admission that waits for it. */
+            void *part;
             uint32_t count;
-            struct replica_envelope_check *items; /* `count` of them, behind this struct */
+            /* `count` of them, stored behind this struct. */
+            struct replica_envelope_check *items;
         } envelopes;
     };
 };
 
-/* Does the check. Any thread, once. */
+/* Runs the check, once. Any thread may do it. */
 void replica_check_run(struct replica_check *check);
 
 #endif

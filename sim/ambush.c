@@ -1,17 +1,22 @@
 /*
- * A network that knows what hurts (rows V6, V7, V13): it lets one replica alone prepare, hides it until another view has prepared
- * something at its seqs, takes that view's primary away, and brings the hidden one back in time for the next view change, with
- * what it knew. Nothing but lost messages; chance alone brings them together too rarely.
+ * A network that strikes where it hurts (rows V6, V7, V13). It lets one replica alone prepare, and hides it until
+ * another view has prepared something at its seqs. It takes that view's primary away, and brings the hidden replica
+ * back in time for the next view change, with what it knew. All of this is lost messages only; chance alone brings them
+ * together too rarely.
  */
 #include "bft/wire/message.h"
 #include "sim/world.h"
 
 enum stage {
     OFF,
-    LONE,   /* PREPAREs reach the victim only, and its votes nobody */
-    HIDDEN, /* it has prepared: it is cut off */
-    STRUCK, /* others have prepared in a later view: its primary is cut off too */
-    BACK,   /* they want a still later one: the victim is back, and does not learn of the one before */
+    /* PREPAREs reach the victim only, and its votes reach nobody. */
+    LONE,
+    /* The victim has prepared, and is cut off. */
+    HIDDEN,
+    /* Others have prepared in a later view. Its primary is cut off too. */
+    STRUCK,
+    /* The others want a still later view. The victim is back, and does not learn of the view before. */
+    BACK,
 };
 
 enum { VIEW_AT = 17, TIMEOUTS_MAX = 15 };
@@ -48,7 +53,7 @@ static void go_to(struct sim_world *world, enum stage stage, uint64_t view, cons
     sim_say(world, -1, "ambush: %s (view %lu)", what, (unsigned long) view);
 }
 
-/* Something is said that it waits for. */
+/* Goes to the next stage when a message shows what the ambush waits for. */
 static void watch(struct sim_world *world, ord_node_id from, struct ord_span message) {
     struct sim_ambush *ambush = &world->ambush;
     uint64_t view = view_of(message);

@@ -1,5 +1,6 @@
 /*
- * Bytes that several holders share: a message under way to many, a record on a disk and in its images. Immutable once made.
+ * Bytes that several holders share: a message on its way to many, or a record on a disk and in its images. They do not
+ * change once they are shared.
  */
 #ifndef ORDAIN_SIM_BUFFER_H
 #define ORDAIN_SIM_BUFFER_H
@@ -13,18 +14,20 @@ struct sim_buffer {
     uint8_t data[];
 };
 
-/* Zeros, and the program ends instead of failing: a simulation that ran out of memory says nothing. */
+/*
+ * Gives zeroed memory. It never fails: without memory the program ends, because such a simulation would show nothing.
+ */
 void *sim_alloc(size_t size);
-/* Into memory that is not set to anything; the caller frees its data. */
+/* Gives a writer into uninitialised memory. The caller frees its data. */
 struct ord_writer sim_writer(size_t capacity);
-/* Room for one more item of `size` bytes behind `count`. */
+/* Makes room for one more item of `size` bytes behind `count`. Gives the items' place. */
 void *sim_grow(void *items, size_t *capacity, size_t count, size_t size);
 
-/* The caller holds it. */
+/* The caller holds the new buffer. */
 struct sim_buffer *sim_buffer_create(struct ord_span bytes);
 struct sim_buffer *sim_buffer_join(const struct ord_span *parts, size_t part_count);
 struct sim_buffer *sim_buffer_hold(struct sim_buffer *buffer);
-/* May be NULL. */
+/* `buffer` may be NULL. */
 void sim_buffer_release(struct sim_buffer *buffer);
 
 static inline struct ord_span sim_buffer_span(const struct sim_buffer *buffer) {

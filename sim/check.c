@@ -50,7 +50,10 @@ bool sim_check_has_said(const struct sim_world *world, uint32_t type, ord_node_i
     return entry != NULL && ord_hash_equal(&entry->hash, digest);
 }
 
-/* Who can have voted so: those who did, those who may say anything, and the replica itself, which says it in this turn. */
+/*
+ * Counts everybody who may have voted so: those who did, those who may say anything, and the replica itself, whose own
+ * vote leaves in this turn.
+ */
 static void check_quorum(struct sim_replica *replica, bool commits, uint64_t view, uint64_t seq,
                          const struct ord_hash *digest) {
     const struct sim_world *world = replica->world;
@@ -192,8 +195,9 @@ static void check_state(struct sim_replica *replica, const struct channel_statem
     else if (!ord_hash_equal(&entry->hash, &hash))
         sim_fail(replica->world, "state: replica %u has another state at seq %lu than the first who was there",
                  replica->instance, (unsigned long) statement->seq);
+    /* The reference has gone on. */
     if (!fresh || checker->model.seq_count != statement->seq)
-        return; /* the reference has gone on */
+        return;
     sim_model_state_digest(&checker->model, &digest);
     if (!ord_hash_equal(&statement->state_digest, &digest))
         sim_fail(replica->world, "state: what replica %u attests at seq %lu is not the reference's digest",
@@ -220,8 +224,9 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
         return;
     }
     sim_observe_follow(replica->process, statement.seq);
+    /* It is put twice: as a point, and as the newest statement. */
     if (channel_statement_equal(last, &statement))
-        return; /* as a point, and as the newest one */
+        return;
     *last = statement;
     check_state(replica, &statement);
 }
@@ -232,7 +237,8 @@ static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint6
                 const struct ord_hash *digest) {
     bool fresh;
     if (!sim_honest(replica)) {
-        if (type != BFT_COMMIT) /* not signed: nobody can give it back */
+        /* Commits are not signed, so nobody can show them to the replica again. */
+        if (type != BFT_COMMIT)
             sim_check_again(replica, type, view, seq, digest);
         return;
     }
@@ -245,7 +251,7 @@ static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint6
                  replica->instance, type, (unsigned long) view, (unsigned long) seq);
 }
 
-/* Whoever has asked for a view takes no part in those before it. */
+/* A replica that asked for a view takes no part in earlier views. */
 static void keeps_promise(struct sim_replica *replica, uint64_t view) {
     uint64_t promised = checker_of(replica)->promised[replica->id];
     if (view < promised && sim_honest(replica))
@@ -253,7 +259,10 @@ static void keeps_promise(struct sim_replica *replica, uint64_t view) {
                  (unsigned long) view, (unsigned long) promised);
 }
 
-/* What its own judge refused has no PREPARE of it in that view; after a restart it is what the certificate vouches for. */
+/*
+ * A replica that refused a batch sends no PREPARE for it in that view. After a restart it may, because a certificate
+ * then vouches for the batch.
+ */
 void sim_check_refused(struct sim_replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest) {
     bool fresh;
     struct sim_map_entry *entry =
@@ -270,7 +279,10 @@ static void votes_as_judged(struct sim_replica *replica, uint64_t view, const st
                  replica->instance, (unsigned long) vote->seq, (unsigned long) view);
 }
 
-/* Nobody goes further than one view beyond those that honest replicas asked for: f liars pull nobody along (row V2). */
+/*
+ * No replica goes further than one view beyond those that honest replicas asked for: f liars pull nobody along (row
+ * V2).
+ */
 static void say_change(struct sim_replica *replica, struct bft_view_change *change) {
     struct sim_checker *checker = checker_of(replica);
     struct bft_statement statement;
@@ -283,7 +295,7 @@ static void say_change(struct sim_replica *replica, struct bft_view_change *chan
         checker->asked_view = change->view;
     if (change->view > checker->promised[replica->id])
         checker->promised[replica->id] = change->view;
-    /* A vote that a crash kept from leaving was given all the same. */
+    /* A vote that did not leave because of a crash counts as given. */
     while (bft_view_change_next(&statement, &certificate, &change->certificates, &replica->process->core_config))
         if (sim_prepared_has_vote(certificate, replica->id))
             say(replica, BFT_PREPARE, statement.view, statement.seq, &statement.digest);
@@ -355,8 +367,8 @@ void sim_check_evidence(struct sim_replica *replica, const struct ord_core_confi
 /* ---- durability ---- */
 
 static bool disk_holds(const struct sim_replica *replica, uint64_t seq) {
-    return seq <= sim_disk_applied(&replica->disk) ||
-           checker_of(replica)->model.seqs[seq - 1].null_batch || /* nothing to hold */
+    /* A null batch needs no record. */
+    return seq <= sim_disk_applied(&replica->disk) || checker_of(replica)->model.seqs[seq - 1].null_batch ||
            sim_disk_record(&replica->disk, replica->world->protocol->body_table, seq).size > 0;
 }
 
@@ -390,6 +402,7 @@ void sim_check_durable(struct sim_replica *replica) {
     shown->durable_stable_seq = replica->process->frozen.stable_seq;
     replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
+    sim_duties_durable(replica->process->duties);
 }
 
 void sim_check_started(struct sim_replica *replica) {
@@ -399,8 +412,10 @@ void sim_check_started(struct sim_replica *replica) {
     if (!replica->liar && applied_seq != shown->durable_seq)
         sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
                  (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
-    shown->view = shown->durable_view; /* a restart goes back to no less */
-    shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0; /* solo does not keep it */
+    /* A restart must not go back behind this. */
+    shown->view = shown->durable_view;
+    /* Solo does not keep its stable seq. */
+    shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0;
     shown->cut_seq = replica->disk.cut_seq;
     shown->delivered_seq = applied_seq;
     shown->woken = 0;
@@ -432,7 +447,10 @@ void sim_check_status(struct sim_replica *replica) {
 
 /* ---- at rest ---- */
 
-/* A liar that leads may keep the channel moving for ever: then it is enough to come as far as all was when the last client was served. */
+/*
+ * A liar that leads may keep the channel moving for ever. Then it is enough that every replica comes as far as the
+ * channel was when the last client was served.
+ */
 static bool moves_on(const struct sim_world *world) {
     return world->plan.liar_count > 0 && world->now_us > world->plan.fault_end_us + MOVING_US;
 }
@@ -452,7 +470,9 @@ static const char *rest_of(const struct sim_replica *replica, bool moving) {
     if (channel_applied_seq(replica_channel(process->program)) <
         (moving ? checker->goal_seq : checker->model.seq_count))
         return "a replica is behind";
-    return sim_process_dirty(process) && !moving ? "a commit is due" : NULL;
+    if (sim_process_dirty(process) && !moving)
+        return "a commit is due";
+    return moving ? NULL : sim_intake_rest(process->intake);
 }
 
 static void compare_chains(struct sim_replica *first, struct sim_replica *other) {

@@ -1,17 +1,17 @@
 /*
- * Memory, queues and timers: what a replica keeps, on disk and in memory, and when it wakes.
+ * Bounds of memory, queues and timers: a replica's records on disk and in memory, and when it wakes.
  */
 #include "sim/check.h"
 #include "sim/process.h"
 
-/* Of the core's tables; docs/protocol.md. */
+/* The core's tables (docs/protocol.md). */
 enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4 };
-/* A view change takes a few turns in a row; where no more comes, it comes to an end. */
+/* A view change takes a few turns in a row. Without further input the turns must end. */
 enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16 };
 
 /*
- * The first seq of the block that was open after `seq`, by the reference: a restart finds that block's envelopes in the log, so batches
- * from there on stay when the log is cut at `seq`.
+ * The first seq of the block that was open after `seq`, by the reference. A restart finds that block's envelopes in the
+ * log, so batches from there on stay when the log is cut at `seq`.
  */
 static uint64_t open_since(const struct sim_model *model, uint64_t seq) {
     size_t low = 0;
@@ -35,8 +35,8 @@ void sim_check_forgets(struct sim_replica *replica, uint8_t table, uint64_t key)
 }
 
 /*
- * Above the stable seq the log is within the window. At and below it there is nothing that the core did not cut off; and of that only
- * what the block needs that was open then.
+ * Above the stable seq, the log is within the window. At and below it, the log may hold only batches that the core has
+ * cut off, and of those only the ones that the block needs that was open then.
  */
 static void check_log(struct sim_replica *replica) {
     const struct sim_table *log = &replica->disk.tables[TABLE_LOG];
@@ -76,7 +76,9 @@ void sim_check_records(struct sim_replica *replica) {
 }
 
 void sim_check_memory(struct sim_replica *replica, const struct ord_status *now) {
-    /* Twice the memory for batches: what a new view proposes again comes on top (docs/protocol.md, bounds). */
+    /*
+     * Twice the memory for batches: the batches that a new view proposes again come on top (docs/protocol.md, bounds).
+     */
     if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * replica->process->core_config.body_bytes_max)
         sim_fail(replica->world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
                  (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
@@ -91,6 +93,9 @@ void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
     if (due_ms > core_ms)
         sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
                  (unsigned long) (due_ms - core_ms));
+    if (due_ms > sim_intake_due_ms(process->intake))
+        sim_fail(world, "timers: replica %u is due %lu ms later than the cut of its open block", replica->instance,
+                 (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
     if (world->replica_count == 1)
         return; /* solo has no timer */
     uint64_t retransmit_ms = process->core_config.retransmit_ms;

@@ -1,6 +1,6 @@
 /*
- * Certificates against who really said what. The checks of bft/ and channel/ are what liars try, so nothing here asks them: quorums
- * are counted anew, and a vote of an honest replica is good when that replica gave it.
+ * Checks certificates against what was really said. Liars attack the checks of bft/ and channel/, so nothing here uses
+ * those: quorums are counted anew, and an honest replica's vote is good if that replica gave it.
  */
 #include "bft/wire/proof.h"
 #include "bft/wire/view_message.h"
@@ -11,7 +11,7 @@ static uint32_t faulty_of(const struct sim_world *world) {
     return (world->replica_count - 1) / 3;
 }
 
-/* 2f + 1 of 3f + 1: two of them share an honest replica. */
+/* 2f + 1 of 3f + 1: any two quorums share an honest replica. */
 static uint32_t quorum_of(const struct sim_world *world) {
     return (world->replica_count + faulty_of(world)) / 2 + 1;
 }
@@ -66,7 +66,10 @@ static void skip_proof(struct ord_reader *reader) {
     (void) ord_read_span(reader, (size_t) path_count * ORD_HASH_SIZE + ORD_SIGNATURE_SIZE);
 }
 
-/* Did it vote so, or may it say anything? `self`: whose certificate it is; its own vote may leave in this very turn. */
+/*
+ * True if `id` voted so, or may say anything. `self` shows the certificate, and its own vote may leave in this very
+ * turn.
+ */
 static bool stands_for(const struct sim_world *world, ord_node_id self, ord_node_id id, enum bft_type type,
                        const struct bft_statement *statement) {
     return id == self || sim_check_id_faulty(world, id) ||

@@ -1,16 +1,18 @@
 /*
- * Row V16: who lost its disk, or came back with an older one, says nothing while it is silent; and afterwards nothing that contradicts
- * what it said before, as far as somebody who answered it still held that.
+ * Row V16. A replica that lost its disk, or came back with an older one, makes no statement while it is silent.
+ * Afterwards it makes none that contradicts an earlier statement of its own, provided that somebody who answered it
+ * still held that statement.
  *
- * In the entries of `said`, `number` has three sets of replicas: who holds the statement in a process that still runs, in the view that
- * it is of; who held it when it answered; and whose answer arrived.
+ * In the entries of `said`, `number` has three sets of replicas: those that hold the statement in a process that still
+ * runs, in the statement's view; those that held it when they answered; and those whose answer arrived.
  */
 #include "bft/recovery/silence.h"
 #include "bft/wire/view_message.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
-enum { HOLDS = 0, HELD = 16, TOLD = 32, IDS = 16 }; /* shifts; no more than IDS replicas */
+/* Shifts. There may be IDS replicas at most. */
+enum { HOLDS = 0, HELD = 16, TOLD = 32, IDS = 16 };
 
 static bool is_word(uint8_t type) {
     return type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT || type == BFT_VIEW_CHANGE ||
@@ -75,7 +77,7 @@ static void hold(struct sim_replica *replica, enum bft_type type, ord_node_id fr
         entry->number |= bit(HOLDS, replica->id);
 }
 
-/* What it keeps of a message that it has just taken. */
+/* Notes what the replica keeps of a message that it has just taken. */
 static void hear(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
     const struct ord_core_config *config = &replica->process->core_config;
     struct ord_status status = sim_process_status(replica->process);
@@ -95,7 +97,7 @@ static void hear(struct sim_replica *replica, ord_node_id from, struct ord_span 
         hold(replica, BFT_VIEW_CHANGE, from, change.view, 0, &change.digest);
 }
 
-/* An answer came to the life that asked for it: whoever gave it has told all that it held then. */
+/* An answer came to the life that asked for it: the sender has told everything that it held then. */
 static void told(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
     struct sim_map *map = said(replica->world);
     struct bft_recall recall;
@@ -157,8 +159,8 @@ void sim_check_again(struct sim_replica *replica, uint32_t type, uint64_t view, 
 }
 
 /*
- * One that came so late that something was stable before it ever took part is silent like one that lost its disk. No run plans that, and it
- * may be one too many.
+ * A replica that starts so late that something is stable before it ever took part is silent, like one that lost its
+ * disk. No run plans that, and such a replica may be one too many.
  */
 bool sim_check_too_many(const struct sim_world *world) {
     uint32_t count = world->plan.liar_count;
@@ -168,7 +170,10 @@ bool sim_check_too_many(const struct sim_world *world) {
     return count > world->plan.faulty_max;
 }
 
-/* One that waits for a view which it had asked for, and the others are not in, is out as it was when it asked: the next view change ends it. */
+/*
+ * A silent replica whose stable seq has reached the limit may still wait for a view that it asked for and that the
+ * others are not in. The next view change ends that, so it counts as taking part.
+ */
 const char *sim_check_speaking(const struct sim_replica *replica) {
     struct ord_status status = sim_process_status(replica->process);
     if (status.asking)

@@ -1,6 +1,6 @@
 /*
- * What is kept, and what may leave on the strength of it: evidence, certificates that readers are told of, and the promise of every
- * statement that leaves to be on its signer's disk, where no crash takes it back.
+ * Checks the records that a replica keeps, and the messages that may leave because of them: evidence, and certificates
+ * that readers are told of. Every statement that leaves must be on its signer's disk, where no crash takes it back.
  */
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-/* Of the core's tables; docs/protocol.md. */
+/* The core's tables (docs/protocol.md). */
 enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
 
 void sim_check_kept_evidence(struct sim_replica *replica, const char *name, struct ord_span bytes) {
@@ -52,19 +52,19 @@ void sim_check_certified(struct sim_replica *replica, uint64_t height, const str
         return;
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     const struct ord_span encoded = ord_span_of(bytes, channel_certificate_encode(bytes, certificate));
-    if (!ord_span_equal(encoded,
-                        sim_buffer_span(replica->process->last_certificate))) /* else it was checked as it was put */
+    /* Otherwise it was checked when it was put. */
+    if (!ord_span_equal(encoded, sim_buffer_span(replica->process->last_certificate)))
         sim_check_certificate(replica, certificate, false);
 }
 
-/* ---- what leaves ---- */
+/* ---- messages that leave ---- */
 
 static void lacks(struct sim_replica *replica, const char *what, uint64_t at) {
     sim_fail(replica->world, "durability: replica %u sends a %s for %lu that its disk does not hold", replica->instance,
              what, (unsigned long) at);
 }
 
-/* The view of a record that begins as every message of the core does. */
+/* The view of a record that begins with the header of the core's messages. */
 static uint64_t view_of(struct ord_span record) {
     return record.size < BFT_HEADER_SIZE ? 0 : ord_load_u64(record.data + BFT_HEADER_SIZE - 4 - 8);
 }
@@ -73,7 +73,7 @@ static uint64_t stable_on_disk(const struct sim_replica *replica) {
     return replica->world->checker->shown[replica->instance].durable_stable_seq;
 }
 
-/* A batch that it voted for, unless that is nothing, or settled. */
+/* True if the disk holds the batch that the replica voted for. A null or settled batch needs no record. */
 static bool has_batch(const struct sim_replica *replica, uint64_t seq, const struct ord_hash *digest) {
     struct ord_hash none;
     bft_body_digest(&none, &replica->world->crypto.ops, ord_span_of(NULL, 0));

@@ -1,6 +1,6 @@
 /*
- * New views against a plain reference (OSDI'99, section 4.4): whatever NEW-VIEW an honest replica installs rests on a quorum of
- * view changes that were really said, and proposes exactly what follows from them.
+ * Checks new views against a plain reference (OSDI'99, section 4.4). Every NEW-VIEW that an honest replica installs
+ * must rest on a quorum of view changes that were really said, and must propose exactly what follows from them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,7 @@ struct choice {
     struct ord_hash digest;
 };
 
-/* What one view change adds to the choice above `base`. */
+/* Adds what one view change contributes to the choice above `base`. */
 static void consider(struct choice *choices, uint64_t base, uint32_t window, const struct ord_core_config *config,
                      struct bft_view_change *change) {
     struct bft_statement statement;
@@ -134,8 +134,9 @@ static const char *new_view_fault(struct sim_replica *replica, const struct bft_
 void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t key, struct ord_span bytes) {
     struct sim_world *world = replica->world;
     struct bft_new_view view;
+    /* It is said in this turn, perhaps after a new view that counts it. */
     if (table == TABLE_VIEW_CHANGE && key == replica->id)
-        remember(replica, bytes); /* said in this turn, perhaps after a new view that counts it */
+        remember(replica, bytes);
     if (replica->liar || world->failed || world->replica_count == 1)
         return;
     const char *fault = table == TABLE_CERTIFICATE ? sim_prepared_fault(world, replica->id, bytes) : NULL;

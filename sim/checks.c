@@ -1,14 +1,16 @@
 /*
- * Signatures are checked by other threads of a process: those of votes and of view changes one after the other, those of envelopes
- * by several at once. In most plans the former take no time that anybody could notice, and come back within the turn.
+ * Other threads of a process check signatures. Those of votes and of view changes are checked one after the other, and
+ * those of envelopes several at once. In most plans checks of the first kind take no time, and come back within the
+ * turn.
  */
 #include "core/assert.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
-enum { IGNORE_US = 1000000 }; /* nothing of a sender is looked at for so long after a bad signature of its */
+/* After a bad signature, nothing of its sender is checked for this long. */
+enum { IGNORE_US = 1000000 };
 
-/* What an honest replica says over its link verifies. */
+/* Everything that an honest replica sends over its link verifies. */
 static void run(struct sim_process *process, struct replica_check *check) {
     struct sim_world *world = process->world;
     bool message = check->from != ORD_NO_NODE;
@@ -28,7 +30,7 @@ static void give_back(struct sim_process *process, struct replica_check *check) 
     sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_CHECKED, .check = check});
 }
 
-/* How long it takes; 0: no time. */
+/* The time that the check takes; 0: none. */
 static uint64_t duration_us(struct sim_process *process, const struct replica_check *check) {
     const struct sim_plan *plan = &process->world->plan;
     struct sim_random *random = &process->replica->random;
@@ -53,6 +55,7 @@ static size_t free_slot(struct sim_process *process) {
 }
 
 void sim_checks_begin(struct sim_process *process, struct replica_check *check) {
+    sim_intake_check(process->intake, check);
     uint64_t delay_us = duration_us(process, check);
     if (delay_us == 0) {
         give_back(process, check);

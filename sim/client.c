@@ -1,6 +1,6 @@
 /*
- * What clients do. A request goes to one replica, drawn anew at each try; the replay window makes that safe
- * (row K10).
+ * The clients' actions. A request goes to one replica, which is drawn anew at each try. The replay window makes that
+ * safe (row K10).
  */
 #include "sim/client.h"
 
@@ -26,7 +26,8 @@ struct draft {
     bool registration;
     uint64_t sequence;
     uint32_t count; /* transactions */
-    size_t size;    /* of the first one; the others have a byte */
+    /* Size of the first one. The others have one byte each. */
+    size_t size;
     bool other_network;
     bool bad_signature;
 };
@@ -87,7 +88,7 @@ static struct draft honest_draft(struct sim_world *world, uint32_t client, uint6
 
 /* ---- sending ---- */
 
-/* To whoever it may be, a backup mostly (row K3). Takes over the hold. Does it go to a replica that does not lie? */
+/* Sends to any replica, which is mostly a backup (row K3). Takes over the hold. True if the replica does not lie. */
 static bool submit(struct sim_world *world, uint32_t client, uint64_t sequence, struct sim_buffer *envelope) {
     uint64_t delay_us;
     uint32_t target = (uint32_t) sim_below(&world->client_random, world->instance_count);
@@ -133,7 +134,7 @@ static void request(struct sim_world *world, uint32_t index, const struct draft 
     send_waiting(world, index, waiting);
 }
 
-/* ---- lying ---- */
+/* ---- lies ---- */
 
 static void send_made(struct sim_world *world, uint32_t client, const struct draft *draft) {
     (void) submit(world, client, draft->sequence, make(world, draft));
@@ -145,18 +146,21 @@ static void lie(struct sim_world *world, uint32_t index) {
     struct draft draft = honest_draft(world, index, client->next_sequence);
     static const uint8_t junk[40] = {1, 1, 2, 3};
     switch (sim_below(random, 10)) {
-    case 0: /* rows K1, K2: one sequence, two bodies */
+    /* Rows K1, K2: one sequence, two bodies. */
+    case 0:
         draft.size = 20;
         send_made(world, index, &draft);
         draft.size = 21;
         send_made(world, index, &draft);
         client->next_sequence++;
         break;
-    case 1: /* row K5: at the edge of what is accepted, and beyond */
+    /* Row K5: at the edge of what is accepted, and beyond. */
+    case 1:
         draft.sequence += FAR - 1 + sim_below(random, 4);
         send_made(world, index, &draft);
         break;
-    case 2: /* far, but allowed: the window jumps */
+    /* Far, but allowed: the window jumps. */
+    case 2:
         draft.sequence += sim_below(random, FAR / 2);
         send_made(world, index, &draft);
         client->next_sequence = draft.sequence + 1;
@@ -180,7 +184,8 @@ static void lie(struct sim_world *world, uint32_t index) {
     case 7:
         (void) submit(world, index, 1, sim_buffer_create(ord_span_of(junk, sizeof(junk))));
         break;
-    case 8: /* row K8: a stranger, of a foreign organisation or with a replica's certificate */
+    /* Row K8: a stranger, of a foreign organisation or with a replica's certificate. */
+    case 8:
         draft = (struct draft) {
             .party = (uint32_t) sim_between(random, SIM_CLIENTS, SIM_PARTIES - 1), .registration = true, .count = 1};
         draft.registration = sim_chance(random, 700000);
@@ -217,7 +222,7 @@ void sim_client_event(struct sim_world *world, const struct sim_event *event) {
                 sim_spread(&world->client_random, world->plan.client_every_us) + 1);
 }
 
-/* What a receipt says, held against the reference; NULL: it is so. */
+/* Checks a receipt against the reference. NULL: it is right. */
 static const char *receipt_fault(const struct sim_world *world, const struct channel_receipt *receipt, uint32_t client,
                                  uint64_t sequence) {
     const struct sim_model *model = &world->checker->model;
@@ -253,7 +258,7 @@ void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
         if (!world->replicas[event->source].liar)
             sim_fail(world, "receipt: what client %u got for sequence %lu does not verify: %s", event->target,
                      (unsigned long) event->a, why);
-        return; /* it asks another */
+        return; /* it asks another replica */
     }
     world->checker->receipts++;
     const char *fault = receipt_fault(world, &receipt, event->target, event->a);
@@ -305,7 +310,8 @@ bool sim_clients_can_nudge(const struct sim_world *world) {
 
 void sim_clients_nudge(struct sim_world *world) {
     const struct sim_model *model = &world->checker->model;
-    for (uint32_t round = 0; round < 2; round++) /* an honest one, or else a liar, who knows where its window is */
+    /* The first round looks for an honest client. The second takes a liar, which knows where its window is. */
+    for (uint32_t round = 0; round < 2; round++)
         for (uint32_t i = 0; i < world->plan.client_count; i++) {
             struct sim_client *client = &world->clients[i];
             if (client->liar != (round > 0) || !model->registered[i])

@@ -1,5 +1,5 @@
 /*
- * Clients: they register, submit, try other replicas when no receipt comes, and check receipts. Some of them lie.
+ * Clients. They register, submit, try other replicas when no receipt comes, and check receipts. Some of them lie.
  */
 #ifndef ORDAIN_SIM_CLIENT_H
 #define ORDAIN_SIM_CLIENT_H
@@ -12,17 +12,19 @@ struct sim_waiting {
     bool used;
     uint64_t sequence;
     struct sim_buffer *envelope;
-    uint64_t since_us; /* an honest replica was asked, + 1; 0: none yet */
+    /* When an honest replica was first asked, + 1; 0: none was yet. */
+    uint64_t since_us;
     uint32_t tries;
 };
 
 struct sim_client {
     bool liar;
     bool eager;      /* does not wait for its registration */
-    bool registered; /* has the receipt */
+    bool registered; /* has its registration's receipt */
     uint64_t next_sequence;
     struct sim_waiting waiting[SIM_CLIENT_WINDOW_MAX];
-    uint64_t longest_us; /* from the first honest replica asked to the receipt */
+    /* Longest time from the first request to an honest replica until the receipt. */
+    uint64_t longest_us;
 };
 
 void sim_clients_create(struct sim_world *world);
@@ -30,13 +32,13 @@ void sim_clients_destroy(struct sim_world *world);
 void sim_client_event(struct sim_world *world, const struct sim_event *event);
 void sim_client_reply(struct sim_world *world, const struct sim_event *event);
 const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uint32_t client);
-/* One more request: a replica that is left behind alone learns of it by the next block only. */
-/* Is there anybody to send one? */
+/* True if some client is registered and can send one more request. */
 bool sim_clients_can_nudge(const struct sim_world *world);
+/* Sends one more request: a replica that is left behind alone learns of that only by the next block. */
 void sim_clients_nudge(struct sim_world *world);
-/* That an honest client waited for a receipt, since it had first asked an honest replica. */
+/* The longest time that an honest client waited for a receipt after it first asked an honest replica. */
 uint64_t sim_clients_longest_us(const struct sim_world *world);
-/* NULL: every request of an honest client is served, or cannot be. */
+/* NULL: every request of an honest client is served, or cannot be served. Otherwise what is missing. */
 const char *sim_clients_rest(const struct sim_world *world);
 
 #endif

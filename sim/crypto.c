@@ -1,6 +1,6 @@
 /*
- * Stand-in hash and signatures. The hash mixes words into four lanes; it has no weakness that a run's replicas, liars included,
- * could use, for none of them looks for one.
+ * Stand-in hash and signatures. The hash mixes words into four lanes. It is not secure, but a run's replicas, liars
+ * included, do not look for a weakness.
  */
 #include "sim/crypto.h"
 
@@ -12,7 +12,8 @@
 
 struct mixer {
     uint64_t lanes[4];
-    uint64_t word; /* bytes that do not fill a word yet */
+    /* Bytes that do not fill a word yet. */
+    uint64_t word;
     uint32_t word_size;
     uint64_t size;
 };

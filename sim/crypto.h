@@ -1,6 +1,7 @@
 /*
- * Signatures of a run: stand-ins that only who holds the run's secret can make (the world signs for whom it owns, a liar only
- * for itself), or the real ones. A stand-in is a keyed hash over (signer, hash); the core cannot tell.
+ * Signatures of a run: stand-ins, or the real ones. A stand-in is a keyed hash over (signer, hash), and the core cannot
+ * tell the difference. Making one takes the run's secret: the world signs for those whom it owns, and a liar can sign
+ * for itself only.
  */
 #ifndef ORDAIN_SIM_CRYPTO_H
 #define ORDAIN_SIM_CRYPTO_H
@@ -23,12 +24,12 @@ struct sim_crypto {
     struct sim_key signers[ORD_REPLICA_MAX];
 };
 
-/* `out` must stay where it is. */
+/* `out` must not move. */
 void sim_crypto_init(struct sim_crypto *out, uint64_t secret, bool real, uint32_t replica_count);
 struct ord_signer sim_crypto_signer(struct sim_crypto *crypto, ord_node_id id);
 void sim_crypto_client_sign(const struct sim_crypto *crypto, struct ord_signature *out,
                             const struct sim_identity *identity, const struct ord_hash *hash);
-/* `key` as channel_judge gives it. */
+/* `key` is the one that channel_judge gives. */
 bool sim_crypto_client_verify(const struct sim_crypto *crypto, const struct crypto_verify_key *key,
                               const struct ord_hash *hash, const struct ord_signature *signature);
 

@@ -1,5 +1,5 @@
 /*
- * Writes, commits and images. Buffers are shared between a disk and its images.
+ * Writes, commits and images. A disk and its images share buffers.
  */
 #include "sim/disk.h"
 
@@ -10,7 +10,8 @@
 #include "core/assert.h"
 #include "core/codec.h"
 
-enum { WRITE_OVERHEAD = 64 }; /* what a write counts beside its value */
+/* Bytes that a write counts beside its value. */
+enum { WRITE_OVERHEAD = 64 };
 
 struct sim_name sim_name_of(const char *name) {
     uint8_t bytes[SIM_NAME_SIZE] = {0};
@@ -20,7 +21,7 @@ struct sim_name sim_name_of(const char *name) {
     return (struct sim_name) {{ord_load_u64(bytes), ord_load_u64(bytes + 8)}};
 }
 
-/* ---- what gathers ---- */
+/* ---- writes that gather ---- */
 
 void sim_write(struct sim_writes *writes, const struct sim_write *write) {
     writes->items = sim_grow(writes->items, &writes->capacity, writes->count, sizeof(*writes->items));
@@ -37,7 +38,7 @@ void sim_writes_deinit(struct sim_writes *writes) {
 
 /* ---- the parts of a disk ---- */
 
-/* First position whose key is >= `key`. New records mostly go to the end. */
+/* The first position whose key is >= `key`. New records mostly go to the end. */
 static size_t position(const struct sim_table *table, uint64_t key) {
     size_t low = 0;
     size_t high = table->count;
@@ -66,7 +67,7 @@ static void put_record(struct sim_table *table, uint64_t key, struct sim_buffer 
     table->count++;
 }
 
-/* Those of [from, to). */
+/* Drops the records of [from, to). */
 static void drop_records(struct sim_table *table, size_t from, size_t to) {
     for (size_t i = from; i < to; i++)
         sim_buffer_release(table->records[i].buffer);
@@ -92,7 +93,7 @@ static bool name_before(const struct sim_name *a, const struct sim_name *b) {
     return a->words[0] != b->words[0] ? a->words[0] < b->words[0] : a->words[1] < b->words[1];
 }
 
-/* First position whose name is not before `name`; `*there`: it is that very name. */
+/* The first position whose name is not before `name`. `*there`: it has that very name. */
 static size_t meta_position(const struct sim_disk *disk, bool *there, const struct sim_name *name) {
     size_t low = 0;
     size_t high = disk->meta_count;

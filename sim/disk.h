@@ -1,6 +1,7 @@
 /*
- * A replica's disk, as far as the node's ledger is one: blocks and what finds them, certificates, clients, records of the core,
- * and small records by name. Writes gather in a transaction and become durable together, or are lost together.
+ * A replica's disk, as the replica sees the ledger of node/: blocks and their index, certificates, clients, records of
+ * the core, and small records by name. Writes gather in a transaction. They become durable together, or are lost
+ * together.
  */
 #ifndef ORDAIN_SIM_DISK_H
 #define ORDAIN_SIM_DISK_H
@@ -9,18 +10,25 @@
 #include "sim/buffer.h"
 #include "sim/map.h"
 
-#define SIM_TABLES 16 /* of the core: 1 .. 15 */
+/* The core's tables have the numbers 1 .. 15. */
+#define SIM_TABLES 16
 
 /* Small records that the simulator looks into (docs/formats.md, "Ledger"). */
-#define SIM_META_APPLIED   "applied"   /* seq that the channel's state is at: u64, and more */
-#define SIM_META_STABLE    "stable"    /* newest certificate with a strong quorum that is executed here */
+/* The seq that the channel's state is at, u64, and more. */
+#define SIM_META_APPLIED "applied"
+/* The newest certificate with a strong quorum whose checkpoint is executed here. */
+#define SIM_META_STABLE    "stable"
 #define SIM_META_STATEMENT "statement" /* newest own statement */
-#define SIM_META_POINT     "point."    /* an own statement, and what a tail needs of that moment: a prefix */
-#define SIM_META_EVIDENCE  "evidence." /* "evidence.CC.SS": a piece against replica CC: a prefix */
+/* The part of the open block that state transfer brought: its height u64, and more. */
+#define SIM_META_TAIL "tail"
+/* A prefix: an own statement, and what a tail of that moment needs. */
+#define SIM_META_POINT "point."
+/* A prefix: "evidence.CC.SS" is a piece against replica CC. */
+#define SIM_META_EVIDENCE "evidence."
 
 #define SIM_NAME_SIZE 16
 
-/* A name and zeros behind it, so that names compare as two numbers. */
+/* A name, filled up with zeros, so that names compare as two numbers. */
 struct sim_name {
     uint64_t words[2];
 };
@@ -38,14 +46,17 @@ enum sim_write_kind {
 
 struct sim_write {
     enum sim_write_kind kind;
-    uint32_t table; /* of a record; client index of an index entry */
-    uint64_t key;   /* of a record; height; client index; sequence of an index entry */
-    uint64_t value; /* of an index entry: sim_place */
+    /* A record's table, or an index entry's client index. */
+    uint32_t table;
+    /* A record's key, a block's or certificate's height, a client's index, or an index entry's sequence. */
+    uint64_t key;
+    uint64_t value; /* an index entry's sim_place */
     struct sim_name name;
-    struct sim_buffer *buffer; /* NULL: none; a small record is deleted */
+    /* NULL: none. For a small record, NULL deletes it. */
+    struct sim_buffer *buffer;
 };
 
-/* What was put and is not durable yet. */
+/* Puts that are not durable yet. */
 struct sim_writes {
     struct sim_write *items;
     size_t count;
@@ -77,18 +88,21 @@ struct sim_named {
 
 struct sim_disk {
     struct sim_table tables[SIM_TABLES];
-    struct sim_list blocks;       /* by height, from the genesis block on: header, then data */
-    struct sim_list certificates; /* by height; NULL: none for this very height */
+    /* By height, from the genesis block on: header, then data. */
+    struct sim_list blocks;
+    /* By height. NULL: there is none for this very height. */
+    struct sim_list certificates;
     struct sim_list clients;
     struct sim_map index;   /* (client index, sequence) -> sim_place */
     struct sim_named *meta; /* by rising name */
     size_t meta_count;
     size_t meta_capacity;
-    uint64_t cut_seq; /* for the checks: up to which the core had forgotten its log when this became durable */
+    /* For the checks: the seq up to which the core had forgotten its log when this became durable. */
+    uint64_t cut_seq;
 };
 
 struct sim_name sim_name_of(const char *name);
-/* Where an envelope stands, in one number. */
+/* The place of an envelope, in one number. */
 static inline uint64_t sim_place(uint64_t height, uint32_t envelope_index) {
     return height << 20 | envelope_index;
 }
@@ -99,25 +113,25 @@ static inline uint32_t sim_place_index(uint64_t place) {
     return (uint32_t) (place & 0xfffff);
 }
 
-/* Takes over the hold of `write->buffer`. */
+/* Takes over the caller's hold of `write->buffer`. */
 void sim_write(struct sim_writes *writes, const struct sim_write *write);
 void sim_writes_deinit(struct sim_writes *writes);
 
-/* All of it, in order; `writes` is empty then. */
+/* Makes all writes durable, in order. `writes` is empty afterwards. */
 void sim_disk_commit(struct sim_disk *disk, struct sim_writes *writes);
-/* Makes `out`, which is empty, an image of `disk`. */
+/* Makes `out`, which must be empty, an image of `disk`. */
 void sim_disk_copy(struct sim_disk *out, const struct sim_disk *disk);
 void sim_disk_wipe(struct sim_disk *disk);
-/* Empty span: not there. */
+/* Both give an empty span for a record that is not there. */
 struct ord_span sim_disk_record(const struct sim_disk *disk, uint8_t table, uint64_t key);
 struct ord_span sim_disk_meta(const struct sim_disk *disk, const char *name);
-/* The seq that its channel state is at. */
+/* The seq that the disk's channel state is at. */
 uint64_t sim_disk_applied(const struct sim_disk *disk);
-/* Of the newest block; 0: the genesis block, or nothing. */
+/* The height of the newest block. 0: only the genesis block is there, or nothing. */
 static inline uint64_t sim_disk_height(const struct sim_disk *disk) {
     return disk->blocks.count == 0 ? 0 : disk->blocks.count - 1;
 }
-/* height <= sim_disk_height, and there is something. */
+/* `height` must be <= sim_disk_height, and there must be a block. */
 struct ord_span sim_disk_header(const struct sim_disk *disk, uint64_t height);
 struct ord_span sim_disk_data(const struct sim_disk *disk, uint64_t height);
 /* The certificate at the lowest height >= `height`; NULL: none. */

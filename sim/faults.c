@@ -1,14 +1,15 @@
 /*
- * What goes wrong, and when: from time to time one of the run's kinds of fault strikes, lasts a while, and ends. At
- * plan.fault_end_us everything is mended at once. Rows V12 (clocks apart), V13, V15 and C6 (crashes and cuts at any moment, of view
- * changes and transfers too), V16 (old images), F1 (crashes within a commit).
+ * The faults and their times. From time to time one of the run's kinds of fault strikes, lasts a while, and ends. At
+ * plan.fault_end_us everything is repaired at once. Rows V12 (clocks apart), V13, V15 and C6 (crashes and cuts at any
+ * moment, also of view changes and transfers), V16 (old images), F1 (crashes within a commit).
  */
 #include "sim/check.h"
 #include "sim/process.h"
 
 enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL, STOP };
 
-enum { HAND_OVER_US = 200000 }; /* at most, between the wish to stop and the end */
+/* The longest time between the wish to stop and the end. */
+enum { HAND_OVER_US = 200000 };
 
 static uint64_t length_us(struct sim_world *world) {
     return 1000 + sim_spread(&world->fault_random, world->plan.fault_long_us);
@@ -25,7 +26,10 @@ void sim_crash(struct sim_replica *replica, uint64_t down_us) {
         return;
     sim_say(world, replica->instance, "crashes");
     world->crashes++;
-    /* What solo decides is decided when it is durable, and the reference cannot take back: what it put comes through. */
+    /*
+     * Solo's decisions stand once they are durable, and the reference cannot take anything back. So its puts become
+     * durable first.
+     */
     if (world->replica_count == 1)
         sim_process_settle(replica->process);
     sim_process_destroy(replica->process);
@@ -38,13 +42,13 @@ void sim_crash(struct sim_replica *replica, uint64_t down_us) {
 static void restart(struct sim_world *world, struct sim_replica *replica) {
     if (replica->process != NULL || world->failed)
         return;
-    /* A new process has a monotonic clock of any origin. */
+    /* A new process may have a monotonic clock of any origin. */
     if (world->plan.faults >> SIM_FAULT_CLOCK & 1)
         replica->clock.local_us += sim_below(&world->fault_random, 1000000);
     sim_process_start(replica);
 }
 
-/* May one more replica forget what it promised? Then it must not be the only one who can lead, as long as nobody else may. */
+/* True if this replica may forget its promises: with it, liars and forgetful replicas are at most f. */
 static bool may_forget(const struct sim_world *world, const struct sim_replica *replica) {
     uint32_t faulty = world->plan.liar_count;
     for (uint32_t i = 0; i < world->instance_count; i++)
@@ -88,11 +92,20 @@ static void clog_path(struct sim_world *world) {
     path->clogged_until = world->now_us + length_us(world);
 }
 
+/* Some replicas' wall clocks are wrong by half a century, when no certificate is valid. */
+static void set_wall(struct sim_replica *replica) {
+    static const int64_t far_s = INT64_C(50) * 365 * 86400;
+    uint64_t state = replica->clock.local_us ^ replica->instance;
+    uint64_t drawn = sim_splitmix(&state) % 8;
+    replica->wall_off_s = drawn == 0 ? far_s : drawn == 1 ? -far_s : 0;
+}
+
 static void jump(struct sim_world *world, struct sim_replica *replica) {
     struct sim_clock *clock = &replica->clock;
     clock->local_us = sim_clock_us(world, clock) + sim_spread(&world->fault_random, world->plan.fault_long_us);
     clock->base_us = world->now_us;
     clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
+    set_wall(replica);
     sim_say(world, replica->instance, "clock jumps to %lu ms", (unsigned long) sim_clock_ms(replica));
     if (replica->process != NULL)
         sim_process_poke(replica->process);
@@ -120,10 +133,12 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
         clog_path(world);
         break;
     case SIM_FAULT_CRASH:
-        if (sim_chance(random, 100000)) /* all at once */
+        /* Now and then all replicas crash at once. */
+        if (sim_chance(random, 100000))
             for (uint32_t i = 0; i < world->instance_count; i++)
                 sim_crash(&world->replicas[i], length_us(world));
-        if (sim_chance(random, 300000)) /* in good order */
+        /* Some stop in good order. */
+        if (sim_chance(random, 300000))
             stop(world, victim);
         else
             sim_crash(victim, length_us(world));
@@ -159,7 +174,8 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
     case SIM_FAULT_IO_ERROR:
     case SIM_FAULT_CLIENTS:
     case SIM_FAULT_COUNT:
-        break; /* always on */
+        /* These are in force all the time. */
+        break;
     }
 }
 
@@ -191,6 +207,7 @@ static void heal(struct sim_world *world) {
         replica->clock.local_us = sim_clock_us(world, &replica->clock);
         replica->clock.base_us = world->now_us;
         replica->clock.rate_ppm = 1000000;
+        replica->wall_off_s = 0;
         restart(world, replica);
         go_on(replica);
     }

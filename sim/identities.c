@@ -1,6 +1,6 @@
 /*
- * The fixed identities. Made once by crypto_ca_create and crypto_identity_create, valid for a hundred years; agreed execution
- * never looks at the time.
+ * The fixed identities. They were made once by crypto_ca_create and crypto_identity_create, and are valid for a hundred
+ * years. Agreed execution never looks at the time.
  */
 #include "sim/identities.h"
 

@@ -1,14 +1,16 @@
 /*
- * Fixed identities, so that a run does not depend on when and where certificates were made: two member organisations, clients of
- * theirs, and two whom no channel admits. The keys are known to everybody who reads this and serve simulations only.
+ * Fixed identities, so that a run does not depend on when and where certificates were made. There are two member
+ * organisations, their clients, and two parties that no channel admits. Everybody who reads this knows the keys, so
+ * they serve simulations only.
  */
 #ifndef ORDAIN_SIM_IDENTITIES_H
 #define ORDAIN_SIM_IDENTITIES_H
 
 #include "crypto/x509.h"
 
-#define SIM_ORGS    2
-#define SIM_CLIENTS 8 /* members; two strangers follow them: of a foreign organisation, and with a replica's role */
+#define SIM_ORGS 2
+/* Members. Two strangers follow them: one of a foreign organisation, and one with a replica's role. */
+#define SIM_CLIENTS 8
 #define SIM_PARTIES (SIM_CLIENTS + 2)
 
 struct sim_identity {
@@ -27,7 +29,7 @@ struct sim_identities {
     struct ord_public_key replica_public[ORD_REPLICA_MAX];
 };
 
-/* Decoded at the first call. Always the same. */
+/* The identities are decoded at the first call, and are always the same. */
 const struct sim_identities *sim_identities_get(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The table, the liars' choice, and the behaviours that need not look into a message.
+ * The table of behaviours, the choice of liars, and the behaviours that need not look into a message.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static bool shun(struct sim_replica *liar, ord_node_id to, enum replica_link kin
     return (liar->lies->shunned & ord_replica_bit(to)) != 0;
 }
 
-/* What is stable may then be known to the cores that saw its view changes, and to no node. */
+/* A stable checkpoint may then be known only to cores that saw its view changes, and to no replica around them. */
 static bool whisper(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     (void) liar;
     (void) to;
@@ -47,7 +47,7 @@ static bool whisper(struct sim_replica *liar, ord_node_id to, enum replica_link 
     return kind == REPLICA_LINK_ATTESTATION || kind == REPLICA_LINK_CERTIFICATE;
 }
 
-/* Row V1 and its like: something old beside the new. */
+/* Rows V1 and P6: something old beside the new message. */
 static bool replay(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     (void) kind;
     (void) message;
@@ -57,7 +57,7 @@ static bool replay(struct sim_replica *liar, ord_node_id to, enum replica_link k
     return false;
 }
 
-/* Row T6: what a replica says comes back to it. */
+/* Row T6: a replica's own message comes back to it. */
 static void reflect(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message) {
     sim_liar_say(liar, from, kind, message);
 }
@@ -72,54 +72,57 @@ static bool garbage(struct sim_replica *liar, ord_node_id to, enum replica_link 
 }
 
 const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
-    [SIM_LIE_EQUIVOCATE] = {"equivocate", "P1", "two pre-prepares for one seq, to two sides", sim_lie_equivocate, NULL,
-                            NULL},
-    [SIM_LIE_SPLIT_VOTES] = {"split-votes", "P14", "other prepares and commits to one side", sim_lie_split_votes, NULL,
-                             NULL},
-    [SIM_LIE_MUTE] = {"mute", "P2, V11", "says nothing for a while", mute, NULL, NULL},
+    [SIM_LIE_EQUIVOCATE] = {"equivocate", "P1", "proposes two batches for one seq, one to each side",
+                            sim_lie_equivocate, NULL, NULL},
+    [SIM_LIE_SPLIT_VOTES] = {"split-votes", "P14", "sends other PREPAREs and COMMITs to one side", sim_lie_split_votes,
+                             NULL, NULL},
+    [SIM_LIE_MUTE] = {"mute", "P2, V11", "sends nothing for a while", mute, NULL, NULL},
     [SIM_LIE_DELAY] = {"delay", "P3, P17", "holds messages back, so that they overtake one another", delay, NULL, NULL},
-    [SIM_LIE_SHUN] = {"shun", "P4, V10", "never speaks to some", shun, NULL, NULL},
+    [SIM_LIE_SHUN] = {"shun", "P4, V10", "never sends to some replicas", shun, NULL, NULL},
     [SIM_LIE_REPLAY] = {"replay", "P6, V1", "repeats old messages, its own and others'", replay, NULL, NULL},
-    [SIM_LIE_REFLECT] = {"reflect", "T5, T6", "sends back what it gets", NULL, reflect, NULL},
-    [SIM_LIE_MUTATE] = {"mutate", "P5, P6, P10, P12, V2", "changes a field and signs anew", sim_lie_mutate, NULL, NULL},
+    [SIM_LIE_REFLECT] = {"reflect", "T5, T6", "sends back what it receives", NULL, reflect, NULL},
+    [SIM_LIE_MUTATE] = {"mutate", "P5, P6, P10, P12, V2", "changes a field and signs again", sim_lie_mutate, NULL,
+                        NULL},
     [SIM_LIE_BORROW] = {"borrow", "P12, T7, T8", "puts the signature of another message under its own", sim_lie_borrow,
                         NULL, NULL},
-    [SIM_LIE_GARBAGE] = {"garbage", "T1, T11", "changes bytes, cuts short, gives one kind for another", garbage, NULL,
-                         NULL},
-    [SIM_LIE_EARLY_COMMIT] = {"early-commit", "P15", "commits to what it only heard of", NULL, sim_lie_early_commit,
-                              NULL},
-    [SIM_LIE_USURP] = {"usurp", "P11", "proposes though it is not the primary", NULL, NULL, sim_lie_usurp},
+    [SIM_LIE_GARBAGE] = {"garbage", "T1, T11", "changes bytes, cuts messages short, passes one kind off as another",
+                         garbage, NULL, NULL},
+    [SIM_LIE_EARLY_COMMIT] = {"early-commit", "P15", "commits to batches that it has only heard of", NULL,
+                              sim_lie_early_commit, NULL},
+    [SIM_LIE_USURP] = {"usurp", "P11", "proposes although it is not the primary", NULL, NULL, sim_lie_usurp},
     [SIM_LIE_SKIP] = {"skip", "P5, P6", "proposes at a seq that is taken or far ahead", sim_lie_skip, NULL, NULL},
-    [SIM_LIE_FLOOD] = {"flood", "T9, C7", "valid messages without end", NULL, NULL, sim_lie_flood},
+    [SIM_LIE_FLOOD] = {"flood", "T9, C7", "sends valid messages without end", NULL, NULL, sim_lie_flood},
     [SIM_LIE_ATTEST] = {"attest", "C1, C3, V5", "attests other states, heights and seqs", sim_lie_attest, NULL, NULL},
-    [SIM_LIE_FORWARD] = {"forward", "P8", "forwards what no client signed", NULL, NULL, sim_lie_forward},
+    [SIM_LIE_FORWARD] = {"forward", "P8", "forwards envelopes that no client signed", NULL, NULL, sim_lie_forward},
     [SIM_LIE_SOURCE] = {"source", "C2, C4, C5", "lies as a source of state transfer", sim_lie_source, NULL, NULL},
-    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves one client's requests out", sim_lie_censor, NULL, NULL},
-    [SIM_LIE_CUT] = {"cut", "P18", "cut markers withheld, early, for old and far blocks", NULL, NULL, NULL},
+    [SIM_LIE_CENSOR] = {"censor", "P7", "leaves out one client's requests", sim_lie_censor, NULL, NULL},
+    [SIM_LIE_CUT] = {"cut", "P18", "withholds cut markers, or sends them early or for old and far blocks", NULL, NULL,
+                     NULL},
     [SIM_LIE_BATCH] = {"batch", "P8, P9", "proposes executed and forged envelopes", NULL, NULL, NULL},
-    [SIM_LIE_TWINS] = {"twins", "V17", "two processes run with one key", NULL, NULL, NULL},
-    [SIM_LIE_CHANGE] = {"change", "V4, V5, V6, V7", "view changes that forge, omit or are stale", sim_lie_change, NULL,
-                        NULL},
-    [SIM_LIE_NEW_VIEW] = {"new-view", "V8, V9", "new views that do not follow from their view changes",
+    [SIM_LIE_TWINS] = {"twins", "V17", "runs two processes with one key", NULL, NULL, NULL},
+    [SIM_LIE_CHANGE] = {"change", "V4, V5, V6, V7", "sends view changes that are forged, incomplete or stale",
+                        sim_lie_change, NULL, NULL},
+    [SIM_LIE_NEW_VIEW] = {"new-view", "V8, V9", "sends new views that do not follow from their view changes",
                           sim_lie_new_view, NULL, NULL},
-    [SIM_LIE_HALF_VIEW] = {"half-view", "V10", "new views for one side only", sim_lie_half_view, NULL, NULL},
-    [SIM_LIE_SPAM] = {"spam", "V2, V3", "asks for one view after the other", NULL, NULL, sim_lie_spam},
-    [SIM_LIE_FORGE] = {"forge", "V4, V5, T8", "certificates and view changes made up in others' names", sim_lie_forge,
+    [SIM_LIE_HALF_VIEW] = {"half-view", "V10", "sends new views to one side only", sim_lie_half_view, NULL, NULL},
+    [SIM_LIE_SPAM] = {"spam", "V2, V3", "asks for one view after another", NULL, NULL, sim_lie_spam},
+    [SIM_LIE_FORGE] = {"forge", "V4, V5, T8", "makes up certificates and view changes in others' names", sim_lie_forge,
                        NULL, sim_lie_forge_relay},
-    [SIM_LIE_HOARD] = {"hoard", "V6, V7", "view changes with the oldest certificates that it ever saw", sim_lie_hoard,
-                       sim_hoard_received, sim_hoard_own},
-    [SIM_LIE_BODY] = {"body", "P10", "other batches than those that are asked for", sim_lie_body, NULL, NULL},
-    [SIM_LIE_ACCUSE] = {"accuse", "P1, P14", "evidence that is none, against the honest", NULL, NULL, sim_lie_accuse},
-    [SIM_LIE_RECEIPT] = {"receipt", "D3", "receipts for what was not ordered", NULL, NULL, NULL},
-    [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "attestations and certificates for nobody, but in view changes", whisper,
-                         NULL, NULL},
-    [SIM_LIE_EMPTY] = {"empty", "P16", "as primary, orders void batches and nothing of what waits", NULL, NULL, NULL},
+    [SIM_LIE_HOARD] = {"hoard", "V6, V7", "sends view changes with the oldest certificates that it ever saw",
+                       sim_lie_hoard, sim_hoard_received, sim_hoard_own},
+    [SIM_LIE_BODY] = {"body", "P10", "sends other batches than those that are asked for", sim_lie_body, NULL, NULL},
+    [SIM_LIE_ACCUSE] = {"accuse", "P1, P14", "sends evidence against honest replicas that proves nothing", NULL, NULL,
+                        sim_lie_accuse},
+    [SIM_LIE_RECEIPT] = {"receipt", "D3", "gives receipts for envelopes that were not ordered", NULL, NULL, NULL},
+    [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "shows attestations and certificates in view changes only", whisper, NULL,
+                         NULL},
+    [SIM_LIE_EMPTY] = {"empty", "P16", "as primary, orders void batches and nothing that waits", NULL, NULL, NULL},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", sim_lie_slow, NULL, NULL},
 };
 
 /* ---- dispatch ---- */
 
-/* Not only as often as the plan has it: by halves these are nothing. */
+/* These behaviours work only if they never pause, so they do not follow the plan's lie_ppm. */
 static bool always(uint32_t behaviour) {
     return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR;
 }
@@ -151,8 +154,9 @@ void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum repli
         return;
     keep(replica, from, kind, message);
     for (uint32_t i = 0; i < replica->world->instance_count; i++)
+        /* Two liars that answer each other would never stop. */
         if (replica->world->replicas[i].id == from && replica->world->replicas[i].liar)
-            return; /* two liars who answer each other would never stop */
+            return;
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
         if ((replica->behaviours >> i & 1) != 0 && sim_behaviours[i].on_receive != NULL && sim_liar_lies_now(replica)) {
             replica->world->lies++;
@@ -192,15 +196,15 @@ struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span
     return lie;
 }
 
-/* ---- who lies ---- */
+/* ---- the choice of liars ---- */
 
-/* Each bit in a quarter of the cases. */
+/* Each bit is set in a quarter of the cases. */
 static uint64_t few_bits(struct sim_random *random) {
     uint64_t bits = sim_roll(random);
     return bits & sim_roll(random);
 }
 
-/* Twins tell the truth, twice. */
+/* A twin is a second process with the liar's key. It tells the truth. */
 static void become_liar(struct sim_world *world, struct sim_replica *replica) {
     struct sim_random *random = &world->lie_random;
     replica->liar = true;
@@ -211,7 +215,10 @@ static void become_liar(struct sim_world *world, struct sim_replica *replica) {
     replica->lies->side = sim_roll(random);
     replica->lies->shunned = few_bits(random);
     replica->lies->censored = (uint32_t) sim_below(random, world->plan.client_count);
-    /* So that something is always delivered in time, and so seldom that they are not many when the oldest request is overdue. */
+    /*
+     * So something is always delivered in time, but so seldom that there are few void batches when the oldest request
+     * is overdue.
+     */
     replica->lies->void_pace_ms = world->plan.request_timeout_ms / 3;
     plan_lie(replica);
     if (!sim_liar_has(replica, SIM_LIE_TWINS))

@@ -1,7 +1,7 @@
 /*
- * The adversary. A liar runs the real core and the real channel with a table of behaviours between it and the world, holding
- * that replica's key and no other. A behaviour is one entry: its name, the rows of the adversary list that it plays, and where
- * it gets hold of the replica.
+ * The adversary. A liar runs the real core and the real channel. A table of behaviours stands between it and the world.
+ * A liar holds its own replica's key and no other. An entry of the table has a behaviour's name, the rows of
+ * docs/adversary.md that it plays, and the places where it takes effect.
  */
 #ifndef ORDAIN_SIM_LIAR_H
 #define ORDAIN_SIM_LIAR_H
@@ -13,13 +13,13 @@ struct sim_behaviour {
     const char *rows;
     const char *what;
     /*
-     * A message of the liar's own process to `to`: pass it, change it, keep it. True: it is dealt with. False: the next one's
-     * turn. NULL where a behaviour works elsewhere.
+     * Gets a message of the liar's own process to `to`, and may pass it, change it or keep it. True: the message is
+     * dealt with. False: the next behaviour gets it. NULL: the behaviour takes effect elsewhere.
      */
     bool (*on_send)(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
-    /* A message that reaches the liar; its process gets it too. */
+    /* Gets a message that reaches the liar. Its process gets it too. */
     void (*on_receive)(struct sim_replica *liar, ord_node_id from, enum replica_link kind, struct ord_span message);
-    /* From time to time. */
+    /* Is called from time to time. */
     void (*on_time)(struct sim_replica *liar);
 };
 
@@ -62,30 +62,40 @@ enum sim_behaviour_index {
 
 extern const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT];
 
-/* Chooses liars and their behaviours, and makes twins: before the world's paths are laid. */
+/* Chooses liars and their behaviours, and makes twins. Must run before the world's paths are made. */
 void sim_liars_create(struct sim_world *world);
 void sim_liars_destroy(struct sim_world *world);
-/* What a replica's process sends goes through here; that of honest ones passes. Does not take the hold. */
+/*
+ * Every message that a replica's process sends goes through here. Messages of honest replicas pass unchanged. Does not
+ * take over the hold.
+ */
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_liar_received(struct sim_replica *replica, ord_node_id from, enum replica_link kind,
                        struct sim_buffer *message);
 void sim_liar_event(struct sim_replica *replica, const struct sim_event *event);
 
-/* Hooks in the liar's own process; all of them do nothing for others. */
-/* lies_batch.c: what its core gets in place of a batch that its replica proposes; NULL: nothing. The caller holds it. */
+/*
+ * From here on: hooks in the liar's own process. For honest replicas they do nothing.
+ *
+ * lies_batch.c: gives the batch that the liar's core gets instead of the one that its replica proposes; NULL: nothing.
+ * The caller holds it.
+ */
 struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span batch);
-/* A batch of its own, when it leads and may propose; NULL: none. `work`: something waits. The caller holds it. */
+/*
+ * Gives a batch of the liar's own, if it leads and may propose; NULL: none. `work`: something waits. The caller holds
+ * it.
+ */
 struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord_status *status, uint64_t now_ms,
                                       bool work);
-/* Row P16: does it, primary of `view`, order nothing of what waits? */
+/* Row P16: true if it, as primary of `view`, orders nothing of what waits. */
 bool sim_liar_idles(const struct sim_replica *replica, uint64_t view);
-/* When it wants to propose one of its own next; UINT64_MAX: when anything else happens. */
+/* When it next wants to propose a batch of its own; UINT64_MAX: when something else happens. */
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work);
-/* Its replica has answered a submission. */
+/* The liar's replica has answered a submission. */
 void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope);
-/* Row D3: a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
+/* Row D3: gives a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope);
-/* Does it answer clients at all? */
+/* True if the replica answers clients at all. */
 bool sim_liar_answers(const struct sim_replica *replica);
 
 #endif

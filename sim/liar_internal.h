@@ -1,5 +1,5 @@
 /*
- * What the liars' files share. Private to liar.c and the lies_*.c.
+ * Shared parts of the liars' files. Private to liar.c and lies_*.c.
  */
 #ifndef ORDAIN_SIM_LIAR_INTERNAL_H
 #define ORDAIN_SIM_LIAR_INTERNAL_H
@@ -10,14 +10,15 @@
 #define SIM_KEPT 64
 
 struct sim_kept {
-    ord_node_id from; /* the liar itself, or whose it is */
+    /* The sender: another replica, or the liar itself. */
+    ord_node_id from;
     enum replica_link kind;
     struct sim_buffer *message; /* NULL: empty */
 };
 
 #define SIM_HOARD 128
 
-/* A prepared certificate, its own or one that another showed. */
+/* A prepared certificate: the liar's own, or one that another replica showed. */
 struct sim_hoarded {
     uint64_t view;
     uint64_t seq;
@@ -25,14 +26,18 @@ struct sim_hoarded {
 };
 
 struct sim_liar {
-    ord_replica_set side; /* who is told the other story */
+    /* The replicas that are told the other story. */
+    ord_replica_set side;
     ord_replica_set shunned;
-    uint32_t censored; /* party */
+    uint32_t censored; /* a party's number */
     uint64_t mute_until_us;
-    struct sim_buffer *far; /* an envelope that its replica would not take, for its next batch; NULL: none */
-    uint32_t void_pace_ms;  /* from one void batch to the next; 0: as soon as that is delivered */
+    /* An envelope that its replica refused, for its next batch; NULL: none. */
+    struct sim_buffer *far;
+    /* Time from one void batch to the next. 0: the next one follows as soon as this one is delivered. */
+    uint32_t void_pace_ms;
     uint64_t void_due_ms;
-    struct sim_kept kept[SIM_KEPT]; /* ring: what it said and heard */
+    /* A ring of messages that it sent and received. */
+    struct sim_kept kept[SIM_KEPT];
     uint64_t kept_count;
     struct sim_hoarded hoard[SIM_HOARD]; /* ring */
     uint64_t hoard_count;
@@ -46,19 +51,19 @@ static inline bool sim_liar_is_core(enum replica_link kind, const struct sim_buf
 }
 bool sim_liar_has(const struct sim_replica *replica, enum sim_behaviour_index behaviour);
 bool sim_liar_lies_now(struct sim_replica *liar);
-/* With its own key; it has no other. */
+/* Signs with the liar's own key; it has no other. */
 void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash);
 
-/* As it is, now. */
+/* Sends a message unchanged, now. */
 void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
-/* Some bytes, now. */
+/* Sends some bytes, now. */
 void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct ord_span bytes);
 void sim_liar_say_all(struct sim_replica *liar, enum replica_link kind, struct ord_span bytes);
 void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message,
                     uint64_t delay_us);
-/* One of those it keeps, of this kind (0: any); NULL: none came up. */
+/* Gives one of the kept messages of this kind (0: any kind); NULL: the search found none. */
 const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum replica_link kind);
-/* A copy with some bytes changed; the caller holds it. */
+/* Gives a copy with some bytes changed. The caller holds it. */
 struct sim_buffer *sim_liar_scratch(struct sim_replica *liar, struct ord_span message);
 static inline bool sim_liar_other_side(const struct sim_replica *liar, ord_node_id to) {
     return (liar->lies->side & ord_replica_bit(to)) != 0;
@@ -77,7 +82,7 @@ void sim_lie_usurp(struct sim_replica *liar);
 bool sim_lie_censor(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 /* lies_view.c */
-/* A VIEW-CHANGE that says so, by the liar. The caller holds it. */
+/* Gives a VIEW-CHANGE of the liar's with these contents. The caller holds it. */
 struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint64_t stable_seq,
                                    struct ord_span checkpoint, struct ord_span certificates, uint32_t count);
 bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
@@ -87,7 +92,10 @@ void sim_lie_spam(struct sim_replica *liar);
 bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 /* lies_forge.c */
-/* Makes `out` a certificate of a strong quorum for `out->statement`: in others' names, or of the liar alone, many times. */
+/*
+ * Makes `out` a certificate of `count` signers for `out->statement`: in others' names, or of the liar alone, `count`
+ * times.
+ */
 void sim_forge_certificate(struct sim_replica *liar, struct channel_certificate *out, uint32_t count, bool repeated);
 bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_forge_relay(struct sim_replica *liar);

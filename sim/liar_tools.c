@@ -1,5 +1,5 @@
 /*
- * What the liars' behaviours share: their ways to the network, their key, what they kept.
+ * Tools of the liars' behaviours: their ways to the network, their key, and the messages that they kept.
  */
 #include "core/assert.h"
 #include "sim/liar_internal.h"

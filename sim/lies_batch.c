@@ -1,6 +1,6 @@
 /*
- * Lies about what is to be ordered: the batch that a liar's replica proposes is changed before its core gets it, so that core and wire
- * agree; and batches of the liar's own.
+ * Lies about what is to be ordered. The batch that a liar's replica proposes is changed before its core gets it, so
+ * that the core and its messages agree. A liar also has batches of its own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,10 @@
 #include "sim/client.h"
 #include "sim/liar_internal.h"
 
-enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1 /* closed, or else closed early */ };
+/* The height of the void batches' marker: block 1 is closed already, or else the marker closes it early. */
+enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1 };
 
-/* ---- whom it censors (row P7) ---- */
+/* ---- censorship (row P7) ---- */
 
 static bool is_censored(const struct sim_replica *liar, struct ord_span bytes) {
     struct channel_envelope envelope;
@@ -21,7 +22,7 @@ static bool is_censored(const struct sim_replica *liar, struct ord_span bytes) {
            ord_hash_equal(&envelope.client, sim_client_fingerprint(liar->world, liar->lies->censored));
 }
 
-/* Of what it forwards it leaves out the same. */
+/* Leaves the censored client's envelopes out of what it forwards, too. */
 bool sim_lie_censor(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct channel_batch batch;
     struct ord_span envelope;
@@ -67,7 +68,7 @@ static uint64_t other_cut(struct sim_replica *liar, uint64_t cut_height) {
 
 /* ---- envelopes of its own (rows P8, P9, K5) ---- */
 
-/* NULL: none. The caller holds it. */
+/* Gives one more envelope for a batch; NULL: none. The caller holds it. */
 static struct sim_buffer *more(struct sim_replica *liar) {
     const struct sim_disk *disk = &liar->disk;
     struct sim_buffer *far = liar->lies->far;
@@ -83,13 +84,16 @@ static struct sim_buffer *more(struct sim_replica *liar) {
     if (sim_chance(&liar->random, 200000))
         return sim_liar_scratch(liar, envelope);
     struct sim_buffer *copy = sim_buffer_create(envelope);
-    if (copy->size > SEQUENCE_AT + 8 && sim_chance(&liar->random, 600000)) /* a fresh sequence, an old signature */
+    /* A fresh sequence under an old signature. */
+    if (copy->size > SEQUENCE_AT + 8 && sim_chance(&liar->random, 600000))
         ord_store_u64(copy->data + SEQUENCE_AT,
                       ord_load_u64(copy->data + SEQUENCE_AT) + 1 + sim_below(&liar->random, 50));
     return copy;
 }
 
-/* A submission that its replica refused, for its sequence lies beyond the replay window: into the next batch with it. */
+/*
+ * Its replica refused a submission whose sequence lies beyond the replay window. The envelope goes into the next batch.
+ */
 void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope) {
     struct channel_envelope decoded;
     if (!sim_liar_has(replica, SIM_LIE_BATCH) || result->verdict != REPLICA_BAD_REQUEST || replica->lies->far != NULL ||
@@ -97,6 +101,22 @@ void sim_liar_submitted(struct sim_replica *replica, const struct replica_result
         return;
     replica->world->lies++;
     replica->lies->far = sim_buffer_hold(envelope);
+}
+
+/* Its signature is changed. Others may have the true one in their pools, or check this one. The caller holds it. */
+static struct sim_buffer *forged(struct sim_replica *liar, struct ord_span envelope) {
+    struct sim_buffer *copy = sim_buffer_create(envelope);
+    copy->data[copy->size - 1] ^= 1;
+    liar->world->lies++;
+    if (sim_chance(&liar->random, 500000))
+        return copy;
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + copy->size);
+    channel_batch_begin(&writer, 0);
+    channel_batch_add(&writer, sim_buffer_span(copy));
+    ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
+    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
+    free(writer.data);
+    return copy;
 }
 
 /* ---- batches ---- */
@@ -116,7 +136,8 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
         return NULL;
     if ((liar->behaviours & touched) == 0)
         return sim_buffer_create(bytes);
-    ORD_ASSERT(channel_batch_decode(&batch, bytes) == ORD_OK); /* its own replica made it */
+    /* Its own replica made the batch. */
+    ORD_ASSERT(channel_batch_decode(&batch, bytes) == ORD_OK);
     struct ord_writer writer = sim_writer(sim_liar_config(liar)->batch_bytes_max);
     uint32_t count = 0;
     uint64_t cut_height = other_cut(liar, batch.cut_height);
@@ -126,7 +147,10 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
             liar->world->lies++;
             continue;
         }
-        channel_batch_add(&writer, envelope);
+        bool forges = sim_liar_has(liar, SIM_LIE_BATCH) && sim_chance(&liar->random, 250000);
+        struct sim_buffer *instead = forges ? forged(liar, envelope) : NULL;
+        channel_batch_add(&writer, forges ? sim_buffer_span(instead) : envelope);
+        sim_buffer_release(instead);
         count++;
     }
     struct sim_buffer *lie = more(liar);
@@ -147,7 +171,9 @@ static struct sim_buffer *empty_batch(uint64_t cut_height) {
     return finish(&writer, 0);
 }
 
-/* Row P16, not in every view, or one that does other things as primary too would never come to them. */
+/*
+ * Row P16. It idles in every other view only, so that a liar with several behaviours shows the others as primary, too.
+ */
 bool sim_liar_idles(const struct sim_replica *replica, uint64_t view) {
     return sim_liar_has(replica, SIM_LIE_EMPTY) && (view + replica->lies->side) % 2 == 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Lies in the core's own words: decoded, changed, signed anew with the liar's key.
+ * Lies in messages of the core, which are decoded, changed, and signed anew with the liar's key.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "core/assert.h"
 #include "sim/liar_internal.h"
 
-/* Signs and sends; the digest is the caller's, right or wrong. */
+/* Signs and sends. The digest is the caller's, right or wrong. */
 static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft_pre_prepare *message) {
     const struct ord_core_config *config = sim_liar_config(liar);
     const struct bft_statement statement = {.type = BFT_PRE_PREPARE,
@@ -59,7 +59,7 @@ static bool decode_list(const struct sim_replica *liar, struct bft_vote_list *ou
            bft_vote_list_decode(out, sim_liar_config(liar), message) == ORD_OK;
 }
 
-/* Another batch than `body`, always the same for one body: none of its envelopes, and a marker or none. */
+/* Gives another batch than `body`, and always the same one for one body: no envelopes, and a marker or none. */
 static struct ord_span other_body(uint8_t out[13], struct ord_span body) {
     memset(out, 0, 13);
     out[0] = 1;
@@ -179,7 +179,7 @@ bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum replica_link 
     return true;
 }
 
-/* Row T7, T8: a signature that is good, but of another message, of its own or of somebody else. */
+/* Rows T7, T8: a good signature, but of another message, by the liar or by somebody else. */
 bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     const struct sim_kept *kept = sim_liar_kept(liar, 0);
     if (kept == NULL || message->size < ORD_SIGNATURE_SIZE || kept->message->size < ORD_SIGNATURE_SIZE)
@@ -212,7 +212,8 @@ bool sim_lie_skip(struct sim_replica *liar, ord_node_id to, enum replica_link ki
     case 1:
         other.seq = 1 + sim_below(&liar->random, pre_prepare.seq);
         break;
-    default: /* where its view began, but for who is behind */
+    /* Below where its view began, except for replicas that are behind. */
+    default:
         other.seq = stable_seq - sim_below(&liar->random, stable_seq < window ? stable_seq : window);
         break;
     }

@@ -1,7 +1,7 @@
 /*
- * Whole certificates made up: prepared ones, checkpoints, VIEW-CHANGEs of others. What the liar says for itself it signs; what it
- * says for others has a signature that is made up, its own, or copied from something else that they signed. And the honest
- * variant of the same: certificates that are good, but long overtaken.
+ * Certificates that are made up as a whole: prepared ones, checkpoints, and others' VIEW-CHANGEs. The liar signs its
+ * own statements. Statements in others' names get a signature that is made up, the liar's own, or copied from something
+ * else that they signed. There is an honest variant as well: certificates that are good, but overtaken long ago.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static void make_up(struct sim_replica *liar, struct ord_signature *out) {
         out->bytes[i] = (uint8_t) sim_roll(&liar->random);
 }
 
-/* The end of some message of `id`, which is where most have their signature. */
+/* Copies the end of some message of `id`, where most messages have their signature. */
 static bool copy_from(struct sim_replica *liar, struct ord_signature *out, ord_node_id id) {
     for (uint32_t tries = 0; tries < 8; tries++) {
         const struct sim_kept *kept = sim_liar_kept(liar, 0);
@@ -30,7 +30,7 @@ static bool copy_from(struct sim_replica *liar, struct ord_signature *out, ord_n
     return false;
 }
 
-/* For itself: good. For another: not. */
+/* The liar's own signature is good; one in another's name is not. */
 static void sign_for(struct sim_replica *liar, struct ord_signature *out, ord_node_id id, const struct ord_hash *hash) {
     uint64_t how = sim_below(&liar->random, 3);
     if (id == liar->id || how == 0)
@@ -74,13 +74,13 @@ static bool real_digest(struct sim_replica *liar, struct ord_hash *out, uint64_t
     return false;
 }
 
-/* What it is to be about: a null batch, which everybody has, or one that somebody proposed somewhere. */
+/* The digest of another batch: the null batch, which everybody has, or one that somebody proposed somewhere. */
 static void other_digest(struct sim_replica *liar, struct ord_hash *out, uint64_t view) {
     if (sim_chance(&liar->random, 600000) || !real_digest(liar, out, view))
         bft_body_digest(out, sim_liar_config(liar)->crypto, ord_span_of(NULL, 0));
 }
 
-/* The votes of so many backups, its own among them. */
+/* A certificate with the votes of `vote_count` backups, its own among them. */
 static size_t certificate_of(struct sim_replica *liar, uint8_t *out, const struct bft_statement *statement,
                              const struct bft_proof *proof, uint32_t vote_count) {
     struct bft_certificate_vote votes[ORD_REPLICA_MAX];
@@ -101,7 +101,7 @@ static size_t certificate_of(struct sim_replica *liar, uint8_t *out, const struc
     return bft_certificate_encode(out, BYTES_MAX, sim_liar_config(liar), statement, proof, votes, count);
 }
 
-/* All of it in others' names. */
+/* A certificate that is all in others' names. */
 static size_t in_names(struct sim_replica *liar, uint8_t *out, uint64_t seq, uint64_t view) {
     uint32_t backups = (liar->world->replica_count + liar->world->plan.faulty_max) / 2; /* quorum - 1 */
     struct bft_statement statement = {.type = BFT_PRE_PREPARE, .seq = seq};
@@ -128,7 +128,7 @@ static struct sim_buffer *forged_in_names(struct sim_replica *liar, const struct
     return lie;
 }
 
-/* A good one with a vote too few, or with the liar's own vote in the place of all. */
+/* Spoils a good certificate: it has one vote too few, or the liar's own vote instead of all the others. */
 static void spoil(struct sim_replica *liar, struct ord_writer *out, struct ord_span certificate,
                   const struct bft_statement *statement, bool repeated) {
     struct ord_reader reader = ord_reader_of(certificate);
@@ -163,7 +163,7 @@ static void spoil(struct sim_replica *liar, struct ord_writer *out, struct ord_s
     }
 }
 
-/* NULL: it has none to spoil. */
+/* NULL: the liar has no certificate to spoil. */
 static struct sim_buffer *spoiled(struct sim_replica *liar, const struct bft_view_change *change, bool repeated) {
     struct ord_span left = change->certificates;
     struct ord_span certificate;
@@ -171,8 +171,9 @@ static struct sim_buffer *spoiled(struct sim_replica *liar, const struct bft_vie
     struct ord_writer writer = sim_writer(change->certificates.size + 1);
     uint32_t count = 0;
     while (bft_view_change_next(&statement, &certificate, &left, sim_liar_config(liar))) {
+        /* A primary has no vote but its proposal. */
         if (repeated && statement.sender == liar->id)
-            continue; /* a primary has no other vote than its proposal */
+            continue;
         spoil(liar, &writer, certificate, &statement, repeated);
         count++;
     }
@@ -184,7 +185,7 @@ static struct sim_buffer *spoiled(struct sim_replica *liar, const struct bft_vie
     return lie;
 }
 
-/* Row V5: 2f + 1 signers, who are one, or did not sign. */
+/* Row V5: 2f + 1 signers that are all the liar, or that did not sign. */
 static struct sim_buffer *forged_checkpoint(struct sim_replica *liar, const struct bft_view_change *change) {
     uint64_t seq = change->stable_seq + 1 + sim_below(&liar->random, 20);
     struct channel_certificate certificate = {
@@ -214,7 +215,7 @@ bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum replica_link k
     return true;
 }
 
-/* Row T8: a VIEW-CHANGE of another, which it pretends to pass on. */
+/* Row T8: another's VIEW-CHANGE, which the liar pretends to pass on. */
 void sim_lie_forge_relay(struct sim_replica *liar) {
     if (liar->world->replica_count == 1)
         return;
@@ -240,7 +241,7 @@ void sim_lie_forge_relay(struct sim_replica *liar) {
     }
 }
 
-/* ---- what is true, and overtaken ---- */
+/* ---- good certificates that are overtaken ---- */
 
 static void hoard(struct sim_replica *liar, struct ord_span certificate) {
     struct sim_liar *lies = liar->lies;
@@ -280,7 +281,7 @@ void sim_hoard_own(struct sim_replica *liar) {
     }
 }
 
-/* The oldest for this seq, or now and then the newest. */
+/* The oldest certificate for this seq, or now and then the newest. */
 static const struct sim_buffer *choose(struct sim_replica *liar, uint64_t seq, uint64_t view) {
     const struct sim_hoarded *best = NULL;
     bool oldest = !sim_chance(&liar->random, 200000);

@@ -1,5 +1,5 @@
 /*
- * Lies around the core: floods, attestations and certificates, forwards, state transfer.
+ * Lies around the core: floods, attestations and certificates, forwards, and state transfer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "core/assert.h"
 #include "sim/liar_internal.h"
 
-/* Row T9: messages that are valid one by one. */
+/* Row T9: messages each of which is valid. */
 void sim_lie_flood(struct sim_replica *liar) {
     uint64_t count = sim_between(&liar->random, 10, 100);
     for (uint64_t i = 0; i < count; i++) {
@@ -34,19 +34,21 @@ static void sign_attestation(struct sim_replica *liar, ord_node_id to, const str
     sim_liar_say(liar, to, REPLICA_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
 }
 
-/* Certificates that prove less than they say. */
+/* Certificates that prove less than they claim. */
 static void false_certificate(struct sim_replica *liar, ord_node_id to, struct ord_span message) {
     struct channel_certificate certificate;
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     if (channel_certificate_decode(&certificate, message) != ORD_OK)
         return;
     switch (sim_below(&liar->random, 6)) {
-    case 5: /* as many signers as it takes, who are all itself, or did not sign */
+    /* Enough signers, but all of them are the liar, or did not sign. */
+    case 5:
         certificate.statement.seq += 1 + sim_below(&liar->random, 20);
         certificate.statement.state_digest.bytes[0] ^= 1;
         sim_forge_certificate(liar, &certificate, certificate.count, sim_chance(&liar->random, 500000));
         break;
-    case 4: { /* its own word alone, for a state that never was */
+    /* The liar's attestation alone, for a state that never was. */
+    case 4: {
         const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
         struct channel_attestation attestation;
         certificate.statement.seq += 1 + sim_below(&liar->random, 20);
@@ -109,7 +111,7 @@ bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link 
     return sim_chance(&liar->random, 500000);
 }
 
-/* Row P8: envelopes that no client made, of clients that are known. */
+/* Row P8: envelopes in the names of known clients, which did not make them. */
 void sim_lie_forward(struct sim_replica *liar) {
     const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_FORWARD);
     if (kept != NULL) {
@@ -125,7 +127,8 @@ void sim_lie_forward(struct sim_replica *liar) {
     if (channel_batch_next(&envelope, &left) != ORD_OK)
         return;
     struct sim_buffer *forged = sim_buffer_create(envelope);
-    if (forged->size > 90) /* a fresh sequence under the old signature */
+    /* A fresh sequence under the old signature. */
+    if (forged->size > 90)
         ord_store_u64(forged->data + 66, ord_load_u64(forged->data + 66) + 1 + sim_below(&liar->random, 50));
     size_t capacity = 64 + forged->size;
     struct ord_writer writer = sim_writer(capacity);
@@ -137,12 +140,12 @@ void sim_lie_forward(struct sim_replica *liar) {
     sim_buffer_release(forged);
 }
 
-/* Row C2: a bit of some envelope is another, and headers and certificate are as they were. */
+/* Row C2: one bit of an envelope is changed; headers and certificate stay as they were. */
 static struct sim_buffer *other_data(struct sim_replica *liar, const struct sim_buffer *piece) {
     struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(piece));
     struct ord_reader reader = ord_reader_of(sim_buffer_span(piece));
     (void) ord_read_u64(&reader); /* the first height */
-    (void) ord_read_u32(&reader); /* how many blocks */
+    (void) ord_read_u32(&reader); /* number of blocks */
     struct ord_span left = ord_read_span(&reader, ord_reader_left(&reader));
     struct ord_span block;
     if (reader.failed || channel_batch_next(&block, &left) != ORD_OK || block.size <= CHANNEL_HEADER_SIZE)
@@ -153,7 +156,7 @@ static struct sim_buffer *other_data(struct sim_replica *liar, const struct sim_
     return copy;
 }
 
-/* Rows C2, C4, C5: pieces and tails that are not what they should be, or never come. */
+/* Rows C2, C4, C5: pieces and tails that are wrong, or that never come. */
 bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     if (kind != REPLICA_LINK_SYNC_BLOCKS && kind != REPLICA_LINK_SYNC_TAIL)
         return false;

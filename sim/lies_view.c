@@ -1,6 +1,6 @@
 /*
- * Lies about views: view changes that forge, omit or are stale, new views that do not follow, spam, and a primary that is as slow
- * as it may be.
+ * Lies about views: view changes that are forged, incomplete or stale, new views that do not follow from theirs, spam,
+ * and a primary that is as slow as it may be.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint
     return message;
 }
 
-/* Row V5: a checkpoint that only the liar vouches for. */
+/* Row V5: a checkpoint that the liar alone attests. */
 static struct sim_buffer *alone_change(struct sim_replica *liar, uint64_t view, uint64_t seq) {
     const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
     const struct channel_statement statement = {.epoch = sim_liar_config(liar)->epoch, .seq = seq, .height = seq};
@@ -73,7 +73,8 @@ bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link 
     case 1: /* forgets its checkpoint */
         lie = sim_liar_change(liar, change.view, 0, nothing, change.certificates, change.certificate_count);
         break;
-    case 2: /* a checkpoint that its proof does not prove */
+    /* A checkpoint that its proof does not prove. */
+    case 2:
         lie = sim_liar_change(liar, change.view, change.stable_seq + 1 + sim_below(&liar->random, 4), change.checkpoint,
                               nothing, 0);
         break;
@@ -93,7 +94,8 @@ bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link 
                               change.certificate_count > 0 ? change.certificate_count - 1 : 0);
         break;
     }
-    default: /* what it said before, for this view */
+    /* Its own statement again, but for another view. */
+    default:
         lie = sim_liar_change(liar, change.view + 1 + sim_below(&liar->random, 3), change.stable_seq, change.checkpoint,
                               change.certificates, change.certificate_count);
         break;
@@ -104,7 +106,7 @@ bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link 
     return true;
 }
 
-/* Signs the proposals of a NEW-VIEW that was changed, and then all of it. `message` is what `view` points into. */
+/* Signs the changed proposals of a NEW-VIEW, and then the whole message. `view` points into `message`. */
 static void sign_new_view(struct sim_replica *liar, struct sim_buffer *message, const struct bft_new_view *view) {
     struct bft_vote_tree *tree = sim_alloc(sizeof(*tree));
     uint8_t *signatures = message->data + (view->signatures - message->data);
@@ -122,7 +124,7 @@ static void sign_new_view(struct sim_replica *liar, struct sim_buffer *message, 
     sign_message(liar, message, BFT_NEW_VIEW, view->view);
 }
 
-/* One of the view changes that it rests on is gone; the caller signs. */
+/* Removes one of the view changes that the NEW-VIEW rests on. The caller signs. */
 static struct sim_buffer *with_fewer(struct sim_replica *liar, const struct sim_buffer *message,
                                      const struct bft_new_view *view) {
     size_t at = (size_t) (view->changes - message->data) +
@@ -134,7 +136,7 @@ static struct sim_buffer *with_fewer(struct sim_replica *liar, const struct sim_
     return copy;
 }
 
-/* Rows V8, V9: other batches, other view changes, another base; one of a later view before the right one. */
+/* Rows V8, V9: other batches, other view changes, another base, or a later view's NEW-VIEW before the right one. */
 bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_new_view view;
     if (!sim_liar_is_core(kind, message, BFT_NEW_VIEW))
@@ -152,7 +154,11 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_lin
     bft_body_digest(&null_digest, sim_liar_config(liar)->crypto, ord_span_of(NULL, 0));
     switch (sim_below(&liar->random, 8)) {
     case 7:
-    case 6: /* of a later view that it leads, too, on view changes that nobody said: it is never installed; then what is right */
+    /*
+     * The NEW-VIEW of a later view that it leads too. It rests on view changes that nobody said, so it is never
+     * installed. Then the right one follows.
+     */
+    case 6:
         view.view += liar->world->replica_count;
         ord_store_u64(copy->data + VIEW_AT, view.view);
         for (uint32_t i = 0; i < view.change_count; i++)
@@ -162,7 +168,8 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_lin
         sim_liar_pass(liar, to, kind, message);
         sim_buffer_release(copy);
         return true;
-    case 5: /* all the rest stays, and may well follow from those that are left */
+    /* Everything else stays, and may still follow from the remaining view changes. */
+    case 5:
         fewer = with_fewer(liar, copy, &view);
         sign_message(liar, fewer, BFT_NEW_VIEW, view.view);
         sim_liar_pass(liar, to, REPLICA_LINK_CORE, fewer);
@@ -200,7 +207,7 @@ bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum replica_li
     return sim_liar_is_core(kind, message, BFT_NEW_VIEW) && sim_liar_other_side(liar, to);
 }
 
-/* Rows V2, V3: views of all sizes, with and without what it has. */
+/* Rows V2, V3: views of all sizes, without checkpoint and certificates. */
 void sim_lie_spam(struct sim_replica *liar) {
     if (liar->world->replica_count == 1)
         return;

@@ -1,6 +1,6 @@
 /*
- * Lies that somebody asked for: batches that are not the ones wanted, statements that convict nobody, receipts for what is in no
- * block.
+ * Lies in what others asked for or rely on: wrong batches, statements that convict nobody, and receipts for envelopes
+ * that are in no block.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,10 @@
 #include "crypto/hash.h"
 #include "sim/liar_internal.h"
 
-/* Another batch under the seq that was asked for: of nothing but a version, an old one, or the right one with some bytes changed. */
+/*
+ * Another batch under the requested seq: one with nothing but a version, an old one, or the right one with some bytes
+ * changed.
+ */
 bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_body_message body;
     struct bft_pre_prepare old;
@@ -41,7 +44,7 @@ bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link ki
 
 /* ---- evidence ---- */
 
-/* A PRE-PREPARE that somebody sent it, as a statement that stands alone. 0: none came up. */
+/* Gives a PRE-PREPARE that somebody sent, as a statement that stands alone. 0: the search found none. */
 static size_t statement_of(struct sim_replica *liar, uint8_t out[BFT_SIGNED_VOTE_SIZE_MAX],
                            struct bft_statement *statement, struct bft_proof *proof) {
     for (uint32_t tries = 0; tries < 16; tries++) {
@@ -82,7 +85,10 @@ static void say_witness(struct sim_replica *liar, struct ord_span statement) {
     sim_liar_say_all(liar, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
 
-/* One statement twice; two about different things; one of them changed, under its own signature or under the liar's. */
+/*
+ * The statements are: one statement twice; two about different things; or one of them changed, under its own signature
+ * or under the liar's.
+ */
 void sim_lie_accuse(struct sim_replica *liar) {
     uint8_t first[BFT_SIGNED_VOTE_SIZE_MAX];
     uint8_t second[BFT_SIGNED_VOTE_SIZE_MAX];
@@ -118,7 +124,7 @@ void sim_lie_accuse(struct sim_replica *liar) {
 
 /* ---- receipts (row D3) ---- */
 
-/* In the place of an envelope of a real block: the path does not lead from it to the root. */
+/* Puts the envelope in the place of one of a real block. The path does not lead from it to the root. */
 static void put_in_place(struct sim_replica *liar, struct channel_receipt *out, uint64_t height) {
     const struct sim_disk *disk = &liar->disk;
     struct ord_span left = sim_disk_data(disk, height);
@@ -134,7 +140,7 @@ static void put_in_place(struct sim_replica *liar, struct channel_receipt *out, 
     free(leaves);
 }
 
-/* A block of its own with nothing else in it, and a certificate that nobody else signed. */
+/* Makes a block of the liar's own that has nothing else in it, with a certificate that nobody else signed. */
 static void make_block(struct sim_replica *liar, struct channel_receipt *out) {
     out->header.data_root = out->leaf;
     out->header.envelope_count = 1;

@@ -1,5 +1,5 @@
 /*
- * ordain-sim: runs seeds of the simulator and says how to replay one that fails.
+ * ordain-sim runs seeds of the simulator, and prints how to replay one that fails.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -25,15 +25,18 @@ struct arguments {
     bool json;
     bool stop;
     bool marks;
-    bool marks_often; /* fails without those that are met often */
+    /* Fails if a mark of those that are met often was not met. */
+    bool marks_often;
     bool marks_all;
-    char again[512]; /* options that change what a seed means */
+    /* Options that change what a seed means. */
+    char again[512];
 };
 
 struct totals {
     uint64_t runs;
-    uint64_t liar_runs;      /* with at least one liar */
-    uint64_t full_liar_runs; /* with f of them: there may be no more */
+    uint64_t liar_runs; /* with at least one liar */
+    /* With f liars, which is the most. */
+    uint64_t full_liar_runs;
     uint64_t violations;
     uint64_t simulated_us;
     uint64_t events;
@@ -44,7 +47,8 @@ struct totals {
     uint64_t lies;
     uint64_t evidence;
     uint64_t view_max;
-    uint64_t longest_us; /* that an honest client waited for a receipt */
+    /* The longest time that an honest client waited for a receipt. */
+    uint64_t longest_us;
 };
 
 static char replay_line[700];
@@ -95,7 +99,7 @@ static const char *behaviour_at(uint32_t index) {
     return index < SIM_BEHAVIOUR_COUNT ? sim_behaviours[index].name : NULL;
 }
 
-/* Names with commas into bits. */
+/* Turns names, separated by commas, into bits. */
 static bool parse_names(uint64_t *bits, const char *list, const char *(*name_at)(uint32_t index)) {
     *bits = 0;
     if (strcmp(list, "none") == 0)
@@ -262,7 +266,7 @@ static bool parse(struct arguments *arguments, int argc, char **argv) {
     return true;
 }
 
-/* A broken assertion of the code under test ends the process: say which run that was. */
+/* A broken assertion of the code under test ends the process. This prints which run that was. */
 static void on_abort(int number) {
     (void) number;
     static const char text[] = "ordain-sim: that was a broken invariant of the code under test. Replay:\n";

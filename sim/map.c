@@ -1,5 +1,5 @@
 /*
- * Open addressing, linear probing, never more than two thirds full.
+ * Open addressing with linear probing. The table is at most two thirds full.
  */
 #include "sim/map.h"
 

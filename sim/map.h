@@ -1,5 +1,6 @@
 /*
- * A hash table from three numbers to a number and a hash, for what the checks remember. Grows; nothing is ever removed.
+ * A hash table from three numbers to a number and a hash, for the memory of the checks. It grows, and entries are never
+ * removed.
  */
 #ifndef ORDAIN_SIM_MAP_H
 #define ORDAIN_SIM_MAP_H
@@ -19,11 +20,11 @@ struct sim_map {
     size_t count;
 };
 
-/* NULL: not there. Valid until the next insertion. */
+/* NULL: the key is not there. The entry is valid until the next insertion. */
 struct sim_map_entry *sim_map_find(const struct sim_map *map, uint64_t a, uint64_t b, uint64_t c);
-/* The entry of this key; `*fresh` tells whether it was made now (number and hash zero). */
+/* Gives the entry of this key. `*fresh`: it was made by this call, with number and hash zero. */
 struct sim_map_entry *sim_map_insert(struct sim_map *map, bool *fresh, uint64_t a, uint64_t b, uint64_t c);
-/* Makes `out`, which is empty, another one with the same entries. */
+/* Makes `out`, which must be empty, a copy of `map`. */
 void sim_map_copy(struct sim_map *out, const struct sim_map *map);
 void sim_map_deinit(struct sim_map *map);
 

@@ -1,5 +1,5 @@
 /*
- * The table of coverage marks, of all rooms.
+ * The table of the coverage marks of all rooms.
  */
 #include "sim/marks.h"
 

@@ -1,5 +1,5 @@
 /*
- * Sets instead of windows, lists instead of buffers, recursion instead of levels.
+ * The model uses sets instead of windows, lists instead of buffers, and recursion instead of levels.
  */
 #include "sim/model.h"
 
@@ -28,6 +28,7 @@ void sim_model_deinit(struct sim_model *model) {
     free(model->data);
     free(model->leaves);
     free(model->placed);
+    free(model->order);
     for (uint32_t party = 0; party < SIM_PARTIES; party++)
         free(model->ordered[party].sequences);
 }
@@ -53,12 +54,12 @@ void sim_model_made(struct sim_model *model, struct ord_span envelope, const str
     entry->number = model->item_count;
 }
 
-static const struct sim_item *item_of(const struct sim_model *model, struct ord_span envelope) {
+const struct sim_item *sim_model_item(const struct sim_model *model, struct ord_span envelope) {
     const struct sim_map_entry *entry = sim_map_find(&model->made, sim_digest(3, envelope), sim_digest(4, envelope), 0);
     return entry == NULL ? NULL : &model->items[entry->number - 1];
 }
 
-/* RFC 6962, section 2.1, word by word. */
+/* RFC 6962, section 2.1, to the letter. */
 static void root_of(struct ord_hash *out, const struct ord_hash *leaves, size_t count) {
     if (count == 1) {
         *out = leaves[0];
@@ -97,7 +98,8 @@ static void close_block(struct sim_model *model, uint64_t seq) {
                                        .envelopes = sim_alloc(model->leaf_count * sizeof(*block->envelopes)),
                                        .envelope_count = model->leaf_count,
                                        .first_seq = model->first_seq,
-                                       .last_seq = seq};
+                                       .last_seq = seq,
+                                       .order_end = model->order_count};
     memcpy(block->envelopes, model->placed, model->leaf_count * sizeof(*block->envelopes));
     channel_header_hash(&block->header_hash, &header);
     model->data_size = 0;
@@ -138,7 +140,7 @@ static void add(struct sim_model *model, const struct sim_item *item, struct ord
 
 static void execute(struct sim_model *model, struct ord_span envelope, uint64_t seq) {
     const struct channel_config *config = model->config;
-    const struct sim_item *item = item_of(model, envelope);
+    const struct sim_item *item = sim_model_item(model, envelope);
     bool fresh;
     if (!acceptable(model, item))
         return;
@@ -150,7 +152,7 @@ static void execute(struct sim_model *model, struct ord_span envelope, uint64_t 
         model->registered[item->party] = true;
         model->parties[model->client_count++] = item->party;
     } else {
-        (void) sim_map_insert(&model->seen, &fresh, item->party, item->sequence, 0);
+        sim_map_insert(&model->seen, &fresh, item->party, item->sequence, 0)->number = model->order_count + 1;
         struct sim_ordered *ordered = &model->ordered[item->party];
         ordered->sequences =
             sim_grow(ordered->sequences, &ordered->capacity, ordered->count, sizeof(*ordered->sequences));
@@ -158,8 +160,10 @@ static void execute(struct sim_model *model, struct ord_span envelope, uint64_t 
         if (item->sequence > model->highest[item->party])
             model->highest[item->party] = item->sequence;
     }
+    model->order = sim_grow(model->order, &model->order_capacity, model->order_count, sizeof(*model->order));
     model->accepted++;
     add(model, item, envelope, seq);
+    model->order[model->order_count++] = model->placed[model->leaf_count - 1];
     if (alone || model->message_count == config->max_message_count)
         close_block(model, seq);
 }
@@ -171,8 +175,11 @@ static uint64_t number(const uint8_t *bytes, uint32_t size) {
     return value;
 }
 
-/* Batch: version, cut height, count, then (length, envelope) each. What is not so executes as nothing. */
-static bool well_formed(struct ord_span batch) {
+/*
+ * A batch has a version, a cut height, a count, and then (length, envelope) each. A batch of any other form executes as
+ * nothing.
+ */
+bool sim_model_well_formed(struct ord_span batch) {
     if (batch.size < 13 || batch.data[0] != 1)
         return false;
     uint64_t count = number(batch.data + 9, 4);
@@ -185,10 +192,19 @@ static bool well_formed(struct ord_span batch) {
     return at == batch.size;
 }
 
+struct ord_span sim_model_next(struct ord_span *rest) {
+    if (rest->size == 0)
+        return ord_span_of(NULL, 0);
+    size_t size = (size_t) number(rest->data, 4);
+    struct ord_span envelope = ord_span_of(rest->data + 4, size);
+    *rest = ord_span_of(rest->data + 4 + size, rest->size - 4 - size);
+    return envelope;
+}
+
 void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     uint64_t seq = model->seq_count + 1;
     model->accepted = 0;
-    if (well_formed(batch)) {
+    if (sim_model_well_formed(batch)) {
         uint64_t cut = number(batch.data + 1, 8);
         if (cut != 0 && cut == model->block_count + 1)
             close_block(model, seq);
@@ -205,6 +221,7 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     *after = (struct sim_model_seq) {.null_batch = batch.size == 0,
                                      .accepted = model->accepted,
                                      .height = model->block_count,
-                                     .open_size = model->data_size};
+                                     .open_size = model->data_size,
+                                     .order_end = model->order_count};
     sim_model_batch_digest(after->batch, batch);
 }

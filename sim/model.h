@@ -1,6 +1,7 @@
 /*
- * What the channel must be: a plain reference of the replay window, the block cutter and the blocks, that shares no code with
- * channel/. It knows of each envelope what its maker noted, and never decodes one. Rules: docs/protocol.md, "Cutting".
+ * The reference model of the channel: a plain replay window, block cutter and blocks, which share no code with
+ * channel/. The model knows of each envelope what its maker noted, and never decodes one. Rules: docs/protocol.md,
+ * "Cutting".
  */
 #ifndef ORDAIN_SIM_MODEL_H
 #define ORDAIN_SIM_MODEL_H
@@ -12,10 +13,12 @@
 
 /* An envelope as its maker knows it. */
 struct sim_item {
-    struct ord_hash leaf; /* plain SHA-256 of 0x00 and the bytes */
+    /* Plain SHA-256 of 0x00 and the bytes. */
+    struct ord_hash leaf;
     uint32_t party;
     bool registration;
-    bool junk; /* never acceptable, whatever the state */
+    /* Never acceptable, whatever the state. */
+    bool junk;
     uint64_t sequence;
     uint32_t message_count;
     size_t size;
@@ -34,22 +37,26 @@ struct sim_model_block {
     size_t envelope_count;
     uint64_t first_seq;
     uint64_t last_seq;
+    /* The part of `order` before this is in this block and the earlier ones. */
+    size_t order_end;
 };
 
-/* A client's sequences in the order of execution. */
+/* A client's sequences, in the order of execution. */
 struct sim_ordered {
     uint64_t *sequences;
     size_t count;
     size_t capacity;
 };
 
-/* After a seq. */
+/* The model's state after a seq. */
 struct sim_model_seq {
     uint64_t batch[2]; /* two digests of the batch */
     bool null_batch;
     uint32_t accepted;
     uint64_t height;
-    size_t open_size; /* of the open block's data */
+    size_t open_size; /* size of the open block's data */
+    /* The part of `order` before this was executed up to this seq. */
+    size_t order_end;
 };
 
 struct sim_model {
@@ -60,10 +67,10 @@ struct sim_model {
     size_t item_count;
     size_t item_capacity;
 
-    struct sim_model_seq *seqs; /* seq - 1 */
+    struct sim_model_seq *seqs; /* index: seq - 1 */
     size_t seq_count;
     size_t seq_capacity;
-    struct sim_model_block *blocks; /* height - 1 */
+    struct sim_model_block *blocks; /* index: height - 1 */
     size_t block_count;
     size_t block_capacity;
 
@@ -72,10 +79,13 @@ struct sim_model {
     uint32_t parties[SIM_PARTIES]; /* in the order of registration */
     bool registered[SIM_PARTIES];
     uint64_t highest[SIM_PARTIES];
-    struct sim_map seen; /* (party, sequence, 0) */
+    struct sim_map seen;      /* (party, sequence, 0) -> place in `order`, + 1 */
+    struct sim_placed *order; /* all accepted envelopes, in the order of execution */
+    size_t order_count;
+    size_t order_capacity;
     struct sim_ordered ordered[SIM_PARTIES];
 
-    /* the open block */
+    /* The open block */
     uint8_t *data;
     size_t data_size;
     size_t data_capacity;
@@ -92,11 +102,20 @@ struct sim_model {
 
 void sim_model_init(struct sim_model *model, const struct channel_config *config, const struct ord_hash *genesis_hash);
 void sim_model_deinit(struct sim_model *model);
-/* Somebody made this envelope, and this is true of it. */
+/* Notes what is true of an envelope that somebody made. */
 void sim_model_made(struct sim_model *model, struct ord_span envelope, const struct sim_item *item);
-/* The next seq's batch. */
+/* Gives its maker's note of it; NULL: nobody made it. */
+const struct sim_item *sim_model_item(const struct sim_model *model, struct ord_span envelope);
+/* True if it has the form of a batch. */
+bool sim_model_well_formed(struct ord_span batch);
+/* Takes one envelope off the front of `rest`. A well-formed batch's rest begins behind SIM_BATCH_HEADER. */
+struct ord_span sim_model_next(struct ord_span *rest);
+#define SIM_BATCH_HEADER 13
+/* The times between which this party's certificate is valid. */
+void sim_model_validity(uint32_t party, int64_t *not_before_s, int64_t *not_after_s);
+/* Executes the batch of the next seq. */
 void sim_model_apply(struct sim_model *model, struct ord_span batch);
-/* What the channel's digest must be now. */
+/* The value that the channel's digest must have now. */
 void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out);
 void sim_model_state_init(struct sim_model *model);
 void sim_model_batch_digest(uint64_t out[2], struct ord_span batch);

@@ -1,5 +1,6 @@
 /*
- * The state digest out of what the reference knows: docs/formats.md, "Client record" and "State digest", word by word.
+ * The state digest, computed from the reference's state: docs/formats.md, "Client record" and "State digest", to the
+ * letter.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +21,13 @@ static void put_number(uint8_t **out, uint64_t value, uint32_t size) {
         *(*out)++ = (uint8_t) (value >> 8 * (size - 1 - i));
 }
 
-/* The tag, a NUL, the bytes. */
+/* Hashes the tag, a NUL, and the bytes. */
 static void tagged(struct ord_hash *out, const char *tag, const void *data, size_t size) {
     const struct ord_span parts[] = {ord_span_of(tag, strlen(tag) + 1), ord_span_of(data, size)};
     crypto_sha256(out, parts, 2);
 }
 
-/* Parsed once: it takes long. */
+/* Each certificate is parsed only once, because that takes long. */
 static const struct crypto_identity *parsed_of(uint32_t party) {
     static struct crypto_identity parsed[SIM_PARTIES];
     static bool known[SIM_PARTIES];
@@ -35,6 +36,11 @@ static const struct crypto_identity *parsed_of(uint32_t party) {
         ORD_ASSERT(crypto_identity_parse(&parsed[party], ord_span_of(identity->cert, identity->cert_size)) == ORD_OK);
     known[party] = true;
     return &parsed[party];
+}
+
+void sim_model_validity(uint32_t party, int64_t *not_before_s, int64_t *not_after_s) {
+    *not_before_s = parsed_of(party)->not_before_s;
+    *not_after_s = parsed_of(party)->not_after_s;
 }
 
 static void leaf_of(struct ord_hash *out, const struct sim_model *model, uint32_t party) {
@@ -61,7 +67,7 @@ static void leaf_of(struct ord_hash *out, const struct sim_model *model, uint32_
     tagged(out, "ordain/client/v1", record, sizeof(record));
 }
 
-/* Of `width` places, the first of them `first`; places that nobody has yet are zeros. */
+/* The root over `width` places, beginning at `first`. Places without a client are zeros. */
 static void clients_root(struct ord_hash *out, const struct sim_model *model, uint32_t first, uint32_t width) {
     struct ord_hash children[2];
     static const uint8_t node = 1;

@@ -1,5 +1,5 @@
 /*
- * The network: delay, loss, duplication, reordering, links that are cut or clogged.
+ * The network: delay, loss, duplication, reordering, and links that are cut or clogged.
  */
 #include "sim/check.h"
 

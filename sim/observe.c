@@ -1,5 +1,6 @@
 /*
- * The wrapper: events go into the real core, its effects come out, each looked at on the way. An honest core's pass untouched.
+ * The wrapper: events go into the real core, its effects come out, and the checks look at each on the way. Those of an
+ * honest core pass unchanged.
  */
 #include "sim/observe.h"
 
@@ -16,9 +17,9 @@ static const struct ord_protocol *inner_of(const struct ord_core *core) {
     return core->process->world->protocol;
 }
 
-/* ---- decisions, and what executing them did ---- */
+/* ---- decisions, and the results of executing them ---- */
 
-/* One DELIVER: the reference learns of it before the replica's execution is looked at. */
+/* Follows one DELIVER: the reference learns of it before the replica's execution is checked. */
 static void follow(struct ord_core *core, const struct ord_effect *effect) {
     struct sim_process *process = core->process;
     const struct sim_model *model = &process->world->checker->model;
@@ -27,6 +28,7 @@ static void follow(struct ord_core *core, const struct ord_effect *effect) {
     if (process->replica->liar || process->world->failed)
         return;
     const struct sim_model_seq *after = &model->seqs[seq - 1];
+    sim_intake_executed(process->intake, seq);
     core->accepted += after->accepted;
     if (after->accepted > 0 || after->height != (seq == 1 ? 0 : model->seqs[seq - 2].height))
         core->useful_seq = seq;
@@ -104,7 +106,7 @@ static void look_at_effect(struct ord_core *core, const struct ord_effect *effec
     case ORD_EFFECT_FORGET:
         sim_check_forgets(replica, effect->forget.table, effect->forget.key);
         break;
-    case ORD_EFFECT_DELIVER: /* followed as it is executed */
+    case ORD_EFFECT_DELIVER: /* followed when it is executed */
     case ORD_EFFECT_FORGET_AFTER:
     case ORD_EFFECT_JUDGE:
     case ORD_EFFECT_SYNC:
@@ -126,13 +128,16 @@ static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, c
                  process->replica->instance, (int) event->type, ord_err_name(err));
     if (err != ORD_OK)
         return err;
-    for (size_t i = 0; i < out->count; i++)
+    for (size_t i = 0; i < out->count; i++) {
+        sim_intake_effect(process->intake, &out->items[i]);
+        sim_duties_effect(process->duties, &out->items[i]);
         look_at_effect(core, &out->items[i]);
+    }
     sim_check_status(process->replica);
     return ORD_OK;
 }
 
-/* ---- what a liar's replica is given in place of the core's effects ---- */
+/* ---- effects that a liar's replica gets instead of the core's ---- */
 
 static void give_effect(struct ord_core *core, const struct ord_effect *effect) {
     core->effects = sim_grow(core->effects, &core->effect_capacity, core->effect_count, sizeof(*core->effects));
@@ -152,7 +157,7 @@ static void forget_kept(struct ord_core *core) {
     core->effect_count = 0;
 }
 
-/* The spans of a step that another one follows end with that one. */
+/* Copies the effects, because the spans of a step end with the next step. */
 static void give_copies(struct ord_core *core, const struct ord_effects *effects) {
     for (size_t i = 0; i < effects->count; i++) {
         struct ord_effect copy = effects->items[i];
@@ -168,7 +173,7 @@ static void give_copies(struct ord_core *core, const struct ord_effects *effects
     }
 }
 
-/* A batch that its replica did not ask for. */
+/* Proposes a batch that the liar's replica did not ask for. */
 static void propose_own(struct ord_core *core, const struct ord_event *event) {
     struct ord_effects effects;
     struct ord_status status = core->status;
@@ -193,7 +198,8 @@ static enum ord_err step_liar(struct ord_core *core, struct ord_effects *out, co
     forget_kept(core);
     if (event->type == ORD_EVENT_PROPOSE) {
         struct sim_buffer *batch = sim_liar_batch(replica, event->propose.batch);
-        if (batch == NULL) { /* nothing of it is to be ordered */
+        /* The liar wants none of it ordered. */
+        if (batch == NULL) {
             const struct ord_effect reject = {.type = ORD_EFFECT_REJECT, .reject = {.err = ORD_ERR_NO_SPACE}};
             give_effect(core, &reject);
             *out = (struct ord_effects) {core->effects, core->effect_count};
@@ -220,17 +226,21 @@ static enum ord_err step_liar(struct ord_core *core, struct ord_effects *out, co
 static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
     follow_all(core);
     look_at_event(core, event);
+    sim_intake_event(core->process->intake, event);
+    sim_duties_event(core->process->duties, event);
     core->given = (struct ord_effects) {0};
     core->followed = 0;
     enum ord_err err = core->process->replica->liar ? step_liar(core, out, event) : step_inner(core, out, event);
     if (err == ORD_OK)
         core->given = *out;
+    sim_intake_stepped(core->process->intake, event, err == ORD_OK);
     return err;
 }
 
-/* One that orders nothing of what waits has no use for what its replica would propose. */
+/* A liar that orders nothing of what waits has no use for its replica's proposals. */
 static void observe_status(const struct ord_core *core, struct ord_status *out) {
-    *out = core->status; /* nothing but a step changes it */
+    /* Only a step changes it. */
+    *out = core->status;
     if (out->can_propose && sim_liar_idles(core->process->replica, out->view))
         out->can_propose = false;
 }
@@ -253,7 +263,8 @@ static enum ord_err observe_create(struct ord_core **out, void *memory, size_t m
 }
 
 const struct ord_protocol *sim_observe_protocol(const struct sim_process *process) {
-    static struct ord_protocol protocols[2]; /* of a group, and of one replica */
+    /* One for a group, and one for a single replica. */
+    static struct ord_protocol protocols[2];
     bool alone = process->world->replica_count == 1;
     struct ord_protocol *protocol = &protocols[alone];
     *protocol = *process->world->protocol;

@@ -1,6 +1,6 @@
 /*
- * A protocol around the replica's own: every event that enters the core and every effect that comes out of it is seen here. The
- * checks look at it; a liar's core gets other batches than its replica proposed (sim/lies_batch.c).
+ * A protocol around the replica's own. It sees every event that enters the core, and every effect that comes out of it.
+ * The checks look at them. A liar's core gets other batches than its replica proposed (sim/lies_batch.c).
  */
 #ifndef ORDAIN_SIM_OBSERVE_H
 #define ORDAIN_SIM_OBSERVE_H
@@ -10,25 +10,27 @@
 
 struct sim_process;
 
-/* The observer is the core that the replica sees. Part of the process. */
+/* The observer, which is the core that the replica sees. Part of the process. */
 struct ord_core {
     struct sim_process *process;
     struct ord_core *inner;
-    struct ord_status status; /* the core's, after its last step */
-    uint64_t wake_at_ms;      /* the core's; UINT64_MAX: none */
+    /* The core's status after its last step. */
+    struct ord_status status;
+    /* When the core wants to be woken; UINT64_MAX: never. */
+    uint64_t wake_at_ms;
     uint64_t work_since_ms;
 
     /* The last step's effects, which stay valid until the next one. */
     struct ord_effects given;
-    /* Of them those before this one were followed: what they decide is in the reference. */
+    /* The effects before this one were followed: the reference has what they decide. */
     size_t followed;
-    /* By the reference, since the last APPLIED: envelopes that were accepted. */
+    /* Envelopes that the reference accepted since the last APPLIED. */
     uint32_t accepted;
     bool executed; /* in this turn */
-    /* The last seq that did anything, by the reference, in this life; 0: none. */
+    /* The last seq in this life that had an effect, by the reference; 0: none. */
     uint64_t useful_seq;
 
-    /* A liar's: the effects that its replica is given in place of the core's, and bytes that they need. */
+    /* For a liar: the effects that its replica gets instead of the core's, and the bytes that they need. */
     struct ord_effect *effects;
     size_t effect_count;
     size_t effect_capacity;
@@ -41,9 +43,11 @@ void sim_observe_init(struct sim_process *process);
 void sim_observe_deinit(struct sim_process *process);
 /* The wrapper of the world's protocol. Its `init` finds the process as the signer's context. */
 const struct ord_protocol *sim_observe_protocol(const struct sim_process *process);
-/* What was delivered up to `seq` enters the reference, before what executing it did is looked at. */
+/*
+ * Everything delivered up to `seq` enters the reference. This happens before the results of its execution are checked.
+ */
 void sim_observe_follow(struct sim_process *process, uint64_t seq);
-/* At the end of a turn. */
+/* Called at the end of a turn. */
 void sim_observe_turn(struct sim_process *process);
 
 #endif

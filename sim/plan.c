@@ -1,5 +1,5 @@
 /*
- * The draws. Numbers are small, so that bounds are met often: windows of a few seqs, blocks of a few envelopes.
+ * The draws. Numbers are small, so that bounds are met often: windows of a few seqs, and blocks of a few envelopes.
  */
 #include "sim/plan.h"
 
@@ -55,7 +55,7 @@ static void draw_channel(struct sim_plan *plan, struct sim_random *random) {
     plan->clients_max = sim_chance(random, 150000) ? draw(random, 1, 4) : SIM_CLIENTS;
 }
 
-/* Batches fill what memory there is for them, and a block may take more of it than lies between two checkpoints. */
+/* Batches fill their memory, and a block may take more of it than the batches between two checkpoints. */
 static void draw_tight(struct sim_plan *plan, struct sim_random *random) {
     plan->batch_bytes_max = plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + draw(random, 0, 1000);
     plan->preferred_max_bytes = draw(random, 2 * plan->absolute_max_bytes, 4 * plan->absolute_max_bytes);
@@ -65,7 +65,7 @@ static void draw_tight(struct sim_plan *plan, struct sim_random *random) {
     plan->client_every_us /= 8;
 }
 
-/* One view change after the other, and restarts among them. */
+/* One view change follows the other, and restarts happen among them. */
 static void draw_storm(struct sim_plan *plan, struct sim_random *random) {
     plan->window = 1u << draw(random, 1, 3);
     plan->checkpoint_interval = draw(random, 1, plan->window / 2);
@@ -130,40 +130,44 @@ static void draw_liars(struct sim_plan *plan, struct sim_random *random, const s
     }
 }
 
-/* From a stream of its own: other draws are what they were before there was rotation. */
+/* Draws from a stream of its own, so that the other draws of a seed stay the same. */
 static void draw_rotation(struct sim_plan *plan, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 6);
     if (sim_chance(&random, 200000) && plan->replica_count > 1)
         plan->decisions_per_leader = 1u << draw(&random, 0, 7);
 }
 
-/* What came with the replica itself; from a stream of its own. */
+/* The settings of the replica around the core. They come from a stream of their own, too. */
 static void draw_replica(struct sim_plan *plan, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 9);
-    /* What all others send as often as they retransmit takes an eighth of one thread's time at most. */
+    /*
+     * The checks of everything that the others send at each retransmission take at most an eighth of one thread's time.
+     */
     uint64_t check_us_max = 8 + (uint64_t) plan->retransmit_ms * 1000 / plan->replica_count / 8;
     plan->waits_for_disk = sim_chance(&random, 300000);
     plan->check_us = sim_chance(&random, 250000) ? sim_between(&random, 5, check_us_max) : 0;
-    plan->pool_envelopes_max = draw(&random, 64, 512);
-    plan->client_envelopes_max = draw(&random, 8, 64);
-    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * draw(&random, 64, 512);
+    plan->pool_envelopes_max = draw(&random, 16, 300);
+    plan->client_envelopes_max = draw(&random, 4, 64);
+    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * draw(&random, 16, 300);
 }
 
 /*
- * Two minutes. But who has forgotten is silent for up to two windows of seqs (rule 26), and is one that the others have to do without; where
- * the slowest message of a phase takes so long that replicas suspect before anything is decided, each seq costs a few views that fail.
+ * Two minutes. But a replica that has forgotten is silent for up to two windows of seqs (rule 26), and the others have
+ * to do without it. If the slowest message of a phase takes so long that replicas suspect before anything is decided,
+ * each of those seqs costs a few views that fail.
  */
 static uint64_t rest_limit_us(const struct sim_plan *plan) {
     const uint64_t limit_us = UINT64_C(120) * 1000000;
     const uint64_t forgets = UINT64_C(1) << SIM_FAULT_OLD_IMAGE | UINT64_C(1) << SIM_FAULT_EMPTY_DISK;
-    uint64_t phase_us = plan->delay_least_us + 3 * plan->delay_us + plan->commit_us; /* 94 of 100 messages */
+    /* This covers 94 of 100 messages. */
+    uint64_t phase_us = plan->delay_least_us + 3 * plan->delay_us + plan->commit_us;
     uint64_t decision_us = plan->judge_us + 3 * phase_us;
     if ((plan->faults & forgets) == 0 || decision_us < (uint64_t) plan->request_timeout_ms * 1000)
         return limit_us;
     return limit_us + 2 * (uint64_t) plan->window * 3 * decision_us;
 }
 
-/* Moderate load of a channel with the default knobs of a configuration: healthy, but for the liars that were asked for. */
+/* A moderate load on a channel with the default settings. It is healthy, except for liars that were asked for. */
 static void calm(struct sim_plan *plan, const struct sim_options *options) {
     *plan = (struct sim_plan) {
         .behaviours = options->liars_given ? plan->behaviours : 0,
@@ -210,7 +214,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     draw_liars(out, &random, options);
     draw_rotation(out, options);
     draw_replica(out, options);
-    /* A stream of its own: the draws above mean the same with and without. */
+    /* A stream of its own, so that the draws above do not depend on it. */
     random = sim_random_of(options->seed, 8);
     if (sim_chance(&random, 100000))
         draw_tight(out, &random);

@@ -1,6 +1,7 @@
 /*
- * The life of a process. A turn takes all that is there; what the replica put becomes durable some time after it asks for a commit,
- * and what depends on that leaves then. Turns run meanwhile, unless the plan has a process that waits for its disk.
+ * The life of a process. A turn takes all inputs that are there. The replica's puts become durable some time after it
+ * asks for a commit, and the messages that depend on them leave then. Turns run meanwhile, unless the plan has
+ * processes that wait for their disk.
  */
 #include "sim/process.h"
 
@@ -31,27 +32,32 @@ bool sim_process_dirty(const struct sim_process *process) {
     return process->committing != 0 || process->writes.count > 0;
 }
 
-/* After each call into the replica. False: it has ended. */
+/* Called after each call into the replica. False: the replica has ended. */
 static bool sound(struct sim_process *process) {
     if (!process->ended && replica_fatal(process->program) != ORD_OK)
         sim_process_fail(process, replica_fatal(process->program), process->why);
     return !process->ended;
 }
 
-static struct replica_time time_of(struct sim_process *process) {
-    process->now_ms = sim_clock_ms(process->replica);
-    return (struct replica_time) {.now_ms = process->now_ms,
-                                  .wall_s = WALL_S + (int64_t) (process->world->now_us / 1000000),
-                                  .room = !process->replica->full};
+int64_t sim_process_wall_s(const struct sim_process *process) {
+    return WALL_S + (int64_t) (process->world->now_us / 1000000) + process->replica->wall_off_s;
 }
 
-/* ---- what the replica calls ---- */
+static struct replica_time time_of(struct sim_process *process) {
+    process->now_ms = sim_clock_ms(process->replica);
+    return (struct replica_time) {
+        .now_ms = process->now_ms, .wall_s = sim_process_wall_s(process), .room = !process->replica->full};
+}
+
+/* ---- the host's functions ---- */
 
 static bool next(void *context, struct replica_input *out) {
     struct sim_process *process = context;
     if (process->inbox_next == process->inbox_count)
         return false;
     const struct sim_input *input = &process->inbox[process->inbox_next++];
+    sim_intake_taken(process->intake, input);
+    sim_duties_taken(process->duties, input);
     out->type = input->type;
     if (input->type == REPLICA_INPUT_MESSAGE) {
         out->message.from = input->from;
@@ -69,6 +75,8 @@ static bool next(void *context, struct replica_input *out) {
 static void send(void *context, uint64_t turn, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
                  size_t part_count) {
     struct sim_process *process = context;
+    sim_intake_sent(process->intake, to, kind, parts, part_count);
+    sim_duties_sent(process->duties, to, kind, parts, part_count);
     to &= ~ord_replica_bit(process->replica->id) & (ord_replica_bit(process->world->replica_count) - 1);
     if (to == 0)
         return;
@@ -78,7 +86,7 @@ static void send(void *context, uint64_t turn, ord_replica_set to, enum replica_
         (struct sim_send) {.turn = turn, .to = to, .kind = kind, .buffer = sim_buffer_join(parts, part_count)};
 }
 
-/* A process that is gone closes its connections; one that hangs, or that nothing reaches, does not. */
+/* A process that is gone closes its connections. One that hangs, or that nothing reaches, does not. */
 static ord_replica_set connected(void *context) {
     const struct sim_process *process = context;
     const struct sim_world *world = process->world;
@@ -104,7 +112,8 @@ static void release(void *context, void *owner) {
 }
 
 static void answer(void *context, struct replica_submission *submission) {
-    sim_serve_answer(context, (struct sim_submission *) submission); /* its first member */
+    /* It is the first member. */
+    sim_serve_answer(context, (struct sim_submission *) submission);
 }
 
 static void certified(void *context, uint64_t height, const struct channel_certificate *certificate) {
@@ -135,13 +144,7 @@ static bool verify(const void *context, const struct crypto_verify_key *key, con
     return sim_crypto_client_verify(&world->crypto, key, hash, signature);
 }
 
-static enum ord_err begin_commit(void *context) {
-    struct sim_process *process = context;
-    sim_disk_commit(&process->replica->disk, &process->writes);
-    return ORD_OK;
-}
-
-/* ---- what leaves ---- */
+/* ---- sending ---- */
 
 static void leave(struct sim_process *process, struct sim_send *send) {
     struct sim_replica *replica = process->replica;
@@ -166,7 +169,7 @@ static void send_all(struct sim_process *process) {
 
 /* ---- turns ---- */
 
-/* Nothing happens here while the process stands still or, in some plans, waits for its disk. */
+/* The process does nothing while it is paused or, in some plans, while it waits for its disk. */
 static bool stands(const struct sim_process *process) {
     return process->ended || process->replica->paused ||
            (process->world->plan.waits_for_disk && process->committing != 0);
@@ -180,8 +183,9 @@ static void plan_wake(struct sim_process *process, uint64_t at_ms) {
         const struct sim_clock *clock = &process->replica->clock;
         uint64_t local_us = sim_clock_us(process->world, clock);
         delay_us = at_ms * 1000 <= local_us ? 0 : (at_ms * 1000 - local_us) * 1000000 / clock->rate_ppm + 1;
+        /* Work that is due but cannot be done must not stop the world's time. */
         if (delay_us < 1000)
-            delay_us = 1000; /* what is due and yet not done must not stop the world's time */
+            delay_us = 1000;
     }
     uint64_t at_us = process->world->now_us + delay_us;
     if (at_us >= process->wake_us)
@@ -194,7 +198,7 @@ static void plan_wake(struct sim_process *process, uint64_t at_ms) {
     sim_plan_event(process->world, delay_us, &event);
 }
 
-/* Inputs that the turn took are done with. */
+/* Frees the inputs that the turn took. */
 static void clear_inbox(struct sim_process *process) {
     size_t left = process->inbox_count - process->inbox_next;
     for (size_t i = 0; i < process->inbox_next; i++) {
@@ -215,6 +219,7 @@ static void commit(struct sim_process *process) {
     if (!sound(process))
         return;
     sim_observe_turn(process);
+    sim_duties_commit(process->duties, turn);
     if (turn == 0)
         return;
     ORD_ASSERT(process->committing == 0 && process->under_way.count == 0);
@@ -235,7 +240,7 @@ static void commit(struct sim_process *process) {
     sim_plan_event(world, world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us), &event);
 }
 
-/* After whatever the replica did. */
+/* Called after each action of the replica. */
 static void finish(struct sim_process *process) {
     commit(process);
     if (process->ended)
@@ -250,16 +255,21 @@ static void finish(struct sim_process *process) {
 static void turn(struct sim_process *process) {
     const struct replica_time time = time_of(process);
     bool alone = process->inbox_count == 0;
+    sim_intake_turn(process->intake);
+    sim_duties_turn(process->duties);
     replica_turn(process->program, &time);
     clear_inbox(process);
     if (!sound(process))
         return;
+    sim_observe_follow(process, UINT64_MAX);
+    sim_intake_ended(process->intake);
+    sim_duties_ended(process->duties);
     finish(process);
     if (!process->ended)
         sim_check_woken(process->replica, alone);
 }
 
-/* The disk is done, or the process dies of it, before or after. */
+/* The disk finishes a commit, or the process dies before or after that. */
 static bool reach_disk(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
@@ -317,7 +327,7 @@ void sim_process_settle(struct sim_process *process) {
     sim_check_durable(process->replica);
 }
 
-/* ---- what comes ---- */
+/* ---- inputs ---- */
 
 void sim_process_give(struct sim_process *process, const struct sim_input *input) {
     process->inbox = sim_grow(process->inbox, &process->inbox_capacity, process->inbox_count, sizeof(*process->inbox));
@@ -337,7 +347,7 @@ static void receive(struct sim_process *process, struct sim_event *event) {
                                                    .buffer = event->buffer});
 }
 
-/* A timer. False: what it was set for is later now. */
+/* Handles a timer. False: the replica is due later now. */
 static bool woken(struct sim_process *process, const struct sim_event *event) {
     if (event->a != process->wake_us)
         return false;
@@ -371,13 +381,14 @@ void sim_process_event(struct sim_process *process, struct sim_event *event) {
             return;
         break;
     case SIM_COMMIT:
-        committed(process); /* the disk goes on during a pause; what follows is told apart by nobody */
+        /* The disk goes on during a pause. Nobody can tell when in the pause the rest happens. */
+        committed(process);
         return;
     case SIM_REPLY:
     case SIM_CLIENT:
     case SIM_FAULT:
     case SIM_LIE:
-        return; /* no process's */
+        return; /* for no process */
     }
     if (!stands(process))
         turn(process);
@@ -419,6 +430,7 @@ static struct replica_options options_of(struct sim_process *process) {
         .ledger_name = "disk",
         .genesis_name = "genesis",
         .host = {.context = process,
+                 .certificate = sim_store_certificate,
                  .next = next,
                  .send = send,
                  .connected = connected,
@@ -448,10 +460,14 @@ void sim_process_start(struct sim_replica *replica) {
     replica->incarnation++;
     sim_observe_init(process);
     sim_check_started(replica);
+    process->now_ms = sim_clock_ms(replica);
+    process->intake = sim_intake_create(process);
+    process->duties = sim_duties_create(process);
     const struct replica_time time = time_of(process);
     const struct replica_options options = options_of(process);
+    process->turn_bytes_max = options.turn_bytes_max;
     char why[256];
-    enum ord_err err = replica_create(&process->program, &options, &time, begin_commit, why, sizeof(why));
+    enum ord_err err = replica_create(&process->program, &options, &time, why, sizeof(why));
     if (err != ORD_OK) {
         sim_say(world, replica->instance, "cannot start: %s", why);
         sim_process_fail(process, err, "cannot start from its disk");
@@ -464,7 +480,8 @@ void sim_process_start(struct sim_replica *replica) {
 }
 
 void sim_process_destroy(struct sim_process *process) {
-    process->ended = true; /* nobody hears from it any more */
+    /* Nobody hears from it any more. */
+    process->ended = true;
     sim_checks_drop(process);
     for (size_t i = 0; i < process->inbox_count; i++)
         sim_buffer_release(process->inbox[i].buffer);
@@ -476,6 +493,8 @@ void sim_process_destroy(struct sim_process *process) {
     sim_serve_deinit(process);
     sim_store_deinit(process);
     sim_observe_deinit(process);
+    sim_intake_destroy(process->intake);
+    sim_duties_destroy(process->duties);
     free(process->inbox);
     free(process->outbox);
     free(process->checking);

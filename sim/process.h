@@ -1,12 +1,12 @@
 /*
- * A replica's process: the real replica/, and around it what node/ does with LMDB, sockets and threads. The files:
+ * A replica's process: the real replica/, and around it a simulation of node/'s LMDB, sockets and threads. The files:
  *
- *   process.c    life, turns and commits; what leaves, and when
+ *   process.c    life, turns and commits; sending
  *   store.c      the replica's records, out of and into sim/disk.h
- *   checks.c     signatures that take their time
- *   observe.c    between the replica and its core: every event and effect is held against the checks, and liars change some
+ *   checks.c     checks of signatures, which take their time
+ *   observe.c    between the replica and its core: checks every event and effect, and changes some for liars
  *   serve.c      clients: submissions, answers, receipts
- *   reader.c     receipts out of what is durable
+ *   reader.c     receipts out of durable blocks
  */
 #ifndef ORDAIN_SIM_PROCESS_H
 #define ORDAIN_SIM_PROCESS_H
@@ -14,24 +14,29 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 #include "replica/replica.h"
+#include "sim/duties.h"
+#include "sim/intake.h"
 #include "sim/observe.h"
 #include "sim/world.h"
 
-#define SIM_WAITS_MAX        256 /* clients that want a receipt */
-#define SIM_INBOX_MAX        256 /* frames of one peer that wait for a turn */
-#define SIM_CERTIFICATES_MAX 8   /* that were told to readers, and may not be durable yet */
+#define SIM_WAITS_MAX 256 /* clients that wait for a receipt */
+/* Frames of one peer that may wait for a turn. */
+#define SIM_INBOX_MAX 256
+/* Certificates that readers were told of, and that may not be durable yet. */
+#define SIM_CERTIFICATES_MAX 8
 
 struct sim_wait {
-    uint32_t client; /* of the world; UINT32_MAX: free */
+    /* The client's number in the world; UINT32_MAX: this entry is free. */
+    uint32_t client;
     uint64_t sequence;
 };
 
-/* What waits for a turn. */
+/* An input that waits for a turn. */
 struct sim_input {
     enum replica_input_type type;
     ord_node_id from;
     uint8_t kind;
-    struct sim_buffer *buffer; /* of a message: held */
+    struct sim_buffer *buffer; /* a message's bytes, held */
     struct replica_check *check;
     struct sim_submission *submission;
 };
@@ -44,12 +49,14 @@ struct sim_submission {
     uint32_t client;
     uint64_t sequence;
     struct sim_buffer *buffer;
-    struct sim_submission *next; /* of those that are open */
+    /* Neighbours in the list of open submissions. */
+    struct sim_submission *next;
     struct sim_submission *previous;
 };
 
 struct sim_send {
-    uint64_t turn; /* leaves when that is durable; 0: at once */
+    /* The message leaves when this turn is durable; 0: at once. */
+    uint64_t turn;
     ord_replica_set to;
     enum replica_link kind;
     struct sim_buffer *buffer;
@@ -66,7 +73,7 @@ struct sim_certified {
     struct sim_buffer *certificate; /* NULL: free */
 };
 
-/* What the replica showed when the commit under way began. */
+/* The replica's state when the commit under way began. */
 struct sim_frozen {
     uint64_t view;
     uint64_t stable_seq;
@@ -81,40 +88,53 @@ struct sim_process {
     struct sim_world *world;
     struct replica *program; /* NULL: it could not start */
     struct ord_core observer;
-    struct ord_core_config core_config; /* the core's, as the replica gave it */
+    /* The core's, as the replica gave it. */
+    struct ord_core_config core_config;
+    /* The checks' view of its pool; NULL: a liar's. */
+    struct sim_intake *intake;
+    /* The checks' view of what it owes others; NULL: a liar's. */
+    struct sim_duties *duties;
+    uint64_t turn_bytes_max;
     uint64_t now_ms;
     bool ended;
     char why[256]; /* the newest error in its log */
 
     struct sim_input *inbox;
-    size_t inbox_next; /* before it all is taken */
+    /* The inputs before this one were taken. */
+    size_t inbox_next;
     size_t inbox_count;
     size_t inbox_capacity;
     uint32_t inbox_frames[ORD_REPLICA_MAX];
-    struct sim_send *outbox; /* in the order in which the replica gave them */
+    /* In the order in which the replica sent them. */
+    struct sim_send *outbox;
     size_t outbox_count;
     size_t outbox_capacity;
-    uint64_t wake_us; /* of the event that is planned; UINT64_MAX: none */
+    /* When the planned wake-up happens; UINT64_MAX: none is planned. */
+    uint64_t wake_us;
 
-    struct sim_writes writes;                /* put since the last commit began */
-    struct sim_writes under_way;             /* what the commit under way makes durable */
+    struct sim_writes writes; /* put since the last commit began */
+    /* The writes that the commit under way makes durable. */
+    struct sim_writes under_way;
     uint64_t committing;                     /* its turn; 0: none */
-    struct sim_frozen frozen;                /* of that turn */
-    struct channel_statement last_statement; /* that was put last */
-    struct sim_buffer *last_certificate;     /* likewise: held; NULL: none */
+    struct sim_frozen frozen;                /* the state when it began */
+    struct channel_statement last_statement; /* the last one that was put */
+    /* The last one that was put, held; NULL: none. */
+    struct sim_buffer *last_certificate;
 
     struct sim_checking *checking;
     size_t checking_count;
     size_t checking_capacity;
     uint64_t check_number;
-    uint64_t queue_busy_us[REPLICA_QUEUE_COUNT]; /* until then one thread checks what came before */
+    /* Until this time the queue's one thread works on earlier checks. */
+    uint64_t queue_busy_us[REPLICA_QUEUE_COUNT];
     uint64_t ignored_until_us[ORD_REPLICA_MAX];
 
     struct sim_submission *submissions;
     struct sim_wait waits[SIM_WAITS_MAX];
     uint32_t wait_next;
     uint32_t waits_open;
-    bool waits_due; /* more is certified than when they were looked at last */
+    /* The certified height has grown since the waiting clients were last looked at. */
+    bool waits_due;
     uint64_t certified_height;
     struct sim_certified certified[SIM_CERTIFICATES_MAX]; /* ring */
     uint64_t certified_count;
@@ -123,31 +143,36 @@ struct sim_process {
 /* process.c */
 void sim_process_start(struct sim_replica *replica);
 void sim_process_destroy(struct sim_process *process);
-/* Solo decides within a turn, and the reference cannot take back: whatever was put becomes durable. */
+/* Solo decides within a turn, and the reference cannot take anything back. So this makes every put durable. */
 void sim_process_settle(struct sim_process *process);
-/* An event of the queue for a process that is there; takes over its buffer. */
+/* Handles an event for a running process. Takes over its buffer. */
 void sim_process_event(struct sim_process *process, struct sim_event *event);
 /* The process goes on after a pause, or its clock jumped. */
 void sim_process_poke(struct sim_process *process);
-/* It is about to be stopped: it lets another lead. */
+/* The process is about to be stopped: it lets another replica lead. */
 void sim_process_hand_over(struct sim_process *process);
-/* It must stop: for an honest replica that is a violation. */
+/* The process must stop. For an honest replica that is a violation. */
 void sim_process_fail(struct sim_process *process, enum ord_err err, const char *what);
 void sim_process_give(struct sim_process *process, const struct sim_input *input);
-/* Is anything put that is not durable yet? */
+/* True if something was put that is not durable yet. */
 bool sim_process_dirty(const struct sim_process *process);
-/* Of the core. */
+/* The core's status. */
 static inline struct ord_status sim_process_status(const struct sim_process *process) {
     return process->observer.status;
 }
 
+/* The time on the replica's wall clock. */
+int64_t sim_process_wall_s(const struct sim_process *process);
+
 /* store.c */
 void sim_store_init(struct replica_store *out, struct sim_process *process);
+/* `certificate` of struct replica_host. */
+enum ord_err sim_store_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
 void sim_store_deinit(struct sim_process *process);
 
-/* checks.c: runs it now or later. */
+/* checks.c: runs the check now or later. */
 void sim_checks_begin(struct sim_process *process, struct replica_check *check);
-/* One has taken its time. */
+/* A check has taken its time. */
 void sim_checks_event(struct sim_process *process, const struct sim_event *event);
 /* The process ends, and its checks never come back. */
 void sim_checks_drop(struct sim_process *process);
@@ -156,13 +181,16 @@ void sim_checks_drop(struct sim_process *process);
 void sim_serve_submitted(struct sim_process *process, struct sim_event *event);
 void sim_serve_answer(struct sim_process *process, struct sim_submission *submission);
 void sim_serve_certified(struct sim_process *process, uint64_t height, const struct channel_certificate *certificate);
-/* Receipts for what is final now. */
+/* Sends receipts for envelopes that are final now. */
 void sim_serve_receipts(struct sim_process *process);
 void sim_serve_deinit(struct sim_process *process);
-/* The certificate at the lowest height >= `height`, of those on disk and those that readers were told of; NULL: none. */
+/* The certificate at the lowest height >= `height`, on disk or among those that readers were told of; NULL: none. */
 struct sim_buffer *sim_serve_certificate(const struct sim_process *process, uint64_t *at, uint64_t height);
 
-/* reader.c: NULL: not final yet, or not there. The caller holds it. `height` gets the block's. */
+/*
+ * reader.c. NULL: the envelope is not final yet, or not there. The caller holds the receipt. `height` gets the block's
+ * height.
+ */
 struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_t *height, uint32_t client,
                                       uint64_t sequence);
 

@@ -1,6 +1,6 @@
 /*
- * What is going to happen, in the order of (time, number): two events of one time happen in the order in which they were
- * planned, so a run depends on its seed alone.
+ * Future events, in the order of (time, number). Two events of one time happen in the order in which they were planned,
+ * so a run depends on its seed alone.
  */
 #ifndef ORDAIN_SIM_QUEUE_H
 #define ORDAIN_SIM_QUEUE_H
@@ -8,15 +8,23 @@
 #include "sim/buffer.h"
 
 enum sim_event_kind {
-    SIM_FRAME,   /* a message arrives at replica instance `target` from replica id `source`; a: enum replica_link */
-    SIM_SUBMIT,  /* an envelope arrives at `target` from client `source`; a: its sequence */
-    SIM_CHECKED, /* some signatures are checked; a, b: which of the process's checks */
-    SIM_WAKE,    /* a replica's timer; a: which setting of it */
-    SIM_COMMIT,  /* a replica's disk is done with a turn */
-    SIM_REPLY,   /* a replica's answer arrives at client `target`; a: sequence, b: enum sim_answer; buffer: a receipt */
-    SIM_CLIENT,  /* a client has something to do */
-    SIM_FAULT,   /* `target`: enum sim_fault_action; a, b: its own */
-    SIM_LIE,     /* a liar acts by itself; `target`: instance */
+    /* A message arrives at replica instance `target` from replica id `source`; a: enum replica_link. */
+    SIM_FRAME,
+    /* An envelope arrives at `target` from client `source`; a: its sequence. */
+    SIM_SUBMIT,
+    /* Some signatures are checked; a, b: which of the process's checks. */
+    SIM_CHECKED,
+    /* A replica's timer; a: which setting of it. */
+    SIM_WAKE,
+    /* A replica's disk is done with a turn. */
+    SIM_COMMIT,
+    /* A replica's answer arrives at client `target`; a: sequence, b: enum sim_answer; buffer: a receipt. */
+    SIM_REPLY,
+    SIM_CLIENT, /* a client has something to do */
+    /* `target`: the action (faults.c); a: a replica instance, if the action has one. */
+    SIM_FAULT,
+    /* A liar acts by itself; `target`: instance. */
+    SIM_LIE,
 };
 
 struct sim_event {
@@ -25,7 +33,8 @@ struct sim_event {
     enum sim_event_kind kind;
     uint32_t target;
     uint32_t source;
-    uint32_t incarnation; /* of the target process, where one is meant */
+    /* The incarnation of the target process, for events that one process planned for itself. */
+    uint32_t incarnation;
     uint64_t a;
     uint64_t b;
     struct sim_buffer *buffer; /* held; may be NULL */
@@ -40,7 +49,7 @@ struct sim_queue {
 
 /* Takes over the event's hold of its buffer. */
 void sim_queue_add(struct sim_queue *queue, const struct sim_event *event);
-/* False: empty. The caller holds the buffer now. */
+/* False: the queue is empty. Otherwise the caller holds the buffer. */
 bool sim_queue_take(struct sim_queue *queue, struct sim_event *out);
 void sim_queue_deinit(struct sim_queue *queue);
 

@@ -1,6 +1,6 @@
 /*
- * Randomness of a run: xoshiro256** (Blackman and Vigna), seeded by splitmix64. Everything that a run draws comes from such a
- * stream, and each part of the world has one of its own, so that a draw in one part does not shift the draws of another.
+ * Randomness of a run: xoshiro256** (Blackman and Vigna), seeded by splitmix64. Every draw of a run comes from such a
+ * stream. Each part of the world has its own stream, so that a draw in one part does not shift the draws of another.
  */
 #ifndef ORDAIN_SIM_RANDOM_H
 #define ORDAIN_SIM_RANDOM_H
@@ -42,14 +42,14 @@ static inline uint64_t sim_roll(struct sim_random *random) {
     return result;
 }
 
-/* 0 .. bound - 1; bound >= 1. */
+/* Gives 0 .. bound - 1. bound >= 1. */
 static inline uint64_t sim_below(struct sim_random *random, uint64_t bound) {
     if (bound <= UINT32_MAX)
         return ((sim_roll(random) >> 32) * bound) >> 32;
     return sim_roll(random) % bound;
 }
 
-/* low .. high */
+/* Gives low .. high. */
 static inline uint64_t sim_between(struct sim_random *random, uint64_t low, uint64_t high) {
     return low + sim_below(random, high - low + 1);
 }

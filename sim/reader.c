@@ -1,5 +1,6 @@
 /*
- * Receipts, made as node/ makes them in its reader threads: out of committed blocks, and a certificate at or above.
+ * Receipts, made as node/ makes them in its reader thread: out of committed blocks, with a certificate at or above
+ * them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,10 @@
 #include "sim/client.h"
 #include "sim/process.h"
 
-enum { FINGERPRINT_AT = 1 }; /* of a client's record, behind its version */
+/* Its offset in a client's record, behind the version. */
+enum { FINGERPRINT_AT = 1 };
 
-/* The place of the client in the committed client table; UINT32_MAX: not there. */
+/* The client's place in the committed client table; UINT32_MAX: it is not there. */
 static uint32_t client_index_of(const struct sim_disk *disk, const struct ord_hash *fingerprint) {
     for (size_t i = 0; i < disk->clients.count; i++) {
         const struct sim_buffer *record = disk->clients.items[i];
@@ -23,7 +25,7 @@ static uint32_t client_index_of(const struct sim_disk *disk, const struct ord_ha
     return UINT32_MAX;
 }
 
-/* The envelope at `index` of the block, and how its leaf leads to the root. */
+/* Fills in the envelope at `index` of the block, and the path from its leaf to the root. */
 static void fill_path(struct channel_receipt *out, struct ord_span data, uint32_t index) {
     const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
     struct ord_hash *leaves = sim_alloc((out->header.envelope_count + 1) * sizeof(*leaves));

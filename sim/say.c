@@ -1,5 +1,5 @@
 /*
- * What every part of the simulator may call: a violation, a line of the trace, an event to come.
+ * Calls for every part of the simulator: report a violation, write a line of the trace, plan an event.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * What a process does for clients: their submissions go to the replica, its results back to them, and whoever waits gets its receipt
- * when its envelope is final.
+ * A process's service for clients. Submissions go to the replica, and its results go back. A client that waits gets its
+ * receipt when its envelope is final.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,8 @@ static void wait_for(struct sim_process *process, uint32_t client, uint64_t sequ
         if (process->waits[i].client == client && process->waits[i].sequence == sequence)
             return;
     struct sim_wait *wait = &process->waits[process->wait_next++ % SIM_WAITS_MAX];
-    process->waits_open += wait->client == UINT32_MAX; /* else the oldest one is forgotten: its client asks again */
+    /* If the slot was in use, its client is forgotten, and asks again. */
+    process->waits_open += wait->client == UINT32_MAX;
     *wait = (struct sim_wait) {client, sequence};
     process->waits_due = true;
 }
@@ -43,7 +44,8 @@ static enum sim_answer answer_of(const struct replica_result *result) {
     case REPLICA_DUPLICATE:
         return result->ordered ? SIM_ANSWER_ACCEPTED : SIM_ANSWER_BUSY;
     case REPLICA_BUSY:
-    case REPLICA_UNKNOWN_CLIENT: /* its registration may be on its way */
+    /* Its registration may be on its way. */
+    case REPLICA_UNKNOWN_CLIENT:
         return SIM_ANSWER_BUSY;
     case REPLICA_TOO_LARGE:
     case REPLICA_BAD_REQUEST:
@@ -92,6 +94,7 @@ void sim_serve_answer(struct sim_process *process, struct sim_submission *submis
         close_submission(process, submission);
         return;
     }
+    sim_intake_answered(process->intake, &submission->result, submission->envelope);
     sim_liar_submitted(process->replica, &submission->result, submission->buffer);
     reply(process, submission->client, submission->sequence, what, NULL);
     if (what == SIM_ANSWER_ACCEPTED)

@@ -1,6 +1,6 @@
 /*
- * The replica's store, on a simulated disk: puts gather in the process, reads see what is durable. Whatever is put is held against the
- * reference first.
+ * The replica's store on a simulated disk. Puts gather in the process, and reads see only what is durable. Each put is
+ * checked against the reference first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,20 +9,26 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
+/* The replica knows its store as a ledger. Here it is the process, which has the writes of the turn and the disk. */
+static struct sim_process *process_of(const struct ledger *ledger) {
+    return (struct sim_process *) (uintptr_t) ledger;
+}
+
 /* ---- puts ---- */
 
-static enum ord_err put_block(void *context, uint64_t height, struct ord_span header, struct ord_span data) {
-    struct sim_process *process = context;
+static enum ord_err put_block(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data) {
+    struct sim_process *process = process_of(ledger);
     const struct ord_span parts[] = {header, data};
     struct sim_buffer *block = sim_buffer_join(parts, 2);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_BLOCK, .key = height, .buffer = block});
     sim_check_block(process->replica, height, header, data);
+    sim_intake_block(process->intake, height);
     return ORD_OK;
 }
 
-static enum ord_err put_index(void *context, uint32_t client_index, uint64_t sequence, uint64_t height,
+static enum ord_err put_index(struct ledger *ledger, uint32_t client_index, uint64_t sequence, uint64_t height,
                               uint32_t envelope_index) {
-    struct sim_process *process = context;
+    struct sim_process *process = process_of(ledger);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_INDEX,
                                                      .table = client_index,
                                                      .key = sequence,
@@ -31,18 +37,19 @@ static enum ord_err put_index(void *context, uint32_t client_index, uint64_t seq
     return ORD_OK;
 }
 
-static enum ord_err put_certificate(void *context, uint64_t height, struct ord_span certificate) {
-    struct sim_process *process = context;
+static enum ord_err put_certificate(struct ledger *ledger, uint64_t height, struct ord_span certificate) {
+    struct sim_process *process = process_of(ledger);
     struct sim_buffer *buffer = sim_buffer_create(certificate);
     sim_buffer_release(process->last_certificate);
     process->last_certificate = sim_buffer_hold(buffer);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_CERTIFICATE, .key = height, .buffer = buffer});
     sim_check_kept_certificate(process->replica, height, certificate, false);
+    sim_duties_certificate(process->duties, height);
     return ORD_OK;
 }
 
-static enum ord_err put_client(void *context, uint32_t client_index, struct ord_span record) {
-    struct sim_process *process = context;
+static enum ord_err put_client(struct ledger *ledger, uint32_t client_index, struct ord_span record) {
+    struct sim_process *process = process_of(ledger);
     sim_write(&process->writes,
               &(struct sim_write) {.kind = SIM_WRITE_CLIENT, .key = client_index, .buffer = sim_buffer_create(record)});
     return ORD_OK;
@@ -52,11 +59,12 @@ static bool begins_with(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-static enum ord_err put_meta(void *context, const char *name, struct ord_span value) {
-    struct sim_process *process = context;
+static enum ord_err put_meta(struct ledger *ledger, const char *name, struct ord_span value) {
+    struct sim_process *process = process_of(ledger);
     struct sim_buffer *buffer = value.size == 0 ? NULL : sim_buffer_create(value);
     sim_write(&process->writes,
               &(struct sim_write) {.kind = SIM_WRITE_META, .name = sim_name_of(name), .buffer = buffer});
+    sim_duties_put(process->duties, name, value);
     if (strcmp(name, SIM_META_STATEMENT) == 0 || begins_with(name, SIM_META_POINT))
         sim_check_kept_statement(process->replica, value);
     else if (strcmp(name, SIM_META_STABLE) == 0)
@@ -66,8 +74,8 @@ static enum ord_err put_meta(void *context, const char *name, struct ord_span va
     return ORD_OK;
 }
 
-static enum ord_err put_record(void *context, const struct ord_record *record) {
-    struct sim_process *process = context;
+static enum ord_err put_record(struct ledger *ledger, const struct ord_record *record) {
+    struct sim_process *process = process_of(ledger);
     ORD_ASSERT(record->table < SIM_TABLES);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_RECORD,
                                                      .table = record->table,
@@ -76,35 +84,34 @@ static enum ord_err put_record(void *context, const struct ord_record *record) {
     return ORD_OK;
 }
 
-static enum ord_err forget(void *context, uint8_t table, uint64_t key) {
-    struct sim_process *process = context;
+static enum ord_err forget(struct ledger *ledger, uint8_t table, uint64_t key) {
+    struct sim_process *process = process_of(ledger);
     ORD_ASSERT(table < SIM_TABLES);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_FORGET, .table = table, .key = key});
     return ORD_OK;
 }
 
-static enum ord_err forget_after(void *context, uint8_t table, uint64_t key) {
-    struct sim_process *process = context;
+static enum ord_err forget_after(struct ledger *ledger, uint8_t table, uint64_t key) {
+    struct sim_process *process = process_of(ledger);
     ORD_ASSERT(table < SIM_TABLES);
     sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_FORGET_AFTER, .table = table, .key = key});
     return ORD_OK;
 }
 
-static bool dirty(void *context) {
-    const struct sim_process *process = context;
+static bool dirty(const struct ledger *ledger) {
+    const struct sim_process *process = process_of(ledger);
     return process->writes.count > 0;
 }
 
-static uint64_t turn_bytes(void *context) {
-    const struct sim_process *process = context;
+static uint64_t turn_bytes(const struct ledger *ledger) {
+    const struct sim_process *process = process_of(ledger);
     return process->writes.bytes;
 }
 
 /* ---- reads ---- */
 
-static const struct sim_disk *disk_of(const void *context) {
-    const struct sim_process *process = context;
-    return &process->replica->disk;
+static const struct sim_disk *disk_of(struct ledger *ledger) {
+    return &process_of(ledger)->replica->disk;
 }
 
 static enum ord_err give(struct ord_bytes *out, struct ord_span bytes) {
@@ -116,20 +123,22 @@ static enum ord_err give(struct ord_bytes *out, struct ord_span bytes) {
     return ORD_OK;
 }
 
-/* `bytes` empty: it is not there. */
+/* If `bytes` is empty, the record is not there. */
 static enum ord_err give_if_any(struct ord_bytes *out, struct ord_span bytes) {
     *out = (struct ord_bytes) {0};
     return bytes.size == 0 ? ORD_ERR_NOT_FOUND : give(out, bytes);
 }
 
-static enum ord_err get_block(void *context, struct ord_bytes *out, uint64_t height) {
-    const struct sim_disk *disk = disk_of(context);
+static enum ord_err get_block(struct ledger *ledger, struct ord_bytes *out, uint64_t height) {
+    const struct sim_disk *disk = disk_of(ledger);
     return give_if_any(out, height < disk->blocks.count ? sim_buffer_span(disk->blocks.items[height])
                                                         : ord_span_of(NULL, 0));
 }
 
-static enum ord_err get_headers(void *context, struct ord_bytes *out, uint64_t from, uint64_t to, size_t bytes_max) {
-    const struct sim_disk *disk = disk_of(context);
+static enum ord_err get_headers(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
+                                size_t header_size, size_t bytes_max) {
+    ORD_ASSERT(header_size == CHANNEL_HEADER_SIZE);
+    const struct sim_disk *disk = disk_of(ledger);
     uint64_t count = from < disk->blocks.count && from <= to ? disk->blocks.count - from : 0;
     if (count > 0 && count - 1 > to - from)
         count = to - from + 1;
@@ -143,26 +152,32 @@ static enum ord_err get_headers(void *context, struct ord_bytes *out, uint64_t f
     return ORD_OK;
 }
 
-static enum ord_err get_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+enum ord_err sim_store_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
     return give_if_any(out, sim_buffer_span(sim_serve_certificate(context, at, height)));
 }
 
-static enum ord_err get_client(void *context, struct ord_bytes *out, uint32_t client_index) {
-    const struct sim_disk *disk = disk_of(context);
+static enum ord_err commit(struct ledger *ledger) {
+    struct sim_process *process = process_of(ledger);
+    sim_disk_commit(&process->replica->disk, &process->writes);
+    return ORD_OK;
+}
+
+static enum ord_err get_client(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index) {
+    const struct sim_disk *disk = disk_of(ledger);
     return give_if_any(out, client_index < disk->clients.count ? sim_buffer_span(disk->clients.items[client_index])
                                                                : ord_span_of(NULL, 0));
 }
 
-static enum ord_err get_meta(void *context, struct ord_bytes *out, const char *name) {
-    return give_if_any(out, sim_disk_meta(disk_of(context), name));
+static enum ord_err get_meta(struct ledger *ledger, struct ord_bytes *out, const char *name) {
+    return give_if_any(out, sim_disk_meta(disk_of(ledger), name));
 }
 
-static enum ord_err get_record(void *context, struct ord_bytes *out, uint8_t table, uint64_t key) {
-    return give_if_any(out, sim_disk_record(disk_of(context), table, key));
+static enum ord_err get_record(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key) {
+    return give_if_any(out, sim_disk_record(disk_of(ledger), table, key));
 }
 
-static enum ord_err get_records(void *context, struct ord_record **records, size_t *count) {
-    const struct sim_disk *disk = disk_of(context);
+static enum ord_err get_records(struct ledger *ledger, struct ord_record **records, size_t *count) {
+    const struct sim_disk *disk = disk_of(ledger);
     size_t bytes = 0;
     *count = 0;
     for (uint32_t i = 0; i < SIM_TABLES; i++)
@@ -183,15 +198,15 @@ static enum ord_err get_records(void *context, struct ord_record **records, size
     return ORD_OK;
 }
 
-static enum ord_err height(void *context, uint64_t *out) {
-    const struct sim_disk *disk = disk_of(context);
+static enum ord_err height(struct ledger *ledger, uint64_t *out) {
+    const struct sim_disk *disk = disk_of(ledger);
     *out = sim_disk_height(disk);
     return disk->blocks.count == 0 ? ORD_ERR_NOT_FOUND : ORD_OK;
 }
 
 void sim_store_init(struct replica_store *out, struct sim_process *process) {
     *out = (struct replica_store) {
-        .context = process,
+        .ledger = (struct ledger *) (void *) process,
         .put_block = put_block,
         .put_index = put_index,
         .put_certificate = put_certificate,
@@ -202,9 +217,9 @@ void sim_store_init(struct replica_store *out, struct sim_process *process) {
         .forget_after = forget_after,
         .dirty = dirty,
         .turn_bytes = turn_bytes,
+        .commit = commit,
         .get_block = get_block,
         .get_headers = get_headers,
-        .get_certificate = get_certificate,
         .get_client = get_client,
         .get_meta = get_meta,
         .get_record = get_record,

@@ -82,7 +82,7 @@ static void make_channel(struct sim_world *world) {
 static void make_replicas(struct sim_world *world) {
     world->replica_count = world->plan.replica_count;
     world->instance_count = world->replica_count;
-    uint32_t room = 2 * world->replica_count; /* twins */
+    uint32_t room = 2 * world->replica_count; /* room for twins */
     world->replicas = sim_alloc(room * sizeof(*world->replicas));
     bool apart = world->plan.faults >> SIM_FAULT_CLOCK & 1;
     for (uint32_t i = 0; i < room; i++) {
@@ -207,7 +207,10 @@ static void happen(struct sim_world *world, struct sim_event *event) {
     sim_buffer_release(event->buffer);
 }
 
-/* Then nothing but more blocks ends it: as many as were under way at most, and two windows of them where a liar claims those. */
+/*
+ * True if a replica is silent or still asks. Only more blocks end that: as many as were under way at most, and two
+ * windows of them if a liar claims those.
+ */
 static bool somebody_is_silent(const struct sim_world *world) {
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (!world->replicas[i].liar && world->replicas[i].process != NULL &&

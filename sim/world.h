@@ -1,6 +1,6 @@
 /*
- * A whole channel in one process: replicas, their disks and clocks, the network between them, clients, faults, liars, and the
- * checks that watch them. One thread, one seed.
+ * A whole channel in one process: replicas, their disks and clocks, the network between them, clients, faults, liars,
+ * and the checks that watch them. One thread, one seed.
  */
 #ifndef ORDAIN_SIM_WORLD_H
 #define ORDAIN_SIM_WORLD_H
@@ -17,41 +17,45 @@
 
 enum sim_answer { SIM_ANSWER_ACCEPTED, SIM_ANSWER_REFUSED, SIM_ANSWER_BUSY, SIM_ANSWER_RECEIPT };
 
-/* A process's own clock: milliseconds since an origin of its own, that run fast or slow and jump ahead. */
+/* A process's own clock: milliseconds since an origin of its own. It runs fast or slow, and may jump ahead. */
 struct sim_clock {
-    uint64_t base_us;  /* of the world */
-    uint64_t local_us; /* of this clock at base_us */
-    uint32_t rate_ppm; /* 1000000: true */
+    uint64_t base_us;  /* world's time */
+    uint64_t local_us; /* this clock's time at base_us */
+    uint32_t rate_ppm; /* 1000000: exact */
 };
 
 struct sim_process;
 
-/* One machine. Two of them with one id are twins. */
+/* One machine. Two machines with one id are twins. */
 struct sim_replica {
     struct sim_world *world;
     uint32_t instance;
     ord_node_id id;
     bool liar;
-    bool forgetful;            /* lost what it had promised: counts against f like a liar, but does not lie */
-    bool spoke;                /* took part, and that is on its disk */
-    uint64_t silent_until_seq; /* 0: is not silent */
+    /* It lost its promises. It counts against f like a liar, but does not lie. */
+    bool forgetful;
+    /* It took part, and that is on its disk. */
+    bool spoke;
+    uint64_t silent_until_seq; /* 0: not silent */
     bool paused;
     bool full;            /* no room on disk */
     uint32_t incarnation; /* processes so far */
     uint64_t slow_disk_until_us;
     struct sim_clock clock;
+    int64_t wall_off_s; /* error of its wall clock */
     struct sim_disk disk;
     struct sim_disk image; /* an old one */
     bool has_image;
     struct sim_process *process; /* NULL: down */
-    uint64_t behaviours;         /* of a liar: bits */
+    uint64_t behaviours;         /* a liar's bits */
     struct sim_random random;
     struct sim_liar *lies;
 };
 
 struct sim_path {
-    uint64_t last_us;       /* arrival of the newest message: without reordering none comes before it */
-    uint64_t clogged_until; /* us */
+    /* Arrival of the newest message. Without reordering, no later message arrives before it. */
+    uint64_t last_us;
+    uint64_t clogged_until; /* in us */
     bool cut;
 };
 
@@ -60,7 +64,7 @@ struct sim_ambush {
     uint8_t stage; /* 0: none is laid */
     ord_node_id victim;
     ord_node_id struck; /* ORD_NO_NODE: none yet */
-    uint64_t view;      /* of the last step */
+    uint64_t view;      /* view of the last step */
     uint64_t until_us;
 };
 
@@ -105,16 +109,16 @@ struct sim_world {
 
 struct sim_world *sim_world_create(const struct sim_options *options);
 void sim_world_destroy(struct sim_world *world);
-/* Until all is at rest, the limit is reached, or a check fails. */
+/* Runs until all is at rest, the limit is reached, or a check fails. */
 void sim_world_run(struct sim_world *world);
 
-/* The first violation ends the run. */
+/* Reports a violation. The first one ends the run. */
 void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Of an instance; -1: of the world. Only with --trace. */
+/* Writes a line of the trace for an instance; -1: for the world. Does nothing without --trace. */
 void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void sim_plan_event(struct sim_world *world, uint64_t delay_us, const struct sim_event *event);
 
-/* Neither lies nor has lost its memory: what must hold of an honest replica holds of it. */
+/* True if it neither lies nor is forgetful: the invariants of an honest replica hold for it. */
 static inline bool sim_honest(const struct sim_replica *replica) {
     return !replica->liar && !replica->forgetful;
 }
@@ -126,14 +130,14 @@ static inline uint64_t sim_clock_ms(const struct sim_replica *replica) {
     return sim_clock_us(replica->world, &replica->clock) / 1000;
 }
 
-/* network.c: takes the caller's hold of `buffer`. To every instance of the id. */
+/* network.c. Sends to every instance of the id. Takes over the caller's hold of `buffer`. */
 void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum replica_link kind,
                       struct sim_buffer *buffer);
-/* To and from clients; false: lost. */
+/* The delay to or from a client. False: the message is lost. */
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
 void sim_network_heal(struct sim_world *world);
 
-/* ambush.c: does it take this message away? */
+/* ambush.c. sim_ambush_takes is true if the ambush takes this message away. */
 void sim_ambush_begin(struct sim_world *world, uint32_t victim);
 void sim_ambush_end(struct sim_world *world);
 bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to, enum replica_link kind,
@@ -142,7 +146,7 @@ bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to,
 /* faults.c */
 void sim_faults_begin(struct sim_world *world);
 void sim_faults_event(struct sim_world *world, const struct sim_event *event);
-/* The process is gone; it starts again after `down_us` unless that is UINT64_MAX. */
+/* Ends the process. It starts again after `down_us`, unless that is UINT64_MAX. */
 void sim_crash(struct sim_replica *replica, uint64_t down_us);
 
 #endif

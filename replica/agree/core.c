@@ -1,5 +1,5 @@
 /*
- * The consensus core as the other parts may look at it; effects.c alone steps it.
+ * The other parts' view of the consensus core. effects.c alone steps it.
  */
 #include "replica/replica_internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * The seam as the replica carries it out. PERSIST and DELIVER go into the turn's one transaction; a SEND carries the number
- * of the turn whose commit it waits for, or none.
+ * Carrying out the core's effects. PERSIST and DELIVER go into the turn's one transaction. A SEND carries the number of
+ * the turn whose commit it waits for, or none.
  */
 #include "replica/replica_internal.h"
 
@@ -11,12 +11,12 @@
 static void persist(struct replica *replica, const struct ord_record *record) {
     const struct replica_store *store = replica_store(replica);
     replica_urgent(replica);
-    replica_need(replica, store->put_record(store->context, record), "persist");
+    replica_need(replica, store->put_record(store->ledger, record), "persist");
 }
 
 /*
- * The open block's envelopes are found again through the consensus log after a restart: bodies that it still needs stay,
- * whatever the core forgets.
+ * After a restart the open block's envelopes are found again through the consensus log. So bodies that the open block
+ * still needs stay, whatever the core forgets.
  */
 static void forget(struct replica *replica, uint8_t table, uint64_t key) {
     const struct replica_store *store = replica_store(replica);
@@ -28,17 +28,20 @@ static void forget(struct replica *replica, uint8_t table, uint64_t key) {
         if (needed)
             key = open.first_seq - 1;
     }
-    replica_need(replica, store->forget(store->context, table, key), "forget");
+    replica_need(replica, store->forget(store->ledger, table, key), "forget");
 }
 
-/* A log that is cut at its end was not decided there, so nothing of it is in the open block. */
+/* Nothing beyond the end of a cut log was decided, so the open block needs none of what is forgotten. */
 static void forget_after(struct replica *replica, uint8_t table, uint64_t key) {
     const struct replica_store *store = replica_store(replica);
     replica_urgent(replica);
-    replica_need(replica, store->forget_after(store->context, table, key), "forget");
+    replica_need(replica, store->forget_after(store->ledger, table, key), "forget");
 }
 
-/* The view changed: drop pending judgements, and make everything that was proposed or sent on ready to be proposed again. */
+/*
+ * The view changed: drop pending judgements, and make everything that was proposed or sent on ready to be proposed
+ * again.
+ */
 static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t view, bool scheduled) {
     struct agree *agree = &replica->agree;
     agree->leader = leader;
@@ -112,8 +115,9 @@ bool agree_step(struct replica *replica, struct ord_event *event) {
         replica_log(replica, REPLICA_LOG_DEBUG, "step_refused", "type=%d err=%s", (int) event->type, ord_err_name(err));
         return false;
     }
+    /* Unless an effect says otherwise. */
     if (event->type == ORD_EVENT_PROPOSE)
-        replica->agree.rejected = ORD_OK; /* unless an effect says otherwise */
+        replica->agree.rejected = ORD_OK;
     for (size_t i = 0; i < effects.count && !replica->turn.fatal; i++)
         carry_out(replica, &effects.items[i]);
     return true;

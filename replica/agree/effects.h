@@ -1,5 +1,5 @@
 /*
- * The consensus core as the replica holds it. agree_step is the only place that steps it and carries out its effects.
+ * The consensus core as the replica holds it. agree_step alone steps it and carries out its effects.
  */
 #ifndef ORDAIN_REPLICA_EFFECTS_H
 #define ORDAIN_REPLICA_EFFECTS_H
@@ -13,10 +13,11 @@ struct agree {
     void *core_memory;
     ord_node_id leader; /* ORD_NO_NODE: none */
     uint64_t leader_since_ms;
-    uint64_t wake_at_ms;    /* the core wants a TICK then */
-    enum ord_err rejected;  /* of the last proposal */
-    uint64_t work_since_ms; /* as the core was told last; UINT64_MAX: nothing waits */
-    /* What the log was told of the core's silence. */
+    uint64_t wake_at_ms;   /* the core wants a TICK then */
+    enum ord_err rejected; /* result of the last proposal */
+    /* The value that the core was told last; UINT64_MAX: nothing waits. */
+    uint64_t work_since_ms;
+    /* The core's silence, as the log shows it so far. */
     bool shown_asking;
     bool shown_silent;
     uint64_t shown_until_seq;
@@ -25,10 +26,10 @@ struct agree {
 
 ORD_MUST_USE enum ord_err agree_init(struct replica *replica);
 void agree_deinit(struct replica *replica);
-/* Steps the core and carries out what it wants, in order. False: the core refused the event, and nothing changed. */
+/* Steps the core and carries out its effects, in order. False: the core refused the event, and nothing changed. */
 bool agree_step(struct replica *replica, struct ord_event *event);
 struct ord_status agree_status(const struct replica *replica);
-/* Whether the core may get messages, verdicts and proposals now. */
+/* True if the core may get messages, verdicts and proposals now. */
 bool agree_may_run(const struct replica *replica);
 /* Logs when the core begins or ceases to be silent. */
 void agree_note_silence(struct replica *replica);

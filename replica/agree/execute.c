@@ -1,6 +1,6 @@
 /*
- * Decided batches go through the channel into blocks, which are put in the turn's transaction; what was executed leaves the
- * pool. Cutting is the channel's (channel/cutter.c).
+ * Decided batches go through the channel into blocks, and the blocks go into the turn's transaction. Executed envelopes
+ * leave the pool. The channel cuts the blocks (channel/cutter.c).
  */
 #include "replica/replica_internal.h"
 
@@ -23,7 +23,10 @@ void execute_deinit(struct replica *replica) {
     free(replica->execute.record_buffer);
 }
 
-/* An executed envelope leaves the pool. A forgery of it whose signature is being checked stays, for the check refers to it. */
+/*
+ * Removes an executed envelope from the pool. A forgery of it whose signature is being checked stays, because the check
+ * refers to it.
+ */
 static void remove_pooled(struct replica *replica, const struct channel_entry *entry) {
     struct execute *execute = &replica->execute;
     bool registration = entry->sequence == 0;
@@ -37,7 +40,8 @@ static void remove_pooled(struct replica *replica, const struct channel_entry *e
         execute->wait_sum_ms += replica->turn.now_ms - ord_max(pooled->since_ms, replica->agree.leader_since_ms);
         pool_remove(&replica->pool, pooled);
     }
-    if (entry->seq == execute->executing_seq) /* else it was executed before its block was closed */
+    /* Otherwise it was executed earlier, before its block was closed. */
+    if (entry->seq == execute->executing_seq)
         pool_executed(&replica->pool, registration ? UINT32_MAX : entry->client_index, replica->turn.now_ms);
 }
 
@@ -47,10 +51,10 @@ enum ord_err execute_block(void *context, const struct channel_block *block) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, &block->header);
     uint64_t height = block->header.height;
-    enum ord_err err = store->put_block(store->context, height, ord_span_of(header, sizeof(header)), block->data);
+    enum ord_err err = store->put_block(store->ledger, height, ord_span_of(header, sizeof(header)), block->data);
     for (uint32_t i = 0; err == ORD_OK && i < block->header.envelope_count; i++) {
         const struct channel_entry *entry = &block->entries[i];
-        err = store->put_index(store->context, entry->client_index, entry->sequence, height, i);
+        err = store->put_index(store->ledger, entry->client_index, entry->sequence, height, i);
         remove_pooled(replica, entry);
     }
     replica->counters.blocks_closed++;
@@ -67,7 +71,7 @@ void execute_note_open(struct replica *replica) {
     execute->open_since_ms = replica->turn.now_ms;
 }
 
-/* What was just executed into the open block waits no longer: what is left in the pool is what the leader still owes. */
+/* Removes what was just executed into the open block. The leader still owes everything that is left in the pool. */
 static void remove_executed(struct replica *replica, uint64_t height, uint32_t count) {
     struct channel_open_block open;
     channel_open(replica->execute.channel, &open);
@@ -95,6 +99,7 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     replica->counters.envelopes_refused += applied.refused;
     execute->executed += applied.accepted;
     execute->applied_due = true;
+    judge_stir(replica);
     if (applied.accepted > 0 || applied.blocks > 0)
         execute->useful_seq = seq;
     execute->state_changed = true;
@@ -126,7 +131,7 @@ bool execute_next(struct replica *replica, struct ord_event *out) {
 
 static void put_meta(struct replica *replica, const char *name, struct ord_span value) {
     const struct replica_store *store = replica_store(replica);
-    replica_need(replica, store->put_meta(store->context, name, value), "writing state");
+    replica_need(replica, store->put_meta(store->ledger, name, value), "writing state");
 }
 
 static void put_clients(struct replica *replica) {
@@ -137,13 +142,13 @@ static void put_clients(struct replica *replica) {
     for (size_t i = 0; i < dirty_count; i++) {
         uint8_t record[CHANNEL_CLIENT_RECORD_MAX];
         size_t size = channel_client_record(channel, dirty[i], record);
-        replica_need(replica, store->put_client(store->context, dirty[i], ord_span_of(record, size)),
+        replica_need(replica, store->put_client(store->ledger, dirty[i], ord_span_of(record, size)),
                      "writing a client");
     }
     channel_clients_clean(channel);
 }
 
-/* Clients that changed, how far the channel is, and where the open block's envelopes stand. */
+/* Writes the clients that changed, how far the channel is, and where the open block's envelopes stand. */
 void execute_write_state(struct replica *replica) {
     struct execute *execute = &replica->execute;
     if (!execute->state_changed || replica->turn.fatal)

@@ -1,8 +1,8 @@
 /*
- * Judging the primary's batches: a backup prepares only what is admissible, which means that every envelope has form, size,
- * authority and a good signature. A signature that this replica checked already (the envelope is in its pool, byte for byte)
- * is not checked again. A batch that names a client who is not registered waits until what precedes it is executed; a client
- * that is unknown then makes it inadmissible.
+ * Judging the primary's batches. A backup prepares a batch only if it is admissible: every envelope has the right form,
+ * size and authority, and a good signature. If this replica has already checked a signature (the same envelope, byte
+ * for byte, is in its pool), it does not check it again. A batch that names an unregistered client waits until
+ * everything before it is executed. If the client is still unknown then, the batch is inadmissible.
  */
 #include "replica/replica_internal.h"
 
@@ -20,6 +20,11 @@ void judge_checked(struct replica *replica, struct replica_check *check) {
     }
     if (--judgement->jobs_open == 0)
         judgement->done = true;
+    judge_stir(replica);
+}
+
+void judge_stir(struct replica *replica) {
+    replica->judge.stirred = true;
 }
 
 static void hand_out(struct replica *replica, struct judgement *judgement, struct replica_check *check) {
@@ -27,7 +32,7 @@ static void hand_out(struct replica *replica, struct judgement *judgement, struc
     check_hand_out(replica, check);
 }
 
-/* This very envelope in the pool, whether its signature is checked or being checked; NULL: it is not there. */
+/* The same envelope in the pool, with its signature checked or under check; NULL: it is not there. */
 static struct pool_entry *in_pool(struct replica *replica, const struct channel_envelope *envelope,
                                   uint32_t client_index) {
     return pool_find_same(&replica->pool, pool_key_of(client_index, &envelope->client, envelope->sequence),
@@ -54,7 +59,7 @@ static enum ord_err add_check(struct replica *replica, struct judgement *judgeme
     return ORD_OK;
 }
 
-/* UNKNOWN_CLIENT: somebody is not registered in the executed state. Other errors: inadmissible. */
+/* UNKNOWN_CLIENT: a client is not registered in the executed state. Other errors: the batch is inadmissible. */
 static enum ord_err judge_batch(struct replica *replica, struct judgement *judgement, bool checks) {
     struct channel_batch batch;
     enum ord_err err = channel_batch_decode(&batch, judgement->batch);
@@ -68,7 +73,10 @@ static enum ord_err judge_batch(struct replica *replica, struct judgement *judge
         if (err == ORD_OK)
             err = channel_judge(replica->execute.channel, &key, &client_index, &envelope);
         if (err == ORD_ERR_NO_SPACE) {
-            /* The client table is full. A primary that has executed less cannot know; execution drops it alike. */
+            /*
+             * The client table is full. A primary that has executed less cannot know that, and execution drops the
+             * envelope too.
+             */
             err = ORD_OK;
             continue;
         }
@@ -82,21 +90,23 @@ static enum ord_err judge_batch(struct replica *replica, struct judgement *judge
         else
             err = add_check(replica, judgement, &check, &envelope, &key);
     }
+    /* Also after an error: the caller then sets `bad`, whatever the checks say. */
     if (check != NULL)
-        hand_out(replica, judgement, check); /* also after an error, which `bad` tells of */
+        hand_out(replica, judgement, check);
     return err;
 }
 
 /*
- * Two passes, so that no signature is checked for a batch that must wait or is refused for its form: a second look would
- * check it twice.
+ * Looks in two passes, so that no signature is checked for a batch that must wait or has a wrong form. A later look
+ * would check it a second time.
  */
 static void look(struct replica *replica, struct judgement *judgement) {
     judgement->fresh = false;
     judgement->checking = false;
     enum ord_err err = judge_batch(replica, judgement, false);
     if (err == ORD_ERR_NO_MEMORY) {
-        replica_fail(replica, err, "judging a batch"); /* a shortage of ours is no verdict on the batch */
+        /* A shortage of memory here is no verdict on the batch. */
+        replica_fail(replica, err, "judging a batch");
         return;
     }
     judgement->waiting =
@@ -124,16 +134,18 @@ void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const str
                  struct ord_span batch) {
     struct judgement *judgement = calloc(1, sizeof(*judgement));
     if (judgement == NULL) {
-        replica_fail(replica, ORD_ERR_NO_MEMORY, "judging a batch"); /* the core waits for the verdict */
+        /* The core would wait for the verdict for ever. */
+        replica_fail(replica, ORD_ERR_NO_MEMORY, "judging a batch");
         return;
     }
     *judgement = (struct judgement) {
         .next = replica->judge.first, .view = view, .seq = seq, .digest = *digest, .batch = batch, .fresh = true};
     replica->judge.first = judgement;
     replica->counters.batches_judged++;
+    judge_stir(replica);
 }
 
-/* Takes one judgement that is done off the list. */
+/* Takes one judgement that is done off the list. NULL: none is. */
 static struct judgement *take_done(struct replica *replica) {
     for (struct judgement **slot = &replica->judge.first; *slot != NULL; slot = &(*slot)->next) {
         struct judgement *judgement = *slot;
@@ -149,9 +161,12 @@ static struct judgement *take_done(struct replica *replica) {
 }
 
 bool judge_next(struct replica *replica, struct ord_event *out) {
-    /* A verdict is never lost: it waits where the core may not run, and for the next turn where this one is full. */
-    while (replica->judge.first != NULL && !replica->turn.fatal && agree_may_run(replica) && !turn_full(replica)) {
+    /*
+     * A verdict is never lost. It waits while the core may not run, and if this turn is full it waits for the next one.
+     */
+    while (replica->judge.stirred && !replica->turn.fatal && agree_may_run(replica) && !turn_full(replica)) {
         struct judgement *judgement = take_done(replica);
+        replica->judge.stirred = judgement != NULL;
         if (judgement == NULL)
             return false;
         bool dropped = judgement->dropped;
@@ -171,6 +186,7 @@ bool judge_next(struct replica *replica, struct ord_event *out) {
 }
 
 void judge_drop(struct replica *replica, uint64_t seq) {
+    judge_stir(replica);
     for (struct judgement *judgement = replica->judge.first; judgement != NULL; judgement = judgement->next)
         if (judgement->seq <= seq)
             judgement->dropped = true;

@@ -1,11 +1,12 @@
 /*
- * Messages of the consensus core on their way through a check, and the account that each sender has of the checks that all
- * share: so many at a time, and nothing for a while after a signature of its that does not verify. The sender's
- * retransmission brings back what is dropped here; an honest replica is never ignored, for what it sends verifies.
+ * Messages of the consensus core on their way through a check, and each sender's account of the checks that all senders
+ * share. A sender may have a limited number of checks at a time, and none for a while after one of its signatures did
+ * not verify. The sender's retransmission brings back what is dropped here. An honest replica is never ignored, because
+ * everything that it sends verifies.
  *
- * A VIEW-CHANGE can have hundreds of signatures, all of them valid, and a liar can send one after the other (row V3). So
- * those have a queue of their own, behind which nobody else's votes wait, and an allowance of signatures that an honest
- * replica's view changes stay within.
+ * A VIEW-CHANGE can have hundreds of signatures, all of them valid, and a liar can send one after the other (row V3).
+ * So such messages have a queue of their own, in which they delay nobody else's votes. They also have an allowance of
+ * signatures, and an honest replica's view changes stay within it.
  */
 #include "replica/replica_internal.h"
 
@@ -15,13 +16,17 @@
 #include "replica/marks.h"
 
 enum {
-    COST_LOOK = 1,   /* what costs more is looked at first */
-    COST_MAX = 2048, /* signatures to check at most, in one sender's messages that are being checked */
-    COST_VOTE = 16,  /* what costs more goes to the view queue, and counts against the allowance */
+    /* The core is asked first whether it wants a message that costs more. */
+    COST_LOOK = 1,
+    /* Limit of the signatures to check in one sender's open checks. */
+    COST_MAX = 2048,
+    /* A message that costs more goes to the view queue, and counts against the allowance. */
+    COST_VOTE = 16,
     FULL_MIN = 256,
     FULL_BURST = 8,
     IGNORE_MS = 1000,
-    CORE_BYTES_MIN = 29, /* the header that every message of a core has (docs/protocol.md) */
+    /* The header that every message of a core has (docs/protocol.md). */
+    CORE_BYTES_MIN = 29,
 };
 
 /* ---- checks ---- */
@@ -85,10 +90,11 @@ void account_end(struct replica *replica, const struct replica_check *check) {
 }
 
 /*
- * The allowance: the signatures of certificates for a whole window, once in request_timeout_ms, for a view does not fail
- * sooner; and several times that at once, for a new primary or a replica that relays, and since `cost` is an upper bound. A
- * single message is never too large: it leaves a debt, and the next one waits until that is paid. Debts end with a view
- * change that came to something: honest replicas agreed on it, and with a scheduled rotation there may be many.
+ * The allowance is the number of signatures in the certificates of a whole window, once in request_timeout_ms, because
+ * a view does not fail sooner. Several times as many may be used at once: a new primary or a relaying replica needs
+ * them, and `cost` is an upper bound. A single message is never too large. It leaves a debt, and the next one waits
+ * until that is paid. A view change that succeeded ends all debts: honest replicas agreed on it, and with a scheduled
+ * rotation there may be many.
  */
 static bool afford(struct replica *replica, struct account *account, uint32_t cost) {
     uint64_t full = (uint64_t) replica->setup.core_config.window * channel_strong_quorum(replica_config(replica));
@@ -125,7 +131,10 @@ void message_received(struct replica *replica, ord_node_id from, struct ord_span
         replica->counters.link_messages_useless++;
         return;
     }
-    /* A view change brings messages with hundreds of signatures: of those so many at a time, or a single one. */
+    /*
+     * A view change brings messages with hundreds of signatures. A sender may have up to COST_MAX of them open, or a
+     * single message.
+     */
     bool much = account->cost_open > 0 && (account->cost_open > COST_MAX || cost > COST_MAX - account->cost_open);
     if (much || !afford(replica, account, cost)) {
         ORD_MARK(ALLOWANCE_SPENT);
@@ -134,7 +143,10 @@ void message_received(struct replica *replica, ord_node_id from, struct ord_span
     }
     if (!account_begin(replica, from))
         return;
-    /* A sender's later messages stay behind its costly ones: votes of a new view are of no use before the NEW-VIEW. */
+    /*
+     * A sender's later messages stay behind its costly ones, because votes of a new view are of no use before the
+     * NEW-VIEW.
+     */
     bool costly = cost > COST_VOTE || account->costly_open > 0;
     struct replica_check *check = check_create(replica, REPLICA_CHECK_MESSAGE,
                                                costly ? REPLICA_QUEUE_VIEWS : REPLICA_QUEUE_VOTES, from, bytes, owner);

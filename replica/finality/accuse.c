@@ -1,7 +1,7 @@
 /*
- * Evidence that this replica keeps: checked again before it is kept (a false accusation on disk would be worse than a check
- * twice), each contradiction once, so many against one replica and no more. The first ones stay: they convict as well as any
- * later ones, and a liar that goes on costs nothing then.
+ * The evidence that this replica keeps. Each piece is checked again before it is kept, because a false accusation on
+ * disk would be worse than a second check. Each contradiction is kept once, up to a limit for each replica. The first
+ * pieces stay: they convict as well as later ones, and a liar that goes on costs nothing more.
  */
 #include "replica/replica_internal.h"
 
@@ -27,7 +27,7 @@ static void keep(struct replica *replica, const struct evidence *evidence, const
     record_evidence_name(name, claim->culprit, replica->accusations.counts[claim->culprit]);
     size_t size = evidence_encode(bytes, evidence);
     const struct replica_store *store = replica_store(replica);
-    replica_need(replica, store->put_meta(store->context, name, ord_span_of(bytes, size)), "writing evidence");
+    replica_need(replica, store->put_meta(store->ledger, name, ord_span_of(bytes, size)), "writing evidence");
     note(&replica->accusations, claim);
     replica_urgent(replica);
     char first[17];
@@ -51,7 +51,7 @@ static void accuse(struct replica *replica, enum evidence_kind kind, struct ord_
     const char *why = "malformed";
     replica->counters.evidence++;
     enum ord_err err = evidence_about(&culprit, &place, &evidence, &replica->setup.core_config);
-    /* What is not wanted costs no check: a liar may go on for as long as it likes. */
+    /* Evidence that will not be kept costs no check, so a liar may go on for as long as it likes. */
     if (err == ORD_OK && (accusations->counts[culprit] == accusations->slots || is_kept(accusations, culprit, &place)))
         return;
     if (err == ORD_OK)
@@ -78,7 +78,7 @@ void accuse_attestations(struct replica *replica, const struct channel_attestati
            ord_span_of(bytes[1], sizeof(bytes[1])));
 }
 
-/* One record. CORRUPT: it is not evidence against `culprit`, or is there twice. */
+/* Recovers one record. CORRUPT: it is no evidence against `culprit`, or a copy of another record. */
 static enum ord_err recover_one(struct replica *replica, struct ord_span bytes, ord_node_id culprit) {
     struct evidence evidence;
     struct evidence_claim claim;
@@ -100,7 +100,7 @@ enum ord_err accuse_recover(struct replica *replica) {
             char name[RECORD_EVIDENCE_SIZE];
             struct ord_bytes bytes;
             record_evidence_name(name, culprit, slot);
-            enum ord_err err = store->get_meta(store->context, &bytes, name);
+            enum ord_err err = store->get_meta(store->ledger, &bytes, name);
             if (err == ORD_ERR_NOT_FOUND)
                 break;
             if (err == ORD_OK) {

@@ -1,9 +1,9 @@
 /*
- * Attestations and what they make: block certificates (f + 1) and stable checkpoints (2f + 1).
+ * Attestations, and what they make up: block certificates (f + 1) and stable checkpoints (2f + 1).
  *
- * A statement is gathered when its seq is executed, frozen when its turn's commit begins, and signed when that is done: a
- * statement about what is not durable could contradict the next one after a crash. Others' are checked only when no newer
- * stable checkpoint covers them.
+ * A statement is gathered when its seq is executed, frozen when its turn's commit begins, and signed when that commit
+ * is done. A signed statement about something that is not durable could contradict the next one after a crash. Other
+ * replicas' statements are checked only if no newer stable checkpoint covers them.
  */
 #include "replica/replica_internal.h"
 
@@ -35,9 +35,9 @@ void attest_deinit(struct replica *replica) {
 }
 
 /*
- * Every point from the newest stable checkpoint on must be found again, restarts included: whichever of them becomes stable
- * next, a replica that is behind asks those who executed it for its tail, and nobody else has it. They all lie within a
- * window.
+ * Every point from the newest stable checkpoint on must be found again, even after a restart. Whichever point becomes
+ * stable next, a replica that is behind asks for its tail, and only those who executed it have that. All these points
+ * lie within a window.
  */
 static uint32_t slot_of(const struct replica *replica, uint64_t seq) {
     return (uint32_t) (seq % record_point_slots(replica_config(replica)->window));
@@ -53,7 +53,7 @@ static void write_point(struct replica *replica, const struct attest_point *poin
     uint8_t record[RECORD_POINT_SIZE];
     record_point_name(name, slot_of(replica, point->statement.seq));
     record_point_encode(record, point);
-    replica_need(replica, store->put_meta(store->context, name, ord_span_of(record, sizeof(record))),
+    replica_need(replica, store->put_meta(store->ledger, name, ord_span_of(record, sizeof(record))),
                  "writing a point of attestation");
 }
 
@@ -84,7 +84,7 @@ void attest_at(struct replica *replica, uint64_t seq) {
     write_point(replica, &point);
     uint8_t record[RECORD_STATEMENT_SIZE];
     record_statement_encode(record, &statement);
-    replica_need(replica, store->put_meta(store->context, RECORD_STATEMENT, ord_span_of(record, sizeof(record))),
+    replica_need(replica, store->put_meta(store->ledger, RECORD_STATEMENT, ord_span_of(record, sizeof(record))),
                  "writing a statement");
     replica_urgent(replica);
 }
@@ -105,7 +105,7 @@ const struct attest_point *attest_find(const struct replica *replica, uint64_t s
     return seq != 0 && own->statement.seq == seq ? own : NULL;
 }
 
-/* An honest replica that differs from f + 1 others has lost its state: it stops before it does harm (row C1). */
+/* An honest replica that differs from f + 1 others has lost its state. It stops before it does harm (row C1). */
 static bool differs(struct replica *replica, const struct channel_statement *statement) {
     const struct attest_point *own = attest_find(replica, statement->seq);
     if (own == NULL || channel_statement_equal(&own->statement, statement))
@@ -125,23 +125,23 @@ static void block_certified(struct replica *replica, const struct channel_certif
     uint64_t height = certificate->statement.height;
     if (height > 0) {
         size_t size = channel_certificate_encode(bytes, certificate);
-        replica_need(replica, store->put_certificate(store->context, height, ord_span_of(bytes, size)),
+        replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
                      "writing a certificate");
     }
     certified_tell(replica, certificate);
 }
 
 /*
- * The core truncates its log at `low`. That lags behind the newest stable checkpoint by up to half a checkpoint interval,
- * though any block may make one: a replica that lost a frame can then ask for it again, where it would need a state transfer
- * otherwise. When bodies take much memory, the log goes at once.
+ * The core truncates its log at `low`. That checkpoint lags behind the newest stable one by up to half a checkpoint
+ * interval, although any block may become a stable checkpoint. So a replica that lost a frame can still ask for it, and
+ * does not need a state transfer. If bodies take much memory, or the window fills up, the log is cut at once.
  */
 static void truncate_log(struct replica *replica) {
     struct attest *attest = &replica->attest;
     const struct ord_core_config *config = &replica->setup.core_config;
     struct ord_status core = agree_status(replica);
     uint64_t stable_seq = attest->stable.statement.seq;
-    /* A window that is half full must not wait for a point that there may be no room for. */
+    /* A half-full window must not wait for a point that may have no room any more. */
     bool full = core.body_bytes + config->batch_bytes_max > config->body_bytes_max / 4 ||
                 stable_seq >= core.stable_seq + config->window / 2;
     uint64_t low_seq = attest->low.count == 0 ? 0 : attest->low.statement.seq;
@@ -171,7 +171,7 @@ void attest_settle(struct replica *replica) {
     }
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &attest->stable);
-    replica_need(replica, store->put_meta(store->context, RECORD_STABLE, ord_span_of(bytes, size)),
+    replica_need(replica, store->put_meta(store->ledger, RECORD_STABLE, ord_span_of(bytes, size)),
                  "writing the stable checkpoint");
     channel_collector_prune(attest->collector, seq);
     truncate_log(replica);
@@ -199,7 +199,8 @@ bool attest_next(struct replica *replica, struct ord_event *out) {
         return false;
     attest->stable_ahead = false;
     ORD_MARK(STABLE_AHEAD);
-    tell_core(replica, out, &attest->stable); /* the core decides whether its log gets it there */
+    /* The core decides whether its log takes it there. */
+    tell_core(replica, out, &attest->stable);
     return true;
 }
 
@@ -212,8 +213,8 @@ static void checkpoint_stable(struct replica *replica, const struct channel_cert
 }
 
 /*
- * A view change may show the core what no attestation and no certificate told us here; it was verified at the core's door.
- * The core is not told again.
+ * A view change may show the core a checkpoint that no attestation and no certificate told us of. The core verified it
+ * when it took the message. The core is not told again.
  */
 void attest_shown(struct replica *replica, struct ord_span bytes) {
     struct attest *attest = &replica->attest;
@@ -228,7 +229,7 @@ void attest_shown(struct replica *replica, struct ord_span bytes) {
     attest->stable_ahead = false;
 }
 
-/* At least f + 1 attest it, each verified. */
+/* At least f + 1 replicas attest the certificate's statement, and each signature is verified. */
 static void certified(struct replica *replica, const struct channel_certificate *certificate) {
     const struct channel_statement *statement = &certificate->statement;
     struct attest *attest = &replica->attest;
@@ -244,7 +245,7 @@ static void certified(struct replica *replica, const struct channel_certificate 
         checkpoint_stable(replica, certificate);
 }
 
-/* Accuses the signer of a verified attestation if it contradicts what it attested before. */
+/* Accuses the signer of a verified attestation if it contradicts the signer's earlier one. */
 static void compare(struct replica *replica, const struct channel_attestation *attestation) {
     struct channel_attestation kept;
     if (channel_collector_find(replica->attest.collector, &kept, attestation->signer, attestation->statement.seq) &&
@@ -252,7 +253,7 @@ static void compare(struct replica *replica, const struct channel_attestation *a
         accuse_attestations(replica, &kept, attestation);
 }
 
-/* A liar may tell each of us something else; what it told those who made this verified certificate is in it. */
+/* A liar may tell each replica something else. This verified certificate has what it told those who made it. */
 static void compare_all(struct replica *replica, const struct channel_certificate *certificate) {
     for (uint32_t i = 0; i < certificate->count; i++) {
         const struct channel_attestation attestation = {.statement = certificate->statement,
@@ -299,8 +300,8 @@ void attest_sign(struct replica *replica) {
 }
 
 /*
- * View changes tell the core of checkpoints, too. Where their signers attest to nobody, no replica has heard of them
- * otherwise, and one that is behind them could not hear of them either. Verified at the core's door.
+ * View changes also tell the core of checkpoints. If the signers attest to nobody, replicas hear of such a checkpoint
+ * from the core alone, and one that is behind it could not hear of it at all. The core has verified it.
  */
 static void learn_stable(struct replica *replica) {
     struct channel_certificate certificate;
@@ -314,8 +315,8 @@ static void learn_stable(struct replica *replica) {
 }
 
 /*
- * The newest own attestation goes again, once a second, and the stable certificate to those who are behind it: so a replica
- * that was away learns how far the others are.
+ * Once a second the newest own attestation goes out again, and the stable certificate goes to those who are behind it.
+ * So a replica that was away learns how far the others are.
  */
 void attest_resend(struct replica *replica) {
     struct attest *attest = &replica->attest;
@@ -362,7 +363,7 @@ static bool covered(struct replica *replica, const struct channel_statement *sta
            (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq);
 }
 
-/* NULL: it is dropped. */
+/* NULL: the message is dropped. */
 static struct replica_check *begin_check(struct replica *replica, enum replica_check_type type, ord_node_id from) {
     if (!account_begin(replica, from))
         return NULL;
@@ -383,7 +384,7 @@ void attest_received(struct replica *replica, ord_node_id from, struct ord_span 
     }
     if (covered(replica, &attestation.statement)) {
         replica->counters.attestations_skipped++;
-        /* Not checked, so it may be a lie; it decides only to whom we send a certificate. */
+        /* This is not checked, so it may be a lie. It only decides to whom we send a certificate. */
         uint64_t *attested_seq = &replica->attest.attested_seqs[from];
         *attested_seq = ord_max(*attested_seq, attestation.statement.seq);
         return;

@@ -1,6 +1,6 @@
 /*
- * Readers are told of a block when it is on disk and certified, whichever comes last. A certificate may be told before it is
- * on disk itself: whoever serves it needs no disk to prove it.
+ * Readers are told of a block when it is both on disk and certified. The certificate itself need not be on disk yet,
+ * because it can be served and proves the block without a disk.
  */
 #include "replica/replica_internal.h"
 

@@ -1,7 +1,7 @@
 /*
- * Admission: what clients submit to this replica, and what backups forward to it. Size, channel, identity, clock, replay and
- * quota are judged here at once, signatures by checks that are handed out; then the envelope is in the pool and the client is
- * told ACCEPTED, which promises no more than that.
+ * Admission of envelopes that clients submit to this replica, and of those that backups forward to it. Size, channel,
+ * identity, clock, replay and quota are judged here at once; handed-out checks judge the signatures. After that the
+ * envelope is in the pool, and the client is told ACCEPTED, which promises nothing more.
  */
 #include "replica/replica_internal.h"
 
@@ -11,27 +11,37 @@
 #include "replica/marks.h"
 
 enum {
-    CHECKS_OPEN_MAX = 8192, /* envelopes whose signatures are being checked; more are refused BUSY */
-    CHECKS_BYTES_PART = 8,  /* of the pool's bytes, for one source */
+    /* Envelopes whose signatures are under check. Further ones are refused BUSY. */
+    CHECKS_OPEN_MAX = 8192,
+    /* One source may have this part (1/8) of the pool's bytes under check. */
+    CHECKS_BYTES_PART = 8,
     FORWARD_SLACK_S = 300,
-    POOL_AGE_MAX_MS = 120000, /* an envelope that stayed so long is dropped: its client submits again */
+    /* An envelope that stayed this long is dropped. Its client submits it again. */
+    POOL_AGE_MAX_MS = 120000,
 };
 
-/* What a client's connection and a replica's link may have under check, when others have more than there is for all. */
+/*
+ * How many envelopes a client's connection and a replica's link may have under check: when all share is used up, and at
+ * most.
+ */
 static const struct share_limits client_limits = {.at_any_time = 256, .most = CHECKS_OPEN_MAX / 2};
 static const struct share_limits link_limits = {.at_any_time = 1024, .most = CHECKS_OPEN_MAX};
 
-/* Envelopes of one submission, or of one forward, until each has its result. */
+/* The envelopes of one submission, or of one forward, until each has its result. */
 struct admission {
-    struct replica_submission *submission; /* NULL: a forward of another replica, nobody waits */
-    uint64_t source;                       /* a replica's id, or the submission's source */
+    /* NULL: another replica forwarded them, and nobody waits for results. */
+    struct replica_submission *submission;
+    /* A replica's id, or the submission's source. */
+    uint64_t source;
     uint32_t count;
     uint32_t jobs_open;
-    struct replica_result *results; /* the submission's, or own */
-    struct pool_entry **entries;    /* NULL where the envelope was refused at once */
+    /* the submission's, or own memory */
+    struct replica_result *results;
+    /* NULL for each envelope that was refused at once. */
+    struct pool_entry **entries;
 };
 
-/* A submission's source is no replica's id. */
+/* A submission's source is never a replica's id. */
 static bool is_foreign(uint64_t source) {
     return source < ORD_REPLICA_MAX;
 }
@@ -101,10 +111,16 @@ static void finish(struct replica *replica, struct admission *admission) {
 
 /* ---- one envelope ---- */
 
-/* A certificate's time of validity, by this replica's clock: a matter of admission, never of agreed execution. */
+/*
+ * Compares a certificate's time of validity with this replica's clock. That matters for admission, never for agreed
+ * execution.
+ */
 static bool clock_allows(const struct replica *replica, int64_t not_before_s, int64_t not_after_s, bool foreign) {
     int64_t now_s = replica->turn.wall_s;
-    /* Another replica admitted it by its own clock: clocks that differ a little must not make it suspect the leader. */
+    /*
+     * Another replica admitted it by its own clock. A small difference between the clocks must not make that replica
+     * suspect the leader.
+     */
     int64_t slack_s = foreign ? FORWARD_SLACK_S : 0;
     return now_s + slack_s >= not_before_s && now_s - slack_s <= not_after_s;
 }
@@ -153,15 +169,15 @@ static bool admit_sequence(struct replica *replica, const struct channel_envelop
     return false;
 }
 
-/* The envelope's key is another one's, or may be. */
+/* Another entry has the envelope's key, or may get it. */
 static void refuse_key(struct replica *replica, struct replica_result *result, enum ord_err err, struct pool_key key,
                        uint64_t source, struct ord_span bytes) {
     struct pool_entry *settled = pool_find(&replica->pool, key);
     if (err == ORD_ERR_BUSY) {
-        /* What is being checked may be a forgery: nothing may be concluded from it. */
+        /* An envelope under check may be a forgery, so nothing follows from it. */
         refuse(result, REPLICA_BUSY, "an envelope with this sequence number is being checked");
     } else if (pool_find_same(&replica->pool, key, bytes) == settled) {
-        /* It was submitted before and still waits. A forwarded one is ours to look after from now on. */
+        /* It was submitted before and still waits. If it was forwarded, this replica looks after it from now on. */
         refuse(result, REPLICA_ACCEPTED, NULL);
         if (settled->foreign && !is_foreign(source)) {
             ORD_MARK(FOREIGN_ADOPTED);
@@ -175,7 +191,7 @@ static void refuse_key(struct replica *replica, struct replica_result *result, e
     }
 }
 
-/* Into the pool, to be checked. NULL: it is refused or here already, as `result` says. */
+/* Puts the envelope into the pool, to be checked. NULL: it is refused or here already, as `result` says. */
 static struct pool_entry *admit(struct replica *replica, struct replica_envelope_check *item,
                                 struct replica_result *result, uint64_t source, struct ord_span bytes) {
     struct channel_envelope envelope;
@@ -238,7 +254,7 @@ static void hand_out(struct replica *replica, struct admission *admission, struc
     check_hand_out(replica, check);
 }
 
-/* Admits one envelope into the check at hand, which it makes when there is none. */
+/* Admits one envelope into the check at hand. Makes that check if there is none. */
 static void admit_one(struct replica *replica, struct admission *admission, struct replica_check **check,
                       uint32_t index, struct ord_span bytes) {
     struct replica_result *result = &admission->results[index];
@@ -298,7 +314,8 @@ void admission_submitted(struct replica *replica, struct replica_submission *sub
         replica_host(replica)->answer(replica_host(replica)->context, submission);
         return;
     }
-    admission->jobs_open = 1; /* held until all checks are handed out */
+    /* Held until all checks are handed out. */
+    admission->jobs_open = 1;
     for (uint32_t i = 0; i < submission->count; i++)
         admit_one(replica, admission, &check, i, submission->envelopes[i]);
     admit_last(replica, admission, check);
@@ -314,7 +331,8 @@ void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_s
     struct admission *admission = admission_create(NULL, from, batch.envelope_count);
     if (admission == NULL)
         return;
-    admission->jobs_open = 1; /* held until all checks are handed out */
+    /* Held until all checks are handed out. */
+    admission->jobs_open = 1;
     for (uint32_t i = 0; i < batch.envelope_count; i++) {
         struct ord_span envelope = ord_span_of(NULL, 0);
         if (channel_batch_next(&envelope, &batch.envelopes) != ORD_OK)
@@ -348,6 +366,7 @@ void admission_checked(struct replica *replica, struct replica_check *check) {
         shares_give_back(&replica->admission.checks, admission->source, entry->size);
         settle(replica, &admission->results[item->tag], entry, item->ok);
     }
+    judge_stir(replica);
     if (--admission->jobs_open == 0)
         finish(replica, admission);
 }
@@ -375,14 +394,17 @@ bool admission_is_over(struct replica *replica, const struct pool_entry *entry) 
     if (channel_envelope_decode(&envelope, ord_span_of(entry->bytes, entry->size)) != ORD_OK)
         return true;
     const struct channel_client *client = channel_client_find(channel, &(uint32_t) {0}, &envelope.client);
-    /* A client table that has filled up has no room for a newcomer, and never will: nobody is to be blamed for that. */
+    /* A full client table never has room for a newcomer, and nobody is to blame for that. */
     if (entry->key.client_index == UINT32_MAX)
         return client != NULL || channel_client_count(channel) >= replica_config(replica)->clients_max;
     return client == NULL || channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_OLD ||
            channel_sequence_check(client, envelope.sequence) == CHANNEL_SEQUENCE_SEEN;
 }
 
-/* Looks at the oldest of each list only: a fixed cost, and what is executed in order is over in order. */
+/*
+ * Looks only at the oldest entries of each list. That bounds the cost, and entries that are executed in order are over
+ * in order.
+ */
 void admission_sweep(struct replica *replica) {
     enum { LOOK_MAX = 4096 };
     const struct pool *pool = &replica->pool;

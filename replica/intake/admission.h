@@ -1,5 +1,5 @@
 /*
- * Admission: what clients submit to this replica, and what backups forward to it.
+ * Admission of envelopes that clients submit to this replica, and of those that backups forward to it.
  */
 #ifndef ORDAIN_REPLICA_ADMISSION_H
 #define ORDAIN_REPLICA_ADMISSION_H
@@ -8,7 +8,7 @@
 #include "replica/intake/pool.h"
 #include "replica/intake/shares.h"
 
-/* The envelopes whose signatures are being checked for admission, by source. */
+/* Envelopes whose signatures are being checked for admission, counted by source. */
 struct admission_shares {
     struct shares checks;
 };
@@ -18,9 +18,9 @@ void admission_deinit(struct replica *replica);
 void admission_submitted(struct replica *replica, struct replica_submission *submission);
 void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_span batch);
 void admission_checked(struct replica *replica, struct replica_check *check);
-/* The check will never be done: its envelopes are answered BUSY. */
+/* The check will never be done: answers BUSY for its envelopes. */
 void admission_dropped(struct replica *replica, struct replica_check *check);
-/* Removes from the pool what is executed or too old. */
+/* Removes executed and too old envelopes from the pool. */
 void admission_sweep(struct replica *replica);
 /* True if this envelope no longer needs ordering. The entry must be settled (its signature was checked). */
 bool admission_is_over(struct replica *replica, const struct pool_entry *entry);

@@ -1,24 +1,30 @@
 /*
- * What a replica that does not lead does with the envelopes in its pool: they go to the leader at once, and to all when they
- * are not executed soon. So every honest replica has what a leader ignores, starts its own clock on it (row P7), and has it
- * at hand when it leads next. What another replica forwarded goes to the leader only, and again when it stays: a clock runs
- * on it here, too.
+ * A replica that does not lead forwards the envelopes in its pool: to the leader at once, and to all if they are not
+ * executed soon. So every honest replica has what a leader ignores, starts its own clock on it (row P7), and has it at
+ * hand when it leads next. An envelope that another replica forwarded goes to the leader only, and again if it stays; a
+ * clock runs on it here as well.
  *
- * Each kind has its list, in the order of what is due next: a flood of one cannot hide another.
+ * Each kind has its own list, sorted by what is due next, so a flood of one kind cannot hide another.
  */
 #include "replica/replica_internal.h"
 
 #include "replica/marks.h"
 
 enum {
-    SOON_PART = 8,   /* of request_timeout_ms: to all for the first time; after that once in request_timeout_ms */
-    PASSED_PART = 2, /* of request_timeout_ms: to the leader again */
+    /*
+     * This part (1/8) of request_timeout_ms passes before an envelope goes to all. It goes to all again once in
+     * request_timeout_ms.
+     */
+    SOON_PART = 8,
+    /* After this part (1/2) of request_timeout_ms a forwarded envelope goes to the leader again. */
+    PASSED_PART = 2,
 };
 
 struct parcel {
     struct replica *replica;
     ord_replica_set to;
-    enum pool_state then; /* what becomes of an own client's envelope that was sent */
+    /* The state that an own client's envelope gets when it is sent. */
+    enum pool_state then;
     struct ord_writer writer;
     uint32_t count;
 };
@@ -50,9 +56,9 @@ static void parcel_add(struct parcel *parcel, struct pool_entry *entry) {
 }
 
 /*
- * Those who are to propose what is here; 0: we are, or nobody is yet. A primary that is silent has no leader
- * (docs/protocol.md, rule 26): all others get it, and come to suspect that primary. A replica that has had no leader for
- * long does the same: it may be out of a view that works for the others.
+ * The replicas that are to propose what is here; 0: this replica itself, or none yet. A primary that is silent has no
+ * leader (docs/protocol.md, rule 26), so all others get its envelopes and come to suspect it. A replica that has had no
+ * leader for long does the same: it may be out of a view that works for the others.
  */
 static ord_replica_set takers(const struct replica *replica) {
     const struct agree *agree = &replica->agree;
@@ -80,7 +86,7 @@ void forward_fresh(struct replica *replica) {
     parcel_send(&parcel);
 }
 
-/* One parcel of what waited for so long in one list; what is left over waits for the next time. */
+/* Sends one parcel of a list's entries that have waited long enough. Those that do not fit wait for the next call. */
 static void forward_list(struct replica *replica, const struct pool_list *list, ord_replica_set to, uint64_t wait_ms) {
     struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SPREAD};
     parcel_begin(&parcel);

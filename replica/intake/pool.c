@@ -1,5 +1,5 @@
 /*
- * The request pool: a hash table for "is it here already", and a list per state for the order of proposing.
+ * The request pool: a hash table answers "is it here already", and a list for each state gives the order of proposing.
  */
 #include "replica/intake/pool.h"
 
@@ -15,7 +15,7 @@ struct pool_key pool_key_of(uint32_t client_index, const struct ord_hash *client
     return (struct pool_key) {client_index, sequence};
 }
 
-/* splitmix64's finaliser: keys are small and regular. */
+/* splitmix64's finaliser, because keys are small and regular. */
 static uint32_t bucket_of(const struct pool *pool, struct pool_key key) {
     uint64_t x = key.sequence ^ ((uint64_t) key.client_index << 40 | key.client_index);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -79,7 +79,7 @@ struct pool_entry *pool_find_same(const struct pool *pool, struct pool_key key, 
     return entry;
 }
 
-/* May this source have it checked? */
+/* ORD_OK: this source may have the envelope checked. */
 static enum ord_err check_key(const struct pool *pool, struct pool_key key, uint64_t source, struct ord_span envelope) {
     enum ord_err err = ORD_OK;
     for (const struct pool_entry *entry = pool->buckets[bucket_of(pool, key)]; entry != NULL;
@@ -178,7 +178,7 @@ void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state
     list->bytes += entry->size;
 }
 
-/* ---- who waits ---- */
+/* ---- clients that wait ---- */
 
 static uint32_t slot_of(const struct pool *pool, uint32_t client_index) {
     return client_index < pool->clients_max ? client_index : pool->clients_max;
@@ -226,7 +226,7 @@ void pool_leader_changed(struct pool *pool) {
             pool_set_state(pool, lists[i]->head, POOL_READY);
 }
 
-/* ---- settled ones ---- */
+/* ---- settled entries ---- */
 
 enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t now_ms) {
     ORD_ASSERT(entry->state == POOL_CHECKING);

@@ -1,7 +1,7 @@
 /*
- * Proposing, when this replica leads. Adaptive batching: with nothing in flight it proposes at once what is there; with
- * instances in flight it waits until a batch is worth it, so that a busy pipeline carries full batches. An overdue open block
- * is closed by a cut marker.
+ * Proposing, when this replica leads. Batching adapts: with nothing in flight it proposes at once what is there. With
+ * instances in flight it waits until a batch is worth it, so that a busy pipeline carries full batches. A cut marker
+ * closes an overdue open block.
  */
 #include "replica/replica_internal.h"
 
@@ -10,10 +10,12 @@
 #include "replica/marks.h"
 
 enum {
-    PIPELINE_MAX = 4, /* batches in flight before only full ones are added */
+    /* With this many batches in flight, only full ones are added. */
+    PIPELINE_MAX = 4,
     BATCH_WORTH_ENVELOPES = 256,
     BATCH_WORTH_BYTES = 256 << 10,
-    CUT_AGAIN_MS = 1000, /* a marker that did not take effect is proposed again */
+    /* A marker that did not take effect is proposed again after this time. */
+    CUT_AGAIN_MS = 1000,
 };
 
 enum ord_err propose_init(struct replica *replica) {
@@ -45,7 +47,7 @@ static uint64_t marker_due_ms(const struct replica *replica) {
 uint64_t propose_due_ms(const struct replica *replica) {
     if (replica->agree.leader != replica_self(replica))
         return UINT64_MAX;
-    /* What lets us propose again wakes us by itself; an overdue cut must not keep us turning meanwhile. */
+    /* An overdue cut must not keep us turning meanwhile: the event that lets us propose again wakes us by itself. */
     if (!agree_status(replica).can_propose || !agree_may_run(replica))
         return UINT64_MAX;
     return marker_due_ms(replica);
@@ -64,8 +66,8 @@ static bool worth_it(const struct replica *replica, const struct ord_status *sta
 }
 
 /*
- * Fills the batch buffer from the pool's head. What was executed since it was admitted is left out: a primary that orders
- * what is of no use is suspected (bft/view/useless.c).
+ * Fills the batch buffer from the pool's head. Envelopes that were executed since their admission are left out, because
+ * a primary that orders useless envelopes is suspected (bft/view/useless.c).
  */
 static void fill(struct replica *replica, struct ord_writer *writer, uint64_t cut_height) {
     struct propose *propose = &replica->propose;
@@ -97,7 +99,7 @@ bool propose_next(struct replica *replica, struct ord_event *out) {
     fill(replica, &writer, cut_height);
     if ((propose->count == 0 && cut_height == 0) || channel_batch_end(&writer, propose->count) != ORD_OK)
         return false;
-    /* PROPOSED before the step: solo executes the batch within it, and executing removes entries. */
+    /* The entries become PROPOSED before the step: solo executes the batch within it, and executing removes entries. */
     for (uint32_t i = 0; i < propose->count; i++)
         pool_set_state(&replica->pool, propose->entries[i], POOL_PROPOSED);
     propose->offered_cut = cut_height;

@@ -1,5 +1,6 @@
 /*
- * Shares: a short list that is searched from where it was found last, for a request brings many envelopes of one source.
+ * Shares: a short list. A search begins where the last one ended, because a request brings many envelopes of one
+ * source.
  */
 #include "replica/intake/shares.h"
 

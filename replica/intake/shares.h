@@ -1,7 +1,7 @@
 /*
- * Who has how much of something that all share: checks of signatures, by where the envelopes came from. Every source may have a
- * few at any time; one that has more gets them while there are enough for all. So whoever takes all it can get leaves the
- * others theirs.
+ * Each source's part of something that all sources share: the checks of signatures. A source is where the envelopes
+ * came from. Every source may have a few at any time. A source that already has more gets further ones while there are
+ * enough for all. So a source that takes all it can get still leaves the others theirs.
  */
 #ifndef ORDAIN_REPLICA_SHARES_H
 #define ORDAIN_REPLICA_SHARES_H
@@ -16,24 +16,28 @@ struct share {
 };
 
 struct shares {
-    struct share *entries; /* of those who have something */
+    /* The sources that have something now. */
+    struct share *entries;
     uint32_t entry_count;
     uint32_t entries_max;
-    uint32_t last; /* looked at last */
+    /* Index of the entry that was found last. */
+    uint32_t last;
     uint32_t total;
-    uint32_t total_max;        /* in all, but for what is a source's at any time */
-    uint64_t source_bytes_max; /* of one source, but always one */
+    /* Limit of the total. The guaranteed ones may exceed it. */
+    uint32_t total_max;
+    /* Limit of one source's bytes. A single item may exceed it. */
+    uint64_t source_bytes_max;
 };
 
-/* The bounds are the caller's to set. */
+/* The caller sets the two limits afterwards. */
 ORD_MUST_USE enum ord_err shares_init(struct shares *shares, uint32_t sources_max);
 void shares_deinit(struct shares *shares);
-/* How many a source may have: whatever the others have, and at most. */
+/* `at_any_time`: guaranteed even when the total is exhausted. `most`: upper limit. */
 struct share_limits {
     uint32_t at_any_time;
     uint32_t most;
 };
-/* One more, of so many bytes. False: not now. */
+/* Takes one more item, of this many bytes. False: the source may not have it now. */
 ORD_MUST_USE bool shares_take(struct shares *shares, uint64_t source, const struct share_limits *limits,
                               uint64_t bytes);
 void shares_give_back(struct shares *shares, uint64_t source, uint64_t bytes);

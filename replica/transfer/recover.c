@@ -1,6 +1,7 @@
 /*
- * State from the store: the chain, the client table as of the applied seq, where the open block's envelopes stand, and what
- * the core asked to keep. All of it was written in whole turns, so any crash leaves one consistent point.
+ * Recovery from the store: the chain, the client table as of the applied seq, the places of the open block's envelopes,
+ * and the records that the core asked to keep. All of it was written in whole turns, so any crash leaves one consistent
+ * point.
  */
 #include "replica/replica_internal.h"
 
@@ -11,84 +12,79 @@
 
 #include "replica/marks.h"
 
-/* What recovery is called with. */
-struct start {
-    enum ord_err (*begin_commit)(void *context);
-    char *why;
-    size_t why_size;
-};
-
-static const struct replica_store *store_of(const struct replica *replica) {
-    return replica_store(replica);
-}
-
-static void *context_of(const struct replica *replica) {
-    return replica_store(replica)->context;
-}
-
 enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err) {
     snprintf(why, why_size, "ledger: %s: %s%s", what, ord_err_text(err),
              err == ORD_ERR_CORRUPT ? "; `ordain ledger repair` refills blocks and certificates" : "");
     return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
 }
 
-/* Puts the genesis block and whose ledger this is: durable before the replica makes its first statement. */
-static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, struct start *start) {
+/* Reads a small record. OK with `out` empty: there is none. */
+static enum ord_err load(const struct replica *replica, struct ord_bytes *out, const char *name) {
+    *out = (struct ord_bytes) {0};
+    enum ord_err err = replica_store(replica)->get_meta(replica_store(replica)->ledger, out, name);
+    return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
+}
+
+static struct ord_span span_of(const struct ord_bytes *bytes) {
+    return ord_span_of(bytes->data, bytes->size);
+}
+
+/*
+ * Puts the genesis block and the owner of this ledger. They are durable before the replica makes its first statement.
+ */
+static enum ord_err begin_ledger(struct replica *replica, const uint8_t *header, char *why, size_t why_size) {
+    const struct replica_store *store = replica_store(replica);
     uint8_t owner[RECORD_REPLICA_SIZE];
     record_replica_encode(owner, replica_self(replica));
-    enum ord_err err = ORD_OK;
-    if (header != NULL)
-        err = store_of(replica)->put_block(context_of(replica), 0, ord_span_of(header, CHANNEL_HEADER_SIZE),
-                                           replica->setup.options.genesis_data);
+    enum ord_err err = store->put_block(store->ledger, 0, ord_span_of(header, CHANNEL_HEADER_SIZE),
+                                        replica->setup.options.genesis_data);
     if (err == ORD_OK)
-        err = store_of(replica)->put_meta(context_of(replica), RECORD_REPLICA, ord_span_of(owner, sizeof(owner)));
+        err = store->put_meta(store->ledger, RECORD_REPLICA, ord_span_of(owner, sizeof(owner)));
     if (err == ORD_OK)
-        err = start->begin_commit(context_of(replica));
+        err = store->commit(store->ledger);
     return err == ORD_OK ? ORD_OK
-                         : recover_failed(start->why, start->why_size,
+                         : recover_failed(why, why_size,
                                           "cannot write the genesis block and the replica that this ledger is of", err);
 }
 
 /*
- * On another replica's ledger this one would find no statements of its own, and vote: rule 26 (docs/protocol.md) asks for the
- * seqs that it has records of, not whose they are. The index identifies a replica in a network; its key may change.
+ * On another replica's ledger this replica would find no statements of its own, and would vote: rule 26
+ * (docs/protocol.md) asks for which seqs there are records, not whose they are. A replica's index identifies it in a
+ * network; its key may change.
  */
-static enum ord_err check_owner(struct replica *replica, struct start *start) {
+static enum ord_err check_owner(struct replica *replica, char *why, size_t why_size) {
     struct ord_bytes record;
     ord_node_id owner = ORD_NO_NODE;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &record, RECORD_REPLICA);
-    if (err == ORD_ERR_NOT_FOUND) /* of a version that did not keep it */
-        return begin_ledger(replica, NULL, start);
-    if (err == ORD_OK) {
-        err = record_replica_decode(&owner, ord_span_of(record.data, record.size));
-        free(record.data);
-    }
+    enum ord_err err = load(replica, &record, RECORD_REPLICA);
+    if (err == ORD_OK)
+        err = record_replica_decode(&owner, span_of(&record));
+    free(record.data);
     if (err != ORD_OK)
-        return recover_failed(start->why, start->why_size, "the replica that this ledger is of", err);
+        return recover_failed(why, why_size, "the replica that this ledger is of", err);
     if (owner == replica_self(replica))
         return ORD_OK;
-    snprintf(start->why, start->why_size,
+    snprintf(why, why_size,
              "the ledger in %s is that of replica %" PRIu32 ", and this is replica %" PRIu32
              "; each needs a data_dir of its own, which may be empty",
              replica->setup.options.ledger_name, owner, replica_self(replica));
     return ORD_ERR_MISMATCH;
 }
 
-/* Begins a new ledger, or checks that the ledger is of this network and this replica. */
-static enum ord_err check_genesis(struct replica *replica, struct start *start) {
+/* Begins a new ledger, or checks that the ledger belongs to this network and this replica. */
+static enum ord_err check_genesis(struct replica *replica, char *why, size_t why_size) {
     uint8_t header[CHANNEL_HEADER_SIZE];
     channel_header_encode(header, replica->setup.options.genesis_header);
     struct ord_bytes block;
-    enum ord_err err = store_of(replica)->get_block(context_of(replica), &block, 0);
+    enum ord_err err = replica_store(replica)->get_block(replica_store(replica)->ledger, &block, 0);
     if (err == ORD_ERR_NOT_FOUND)
-        return begin_ledger(replica, header, start);
+        return begin_ledger(replica, header, why, why_size);
     if (err != ORD_OK)
-        return recover_failed(start->why, start->why_size, "genesis block", err);
+        return recover_failed(why, why_size, "genesis block", err);
     bool same = block.size > sizeof(header) && memcmp(block.data, header, sizeof(header)) == 0;
     free(block.data);
     if (same)
-        return check_owner(replica, start);
-    snprintf(start->why, start->why_size, "the ledger in %s is of another network than the genesis block %s",
+        return check_owner(replica, why, why_size);
+    snprintf(why, why_size, "the ledger in %s is of another network than the genesis block %s",
              replica->setup.options.ledger_name, replica->setup.options.genesis_name);
     return ORD_ERR_MISMATCH;
 }
@@ -96,7 +92,7 @@ static enum ord_err check_genesis(struct replica *replica, struct start *start) 
 static enum ord_err restore_clients(struct replica *replica) {
     for (uint32_t i = 0; i < replica_config(replica)->clients_max; i++) {
         struct ord_bytes record;
-        enum ord_err err = store_of(replica)->get_client(context_of(replica), &record, i);
+        enum ord_err err = replica_store(replica)->get_client(replica_store(replica)->ledger, &record, i);
         if (err == ORD_ERR_NOT_FOUND)
             return ORD_OK;
         if (err == ORD_OK) {
@@ -115,28 +111,27 @@ static enum ord_err restore_head(struct replica *replica) {
     uint64_t bytes_since_point = 0;
     struct ord_bytes bytes;
     struct channel_header header;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_APPLIED);
-    if (err == ORD_ERR_NOT_FOUND)
-        return ORD_OK; /* nothing was executed yet */
-    if (err == ORD_OK) {
-        err = record_applied_decode(&applied_seq, &bytes_since_point, ord_span_of(bytes.data, bytes.size));
-        free(bytes.data);
-    }
+    const struct replica_store *store = replica_store(replica);
+    enum ord_err err = load(replica, &bytes, RECORD_APPLIED);
+    if (err != ORD_OK || bytes.data == NULL) /* nothing was executed yet */
+        return err;
+    err = record_applied_decode(&applied_seq, &bytes_since_point, span_of(&bytes));
+    free(bytes.data);
     if (err == ORD_OK)
-        err = store_of(replica)->height(context_of(replica), &height);
+        err = store->height(store->ledger, &height);
     if (err == ORD_OK)
-        err = store_of(replica)->get_block(context_of(replica), &bytes, height);
+        err = store->get_block(store->ledger, &bytes, height);
     if (err != ORD_OK)
         return err;
     err = channel_header_decode(&header, ord_span_of(bytes.data, CHANNEL_HEADER_SIZE));
     free(bytes.data);
-    /* A transfer was cut off behind a block: it has to go on before the core may deliver. */
+    /* A transfer was cut off behind a block. It has to go on before the core may deliver. */
     replica->sync.between = applied_seq < header.last_seq;
     return err == ORD_OK ? channel_restore_head(replica->execute.channel, &header, applied_seq, bytes_since_point)
                          : err;
 }
 
-/* An envelope of the consensus log; the record is kept in `record` from call to call. */
+/* Gives an envelope of the consensus log. `record` keeps the log record from call to call. */
 static enum ord_err log_envelope(struct replica *replica, struct ord_span *out, struct ord_bytes *record,
                                  uint64_t *record_seq, const struct channel_entry *entry) {
     struct ord_span body;
@@ -145,8 +140,8 @@ static enum ord_err log_envelope(struct replica *replica, struct ord_span *out, 
     if (record->data == NULL || *record_seq != entry->seq) {
         free(record->data);
         *record = (struct ord_bytes) {0};
-        err =
-            store_of(replica)->get_record(context_of(replica), record, replica->setup.protocol->body_table, entry->seq);
+        err = replica_store(replica)->get_record(replica_store(replica)->ledger, record,
+                                                 replica->setup.protocol->body_table, entry->seq);
         *record_seq = entry->seq;
     }
     if (err == ORD_OK)
@@ -186,17 +181,14 @@ static enum ord_err restore_open(struct replica *replica) {
     struct ord_span tail = ord_span_of(NULL, 0);
     uint64_t tail_height = 0;
     uint32_t tail_count = 0;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &open_bytes, RECORD_OPEN);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = record_open_decode(&open, ord_span_of(open_bytes.data, open_bytes.size));
-    if (err == ORD_OK) {
-        err = store_of(replica)->get_meta(context_of(replica), &tail_bytes, RECORD_TAIL);
-        if (err == ORD_OK)
-            err = record_tail_decode(&tail_height, &tail_count, &tail, ord_span_of(tail_bytes.data, tail_bytes.size));
-        else if (err == ORD_ERR_NOT_FOUND)
-            err = ORD_OK;
-    }
+    enum ord_err err = load(replica, &open_bytes, RECORD_OPEN);
+    if (err != ORD_OK || open_bytes.data == NULL)
+        return err;
+    err = record_open_decode(&open, span_of(&open_bytes));
+    if (err == ORD_OK)
+        err = load(replica, &tail_bytes, RECORD_TAIL);
+    if (err == ORD_OK && tail_bytes.data != NULL)
+        err = record_tail_decode(&tail_height, &tail_count, &tail, span_of(&tail_bytes));
     if (err == ORD_OK && open.height == channel_height(replica->execute.channel) + 1) {
         bool has_tail = tail_count > 0 && tail_height == open.height;
         replica->execute.tail_height = has_tail ? tail_height : 0;
@@ -208,9 +200,7 @@ static enum ord_err restore_open(struct replica *replica) {
     return err;
 }
 
-enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commit)(void *context), char *why,
-                             size_t why_size) {
-    struct start start = {.begin_commit = begin_commit, .why = why, .why_size = why_size};
+enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size) {
     replica->execute.tail_height = 0;
     replica->execute.tail_count = 0;
     replica->sync.between = false;
@@ -218,7 +208,7 @@ enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commi
                                     replica_config(replica), replica->setup.options.genesis_hash);
     if (err != ORD_OK)
         return recover_failed(why, why_size, "cannot set up the channel", err);
-    err = check_genesis(replica, &start);
+    err = check_genesis(replica, why, why_size);
     if (err != ORD_OK)
         return err;
     err = restore_clients(replica);
@@ -234,16 +224,16 @@ enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commi
     return ORD_OK;
 }
 
-/* A point that this replica executed before; NOT_FOUND: none in this slot. */
+/* Recovers a point that this replica executed before, if there is one in this slot. */
 static enum ord_err recover_point(struct replica *replica, uint32_t slot, const struct channel_statement *newest) {
     char name[RECORD_POINT_NAME_SIZE];
     struct attest_point point;
     struct ord_bytes bytes;
     record_point_name(name, slot);
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, name);
-    if (err != ORD_OK)
+    enum ord_err err = load(replica, &bytes, name);
+    if (err != ORD_OK || bytes.data == NULL)
         return err;
-    err = record_point_decode(&point, ord_span_of(bytes.data, bytes.size));
+    err = record_point_decode(&point, span_of(&bytes));
     free(bytes.data);
     if (err != ORD_OK)
         return err;
@@ -254,33 +244,26 @@ static enum ord_err recover_point(struct replica *replica, uint32_t slot, const 
     return ORD_OK;
 }
 
-/* What others may ask for the tail of, with how much of the open block there was at each. */
+/* Recovers the points whose tails others may ask for, with the size of the open block at each. */
 static enum ord_err recover_points(struct replica *replica, const struct channel_statement *newest) {
-    bool any = false;
     for (uint32_t slot = 0; slot < record_point_slots(replica_config(replica)->window); slot++) {
         enum ord_err err = recover_point(replica, slot, newest);
-        if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
+        if (err != ORD_OK)
             return err;
-        any = any || err == ORD_OK;
-    }
-    if (!any) { /* of a version that did not keep them */
-        const struct attest_point point = {.statement = *newest, .tail_size = UINT64_MAX};
-        attest_keep(replica, &point);
-        return ORD_OK;
     }
     const struct attest_point *own = attest_find(replica, newest->seq);
     return own != NULL && channel_statement_equal(&own->statement, newest) ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
-/* A transfer that was cut off goes on to where it went; newer certificates move it as ever. */
+/* A transfer that was cut off goes on to its old target. Newer certificates move the target as usual. */
 static enum ord_err recover_target(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct ord_bytes bytes;
     struct channel_certificate target;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_TARGET);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = channel_certificate_decode(&target, ord_span_of(bytes.data, bytes.size));
+    enum ord_err err = load(replica, &bytes, RECORD_TARGET);
+    if (err != ORD_OK || bytes.data == NULL)
+        return err;
+    err = channel_certificate_decode(&target, span_of(&bytes));
     free(bytes.data);
     if (err == ORD_OK && (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq)) {
         attest->stable = target;
@@ -289,48 +272,49 @@ static enum ord_err recover_target(struct replica *replica) {
     return err;
 }
 
-/* The newest certificates and the own statement. */
+/* Recovers the newest certificates and the own statement. */
 static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct channel_statement statement;
     struct ord_bytes bytes;
-    enum ord_err err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_STABLE);
-    if (err == ORD_OK) {
-        err = channel_certificate_decode(&attest->stable, ord_span_of(bytes.data, bytes.size));
-        attest->stable_settled = false; /* the core's log may have to be truncated yet */
+    enum ord_err err = load(replica, &bytes, RECORD_STABLE);
+    if (err == ORD_OK && bytes.data != NULL) {
+        err = channel_certificate_decode(&attest->stable, span_of(&bytes));
+        /* The core's log may still have to be truncated. */
+        attest->stable_settled = false;
         attest->low = attest->stable;
         attest->weak_seq = attest->stable.statement.seq;
         free(bytes.data);
-    } else if (err == ORD_ERR_NOT_FOUND) {
-        err = ORD_OK;
     }
     if (err == ORD_OK && replica->sync.between)
         err = recover_target(replica);
     if (err != ORD_OK)
         return err;
-    err = store_of(replica)->get_meta(context_of(replica), &bytes, RECORD_STATEMENT);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_OK : err;
-    err = record_statement_decode(&statement, ord_span_of(bytes.data, bytes.size));
+    err = load(replica, &bytes, RECORD_STATEMENT);
+    if (err != ORD_OK || bytes.data == NULL)
+        return err;
+    err = record_statement_decode(&statement, span_of(&bytes));
     free(bytes.data);
     if (err == ORD_OK) {
-        attest_recovered(replica, &statement); /* the same statement, the same signature */
+        /* Signing the same statement again gives the same signature. */
+        attest_recovered(replica, &statement);
         err = recover_points(replica, &statement);
     }
     return err;
 }
 
-/* The newest height with a certificate, for what is served. */
+/* The newest height with a certificate. Readers are served up to it. */
 static uint64_t newest_certified(struct replica *replica) {
     uint64_t low = 0;
     uint64_t high = channel_height(replica->execute.channel);
-    /* "There is a certificate at or above h" is true up to some height and false beyond, damaged ones included. */
+    /* "There is a certificate at or above h" holds up to some height and not beyond it. Damaged certificates count. */
     while (low < high) {
         uint64_t middle = high - (high - low) / 2;
         struct ord_bytes bytes;
         uint64_t at;
-        enum ord_err err = store_of(replica)->get_certificate(context_of(replica), &bytes, &at, middle);
-        free(bytes.data);
+        enum ord_err err = replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &at, middle);
+        if (err == ORD_OK)
+            free(bytes.data);
         if (err == ORD_OK || err == ORD_ERR_CORRUPT)
             low = middle;
         else
@@ -347,7 +331,7 @@ enum ord_err recover_core(struct replica *replica, struct ord_event *start, stru
         return recover_failed(why, why_size, "evidence", err);
     err = recover_attest(replica);
     if (err == ORD_OK)
-        err = store_of(replica)->get_records(context_of(replica), records, &count);
+        err = replica_store(replica)->get_records(replica_store(replica)->ledger, records, &count);
     if (err != ORD_OK)
         return recover_failed(why, why_size, "consensus records", err);
     *start = (struct ord_event) {.type = ORD_EVENT_START,

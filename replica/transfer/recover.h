@@ -1,5 +1,5 @@
 /*
- * State from the store.
+ * Recovery of a replica's state from the store.
  */
 #ifndef ORDAIN_REPLICA_RECOVER_H
 #define ORDAIN_REPLICA_RECOVER_H
@@ -8,15 +8,16 @@
 
 struct replica;
 
-/* The channel, as of the newest whole turn; begins a store that is empty. `why` gets a sentence. */
-ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, enum ord_err (*begin_commit)(void *context),
-                                          char *why, size_t why_size);
-/* Evidence, certificates and points; then the core's START, which the caller steps. free(*records) afterwards. */
+/* Recovers the channel as of the newest whole turn. Begins a store that is empty. `why` gets a sentence. */
+ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size);
+/*
+ * Recovers evidence, certificates and points, and makes the core's START, which the caller steps. Then free(*records).
+ */
 ORD_MUST_USE enum ord_err recover_core(struct replica *replica, struct ord_event *start, struct ord_record **records,
                                        char *why, size_t why_size);
-/* What depends on the started core. */
+/* Recovers what depends on the started core. */
 void recover_finish(struct replica *replica, size_t record_count);
-/* "ledger: WHAT: ERROR", and what helps. Gives CORRUPT for NOT_FOUND, else `err`. */
+/* Writes "ledger: WHAT: ERROR", and what helps. Returns CORRUPT for NOT_FOUND, else `err`. */
 enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err);
 
 #endif

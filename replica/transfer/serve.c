@@ -1,6 +1,6 @@
 /*
- * State transfer, as a source: pieces of the chain with what proves them, and tails of what was attested here. Everything
- * comes out of the asker's quota.
+ * State transfer, the source's side: pieces of the chain with their proofs, and tails of the states that were attested
+ * here. Everything comes out of the asker's quota.
  */
 #include "replica/replica_internal.h"
 
@@ -11,8 +11,9 @@
 #include "replica/marks.h"
 
 enum {
-    QUOTA_BYTES_PER_S = 32 << 20, /* that one asker gets */
-    REQUEST_BYTES_MIN = 64 << 10, /* what a request counts, however little it brings */
+    QUOTA_BYTES_PER_S = 32 << 20, /* limit for one asker */
+    /* The least that a request counts, however little it brings. */
+    REQUEST_BYTES_MIN = 64 << 10,
 };
 
 static bool within_quota(struct replica *replica, ord_node_id from) {
@@ -21,7 +22,6 @@ static bool within_quota(struct replica *replica, ord_node_id from) {
         serve->second_ms = replica->turn.now_ms;
         memset(serve->bytes, 0, sizeof(serve->bytes));
     }
-    ORD_MARK_IF(serve->bytes[from] >= QUOTA_BYTES_PER_S, SERVE_QUOTA_SPENT);
     return serve->bytes[from] < QUOTA_BYTES_PER_S;
 }
 
@@ -30,8 +30,8 @@ static void charge(struct replica *replica, ord_node_id from, size_t bytes) {
 }
 
 /*
- * Fills a piece from block `from` on; gives the size, 0 when there is nothing that can be proved. `*read` gets the bytes that
- * were read for it.
+ * Fills a piece from block `from` on. Returns its size, or 0 if nothing can be proved. `*read` gets the bytes that were
+ * read for it.
  */
 static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity, size_t *read, uint64_t from,
                          uint64_t to) {
@@ -46,7 +46,7 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     for (; height <= to; height++) {
         if (height > from && writer.size >= SYNC_PIECE_BYTES_MAX)
             break;
-        enum ord_err err = store->get_block(store->context, &bytes, height);
+        enum ord_err err = store->get_block(store->ledger, &bytes, height);
         replica_note_damage(replica, "block", height, err);
         if (err != ORD_OK)
             break;
@@ -54,14 +54,17 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
         ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
         free(bytes.data);
     }
-    if (height == from || store->get_certificate(store->context, &bytes, &certified, height - 1) != ORD_OK)
+    if (height == from ||
+        replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &certified, height - 1) != ORD_OK)
         return 0;
     ord_store_u32(out + 8, (uint32_t) (height - from));
     struct ord_bytes headers = {0};
     enum ord_err err = ORD_OK;
     if (certified > height - 1)
-        err = store->get_headers(store->context, &headers, height, certified,
+        err = store->get_headers(store->ledger, &headers, height, certified, CHANNEL_HEADER_SIZE,
                                  (size_t) SYNC_LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
+    if (headers.size / CHANNEL_HEADER_SIZE < certified - (height - 1))
+        err = ORD_ERR_TOO_LARGE; /* The asker could not tie the certificate to the blocks. */
     ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
     ord_write_span(&writer, ord_span_of(headers.data, headers.size));
     ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
@@ -77,7 +80,8 @@ static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t fir
         return;
     size_t read;
     size_t size = fill_piece(replica, out, capacity, &read, first, last);
-    if (size == 0) { /* say so, that the asker need not wait */
+    /* With nothing to give, say so: then the asker need not wait. */
+    if (size == 0) {
         ORD_MARK(SERVED_NOTHING);
         memset(out, 0, SYNC_PIECE_HEADER_SIZE);
         ord_store_u64(out, first);
@@ -90,8 +94,8 @@ static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t fir
 }
 
 /*
- * The open block as of a seq that we attested. It only grew since then, until it was closed: so it is a prefix of what is open
- * now, or of the block that came of it.
+ * Finds the open block as of a seq that this replica attested. Since then the block only grew, until it was closed. So
+ * that state is a prefix of what is open now, or of the block that came of it.
  */
 static enum ord_err find_tail(struct replica *replica, struct ord_span *out, struct ord_bytes *storage,
                               const struct attest_point *point, uint64_t height) {
@@ -103,7 +107,7 @@ static enum ord_err find_tail(struct replica *replica, struct ord_span *out, str
     *out = open.data;
     if (channel_height(replica->execute.channel) > height) {
         ORD_MARK(TAIL_OF_CLOSED_BLOCK);
-        enum ord_err err = store->get_block(store->context, storage, height + 1);
+        enum ord_err err = store->get_block(store->ledger, storage, height + 1);
         if (err != ORD_OK)
             return err;
         *out = ord_span_of(storage->data + CHANNEL_HEADER_SIZE, storage->size - CHANNEL_HEADER_SIZE);

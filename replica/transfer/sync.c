@@ -1,9 +1,9 @@
 /*
- * State transfer: the target is the newest stable certificate, never a claim. Blocks are pulled in pieces from one source; a
- * piece is its blocks, the headers up to a certified one, and that certificate, and is checked as a whole before any of it is
- * kept. Then comes the open block's part ("tail") as of the target, which the state digest in the certificate vouches for. A
- * source that is slow or lies is replaced; what was kept stays, so an interrupted transfer goes on where it was. The other
- * side is serve.c.
+ * State transfer. The target is the newest stable certificate, never a mere claim. Blocks are pulled in pieces from one
+ * source. A piece has blocks, the headers up to a certified one, and its certificate; it is checked as a whole before
+ * any of it is kept. Then comes the open block's part ("tail") as of the target, which the state digest in the
+ * certificate proves. A source that is slow or lies is replaced. Kept blocks stay, so an interrupted transfer goes
+ * on where it was. The other side is serve.c.
  */
 #include "replica/replica_internal.h"
 
@@ -34,7 +34,7 @@ void sync_deinit(struct replica *replica) {
 
 /* ---- asking ---- */
 
-/* Another replica that is there, after the present source. */
+/* Moves to the next connected replica after the present source. If no other is connected, it is the same one again. */
 static bool next_source(struct replica *replica) {
     ord_replica_set ready = replica_host(replica)->connected(replica_host(replica)->context);
     uint32_t count = replica_config(replica)->replica_count;
@@ -112,7 +112,8 @@ void sync_tick(struct replica *replica) {
     if (!sync->active)
         return;
     if (!sync->between && channel_applied_seq(replica->execute.channel) >= sync->target.statement.seq) {
-        ORD_MARK(SYNC_OVERTAKEN); /* the log brought us there after all */
+        /* The log brought us there after all. */
+        ORD_MARK(SYNC_OVERTAKEN);
         finished(replica);
         return;
     }
@@ -128,15 +129,15 @@ bool sync_expects(const struct replica *replica, const struct replica_input *inp
     return answer && sync->active && sync->asked && input->message.from == sync->source && replica->turn.room;
 }
 
-/* Whether an answer of this replica is still waited for: what the core decided just now may have ended the transfer. */
+/* True if an answer of this replica is still waited for. The core's last decisions may have ended the transfer. */
 static bool expected(const struct replica *replica, ord_node_id from) {
     const struct sync *sync = &replica->sync;
     return sync->active && sync->asked && from == sync->source && replica->turn.room && !sync->synced;
 }
 
 /*
- * It has not got it, or no more: no lie, and all others may be in the same place. The next tick asks another, so that nobody
- * is asked again and again meanwhile.
+ * The source does not have it, or has it no more. That is no lie, and all others may be in the same position. The next
+ * tick asks another source, so that nobody is asked again and again meanwhile.
  */
 static void missing(struct replica *replica, const char *what) {
     ORD_MARK(SYNC_MISSING);
@@ -189,7 +190,7 @@ static enum ord_err split_block(struct channel_header *header, struct ord_span *
     return channel_header_decode(header, ord_span_of(block.data, CHANNEL_HEADER_SIZE));
 }
 
-/* The whole piece, before any of it is kept (row C2). */
+/* Checks the whole piece before any of it is kept (row C2). */
 static enum ord_err piece_check(struct replica *replica, const struct piece *piece, const char **why) {
     struct sync *sync = &replica->sync;
     struct channel_chain chain;
@@ -208,7 +209,7 @@ static enum ord_err piece_check(struct replica *replica, const struct piece *pie
         if (err == ORD_OK)
             err = channel_chain_block(&chain, &header, data, sync->leaves, sync->leaf_max, why);
     }
-    /* A source that gives more blocks than were asked for could leave us where no tail is certified. */
+    /* A source that gives more blocks than we asked for could leave us at a height where no tail is certified. */
     if (err == ORD_OK && chain.height > sync->target.statement.height) {
         *why = "blocks beyond the target";
         err = ORD_ERR_INVALID;
@@ -225,8 +226,8 @@ static enum ord_err piece_check(struct replica *replica, const struct piece *pie
 }
 
 /*
- * One piece a commit: a turn has bounded bytes. And a source that gives a block at a time, when there are more, would keep us
- * for as long as it likes: another replica's turn.
+ * Takes one piece for each commit, because a turn has bounded bytes. A source that gives single blocks although there
+ * are more would keep us for as long as it likes, so another replica gets its turn.
  */
 static void piece_taken(struct replica *replica, size_t size) {
     struct sync *sync = &replica->sync;
@@ -237,14 +238,14 @@ static void piece_taken(struct replica *replica, size_t size) {
 }
 
 /*
- * Where the transfer goes stays known over a restart: the core gets nothing until the transfer is over, and this replica may
- * be the only one that was told, by a view change or an answer to its ASK.
+ * Keeps the transfer's target over a restart. The core gets nothing until the transfer is over, and this replica may be
+ * the only one that was told of the target, by a view change or by an answer to its ASK.
  */
 static void target_keep(struct replica *replica) {
     const struct replica_store *store = replica_store(replica);
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &replica->sync.target);
-    replica_need(replica, store->put_meta(store->context, RECORD_TARGET, ord_span_of(bytes, size)),
+    replica_need(replica, store->put_meta(store->ledger, RECORD_TARGET, ord_span_of(bytes, size)),
                  "writing a transfer's target");
 }
 
@@ -252,7 +253,8 @@ static void piece_keep(struct replica *replica, const struct piece *piece) {
     const struct replica_store *store = replica_store(replica);
     const struct channel_sink sink = {.context = replica, .block = execute_block};
     target_keep(replica);
-    replica->sync.between = true; /* from here to the tail the core delivers nothing */
+    /* From here until the tail is taken, the core delivers nothing. */
+    replica->sync.between = true;
     struct ord_span left = piece->blocks;
     struct ord_span block;
     while (!replica->turn.fatal && channel_batch_next(&block, &left) == ORD_OK) {
@@ -272,7 +274,7 @@ static void piece_keep(struct replica *replica, const struct piece *piece) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &piece->certificate);
     uint64_t height = piece->certificate.statement.height;
-    replica_need(replica, store->put_certificate(store->context, height, ord_span_of(bytes, size)),
+    replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
                  "writing a certificate");
     certified_tell(replica, &piece->certificate);
 }
@@ -304,7 +306,7 @@ void sync_blocks_received(struct replica *replica, ord_node_id from, struct ord_
 
 /* ---- the tail ---- */
 
-/* The open block's bytes go into a record of their own: they stand in no consensus log of ours. */
+/* The open block's bytes go into a record of their own, because they stand in no consensus log of this replica. */
 static void keep_tail(struct replica *replica, struct ord_span data) {
     const struct replica_store *store = replica_store(replica);
     struct execute *execute = &replica->execute;
@@ -325,11 +327,11 @@ static void keep_tail(struct replica *replica, struct ord_span data) {
         execute->tail_height = open.height;
         execute->tail_count = open.envelope_count;
     }
-    replica_need(replica, store->put_meta(store->context, RECORD_TAIL, value), "keeping a tail");
+    replica_need(replica, store->put_meta(store->ledger, RECORD_TAIL, value), "keeping a tail");
     free(record);
 }
 
-/* The tail is the certified one: the channel is at the target, and the core is told by the next SYNCED. */
+/* Takes the certified tail: the channel is then at the target, and the next SYNCED tells the core. */
 static void tail_take(struct replica *replica, struct ord_span data) {
     struct sync *sync = &replica->sync;
     struct channel *channel = replica->execute.channel;
@@ -372,7 +374,8 @@ void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_sp
     else if (!found)
         missing(replica, "tail");
     else if (channel_tail_check(channel, data, &clients_root, &target->state_digest) != ORD_OK)
-        refused(replica, "tail does not give the certified state"); /* row C5: before it is executed */
+        /* Row C5: the tail is checked before it is executed. */
+        refused(replica, "tail does not give the certified state");
     else
         tail_take(replica, data);
 }

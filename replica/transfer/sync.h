@@ -1,5 +1,5 @@
 /*
- * State transfer as the one that asks, and what both sides agree on (docs/protocol.md).
+ * State transfer: the asker's side, and what both sides agree on (docs/protocol.md).
  */
 #ifndef ORDAIN_REPLICA_SYNC_H
 #define ORDAIN_REPLICA_SYNC_H
@@ -12,38 +12,48 @@ enum {
     SYNC_BLOCKS = 1,
     SYNC_TAIL = 2,
     SYNC_PIECE_HEADER_SIZE = 8 + 4,
-    SYNC_PIECE_BYTES_MAX = 1 << 20, /* of blocks in a piece, but always one block */
+    /* Limit of the bytes of blocks in a piece. A single block may exceed it. */
+    SYNC_PIECE_BYTES_MAX = 1 << 20,
     SYNC_LATER_HEADERS_MAX = 4096,
-    SYNC_PIECE_SLACK = 1024, /* its lengths, counts and a block's header */
+    /* Room for a piece's lengths and counts, and for a block's header. */
+    SYNC_PIECE_SLACK = 1024,
 };
 
 struct sync {
     bool active;
-    bool between;                      /* blocks were taken, the tail not yet: the core must not deliver now */
-    struct channel_certificate target; /* where to; strong quorum */
+    /* Blocks were taken and the tail was not yet: the core must not deliver now. */
+    bool between;
+    /* The target; its certificate has a strong quorum. */
+    struct channel_certificate target;
     ord_node_id source;
     bool asked;
-    bool go_on; /* a piece was taken: `source` is asked for what comes next when the piece is durable */
+    /* A piece was taken. When it is durable, `source` is asked for what comes next. */
+    bool go_on;
     uint64_t asked_ms;
     uint64_t started_ms;
     struct ord_hash *leaves; /* scratch of block checks */
     size_t leaf_max;
-    bool synced;                                /* the tail was taken, and the core has to be told */
-    uint8_t told[CHANNEL_CERTIFICATE_SIZE_MAX]; /* the certificate in that SYNCED */
+    /* The tail was taken, and the core has to be told. */
+    bool synced;
+    /* The certificate in that SYNCED. */
+    uint8_t told[CHANNEL_CERTIFICATE_SIZE_MAX];
 };
 
 ORD_MUST_USE enum ord_err sync_init(struct replica *replica);
 void sync_deinit(struct replica *replica);
-/* The core is behind: begins a transfer to the newest stable checkpoint, if that is at or above `seq`. */
+/* The core is behind. Begins a transfer to the newest stable checkpoint, if that is at or above `seq`. */
 void sync_wanted(struct replica *replica, uint64_t seq);
 void sync_tick(struct replica *replica);
-/* After a commit: goes on where a piece was taken. */
+/* To be called after a commit. Goes on after a piece that was taken. */
 void sync_ask(struct replica *replica);
-/* Whether this message is an answer that is waited for. Then what the core has gathered is to be decided first. */
+/*
+ * True if this message is the answer that the transfer waits for. Then the core's gathered votes are to be decided
+ * first.
+ */
 bool sync_expects(const struct replica *replica, const struct replica_input *input);
 void sync_blocks_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
-/* The next SYNCED, if a transfer has come to its end. */
+/* Gives the next SYNCED, if a transfer has ended. */
 bool sync_next(struct replica *replica, struct ord_event *out);
 
 #endif

@@ -103,3 +103,15 @@ load_stop() {
     wait "$LOAD_PID" || die "the load failed"
     BACKGROUND=()
 }
+
+# in_time MS BASE_MS [TIMES]: true if MS is within what this machine can do now: BASE_MS, and TIMES (default 1) times what
+# ten starts of the program take, one after the other, which is some 50 ms on a quiet machine. A view change costs about as
+# many steps of processes that wait for one another.
+in_time() {
+    local began i
+    began=$(now_ms)
+    for ((i = 0; i < 10; i++)); do "$ORDAIN_BIN" help >/dev/null; done
+    PACE_MS=$(($(now_ms) - began))
+    IN_TIME_MS=$(($2 + 10 * ${3:-1} * PACE_MS))
+    [ "$1" -lt "$IN_TIME_MS" ] || { say "$1 ms are too many; $IN_TIME_MS would do while ten starts take $PACE_MS ms" >&2; return 1; }
+}

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2034 # the scripts that source this file use these variables
 : "${ORDAIN_FAULTY_BIN:?the replica that lies}"
 
-# Longest time without progress, in ms, that a faulty primary may cause at the default timers
-GAP_MS_MAX=2000
+# Longest time without progress, in ms, that a faulty primary may cause at the default timers (for in_time)
+GAP_MS_MAX=1500
 LIES=0          # index of the replica that lies
 BEHAVIOUR=""    # what it does; the last one if there are several behaviours
 

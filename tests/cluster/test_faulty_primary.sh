@@ -25,7 +25,7 @@ deposed() {
         ", evidence " + (map(.counters.evidence | tostring) | join(" ")) +
         ", batches refused " + (map(.counters.batches_refused | tostring) | join(" "))')"
     [ "$gap" -gt 0 ] || die "no progress was seen at all"
-    [ "$gap" -lt "$GAP_MS_MAX" ] || die "$gap ms without progress"
+    in_time "$gap" "$GAP_MS_MAX" || die "$gap ms without progress"
 }
 
 # accused: an honest replica has evidence against the liar, and no replica has evidence against any other.

@@ -29,7 +29,7 @@ lied_to() {
         until_true "$DEADLINE_S" "replica $AWAY catches up to height $target" height_at_least "$AWAY" "$target"
         took=$(($(now_ms) - took))
         ok "round $round: replica $AWAY is at height $target after $took ms; lied to so far: $(lies "$LIES" "$1") times"
-        [ "$took" -lt "$CAUGHT_UP_MS_MAX" ] || die "it took too long"
+        in_time "$took" "$CAUGHT_UP_MS_MAX" || die "it took too long"
         load_alive
         ! has_lied 2 || break
     done

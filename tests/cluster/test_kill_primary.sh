@@ -2,13 +2,13 @@
 # The current primary dies by kill -9, or freezes by SIGSTOP, under load, at random moments. The others continue under
 # the next primary, everything acknowledged is in the chain exactly once, and the old primary catches up as a backup
 # (rows P2, V15, F1 in part). The time without progress is measured each time: at the default timers it must be under 2
-# seconds.
+# seconds on a quiet machine (in_time).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
 rounds=${ROUNDS:-8}
-GAP_MS_MAX=2000
+GAP_MS_MAX=1500
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel deposing --batch-timeout 20
 start_cluster
 load_start
@@ -37,7 +37,7 @@ for ((round = 1; round <= rounds; round++)); do
     target=$(field "$witness" certified_height)
     until_true "$DEADLINE_S" "replica $leader catches up to height $target" height_at_least "$leader" "$target"
     load_alive
-    [ "$gap" -lt "$GAP_MS_MAX" ] || die "$gap ms without progress in round $round"
+    in_time "$gap" "$GAP_MS_MAX" || die "$gap ms without progress in round $round"
 done
 load_stop
 ok "$rounds primaries killed or frozen under load; ms without progress: ${gaps[*]}"

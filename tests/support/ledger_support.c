@@ -101,7 +101,7 @@ enum ord_err ledger_test_put_block(struct ledger *ledger, uint64_t height, size_
 }
 
 enum ord_err ledger_test_check_block(struct ledger *ledger, uint64_t height, size_t size) {
-    struct ledger_bytes block;
+    struct ord_bytes block;
     enum ord_err err = ledger_get_block(ledger, &block, height);
     if (err != ORD_OK)
         return err;

@@ -22,7 +22,7 @@ static enum ord_err take_block(void *context, const struct channel_block *block)
     return ORD_OK;
 }
 
-/* What the three others say of the chain's state now. */
+/* Makes the three others' certificate of the chain's present state. */
 static void certify(struct node_chain *chain, struct channel_certificate *out, uint64_t seq) {
     *out = (struct channel_certificate) {.statement = {.epoch = chain->world->replica->setup.core_config.epoch,
                                                        .seq = seq,
@@ -64,7 +64,8 @@ void node_chain_make(struct node_chain *chain, struct node_world *world, uint32_
     assert_ok(
         channel_init(&chain->channel, chain->memory, size, world->node->channel_config, &world->node->genesis_hash));
     for (uint32_t i = 1; i <= count; i++) {
-        apply(chain, i, 2 * ((uint64_t) i - 1), 2); /* the first is the registration */
+        /* The first envelope is the registration. */
+        apply(chain, i, 2 * ((uint64_t) i - 1), 2);
         certify(chain, &chain->certificates[i], i);
     }
     apply(chain, (uint64_t) count + 1, 2 * (uint64_t) count, 1);

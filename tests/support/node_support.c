@@ -76,7 +76,7 @@ static void pass(struct node_world *world, const uint8_t *bytes, size_t size) {
     links_on_message(world->node, message);
 }
 
-/* Both ends of one link agree, and nothing of it ever leaves: the transport is always busy. */
+/* Makes both ends of one link agree. Nothing of it ever leaves, because the transport is always busy. */
 static void join_link(struct node_world *world, ord_node_id id) {
     struct node *node = world->node;
     struct peer *peer = &node->links.peers[id];
@@ -106,7 +106,7 @@ static bool speaks(struct node_world *world) {
 void node_world_start(struct node_world *world) {
     char why[WHY_MAX];
     enum ord_err err = node_create(&world->node, &world->config, why, sizeof(why));
-    /* Ports that were free may be somebody else's by now. */
+    /* Ports that were free may be in use by now. */
     for (int i = 0; i < 50 && err == ORD_ERR_IN_USE; i++) {
         struct channel_config *other = malloc(sizeof(*other));
         assert_non_null(other);

@@ -13,7 +13,7 @@ struct ord_core {
     struct bench *bench;
 };
 
-/* The one bench of this program that is being made: `init` of a protocol has no other way to it. */
+/* The bench that is being made. A protocol's `init` has no other way to it. */
 static struct bench *making;
 
 static size_t core_memory_size(const struct ord_core_config *config) {
@@ -32,7 +32,7 @@ static enum ord_err core_init(struct ord_core **out, void *memory, size_t memory
     return ORD_OK;
 }
 
-/* The first byte says what becomes of a message: 0 malformed, 1 badly signed, anything else good. */
+/* The first byte decides about a message: 0 is malformed, 1 has a bad signature, and anything else is good. */
 static enum ord_err core_authenticate(struct ord_verified *out, const struct ord_core_config *config, ord_node_id from,
                                       struct ord_span bytes) {
     (void) config;
@@ -69,7 +69,7 @@ static void core_status(const struct ord_core *core, struct ord_status *out) {
     *out = core->bench->status;
 }
 
-/* A log record is a batch as it stands. */
+/* A log record is the batch itself. */
 static enum ord_err core_body_of_record(struct ord_span *batch, struct ord_span record) {
     *batch = record;
     return ORD_OK;
@@ -95,6 +95,11 @@ struct ord_effect *bench_effect(struct bench *bench, enum ord_effect_type type) 
 }
 
 /* ---- the store ---- */
+
+/* The replica knows its store as a ledger. Here it is the bench. */
+static struct bench *bench_of(const struct ledger *ledger) {
+    return (struct bench *) (uintptr_t) ledger;
+}
 
 static struct bench_record *find(struct bench_records *records, const char *name) {
     for (uint32_t i = 0; i < records->count; i++)
@@ -146,8 +151,8 @@ static const char *numbered(char out[40], const char *kind, uint64_t a, uint64_t
     return out;
 }
 
-static enum ord_err put_block(void *context, uint64_t height, struct ord_span header, struct ord_span data) {
-    struct bench *bench = context;
+static enum ord_err put_block(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data) {
+    struct bench *bench = bench_of(ledger);
     char name[40];
     uint8_t *bytes = net_alloc(bench->net, header.size + data.size);
     memcpy(bytes, header.data, header.size);
@@ -155,30 +160,31 @@ static enum ord_err put_block(void *context, uint64_t height, struct ord_span he
     return put(bench, numbered(name, "block", height, 0), ord_span_of(bytes, header.size + data.size), false);
 }
 
-static enum ord_err put_index(void *context, uint32_t client_index, uint64_t sequence, uint64_t height,
+static enum ord_err put_index(struct ledger *ledger, uint32_t client_index, uint64_t sequence, uint64_t height,
                               uint32_t envelope_index) {
     char name[40];
     uint64_t place[] = {height, envelope_index};
-    return put(context, numbered(name, "index", client_index, sequence), ord_span_of(place, sizeof(place)), false);
+    return put(bench_of(ledger), numbered(name, "index", client_index, sequence), ord_span_of(place, sizeof(place)),
+               false);
 }
 
-static enum ord_err put_certificate(void *context, uint64_t height, struct ord_span certificate) {
+static enum ord_err put_certificate(struct ledger *ledger, uint64_t height, struct ord_span certificate) {
     char name[40];
-    return put(context, numbered(name, "certificate", height, 0), certificate, false);
+    return put(bench_of(ledger), numbered(name, "certificate", height, 0), certificate, false);
 }
 
-static enum ord_err put_client(void *context, uint32_t client_index, struct ord_span record) {
+static enum ord_err put_client(struct ledger *ledger, uint32_t client_index, struct ord_span record) {
     char name[40];
-    return put(context, numbered(name, "client", client_index, 0), record, false);
+    return put(bench_of(ledger), numbered(name, "client", client_index, 0), record, false);
 }
 
-static enum ord_err put_meta(void *context, const char *name, struct ord_span value) {
-    return put(context, name, value, value.size == 0);
+static enum ord_err put_meta(struct ledger *ledger, const char *name, struct ord_span value) {
+    return put(bench_of(ledger), name, value, value.size == 0);
 }
 
-static enum ord_err put_record(void *context, const struct ord_record *record) {
+static enum ord_err put_record(struct ledger *ledger, const struct ord_record *record) {
     char name[40];
-    return put(context, numbered(name, "record", record->table, record->key), record->bytes, false);
+    return put(bench_of(ledger), numbered(name, "record", record->table, record->key), record->bytes, false);
 }
 
 static enum ord_err drop_records(struct bench *bench, uint8_t table, uint64_t first, uint64_t last) {
@@ -194,33 +200,35 @@ static enum ord_err drop_records(struct bench *bench, uint8_t table, uint64_t fi
     return ORD_OK;
 }
 
-static enum ord_err forget(void *context, uint8_t table, uint64_t key) {
-    return drop_records(context, table, 0, key);
+static enum ord_err forget(struct ledger *ledger, uint8_t table, uint64_t key) {
+    return drop_records(bench_of(ledger), table, 0, key);
 }
 
-static enum ord_err forget_after(void *context, uint8_t table, uint64_t key) {
-    return key == UINT64_MAX ? ORD_OK : drop_records(context, table, key + 1, UINT64_MAX);
+static enum ord_err forget_after(struct ledger *ledger, uint8_t table, uint64_t key) {
+    return key == UINT64_MAX ? ORD_OK : drop_records(bench_of(ledger), table, key + 1, UINT64_MAX);
 }
 
-static bool dirty(void *context) {
-    return ((struct bench *) context)->open.count > 0;
+static bool dirty(const struct ledger *ledger) {
+    return bench_of(ledger)->open.count > 0;
 }
 
-static uint64_t turn_bytes(void *context) {
-    return ((struct bench *) context)->turn_bytes;
+static uint64_t turn_bytes(const struct ledger *ledger) {
+    return bench_of(ledger)->turn_bytes;
 }
 
-static enum ord_err get_block(void *context, struct ord_bytes *out, uint64_t height) {
+static enum ord_err get_block(struct ledger *ledger, struct ord_bytes *out, uint64_t height) {
     char name[40];
-    return get(context, out, numbered(name, "block", height, 0));
+    return get(bench_of(ledger), out, numbered(name, "block", height, 0));
 }
 
-static enum ord_err get_headers(void *context, struct ord_bytes *out, uint64_t from, uint64_t to, size_t bytes_max) {
+static enum ord_err get_headers(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
+                                size_t header_size, size_t bytes_max) {
+    assert_int_equal(header_size, CHANNEL_HEADER_SIZE);
     *out = (struct ord_bytes) {.data = malloc((to - from + 1) * CHANNEL_HEADER_SIZE)};
     assert_non_null(out->data);
     for (uint64_t height = from; height <= to && out->size + CHANNEL_HEADER_SIZE <= bytes_max; height++) {
         struct ord_bytes block;
-        if (get_block(context, &block, height) != ORD_OK)
+        if (get_block(ledger, &block, height) != ORD_OK)
             break;
         memcpy(out->data + out->size, block.data, CHANNEL_HEADER_SIZE);
         out->size += CHANNEL_HEADER_SIZE;
@@ -229,27 +237,18 @@ static enum ord_err get_headers(void *context, struct ord_bytes *out, uint64_t f
     return ORD_OK;
 }
 
-static enum ord_err get_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+static enum ord_err get_client(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index) {
     char name[40];
-    for (*at = height; *at < height + 64; (*at)++)
-        if (get(context, out, numbered(name, "certificate", *at, 0)) == ORD_OK)
-            return ORD_OK;
-    out->data = NULL;
-    return ORD_ERR_NOT_FOUND;
+    return get(bench_of(ledger), out, numbered(name, "client", client_index, 0));
 }
 
-static enum ord_err get_client(void *context, struct ord_bytes *out, uint32_t client_index) {
-    char name[40];
-    return get(context, out, numbered(name, "client", client_index, 0));
+static enum ord_err get_meta(struct ledger *ledger, struct ord_bytes *out, const char *name) {
+    return get(bench_of(ledger), out, name);
 }
 
-static enum ord_err get_meta(void *context, struct ord_bytes *out, const char *name) {
-    return get(context, out, name);
-}
-
-static enum ord_err get_record(void *context, struct ord_bytes *out, uint8_t table, uint64_t key) {
+static enum ord_err get_record(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key) {
     char name[40];
-    return get(context, out, numbered(name, "record", table, key));
+    return get(bench_of(ledger), out, numbered(name, "record", table, key));
 }
 
 static int by_key(const void *a, const void *b) {
@@ -260,8 +259,8 @@ static int by_key(const void *a, const void *b) {
     return x->key < y->key ? -1 : x->key > y->key;
 }
 
-static enum ord_err get_records(void *context, struct ord_record **records, size_t *count) {
-    struct bench *bench = context;
+static enum ord_err get_records(struct ledger *ledger, struct ord_record **records, size_t *count) {
+    struct bench *bench = bench_of(ledger);
     if (get_fails(bench))
         return bench->get_err;
     *records = calloc(bench->disk.count + 1, sizeof(**records));
@@ -279,8 +278,8 @@ static enum ord_err get_records(void *context, struct ord_record **records, size
     return ORD_OK;
 }
 
-static enum ord_err newest_height(void *context, uint64_t *height) {
-    struct bench *bench = context;
+static enum ord_err newest_height(struct ledger *ledger, uint64_t *height) {
+    struct bench *bench = bench_of(ledger);
     bool any = false;
     if (get_fails(bench))
         return bench->get_err;
@@ -295,7 +294,16 @@ static enum ord_err newest_height(void *context, uint64_t *height) {
     return any ? ORD_OK : ORD_ERR_NOT_FOUND;
 }
 
-/* ---- the rest of the host ---- */
+/* ---- the other functions of the host ---- */
+
+static enum ord_err certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+    char name[40];
+    for (*at = height; *at < height + 64; (*at)++)
+        if (get(context, out, numbered(name, "certificate", *at, 0)) == ORD_OK)
+            return ORD_OK;
+    out->data = NULL;
+    return ORD_ERR_NOT_FOUND;
+}
 
 static bool next(void *context, struct replica_input *out) {
     struct bench *bench = context;
@@ -377,8 +385,8 @@ static void fold(struct bench_records *into, struct bench_records *from) {
     from->count = 0;
 }
 
-static enum ord_err begin_commit(void *context) {
-    struct bench *bench = context;
+static enum ord_err commit(struct ledger *ledger) {
+    struct bench *bench = bench_of(ledger);
     fold(&bench->disk, &bench->open);
     return ORD_OK;
 }
@@ -386,7 +394,7 @@ static enum ord_err begin_commit(void *context) {
 static enum ord_err start(struct bench *bench) {
     char why[512];
     making = bench;
-    enum ord_err err = replica_create(&bench->replica, &bench->options, &bench->time, begin_commit, why, sizeof(why));
+    enum ord_err err = replica_create(&bench->replica, &bench->options, &bench->time, why, sizeof(why));
     if (err != ORD_OK)
         bench->replica = NULL;
     return err;
@@ -420,9 +428,10 @@ static struct bench *create(struct net *net, struct party *client, ord_node_id s
         .ledger_name = "a ledger",
         .genesis_name = "a genesis block",
         .host = {.context = bench,
-                 .store = {bench, put_block, put_index, put_certificate, put_client, put_meta, put_record, forget,
-                           forget_after, dirty, turn_bytes, get_block, get_headers, get_certificate, get_client,
-                           get_meta, get_record, get_records, newest_height},
+                 .store = {(struct ledger *) (void *) bench, put_block, put_index, put_certificate, put_client,
+                           put_meta, put_record, forget, forget_after, dirty, turn_bytes, commit, get_block,
+                           get_headers, get_client, get_meta, get_record, get_records, newest_height},
+                 .certificate = certificate,
                  .next = next,
                  .send = send_message,
                  .connected = connected,

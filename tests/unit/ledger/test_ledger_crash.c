@@ -121,7 +121,7 @@ static void write_turns(const struct ledger_test *test, int out, int in) {
 
 /* Checks that all of turn `newest` is there, nothing of a later turn, and the whole chain before it. */
 static void check_turns(struct ledger *ledger, uint64_t newest) {
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct ledger_scrub scrub;
     struct ord_record *records = NULL;
     size_t count = 0;
@@ -200,7 +200,7 @@ static void commit__that_fails_ends_the_ledger(void **state) {
     const struct ledger_test *test = *state;
     struct ledger *ledger = ledger_test_open(test);
     struct ledger_counters counters;
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct ledger_scrub scrub;
     struct ord_record *records = NULL;
     struct rlimit limit;

@@ -117,7 +117,7 @@ static void replace_block__repairs_a_short_one(void **state) {
 
 static void replace_certificate__repairs_it(void **state) {
     const struct ledger_test *test = *state;
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     uint64_t at = 0;
     size_t size = 0;
     fill_ledger(test, LONG);

@@ -173,7 +173,7 @@ static void room__says_when_the_map_is_full_and_when_not_any_more(void **state) 
         assert_err(ledger_room(ledger), ORD_ERR_NO_SPACE);
         ledger_counters(ledger, &counters);
         assert_int_equal(counters.map_bytes, options.map_bytes_max);
-        struct ledger_bytes bytes;
+        struct ord_bytes bytes;
         assert_ok(ledger_get_record(ledger, &bytes, 1, count - 1));
         assert_int_equal(bytes.size, RECORD_BYTES);
         free(bytes.data);

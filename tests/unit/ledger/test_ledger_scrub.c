@@ -102,7 +102,7 @@ static void scrub__works_in_pieces(void **state) {
 static void flipped_bit__in_a_block_is_found(void **state) {
     const struct ledger_test *test = *state;
     uint8_t needle[32];
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     fill_ledger(test);
     ledger_test_fill(needle, sizeof(needle), 2 * 3 + 1);
     flip_behind(test, needle, sizeof(needle), 17000);
@@ -122,7 +122,7 @@ static void flipped_bit__in_a_block_is_found(void **state) {
 static void flipped_bit__in_a_header_is_found(void **state) {
     const struct ledger_test *test = *state;
     uint8_t needle[32];
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     fill_ledger(test);
     ledger_test_fill(needle, sizeof(needle), 2 * 1);
     flip_behind(test, needle, sizeof(needle), 40);
@@ -139,7 +139,7 @@ static void flipped_bit__in_a_header_is_found(void **state) {
 static void flipped_bit__in_a_header_size_is_found(void **state) {
     const struct ledger_test *test = *state;
     uint8_t needle[4 + 16];
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     fill_ledger(test);
     ord_store_u32(needle, TEST_HEADER_SIZE);
     ledger_test_fill(needle + 4, sizeof(needle) - 4, 2 * 1);
@@ -153,7 +153,7 @@ static void flipped_bit__in_a_header_size_is_found(void **state) {
 static void flipped_bit__in_small_records_is_found(void **state) {
     const struct ledger_test *test = *state;
     static const uint8_t index_payload[] = {0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x21, 0x22, 0x23, 0x24};
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct ledger_scrub scrub;
     uint64_t height = 0;
     uint32_t index = 0;
@@ -175,7 +175,7 @@ static void flipped_bit__in_small_records_is_found(void **state) {
 static void flipped_bit__in_a_record_is_found(void **state) {
     const struct ledger_test *test = *state;
     uint8_t needle[32];
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     struct ord_record *records = NULL;
     size_t count = 0;
     fill_ledger(test);
@@ -194,7 +194,7 @@ static void flipped_bit__in_a_record_is_found(void **state) {
 static void flipped_bit__in_a_key_is_found(void **state) {
     const struct ledger_test *test = *state;
     static const uint8_t key[] = {2, 0, 0, 0, 0, 0, 0, 0, 10};
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     fill_ledger(test);
     flip_behind(test, key, sizeof(key), 8);
     struct ledger *ledger = ledger_test_open(test);
@@ -213,7 +213,7 @@ static void damaged_length__is_an_error(void **state) {
     static const uint8_t key[] = {2, 0, 0, 0, 0, 0, 0, 0, 10};
     static const uint8_t lengths[][4] = {{0xff, 0xff, 0xff, 0x3f}, {0xff, 0xff, 0xff, 0xff}, {3, 0, 0, 0}};
     for (size_t i = 0; i < 3; i++) {
-        struct ledger_bytes bytes;
+        struct ord_bytes bytes;
         struct ord_record *records = NULL;
         size_t count = 0;
         size_t size = 0;

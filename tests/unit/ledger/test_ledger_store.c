@@ -18,7 +18,7 @@ static struct ord_span text(const char *string) {
     return ord_span_of(string, strlen(string));
 }
 
-static void assert_bytes(struct ledger_bytes *bytes, const char *expected) {
+static void assert_bytes(struct ord_bytes *bytes, const char *expected) {
     assert_int_equal(bytes->size, strlen(expected));
     assert_memory_equal(bytes->data, expected, bytes->size);
     free(bytes->data);
@@ -27,7 +27,7 @@ static void assert_bytes(struct ledger_bytes *bytes, const char *expected) {
 static void ledger__survives_a_restart(void **state) {
     const struct ledger_test *test = *state;
     struct ledger *ledger = ledger_test_open(test);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     uint64_t height = 0;
     uint64_t at = 0;
     uint32_t index = 0;
@@ -78,7 +78,7 @@ static void ledger__survives_a_restart(void **state) {
 static void ledger__forgets_an_uncommitted_turn(void **state) {
     const struct ledger_test *test = *state;
     struct ledger *ledger = ledger_test_open(test);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     uint64_t height = 0;
     assert_ok(ledger_test_put_block(ledger, 0, 100));
     assert_ok(ledger_commit(ledger));
@@ -132,7 +132,7 @@ static void blocks__may_be_big(void **state) {
 
 static void headers__come_without_their_data(void **state) {
     struct ledger *ledger = ledger_test_open(*state);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     assert_err(ledger_get_headers(ledger, &bytes, 0, 5, TEST_HEADER_SIZE, 10000), ORD_ERR_NOT_FOUND);
     for (uint64_t h = 0; h < 10; h++)
         assert_ok(ledger_test_put_block(ledger, h, 3000 * (h % 3)));
@@ -158,7 +158,7 @@ static void headers__come_without_their_data(void **state) {
 
 static void certificate__is_the_next_at_or_above(void **state) {
     struct ledger *ledger = ledger_test_open(*state);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     uint64_t at = 0;
     assert_err(ledger_get_certificate(ledger, &bytes, &at, 0), ORD_ERR_NOT_FOUND);
     assert_ok(ledger_put_certificate(ledger, 4, text("four")));
@@ -177,7 +177,7 @@ static void certificate__is_the_next_at_or_above(void **state) {
 
 static void meta__is_named_replaced_and_deleted(void **state) {
     struct ledger *ledger = ledger_test_open(*state);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     const char *longest = "0123456789abcdef0123456789abcdef";
     assert_ok(ledger_put_meta(ledger, "open", text("a")));
     assert_ok(ledger_put_meta(ledger, longest, text("b")));
@@ -321,7 +321,7 @@ static void records__are_cut_and_put_again_in_one_turn(void **state) {
     ledger = ledger_test_open(test);
     static const uint64_t left[] = {2, 3, 4, 6};
     assert_keys(ledger, 2, left, 4);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     assert_ok(ledger_get_record(ledger, &bytes, 2, 4));
     assert_int_equal(bytes.size, 70);
     free(bytes.data);
@@ -335,7 +335,7 @@ static void records__are_cut_and_put_again_in_one_turn(void **state) {
 
 static void records__are_replaced(void **state) {
     struct ledger *ledger = ledger_test_open(*state);
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     static const size_t sizes[] = {0, 40960, 10, 40960, 41000, 1, 200000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         assert_ok(ledger_room(ledger));

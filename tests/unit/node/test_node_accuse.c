@@ -1,6 +1,6 @@
 /*
- * Evidence at a replica: what others sign against themselves is kept once, in bounds, across restarts, and given out;
- * nobody is accused of what the signatures do not prove.
+ * Evidence at a replica. Contradicting statements that a replica signed are kept once, within bounds and across
+ * restarts, and given out. Nobody is accused of anything that the signatures do not prove.
  */
 #include "tests/support/node_support.h"
 
@@ -14,7 +14,7 @@ static uint32_t kept(struct node_world *world, ord_node_id culprit) {
     return world->replica->accusations.committed[culprit];
 }
 
-/* One vote of `sender` in a PREPARE of its own; the digest is filled with `fill`. */
+/* One vote of `sender` in a PREPARE of its own. `fill` fills the digest. */
 static void send_prepare(struct node_world *world, ord_node_id sender, uint64_t seq, uint8_t fill) {
     const struct ord_core_config *config = &world->replica->setup.core_config;
     struct bft_vote_list list = {.type = BFT_PREPARE, .sender = sender, .count = 1};
@@ -50,7 +50,7 @@ static void contradict_prepare(struct node_world *world, ord_node_id liar, uint6
     node_world_until_idle(world, liar);
 }
 
-/* A backup that is not ours. */
+/* A backup other than our replica. */
 static ord_node_id a_liar(const struct node_world *world) {
     ord_node_id other = node_world_other(world, 0);
     assert_true(other != world->primary);
@@ -66,7 +66,7 @@ static Ordain__V1__Response *ask(struct node_world *world, uint32_t against) {
     return node_world_ask(world, &request);
 }
 
-/* The reader thread gives out exactly this many pieces against the liar, each of which proves it. */
+/* The reader thread gives out exactly this many pieces against the liar, and each of them proves its contradiction. */
 static void expect_given(struct node_world *world, ord_node_id liar, size_t count) {
     Ordain__V1__Response *response = ask(world, liar + 1);
     assert_int_equal(response->status, ORDAIN__V1__STATUS__OK);
@@ -109,7 +109,8 @@ static void accuse__two_prepares_are_kept_once_also_after_a_restart(void **state
     node_world_stop(&world);
     node_world_start(&world);
     assert_int_equal(kept(&world, liar), 1);
-    contradict_prepare(&world, liar, 1); /* the core does not remember the first; the disk does */
+    /* The core does not remember the first one. The disk does. */
+    contradict_prepare(&world, liar, 1);
     assert_int_equal(world.replica->counters.evidence, 1);
     assert_int_equal(kept(&world, liar), 1);
     contradict_prepare(&world, liar, 2);
@@ -127,7 +128,8 @@ static void accuse__two_attestations_are_kept(void **state) {
     node_world_open(&world);
     const ord_node_id liar = a_liar(&world);
     send_attestation(&world, liar, 7, 1);
-    send_attestation(&world, liar, 7, 1); /* said again: no lie */
+    /* Repeating a statement is no lie. */
+    send_attestation(&world, liar, 7, 1);
     assert_int_equal(kept(&world, liar), 0);
     send_attestation(&world, liar, 7, 2);
     send_attestation(&world, liar, 7, 3);
@@ -137,7 +139,7 @@ static void accuse__two_attestations_are_kept(void **state) {
     node_world_close(&world);
 }
 
-/* A liar tells us one thing and the others another: a certificate of theirs, with its signature in it, shows both. */
+/* A liar tells us one thing, and the others another. A certificate of theirs with its signature in it shows both. */
 static void accuse__an_attestation_that_differs_from_a_certificate_is_kept(void **state) {
     (void) state;
     static struct node_world world;
@@ -177,7 +179,7 @@ static void accuse__keeps_so_many_against_one_and_the_first(void **state) {
     assert_int_equal(kept(&world, liar), RECORD_EVIDENCE_SLOTS);
     for (uint32_t i = 0; i < RECORD_EVIDENCE_SLOTS; i++)
         assert_int_equal(world.replica->accusations.places[liar][i].seq, i + 1);
-    /* Nor does it leave less room for others. */
+    /* It does not take the others' room either. */
     send_attestation(&world, world.primary, 3, 1);
     send_attestation(&world, world.primary, 3, 2);
     assert_int_equal(kept(&world, world.primary), 1);
@@ -195,7 +197,7 @@ static void accuse__keeps_so_many_against_one_and_the_first(void **state) {
     node_world_close(&world);
 }
 
-/* Whoever asks for it, an accusation that the signatures do not prove is not kept. */
+/* An accusation that the signatures do not prove is not kept, whoever asks for it. */
 static void accuse__nobody_is_framed(void **state) {
     (void) state;
     static struct node_world world;
@@ -217,7 +219,7 @@ static void accuse__nobody_is_framed(void **state) {
 }
 
 /*
- * Evidence on disk that proves nothing, or is filed under somebody else's name, is a damaged disk, not an accusation.
+ * Evidence on disk that proves nothing, or that is filed under another name, means a damaged disk. It is no accusation.
  */
 static void accuse__a_wrong_record_is_corrupt(void **state) {
     (void) state;
@@ -226,13 +228,13 @@ static void accuse__a_wrong_record_is_corrupt(void **state) {
     const ord_node_id liar = a_liar(&world);
     contradict_prepare(&world, liar, 1);
     char name[RECORD_EVIDENCE_SIZE];
-    struct ledger_bytes bytes;
+    struct ord_bytes bytes;
     record_evidence_name(name, liar, 0);
     assert_ok(ledger_get_meta(world.node->ledger, &bytes, name));
     assert_ok(accuse_recover(world.replica));
     assert_int_equal(kept(&world, liar), 1);
 
-    record_evidence_name(name, liar, 1); /* the same once more */
+    record_evidence_name(name, liar, 1); /* the same piece again */
     assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(bytes.data, bytes.size)));
     assert_ok(ledger_commit(world.node->ledger));
     assert_err(accuse_recover(world.replica), ORD_ERR_CORRUPT);

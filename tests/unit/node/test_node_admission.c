@@ -1,5 +1,5 @@
 /*
- * Admission where somebody sends forgeries: they cost their sender its share, and nobody else anything.
+ * Admission of forgeries: they use up their sender's share, and cost nobody else anything.
  */
 #include "tests/support/node_support.h"
 
@@ -10,8 +10,9 @@
 #include "tests/support/test_main.h"
 
 enum {
-    AT_SEQUENCE = 1 + 1 + 32 + 32, /* of an envelope */
-    SEQUENCES_MAX = 4096,          /* that are fresh when nothing was ordered but the registration */
+    AT_SEQUENCE = 1 + 1 + 32 + 32, /* offset in an envelope */
+    /* The sequences that are fresh after the registration alone was ordered. */
+    SEQUENCES_MAX = 4096,
 };
 
 static void begin(struct node_world *world) {
@@ -31,7 +32,7 @@ static void forward(struct node_world *world, ord_node_id from, const struct ord
     node_world_turn(world, 0);
 }
 
-/* Under `sequence`, with a signature of another sequence's; `variant` makes its bytes its own. */
+/* An envelope under `sequence` with the signature of another sequence. `variant` makes its bytes different. */
 static struct ord_span forgery(const struct node_world *world, uint64_t sequence, uint8_t variant) {
     static struct ord_span model;
     static struct ord_hash model_of;
@@ -50,7 +51,8 @@ static struct ord_span forgery(const struct node_world *world, uint64_t sequence
 
 static bool one_is_ready(struct node_world *world) {
     const struct pool *pool = &world->replica->pool;
-    return pool->ready.count + pool->passed.count == 1; /* it goes on to the leader in the turn that settles it */
+    /* It goes on to the leader in the turn that settles it. */
+    return pool->ready.count + pool->passed.count == 1;
 }
 
 static void admission__a_forgery_does_not_keep_its_number(void **state) {
@@ -121,7 +123,7 @@ static Ordain__V1__Status submitted(struct node_world *world, uint64_t sequence)
     return status;
 }
 
-/* Row K8: a client that was registered while its certificate was valid, and the certificate's time passes. */
+/* Row K8: a client registers while its certificate is valid, and later the certificate expires. */
 static void admission__forbids_whose_certificate_has_expired_since(void **state) {
     (void) state;
     static struct node_world world;
@@ -130,7 +132,7 @@ static void admission__forbids_whose_certificate_has_expired_since(void **state)
     uint32_t index;
     const struct channel_client *found = channel_client_find(world.replica->execute.channel, &index, &world.client);
     assert_non_null(found);
-    /* In place of the clock, which is the machine's. */
+    /* Changes the client, because the test cannot change the machine's clock. */
     struct channel_client *client = (struct channel_client *) (uintptr_t) found;
     const int64_t not_before_s = client->not_before_s;
     const int64_t now_s = (int64_t) time(NULL);

@@ -1,5 +1,5 @@
 /*
- * node.cfg and key files: what is refused, and that the refusal names file, line and setting.
+ * node.cfg and key files: the refused ones, and the sentence that names file, line and setting.
  */
 #include "tests/support/test_main.h"
 
@@ -57,7 +57,7 @@ static enum ord_err load(struct fixture *fixture, const char *text) {
     return node_config_load(&fixture->config, fixture->path, fixture->why, sizeof(fixture->why));
 }
 
-/* The text is refused and the sentence has `expected` in it, after file and line (0: none). */
+/* The text is refused. The sentence contains `expected`, after file and line (0: no line). */
 static void assert_refused(const char *text, unsigned line, const char *expected) {
     struct fixture *fixture = fixture_open();
     assert_err(load(fixture, text), ORD_ERR_INVALID);
@@ -135,7 +135,7 @@ static void config__refuses_values_out_of_range(void **state) {
     assert_refused(REQUIRED "client_listen_host = \"\";\n", FIRST_LINE_AFTER, "client_listen_host is empty");
 }
 
-/* libconfig alone would read these as 1, as 7050 and as -1. */
+/* Without our treatment, libconfig would read these as 1, 7050 and -1. */
 static void config__does_not_wrap_large_numbers(void **state) {
     (void) state;
     assert_refused(REQUIRED "client_contexts = 4294967297;\n", FIRST_LINE_AFTER, "client_contexts is 4294967297");
@@ -199,7 +199,7 @@ static void config__refuses_unreadable_files(void **state) {
     assert_err(node_config_load(&fixture->config, fixture->folder, fixture->why, sizeof(fixture->why)),
                ORD_ERR_INVALID);
     assert_non_null(strstr(fixture->why, "not a regular file"));
-    /* A FIFO must not be waited for. */
+    /* Loading must not wait for a FIFO. */
     assert_int_equal(mkfifo(fixture->path, 0600), 0);
     assert_err(node_config_load(&fixture->config, fixture->path, fixture->why, sizeof(fixture->why)), ORD_ERR_INVALID);
     fixture_close(fixture);

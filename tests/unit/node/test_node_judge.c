@@ -1,5 +1,6 @@
 /*
- * Judging where memory runs out: no verdict. Linked so that calloc and malloc are ours (--wrap).
+ * Judging when memory runs out gives no verdict. The linker puts our calloc and malloc in place of the real ones
+ * (--wrap).
  */
 #include "tests/support/node_support.h"
 
@@ -7,7 +8,8 @@
 
 #include "tests/support/test_main.h"
 
-static _Thread_local int fail_in; /* this thread's so-many-th allocation from now fails; 0: none */
+/* The number of this thread's allocations until one fails, that one included; 0: none fails. */
+static _Thread_local int fail_in;
 
 void *__real_calloc(size_t count, size_t size); /* NOLINT: the linker's names */
 void *__wrap_calloc(size_t count, size_t size); /* NOLINT */
@@ -26,7 +28,7 @@ void *__wrap_malloc(size_t size) { /* NOLINT */
     return __real_malloc(size);
 }
 
-/* The so-many-th allocation of judging a good batch fails. */
+/* Allocation number `allocation` fails while a good batch is judged. */
 static void judge_without(int allocation) {
     static struct node_world world;
     node_world_open(&world);

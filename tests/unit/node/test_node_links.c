@@ -1,6 +1,6 @@
 /*
- * What one lying replica can take from the others over its link: a share of the vote pool and of memory, and one check
- * of a signature that does not verify.
+ * The harm that one lying replica can do over its link: it takes its share of the vote pool and of memory, and one
+ * check of a signature that does not verify.
  */
 #include "tests/support/node_support.h"
 
@@ -25,7 +25,7 @@ static uint64_t counted(struct node_world *world, const char *name) {
     return 0;
 }
 
-/* Moves the end of the while for which a sender is ignored. */
+/* Sets the time until which a sender is ignored. */
 static void ignore_until(struct node_world *world, ord_node_id from, uint64_t at_ms) {
     atomic_store(&world->node->links.peers[from].bad_until_ms, at_ms);
     world->replica->accounts[from].ignored_until_ms = at_ms;
@@ -36,7 +36,7 @@ static void a_statement(struct channel_statement *out, struct node_world *world,
     memset(out->state_digest.bytes, 7, sizeof(out->state_digest.bytes));
 }
 
-/* Attestations at seqs from `first` on, every signature spoilt. */
+/* Sends attestations at seqs from `first` on, each with a spoilt signature. */
 static void send_forgeries(struct node_world *world, ord_node_id from, uint64_t first, size_t count) {
     uint8_t *bytes = malloc(count * CHANNEL_ATTESTATION_SIZE);
     assert_non_null(bytes);
@@ -68,11 +68,12 @@ static void links__a_bad_signature_costs_one_check_and_silences_its_sender(void 
     node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "attestations_bad"), 1);
     assert_int_equal(counted(&world, "link_messages_ignored"), 99);
-    /* Only its sender, and for a while. */
+    /* Only its sender is ignored, and only for a while. */
     send_true(&world, other, 5);
     node_world_until_idle(&world, other);
     assert_int_equal(world.replica->attest.attested_seqs[other], 5);
-    ignore_until(&world, liar, node_clock_ms() + 60000); /* the while is over when we say so */
+    /* The test decides when that time is over. */
+    ignore_until(&world, liar, node_clock_ms() + 60000);
     send_true(&world, liar, 5);
     node_world_until_idle(&world, liar);
     assert_int_equal(world.replica->attest.attested_seqs[liar], 0);
@@ -120,7 +121,7 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     const ord_node_id other = node_world_other(&world, 1);
     struct node_plug plug;
     node_plug_in(&plug, world.node->checks.pools[REPLICA_QUEUE_VOTES]);
-    const uint64_t before = counted(&world, "messages_authenticated"); /* since its start */
+    const uint64_t before = counted(&world, "messages_authenticated"); /* from the replica's start */
 
     enum { COUNT = 5000, SIZE = 29 };
     static uint8_t bytes[COUNT * SIZE];
@@ -131,10 +132,10 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     assert_int_equal(counted(&world, "messages_authenticated"), before + MESSAGES_CHECKS_MAX);
     assert_int_equal(counted(&world, "attestations_checked"), 0);
     assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - MESSAGES_CHECKS_MAX + 1);
-    /* What the jobs take is the peer's. */
+    /* The checks' memory counts as the peer's. */
     assert_true(count_get(&world.node->links.peers[liar].inbound_bytes) >
                 sizeof(bytes) + MESSAGES_CHECKS_MAX * sizeof(void *));
-    /* Another peer's share is its own. */
+    /* Another peer has its own share. */
     send_true(&world, other, 3);
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "attestations_checked"), 1);
@@ -152,7 +153,7 @@ static void links__a_message_without_a_header_makes_no_job(void **state) {
     static struct node_world world;
     node_world_open(&world);
     const ord_node_id liar = node_world_other(&world, 0);
-    const uint64_t before = counted(&world, "messages_authenticated"); /* since its start */
+    const uint64_t before = counted(&world, "messages_authenticated"); /* from the replica's start */
     enum { COUNT = 1000, SIZE = 28 };
     static uint8_t bytes[COUNT * SIZE];
     node_world_send_many(&world, liar, REPLICA_LINK_CORE, bytes, SIZE, COUNT);
@@ -162,7 +163,7 @@ static void links__a_message_without_a_header_makes_no_job(void **state) {
     node_world_close(&world);
 }
 
-/* Silent for `ms`, and looked at meanwhile unless `absent`. */
+/* The peer has been silent for `ms`. The links were looked at meanwhile, unless `absent`. */
 static void after_silence(struct node_world *world, ord_node_id from, uint64_t ms, bool absent) {
     struct node *node = world->node;
     atomic_store(&node->links.peers[from].heard_ms, node_clock_ms() - ms);
@@ -182,18 +183,18 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     assert_int_equal(counted(&world, "links_silent"), 0);
     after_silence(&world, silent, 4000, false);
     assert_int_equal(counted(&world, "links_silent"), 1);
-    /* Not again at once. */
+    /* The link is not dropped again at once. */
     world.node->housekeeping_ms = 0;
     node_world_turn(&world, 0);
     assert_int_equal(counted(&world, "links_silent"), 1);
-    /* Its frames may only be slow: the next time it gets twice as long. */
+    /* Its frames may merely be slow, so the limit is twice as long the next time. */
     after_silence(&world, silent, 4000, false);
     assert_int_equal(counted(&world, "links_silent"), 1);
     after_silence(&world, silent, 7000, false);
     assert_int_equal(counted(&world, "links_silent"), 2);
     after_silence(&world, silent, 7000, false);
     assert_int_equal(counted(&world, "links_silent"), 2);
-    /* Long ago it was. */
+    /* The last drop was long ago. */
     world.node->links.peers[silent].silent_ms -= 120000;
     after_silence(&world, silent, 4000, false);
     assert_int_equal(counted(&world, "links_silent"), 3);
@@ -201,15 +202,15 @@ static void links__a_silent_peer_is_dialed_again(void **state) {
     atomic_store(&world.node->links.peers[silent].heard_ms, 0);
     send_true(&world, silent, 5);
     assert_true(count_get(&world.node->links.peers[silent].heard_ms) > 0);
-    /* It was we who were away. */
+    /* We were away ourselves. */
     after_silence(&world, silent, 60000, true);
     assert_int_equal(counted(&world, "links_silent"), 3);
     node_world_close(&world);
 }
 
 /*
- * Looks like a VIEW-CHANGE with so many signatures, from outside. It is ill-formed: no signature of its is bad, so
- * nobody is ignored.
+ * From outside this looks like a VIEW-CHANGE with `signature_count` signatures. It is malformed, so none of its
+ * signatures is bad, and nobody is ignored.
  */
 static void send_costly(struct node_world *world, ord_node_id from, uint64_t view, size_t signature_count) {
     size_t size = 29 + signature_count * ORD_SIGNATURE_SIZE;
@@ -227,7 +228,10 @@ static void send_cheap(struct node_world *world, ord_node_id from) {
     node_world_send(world, from, REPLICA_LINK_CORE, ord_span_of(bytes, sizeof(bytes)));
 }
 
-/* V3: nobody's votes wait behind another's view changes; its own do, for they may be of the view that these bring. */
+/*
+ * Row V3: votes do not wait behind another sender's view changes. They wait behind the same sender's, because they may
+ * be of the view that these bring.
+ */
 static void links__votes_do_not_wait_behind_anothers_view_change(void **state) {
     (void) state;
     static struct node_world world;
@@ -252,17 +256,20 @@ static void links__votes_do_not_wait_behind_anothers_view_change(void **state) {
     node_world_close(&world);
 }
 
-/* V3: view changes without end: so many at once, and then one in a request timeout. Votes are none of that. */
+/*
+ * Row V3: view changes without end. So many are checked at once, and then one in a request timeout. Votes do not count.
+ */
 static void links__one_peer_has_an_allowance_of_signatures(void **state) {
     (void) state;
     static struct node_world world;
     node_world_plan(&world, CHANNEL_PBFT, 4);
-    world.plan.config.request_timeout_ms = 3600000; /* the test says when it is over */
+    world.plan.config.request_timeout_ms = 3600000; /* the test decides when it ends */
     node_world_write(&world);
     node_world_start(&world);
     const ord_node_id liar = node_world_other(&world, 0);
     size_t full = world.plan.config.window * 3;
-    const uint64_t before = counted(&world, "messages_authenticated"); /* answers to what it asked at its start */
+    /* The replica's start brings answers to its ASK. */
+    const uint64_t before = counted(&world, "messages_authenticated");
     for (uint64_t view = 1; view <= 20; view++) {
         send_costly(&world, liar, view, full);
         node_world_until_idle(&world, liar);
@@ -272,7 +279,8 @@ static void links__one_peer_has_an_allowance_of_signatures(void **state) {
     send_cheap(&world, liar);
     node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "messages_authenticated"), before + 9);
-    send_costly(&world, node_world_other(&world, 1), 1, full); /* another's is its own */
+    /* The other replica has its own allowance. */
+    send_costly(&world, node_world_other(&world, 1), 1, full);
     node_world_until_idle(&world, node_world_other(&world, 1));
     assert_int_equal(counted(&world, "messages_authenticated"), before + 10);
     world.replica->accounts[liar].debt_ms -= 3600000;
@@ -284,7 +292,7 @@ static void links__one_peer_has_an_allowance_of_signatures(void **state) {
     node_world_close(&world);
 }
 
-/* A view that a quorum agreed on is no waste: with a scheduled rotation there may be many. */
+/* A view that a quorum agreed on is no waste. With a scheduled rotation there may be many. */
 static void links__an_allowance_is_whole_again_under_a_new_leader(void **state) {
     (void) state;
     static struct node_world world;
@@ -292,7 +300,8 @@ static void links__an_allowance_is_whole_again_under_a_new_leader(void **state) 
     world.plan.config.request_timeout_ms = 3600000;
     world.leads = true;
     node_world_write(&world);
-    world.asks = true; /* nobody leads before it has its answers */
+    /* Nobody leads before our replica has its answers. */
+    world.asks = true;
     node_world_start(&world);
     const ord_node_id peer = node_world_other(&world, 0);
     size_t full = world.plan.config.window * 3;
@@ -312,7 +321,7 @@ static void links__an_allowance_is_whole_again_under_a_new_leader(void **state) 
     node_world_close(&world);
 }
 
-/* ---- what leaves when ---- */
+/* ---- the time at which messages leave ---- */
 
 static void send(struct node_world *world, ord_node_id to, uint64_t turn, uint8_t fill, size_t size) {
     uint8_t *bytes = malloc(size);
@@ -341,18 +350,19 @@ static void links__a_message_is_held_until_its_turn_is_durable(void **state) {
     send(&world, other, durable + 2, 2, 10);
     assert_int_equal(peer->held.count, 1);
     const uint8_t *data = peer->held.frames[peer->held.first].data;
-    links_flush(world.node, durable + 1); /* it has the later one's turn */
+    /* The frame has the later message's turn. */
+    links_flush(world.node, durable + 1);
     assert_int_equal(peer->held.count, 1);
     assert_int_equal(peer->ready.count, 0);
     links_flush(world.node, durable + 2);
     assert_int_equal(peer->held.count, 0);
     assert_int_equal(peer->ready.count, 1);
     assert_ptr_equal(peer->ready.frames[peer->ready.first].data, data); /* the frame itself */
-    /* What depends on nothing, or on what is durable already, is held by nothing. */
+    /* A message that depends on nothing, or on something durable, is not held. */
     send(&world, other, 0, 3, 10);
     send(&world, other, durable + 2, 4, 10);
     assert_int_equal(peer->held.count, 0);
-    /* While the transport is busy, frames that may leave join: few and full. */
+    /* While the transport is busy, frames that may leave are joined into few full ones. */
     send(&world, other, durable + 3, 5, 10);
     links_flush(world.node, durable + 3);
     assert_int_equal(peer->ready.count, 1);
@@ -381,7 +391,8 @@ static void links__both_queues_of_a_peer_have_one_bound(void **state) {
     world.node->links.queue_bytes_max = 3 * SIZE;
     for (uint32_t i = 0; i < 4; i++)
         send(&world, other, i % 2 == 0 ? 0 : durable + 2, (uint8_t) i, SIZE);
-    assert_int_equal(peer->ready.count + peer->held.count, 2); /* with what stands before each message */
+    /* The header of each message counts, too. */
+    assert_int_equal(peer->ready.count + peer->held.count, 2);
     node_world_close(&world);
 }
 

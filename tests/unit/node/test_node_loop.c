@@ -1,5 +1,5 @@
 /*
- * The loop's own duties: room for a turn, what a turn leaves to the next, stopping, and unmaking.
+ * The loop's own duties: room for a turn, work that a turn leaves to the next, stopping, and unmaking.
  */
 #include "tests/support/node_support.h"
 
@@ -7,7 +7,7 @@
 
 #include "tests/support/test_main.h"
 
-/* What may wait for a commit that is needed anyway must not stop the intake meanwhile: the map cannot grow under it. */
+/* Writes that may wait for a later commit must not stop the intake meanwhile. The map cannot grow under them. */
 static void room__is_made_by_a_commit_where_the_map_has_to_grow(void **state) {
     (void) state;
     static struct node_world world;
@@ -17,7 +17,7 @@ static void room__is_made_by_a_commit_where_the_map_has_to_grow(void **state) {
     assert_non_null(bytes);
     struct ledger *ledger = world.node->ledger;
     node_world_turn(&world, 0);
-    /* Lazy writes, a few in each turn, until there is no room beside them. */
+    /* Puts lazy writes, a few in each turn, until there is no room for more. */
     uint64_t key = 0;
     do {
         assert_true(++key < RECORDS_MAX);
@@ -37,10 +37,12 @@ static void room__is_made_by_a_commit_where_the_map_has_to_grow(void **state) {
 enum { ITEM_BYTES = 300000, TURN_BYTES_MAX = 1 << 20 };
 
 static bool (*node_next_input)(void *context, struct replica_input *out);
-static uint8_t handed_out; /* number of the last message that the replica got */
-static uint8_t in_turn;    /* messages that it got in this turn */
+/* Number of the last message that the replica got. */
+static uint8_t handed_out;
+/* Messages that it got in this turn. */
+static uint8_t in_turn;
 
-/* Messages are numbered by their first byte. */
+/* A message's first byte is its number. */
 static bool next_in_order(void *context, struct replica_input *out) {
     if (!node_next_input(context, out))
         return false;
@@ -51,9 +53,9 @@ static bool next_in_order(void *context, struct replica_input *out) {
     return true;
 }
 
-/* As if every two of them wrote as much as a turn may. */
-static uint64_t full_after_two(void *context) {
-    (void) context;
+/* Makes every two messages write as much as a turn may. */
+static uint64_t full_after_two(const struct ledger *ledger) {
+    (void) ledger;
     return in_turn >= 2 ? UINT64_MAX : 0;
 }
 
@@ -68,14 +70,16 @@ static void turn__leaves_messages_to_the_next_when_it_has_written_enough(void **
     host->next = next_in_order;
     host->store.turn_bytes = full_after_two;
     const ord_node_id other = node_world_other(&world, 0);
-    node_world_send_many(&world, other, (enum replica_link) 99, numbers, 1, 3); /* of a kind that there is not */
+    /* Messages of a kind that does not exist. */
+    node_world_send_many(&world, other, (enum replica_link) 99, numbers, 1, 3);
     node_world_send_many(&world, node_world_other(&world, 1), (enum replica_link) 99, numbers + 3, 1, 2);
     static const uint8_t after[] = {2, 4, 6, 7};
     for (size_t i = 0; i < 4; i++) {
-        if (i == 2) /* behind what was left */
+        /* The new messages come after those that were left. */
+        if (i == 2)
             node_world_send_many(&world, other, (enum replica_link) 99, numbers + 5, 1, 2);
         in_turn = 0;
-        node_world_turn(&world, i == 0 ? 0 : 10000); /* does not wait */
+        node_world_turn(&world, i == 0 ? 0 : 10000); /* it does not wait */
         assert_int_equal(handed_out, after[i]);
     }
     in_turn = 0;
@@ -97,7 +101,7 @@ static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **
     node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
     free((void *) (uintptr_t) registration.data);
     world.replica->setup.options.turn_bytes_max = TURN_BYTES_MAX;
-    /* All batches are proposed, and then all verdicts are there at once. */
+    /* All batches are proposed first, and then all verdicts are there at once. */
     struct node_plug before;
     struct node_plug behind;
     node_plug_in(&before, world.node->checks.pools[REPLICA_QUEUE_PROPOSALS]);
@@ -111,7 +115,8 @@ static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **
     node_world_until_idle(&world, world.primary);
     assert_int_equal(world.replica->counters.batches_judged, 1 + BATCHES);
     node_plug_out(&before);
-    node_plug_in(&behind, world.node->checks.pools[REPLICA_QUEUE_PROPOSALS]); /* it runs: so all before it has run */
+    /* It runs, so everything before it has run. */
+    node_plug_in(&behind, world.node->checks.pools[REPLICA_QUEUE_PROPOSALS]);
     struct ledger_counters counters;
     ledger_counters(world.node->ledger, &counters);
     uint64_t written = counters.bytes_put;
@@ -120,7 +125,8 @@ static void turn__leaves_verdicts_to_the_next_when_it_has_written_enough(void **
         ledger_counters(world.node->ledger, &counters);
         uint64_t of_turn = counters.bytes_put - written;
         written = counters.bytes_put;
-        assert_in_range(of_turn, ITEM_BYTES, turn < 2 ? 3 * ITEM_BYTES - 1 : 2 * ITEM_BYTES - 1); /* 2, 2, 1 */
+        /* 2, 2 and 1 batches. */
+        assert_in_range(of_turn, ITEM_BYTES, turn < 2 ? 3 * ITEM_BYTES - 1 : 2 * ITEM_BYTES - 1);
     }
     node_plug_out(&behind);
     node_world_close(&world);
@@ -143,7 +149,7 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
     sem_post(context);
 }
 
-/* The i-th request comes in; the loop has taken it, and not come to it. */
+/* The i-th request comes in. The loop has taken it, but has not handled it yet. */
 static void ask(struct node_world *world, struct net_client *connection, sem_t *done, size_t i) {
     Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
     Ordain__V1__StatusRequest status = ORDAIN__V1__STATUS_REQUEST__INIT;
@@ -175,8 +181,8 @@ static void ask(struct node_world *world, struct net_client *connection, sem_t *
 }
 
 /*
- * A turn that fails (row F6) leaves what it took, and more comes until the endpoint closes, while what a status tells
- * of is gone already.
+ * A turn that fails (row F6) leaves the work that it took, and more comes until the endpoint closes. By then the parts
+ * that a status reports on are gone.
  */
 static void destroy__refuses_what_was_asked_and_not_answered(void **state) {
     (void) state;
@@ -211,7 +217,7 @@ static bool next_counted(void *context, struct replica_input *out) {
     return more;
 }
 
-/* How long the loop still runs after `stops` calls of node_stop. */
+/* Gives how long the loop still runs after `stops` calls of node_stop. */
 static uint64_t stop(struct node_world *world, bool leads, uint32_t request_timeout_ms, uint32_t stops) {
     node_world_plan(world, CHANNEL_PBFT, 4);
     world->plan.config.request_timeout_ms = request_timeout_ms;
@@ -239,7 +245,7 @@ static void stop__of_a_backup_hands_nothing_over(void **state) {
     assert_int_equal(handed_over, 0);
 }
 
-/* The others do not answer: it was told once, and ends all the same. */
+/* The others do not answer. The replica is told once, and ends all the same. */
 static void stop__of_a_primary_waits_for_another_leader_as_long_as_the_request_timeout(void **state) {
     (void) state;
     static struct node_world world;

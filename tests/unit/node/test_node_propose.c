@@ -1,5 +1,5 @@
 /*
- * Proposing, where our replica leads and something does not work.
+ * Proposing, when our replica leads and something fails.
  */
 #include "tests/support/node_support.h"
 
@@ -17,7 +17,10 @@ static void begin(struct node_world *world) {
     node_world_start(world);
 }
 
-/* Somebody forwards the client's registration. `digest` gets that of the batch that it will be proposed in. */
+/*
+ * Another replica forwards the client's registration. `digest` gets the digest of the batch in which it will be
+ * proposed.
+ */
 static void submit(struct node_world *world, struct ord_hash *digest) {
     struct ord_span registration = node_world_envelope(world, 0, 0);
     struct ord_span batch = node_world_batch(&registration, 1, 0);
@@ -40,7 +43,8 @@ static void propose__what_a_failed_step_did_not_take_stays_ready(void **state) {
     static struct node_world world;
     begin(&world);
     struct crypto_private_key key = world.node->key;
-    memset(&world.node->key, 0, sizeof(key)); /* no key at all: nothing can be signed */
+    /* Without a key nothing can be signed. */
+    memset(&world.node->key, 0, sizeof(key));
     struct ord_hash digest;
     submit(&world, &digest);
     node_world_until(&world, is_checked, "the envelope is checked");
@@ -53,7 +57,7 @@ static void propose__what_a_failed_step_did_not_take_stays_ready(void **state) {
     node_world_close(&world);
 }
 
-/* What lets it propose again wakes the loop by itself. */
+/* The event that lets it propose again wakes the loop by itself. */
 static void propose__an_overdue_cut_that_cannot_be_proposed_does_not_wake_the_loop(void **state) {
     (void) state;
     static struct node_world world;
@@ -72,7 +76,7 @@ static void propose__an_overdue_cut_that_cannot_be_proposed_does_not_wake_the_lo
     node_world_close(&world);
 }
 
-/* It came in while it was being executed: nobody is to be asked to execute it again. */
+/* An envelope that was executed while it came in must not be proposed again. */
 static void propose__leaves_out_what_is_executed(void **state) {
     (void) state;
     static struct node_world world;

@@ -1,5 +1,5 @@
 /*
- * What a client can make the reader thread answer: no more than its limit at once, and all of it in the end.
+ * The reader thread's limits: a client gets no more than the limit at once, and everything in the end.
  */
 #include "tests/support/node_support.h"
 
@@ -9,7 +9,8 @@
 #include "node/answer.h"
 #include "tests/support/test_main.h"
 
-enum { ENVELOPES = 1199 }; /* with the registration: 600 blocks of two, and one certificate for all of them */
+/* With the registration these make 600 blocks of two envelopes, and one certificate for all of them. */
+enum { ENVELOPES = 1199 };
 
 static bool is_certified(struct node_world *world) {
     return service_certified_height(&world->node->service) == (ENVELOPES + 1) / 2;
@@ -141,7 +142,7 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
     inbox_wake(&node->inbox);
 }
 
-/* Waits for what never comes, for longer than the test waits. */
+/* Begins waits for something that never comes. They last longer than the test. */
 static void begin_waits(struct node_world *world, struct net_client *connection, uint32_t count) {
     uint64_t sequence = 1000;
     for (uint32_t i = 0; i < count; i++) {
@@ -174,7 +175,8 @@ static void wait__one_connection_has_a_share_of_those_that_may_wait(void **state
     struct net_client *connections[2];
     for (size_t i = 0; i < 2; i++) {
         connections[i] = node_world_connect(&world);
-        begin_waits(&world, connections[i], 60); /* 48 wait, the others are told at once */
+        /* 48 wait. The others are answered at once. */
+        begin_waits(&world, connections[i], 60);
     }
     node_world_until(&world, are_answered, "the answers that need not wait");
     for (size_t i = 0; i < 2; i++)

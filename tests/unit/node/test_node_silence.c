@@ -1,6 +1,6 @@
 /*
- * A replica that has forgotten what it said, as its operator sees it (row V16): it asks at each start, says in its
- * status that it is silent and until when, and a restart does not make it speak.
+ * A replica that has forgotten its statements, as its operator sees it (row V16). It asks at each start. Its status
+ * says that it is silent, and until when. A restart does not make it speak.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static void expect_status(struct node_world *world, bool asking, bool silent, ui
     ordain__v1__response__free_unpacked(response, NULL);
 }
 
-/* Gives back a PREPARE of our replica that it does not hold: with its own key, which the test has. */
+/* Gives back a PREPARE of our replica that our replica does not hold. The test has its key. */
 static void give_back(struct node_world *world, ord_node_id from, uint64_t seq) {
     const struct ord_core_config *config = &world->replica->setup.core_config;
     struct bft_statement statement = {.type = BFT_PREPARE, .seq = seq, .sender = world->self};
@@ -69,7 +69,7 @@ static void silence__is_told_and_outlives_a_restart(void **state) {
     node_world_until_idle(&world, node_world_other(&world, 1));
     expect_status(&world, false, true, 5);
 
-    /* It does not vote. */
+    /* The silent replica does not vote. */
     const struct ord_span registration = node_world_envelope(&world, 0, 0);
     const struct ord_span batch = node_world_batch(&registration, 1, 0);
     node_world_forget_queued(&world);
@@ -82,8 +82,8 @@ static void silence__is_told_and_outlives_a_restart(void **state) {
 
     node_world_stop(&world);
     node_world_start(&world);
-    assert_int_not_equal(world.replica->agree.core->silence.nonce,
-                         first_nonce); /* answers to its earlier life do not count */
+    /* Answers to its earlier life do not count. */
+    assert_int_not_equal(world.replica->agree.core->silence.nonce, first_nonce);
     expect_status(&world, true, true, 5);
     node_world_recall(&world, node_world_other(&world, 0), 0);
     node_world_recall(&world, node_world_other(&world, 1), 0);
@@ -104,7 +104,8 @@ static void silence__is_not_that_of_an_intact_replica(void **state) {
     world.asks = true;
     node_world_start(&world);
     expect_status(&world, true, false, 0);
-    give_back(&world, node_world_other(&world, 0), 1); /* it holds its word about seq 1 */
+    /* Our replica still holds its statement about seq 1. */
+    give_back(&world, node_world_other(&world, 0), 1);
     node_world_recall(&world, node_world_other(&world, 1), 9);
     node_world_until_idle(&world, node_world_other(&world, 1));
     expect_status(&world, false, false, 0);
@@ -115,7 +116,9 @@ static bool has_pooled(struct node_world *world) {
     return world->replica->pool.passed.count + world->replica->pool.ready.count > 0;
 }
 
-/* A primary that is silent proposes nothing: who asks it is heard by all others, whose clocks run then (row P7). */
+/*
+ * A silent primary proposes nothing. It forwards its clients' requests to all others, whose clocks then run (row P7).
+ */
 static void silence__of_a_primary_is_no_grave_for_requests(void **state) {
     (void) state;
     static struct node_world world;
@@ -144,13 +147,16 @@ static void silence__of_a_primary_is_no_grave_for_requests(void **state) {
     node_world_close(&world);
 }
 
-/* Whoever has no leader for long, for whatever reason: its clients are heard by the others, who may have one. */
+/*
+ * A replica that has had no leader for long, for whatever reason, forwards its clients' requests to the others. They
+ * may have one.
+ */
 static void leaderless__replica_keeps_no_request_to_itself(void **state) {
     (void) state;
     static struct node_world world;
     node_world_plan(&world, CHANNEL_PBFT, 4);
     world.leads = true;
-    world.plan.config.request_timeout_ms = 3600000; /* the test says when it is over */
+    world.plan.config.request_timeout_ms = 3600000; /* the test decides when it ends */
     node_world_write(&world);
     world.asks = true; /* so nobody leads yet */
     node_world_start(&world);
@@ -171,7 +177,7 @@ static void leaderless__replica_keeps_no_request_to_itself(void **state) {
     node_world_close(&world);
 }
 
-/* Another replica, on the data folder of ours, which is stopped. */
+/* Another replica is refused on our stopped replica's data folder. */
 static void expect_refused(const struct node_world *world, ord_node_id other) {
     char path[192];
     char why[INIT_WHY_MAX] = "";
@@ -188,7 +194,7 @@ static void expect_refused(const struct node_world *world, ord_node_id other) {
     assert_non_null(strstr(why, config.data_dir));
 }
 
-/* It would find a word for every seq that it is asked about, and contradict what it said itself. */
+/* It would find a statement about every seq that it is asked about, and would contradict its own statements. */
 static void silence__is_no_matter_of_a_disk_of_another(void **state) {
     (void) state;
     static struct node_world world;
@@ -203,12 +209,14 @@ static void silence__is_no_matter_of_a_disk_of_another(void **state) {
     node_world_close(&world);
 }
 
-/* Its own start on a folder of a version that kept no owner makes it the owner. */
-static void silence__disk_without_an_owner_gets_one(void **state) {
+/* It is not known whose statements such a ledger has. */
+static void silence__disk_without_an_owner_is_refused(void **state) {
     (void) state;
     static struct node_world world;
     struct ledger *ledger;
     struct ledger_options options;
+    struct node *node = NULL;
+    char why[INIT_WHY_MAX] = "";
     node_world_open(&world);
     node_world_stop(&world);
     ledger_options_defaults(&options);
@@ -216,10 +224,8 @@ static void silence__disk_without_an_owner_gets_one(void **state) {
     assert_ok(ledger_put_meta(ledger, RECORD_REPLICA, ord_span_of(NULL, 0)));
     assert_ok(ledger_commit(ledger));
     ledger_close(ledger);
-    node_world_start(&world);
-    node_world_stop(&world);
-    expect_refused(&world, node_world_other(&world, 0));
-    node_world_start(&world);
+    assert_err(node_create(&node, &world.config, why, sizeof(why)), ORD_ERR_CORRUPT);
+    assert_non_null(strstr(why, "the replica that this ledger is of"));
     node_world_close(&world);
 }
 
@@ -229,6 +235,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__is_not_that_of_an_intact_replica),
     cmocka_unit_test(silence__of_a_primary_is_no_grave_for_requests),
     cmocka_unit_test(silence__is_no_matter_of_a_disk_of_another),
-    cmocka_unit_test(silence__disk_without_an_owner_gets_one),
+    cmocka_unit_test(silence__disk_without_an_owner_is_refused),
 };
 TEST_CASES(cases);

@@ -1,5 +1,5 @@
 /*
- * State transfer, both ends: what is served after a restart and for what price; which pieces are taken, and when
+ * Both sides of state transfer: what is served after a restart, and what it costs; which pieces are taken, and when
  * another source is asked.
  */
 #include "tests/support/node_chain.h"
@@ -22,7 +22,7 @@ static struct ord_span request_of(uint8_t want, uint64_t from, uint64_t to, uint
 
 /* ---- serving ---- */
 
-/* What our replica answers to a request for a tail; malloc'ed. */
+/* Our replica's answer to a request for a tail, malloc'ed. */
 static struct ord_span ask_tail(struct node_world *world, uint64_t height, uint64_t seq) {
     struct ord_span answer = {0};
     ord_node_id asker = node_world_other(world, 1);
@@ -52,7 +52,8 @@ static void assert_same_tail(struct node_world *world, uint64_t height, uint64_t
 }
 
 static void restart(struct node_world *world) {
-    world->replica->turn.urgent = true; /* also what may wait for a commit */
+    /* Also commits writes that may wait. */
+    world->replica->turn.urgent = true;
     node_world_turn(world, 0);
     node_world_stop(world);
     node_world_start(world);
@@ -69,7 +70,8 @@ static void sync__serves_the_tail_of_what_was_attested_before_a_restart(void **s
     world.plan.config.max_message_count = 3;
     node_world_write(&world);
     node_world_start(&world);
-    order(&world, 1, 0, 4); /* registration and two more: block 1; one is open */
+    /* The registration and two more make block 1. One envelope is open. */
+    order(&world, 1, 0, 4);
     struct channel_statement statement = attest_find(world.replica, 1)->statement;
     assert_int_equal(statement.height, 1);
     for (uint32_t i = 0; i < 2; i++)
@@ -80,16 +82,20 @@ static void sync__serves_the_tail_of_what_was_attested_before_a_restart(void **s
     assert_true(tail.size > 8 + 1 + 32 + 4 + 100);
 
     restart(&world);
-    assert_same_tail(&world, 1, 1, tail); /* the newest point, which is stable */
+    /* The newest point, which is stable. */
+    assert_same_tail(&world, 1, 1, tail);
     order(&world, 2, 4, 1);
-    assert_same_tail(&world, 1, 1, tail); /* no point, and more is open */
+    /* No point, and more is open. */
+    assert_same_tail(&world, 1, 1, tail);
     restart(&world);
     assert_same_tail(&world, 1, 1, tail);
-    order(&world, 3, 5, 2); /* block 2 and one more: a newer point */
+    /* Block 2 and one more: a newer point. */
+    order(&world, 3, 5, 2);
     struct ord_span newer = ask_tail(&world, 2, 3);
     assert_int_equal(newer.data[8], 1);
     restart(&world);
-    assert_same_tail(&world, 1, 1, tail); /* stable, not the newest */
+    /* Stable, but not the newest. */
+    assert_same_tail(&world, 1, 1, tail);
     assert_same_tail(&world, 2, 3, newer);
     free((void *) (uintptr_t) tail.data);
     free((void *) (uintptr_t) newer.data);
@@ -103,8 +109,8 @@ static bool is_stable_at_wanted(struct node_world *world) {
 }
 
 /*
- * Others may settle on a point in the middle when all who executed it have executed more and have been restarted: then
- * nobody else can bring on those who are behind it.
+ * Others may settle on a point in the middle when all who executed it have executed more and were restarted. Then
+ * nobody else can help the replicas that are behind that point.
  */
 static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_restart(void **state) {
     (void) state;
@@ -119,14 +125,16 @@ static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_re
     node_world_write(&world);
     node_world_start(&world);
     for (uint64_t seq = 1, first = 0; seq <= POINTS; seq++) {
-        uint32_t count = seq == 1 ? 4 : 3; /* each closes a block, with one open then */
+        /* Each seq closes a block and leaves one envelope open. */
+        uint32_t count = seq == 1 ? 4 : 3;
         order(&world, seq, first, count);
         first += count;
         assert_int_equal(channel_applied_seq(world.replica->execute.channel), seq);
         statements[seq] = attest_find(world.replica, seq)->statement;
         tails[seq] = ask_tail(&world, seq, seq);
         assert_int_equal(tails[seq].data[8], 1); /* found */
-        if (seq == 4) { /* the log begins here from now on, and a whole window is executed after it */
+        /* From now on the log begins here, and a whole window is executed after it. */
+        if (seq == 4) {
             for (uint32_t i = 0; i < 2; i++)
                 node_world_send_attestation(&world, node_world_other(&world, i), &statements[seq]);
             node_world_until(&world, is_stable, "a stable checkpoint");
@@ -137,7 +145,8 @@ static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_re
         for (uint64_t seq = 4; seq <= POINTS; seq++)
             assert_same_tail(&world, seq, seq, tails[seq]);
         wanted_stable_seq = stable;
-        for (uint32_t i = 0; i < 3; i++) /* ours is sent again for the newest point only */
+        /* Our replica sends its own again for the newest point only. */
+        for (uint32_t i = 0; i < 3; i++)
             node_world_send_attestation(&world, node_world_other(&world, i), &statements[stable]);
         node_world_until(&world, is_stable_at_wanted, "a stable checkpoint in the middle");
     }
@@ -146,7 +155,7 @@ static void sync__serves_the_tail_of_a_checkpoint_that_becomes_stable_after_a_re
     node_world_close(&world);
 }
 
-/* A point that it cannot have made is none of its own. */
+/* A point that the replica cannot have made is not accepted as its own. */
 static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
     (void) state;
     static struct node_world world;
@@ -160,10 +169,12 @@ static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
         node_world_start(&world);
         order(&world, 1, 0, 3);
         struct attest_point point = *attest_find(world.replica, 1);
+        /* The newest point, but not the signed statement. */
         if (lie == 0)
-            point.statement.height++; /* the newest, and not what was signed */
+            point.statement.height++;
         else if (lie == 1)
-            point.statement.seq++; /* beyond the newest, in its own slot */
+            /* Beyond the newest point, in its own slot. */
+            point.statement.seq++;
         record_point_encode(record, &point);
         record_point_name(name, lie == 2 ? 7 : (uint32_t) point.statement.seq);
         assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(record, sizeof(record))));
@@ -176,8 +187,8 @@ static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
 }
 
 /*
- * The log may lag behind the newest checkpoint, for who needs a frame of it again, but not so far that the primary has
- * no room for all that may come before the next one: nothing would ever free it.
+ * The log may lag behind the newest checkpoint, for replicas that need a frame of it again. But the primary must keep
+ * room for everything that may come before the next checkpoint, because nothing would ever free that room.
  */
 static void checkpoint__frees_the_log_at_once_where_memory_is_little(void **state) {
     (void) state;
@@ -229,7 +240,8 @@ static void begin_with(struct node_world *world, struct node_chain *chain, uint3
     node_world_write(world);
     node_world_start(world);
     node_chain_make(chain, world, blocks, transaction_size);
-    world->replica->turn.housekeeping_ms = UINT64_MAX; /* no tick but where a test says so: it would ask by the clock */
+    /* No tick runs unless a test asks for one, because it would ask by the clock. */
+    world->replica->turn.housekeeping_ms = UINT64_MAX;
     node_chain_announce(chain);
 }
 
@@ -259,7 +271,7 @@ static void sync__comes_to_the_certified_state(void **state) {
     node_world_turn(&world, 0);
     assert_false(world.replica->sync.active);
     assert_int_equal(channel_applied_seq(world.replica->execute.channel), 20);
-    /* The open block's timeout runs: this replica may lead some day. */
+    /* The open block's timeout runs, because this replica may lead some day. */
     assert_int_equal(world.replica->execute.open_height, 20);
     assert_true(world.replica->execute.open_since_ms > 0);
     end(&world, &chain);
@@ -292,8 +304,8 @@ static void send_view_change(struct node_world *world, ord_node_id from, uint64_
 }
 
 /*
- * The others' cores may know a checkpoint by a view change too, and then no node of theirs has its certificate to pass
- * on.
+ * The others' cores may know a checkpoint from a view change alone. Then none of their replicas has its certificate to
+ * pass on.
  */
 static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **state) {
     (void) state;
@@ -306,8 +318,9 @@ static void sync__goes_by_a_checkpoint_that_only_view_changes_tell_of(void **sta
     node_chain_make(&chain, &world, 19, 100);
     world.replica->turn.housekeeping_ms = UINT64_MAX;
     uint64_t view = 1;
+    /* Our replica makes this view itself, from the others' VIEW-CHANGEs. */
     while (bft_primary(&world.replica->setup.core_config, view) != world.self)
-        view++; /* a view that ours makes itself out of what the others sent */
+        view++;
     for (uint32_t i = 0; i < 3; i++)
         send_view_change(&world, node_world_other(&world, i), view, &chain.target);
     node_world_until(&world, somebody_is_asked, "asked for blocks");
@@ -327,7 +340,10 @@ static bool passes_a_certificate_on(struct node_world *world) {
     return node_world_queued(world, NULL, node_world_other(world, 0), REPLICA_LINK_CERTIFICATE) > 0;
 }
 
-/* Our node has executed it, and heard too few attest to it; who is behind has to hear of it from somebody. */
+/*
+ * Our replica has executed the checkpoint, but heard too few attestations of it. A replica that is behind has to hear
+ * of it from somebody.
+ */
 static void checkpoint__that_only_view_changes_tell_of_is_passed_on(void **state) {
     (void) state;
     static struct node_world world;
@@ -357,7 +373,7 @@ static void checkpoint__that_only_view_changes_tell_of_is_passed_on(void **state
     node_world_close(&world);
 }
 
-/* C6: nobody tells of it again, and the core, which knew, hears nothing before the transfer is over. */
+/* Row C6: nobody tells of the target again, and the core, which knew it, hears nothing before the transfer is over. */
 static void sync__goes_on_after_a_restart_where_only_the_core_knew_the_target(void **state) {
     (void) state;
     static struct node_world world;
@@ -379,7 +395,7 @@ static void sync__goes_on_after_a_restart_where_only_the_core_knew_the_target(vo
     end(&world, &chain);
 }
 
-/* Nobody has it: whoever says so at once must not be asked at once again. */
+/* Nobody has it. A source that says so at once must not be asked again at once. */
 static void sync__waits_for_the_tick_where_a_source_has_nothing(void **state) {
     (void) state;
     static struct node_world world;
@@ -449,9 +465,11 @@ static void sync__takes_no_block_beyond_the_target(void **state) {
     static struct node_chain chain;
     begin(&world, &chain);
     ord_node_id source = node_chain_asked(&chain, NULL);
-    world.replica->sync.target = chain.certificates[10]; /* as if it had been the newest when we began */
+    /* As if this had been the newest certificate at the beginning. */
+    world.replica->sync.target = chain.certificates[10];
     world.replica->attest.stable = chain.certificates[10];
-    node_chain_send_piece(&chain, source, 1, 11); /* certified, every block of it */
+    /* Every block of it is certified. */
+    node_chain_send_piece(&chain, source, 1, 11);
     node_world_turn(&world, 0);
     assert_int_equal(channel_height(world.replica->execute.channel), 0);
     ord_node_id second = node_chain_asked(&chain, NULL);
@@ -462,7 +480,7 @@ static void sync__takes_no_block_beyond_the_target(void **state) {
     end(&world, &chain);
 }
 
-/* Readers look for what is certified once, and find committed blocks only. */
+/* Readers look for a certified height once, and find committed blocks only. */
 static void sync__serves_a_block_when_it_is_committed_and_not_before(void **state) {
     (void) state;
     static struct node_world world;
@@ -470,7 +488,8 @@ static void sync__serves_a_block_when_it_is_committed_and_not_before(void **stat
     begin(&world, &chain);
     ord_node_id source = node_chain_asked(&chain, NULL);
     struct ord_span piece = node_chain_piece(&chain, 1, 19);
-    sync_blocks_received(world.replica, source, piece); /* in the middle of a turn, so to say */
+    /* This call stands for the middle of a turn. */
+    sync_blocks_received(world.replica, source, piece);
     free((void *) (uintptr_t) piece.data);
     assert_int_equal(channel_height(world.replica->execute.channel), 19);
     uint64_t height;
@@ -498,7 +517,8 @@ static void sync__asks_another_after_a_piece_that_is_small_for_no_reason(void **
     node_world_turn(&world, 0);
     ord_node_id third = node_chain_asked(&chain, NULL);
     assert_true(third != first && third != second && third != ORD_NO_NODE);
-    node_chain_send_piece(&chain, third, 4, 19); /* to the target: for the tail it may be asked, too */
+    /* The piece reaches the target, so the same source may be asked for the tail. */
+    node_chain_send_piece(&chain, third, 4, 19);
     node_world_turn(&world, 0);
     assert_int_equal(node_chain_asked(&chain, NULL), third);
     end(&world, &chain);
@@ -517,7 +537,7 @@ static void sync__stays_with_a_source_whose_pieces_are_full(void **state) {
     end(&world, &chain);
 }
 
-/* The time that a piece took is not the next question's. */
+/* The time that a piece took does not count for the next request. */
 static void sync__a_piece_that_came_late_is_no_reason_to_ask_another(void **state) {
     (void) state;
     static struct node_world world;
@@ -532,7 +552,7 @@ static void sync__a_piece_that_came_late_is_no_reason_to_ask_another(void **stat
     end(&world, &chain);
 }
 
-/* A turn is written in one transaction, for which there is so much room and no more. */
+/* A turn is one transaction of bounded size. */
 static void sync__takes_one_piece_a_turn(void **state) {
     (void) state;
     static struct node_world world;

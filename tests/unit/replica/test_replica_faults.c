@@ -1,6 +1,6 @@
 /*
- * A replica whose store, memory or sources fail it: an error that is named or a clean refusal, never a crash, and nothing
- * that is half done. Linked so that malloc and calloc are ours (--wrap).
+ * A replica whose store, memory or sources fail. It gives a named error or a clean refusal, never crashes, and leaves
+ * nothing half done. The linker puts our malloc and calloc in place of the real ones (--wrap).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,10 @@
 #include "tests/support/replica_bench.h"
 #include "tests/support/test_main.h"
 
-static uint64_t allocations; /* since it was set */
-static uint64_t failing;     /* the one that fails; 0: none does */
+/* Number of allocations since it was set to 0. */
+static uint64_t allocations;
+/* Number of the allocation that fails; 0: none does. */
+static uint64_t failing;
 
 void *__real_malloc(size_t size);               /* NOLINT: the linker's names */
 void *__real_calloc(size_t count, size_t size); /* NOLINT */
@@ -25,7 +27,7 @@ void *__wrap_calloc(size_t count, size_t size) { /* NOLINT */
     return ++allocations == failing ? NULL : __real_calloc(count, size);
 }
 
-/* ---- a replica with something of everything on its disk ---- */
+/* ---- a replica with a record of every kind on its disk ---- */
 
 enum { SEQS = 6 };
 
@@ -51,7 +53,10 @@ static void blocks_of_four(struct channel_config *config) {
     config->checkpoint_interval = 2;
 }
 
-/* Executes seqs up to `last`: a block of the registration and three envelopes, another of four, and an open one of two. */
+/*
+ * Executes seqs up to `last`. They make a block of the registration and three envelopes, another block of four, and an
+ * open block of two.
+ */
 static void execute(struct bench *bench, uint64_t last) {
     next_seq = channel_applied_seq(replica_channel(bench->replica)) + 1;
     last_seq = last;
@@ -77,7 +82,7 @@ static struct ord_span encoded(struct bench *bench, const struct channel_certifi
     return net_copy(bench->net, ord_span_of(bytes, channel_certificate_encode(bytes, certificate)));
 }
 
-/* A certificate of three replicas for the newest own point. */
+/* A certificate by three replicas for the newest own point. */
 static struct channel_certificate certificate_of(struct bench *bench) {
     uint64_t seq = channel_applied_seq(replica_channel(bench->replica));
     while (attest_find(bench->replica, seq) == NULL)
@@ -110,7 +115,7 @@ static void attest_twice(struct bench *bench) {
     }
 }
 
-/* Blocks, certificates, clients, an open block, points, evidence. */
+/* A replica with blocks, certificates, clients, an open block, points and evidence. */
 static struct bench *lived_in(void) {
     struct bench *bench = bench_create(blocks_of_four);
     make_batches(bench);
@@ -172,7 +177,10 @@ static void recover__names_a_read_that_fails(void **state) {
     bench_destroy(bench);
 }
 
-/* Records that are cut short or changed: an error, or a replica that has the state of some whole turn; never a crash. */
+/*
+ * Records that are cut short or changed give an error, or a replica with the state of some whole turn. They never crash
+ * it.
+ */
 static void recover__survives_any_damaged_record(void **state) {
     (void) state;
     struct bench *bench = lived_in();
@@ -245,7 +253,7 @@ static void tick(struct bench *bench) {
     bench_run(bench);
 }
 
-/* The newest request of `bench` to `source`, answered by it; size 0: there is none. */
+/* The source's answer to the newest request of `bench`; size 0: there is none. */
 static struct ord_span answered(struct bench *bench, struct bench *source, enum replica_link kind) {
     struct ord_span request = ord_span_of(NULL, 0);
     struct ord_span answer = ord_span_of(NULL, 0);
@@ -286,7 +294,7 @@ static void transfer__of_blocks_and_a_tail(void **state) {
     bench_forget_sent(bench);
     bench_run(bench);
     assert_true(bench->replica->sync.between);
-    /* A restart between the blocks and the tail goes on to where the transfer went. */
+    /* After a restart between the blocks and the tail, the transfer goes on to its target. */
     assert_ok(bench_restart(bench));
     assert_true(bench->replica->sync.between && bench->replica->sync.active);
     bench_run(bench);
@@ -308,7 +316,7 @@ static void transfer__of_blocks_and_a_tail(void **state) {
     bench_destroy(source);
 }
 
-/* Every answer that is cut, changed or of nothing is refused before any of it is kept. */
+/* Every answer that is cut short, changed or empty is refused before any of it is kept. */
 static void transfer__takes_nothing_that_does_not_verify(void **state) {
     (void) state;
     struct bench *bench = bench_create(blocks_of_four);
@@ -412,7 +420,9 @@ static void judge_then(struct bench *bench, const struct ord_event *event) {
     effect->judge.batch = judged;
 }
 
-/* A shortage is answered BUSY, dropped for the sender to repeat, or ends the replica; it is never taken for a verdict. */
+/*
+ * A shortage of memory is answered BUSY, dropped for the sender to repeat, or ends the replica. It is never a verdict.
+ */
 static void turns__without_memory(void **state) {
     (void) state;
     for (uint64_t at = 1; at <= 24; at++) {

@@ -25,7 +25,7 @@ static void pool__keeps_order_within_a_state(void **state) {
     struct pool_entry *third = pool_find(&pool, (struct pool_key) {1, 3});
     assert_non_null(third);
     pool_set_state(&pool, third, POOL_PROPOSED);
-    pool_set_state(&pool, third, POOL_READY); /* back, at the end */
+    pool_set_state(&pool, third, POOL_READY); /* it goes to the end */
     static const uint64_t order[] = {1, 2, 4, 5, 3};
     struct pool_entry *entry = pool.ready.head;
     for (size_t i = 0; i < 5; i++, entry = entry->next)
@@ -46,11 +46,13 @@ static void pool__refuses_at_each_bound_and_frees_room(void **state) {
     add(&pool, 0, 1, "aaaa", 4);
     add(&pool, 0, 2, "bbbb", 4);
     const struct ord_span one = ord_span_of("c", 1);
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {0, 3}, 1, one, 0), ORD_ERR_NO_SPACE); /* the client's share */
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {1, 1}, 1, ord_span_of("ccc", 3), 0),
-               ORD_ERR_NO_SPACE); /* bytes */
+    /* The client's share is full. */
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {0, 3}, 1, one, 0), ORD_ERR_NO_SPACE);
+    /* There is no room for the bytes. */
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {1, 1}, 1, ord_span_of("ccc", 3), 0), ORD_ERR_NO_SPACE);
     add(&pool, 1, 1, "c", 1);
-    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 1}, 1, one, 0), ORD_ERR_NO_SPACE); /* envelopes */
+    /* There is no room for another envelope. */
+    assert_err(pool_add(&pool, &entry, (struct pool_key) {2, 1}, 1, one, 0), ORD_ERR_NO_SPACE);
     pool_remove(&pool, pool_find(&pool, (struct pool_key) {0, 1}));
     add(&pool, 0, 3, "d", 1);
     pool_deinit(&pool);
@@ -103,10 +105,11 @@ static void pool__a_forgery_under_check_holds_nothing(void **state) {
     assert_ok(pool_init(&pool, 100, 1000, 1, 4));
     assert_ok(pool_add(&pool, &forged, key, 1, ord_span_of("evil", 4), 0));
     assert_null(pool_find(&pool, key));
-    assert_ok(pool_add(&pool, &entry, key, 2, good, 0)); /* also of the client's share: it has one */
+    /* The client's share has room for one, and forgeries do not use it. */
+    assert_ok(pool_add(&pool, &entry, key, 2, good, 0));
     assert_ok(pool_add(&pool, &late, key, 3, ord_span_of("late", 4), 0));
     assert_ptr_equal(pool_find_same(&pool, key, good), entry);
-    /* One of a source, and no envelope twice. */
+    /* Each source may have one under check, and no envelope is checked twice. */
     struct pool_entry *none;
     assert_err(pool_add(&pool, &none, key, 1, ord_span_of("vile", 4), 0), ORD_ERR_BUSY);
     assert_err(pool_add(&pool, &none, key, 4, good, 0), ORD_ERR_BUSY);
@@ -117,7 +120,8 @@ static void pool__a_forgery_under_check_holds_nothing(void **state) {
     pool_remove(&pool, late);
     pool_remove(&pool, forged);
     assert_ptr_equal(pool_find(&pool, key), entry);
-    assert_err(pool_add(&pool, &none, (struct pool_key) {2, 8}, 1, good, 0), ORD_ERR_NO_SPACE); /* now it is full */
+    /* Now the share is full. */
+    assert_err(pool_add(&pool, &none, (struct pool_key) {2, 8}, 1, good, 0), ORD_ERR_NO_SPACE);
     pool_remove(&pool, entry);
     assert_int_equal(pool.envelopes, 0);
     assert_int_equal(pool.bytes, 0);

@@ -1,5 +1,5 @@
 /*
- * The replica's small records survive a round trip, and nothing else decodes.
+ * The replica's small records survive a round trip, and anything else fails to decode.
  */
 #include "replica/records.h"
 

@@ -1,5 +1,5 @@
 /*
- * Shares: whoever takes all it can get leaves the others theirs.
+ * Shares: a source that takes all it can get leaves the others theirs.
  */
 #include "replica/intake/shares.h"
 
@@ -24,15 +24,19 @@ static void shares__everybody_has_some_at_any_time(void **state) {
     (void) state;
     struct shares shares;
     begin(&shares);
-    assert_int_equal(take_all(&shares, 7, 1), 8); /* the most that one may have */
-    assert_int_equal(take_all(&shares, 8, 1), 2); /* the rest of what there is, which is also its own */
-    assert_int_equal(take_all(&shares, 9, 1), 2); /* its own, though there is nothing left */
+    /* The upper limit of one source. */
+    assert_int_equal(take_all(&shares, 7, 1), 8);
+    /* The rest of the total, which is also its guaranteed share. */
+    assert_int_equal(take_all(&shares, 8, 1), 2);
+    /* Its guaranteed share, although the total is used up. */
+    assert_int_equal(take_all(&shares, 9, 1), 2);
     assert_int_equal(take_all(&shares, 7, 1), 0);
     shares_give_back(&shares, 9, 1);
     assert_true(shares_take(&shares, 9, &limits, 1));
     for (int i = 0; i < 8; i++)
         shares_give_back(&shares, 7, 1);
-    assert_int_equal(take_all(&shares, 9, 1), 6); /* the 10 of all */
+    /* The total of 10 is used up. */
+    assert_int_equal(take_all(&shares, 9, 1), 6);
     shares_deinit(&shares);
 }
 
@@ -61,7 +65,8 @@ static void shares__who_has_nothing_takes_no_place(void **state) {
     }
     for (uint64_t source = 0; source < 4; source++)
         assert_true(shares_take(&shares, source, &limits, 1));
-    assert_false(shares_take(&shares, 4, &limits, 1)); /* as many sources as there may be */
+    /* There are as many sources as there may be. */
+    assert_false(shares_take(&shares, 4, &limits, 1));
     for (uint64_t source = 4; source-- > 0;)
         shares_give_back(&shares, source, 1);
     assert_int_equal(shares.total, 0);

@@ -1,14 +1,17 @@
 /*
- * The contract between a turn and its commit: nothing leaves that is not durable, whatever the core does and whenever it does
- * it. The core is played, for PBFT does not do all that the seam allows.
+ * The contract between a turn and its commit: nothing leaves that is not durable, whatever the core does and whenever
+ * it does it. The test plays the core, because PBFT does not do everything that the seam allows.
  */
+#include <string.h>
+
 #include "tests/support/replica_bench.h"
 #include "tests/support/test_main.h"
 
-static struct ord_span batches[16]; /* that the played core decides, by seq */
+/* The batches that the played core decides, by seq. */
+static struct ord_span batches[16];
 static const ord_replica_set all = ~(ord_replica_set) 0;
 
-/* Each batch closes its block, which is a point of attestation. */
+/* Each batch closes its block, so each makes a point of attestation. */
 static void block_a_batch(struct channel_config *config) {
     config->batch_timeout_ms = 0;
 }
@@ -73,7 +76,7 @@ static void turn__attests_after_its_commit(void **state) {
     bench_destroy(bench);
 }
 
-/* As Raft will: what PERSISTED makes it decide belongs to the next turn. */
+/* A core like Raft: what it decides because of PERSISTED belongs to the next turn. */
 static void deliver_when_persisted(struct bench *bench, const struct ord_event *event) {
     static const uint8_t word[] = "word";
     if (event->type == ORD_EVENT_TICK && bench->stepped[ORD_EVENT_TICK] == 1)
@@ -118,7 +121,9 @@ static void deliver_each_tick(struct bench *bench, const struct ord_event *event
         bench_effect(bench, ORD_EFFECT_WAKE_AT)->wake.at_ms = 0;
 }
 
-/* Turn 2 runs while the commit of turn 1 is under way: its point is not in that commit and must not be signed with it. */
+/*
+ * Turn 2 runs while the commit of turn 1 is under way. Its point is not in that commit, and must not be signed with it.
+ */
 static void turn__during_a_commit_waits_for_its_own(void **state) {
     (void) state;
     struct bench *bench = bench_create(block_a_batch);
@@ -171,7 +176,7 @@ static void turn__signs_the_same_statement_after_a_restart(void **state) {
     bench_destroy(bench);
 }
 
-/* A crash before the commit: the replica knows nothing of the turn, and nobody else does. */
+/* A crash before the commit: neither the replica nor anybody else knows of the turn. */
 static void turn__crash_before_its_commit_takes_it_back(void **state) {
     (void) state;
     struct bench *bench = bench_create(block_a_batch);
@@ -193,7 +198,8 @@ static void turn__what_nobody_relies_on_waits_for_a_commit(void **state) {
     struct bench *bench = bench_create(NULL);
     bench_run(bench);
     bench_effect(bench, ORD_EFFECT_FORGET);
-    assert_ok(replica_store(bench->replica)->put_meta(bench, "lazy", ord_span_of("x", 1)));
+    assert_ok(
+        replica_store(bench->replica)->put_meta(replica_store(bench->replica)->ledger, "lazy", ord_span_of("x", 1)));
     bench_turn(bench);
     assert_int_equal(bench_commit(bench), 0);
     assert_true(replica_due_ms(bench->replica) <= bench->time.now_ms + 100);
@@ -303,7 +309,7 @@ static void turn__cuts_a_log_at_its_end(void **state) {
     bench_destroy(bench);
 }
 
-/* ---- what comes in ---- */
+/* ---- inputs ---- */
 
 static void messages__of_a_sender_with_a_bad_signature_are_ignored(void **state) {
     (void) state;
@@ -337,7 +343,8 @@ static void messages__of_a_sender_with_a_bad_signature_are_ignored(void **state)
 static void messages__malformed_useless_and_of_no_kind(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
-    uint8_t message[32] = {2, 1, 1}; /* costs 16, and is not wanted */
+    /* It costs 16, and the core does not want it. */
+    uint8_t message[32] = {2, 1, 1};
     bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(message, 8));
     bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(message, sizeof(message)));
     bench_message(bench, 1, 99, ord_span_of(message, sizeof(message)));
@@ -354,7 +361,7 @@ static void messages__malformed_useless_and_of_no_kind(void **state) {
     bench_destroy(bench);
 }
 
-/* One sender has so many signatures checked at a time and no more; the others have theirs. */
+/* One sender has a limited number of signatures under check at a time. The others have their own. */
 static void messages__of_one_sender_have_a_share(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
@@ -369,7 +376,7 @@ static void messages__of_one_sender_have_a_share(void **state) {
     bench_check_all(bench);
     bench_run(bench);
     assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], 3);
-    /* Its debt is paid in time, and forgiven when a view is installed. */
+    /* Its debt is paid in time, and it is forgiven when a view is installed. */
     for (int i = 0; i < 20; i++) {
         bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
         bench_run(bench);
@@ -413,7 +420,7 @@ static void submissions__are_answered_when_all_is_checked(void **state) {
     assert_int_equal(submission->results[2].verdict, REPLICA_FORBIDDEN);
     assert_int_equal(submission->results[3].verdict, REPLICA_BAD_REQUEST);
     assert_int_equal(submission->results[4].verdict, REPLICA_BAD_REQUEST);
-    /* The same again, another body under its number, and the registration that was ordered. */
+    /* The same one again, another body under its number, and the registration that was ordered. */
     envelopes[1] = net_envelope(bench->net, bench->client, 2, 1, 21, 9);
     envelopes[2] = net_registration(bench->net, bench->client);
     submission = bench_submit(bench, envelopes, 3);
@@ -447,6 +454,118 @@ static void submissions__that_will_not_be_checked_are_answered_busy(void **state
     bench_destroy(bench);
 }
 
+/* ---- judgements ---- */
+
+static struct ord_span judged;
+static uint64_t judged_seq;
+
+static void judge_and_lead(struct bench *bench, const struct ord_event *event) {
+    if (event->type == ORD_EVENT_TICK) {
+        struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_JUDGE);
+        effect->judge.view = 1;
+        effect->judge.seq = judged_seq;
+        effect->judge.batch = judged;
+    }
+    if (event->type == ORD_EVENT_HAND_OVER) /* stands for a view that is left */
+        bench_effect(bench, ORD_EFFECT_LEADER)->leader.leader = ORD_NO_NODE;
+}
+
+static void judge(struct bench *bench, uint64_t seq, struct ord_span batch) {
+    judged = batch;
+    judged_seq = seq;
+    bench->on_step = judge_and_lead;
+    bench->replica->agree.wake_at_ms = 0;
+    bench_run(bench);
+}
+
+static struct bench *bench_with_client(void) {
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_run(bench);
+    return bench;
+}
+
+static void judgement__needs_every_signature(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    struct ord_span bad = net_copy(bench->net, bench_batch(bench, 1, 3));
+    judge(bench, 2, bench_batch(bench, 1, 3));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    ((uint8_t *) (uintptr_t) bad.data)[bad.size - 1] ^= 1;
+    judge(bench, 3, bad);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 2);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    judge(bench, 4, ord_span_of("nonsense", 8));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 3);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    bench_destroy(bench);
+}
+
+/* A verdict for a view that was left is not given, though its checks come back later. */
+static void judgement__of_a_view_that_was_left_is_dropped(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    judge(bench, 2, bench_batch(bench, 1, 3));
+    bench_input(bench, &(struct replica_input) {.type = REPLICA_INPUT_HAND_OVER});
+    bench_run(bench);
+    assert_int_equal(bench->replica->agree.leader, ORD_NO_NODE);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+    assert_null(bench->replica->judge.first);
+    bench_destroy(bench);
+}
+
+/* A client that is not registered yet may be by then; after that its batch is inadmissible. */
+static void judgement__waits_for_what_comes_before(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(block_a_batch);
+    batches[1] = bench_registration(bench);
+    judge(bench, 2, bench_batch(bench, 1, 3));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 0);
+    assert_int_equal(bench->check_count, 0);
+    memset(bench->stepped, 0, sizeof(bench->stepped));
+    bench->on_step = deliver_registration;
+    bench->replica->agree.wake_at_ms = 0;
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    bench_destroy(bench);
+    bench = bench_create(block_a_batch);
+    judge(bench, 1, bench_batch(bench, 1, 3));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    bench_destroy(bench);
+}
+
+/* ---- finality ---- */
+
+/* Row C1: a replica that differs from f + 1 others has lost its state, and ends before it does harm. */
+static void finality__ends_where_others_attest_another_state(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    struct channel_statement statement = attest_find(bench->replica, 1)->statement;
+    statement.state_digest.bytes[0] ^= 1;
+    const struct channel_certificate certificate = net_certificate(bench->net, &statement, 3);
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    bench_message(bench, 1, REPLICA_LINK_CERTIFICATE,
+                  ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_turn(bench);
+    assert_err(replica_fatal(bench->replica), ORD_ERR_MISMATCH);
+    bench_destroy(bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(turn__holds_a_send_until_its_commit),
     cmocka_unit_test(turn__attests_after_its_commit),
@@ -464,5 +583,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(messages__of_one_sender_have_a_share),
     cmocka_unit_test(submissions__are_answered_when_all_is_checked),
     cmocka_unit_test(submissions__that_will_not_be_checked_are_answered_busy),
+    cmocka_unit_test(judgement__needs_every_signature),
+    cmocka_unit_test(judgement__of_a_view_that_was_left_is_dropped),
+    cmocka_unit_test(judgement__waits_for_what_comes_before),
+    cmocka_unit_test(finality__ends_where_others_attest_another_state),
 };
 TEST_CASES(cases);

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The same seed and build give the same run: the whole trace, and the hash over all events. Another seed gives another.
+# The same seed and build give the same run: the whole trace, and the hash over all events. Another seed gives another
+# run.
 # Usage: sim_deterministic.sh ORDAIN_SIM
 set -euo pipefail
 sim=$1
-# A trace ends with speeds, which are the machine's.
+# A trace ends with speeds, which depend on the machine.
 run() { "$sim" --seed "$1" "${@:2}" | grep -v 'times real time'; }
 
 for seed in 2 3 5 11; do

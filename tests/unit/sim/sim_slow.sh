@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Rows P3 and P16: a primary that proposes just before the others lose patience, or orders void batches and nothing of what waits, is
-# replaced; honest ones are not, however long they lead. Row P7: one that leaves out a client is replaced, and the client served, four timeouts
-# and a view change after it asked an honest replica.
+# Rows P3 and P16: a primary is replaced if it proposes just before the others lose patience, or if it orders void
+# batches and nothing that waits. Honest primaries are not replaced, however long they lead. Row P7: a primary that
+# leaves out a client is replaced. The client is served within four timeouts and a view change after it asked an honest
+# replica.
 # Usage: sim_slow.sh ORDAIN_SIM
 set -euo pipefail
 sim=$1
-# run SEED LIARS: sets `lies`, `view`, the highest, and `longest`, that a client waited (ms), of a minute without faults.
+# run SEED LIARS: runs a minute without faults. Sets `lies`, `view` (the highest one) and `longest` (the longest time
+# that a client waited, in ms).
 run() {
     local said
     said=$("$sim" --steady --replicas 4 --seconds 60 --seed "$1" --liars "$2" --json)
@@ -24,8 +26,9 @@ for liar in slow empty; do
         run "$seed" "$liar"
         if [ "$lies" -gt 0 ]; then # the liar is the first primary
             [ "$view" -gt 0 ] || { echo "seed $seed: the $liar primary stays"; exit 1; }
-            # Four timeouts, of three void batches each, and the view change.
-            [ "$liar" = slow ] || [ "$lies" -le 16 ] || { echo "seed $seed: replaced after $lies void batches"; exit 1; }
+            # Four timeouts of three void batches each, and the view change.
+            [ "$liar" = slow ] || [ "$lies" -le 16 ] ||
+                { echo "seed $seed: replaced after $lies void batches"; exit 1; }
             replaced=$((replaced + 1))
         fi
     done
@@ -35,7 +38,8 @@ done
 replaced=0
 for seed in {1..40}; do
     run "$seed" censor
-    # The timeout is 1 s; a view change that takes one more has failed. Where the liar never led, a client may have to ask again.
+    # The timeout is 1 s. A view change that takes another second has failed. If the liar never led, a client may have
+    # to ask again.
     bound=5000
     [ "$view" -gt 0 ] || bound=10000
     [ "$longest" -le "$bound" ] || { echo "seed $seed: a client waits $longest ms, up to view $view"; exit 1; }
