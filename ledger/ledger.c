@@ -111,8 +111,8 @@ static enum ord_err open_environment(struct ledger *ledger, const char *director
 
 /* Refuses a file that was cut short. Reading behind its end would raise SIGBUS. */
 static enum ord_err check_file_size(const struct ledger *ledger) {
-    uint64_t size;
-    int fd;
+    uint64_t size = 0;
+    int fd = -1;
     enum ord_err err = ledger_file_size(ledger, &fd, &size);
     if (err != ORD_OK)
         return err;

@@ -59,8 +59,8 @@ enum ord_err ledger_file_size(const struct ledger *ledger, int *fd, uint64_t *si
 }
 
 static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
-    uint64_t size;
-    int fd;
+    uint64_t size = 0;
+    int fd = -1;
     enum ord_err err = ledger_file_size(ledger, &fd, &size);
     /* Never make the file shorter: another process may have a longer map. */
     if (err == ORD_OK && size < bytes && ftruncate(fd, (off_t) bytes) != 0)
