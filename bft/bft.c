@@ -340,15 +340,12 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
 static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
     ord_node_id leader = bft_leader(core);
     bool leading = core->started && leader == core->config.self;
-    size_t batch_size = core->config.batch_bytes_max;
     *out = (struct ord_status) {
         .view = core->view,
         .leader = leader,
         .leading = leading,
         .changing = core->changing,
-        .can_propose = leading && !core->detail.handing_over && bft_may_bind(core, core->next_seq) &&
-                       core->next_seq <= BFT_SEQ_MAX && core->next_seq <= bft_view_end(core) &&
-                       core->body_bytes + batch_size <= bft_propose_bytes_max(core),
+        .can_propose = leading && !core->detail.handing_over && bft_has_room(core, core->config.batch_bytes_max),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,
         .stable_certificate = bft_checkpoint_proof(&core->stable),

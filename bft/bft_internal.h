@@ -68,8 +68,8 @@ void bft_slot_advance(struct ord_core *core, struct bft_slot *slot);
 void bft_deliver(struct ord_core *core);
 
 /* normal/propose.c */
-/* How many bytes of batches a primary may have in memory and still propose. */
-uint64_t bft_propose_bytes_max(const struct ord_core *core);
+/* Whether a primary has room, in its window, its view and its memory, to propose a batch of this size. */
+bool bft_has_room(const struct ord_core *core, size_t batch_size);
 ORD_MUST_USE enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch);
 ORD_MUST_USE enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified *verified);
 void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible);

@@ -5,22 +5,19 @@
 
 #include <stddef.h>
 
-static const char *const names[] = {
-#define ORD_ERR_NAME(name, text) #name,
-    ORD_ERR_LIST(ORD_ERR_NAME)
-#undef ORD_ERR_NAME
-};
-
-static const char *const texts[] = {
-#define ORD_ERR_TEXT(name, text) text,
-    ORD_ERR_LIST(ORD_ERR_TEXT)
-#undef ORD_ERR_TEXT
+static const struct {
+    const char *name;
+    const char *text;
+} errors[] = {
+#define ORD_ERR_ROW(name, text) {#name, text},
+    ORD_ERR_LIST(ORD_ERR_ROW)
+#undef ORD_ERR_ROW
 };
 
 const char *ord_err_name(enum ord_err err) {
-    return (size_t) err < sizeof(names) / sizeof(names[0]) ? names[err] : "UNKNOWN";
+    return (size_t) err < sizeof(errors) / sizeof(errors[0]) ? errors[err].name : "UNKNOWN";
 }
 
 const char *ord_err_text(enum ord_err err) {
-    return (size_t) err < sizeof(texts) / sizeof(texts[0]) ? texts[err] : "unknown error";
+    return (size_t) err < sizeof(errors) / sizeof(errors[0]) ? errors[err].text : "unknown error";
 }

@@ -114,11 +114,8 @@ static enum ord_err read_header(struct frame_header *out, struct ord_span frame)
     out->from = ord_read_u32(&reader);
     out->to = ord_read_u32(&reader);
     out->counter = ord_read_u64(&reader);
-    if (out->magic != MAGIC || out->version != VERSION)
-        return ORD_ERR_INVALID;
-    if (out->kind != FRAME_DATA && (out->kind != FRAME_HELLO || frame.size != CRYPTO_LINK_HELLO_SIZE))
-        return ORD_ERR_INVALID;
-    return ORD_OK;
+    bool whole = out->kind == FRAME_DATA || (out->kind == FRAME_HELLO && frame.size == CRYPTO_LINK_HELLO_SIZE);
+    return out->magic == MAGIC && out->version == VERSION && whole ? ORD_OK : ORD_ERR_INVALID;
 }
 
 enum ord_err crypto_link_claimed_sender(ord_node_id *out, struct ord_span frame) {

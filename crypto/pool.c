@@ -78,15 +78,10 @@ enum ord_err crypto_pool_create(struct crypto_pool **out, uint32_t thread_count,
         return ORD_ERR_NO_MEMORY;
     pool->capacity = queue_max;
     pool->ring = calloc(queue_max, sizeof(*pool->ring));
-    if (pool->ring == NULL) {
-        free(pool);
-        return ORD_ERR_NO_MEMORY;
-    }
     /* Neither call fails with default attributes. */
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
-
-    enum ord_err err = start_threads(pool, thread_count);
+    enum ord_err err = pool->ring == NULL ? ORD_ERR_NO_MEMORY : start_threads(pool, thread_count);
     if (err != ORD_OK) {
         crypto_pool_destroy(pool);
         return err;

@@ -32,10 +32,6 @@ enum ord_err crypto_sign_init(void) {
     return secret_context != NULL ? ORD_OK : ORD_ERR_CRYPTO;
 }
 
-static void parsed_key(secp256k1_pubkey *out, const struct crypto_verify_key *key) {
-    memcpy(out->data, key->opaque, sizeof(out->data));
-}
-
 static void compress(struct ord_public_key *out, const secp256k1_pubkey *key) {
     size_t size = sizeof(out->bytes);
     secp256k1_ec_pubkey_serialize(secp256k1_context_static, out->bytes, &size, key, SECP256K1_EC_COMPRESSED);
@@ -85,7 +81,7 @@ bool crypto_verify(const struct crypto_verify_key *key, const struct ord_hash *h
     /* The parser refuses r and s that are not below the group order. The verifier refuses zero and high s. */
     if (secp256k1_ecdsa_signature_parse_compact(secp256k1_context_static, &parsed, signature->bytes) != 1)
         return false;
-    parsed_key(&public_key, key);
+    memcpy(public_key.data, key->opaque, sizeof(public_key.data));
     return secp256k1_ecdsa_verify(secp256k1_context_static, &parsed, hash->bytes, &public_key) == 1;
 }
 

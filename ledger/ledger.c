@@ -111,16 +111,12 @@ static enum ord_err open_environment(struct ledger *ledger, const char *director
 
 /* Refuses a file that was cut short. Reading behind its end would raise SIGBUS. */
 static enum ord_err check_file_size(const struct ledger *ledger) {
-    MDB_envinfo info;
-    uint64_t size;
-    int fd;
-    int rc = mdb_env_info(ledger->env, &info);
-    if (rc != 0)
-        return ledger_err_of(rc);
+    uint64_t size = 0;
+    int fd = -1;
     enum ord_err err = ledger_file_size(ledger, &fd, &size);
     if (err != ORD_OK)
         return err;
-    return size / ledger->page_size > info.me_last_pgno ? ORD_OK : ORD_ERR_CORRUPT;
+    return size / ledger->page_size > ledger_info(ledger).me_last_pgno ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
 /* Opens the tables in `txn`. NOT_FOUND: this environment is empty. */
@@ -270,7 +266,6 @@ void ledger_close(struct ledger *ledger) {
 }
 
 void ledger_counters(struct ledger *ledger, struct ledger_counters *out) {
-    MDB_envinfo info = {0};
     *out = (struct ledger_counters) {
         .commits = atomic_load(&ledger->counters.commits),
         .puts = atomic_load(&ledger->counters.puts),
@@ -279,9 +274,9 @@ void ledger_counters(struct ledger *ledger, struct ledger_counters *out) {
         .commit_us_total = atomic_load(&ledger->counters.commit_us_total),
         .commit_us_max = atomic_load(&ledger->counters.commit_us_max),
     };
-    /* mdb_env_info reads the map itself, so it needs the map's lock. */
     pthread_rwlock_rdlock(&ledger->map_lock);
-    if (!atomic_load(&ledger->failed) && mdb_env_info(ledger->env, &info) == 0) {
+    if (!atomic_load(&ledger->failed)) {
+        const MDB_envinfo info = ledger_info(ledger);
         out->map_bytes = info.me_mapsize;
         out->map_bytes_used = (info.me_last_pgno + 1) * ledger->page_size;
     }

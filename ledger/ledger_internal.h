@@ -87,7 +87,7 @@ enum ord_err ledger_fail(struct ledger *ledger, enum ord_err err);
 ORD_MUST_USE enum ord_err ledger_writable(const struct ledger *ledger);
 
 /* room.c */
-/* The length of LMDB's file. */
+/* LMDB's file and its length. */
 ORD_MUST_USE enum ord_err ledger_file_size(const struct ledger *ledger, int *fd, uint64_t *size);
 /*
  * Makes the map at least `map_bytes` long, up to map_bytes_max, and the file as long
@@ -148,10 +148,12 @@ ORD_MUST_USE enum ord_err ledger_block_header(struct ord_span *header, MDB_val k
  */
 ORD_MUST_USE enum ord_err ledger_block_split(struct ord_span *header, struct ord_span *data, MDB_val key,
                                              struct ord_span payload);
-/* Puts a meta record of the ledger's own into a transaction. `value` has room for the checksum behind its `size` bytes. */
+/* Puts an own meta record into a transaction. `value` has room for the checksum behind its `size` bytes. */
 int ledger_put_own(const struct ledger *ledger, MDB_txn *txn, const char *name, uint8_t *value, size_t size);
 /* Commits the transaction if `rc` is 0, otherwise aborts it. Returns the first error code. */
 int ledger_txn_end(MDB_txn *txn, int rc);
+/* What LMDB knows of the map. Reads the map itself, so it needs the map's lock in other threads than the writer's. */
+MDB_envinfo ledger_info(const struct ledger *ledger);
 /* Translates an error code of LMDB or errno. */
 ORD_MUST_USE enum ord_err ledger_err_of(int rc);
 

@@ -38,7 +38,6 @@ static bool is_long(const struct ledger *ledger, size_t key_size, size_t value_s
  * first page's header agrees with the node.
  */
 static enum ord_err find_run(struct ledger *ledger, struct run *out, MDB_val key, MDB_val value) {
-    MDB_envinfo info;
     uint16_t flags;
     uint32_t count;
     size_t number;
@@ -51,9 +50,7 @@ static enum ord_err find_run(struct ledger *ledger, struct run *out, MDB_val key
     memcpy(&number, out->begin, sizeof(number));
     memcpy(&flags, out->begin + PAGE_FLAGS_AT, sizeof(flags));
     memcpy(&count, out->begin + PAGE_COUNT_AT, sizeof(count));
-    int rc = mdb_env_info(ledger->env, &info);
-    if (rc != 0)
-        return ledger_err_of(rc);
+    const MDB_envinfo info = ledger_info(ledger);
     bool sound = number == out->first && flags == PAGE_OVERFLOW && count == out->count &&
                  out->first <= info.me_last_pgno && out->count <= info.me_last_pgno - out->first + 1;
     return sound ? ORD_OK : ORD_ERR_CORRUPT;

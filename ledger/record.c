@@ -9,6 +9,7 @@
 
 #include <xxhash.h>
 
+#include "core/assert.h"
 #include "core/codec.h"
 #include "ledger/ledger_internal.h"
 
@@ -150,6 +151,13 @@ enum ord_err ledger_block_header(struct ord_span *header, MDB_val key, MDB_val v
     if (value.mv_size < LEDGER_CHECKSUM_SIZE || value.mv_size > LEDGER_VALUE_SIZE_MAX || !ledger_is_mapped(value))
         return ORD_ERR_CORRUPT;
     return ledger_block_split(header, &data, key, ord_span_of(value.mv_data, value.mv_size - LEDGER_CHECKSUM_SIZE));
+}
+
+MDB_envinfo ledger_info(const struct ledger *ledger) {
+    MDB_envinfo info;
+    int rc = mdb_env_info(ledger->env, &info);
+    ORD_ASSERT(rc == 0); /* it fails only without an environment */
+    return info;
 }
 
 enum ord_err ledger_err_of(int rc) {

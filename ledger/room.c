@@ -59,8 +59,8 @@ enum ord_err ledger_file_size(const struct ledger *ledger, int *fd, uint64_t *si
 }
 
 static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
-    uint64_t size;
-    int fd;
+    uint64_t size = 0;
+    int fd = -1;
     enum ord_err err = ledger_file_size(ledger, &fd, &size);
     /* Never make the file shorter: another process may have a longer map. */
     if (err == ORD_OK && size < bytes && ftruncate(fd, (off_t) bytes) != 0)
@@ -70,10 +70,7 @@ static enum ord_err extend_file(const struct ledger *ledger, uint64_t bytes) {
 
 enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
     ORD_ASSERT(ledger->turn == NULL);
-    MDB_envinfo info;
-    int rc = mdb_env_info(ledger->env, &info);
-    if (rc != 0)
-        return ledger_err_of(rc);
+    const MDB_envinfo info = ledger_info(ledger);
     uint64_t page = ledger->page_size;
     uint64_t size = ord_min((map_bytes + page - 1) / page * page, ledger->options.map_bytes_max / page * page);
     size = ord_max(size, info.me_mapsize);
@@ -81,7 +78,7 @@ enum ord_err ledger_map_grow(struct ledger *ledger, uint64_t map_bytes) {
     if (err != ORD_OK || size == info.me_mapsize)
         return err;
     pthread_rwlock_wrlock(&ledger->map_lock);
-    rc = mdb_env_set_mapsize(ledger->env, size);
+    int rc = mdb_env_set_mapsize(ledger->env, size);
     if (rc != 0) /* the old map is already gone */
         err = ledger_fail(ledger, ledger_err_of(rc));
     else
@@ -190,12 +187,9 @@ out:
  * certainly fits into a run of its own length.
  */
 static enum ord_err longest_run(struct ledger *ledger, uint64_t *bytes, uint64_t before) {
-    MDB_envinfo info;
+    const MDB_envinfo info = ledger_info(ledger);
     size_t *pages = NULL;
     size_t count = 0;
-    int rc = mdb_env_info(ledger->env, &info);
-    if (rc != 0)
-        return ledger_err_of(rc);
     enum ord_err err = free_pages(ledger, &pages, &count, before);
     if (err != ORD_OK)
         return err;
@@ -234,15 +228,12 @@ static enum ord_err free_list_room(struct ledger *ledger) {
     uint64_t now = ledger_now_us();
     if (ledger->room.scanned_us == 0 || now - ledger->room.scanned_us >= scan_interval_us ||
         (ledger->room.run_bytes < need && ledger->room.scan_bytes >= ledger->options.turn_bytes_max)) {
-        MDB_envinfo info;
         int dead = 0;
         ledger->room.scanned_us = now;
         ledger->room.run_bytes = 0;
         ledger->room.scan_bytes = 0;
         (void) mdb_reader_check(ledger->env, &dead); /* unpins the pages that killed readers have pinned */
-        int rc = mdb_env_info(ledger->env, &info);
-        if (rc != 0)
-            return ledger_err_of(rc);
+        const MDB_envinfo info = ledger_info(ledger);
         /* While we hold the lock for writing, this process has no reader whose
          * snapshot would keep these pages from us. */
         uint64_t run_then = 0;
@@ -260,15 +251,11 @@ static enum ord_err free_list_room(struct ledger *ledger) {
     return ledger->room.run_bytes >= need ? ORD_OK : ORD_ERR_NO_SPACE;
 }
 
-static enum ord_err tail_bytes(const struct ledger *ledger, uint64_t *tail, uint64_t *used, uint64_t *map) {
-    MDB_envinfo info;
-    int rc = mdb_env_info(ledger->env, &info);
-    if (rc != 0)
-        return ledger_err_of(rc);
+static void tail_bytes(const struct ledger *ledger, uint64_t *tail, uint64_t *used, uint64_t *map) {
+    const MDB_envinfo info = ledger_info(ledger);
     *map = ord_min(info.me_mapsize, ledger->options.map_bytes_max);
     *used = (info.me_last_pgno + 1) * ledger->page_size;
     *tail = minus(*map, *used + ledger->turn_bytes);
-    return ORD_OK;
 }
 
 enum ord_err ledger_room(struct ledger *ledger) {
@@ -277,9 +264,9 @@ enum ord_err ledger_room(struct ledger *ledger) {
     uint64_t map = 0;
     uint64_t need = turn_need(ledger);
     enum ord_err err = ledger_writable(ledger);
-    if (err != ORD_OK || (err = disk_room(ledger)) != ORD_OK ||
-        (err = tail_bytes(ledger, &tail, &used, &map)) != ORD_OK)
+    if (err != ORD_OK || (err = disk_room(ledger)) != ORD_OK)
         return err;
+    tail_bytes(ledger, &tail, &used, &map);
     if (tail >= need)
         return ORD_OK;
     if (ledger->turn != NULL) { /* the map cannot grow in the middle of a turn */
@@ -291,8 +278,9 @@ enum ord_err ledger_room(struct ledger *ledger) {
         uint64_t size = map + ord_min(map, growth_bytes_max);
         (void) mdb_reader_check(ledger->env, &dead);
         err = ledger_map_grow(ledger, size < used + need ? used + need : size);
-        if (err != ORD_OK || (err = tail_bytes(ledger, &tail, &used, &map)) != ORD_OK)
+        if (err != ORD_OK)
             return err;
+        tail_bytes(ledger, &tail, &used, &map);
         if (tail >= need)
             return ORD_OK;
     }

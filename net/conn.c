@@ -247,8 +247,8 @@ void net_conn_destroy(struct net_conn *conn) {
     ORD_ASSERT(conn->tx_first == NULL && conn->waiting == NULL);
     nng_aio_stop(conn->rx_aio);
     nng_aio_stop(conn->tx_aio);
-    net_aio_destroy(conn->rx_aio);
-    net_aio_destroy(conn->tx_aio);
+    nng_aio_free(conn->rx_aio);
+    nng_aio_free(conn->tx_aio);
     nng_stream_free(conn->stream);
     net_message_destroy(conn->rx_message);
     free(conn);

@@ -84,8 +84,7 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
     struct bft_slot *slot = bft_slot_find(core, message.seq);
     if (slot == NULL || !slot->wanted || !ord_hash_equal(&slot->wanted_digest, &verified->digest)) {
         ORD_MARK(BODY_UNWANTED);
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
     if (core->changing) {
         adopt(core, slot, message.body);
@@ -94,13 +93,10 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
     /* The batch was wanted for a NEW-VIEW that this replica never made, because it has been silent since. */
     if (slot->state != BFT_SLOT_AWAITING) {
         slot->wanted = false;
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
-    if (!make_room(core, slot, message.body.size)) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+    if (!make_room(core, slot, message.body.size))
+        return bft_drop(core);
     ORD_MARK(BODY_OF_ENTRY);
     put(core, slot, message.body);
     bft_accept_entry(core, slot);

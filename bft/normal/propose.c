@@ -13,8 +13,13 @@
  * Half of the room for batches: a backup whose stable checkpoint lags must still have room for what the primary has in
  * flight.
  */
-uint64_t bft_propose_bytes_max(const struct ord_core *core) {
+static uint64_t propose_bytes_max(const struct ord_core *core) {
     return core->config.body_bytes_max / 2;
+}
+
+bool bft_has_room(const struct ord_core *core, size_t batch_size) {
+    return bft_may_bind(core, core->next_seq) && core->next_seq <= BFT_SEQ_MAX &&
+           core->next_seq <= bft_view_end(core) && core->body_bytes + batch_size <= propose_bytes_max(core);
 }
 
 static void reject(struct ord_core *core, enum ord_err err) {
@@ -28,9 +33,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
         why = ORD_ERR_INVALID;
     else if (bft_leader(core) != config->self || core->detail.handing_over)
         why = ORD_ERR_FORBIDDEN;
-    else if (!bft_may_bind(core, core->next_seq) || core->next_seq > BFT_SEQ_MAX || core->next_seq > bft_view_end(core))
-        why = ORD_ERR_NO_SPACE;
-    else if (core->body_bytes + batch.size > bft_propose_bytes_max(core))
+    else if (!bft_has_room(core, batch.size))
         why = ORD_ERR_NO_SPACE;
     if (why != ORD_OK) {
         reject(core, why);
@@ -47,7 +50,7 @@ enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch) {
         return err;
 
     struct bft_slot *slot = bft_slot_open(core, message.seq);
-    if (!bft_slot_alloc(core, slot, batch.size, bft_propose_bytes_max(core))) {
+    if (!bft_slot_alloc(core, slot, batch.size, propose_bytes_max(core))) {
         reject(core, ORD_ERR_NO_SPACE);
         return ORD_OK;
     }
@@ -78,10 +81,8 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     const struct bft_proof proof = bft_proof_alone(&message.signature);
     bft_heard_note(core, &statement, &proof);
     if (message.view != core->view || core->changing || !bft_speaks(core) || !bft_may_bind(core, message.seq) ||
-        message.seq > bft_view_end(core)) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+        message.seq > bft_view_end(core))
+        return bft_drop(core);
     if (core->entries.view == core->view && message.seq <= core->entries.base_seq) {
         ORD_MARK(PRE_PREPARE_BELOW_BASE);
         /* The view began above this seq, and everything below is stable. */
@@ -103,8 +104,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     slot = bft_slot_open(core, message.seq);
     if (!bft_slot_alloc(core, slot, message.body.size, core->config.body_bytes_max)) {
         ORD_MARK(PRE_PREPARE_NO_ROOM);
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
     ORD_MARK_IF(slot->prepares != 0, PRE_PREPARE_AFTER_VOTES);
     memcpy(slot->message, verified->bytes.data, verified->bytes.size);

@@ -29,12 +29,10 @@ static void look(struct ord_core *core) {
 
 static uint64_t status_deadline(const struct ord_core *core) {
     uint64_t retransmit_ms = core->config.retransmit_ms;
-    uint64_t heartbeat_ms = retransmit_ms > BFT_HEARTBEAT_MS ? retransmit_ms : BFT_HEARTBEAT_MS;
-    uint64_t heartbeat = core->status_ms + heartbeat_ms;
+    uint64_t heartbeat = core->status_ms + ord_max(retransmit_ms, BFT_HEARTBEAT_MS);
     if (!core->outstanding)
         return heartbeat;
-    uint64_t since = core->moved_ms > core->status_ms ? core->moved_ms : core->status_ms;
-    return since + retransmit_ms < heartbeat ? since + retransmit_ms : heartbeat;
+    return ord_min(ord_max(core->moved_ms, core->status_ms) + retransmit_ms, heartbeat);
 }
 
 static bool holds(const struct bft_status *status, uint64_t seq) {
@@ -141,8 +139,7 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     if (status->view > core->view || core->changing || !bft_speaks(core) || status->mood == BFT_SILENT) {
         ORD_MARK_IF(status->view > core->view, STATUS_OF_LATER_VIEW);
         /* If this replica is behind, its own STATUS brings the answers that it needs. */
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
     uint64_t shown_seq = shown_by(status);
     if (core->now_ms < peer->answer_ms) {
@@ -197,9 +194,8 @@ void bft_on_tick(struct ord_core *core) {
 void bft_wake(struct ord_core *core) {
     look(core);
     uint64_t deadline = core->silence.asking ? bft_silence_deadline(core) : status_deadline(core);
-    const uint64_t others[] = {bft_sync_deadline(core), bft_suspect_deadline(core), bft_fetch_deadline(core)};
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        deadline = others[i] < deadline ? others[i] : deadline;
+    deadline = ord_min(deadline, ord_min(bft_sync_deadline(core), bft_suspect_deadline(core)));
+    deadline = ord_min(deadline, bft_fetch_deadline(core));
     if (core->next_view > core->view || core->look_again)
         /* A turn takes one step of a view change, and more are due. */
         deadline = core->now_ms;

@@ -93,10 +93,8 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
     if (err != ORD_OK)
         return err;
     struct bft_peer *peer = &core->peers[ask.sender];
-    if (core->now_ms < peer->recall_ms) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+    if (core->now_ms < peer->recall_ms)
+        return bft_drop(core);
     peer->recall_ms = core->now_ms + core->config.retransmit_ms / ANSWER_PARTS;
     struct search search = {.core = core, .ask = &ask};
     if (core->heard[ask.sender].any)

@@ -165,8 +165,7 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
         return err;
     if (recall.nonce != silence->nonce) {
         /* The answer is to an earlier life of this replica. */
-        core->messages_dropped++;
-        return ORD_OK;
+        return bft_drop(core);
     }
     /*
      * This replica binds nothing at or below that seq any more (bft_may_bind). It needs state transfer to get there,

@@ -17,20 +17,16 @@ void bft_accept_entry(struct ord_core *core, struct bft_slot *slot) {
     }
 }
 
-/* Binds the entry for this slot's seq to the slot. core->entry_tree must be the tree of the list that has the entry. */
-static void bind_entry(struct ord_core *core, struct bft_slot *slot) {
-    struct ord_hash digest;
-    struct bft_vote_list list;
-    uint32_t index = (uint32_t) (slot->seq - core->entries.base_seq - 1);
-    bft_new_view_entry(&digest, &core->entries, slot->seq);
+/* Binds entry `index` of `list` to its slot. core->entry_tree must be the tree of that list. */
+static void bind_entry(struct ord_core *core, struct bft_slot *slot, const struct bft_vote_list *list, uint32_t index) {
+    const struct ord_hash digest = list->votes[index].digest;
     if (slot->state == BFT_SLOT_HELD && !ord_hash_equal(&slot->digest, &digest)) {
         ORD_MARK(ENTRY_VOIDS_BATCH);
         ORD_MARK_IF(slot->certificate_size > 0, ENTRY_VOIDS_CERTIFICATE);
         bft_slot_drop_body(core, slot);
         slot->certificate_size = 0;
     }
-    bft_new_view_list(&list, &core->entries, index / BFT_LIST_MAX);
-    bft_vote_tree_proof(&slot->proof, &core->entry_tree, index % BFT_LIST_MAX, &list.signature);
+    bft_vote_tree_proof(&slot->proof, &core->entry_tree, index, &list->signature);
     slot->digest = digest;
     slot->view = core->view;
     slot->proposed = false;
@@ -48,6 +44,7 @@ void bft_open_entries(struct ord_core *core) {
     const struct bft_new_view *entries = &core->entries;
     if (core->changing || entries->count == 0)
         return;
+    struct bft_vote_list list;
     uint32_t built = UINT32_MAX;
     for (uint32_t i = 0; i < entries->count; i++) {
         uint64_t seq = entries->base_seq + 1 + i;
@@ -58,12 +55,11 @@ void bft_open_entries(struct ord_core *core) {
         if (slot->state != BFT_SLOT_EMPTY && slot->state != BFT_SLOT_HELD)
             continue; /* already bound */
         if (built != i / BFT_LIST_MAX) {
-            struct bft_vote_list list;
             built = i / BFT_LIST_MAX;
             bft_new_view_list(&list, entries, built);
             bft_vote_tree_build(&core->entry_tree, &core->config, &list);
         }
-        bind_entry(core, slot);
+        bind_entry(core, slot, &list, i % BFT_LIST_MAX);
     }
     core->proposed_seq = ord_max(core->proposed_seq, entries->base_seq + entries->count);
 }

@@ -177,17 +177,13 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
     struct bft_kept *kept = &core->candidates[view.sender];
     const struct bft_kept *known = core->installed.view == view.view ? &core->installed : kept;
     bool own = view.sender == core->config.self;
-    if (view.view < core->view) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+    if (view.view < core->view)
+        return bft_drop(core);
     /* This replica signed it, and its disk does not have it. */
     if (own && (view.view > core->view || core->changing))
         bft_silence_prove(core, view.view, 0);
-    if (own && bft_speaks(core)) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+    if (own && bft_speaks(core))
+        return bft_drop(core);
     if (known->view == view.view) {
         if (own || ord_hash_equal(&known->digest, &view.digest))
             core->messages_dropped++;
@@ -195,10 +191,8 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
             contradiction(core, known, &view);
         return ORD_OK;
     }
-    if (!displaces(core, kept, view.view)) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+    if (!displaces(core, kept, view.view))
+        return bft_drop(core);
     bft_keep(kept, view.view, &view.digest, bytes);
     core->look_again = true;
     return ORD_OK;

@@ -79,10 +79,8 @@ enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
     struct bft_slot *slot = bft_slot_find(core, statement.seq);
     if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != statement.view ||
         statement.type != BFT_PRE_PREPARE || statement.sender != bft_primary(&core->config, statement.view) ||
-        ord_hash_equal(&statement.digest, &slot->digest)) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+        ord_hash_equal(&statement.digest, &slot->digest))
+        return bft_drop(core);
     if (!core->changing && statement.view == core->view && slot->state != BFT_SLOT_HELD) {
         ORD_MARK(WITNESS_CONVICTS);
         bft_primary_contradicts(core, slot, &statement.digest, &proof);
@@ -121,10 +119,8 @@ enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes) {
         give_late(core, &statement, &proof, &other.digest, &other_proof);
         return ORD_OK;
     }
-    if (core->proof_size > 0 && core->proof_view == core->view) {
-        core->messages_dropped++;
-        return ORD_OK;
-    }
+    if (core->proof_size > 0 && core->proof_view == core->view)
+        return bft_drop(core);
     ORD_MARK(EVIDENCE_TAKEN);
     bft_evidence(core, &statement, &proof, &other.digest, &other_proof);
     bft_pass_on_evidence(core);
