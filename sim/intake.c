@@ -33,10 +33,6 @@ bool sim_intake_is_over(const struct sim_intake *intake, const struct sim_pooled
     return pooled->sequence + WINDOW <= intake->highest[pooled->party];
 }
 
-static uint32_t slot_of(uint32_t party, uint64_t sequence) {
-    return sequence == 0 ? (uint32_t) SIM_REGISTRATIONS : party;
-}
-
 static struct sim_pooled *find_key(struct sim_intake *intake, uint32_t party, uint64_t sequence) {
     for (size_t i = 0; i < intake->pool_count; i++)
         if (intake->pool[i].party == party && intake->pool[i].sequence == sequence)
@@ -45,10 +41,11 @@ static struct sim_pooled *find_key(struct sim_intake *intake, uint32_t party, ui
 }
 
 void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *pooled) {
-    uint32_t slot = slot_of(pooled->party, pooled->sequence);
-    if (!pooled->good || find_key(intake, pooled->party, pooled->sequence) != NULL ||
-        (pooled->sequence != 0 && intake->counts[slot] >= intake->world->plan.client_envelopes_max))
+    uint32_t slot = sim_slot_of(pooled->party, pooled->sequence);
+    uint32_t most = pooled->sequence == 0 ? UINT32_MAX : intake->world->plan.client_envelopes_max;
+    if (!pooled->good || find_key(intake, pooled->party, pooled->sequence) != NULL || intake->counts[slot] >= most)
         return;
+    intake->lost = intake->counts[slot] + intake->ghosts[slot] >= most;
     if (intake->counts[slot]++ == 0)
         intake->since_ms[slot] = sim_intake_now(intake);
     intake->pool = sim_grow(intake->pool, &intake->pool_capacity, intake->pool_count, sizeof(*intake->pool));
@@ -57,7 +54,7 @@ void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *poole
 }
 
 void sim_intake_drop(struct sim_intake *intake, size_t index) {
-    intake->counts[slot_of(intake->pool[index].party, intake->pool[index].sequence)]--;
+    intake->counts[sim_slot_of(intake->pool[index].party, intake->pool[index].sequence)]--;
     memmove(intake->pool + index, intake->pool + index + 1, (--intake->pool_count - index) * sizeof(*intake->pool));
 }
 
@@ -79,7 +76,7 @@ void sim_intake_execute_to(struct sim_intake *intake, size_t end, bool served) {
         if (!served)
             continue;
         drop_key(intake, placed);
-        intake->since_ms[slot_of(placed->party, placed->sequence)] = sim_intake_now(intake);
+        intake->since_ms[sim_slot_of(placed->party, placed->sequence)] = sim_intake_now(intake);
     }
 }
 
@@ -94,7 +91,7 @@ void sim_intake_open_is(struct sim_intake *intake, uint64_t seq) {
 }
 
 void sim_intake_executed(struct sim_intake *intake, uint64_t seq) {
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     sim_intake_execute_to(intake, sim_intake_model(intake)->seqs[seq - 1].order_end, true);
     intake->seq = seq;
@@ -102,7 +99,7 @@ void sim_intake_executed(struct sim_intake *intake, uint64_t seq) {
 }
 
 void sim_intake_block(struct sim_intake *intake, uint64_t height) {
-    if (intake == NULL || sim_over(intake->world) || height == 0)
+    if (intake == NULL || sim_over(intake) || height == 0)
         return;
     const struct sim_model_block *block = &sim_intake_model(intake)->blocks[height - 1];
     /* Drops also envelopes that were executed while their signatures were being checked for admission. */
@@ -137,7 +134,7 @@ struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span enve
 }
 
 void sim_intake_answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
@@ -178,7 +175,7 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
 
 void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
                      const struct ord_span *parts, size_t part_count) {
-    if (intake == NULL || kind != REPLICA_LINK_FORWARD || sim_over(intake->world))
+    if (intake == NULL || kind != REPLICA_LINK_FORWARD || sim_over(intake))
         return;
     ord_replica_set leader = intake->leader == ORD_NO_NODE ? 0 : ord_replica_bit(intake->leader);
     struct ord_span batch = part_count == 1 ? parts[0] : ord_span_of(NULL, 0);
@@ -188,7 +185,7 @@ void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica
         return;
     }
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
-    while (rest.size > 0 && !sim_over(intake->world)) {
+    while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
         if (pooled == NULL && intake->unsure > 0)
             continue;
@@ -215,6 +212,8 @@ void sim_intake_turn(struct sim_intake *intake) {
         intake->housekeeping_ms = sim_intake_now(intake) + HOUSEKEEPING_MS;
         intake->unsure -= intake->unsure > 0;
     }
+    if (intake->unsure == 0)
+        memset(intake->ghosts, 0, sizeof(intake->ghosts));
     if (intake->pool_count == 0 && intake->unsure == 0)
         intake->since_unsure = false;
 }
@@ -255,7 +254,7 @@ static void check_forwards(struct sim_intake *intake) {
 
 void sim_intake_ended(struct sim_intake *intake) {
     struct sim_process *process = intake == NULL ? NULL : intake->process;
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     uint32_t replica = process->replica->instance;
     sim_intake_check_message(intake);
@@ -278,11 +277,7 @@ void sim_intake_ended(struct sim_intake *intake) {
 }
 
 const char *sim_intake_rest(const struct sim_intake *intake) {
-    if (intake == NULL)
-        return NULL;
-    if (intake->judged_count > 0)
-        return "a batch waits for its verdict";
-    return NULL;
+    return intake == NULL || sim_over(intake) || intake->judged_count == 0 ? NULL : "a batch waits for its verdict";
 }
 
 /* ---- making and unmaking ---- */

@@ -47,7 +47,7 @@ static void check_admitted(struct sim_intake *intake, const struct sim_pooled *p
 }
 
 void sim_intake_check(struct sim_intake *intake, const struct replica_check *check) {
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     if (check->type == REPLICA_CHECK_PROPOSED) {
         intake->proposals++;
@@ -152,7 +152,7 @@ void sim_intake_check_message(struct sim_intake *intake) {
 }
 
 void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) {
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     sim_intake_check_message(intake);
     if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_CORE)

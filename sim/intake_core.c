@@ -45,7 +45,7 @@ static void look_at_proposal(struct sim_intake *intake, struct ord_span batch) {
         sim_fail(intake->world, "proposal: replica %u cuts block %lu, which is not due", replica,
                  (unsigned long) intake->offered_cut);
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
-    while (rest.size > 0 && !sim_over(intake->world)) {
+    while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
         if (pooled == NULL || pooled->state != SIM_READY || sim_intake_is_over(intake, pooled))
             sim_fail(intake->world, "proposal: replica %u proposes what it has not admitted, has executed or proposed",
@@ -135,6 +135,7 @@ void sim_intake_check_verdicts(struct sim_intake *intake) {
 
 /* Drops an envelope that is over. It is unknown whether the replica has looked at it since it is. */
 static void left_out(struct sim_intake *intake, size_t index) {
+    intake->ghosts[sim_slot_of(intake->pool[index].party, intake->pool[index].sequence)]++;
     sim_intake_drop(intake, index);
     intake->unsure = 2;
     intake->since_unsure = true;
@@ -197,7 +198,7 @@ static void look_at_flush(struct sim_intake *intake) {
 /* ---- events and effects ---- */
 
 void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) {
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     bool forbidden =
         event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED || event->type == ORD_EVENT_PROPOSE;
@@ -228,7 +229,7 @@ void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) 
 }
 
 void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effect) {
-    if (intake == NULL || sim_over(intake->world))
+    if (intake == NULL || sim_over(intake))
         return;
     if (effect->type == ORD_EFFECT_LEADER) {
         intake->leader = effect->leader.leader;
@@ -253,7 +254,7 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
 }
 
 void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event, bool taken) {
-    if (intake == NULL || sim_over(intake->world) || event->type != ORD_EVENT_PROPOSE)
+    if (intake == NULL || sim_over(intake) || event->type != ORD_EVENT_PROPOSE)
         return;
     taken = taken && !intake->refused;
     proposal_done(intake, taken);
@@ -269,8 +270,8 @@ void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event
 }
 
 uint64_t sim_intake_due_ms(const struct sim_intake *intake) {
-    if (intake == NULL || intake->leader != sim_intake_self(intake) || !intake->process->observer.status.can_propose ||
-        !may_run(intake))
+    if (intake == NULL || sim_over(intake) || intake->leader != sim_intake_self(intake) ||
+        !intake->process->observer.status.can_propose || !may_run(intake))
         return UINT64_MAX;
     return marker_ms(intake);
 }

@@ -86,6 +86,10 @@ struct sim_intake {
     bool housekeeping; /* in this turn */
     /* Turns of housekeeping until the pool is swept of what a transfer left in it. */
     uint64_t unsure;
+    /* For each slot: what was dropped since `unsure` was 0. The replica may still have it. */
+    uint32_t ghosts[SIM_SLOTS];
+    /* It is unknown whether the replica had room for an envelope, so the reference says no more until a restart. */
+    bool lost;
     /* `since_ms` may differ from the replica's. This holds until the replica's pool is known to be empty. */
     bool since_unsure;
     /* In this turn an envelope in this state was forwarded again. */
@@ -130,8 +134,13 @@ static inline ord_node_id sim_intake_self(const struct sim_intake *intake) {
 static inline const struct sim_model *sim_intake_model(const struct sim_intake *intake) {
     return &intake->world->checker->model;
 }
-static inline bool sim_over(const struct sim_world *world) {
-    return world->failed;
+static inline uint32_t sim_slot_of(uint32_t party, uint64_t sequence) {
+    return sequence == 0 ? (uint32_t) SIM_REGISTRATIONS : party;
+}
+
+/* Nothing is checked any more. */
+static inline bool sim_over(const struct sim_intake *intake) {
+    return intake->lost || intake->world->failed;
 }
 
 /* intake.c */
