@@ -254,9 +254,11 @@ static enum ord_err on_flush(struct ord_core *core) {
             core->look_again = true;
     }
     if (err == ORD_OK && core->view == view && core->changing == changing) {
-        err = bft_flush_prepares(core);
-        if (err == ORD_OK)
+        if (core->votes_due)
+            err = bft_flush_prepares(core);
+        if (err == ORD_OK && core->votes_due)
             bft_flush_commits(core);
+        core->votes_due = core->votes_due && err != ORD_OK;
     } else if (err == ORD_OK) {
         /* The next turn sends the votes of the new view. */
         core->look_again = true;

@@ -274,6 +274,8 @@ struct ord_core {
     uint64_t useful_seq;
     /* Executed seqs after useful_seq that this view's primary proposed itself. */
     uint64_t useless;
+    /* Some slot may have a vote that is due: FLUSH looks at all of them. */
+    bool votes_due;
     /* View changes or new views came: FLUSH looks whether a view can be made or installed. */
     bool look_again;
     /* Replicas whose VIEW-CHANGEs want batches that nobody gives; the new primary leaves these VIEW-CHANGEs out. */

@@ -33,6 +33,7 @@ void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
     slot->commits |= ord_replica_bit(core->config.self);
     slot->commit_digests[core->config.self] = slot->digest;
     slot->commit_due = true;
+    core->votes_due = true;
 }
 
 /*

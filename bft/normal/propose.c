@@ -129,6 +129,7 @@ void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const str
         slot->state = BFT_SLOT_ACCEPTED;
         slot->own_prepare = true;
         slot->prepare_due = true;
+        core->votes_due = true;
         bft_slot_log(core, slot);
     } else {
         ORD_MARK(JUDGED_INADMISSIBLE);

@@ -226,6 +226,7 @@ static bool certificate_is_of_view(const struct ord_core *core, const struct bft
 
 /* Own statements of the installed view: they are sent again for what is not executed. A STATUS asks for the rest. */
 static void restore_votes(struct ord_core *core) {
+    core->votes_due = true;
     uint64_t seq = core->stable_seq;
     for (struct bft_slot *slot; (slot = bft_slot_next(core, &seq)) != NULL;) {
         if (slot->state != BFT_SLOT_ACCEPTED)

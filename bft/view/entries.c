@@ -14,6 +14,7 @@ void bft_accept_entry(struct ord_core *core, struct bft_slot *slot) {
     if (bft_primary(&core->config, core->view) != core->config.self) {
         slot->own_prepare = true;
         slot->prepare_due = true;
+        core->votes_due = true;
     }
 }
 
