@@ -1,9 +1,8 @@
 /*
  * Makes the core's configuration from the host's options. This is the only file of replica/ that names the protocols.
  */
-#include "replica/options.h"
+#include "replica/replica_internal.h"
 
-#include "replica/transfer/sync.h"
 #include "solo/solo.h"
 
 enum {
@@ -33,12 +32,6 @@ enum ord_err setup_init(struct setup *out, const struct replica_options *options
     out->options = *options;
     out->protocol = options->protocol != NULL ? options->protocol : replica_protocol(options->config);
     fill_core_config(out);
-    out->verify = (struct replica_verify_context) {.protocol = out->protocol,
-                                                   .core_config = &out->core_config,
-                                                   .config = options->config,
-                                                   .genesis_hash = options->genesis_hash,
-                                                   .crypto = options->crypto,
-                                                   .verifier = options->verifier};
     return out->protocol->memory_size(&out->core_config) == 0 ? ORD_ERR_INVALID : ORD_OK;
 }
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/assert.h"
-
 #include "core/codec.h"
 
 void record_replica_encode(uint8_t out[RECORD_REPLICA_SIZE], ord_node_id replica) {
@@ -47,16 +46,12 @@ size_t record_open_encode(uint8_t *out, const struct channel_open_block *open) {
 }
 
 enum ord_err record_open_decode(struct record_open *out, struct ord_span bytes) {
-    struct ord_reader reader = ord_reader_of(bytes);
-    out->height = ord_read_u64(&reader);
-    out->count = ord_read_u32(&reader);
-    out->entries = ord_read_span(&reader, ord_reader_left(&reader));
-    bool whole = out->entries.size == (size_t) out->count * RECORD_OPEN_ENTRY;
-    return ord_reader_finish(&reader) == ORD_OK && whole ? ORD_OK : ORD_ERR_CORRUPT;
+    enum ord_err err = record_tail_decode(out, bytes);
+    return err == ORD_OK && out->rest.size != (size_t) out->count * RECORD_OPEN_ENTRY ? ORD_ERR_CORRUPT : err;
 }
 
 void record_open_entry(const struct record_open *record, struct channel_entry *out, uint32_t index) {
-    const uint8_t *bytes = record->entries.data + (size_t) index * RECORD_OPEN_ENTRY;
+    const uint8_t *bytes = record->rest.data + (size_t) index * RECORD_OPEN_ENTRY;
     out->client_index = ord_load_u32(bytes);
     out->batch_index = ord_load_u32(bytes + 4);
     out->sequence = ord_load_u64(bytes + 8);
@@ -70,11 +65,11 @@ void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct or
         memcpy(out + RECORD_TAIL_HEADER, data.data, data.size);
 }
 
-enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data, struct ord_span bytes) {
+enum ord_err record_tail_decode(struct record_open *out, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
-    *height = ord_read_u64(&reader);
-    *count = ord_read_u32(&reader);
-    *data = ord_read_span(&reader, ord_reader_left(&reader));
+    out->height = ord_read_u64(&reader);
+    out->count = ord_read_u32(&reader);
+    out->rest = ord_read_span(&reader, ord_reader_left(&reader));
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }
 

@@ -12,26 +12,38 @@
 #ifndef ORDAIN_REPLICA_REPLICA_INTERNAL_H
 #define ORDAIN_REPLICA_REPLICA_INTERNAL_H
 
+#include "bft/bft.h"
+#include "channel/checkpoint.h"
 #include "replica/agree/effects.h"
 #include "replica/agree/execute.h"
 #include "replica/agree/judge.h"
 #include "replica/agree/messages.h"
 #include "replica/finality/accuse.h"
 #include "replica/finality/attest.h"
-#include "replica/finality/certified.h"
 #include "replica/intake/admission.h"
-#include "replica/intake/forward.h"
 #include "replica/intake/pool.h"
 #include "replica/intake/propose.h"
-#include "replica/options.h"
 #include "replica/replica.h"
 #include "replica/transfer/recover.h"
-#include "replica/transfer/serve.h"
 #include "replica/transfer/sync.h"
 #include "replica/turn.h"
 
+/* What the host's options make of a replica. Constant once made. */
+struct setup {
+    struct replica_options options;
+    const struct ord_protocol *protocol;
+    /* PBFT only: the context in which its options check certificates. */
+    struct channel_checkpoints checkpoints;
+    /* PBFT only: core_config.options points to it. */
+    struct bft_options bft;
+    struct ord_core_config core_config;
+};
+
+/* `out` must not move. INVALID: the configuration's protocol cannot run it. */
+ORD_MUST_USE enum ord_err setup_init(struct setup *out, const struct replica_options *options);
+
 struct replica {
-    struct setup setup; /* constant once made */
+    struct setup setup;
     struct replica_counters counters;
     struct turn turn;
     struct agree agree;
@@ -85,6 +97,8 @@ const char *replica_log_hash(char out[17], const struct ord_hash *hash);
 void replica_fail(struct replica *replica, enum ord_err err, const char *what);
 /* Ends the replica if `err` is an error of the store. ORD_OK does nothing. */
 void replica_need(struct replica *replica, enum ord_err err, const char *what);
+/* Puts a small record. An empty value deletes it. */
+void replica_put_meta(struct replica *replica, const char *name, struct ord_span value, const char *what);
 /*
  * `err` is the result of reading something of the block at `height`. CORRUPT is counted, and its 1st, 2nd, 4th ...
  * occurrence is logged.
