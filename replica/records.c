@@ -3,6 +3,8 @@
  */
 #include "replica/records.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/assert.h"
@@ -73,14 +75,6 @@ enum ord_err record_tail_decode(struct record_open *out, struct ord_span bytes) 
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
-static void write_statement(struct ord_writer *writer, const struct channel_statement *statement) {
-    ord_write_u64(writer, statement->epoch);
-    ord_write_u64(writer, statement->seq);
-    ord_write_u64(writer, statement->height);
-    ord_write_hash(writer, &statement->header_hash);
-    ord_write_hash(writer, &statement->state_digest);
-}
-
 static void read_statement(struct channel_statement *out, struct ord_reader *reader) {
     out->epoch = ord_read_u64(reader);
     out->seq = ord_read_u64(reader);
@@ -91,7 +85,11 @@ static void read_statement(struct channel_statement *out, struct ord_reader *rea
 
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement) {
     struct ord_writer writer = ord_writer_of(out, RECORD_STATEMENT_SIZE);
-    write_statement(&writer, statement);
+    ord_write_u64(&writer, statement->epoch);
+    ord_write_u64(&writer, statement->seq);
+    ord_write_u64(&writer, statement->height);
+    ord_write_hash(&writer, &statement->header_hash);
+    ord_write_hash(&writer, &statement->state_digest);
 }
 
 enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes) {
@@ -107,14 +105,12 @@ uint32_t record_point_slots(uint32_t window) {
 
 void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot) {
     ORD_ASSERT(slot < RECORD_POINT_SLOTS_MAX);
-    memcpy(out, "point.00000", sizeof("point.00000"));
-    for (char *digit = out + 10; slot > 0; slot /= 10)
-        *digit-- = (char) ('0' + slot % 10);
+    snprintf(out, RECORD_POINT_NAME_SIZE, "point.%05" PRIu32, slot);
 }
 
 void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point) {
-    struct ord_writer writer = ord_writer_of(out, RECORD_POINT_SIZE);
-    write_statement(&writer, &point->statement);
+    record_statement_encode(out, &point->statement);
+    struct ord_writer writer = ord_writer_of(out + RECORD_STATEMENT_SIZE, RECORD_POINT_SIZE - RECORD_STATEMENT_SIZE);
     ord_write_u64(&writer, point->tail_size);
     ord_write_hash(&writer, &point->clients_root);
 }
@@ -136,9 +132,5 @@ uint32_t record_evidence_slots(uint32_t replica_count) {
 
 void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot) {
     ORD_ASSERT(culprit < ORD_REPLICA_MAX && slot < RECORD_EVIDENCE_SLOTS);
-    memcpy(out, "evidence.00.00", sizeof("evidence.00.00"));
-    out[9] = (char) ('0' + culprit / 10);
-    out[10] = (char) ('0' + culprit % 10);
-    out[12] = (char) ('0' + slot / 10);
-    out[13] = (char) ('0' + slot % 10);
+    snprintf(out, RECORD_EVIDENCE_SIZE, "evidence.%02" PRIu32 ".%02" PRIu32, culprit, slot);
 }

@@ -24,9 +24,44 @@
 #include "replica/intake/pool.h"
 #include "replica/intake/propose.h"
 #include "replica/replica.h"
-#include "replica/transfer/recover.h"
 #include "replica/transfer/sync.h"
-#include "replica/turn.h"
+
+/*
+ * The turn's own state: its number, its times, and how far its writes are on their way to the disk.
+ *
+ * Turns are numbered 1, 2, ... The writes of a turn become durable together, and turns become durable in their order. A
+ * message that depends on a write carries the turn's number and leaves when that turn is durable. Nothing else in
+ * replica/ decides when to send.
+ */
+struct turn {
+    /* The turn that steps and puts belong to now. It grows when a turn ends. */
+    uint64_t number;
+    /* All writes up to this turn that something sent or executed relies on are durable. */
+    uint64_t durable;
+    /* The turn whose commit is under way; 0: none is. */
+    uint64_t committing;
+    /* Times of the turn under way, as the host gave them. */
+    uint64_t now_ms;
+    int64_t wall_s;
+    uint64_t started_ms;
+    uint64_t housekeeping_ms;
+    /* The puts since the last commit began include some that cannot wait for a later commit. */
+    bool urgent;
+    /*
+     * Puts that can wait (certificates, forgetting) wait until this time, or for an urgent commit. UINT64_MAX: nothing
+     * waits.
+     */
+    uint64_t commit_due_ms;
+    /* The turn ended early because it had written enough. Another turn is due at once. */
+    bool cut_short;
+    /*
+     * The store can take a whole turn. Without room nothing is admitted, and the core gets neither messages nor
+     * verdicts.
+     */
+    bool room;
+    bool fatal;
+    enum ord_err fatal_err;
+};
 
 /* What the host's options make of a replica. Constant once made. */
 struct setup {
@@ -50,7 +85,7 @@ struct replica {
     struct execute execute;
     struct judge judge;
     struct account accounts[ORD_REPLICA_MAX]; /* by sender */
-    struct admission_shares admission;
+    struct shares checks; /* envelopes whose signatures are being checked for admission, by source */
     struct pool pool;
     struct propose propose;
     struct attest attest;
@@ -89,6 +124,8 @@ static inline void replica_urgent(struct replica *replica) {
     replica->turn.urgent = true;
 }
 
+/* True if the turn has written so much that the rest has to wait for the next turn, which comes at once. */
+bool turn_full(struct replica *replica);
 void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Writes the first half of a hash in hex, for a log line. Returns `out`. */
@@ -104,5 +141,19 @@ void replica_put_meta(struct replica *replica, const char *name, struct ord_span
  * occurrence is logged.
  */
 void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err);
+
+/* ---- state from the store: transfer/recover.c ---- */
+
+/* Recovers the channel as of the newest whole turn. Begins a store that is empty. `why` gets a sentence. */
+ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size);
+/*
+ * Recovers evidence, certificates and points, and makes the core's START, which the caller steps. Then free(*records).
+ */
+ORD_MUST_USE enum ord_err recover_core(struct replica *replica, struct ord_event *start, struct ord_record **records,
+                                       char *why, size_t why_size);
+/* Recovers what depends on the started core. */
+void recover_finish(struct replica *replica, size_t record_count);
+/* Writes "ledger: WHAT: ERROR", and what helps. Returns CORRUPT for NOT_FOUND, else `err`. */
+enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err);
 
 #endif

@@ -48,7 +48,7 @@ static bool is_foreign(uint64_t source) {
 }
 
 enum ord_err admission_init(struct replica *replica) {
-    struct shares *checks = &replica->admission.checks;
+    struct shares *checks = &replica->checks;
     enum ord_err err = shares_init(checks, replica->setup.options.sources_max + ORD_REPLICA_MAX);
     checks->total_max = CHECKS_OPEN_MAX;
     checks->source_bytes_max = replica->setup.options.pool_bytes_max / CHECKS_BYTES_PART;
@@ -56,7 +56,7 @@ enum ord_err admission_init(struct replica *replica) {
 }
 
 void admission_deinit(struct replica *replica) {
-    shares_deinit(&replica->admission.checks);
+    shares_deinit(&replica->checks);
 }
 
 /* ---- results ---- */
@@ -231,7 +231,7 @@ static void hand_out(struct replica *replica, struct admission *admission, struc
 static void admit_one(struct replica *replica, struct admission *admission, struct replica_check **check,
                       uint32_t index, struct ord_span bytes) {
     struct replica_result *result = &admission->results[index];
-    struct shares *shares = &replica->admission.checks;
+    struct shares *shares = &replica->checks;
     const struct share_limits *limits = is_foreign(admission->source) ? &link_limits : &client_limits;
     *result = (struct replica_result) {.verdict = REPLICA_ACCEPTED};
     if (!replica->turn.room) {
@@ -331,7 +331,7 @@ void admission_checked(struct replica *replica, struct replica_check *check, boo
         const struct replica_envelope_check *item = &check->envelopes.items[i];
         struct pool_entry *entry = admission->entries[item->tag];
         struct replica_result *result = &admission->results[item->tag];
-        shares_give_back(&replica->admission.checks, admission->source, entry->size);
+        shares_give_back(&replica->checks, admission->source, entry->size);
         if (dropped) {
             refuse(result, REPLICA_BUSY, "replica is stopping");
             pool_remove(&replica->pool, entry);

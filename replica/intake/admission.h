@@ -8,11 +8,6 @@
 #include "replica/intake/pool.h"
 #include "replica/intake/shares.h"
 
-/* Envelopes whose signatures are being checked for admission, counted by source. */
-struct admission_shares {
-    struct shares checks;
-};
-
 ORD_MUST_USE enum ord_err admission_init(struct replica *replica);
 void admission_deinit(struct replica *replica);
 void admission_submitted(struct replica *replica, struct replica_submission *submission);

@@ -1,6 +1,6 @@
 /*
- * What becomes of the pool's envelopes. A replica that leads proposes them in batches, and proposes cut markers. Another
- * one forwards them (forward.c): to the leader at once, and to all if they wait.
+ * What becomes of the pool's envelopes. A replica that leads proposes them in batches, and proposes cut markers.
+ * Another one forwards them (forward.c): to the leader at once, and to all if they wait.
  */
 #ifndef ORDAIN_REPLICA_PROPOSE_H
 #define ORDAIN_REPLICA_PROPOSE_H

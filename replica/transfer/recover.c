@@ -203,8 +203,6 @@ static enum ord_err restore_open(struct replica *replica) {
 }
 
 enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size) {
-    replica->execute.tail_height = 0;
-    replica->sync.between = false;
     enum ord_err err = channel_init(&replica->execute.channel, replica->execute.memory, replica->execute.memory_size,
                                     replica_config(replica), replica->setup.options.genesis_hash);
     if (err != ORD_OK)

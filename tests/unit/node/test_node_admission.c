@@ -101,7 +101,7 @@ static void admission__forgeries_of_some_leave_room_for_others(void **state) {
     node_world_until(&world, one_is_ready, "the good one is admitted");
     while (world.replica->pool.envelopes > 1)
         node_world_turn(&world, 10);
-    assert_int_equal(world.replica->admission.checks.total, 0);
+    assert_int_equal(world.replica->checks.total, 0);
     free((void *) (uintptr_t) good.data);
     node_world_close(&world);
 }
