@@ -1,6 +1,6 @@
 /*
  * Counters of the process around a replica, for status. One thread or several write them, and the loop reads them.
- * replica/counters.h has the replica's own counters.
+ * replica/replica.h has the replica's own counters.
  */
 #ifndef ORDAIN_NODE_COUNTERS_H
 #define ORDAIN_NODE_COUNTERS_H

@@ -1,9 +1,8 @@
 /*
  * Makes the core's configuration from the host's options. This is the only file of replica/ that names the protocols.
  */
-#include "replica/options.h"
+#include "replica/replica_internal.h"
 
-#include "replica/transfer/sync.h"
 #include "solo/solo.h"
 
 enum {
@@ -15,30 +14,19 @@ const struct ord_protocol *replica_protocol(const struct channel_config *config)
     return config->consensus == CHANNEL_SOLO ? &solo_protocol : &bft_pbft;
 }
 
-static void fill_core_config(struct setup *setup) {
-    const struct channel_config *config = setup->options.config;
-    channel_core_config(&setup->core_config, config, setup->options.genesis_hash, setup->options.self,
-                        setup->options.crypto);
-    setup->checkpoints = (struct channel_checkpoints) {
-        .config = config, .genesis_hash = setup->options.genesis_hash, .crypto = setup->options.crypto};
-    if (config->consensus != CHANNEL_PBFT)
-        return;
-    setup->bft = (struct bft_options) {.decisions_per_leader = config->decisions_per_leader,
-                                       .request_timeout_ms = config->request_timeout_ms};
-    channel_checkpoint_ops(&setup->bft.checkpoints, &setup->checkpoints);
-    setup->core_config.options = &setup->bft;
-}
-
 enum ord_err setup_init(struct setup *out, const struct replica_options *options) {
+    const struct channel_config *config = options->config;
     out->options = *options;
-    out->protocol = options->protocol != NULL ? options->protocol : replica_protocol(options->config);
-    fill_core_config(out);
-    out->verify = (struct replica_verify_context) {.protocol = out->protocol,
-                                                   .core_config = &out->core_config,
-                                                   .config = options->config,
-                                                   .genesis_hash = options->genesis_hash,
-                                                   .crypto = options->crypto,
-                                                   .verifier = options->verifier};
+    out->protocol = options->protocol != NULL ? options->protocol : replica_protocol(config);
+    channel_core_config(&out->core_config, config, options->genesis_hash, options->self, options->crypto);
+    if (config->consensus == CHANNEL_PBFT) {
+        out->checkpoints = (struct channel_checkpoints) {
+            .config = config, .genesis_hash = options->genesis_hash, .crypto = options->crypto};
+        out->bft = (struct bft_options) {.decisions_per_leader = config->decisions_per_leader,
+                                         .request_timeout_ms = config->request_timeout_ms};
+        channel_checkpoint_ops(&out->bft.checkpoints, &out->checkpoints);
+        out->core_config.options = &out->bft;
+    }
     return out->protocol->memory_size(&out->core_config) == 0 ? ORD_ERR_INVALID : ORD_OK;
 }
 

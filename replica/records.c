@@ -3,10 +3,11 @@
  */
 #include "replica/records.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/assert.h"
-
 #include "core/codec.h"
 
 void record_replica_encode(uint8_t out[RECORD_REPLICA_SIZE], ord_node_id replica) {
@@ -47,16 +48,12 @@ size_t record_open_encode(uint8_t *out, const struct channel_open_block *open) {
 }
 
 enum ord_err record_open_decode(struct record_open *out, struct ord_span bytes) {
-    struct ord_reader reader = ord_reader_of(bytes);
-    out->height = ord_read_u64(&reader);
-    out->count = ord_read_u32(&reader);
-    out->entries = ord_read_span(&reader, ord_reader_left(&reader));
-    bool whole = out->entries.size == (size_t) out->count * RECORD_OPEN_ENTRY;
-    return ord_reader_finish(&reader) == ORD_OK && whole ? ORD_OK : ORD_ERR_CORRUPT;
+    enum ord_err err = record_tail_decode(out, bytes);
+    return err == ORD_OK && out->rest.size != (size_t) out->count * RECORD_OPEN_ENTRY ? ORD_ERR_CORRUPT : err;
 }
 
 void record_open_entry(const struct record_open *record, struct channel_entry *out, uint32_t index) {
-    const uint8_t *bytes = record->entries.data + (size_t) index * RECORD_OPEN_ENTRY;
+    const uint8_t *bytes = record->rest.data + (size_t) index * RECORD_OPEN_ENTRY;
     out->client_index = ord_load_u32(bytes);
     out->batch_index = ord_load_u32(bytes + 4);
     out->sequence = ord_load_u64(bytes + 8);
@@ -70,20 +67,12 @@ void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct or
         memcpy(out + RECORD_TAIL_HEADER, data.data, data.size);
 }
 
-enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data, struct ord_span bytes) {
+enum ord_err record_tail_decode(struct record_open *out, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
-    *height = ord_read_u64(&reader);
-    *count = ord_read_u32(&reader);
-    *data = ord_read_span(&reader, ord_reader_left(&reader));
+    out->height = ord_read_u64(&reader);
+    out->count = ord_read_u32(&reader);
+    out->rest = ord_read_span(&reader, ord_reader_left(&reader));
     return ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
-}
-
-static void write_statement(struct ord_writer *writer, const struct channel_statement *statement) {
-    ord_write_u64(writer, statement->epoch);
-    ord_write_u64(writer, statement->seq);
-    ord_write_u64(writer, statement->height);
-    ord_write_hash(writer, &statement->header_hash);
-    ord_write_hash(writer, &statement->state_digest);
 }
 
 static void read_statement(struct channel_statement *out, struct ord_reader *reader) {
@@ -96,7 +85,11 @@ static void read_statement(struct channel_statement *out, struct ord_reader *rea
 
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement) {
     struct ord_writer writer = ord_writer_of(out, RECORD_STATEMENT_SIZE);
-    write_statement(&writer, statement);
+    ord_write_u64(&writer, statement->epoch);
+    ord_write_u64(&writer, statement->seq);
+    ord_write_u64(&writer, statement->height);
+    ord_write_hash(&writer, &statement->header_hash);
+    ord_write_hash(&writer, &statement->state_digest);
 }
 
 enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes) {
@@ -112,14 +105,12 @@ uint32_t record_point_slots(uint32_t window) {
 
 void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot) {
     ORD_ASSERT(slot < RECORD_POINT_SLOTS_MAX);
-    memcpy(out, "point.00000", sizeof("point.00000"));
-    for (char *digit = out + 10; slot > 0; slot /= 10)
-        *digit-- = (char) ('0' + slot % 10);
+    snprintf(out, RECORD_POINT_NAME_SIZE, "point.%05" PRIu32, slot);
 }
 
 void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point) {
-    struct ord_writer writer = ord_writer_of(out, RECORD_POINT_SIZE);
-    write_statement(&writer, &point->statement);
+    record_statement_encode(out, &point->statement);
+    struct ord_writer writer = ord_writer_of(out + RECORD_STATEMENT_SIZE, RECORD_POINT_SIZE - RECORD_STATEMENT_SIZE);
     ord_write_u64(&writer, point->tail_size);
     ord_write_hash(&writer, &point->clients_root);
 }
@@ -141,9 +132,5 @@ uint32_t record_evidence_slots(uint32_t replica_count) {
 
 void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot) {
     ORD_ASSERT(culprit < ORD_REPLICA_MAX && slot < RECORD_EVIDENCE_SLOTS);
-    memcpy(out, "evidence.00.00", sizeof("evidence.00.00"));
-    out[9] = (char) ('0' + culprit / 10);
-    out[10] = (char) ('0' + culprit % 10);
-    out[12] = (char) ('0' + slot / 10);
-    out[13] = (char) ('0' + slot % 10);
+    snprintf(out, RECORD_EVIDENCE_SIZE, "evidence.%02" PRIu32 ".%02" PRIu32, culprit, slot);
 }

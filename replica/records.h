@@ -50,10 +50,11 @@ ORD_MUST_USE enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_s
 /* `out` has RECORD_OPEN_SIZE(open->envelope_count) bytes. */
 size_t record_open_encode(uint8_t *out, const struct channel_open_block *open);
 
+/* What the open block's entries and its tail have in common. */
 struct record_open {
     uint64_t height;
     uint32_t count;
-    struct ord_span entries;
+    struct ord_span rest; /* entries, or the envelopes of a tail */
 };
 ORD_MUST_USE enum ord_err record_open_decode(struct record_open *out, struct ord_span bytes);
 /* index < count. */
@@ -62,8 +63,7 @@ void record_open_entry(const struct record_open *record, struct channel_entry *o
 /* A tail: height u64, count of entries u32, then the envelopes as in block data. */
 #define RECORD_TAIL_HEADER 12
 void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct ord_span data);
-ORD_MUST_USE enum ord_err record_tail_decode(uint64_t *height, uint32_t *count, struct ord_span *data,
-                                             struct ord_span bytes);
+ORD_MUST_USE enum ord_err record_tail_decode(struct record_open *out, struct ord_span bytes);
 
 /*
  * An own statement, and how large the open block was at its seq. From then on, that part of the open block is a prefix

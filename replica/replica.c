@@ -15,19 +15,13 @@ static enum ord_err make_parts(struct replica *replica) {
     replica->batch_buffer = malloc(config->batch_bytes_max);
     if (replica->batch_buffer == NULL)
         return ORD_ERR_NO_MEMORY;
+    static enum ord_err (*const inits[])(struct replica * replica) = {admission_init, propose_init, execute_init,
+                                                                      attest_init,    sync_init,    agree_init};
     enum ord_err err = pool_init(&replica->pool, options->pool_envelopes_max, options->pool_bytes_max,
                                  options->client_envelopes_max, config->clients_max);
-    if (err == ORD_OK)
-        err = admission_init(replica);
-    if (err == ORD_OK)
-        err = propose_init(replica);
-    if (err == ORD_OK)
-        err = execute_init(replica);
-    if (err == ORD_OK)
-        err = attest_init(replica);
-    if (err == ORD_OK)
-        err = sync_init(replica);
-    return err == ORD_OK ? agree_init(replica) : err;
+    for (size_t i = 0; err == ORD_OK && i < sizeof(inits) / sizeof(inits[0]); i++)
+        err = inits[i](replica);
+    return err;
 }
 
 static enum ord_err start(struct replica *replica, char *why, size_t why_size) {
@@ -93,7 +87,7 @@ void replica_destroy(struct replica *replica) {
 
 void replica_check_drop(struct replica *replica, struct replica_check *check) {
     if (check->type == REPLICA_CHECK_SUBMITTED)
-        admission_dropped(replica, check);
+        admission_checked(replica, check, true);
     else if (check->type == REPLICA_CHECK_PROPOSED)
         judge_checked(replica, check);
     else
@@ -104,7 +98,7 @@ void replica_check_drop(struct replica *replica, struct replica_check *check) {
 /* ---- status ---- */
 
 static struct replica_open open_of(const struct replica *replica) {
-    struct replica_open open = {.envelopes = replica->admission.checks.total};
+    struct replica_open open = {.envelopes = replica->checks.total};
     for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++) {
         open.messages += replica->accounts[i].checks_open;
         open.cost += replica->accounts[i].cost_open;

@@ -23,7 +23,6 @@
 #define ORDAIN_REPLICA_REPLICA_H
 
 #include "channel/state.h"
-#include "replica/counters.h"
 #include "replica/host.h"
 
 struct replica;
@@ -133,6 +132,51 @@ struct replica_status {
     uint32_t evidence[ORD_REPLICA_MAX]; /* pieces on disk, by culprit */
 };
 void replica_status(const struct replica *replica, struct replica_status *out);
+
+/* A replica's counters, for status. Each is a field of struct replica_counters. */
+#define REPLICA_COUNTERS(X)                                                                                            \
+    X(turns)                                                                                                           \
+    X(commits)                                                                                                         \
+    X(link_messages_ignored)                                                                                           \
+    X(link_messages_useless)                                                                                           \
+    X(link_jobs_over_share)                                                                                            \
+    X(client_signatures_checked)                                                                                       \
+    X(client_signatures_bad)                                                                                           \
+    X(client_signatures_skipped)                                                                                       \
+    X(messages_authenticated)                                                                                          \
+    X(messages_refused)                                                                                                \
+    X(attestations_made)                                                                                               \
+    X(attestations_checked)                                                                                            \
+    X(attestations_skipped)                                                                                            \
+    X(attestations_bad)                                                                                                \
+    X(batches_proposed)                                                                                                \
+    X(batches_judged)                                                                                                  \
+    X(batches_refused)                                                                                                 \
+    X(cuts_proposed)                                                                                                   \
+    X(batches_executed)                                                                                                \
+    X(envelopes_accepted)                                                                                              \
+    X(envelopes_duplicate)                                                                                             \
+    X(envelopes_refused)                                                                                               \
+    X(blocks_closed)                                                                                                   \
+    X(submissions)                                                                                                     \
+    X(envelopes_submitted)                                                                                             \
+    X(envelopes_busy)                                                                                                  \
+    X(envelopes_forwarded)                                                                                             \
+    X(syncs_started)                                                                                                   \
+    X(syncs_finished)                                                                                                  \
+    X(sync_blocks)                                                                                                     \
+    X(sync_refused)                                                                                                    \
+    X(evidence)                                                                                                        \
+    X(evidence_refused)                                                                                                \
+    X(damaged_reads)                                                                                                   \
+    X(intake_stopped)
+
+struct replica_counters {
+#define REPLICA_COUNTER_FIELD(name) uint64_t name;
+    REPLICA_COUNTERS(REPLICA_COUNTER_FIELD)
+#undef REPLICA_COUNTER_FIELD
+};
+
 const struct replica_counters *replica_counters(const struct replica *replica);
 /* The executed state. It changes with each turn. */
 struct channel *replica_channel(const struct replica *replica);

@@ -12,33 +12,80 @@
 #ifndef ORDAIN_REPLICA_REPLICA_INTERNAL_H
 #define ORDAIN_REPLICA_REPLICA_INTERNAL_H
 
+#include "bft/bft.h"
+#include "channel/checkpoint.h"
 #include "replica/agree/effects.h"
 #include "replica/agree/execute.h"
 #include "replica/agree/judge.h"
 #include "replica/agree/messages.h"
 #include "replica/finality/accuse.h"
 #include "replica/finality/attest.h"
-#include "replica/finality/certified.h"
 #include "replica/intake/admission.h"
-#include "replica/intake/forward.h"
 #include "replica/intake/pool.h"
 #include "replica/intake/propose.h"
-#include "replica/options.h"
 #include "replica/replica.h"
-#include "replica/transfer/recover.h"
-#include "replica/transfer/serve.h"
 #include "replica/transfer/sync.h"
-#include "replica/turn.h"
+
+/*
+ * The turn's own state: its number, its times, and how far its writes are on their way to the disk.
+ *
+ * Turns are numbered 1, 2, ... The writes of a turn become durable together, and turns become durable in their order. A
+ * message that depends on a write carries the turn's number and leaves when that turn is durable. Nothing else in
+ * replica/ decides when to send.
+ */
+struct turn {
+    /* The turn that steps and puts belong to now. It grows when a turn ends. */
+    uint64_t number;
+    /* All writes up to this turn that something sent or executed relies on are durable. */
+    uint64_t durable;
+    /* The turn whose commit is under way; 0: none is. */
+    uint64_t committing;
+    /* Times of the turn under way, as the host gave them. */
+    uint64_t now_ms;
+    int64_t wall_s;
+    uint64_t started_ms;
+    uint64_t housekeeping_ms;
+    /* The puts since the last commit began include some that cannot wait for a later commit. */
+    bool urgent;
+    /*
+     * Puts that can wait (certificates, forgetting) wait until this time, or for an urgent commit. UINT64_MAX: nothing
+     * waits.
+     */
+    uint64_t commit_due_ms;
+    /* The turn ended early because it had written enough. Another turn is due at once. */
+    bool cut_short;
+    /*
+     * The store can take a whole turn. Without room nothing is admitted, and the core gets neither messages nor
+     * verdicts.
+     */
+    bool room;
+    bool fatal;
+    enum ord_err fatal_err;
+};
+
+/* What the host's options make of a replica. Constant once made. */
+struct setup {
+    struct replica_options options;
+    const struct ord_protocol *protocol;
+    /* PBFT only: the context in which its options check certificates. */
+    struct channel_checkpoints checkpoints;
+    /* PBFT only: core_config.options points to it. */
+    struct bft_options bft;
+    struct ord_core_config core_config;
+};
+
+/* `out` must not move. INVALID: the configuration's protocol cannot run it. */
+ORD_MUST_USE enum ord_err setup_init(struct setup *out, const struct replica_options *options);
 
 struct replica {
-    struct setup setup; /* constant once made */
+    struct setup setup;
     struct replica_counters counters;
     struct turn turn;
     struct agree agree;
     struct execute execute;
     struct judge judge;
     struct account accounts[ORD_REPLICA_MAX]; /* by sender */
-    struct admission_shares admission;
+    struct shares checks; /* envelopes whose signatures are being checked for admission, by source */
     struct pool pool;
     struct propose propose;
     struct attest attest;
@@ -77,6 +124,8 @@ static inline void replica_urgent(struct replica *replica) {
     replica->turn.urgent = true;
 }
 
+/* True if the turn has written so much that the rest has to wait for the next turn, which comes at once. */
+bool turn_full(struct replica *replica);
 void replica_log(struct replica *replica, enum replica_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Writes the first half of a hash in hex, for a log line. Returns `out`. */
@@ -85,10 +134,26 @@ const char *replica_log_hash(char out[17], const struct ord_hash *hash);
 void replica_fail(struct replica *replica, enum ord_err err, const char *what);
 /* Ends the replica if `err` is an error of the store. ORD_OK does nothing. */
 void replica_need(struct replica *replica, enum ord_err err, const char *what);
+/* Puts a small record. An empty value deletes it. */
+void replica_put_meta(struct replica *replica, const char *name, struct ord_span value, const char *what);
 /*
  * `err` is the result of reading something of the block at `height`. CORRUPT is counted, and its 1st, 2nd, 4th ...
  * occurrence is logged.
  */
 void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err);
+
+/* ---- state from the store: transfer/recover.c ---- */
+
+/* Recovers the channel as of the newest whole turn. Begins a store that is empty. `why` gets a sentence. */
+ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size);
+/*
+ * Recovers evidence, certificates and points, and makes the core's START, which the caller steps. Then free(*records).
+ */
+ORD_MUST_USE enum ord_err recover_core(struct replica *replica, struct ord_event *start, struct ord_record **records,
+                                       char *why, size_t why_size);
+/* Recovers what depends on the started core. */
+void recover_finish(struct replica *replica, size_t record_count);
+/* Writes "ledger: WHAT: ERROR", and what helps. Returns CORRUPT for NOT_FOUND, else `err`. */
+enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err);
 
 #endif

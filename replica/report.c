@@ -34,6 +34,11 @@ void replica_need(struct replica *replica, enum ord_err err, const char *what) {
         replica_fail(replica, err, what);
 }
 
+void replica_put_meta(struct replica *replica, const char *name, struct ord_span value, const char *what) {
+    const struct replica_store *store = replica_store(replica);
+    replica_need(replica, store->put_meta(store->ledger, name, value), what);
+}
+
 void replica_note_damage(struct replica *replica, const char *what, uint64_t height, enum ord_err err) {
     if (err != ORD_ERR_CORRUPT)
         return;

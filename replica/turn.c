@@ -39,42 +39,27 @@ static void settle(struct replica *replica) {
 }
 
 static void flush(struct replica *replica) {
-    struct ord_event event = {.type = ORD_EVENT_FLUSH};
-    step(replica, &event);
+    step(replica, &(struct ord_event) {.type = ORD_EVENT_FLUSH});
     settle(replica);
 }
 
 /* ---- what can enter a turn ---- */
 
+/* By kind. Messages of the core are not among them: their check holds the owner of their bytes. */
+static void (*const takers[])(struct replica *replica, ord_node_id from, struct ord_span bytes) = {
+    [REPLICA_LINK_ATTESTATION] = attest_received,      [REPLICA_LINK_CERTIFICATE] = attest_certificate_received,
+    [REPLICA_LINK_FORWARD] = admission_forwarded,      [REPLICA_LINK_SYNC_REQUEST] = serve_request,
+    [REPLICA_LINK_SYNC_BLOCKS] = sync_blocks_received, [REPLICA_LINK_SYNC_TAIL] = sync_tail_received,
+};
+
 static void take_message(struct replica *replica, const struct replica_input *input) {
-    ord_node_id from = input->message.from;
-    struct ord_span bytes = input->message.bytes;
-    switch (input->message.kind) {
-    case REPLICA_LINK_CORE:
-        message_received(replica, from, bytes, input->message.owner);
-        break;
-    case REPLICA_LINK_ATTESTATION:
-        attest_received(replica, from, bytes);
-        break;
-    case REPLICA_LINK_CERTIFICATE:
-        attest_certificate_received(replica, from, bytes);
-        break;
-    case REPLICA_LINK_FORWARD:
-        admission_forwarded(replica, from, bytes);
-        break;
-    case REPLICA_LINK_SYNC_REQUEST:
-        serve_request(replica, from, bytes);
-        break;
-    case REPLICA_LINK_SYNC_BLOCKS:
-        sync_blocks_received(replica, from, bytes);
-        break;
-    case REPLICA_LINK_SYNC_TAIL:
-        sync_tail_received(replica, from, bytes);
-        break;
-    default:
+    uint8_t kind = input->message.kind;
+    if (kind == REPLICA_LINK_CORE)
+        message_received(replica, input->message.from, input->message.bytes, input->message.owner);
+    else if (kind < sizeof(takers) / sizeof(takers[0]) && takers[kind] != NULL)
+        takers[kind](replica, input->message.from, input->message.bytes);
+    else
         replica->counters.messages_refused++;
-        break;
-    }
 }
 
 /* True: the core gets `event`. */
@@ -90,7 +75,7 @@ static bool take_checked(struct replica *replica, struct replica_check *check, s
         judge_checked(replica, check);
         return false;
     case REPLICA_CHECK_SUBMITTED:
-        admission_checked(replica, check);
+        admission_checked(replica, check, false);
         return false;
     }
     return false;
@@ -117,8 +102,7 @@ static void take(struct replica *replica, const struct replica_input *input) {
         admission_submitted(replica, input->submission);
         break;
     case REPLICA_INPUT_HAND_OVER:
-        event = (struct ord_event) {.type = ORD_EVENT_HAND_OVER};
-        step(replica, &event);
+        step(replica, &(struct ord_event) {.type = ORD_EVENT_HAND_OVER});
         break;
     }
     settle(replica);
@@ -140,16 +124,14 @@ static void look_at_room(struct replica *replica, bool room) {
     ORD_MARK_IF(!room, INTAKE_STOPPED);
     replica_log(replica, room ? REPLICA_LOG_INFO : REPLICA_LOG_WARN, room ? "intake_open" : "intake_stopped", "%s",
                 room ? "" : "reason=\"no room on disk\"");
-    struct ord_event event = {.type = ORD_EVENT_STORAGE, .storage = {.available = room}};
-    step(replica, &event);
+    step(replica, &(struct ord_event) {.type = ORD_EVENT_STORAGE, .storage = {.available = room}});
     settle(replica);
 }
 
 static void timers(struct replica *replica) {
     if (replica->turn.now_ms >= replica->agree.wake_at_ms) {
-        struct ord_event event = {.type = ORD_EVENT_TICK};
         replica->agree.wake_at_ms = UINT64_MAX;
-        step(replica, &event);
+        step(replica, &(struct ord_event) {.type = ORD_EVENT_TICK});
         settle(replica);
     }
     if (replica->turn.now_ms < replica->turn.housekeeping_ms)
@@ -178,8 +160,7 @@ static void tell_work(struct replica *replica) {
     if (since_ms == replica->agree.work_since_ms)
         return;
     replica->agree.work_since_ms = since_ms;
-    struct ord_event event = {.type = ORD_EVENT_WORK, .work = {.since_ms = since_ms}};
-    step(replica, &event);
+    step(replica, &(struct ord_event) {.type = ORD_EVENT_WORK, .work = {.since_ms = since_ms}});
 }
 
 void replica_turn(struct replica *replica, const struct replica_time *time) {
@@ -260,8 +241,7 @@ void replica_committed(struct replica *replica, uint64_t number, const struct re
     turn->durable = turn->urgent ? number : turn->number - 1;
     accuse_committed(replica);
     certified_committed(replica);
-    struct ord_event event = {.type = ORD_EVENT_PERSISTED, .persisted = {.turn = turn->durable}};
-    step(replica, &event);
+    step(replica, &(struct ord_event) {.type = ORD_EVENT_PERSISTED, .persisted = {.turn = turn->durable}});
     attest_sign(replica);
     sync_ask(replica);
     settle(replica);

@@ -10,6 +10,7 @@
 #include "crypto/sign.h"
 
 struct replica;
+struct setup;
 
 /* Queues of checks. No queue may wait for another. */
 enum replica_queue {
@@ -47,16 +48,6 @@ struct replica_envelope_check {
     bool ok; /* outcome */
 };
 
-/* The constants that checks need. They belong to the replica and live as long as it does. */
-struct replica_verify_context {
-    const struct ord_protocol *protocol;
-    const struct ord_core_config *core_config;
-    const struct channel_config *config;
-    const struct ord_hash *genesis_hash;
-    const struct ord_crypto_ops *crypto;
-    struct replica_verifier verifier;
-};
-
 struct replica_check {
     /* The host's own, from `check` until it gives the check back. */
     _Alignas(max_align_t) unsigned char host_space[64];
@@ -73,7 +64,8 @@ struct replica_check {
      * is bad.
      */
     bool bad;
-    const struct replica_verify_context *context;
+    /* The constants that checks need. They live as long as the replica does. */
+    const struct setup *setup;
     /* The owner of `bytes`, which the check holds; NULL: none. */
     void *owner;
     struct ord_span bytes; /* of a message */
@@ -86,7 +78,7 @@ struct replica_check {
             bool costly;
         } message;
         struct channel_attestation attestation;
-        struct channel_certificate *certificate; /* malloc'ed */
+        struct channel_certificate *certificate; /* stored behind this struct */
         struct {
             /* The judgement or the admission that waits for it. */
             void *part;

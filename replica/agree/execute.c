@@ -129,11 +129,6 @@ bool execute_next(struct replica *replica, struct ord_event *out) {
 
 /* ---- the channel's state beside the blocks ---- */
 
-static void put_meta(struct replica *replica, const char *name, struct ord_span value) {
-    const struct replica_store *store = replica_store(replica);
-    replica_need(replica, store->put_meta(store->ledger, name, value), "writing state");
-}
-
 static void put_clients(struct replica *replica) {
     const struct replica_store *store = replica_store(replica);
     struct channel *channel = replica->execute.channel;
@@ -158,14 +153,13 @@ void execute_write_state(struct replica *replica) {
     channel_open(execute->channel, &open);
     uint8_t applied[RECORD_APPLIED_SIZE];
     record_applied_encode(applied, channel_applied_seq(execute->channel), channel_bytes_since_point(execute->channel));
-    put_meta(replica, RECORD_APPLIED, ord_span_of(applied, sizeof(applied)));
+    replica_put_meta(replica, RECORD_APPLIED, ord_span_of(applied, sizeof(applied)), "writing state");
     size_t size = record_open_encode(execute->record_buffer, &open);
-    put_meta(replica, RECORD_OPEN, ord_span_of(execute->record_buffer, size));
+    replica_put_meta(replica, RECORD_OPEN, ord_span_of(execute->record_buffer, size), "writing state");
     if (execute->tail_height != 0 && execute->tail_height != open.height) {
         ORD_MARK(TAIL_CLOSED);
-        put_meta(replica, RECORD_TAIL, ord_span_of(NULL, 0));
+        replica_put_meta(replica, RECORD_TAIL, ord_span_of(NULL, 0), "writing state");
         execute->tail_height = 0;
-        execute->tail_count = 0;
     }
     execute->state_changed = false;
 }

@@ -32,7 +32,6 @@ struct execute {
      * none.
      */
     uint64_t tail_height;
-    uint32_t tail_count;
 };
 
 ORD_MUST_USE enum ord_err execute_init(struct replica *replica);

@@ -104,11 +104,6 @@ static void look(struct replica *replica, struct judgement *judgement) {
     judgement->fresh = false;
     judgement->checking = false;
     enum ord_err err = judge_batch(replica, judgement, false);
-    if (err == ORD_ERR_NO_MEMORY) {
-        /* A shortage of memory here is no verdict on the batch. */
-        replica_fail(replica, err, "judging a batch");
-        return;
-    }
     judgement->waiting =
         err == ORD_ERR_UNKNOWN_CLIENT && channel_applied_seq(replica->execute.channel) + 1 < judgement->seq;
     ORD_MARK_IF(judgement->waiting, JUDGE_WAITS_FOR_CLIENT);
@@ -118,6 +113,7 @@ static void look(struct replica *replica, struct judgement *judgement) {
     if (err == ORD_OK)
         err = judge_batch(replica, judgement, true);
     if (err == ORD_ERR_NO_MEMORY) {
+        /* A shortage of memory here is no verdict on the batch. */
         replica_fail(replica, err, "judging a batch");
         return;
     }

@@ -31,17 +31,25 @@ enum {
 
 /* ---- checks ---- */
 
+/* What a check of this type has behind its struct. */
+static size_t size_behind(enum replica_check_type type) {
+    if (type == REPLICA_CHECK_CERTIFICATE)
+        return sizeof(struct channel_certificate);
+    bool envelopes = type == REPLICA_CHECK_PROPOSED || type == REPLICA_CHECK_SUBMITTED;
+    return envelopes ? REPLICA_CHECK_ENVELOPES * sizeof(struct replica_envelope_check) : 0;
+}
+
 struct replica_check *check_create(struct replica *replica, enum replica_check_type type, enum replica_queue queue,
                                    ord_node_id from, struct ord_span bytes, void *owner) {
-    bool envelopes = type == REPLICA_CHECK_PROPOSED || type == REPLICA_CHECK_SUBMITTED;
-    struct replica_check *check = NULL;
-    size_t items_size = envelopes ? REPLICA_CHECK_ENVELOPES * sizeof(*check->envelopes.items) : 0;
-    check = malloc(sizeof(*check) + items_size);
+    size_t behind = size_behind(type);
+    struct replica_check *check = malloc(sizeof(*check) + behind);
     if (check == NULL)
         return NULL;
     *check = (struct replica_check) {
-        .type = type, .queue = queue, .from = from, .context = &replica->setup.verify, .owner = owner, .bytes = bytes};
-    if (envelopes)
+        .type = type, .queue = queue, .from = from, .setup = &replica->setup, .owner = owner, .bytes = bytes};
+    if (type == REPLICA_CHECK_CERTIFICATE)
+        check->certificate = (void *) (check + 1);
+    else if (behind > 0)
         check->envelopes.items = (void *) (check + 1);
     if (owner != NULL)
         replica_host(replica)->hold(replica_host(replica)->context, owner);
@@ -51,8 +59,6 @@ struct replica_check *check_create(struct replica *replica, enum replica_check_t
 void check_destroy(struct replica *replica, struct replica_check *check) {
     if (check->owner != NULL)
         replica_host(replica)->release(replica_host(replica)->context, check->owner);
-    if (check->type == REPLICA_CHECK_CERTIFICATE)
-        free(check->certificate);
     free(check);
 }
 
@@ -62,19 +68,21 @@ void check_hand_out(struct replica *replica, struct replica_check *check) {
 
 /* ---- accounts ---- */
 
-bool account_begin(struct replica *replica, ord_node_id from) {
+struct replica_check *account_check(struct replica *replica, enum replica_check_type type, enum replica_queue queue,
+                                    ord_node_id from, struct ord_span bytes, void *owner) {
     struct account *account = &replica->accounts[from];
     if (replica->turn.now_ms < account->ignored_until_ms) {
         ORD_MARK(SENDER_IGNORED);
         replica->counters.link_messages_ignored++;
-        return false;
+        return NULL;
     }
     if (account->checks_open >= MESSAGES_CHECKS_MAX) {
         replica->counters.link_jobs_over_share++;
-        return false;
+        return NULL;
     }
-    account->checks_open++;
-    return true;
+    struct replica_check *check = check_create(replica, type, queue, from, bytes, owner);
+    account->checks_open += check != NULL;
+    return check;
 }
 
 void account_end(struct replica *replica, const struct replica_check *check) {
@@ -141,19 +149,15 @@ void message_received(struct replica *replica, ord_node_id from, struct ord_span
         replica->counters.link_jobs_over_share++;
         return;
     }
-    if (!account_begin(replica, from))
-        return;
     /*
      * A sender's later messages stay behind its costly ones, because votes of a new view are of no use before the
      * NEW-VIEW.
      */
     bool costly = cost > COST_VOTE || account->costly_open > 0;
-    struct replica_check *check = check_create(replica, REPLICA_CHECK_MESSAGE,
-                                               costly ? REPLICA_QUEUE_VIEWS : REPLICA_QUEUE_VOTES, from, bytes, owner);
-    if (check == NULL) {
-        account->checks_open--;
+    struct replica_check *check = account_check(replica, REPLICA_CHECK_MESSAGE,
+                                                costly ? REPLICA_QUEUE_VIEWS : REPLICA_QUEUE_VOTES, from, bytes, owner);
+    if (check == NULL)
         return;
-    }
     check->message.cost = cost;
     check->message.costly = costly;
     account->cost_open += cost;

@@ -28,8 +28,10 @@ void message_received(struct replica *replica, ord_node_id from, struct ord_span
 /* Takes a check of a message that is back. True: the core is to get `out`. */
 bool message_checked(struct replica *replica, struct replica_check *check, struct ord_event *out);
 
-/* Called before and after a check of this sender's. False: the message is to be dropped. */
-bool account_begin(struct replica *replica, ord_node_id from);
+/* Makes a check of this sender's. NULL: the message is to be dropped. */
+struct replica_check *account_check(struct replica *replica, enum replica_check_type type, enum replica_queue queue,
+                                    ord_node_id from, struct ord_span bytes, void *owner);
+/* Takes a check of a sender's that is back. */
 void account_end(struct replica *replica, const struct replica_check *check);
 /* A view was installed: forgives the debts that its view changes caused. */
 void accounts_forgive(struct replica *replica);

@@ -26,8 +26,7 @@ static void keep(struct replica *replica, const struct evidence *evidence, const
     uint8_t bytes[EVIDENCE_SIZE_MAX];
     record_evidence_name(name, claim->culprit, replica->accusations.counts[claim->culprit]);
     size_t size = evidence_encode(bytes, evidence);
-    const struct replica_store *store = replica_store(replica);
-    replica_need(replica, store->put_meta(store->ledger, name, ord_span_of(bytes, size)), "writing evidence");
+    replica_put_meta(replica, name, ord_span_of(bytes, size), "writing evidence");
     note(&replica->accusations, claim);
     replica_urgent(replica);
     char first[17];

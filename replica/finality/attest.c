@@ -48,13 +48,11 @@ void attest_keep(struct replica *replica, const struct attest_point *point) {
 }
 
 static void write_point(struct replica *replica, const struct attest_point *point) {
-    const struct replica_store *store = replica_store(replica);
     char name[RECORD_POINT_NAME_SIZE];
     uint8_t record[RECORD_POINT_SIZE];
     record_point_name(name, slot_of(replica, point->statement.seq));
     record_point_encode(record, point);
-    replica_need(replica, store->put_meta(store->ledger, name, ord_span_of(record, sizeof(record))),
-                 "writing a point of attestation");
+    replica_put_meta(replica, name, ord_span_of(record, sizeof(record)), "writing a point of attestation");
 }
 
 static void list_add(struct attest_list *list, const struct channel_statement *statement) {
@@ -67,7 +65,6 @@ static void list_add(struct attest_list *list, const struct channel_statement *s
 
 void attest_at(struct replica *replica, uint64_t seq) {
     struct channel *channel = replica->execute.channel;
-    const struct replica_store *store = replica_store(replica);
     struct channel_statement statement = {
         .epoch = replica->setup.core_config.epoch,
         .seq = seq,
@@ -84,8 +81,7 @@ void attest_at(struct replica *replica, uint64_t seq) {
     write_point(replica, &point);
     uint8_t record[RECORD_STATEMENT_SIZE];
     record_statement_encode(record, &statement);
-    replica_need(replica, store->put_meta(store->ledger, RECORD_STATEMENT, ord_span_of(record, sizeof(record))),
-                 "writing a statement");
+    replica_put_meta(replica, RECORD_STATEMENT, ord_span_of(record, sizeof(record)), "writing a statement");
     replica_urgent(replica);
 }
 
@@ -119,18 +115,6 @@ static bool differs(struct replica *replica, const struct channel_statement *sta
     return true;
 }
 
-static void block_certified(struct replica *replica, const struct channel_certificate *certificate) {
-    const struct replica_store *store = replica_store(replica);
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    uint64_t height = certificate->statement.height;
-    if (height > 0) {
-        size_t size = channel_certificate_encode(bytes, certificate);
-        replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
-                     "writing a certificate");
-    }
-    certified_tell(replica, certificate);
-}
-
 /*
  * The core truncates its log at `low`. That checkpoint lags behind the newest stable one by up to half a checkpoint
  * interval, although any block may become a stable checkpoint. So a replica that lost a frame can still ask for it, and
@@ -156,7 +140,6 @@ static void truncate_log(struct replica *replica) {
 
 void attest_settle(struct replica *replica) {
     struct attest *attest = &replica->attest;
-    const struct replica_store *store = replica_store(replica);
     uint64_t seq = attest->stable.statement.seq;
     if (attest->stable.count == 0 || attest->stable_settled || seq > channel_applied_seq(replica->execute.channel) ||
         replica->turn.fatal)
@@ -167,12 +150,11 @@ void attest_settle(struct replica *replica) {
         return;
     if (seq > attest->weak_seq) {
         attest->weak_seq = seq;
-        block_certified(replica, &attest->stable);
+        certified_keep(replica, &attest->stable);
     }
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &attest->stable);
-    replica_need(replica, store->put_meta(store->ledger, RECORD_STABLE, ord_span_of(bytes, size)),
-                 "writing the stable checkpoint");
+    replica_put_meta(replica, RECORD_STABLE, ord_span_of(bytes, size), "writing the stable checkpoint");
     channel_collector_prune(attest->collector, seq);
     truncate_log(replica);
 }
@@ -238,7 +220,7 @@ static void certified(struct replica *replica, const struct channel_certificate 
     bool executed = statement->seq <= channel_applied_seq(replica->execute.channel);
     if (executed && statement->seq > attest->weak_seq) {
         attest->weak_seq = statement->seq;
-        block_certified(replica, certificate);
+        certified_keep(replica, certificate);
     }
     uint64_t stable_seq = attest->stable.count == 0 ? 0 : attest->stable.statement.seq;
     if (certificate->count >= channel_strong_quorum(replica_config(replica)) && statement->seq > stable_seq)
@@ -357,33 +339,29 @@ void attest_checked(struct replica *replica, struct replica_check *check) {
     collect(replica, &check->attestation);
 }
 
+/* True: nobody needs this statement any more, and the message that has it is not checked. */
 static bool covered(struct replica *replica, const struct channel_statement *statement) {
     const struct attest *attest = &replica->attest;
-    return statement->epoch != replica->setup.core_config.epoch ||
-           (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq);
+    bool is_covered = statement->epoch != replica->setup.core_config.epoch ||
+                      (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq);
+    replica->counters.attestations_skipped += is_covered;
+    return is_covered;
 }
 
 /* NULL: the message is dropped. */
 static struct replica_check *begin_check(struct replica *replica, enum replica_check_type type, ord_node_id from) {
-    if (!account_begin(replica, from))
-        return NULL;
-    struct replica_check *check = check_create(replica, type, REPLICA_QUEUE_VOTES, from, ord_span_of(NULL, 0), NULL);
-    if (check == NULL)
-        replica->accounts[from].checks_open--;
-    else
-        replica->counters.attestations_checked++;
+    struct replica_check *check = account_check(replica, type, REPLICA_QUEUE_VOTES, from, ord_span_of(NULL, 0), NULL);
+    replica->counters.attestations_checked += check != NULL;
     return check;
 }
 
 void attest_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
     struct channel_attestation attestation;
-    enum ord_err err = channel_attestation_decode(&attestation, bytes);
-    if (err != ORD_OK || attestation.signer != from) {
+    if (channel_attestation_decode(&attestation, bytes) != ORD_OK || attestation.signer != from) {
         replica->counters.messages_refused++;
         return;
     }
     if (covered(replica, &attestation.statement)) {
-        replica->counters.attestations_skipped++;
         /* This is not checked, so it may be a lie. It only decides to whom we send a certificate. */
         uint64_t *attested_seq = &replica->attest.attested_seqs[from];
         *attested_seq = ord_max(*attested_seq, attestation.statement.seq);
@@ -398,24 +376,15 @@ void attest_received(struct replica *replica, ord_node_id from, struct ord_span 
 
 void attest_certificate_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
     struct channel_certificate certificate;
-    enum ord_err err = channel_certificate_decode(&certificate, bytes);
-    if (err != ORD_OK) {
+    if (channel_certificate_decode(&certificate, bytes) != ORD_OK) {
         replica->counters.messages_refused++;
         return;
     }
-    if (covered(replica, &certificate.statement)) {
-        replica->counters.attestations_skipped++;
+    if (covered(replica, &certificate.statement))
         return;
-    }
     struct replica_check *check = begin_check(replica, REPLICA_CHECK_CERTIFICATE, from);
     if (check == NULL)
         return;
-    check->certificate = malloc(sizeof(certificate));
-    if (check->certificate == NULL) {
-        replica->accounts[from].checks_open--;
-        check_destroy(replica, check);
-        return;
-    }
     *check->certificate = certificate;
     check_hand_out(replica, check);
 }

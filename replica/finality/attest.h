@@ -1,5 +1,6 @@
 /*
- * Attestations, and what they make up: block certificates (f + 1) and stable checkpoints (2f + 1).
+ * Attestations, and what they make up: block certificates (f + 1) and stable checkpoints (2f + 1). Then the blocks that
+ * readers may have.
  */
 #ifndef ORDAIN_REPLICA_ATTEST_H
 #define ORDAIN_REPLICA_ATTEST_H
@@ -70,5 +71,23 @@ void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 void attest_certificate_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 void attest_checked(struct replica *replica, struct replica_check *check);
+
+/* ---- the blocks that readers may have, which are committed here and certified: certified.c ---- */
+
+struct certified {
+    uint64_t height;           /* that readers were told of */
+    uint64_t committed_height; /* newest block on disk */
+    uint64_t frozen_height;    /* newest block of the commit under way */
+    /* A certificate whose block is not on disk yet. Readers are told when the block is. Count 0: none. */
+    struct channel_certificate pending;
+};
+
+/* Blocks up to the certificate's height are final. Puts the certificate, unless it is of the genesis block alone. */
+void certified_keep(struct replica *replica, const struct channel_certificate *certificate);
+/* After recovery: blocks up to `height` are final, and their certificates are on disk. */
+void certified_recover(struct replica *replica, uint64_t height);
+/* Called when a commit begins, and when it is done. */
+void certified_freeze(struct replica *replica);
+void certified_committed(struct replica *replica);
 
 #endif

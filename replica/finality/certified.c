@@ -10,9 +10,16 @@ static void tell(struct replica *replica, uint64_t height, const struct channel_
     replica_host(replica)->certified(replica_host(replica)->context, height, certificate);
 }
 
-void certified_tell(struct replica *replica, const struct channel_certificate *certificate) {
+void certified_keep(struct replica *replica, const struct channel_certificate *certificate) {
+    const struct replica_store *store = replica_store(replica);
     struct certified *certified = &replica->certified;
     uint64_t height = certificate->statement.height;
+    if (height > 0) {
+        uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+        size_t size = channel_certificate_encode(bytes, certificate);
+        replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
+                     "writing a certificate");
+    }
     if (height <= certified->committed_height)
         tell(replica, height, certificate);
     else if (certified->pending.count == 0 || height >= certified->pending.statement.height)

@@ -34,11 +34,12 @@ struct admission {
     /* A replica's id, or the submission's source. */
     uint64_t source;
     uint32_t count;
+    /* Its checks, and 1 until all of them are handed out. */
     uint32_t jobs_open;
     /* the submission's, or own memory */
     struct replica_result *results;
     /* NULL for each envelope that was refused at once. */
-    struct pool_entry **entries;
+    struct pool_entry *entries[];
 };
 
 /* A submission's source is never a replica's id. */
@@ -47,7 +48,7 @@ static bool is_foreign(uint64_t source) {
 }
 
 enum ord_err admission_init(struct replica *replica) {
-    struct shares *checks = &replica->admission.checks;
+    struct shares *checks = &replica->checks;
     enum ord_err err = shares_init(checks, replica->setup.options.sources_max + ORD_REPLICA_MAX);
     checks->total_max = CHECKS_OPEN_MAX;
     checks->source_bytes_max = replica->setup.options.pool_bytes_max / CHECKS_BYTES_PART;
@@ -55,44 +56,38 @@ enum ord_err admission_init(struct replica *replica) {
 }
 
 void admission_deinit(struct replica *replica) {
-    shares_deinit(&replica->admission.checks);
+    shares_deinit(&replica->checks);
 }
 
 /* ---- results ---- */
 
-static void refuse(struct replica_result *result, enum replica_verdict verdict, const char *message) {
+/* Returns false, as what is refused is not admitted. */
+static bool refuse(struct replica_result *result, enum replica_verdict verdict, const char *message) {
     result->verdict = verdict;
     result->message = message;
+    return false;
 }
 
-static void refuse_err(struct replica_result *result, enum ord_err err) {
-    switch ((int) err) {
-    case ORD_ERR_TOO_LARGE:
-        refuse(result, REPLICA_TOO_LARGE, "envelope is over AbsoluteMaxBytes or MaxMessageCount");
-        break;
-    case ORD_ERR_UNKNOWN_CLIENT:
-        refuse(result, REPLICA_UNKNOWN_CLIENT, "client is not registered in this channel");
-        break;
-    case ORD_ERR_MISMATCH:
-        refuse(result, REPLICA_FORBIDDEN, "envelope is for another channel or network");
-        break;
-    case ORD_ERR_STALE:
-        refuse(result, REPLICA_BAD_REQUEST, "config sequence is not the one in force");
-        break;
-    case ORD_ERR_BAD_SIGNATURE:
-        refuse(result, REPLICA_FORBIDDEN, "signature does not verify");
-        break;
-    case ORD_ERR_FORBIDDEN:
-        refuse(result, REPLICA_FORBIDDEN, "identity or kind of envelope is not allowed to write here");
-        break;
-    case ORD_ERR_NO_SPACE:
-    case ORD_ERR_NO_MEMORY:
-        refuse(result, REPLICA_BUSY, "request pool or the client's share of it is full");
-        break;
-    default:
-        refuse(result, REPLICA_BAD_REQUEST, "malformed envelope");
-        break;
-    }
+static const struct refusal {
+    enum ord_err err;
+    enum replica_verdict verdict;
+    const char *message;
+} refusals[] = {
+    {ORD_ERR_TOO_LARGE, REPLICA_TOO_LARGE, "envelope is over AbsoluteMaxBytes or MaxMessageCount"},
+    {ORD_ERR_UNKNOWN_CLIENT, REPLICA_UNKNOWN_CLIENT, "client is not registered in this channel"},
+    {ORD_ERR_MISMATCH, REPLICA_FORBIDDEN, "envelope is for another channel or network"},
+    {ORD_ERR_STALE, REPLICA_BAD_REQUEST, "config sequence is not the one in force"},
+    {ORD_ERR_BAD_SIGNATURE, REPLICA_FORBIDDEN, "signature does not verify"},
+    {ORD_ERR_FORBIDDEN, REPLICA_FORBIDDEN, "identity or kind of envelope is not allowed to write here"},
+    {ORD_ERR_NO_SPACE, REPLICA_BUSY, "request pool or the client's share of it is full"},
+    {ORD_ERR_NO_MEMORY, REPLICA_BUSY, "request pool or the client's share of it is full"},
+};
+
+static bool refuse_err(struct replica_result *result, enum ord_err err) {
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (refusals[i].err == err)
+            return refuse(result, refusals[i].verdict, refusals[i].message);
+    return refuse(result, REPLICA_BAD_REQUEST, "malformed envelope");
 }
 
 static void finish(struct replica *replica, struct admission *admission) {
@@ -101,7 +96,6 @@ static void finish(struct replica *replica, struct admission *admission) {
         replica->counters.envelopes_busy += admission->results[i].verdict == REPLICA_BUSY;
     if (submission == NULL)
         free(admission->results);
-    free(admission->entries);
     free(admission);
     if (submission == NULL)
         return;
@@ -115,14 +109,16 @@ static void finish(struct replica *replica, struct admission *admission) {
  * Compares a certificate's time of validity with this replica's clock. That matters for admission, never for agreed
  * execution.
  */
-static bool clock_allows(const struct replica *replica, int64_t not_before_s, int64_t not_after_s, bool foreign) {
+static bool clock_allows(const struct replica *replica, int64_t not_before_s, int64_t not_after_s, bool foreign,
+                         struct replica_result *result) {
     int64_t now_s = replica->turn.wall_s;
     /*
      * Another replica admitted it by its own clock. A small difference between the clocks must not make that replica
      * suspect the leader.
      */
     int64_t slack_s = foreign ? FORWARD_SLACK_S : 0;
-    return now_s + slack_s >= not_before_s && now_s - slack_s <= not_after_s;
+    return (now_s + slack_s >= not_before_s && now_s - slack_s <= not_after_s) ||
+           refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
 }
 
 static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope, bool foreign,
@@ -130,28 +126,19 @@ static bool admit_registration(struct replica *replica, const struct channel_env
     struct crypto_identity identity;
     if (channel_client_find(replica->execute.channel, &result->client_index, &envelope->client) != NULL) {
         result->ordered = true;
-        refuse(result, REPLICA_DUPLICATE, "client is registered already");
-        return false;
+        return refuse(result, REPLICA_DUPLICATE, "client is registered already");
     }
     enum ord_err err = channel_registration(replica->execute.channel, &identity, envelope);
-    if (err != ORD_OK) {
-        refuse_err(result, err);
-        return false;
-    }
-    if (!clock_allows(replica, identity.not_before_s, identity.not_after_s, foreign)) {
-        refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
-        return false;
-    }
-    return true;
+    if (err != ORD_OK)
+        return refuse_err(result, err);
+    return clock_allows(replica, identity.not_before_s, identity.not_after_s, foreign, result);
 }
 
 static bool admit_sequence(struct replica *replica, const struct channel_envelope *envelope, uint32_t client_index,
                            bool foreign, struct replica_result *result) {
     const struct channel_client *client = channel_client_get(replica->execute.channel, client_index);
-    if (!clock_allows(replica, client->not_before_s, client->not_after_s, foreign)) {
-        refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
+    if (!clock_allows(replica, client->not_before_s, client->not_after_s, foreign, result))
         return false;
-    }
     switch (channel_sequence_check(client, envelope->sequence)) {
     case CHANNEL_SEQUENCE_FRESH:
         return true;
@@ -159,41 +146,38 @@ static bool admit_sequence(struct replica *replica, const struct channel_envelop
     case CHANNEL_SEQUENCE_OLD:
         result->client_index = client_index;
         result->ordered = true;
-        refuse(result, REPLICA_DUPLICATE, "sequence number was ordered before");
-        return false;
+        return refuse(result, REPLICA_DUPLICATE, "sequence number was ordered before");
     case CHANNEL_SEQUENCE_AHEAD:
         ORD_MARK(SEQUENCE_TOO_FAR);
-        refuse(result, REPLICA_BAD_REQUEST, "sequence number is too far ahead of what is ordered");
-        return false;
+        return refuse(result, REPLICA_BAD_REQUEST, "sequence number is too far ahead of what is ordered");
     }
     return false;
 }
 
 /* Another entry has the envelope's key, or may get it. */
-static void refuse_key(struct replica *replica, struct replica_result *result, enum ord_err err, struct pool_key key,
+static bool refuse_key(struct replica *replica, struct replica_result *result, enum ord_err err, struct pool_key key,
                        uint64_t source, struct ord_span bytes) {
     struct pool_entry *settled = pool_find(&replica->pool, key);
-    if (err == ORD_ERR_BUSY) {
-        /* An envelope under check may be a forgery, so nothing follows from it. */
-        refuse(result, REPLICA_BUSY, "an envelope with this sequence number is being checked");
-    } else if (pool_find_same(&replica->pool, key, bytes) == settled) {
-        /* It was submitted before and still waits. If it was forwarded, this replica looks after it from now on. */
-        refuse(result, REPLICA_ACCEPTED, NULL);
-        if (settled->foreign && !is_foreign(source)) {
-            ORD_MARK(FOREIGN_ADOPTED);
-            settled->foreign = false;
-            if (settled->state == POOL_PASSED)
-                pool_set_state(&replica->pool, settled, POOL_READY);
-        }
-    } else {
+    /* An envelope under check may be a forgery, so nothing follows from it. */
+    if (err == ORD_ERR_BUSY)
+        return refuse(result, REPLICA_BUSY, "an envelope with this sequence number is being checked");
+    if (pool_find_same(&replica->pool, key, bytes) != settled) {
         ORD_MARK(ANOTHER_BODY_WAITS);
-        refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
+        return refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
     }
+    /* It was submitted before and still waits. If it was forwarded, this replica looks after it from now on. */
+    if (settled->foreign && !is_foreign(source)) {
+        ORD_MARK(FOREIGN_ADOPTED);
+        settled->foreign = false;
+        if (settled->state == POOL_PASSED)
+            pool_set_state(&replica->pool, settled, POOL_READY);
+    }
+    return refuse(result, REPLICA_ACCEPTED, NULL);
 }
 
-/* Puts the envelope into the pool, to be checked. NULL: it is refused or here already, as `result` says. */
-static struct pool_entry *admit(struct replica *replica, struct replica_envelope_check *item,
-                                struct replica_result *result, uint64_t source, struct ord_span bytes) {
+/* Puts the envelope into the pool, to be checked. False: it is refused or here already, as `result` says. */
+static bool admit(struct replica *replica, struct pool_entry **out, struct replica_envelope_check *item,
+                  struct replica_result *result, uint64_t source, struct ord_span bytes) {
     struct channel_envelope envelope;
     uint32_t client_index;
     enum ord_err err = channel_envelope_decode(&envelope, bytes);
@@ -201,50 +185,39 @@ static struct pool_entry *admit(struct replica *replica, struct replica_envelope
         result->sequence = envelope.sequence;
         err = channel_judge(replica->execute.channel, &item->key, &client_index, &envelope);
     }
-    if (err == ORD_ERR_NO_SPACE) {
-        refuse(result, REPLICA_FORBIDDEN, "the channel has as many clients as its configuration allows");
-        return NULL;
-    }
-    if (err != ORD_OK) {
-        refuse_err(result, err);
-        return NULL;
-    }
+    if (err == ORD_ERR_NO_SPACE)
+        return refuse(result, REPLICA_FORBIDDEN, "the channel has as many clients as its configuration allows");
+    if (err != ORD_OK)
+        return refuse_err(result, err);
     bool foreign = is_foreign(source);
     if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, foreign, result)
                                    : !admit_sequence(replica, &envelope, client_index, foreign, result))
-        return NULL;
-    struct pool_entry *entry = NULL;
+        return false;
+    struct pool_entry *entry;
     struct pool_key key = pool_key_of(client_index, &envelope.client, envelope.sequence);
     err = pool_add(&replica->pool, &entry, key, source, bytes, replica->turn.now_ms);
-    if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY) {
-        refuse_key(replica, result, err, key, source, bytes);
-        return NULL;
-    }
-    if (err != ORD_OK) {
-        ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
-        refuse_err(result, err);
-        return NULL;
-    }
+    if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY)
+        return refuse_key(replica, result, err, key, source, bytes);
+    ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
+    if (err != ORD_OK)
+        return refuse_err(result, err);
     entry->foreign = foreign;
     item->signature = envelope.signature;
     channel_envelope_id(&item->hash, envelope.body);
-    return entry;
+    *out = entry;
+    return true;
 }
 
 /* ---- all of them ---- */
 
 static struct admission *admission_create(struct replica_submission *submission, uint64_t source, uint32_t count) {
-    struct admission *admission = malloc(sizeof(*admission));
+    struct admission *admission = calloc(1, sizeof(*admission) + count * sizeof(admission->entries[0]));
     if (admission == NULL)
         return NULL;
-    *admission = (struct admission) {.submission = submission, .source = source, .count = count};
+    *admission = (struct admission) {.submission = submission, .source = source, .count = count, .jobs_open = 1};
     admission->results = submission == NULL ? calloc(count, sizeof(*admission->results)) : submission->results;
-    admission->entries = calloc(count, sizeof(struct pool_entry *));
-    if (admission->results != NULL && admission->entries != NULL)
+    if (admission->results != NULL)
         return admission;
-    if (submission == NULL)
-        free(admission->results);
-    free(admission->entries);
     free(admission);
     return NULL;
 }
@@ -258,7 +231,7 @@ static void hand_out(struct replica *replica, struct admission *admission, struc
 static void admit_one(struct replica *replica, struct admission *admission, struct replica_check **check,
                       uint32_t index, struct ord_span bytes) {
     struct replica_result *result = &admission->results[index];
-    struct shares *shares = &replica->admission.checks;
+    struct shares *shares = &replica->checks;
     const struct share_limits *limits = is_foreign(admission->source) ? &link_limits : &client_limits;
     *result = (struct replica_result) {.verdict = REPLICA_ACCEPTED};
     if (!replica->turn.room) {
@@ -279,8 +252,7 @@ static void admit_one(struct replica *replica, struct admission *admission, stru
         return;
     }
     struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count];
-    admission->entries[index] = admit(replica, item, result, admission->source, bytes);
-    if (admission->entries[index] == NULL) {
+    if (!admit(replica, &admission->entries[index], item, result, admission->source, bytes)) {
         shares_give_back(shares, admission->source, bytes.size);
         return;
     }
@@ -314,8 +286,6 @@ void admission_submitted(struct replica *replica, struct replica_submission *sub
         replica_host(replica)->answer(replica_host(replica)->context, submission);
         return;
     }
-    /* Held until all checks are handed out. */
-    admission->jobs_open = 1;
     for (uint32_t i = 0; i < submission->count; i++)
         admit_one(replica, admission, &check, i, submission->envelopes[i]);
     admit_last(replica, admission, check);
@@ -331,8 +301,6 @@ void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_s
     struct admission *admission = admission_create(NULL, from, batch.envelope_count);
     if (admission == NULL)
         return;
-    /* Held until all checks are handed out. */
-    admission->jobs_open = 1;
     for (uint32_t i = 0; i < batch.envelope_count; i++) {
         struct ord_span envelope = ord_span_of(NULL, 0);
         if (channel_batch_next(&envelope, &batch.envelopes) != ORD_OK)
@@ -357,29 +325,22 @@ static void settle(struct replica *replica, struct replica_result *result, struc
     pool_remove(&replica->pool, entry);
 }
 
-void admission_checked(struct replica *replica, struct replica_check *check) {
+void admission_checked(struct replica *replica, struct replica_check *check, bool dropped) {
     struct admission *admission = check->envelopes.part;
-    replica->counters.client_signatures_checked += check->envelopes.count;
     for (uint32_t i = 0; i < check->envelopes.count; i++) {
         const struct replica_envelope_check *item = &check->envelopes.items[i];
         struct pool_entry *entry = admission->entries[item->tag];
-        shares_give_back(&replica->admission.checks, admission->source, entry->size);
-        settle(replica, &admission->results[item->tag], entry, item->ok);
+        struct replica_result *result = &admission->results[item->tag];
+        shares_give_back(&replica->checks, admission->source, entry->size);
+        if (dropped) {
+            refuse(result, REPLICA_BUSY, "replica is stopping");
+            pool_remove(&replica->pool, entry);
+        } else {
+            replica->counters.client_signatures_checked++;
+            settle(replica, result, entry, item->ok);
+        }
     }
     judge_stir(replica);
-    if (--admission->jobs_open == 0)
-        finish(replica, admission);
-}
-
-void admission_dropped(struct replica *replica, struct replica_check *check) {
-    struct admission *admission = check->envelopes.part;
-    for (uint32_t i = 0; i < check->envelopes.count; i++) {
-        uint32_t tag = check->envelopes.items[i].tag;
-        struct pool_entry *entry = admission->entries[tag];
-        shares_give_back(&replica->admission.checks, admission->source, entry->size);
-        refuse(&admission->results[tag], REPLICA_BUSY, "replica is stopping");
-        pool_remove(&replica->pool, entry);
-    }
     if (--admission->jobs_open == 0)
         finish(replica, admission);
 }
@@ -407,14 +368,13 @@ bool admission_is_over(struct replica *replica, const struct pool_entry *entry) 
  */
 void admission_sweep(struct replica *replica) {
     enum { LOOK_MAX = 4096 };
-    const struct pool *pool = &replica->pool;
-    struct pool_entry *heads[] = {pool->ready.head, pool->sent.head, pool->spread.head, pool->passed.head,
-                                  pool->proposed.head};
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        for (uint32_t left = LOOK_MAX; heads[i] != NULL && left > 0; left--) {
-            struct pool_entry *next = heads[i]->next;
-            if (admission_is_over(replica, heads[i]))
-                pool_remove(&replica->pool, heads[i]);
-            heads[i] = next;
+    struct pool_entry *next;
+    for (size_t i = 0; i < POOL_STATES; i++) {
+        struct pool_entry *entry = replica->pool.lists[i].head;
+        for (uint32_t left = LOOK_MAX; entry != NULL && left > 0; left--, entry = next) {
+            next = entry->next;
+            if (admission_is_over(replica, entry))
+                pool_remove(&replica->pool, entry);
         }
+    }
 }

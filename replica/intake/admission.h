@@ -8,18 +8,12 @@
 #include "replica/intake/pool.h"
 #include "replica/intake/shares.h"
 
-/* Envelopes whose signatures are being checked for admission, counted by source. */
-struct admission_shares {
-    struct shares checks;
-};
-
 ORD_MUST_USE enum ord_err admission_init(struct replica *replica);
 void admission_deinit(struct replica *replica);
 void admission_submitted(struct replica *replica, struct replica_submission *submission);
 void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_span batch);
-void admission_checked(struct replica *replica, struct replica_check *check);
-/* The check will never be done: answers BUSY for its envelopes. */
-void admission_dropped(struct replica *replica, struct replica_check *check);
+/* `dropped`: the check will never be done, and its envelopes are answered BUSY. */
+void admission_checked(struct replica *replica, struct replica_check *check, bool dropped);
 /* Removes executed and too old envelopes from the pool. */
 void admission_sweep(struct replica *replica);
 /* True if this envelope no longer needs ordering. The entry must be settled (its signature was checked). */

@@ -64,7 +64,7 @@ static ord_replica_set takers(const struct replica *replica) {
     const struct agree *agree = &replica->agree;
     if (agree->leader == ORD_NO_NODE) {
         bool long_since = replica->turn.now_ms >= agree->leader_since_ms + replica_config(replica)->request_timeout_ms;
-        ORD_MARK_IF(long_since && replica->pool.ready.count > 0, FORWARD_WITHOUT_LEADER);
+        ORD_MARK_IF(long_since && replica->pool.lists[POOL_READY].count > 0, FORWARD_WITHOUT_LEADER);
         return agree->shown_silent || long_since ? ~(ord_replica_set) 0 : 0;
     }
     return agree->leader == replica_self(replica) ? 0 : ord_replica_bit(agree->leader);
@@ -72,22 +72,24 @@ static ord_replica_set takers(const struct replica *replica) {
 
 void forward_fresh(struct replica *replica) {
     ord_replica_set to = takers(replica);
-    if (to == 0 || replica->pool.ready.count == 0)
+    const struct pool_list *ready = &replica->pool.lists[POOL_READY];
+    if (to == 0 || ready->count == 0)
         return;
     struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SENT};
     parcel_begin(&parcel);
-    while (replica->pool.ready.head != NULL) {
-        if (parcel_full(&parcel, replica->pool.ready.head)) {
+    while (ready->head != NULL) {
+        if (parcel_full(&parcel, ready->head)) {
             parcel_send(&parcel);
             parcel_begin(&parcel);
         }
-        parcel_add(&parcel, replica->pool.ready.head);
+        parcel_add(&parcel, ready->head);
     }
     parcel_send(&parcel);
 }
 
 /* Sends one parcel of a list's entries that have waited long enough. Those that do not fit wait for the next call. */
-static void forward_list(struct replica *replica, const struct pool_list *list, ord_replica_set to, uint64_t wait_ms) {
+static void forward_list(struct replica *replica, enum pool_state state, ord_replica_set to, uint64_t wait_ms) {
+    const struct pool_list *list = &replica->pool.lists[state];
     struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SPREAD};
     parcel_begin(&parcel);
     while (list->head != NULL && replica->turn.now_ms >= list->head->forwarded_ms + wait_ms &&
@@ -102,9 +104,9 @@ void forward_again(struct replica *replica) {
         return;
     uint64_t timeout_ms = replica_config(replica)->request_timeout_ms;
     ord_replica_set all = ~(ord_replica_set) 0;
-    ORD_MARK_IF(replica->pool.spread.count > 0, FORWARDED_TO_ALL);
-    ORD_MARK_IF(replica->pool.passed.count > 0, FORWARDED_AGAIN);
-    forward_list(replica, &replica->pool.sent, all, timeout_ms / SOON_PART);
-    forward_list(replica, &replica->pool.spread, all, timeout_ms);
-    forward_list(replica, &replica->pool.passed, to, timeout_ms / PASSED_PART);
+    ORD_MARK_IF(replica->pool.lists[POOL_SPREAD].count > 0, FORWARDED_TO_ALL);
+    ORD_MARK_IF(replica->pool.lists[POOL_PASSED].count > 0, FORWARDED_AGAIN);
+    forward_list(replica, POOL_SENT, all, timeout_ms / SOON_PART);
+    forward_list(replica, POOL_SPREAD, all, timeout_ms);
+    forward_list(replica, POOL_PASSED, to, timeout_ms / PASSED_PART);
 }

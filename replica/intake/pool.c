@@ -25,23 +25,19 @@ static uint32_t bucket_of(const struct pool *pool, struct pool_key key) {
 
 enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes_max, uint32_t client_envelopes_max,
                        uint32_t clients_max) {
-    memset(pool, 0, sizeof(*pool));
     uint32_t buckets = 1024;
     while (buckets < envelopes_max && buckets < 1u << 30)
         buckets *= 2;
-    pool->bucket_mask = buckets - 1;
-    pool->envelopes_max = envelopes_max;
-    pool->bytes_max = bytes_max;
-    pool->client_envelopes_max = client_envelopes_max;
-    pool->clients_max = clients_max;
-    pool->buckets = calloc(buckets, sizeof(*pool->buckets));
-    pool->client_counts = calloc((size_t) clients_max + 1, sizeof(*pool->client_counts));
-    pool->waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting));
-    if (pool->buckets == NULL || pool->client_counts == NULL || pool->waiting == NULL) {
-        pool_deinit(pool);
-        return ORD_ERR_NO_MEMORY;
-    }
-    return ORD_OK;
+    *pool = (struct pool) {.buckets = calloc(buckets, sizeof(*pool->buckets)),
+                           .bucket_mask = buckets - 1,
+                           .client_counts = calloc((size_t) clients_max + 1, sizeof(*pool->client_counts)),
+                           .waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting)),
+                           .clients_max = clients_max,
+                           .envelopes_max = envelopes_max,
+                           .client_envelopes_max = client_envelopes_max,
+                           .bytes_max = bytes_max};
+    bool whole = pool->buckets != NULL && pool->client_counts != NULL && pool->waiting != NULL;
+    return whole ? ORD_OK : ORD_ERR_NO_MEMORY;
 }
 
 void pool_deinit(struct pool *pool) {
@@ -54,7 +50,6 @@ void pool_deinit(struct pool *pool) {
     free(pool->buckets);
     free(pool->client_counts);
     free(pool->waiting);
-    memset(pool, 0, sizeof(*pool));
 }
 
 static bool has_key(const struct pool_entry *entry, struct pool_key key) {
@@ -103,50 +98,30 @@ enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_ke
     enum ord_err err = check_key(pool, key, source, envelope);
     if (err != ORD_OK)
         return err;
-    if (pool->envelopes >= pool->envelopes_max || envelope.size > pool->bytes_max - pool->bytes)
-        return ORD_ERR_NO_SPACE;
-    if (share_is_taken(pool, key))
+    if (pool->envelopes >= pool->envelopes_max || envelope.size > pool->bytes_max - pool->bytes ||
+        share_is_taken(pool, key))
         return ORD_ERR_NO_SPACE;
     struct pool_entry *entry = malloc(sizeof(*entry) + envelope.size);
     if (entry == NULL)
         return ORD_ERR_NO_MEMORY;
-    memset(entry, 0, sizeof(*entry));
-    entry->key = key;
-    entry->state = POOL_CHECKING;
-    entry->source = source;
-    entry->since_ms = now_ms;
-    entry->size = (uint32_t) envelope.size;
+    struct pool_entry **bucket = &pool->buckets[bucket_of(pool, key)];
+    *entry = (struct pool_entry) {.key = key,
+                                  .state = POOL_CHECKING,
+                                  .source = source,
+                                  .since_ms = now_ms,
+                                  .bucket_next = *bucket,
+                                  .size = (uint32_t) envelope.size};
     memcpy(entry->bytes, envelope.data, envelope.size);
-    uint32_t bucket = bucket_of(pool, key);
-    entry->bucket_next = pool->buckets[bucket];
-    pool->buckets[bucket] = entry;
+    *bucket = entry;
     pool->envelopes++;
     pool->bytes += entry->size;
     *out = entry;
     return ORD_OK;
 }
 
-static struct pool_list *list_of(struct pool *pool, enum pool_state state) {
-    switch (state) {
-    case POOL_CHECKING:
-        return NULL;
-    case POOL_READY:
-        return &pool->ready;
-    case POOL_SENT:
-        return &pool->sent;
-    case POOL_SPREAD:
-        return &pool->spread;
-    case POOL_PASSED:
-        return &pool->passed;
-    case POOL_PROPOSED:
-        return &pool->proposed;
-    }
-    return NULL;
-}
-
 static void unlink_entry(struct pool *pool, struct pool_entry *entry) {
-    struct pool_list *list = list_of(pool, entry->state);
-    if (list == NULL)
+    struct pool_list *list = &pool->lists[entry->state];
+    if (entry->state == POOL_CHECKING)
         return;
     if (entry->previous == NULL)
         list->head = entry->next;
@@ -165,9 +140,7 @@ static void unlink_entry(struct pool *pool, struct pool_entry *entry) {
 void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state) {
     unlink_entry(pool, entry);
     entry->state = state;
-    struct pool_list *list = list_of(pool, state);
-    if (list == NULL)
-        return;
+    struct pool_list *list = &pool->lists[state];
     entry->previous = list->tail;
     if (list->tail == NULL)
         list->head = entry;
@@ -220,10 +193,10 @@ uint64_t pool_waiting_since(const struct pool *pool) {
 }
 
 void pool_leader_changed(struct pool *pool) {
-    struct pool_list *lists[] = {&pool->proposed, &pool->spread, &pool->sent, &pool->passed};
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        while (lists[i]->head != NULL)
-            pool_set_state(pool, lists[i]->head, POOL_READY);
+    static const enum pool_state states[] = {POOL_PROPOSED, POOL_SPREAD, POOL_SENT, POOL_PASSED};
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+        while (pool->lists[states[i]].head != NULL)
+            pool_set_state(pool, pool->lists[states[i]].head, POOL_READY);
 }
 
 /* ---- settled entries ---- */

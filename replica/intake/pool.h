@@ -23,6 +23,7 @@ enum pool_state {
     /* Another replica forwarded it, and it went on to the leader. */
     POOL_PASSED,
     POOL_PROPOSED, /* it stands in a batch under way */
+    POOL_STATES,
 };
 
 /* (client_index, sequence) of an envelope. A registration has (UINT32_MAX, first 8 bytes of the fingerprint). */
@@ -80,17 +81,14 @@ struct pool {
     uint64_t bytes_max;
     uint32_t envelopes; /* in all states */
     uint64_t bytes;
-    struct pool_list ready;
-    /* Sorted by forwarded_ms, like the next two lists. */
-    struct pool_list sent;
-    struct pool_list spread;
-    struct pool_list passed;
-    struct pool_list proposed;
+    /* By state. SENT, SPREAD and PASSED are sorted by forwarded_ms; CHECKING stays empty. */
+    struct pool_list lists[POOL_STATES];
 };
 
 /* `client` matters for a registration only, which has client_index UINT32_MAX. */
 struct pool_key pool_key_of(uint32_t client_index, const struct ord_hash *client, uint64_t sequence);
 
+/* NO_MEMORY. Also after that the pool is to be given to pool_deinit. */
 ORD_MUST_USE enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes_max,
                                     uint32_t client_envelopes_max, uint32_t clients_max);
 void pool_deinit(struct pool *pool);

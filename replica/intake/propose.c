@@ -54,7 +54,7 @@ uint64_t propose_due_ms(const struct replica *replica) {
 }
 
 static bool worth_it(const struct replica *replica, const struct ord_status *status) {
-    const struct pool_list *ready = &replica->pool.ready;
+    const struct pool_list *ready = &replica->pool.lists[POOL_READY];
     if (ready->count == 0)
         return false;
     if (status->in_flight == 0)
@@ -74,7 +74,7 @@ static void fill(struct replica *replica, struct ord_writer *writer, uint64_t cu
     propose->count = 0;
     channel_batch_begin(writer, cut_height);
     struct pool_entry *next;
-    for (struct pool_entry *entry = replica->pool.ready.head; entry != NULL; entry = next) {
+    for (struct pool_entry *entry = replica->pool.lists[POOL_READY].head; entry != NULL; entry = next) {
         next = entry->next;
         if (admission_is_over(replica, entry)) {
             pool_remove(&replica->pool, entry);

@@ -1,5 +1,6 @@
 /*
- * Proposing batches out of the pool, and cut markers, when this replica leads.
+ * What becomes of the pool's envelopes. A replica that leads proposes them in batches, and proposes cut markers.
+ * Another one forwards them (forward.c): to the leader at once, and to all if they wait.
  */
 #ifndef ORDAIN_REPLICA_PROPOSE_H
 #define ORDAIN_REPLICA_PROPOSE_H
@@ -35,5 +36,10 @@ void propose_done(struct replica *replica, bool taken);
 uint64_t propose_due_ms(const struct replica *replica);
 /* When the open block becomes overdue; it may be so already. UINT64_MAX: never. */
 uint64_t propose_cut_ms(const struct replica *replica);
+
+/* Forwards what came in since the last turn. */
+void forward_fresh(struct replica *replica);
+/* Forwards again what was forwarded and is not executed yet. To be called several times a second. */
+void forward_again(struct replica *replica);
 
 #endif

@@ -5,20 +5,16 @@
 #include "replica/intake/shares.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/assert.h"
 
 enum ord_err shares_init(struct shares *shares, uint32_t sources_max) {
-    memset(shares, 0, sizeof(*shares));
-    shares->entries = calloc(sources_max, sizeof(*shares->entries));
-    shares->entries_max = sources_max;
+    *shares = (struct shares) {.entries = calloc(sources_max, sizeof(*shares->entries)), .entries_max = sources_max};
     return shares->entries == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
 }
 
 void shares_deinit(struct shares *shares) {
     free(shares->entries);
-    memset(shares, 0, sizeof(*shares));
 }
 
 static struct share *find(struct shares *shares, uint64_t source) {
@@ -34,11 +30,9 @@ static struct share *find(struct shares *shares, uint64_t source) {
 
 bool shares_take(struct shares *shares, uint64_t source, const struct share_limits *limits, uint64_t bytes) {
     struct share *share = find(shares, source);
-    if (share != NULL) {
-        if (share->count >= limits->most || bytes > shares->source_bytes_max ||
-            share->bytes > shares->source_bytes_max - bytes)
-            return false;
-    }
+    if (share != NULL && (share->count >= limits->most || bytes > shares->source_bytes_max ||
+                          share->bytes > shares->source_bytes_max - bytes))
+        return false;
     if ((share == NULL ? 0 : share->count) >= limits->at_any_time && shares->total >= shares->total_max)
         return false;
     if (share == NULL) {

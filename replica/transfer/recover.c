@@ -155,16 +155,19 @@ static enum ord_err log_envelope(struct replica *replica, struct ord_span *out, 
     return err;
 }
 
-static enum ord_err restore_entries(struct replica *replica, const struct record_open *open, struct ord_span tail) {
+/* The first entries are those of the tail's envelopes. */
+static enum ord_err restore_entries(struct replica *replica, const struct record_open *open,
+                                    const struct record_open *tail) {
     struct ord_bytes record = {0};
     uint64_t record_seq = 0;
+    struct ord_span envelopes = tail->rest;
     enum ord_err err = ORD_OK;
     for (uint32_t i = 0; err == ORD_OK && i < open->count; i++) {
         struct channel_entry entry;
         struct ord_span envelope;
         record_open_entry(open, &entry, i);
-        if (i < replica->execute.tail_count)
-            err = channel_batch_next(&envelope, &tail);
+        if (i < tail->count)
+            err = channel_batch_next(&envelope, &envelopes);
         else
             err = log_envelope(replica, &envelope, &record, &record_seq, &entry);
         if (err == ORD_OK)
@@ -178,9 +181,7 @@ static enum ord_err restore_open(struct replica *replica) {
     struct ord_bytes open_bytes;
     struct ord_bytes tail_bytes = {0};
     struct record_open open;
-    struct ord_span tail = ord_span_of(NULL, 0);
-    uint64_t tail_height = 0;
-    uint32_t tail_count = 0;
+    struct record_open tail = {0};
     enum ord_err err = load(replica, &open_bytes, RECORD_OPEN);
     if (err != ORD_OK || open_bytes.data == NULL)
         return err;
@@ -188,12 +189,13 @@ static enum ord_err restore_open(struct replica *replica) {
     if (err == ORD_OK)
         err = load(replica, &tail_bytes, RECORD_TAIL);
     if (err == ORD_OK && tail_bytes.data != NULL)
-        err = record_tail_decode(&tail_height, &tail_count, &tail, span_of(&tail_bytes));
+        err = record_tail_decode(&tail, span_of(&tail_bytes));
     if (err == ORD_OK && open.height == channel_height(replica->execute.channel) + 1) {
-        bool has_tail = tail_count > 0 && tail_height == open.height;
-        replica->execute.tail_height = has_tail ? tail_height : 0;
-        replica->execute.tail_count = has_tail ? tail_count : 0;
-        err = restore_entries(replica, &open, tail);
+        /* A tail of an earlier block is of no use any more. */
+        if (tail.count == 0 || tail.height != open.height)
+            tail = (struct record_open) {0};
+        replica->execute.tail_height = tail.height;
+        err = restore_entries(replica, &open, &tail);
     }
     free(open_bytes.data);
     free(tail_bytes.data);
@@ -201,9 +203,6 @@ static enum ord_err restore_open(struct replica *replica) {
 }
 
 enum ord_err recover_channel(struct replica *replica, char *why, size_t why_size) {
-    replica->execute.tail_height = 0;
-    replica->execute.tail_count = 0;
-    replica->sync.between = false;
     enum ord_err err = channel_init(&replica->execute.channel, replica->execute.memory, replica->execute.memory_size,
                                     replica_config(replica), replica->setup.options.genesis_hash);
     if (err != ORD_OK)
@@ -255,20 +254,25 @@ static enum ord_err recover_points(struct replica *replica, const struct channel
     return own != NULL && channel_statement_equal(&own->statement, newest) ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
+/* Reads a certificate. OK with `count` 0: there is none. */
+static enum ord_err load_certificate(const struct replica *replica, struct channel_certificate *out, const char *name) {
+    struct ord_bytes bytes;
+    *out = (struct channel_certificate) {0};
+    enum ord_err err = load(replica, &bytes, name);
+    if (err == ORD_OK && bytes.data != NULL)
+        err = channel_certificate_decode(out, span_of(&bytes));
+    free(bytes.data);
+    return err;
+}
+
 /* A transfer that was cut off goes on to its old target. Newer certificates move the target as usual. */
 static enum ord_err recover_target(struct replica *replica) {
     struct attest *attest = &replica->attest;
-    struct ord_bytes bytes;
     struct channel_certificate target;
-    enum ord_err err = load(replica, &bytes, RECORD_TARGET);
-    if (err != ORD_OK || bytes.data == NULL)
-        return err;
-    err = channel_certificate_decode(&target, span_of(&bytes));
-    free(bytes.data);
-    if (err == ORD_OK && (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq)) {
+    enum ord_err err = load_certificate(replica, &target, RECORD_TARGET);
+    if (err == ORD_OK && target.count > 0 &&
+        (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq))
         attest->stable = target;
-        attest->stable_settled = false;
-    }
     return err;
 }
 
@@ -277,30 +281,23 @@ static enum ord_err recover_attest(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct channel_statement statement;
     struct ord_bytes bytes;
-    enum ord_err err = load(replica, &bytes, RECORD_STABLE);
-    if (err == ORD_OK && bytes.data != NULL) {
-        err = channel_certificate_decode(&attest->stable, span_of(&bytes));
-        /* The core's log may still have to be truncated. */
-        attest->stable_settled = false;
-        attest->low = attest->stable;
-        attest->weak_seq = attest->stable.statement.seq;
-        free(bytes.data);
-    }
+    /* The core's log may still have to be truncated at it, so it is not settled. */
+    enum ord_err err = load_certificate(replica, &attest->stable, RECORD_STABLE);
+    attest->low = attest->stable;
+    attest->weak_seq = attest->stable.statement.seq;
     if (err == ORD_OK && replica->sync.between)
         err = recover_target(replica);
-    if (err != ORD_OK)
-        return err;
-    err = load(replica, &bytes, RECORD_STATEMENT);
+    if (err == ORD_OK)
+        err = load(replica, &bytes, RECORD_STATEMENT);
     if (err != ORD_OK || bytes.data == NULL)
         return err;
     err = record_statement_decode(&statement, span_of(&bytes));
     free(bytes.data);
-    if (err == ORD_OK) {
-        /* Signing the same statement again gives the same signature. */
-        attest_recovered(replica, &statement);
-        err = recover_points(replica, &statement);
-    }
-    return err;
+    if (err != ORD_OK)
+        return err;
+    /* Signing the same statement again gives the same signature. */
+    attest_recovered(replica, &statement);
+    return recover_points(replica, &statement);
 }
 
 /* The newest height with a certificate. Readers are served up to it. */

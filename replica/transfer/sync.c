@@ -123,16 +123,15 @@ void sync_tick(struct replica *replica) {
         ask_another(replica);
 }
 
-bool sync_expects(const struct replica *replica, const struct replica_input *input) {
-    const struct sync *sync = &replica->sync;
-    bool answer = input->message.kind == REPLICA_LINK_SYNC_BLOCKS || input->message.kind == REPLICA_LINK_SYNC_TAIL;
-    return answer && sync->active && sync->asked && input->message.from == sync->source && replica->turn.room;
-}
-
 /* True if an answer of this replica is still waited for. The core's last decisions may have ended the transfer. */
 static bool expected(const struct replica *replica, ord_node_id from) {
     const struct sync *sync = &replica->sync;
     return sync->active && sync->asked && from == sync->source && replica->turn.room && !sync->synced;
+}
+
+bool sync_expects(const struct replica *replica, const struct replica_input *input) {
+    bool answer = input->message.kind == REPLICA_LINK_SYNC_BLOCKS || input->message.kind == REPLICA_LINK_SYNC_TAIL;
+    return answer && expected(replica, input->message.from);
 }
 
 /*
@@ -242,15 +241,12 @@ static void piece_taken(struct replica *replica, size_t size) {
  * the only one that was told of the target, by a view change or by an answer to its ASK.
  */
 static void target_keep(struct replica *replica) {
-    const struct replica_store *store = replica_store(replica);
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     size_t size = channel_certificate_encode(bytes, &replica->sync.target);
-    replica_need(replica, store->put_meta(store->ledger, RECORD_TARGET, ord_span_of(bytes, size)),
-                 "writing a transfer's target");
+    replica_put_meta(replica, RECORD_TARGET, ord_span_of(bytes, size), "writing a transfer's target");
 }
 
 static void piece_keep(struct replica *replica, const struct piece *piece) {
-    const struct replica_store *store = replica_store(replica);
     const struct channel_sink sink = {.context = replica, .block = execute_block};
     target_keep(replica);
     /* From here until the tail is taken, the core delivers nothing. */
@@ -269,14 +265,8 @@ static void piece_keep(struct replica *replica, const struct piece *piece) {
     }
     replica->execute.state_changed = true;
     replica_urgent(replica);
-    if (replica->turn.fatal || piece->header_count > 0)
-        return;
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    size_t size = channel_certificate_encode(bytes, &piece->certificate);
-    uint64_t height = piece->certificate.statement.height;
-    replica_need(replica, store->put_certificate(store->ledger, height, ord_span_of(bytes, size)),
-                 "writing a certificate");
-    certified_tell(replica, &piece->certificate);
+    if (!replica->turn.fatal && piece->header_count == 0)
+        certified_keep(replica, &piece->certificate);
 }
 
 void sync_blocks_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
@@ -308,12 +298,10 @@ void sync_blocks_received(struct replica *replica, ord_node_id from, struct ord_
 
 /* The open block's bytes go into a record of their own, because they stand in no consensus log of this replica. */
 static void keep_tail(struct replica *replica, struct ord_span data) {
-    const struct replica_store *store = replica_store(replica);
     struct execute *execute = &replica->execute;
     struct channel_open_block open;
     channel_open(execute->channel, &open);
     execute->tail_height = 0;
-    execute->tail_count = 0;
     struct ord_span value = ord_span_of(NULL, 0);
     uint8_t *record = malloc(RECORD_TAIL_HEADER + data.size);
     if (record == NULL) {
@@ -325,9 +313,8 @@ static void keep_tail(struct replica *replica, struct ord_span data) {
         record_tail_encode(record, open.height, open.envelope_count, data);
         value = ord_span_of(record, RECORD_TAIL_HEADER + data.size);
         execute->tail_height = open.height;
-        execute->tail_count = open.envelope_count;
     }
-    replica_need(replica, store->put_meta(store->ledger, RECORD_TAIL, value), "keeping a tail");
+    replica_put_meta(replica, RECORD_TAIL, value, "keeping a tail");
     free(record);
 }
 

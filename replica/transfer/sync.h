@@ -1,5 +1,5 @@
 /*
- * State transfer: the asker's side, and what both sides agree on (docs/protocol.md).
+ * State transfer: what both sides agree on (docs/protocol.md), the asker's side, and the source's.
  */
 #ifndef ORDAIN_REPLICA_SYNC_H
 #define ORDAIN_REPLICA_SYNC_H
@@ -55,5 +55,15 @@ void sync_blocks_received(struct replica *replica, ord_node_id from, struct ord_
 void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 /* Gives the next SYNCED, if a transfer has ended. */
 bool sync_next(struct replica *replica, struct ord_event *out);
+
+/* ---- the source's side: serve.c ---- */
+
+struct serve {
+    /* The bytes that each asker got in this second. */
+    uint64_t bytes[ORD_REPLICA_MAX];
+    uint64_t second_ms; /* when the second began */
+};
+
+void serve_request(struct replica *replica, ord_node_id from, struct ord_span bytes);
 
 #endif

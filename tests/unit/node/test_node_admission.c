@@ -52,7 +52,7 @@ static struct ord_span forgery(const struct node_world *world, uint64_t sequence
 static bool one_is_ready(struct node_world *world) {
     const struct pool *pool = &world->replica->pool;
     /* It goes on to the leader in the turn that settles it. */
-    return pool->ready.count + pool->passed.count == 1;
+    return pool->lists[POOL_READY].count + pool->lists[POOL_PASSED].count == 1;
 }
 
 static void admission__a_forgery_does_not_keep_its_number(void **state) {
@@ -69,7 +69,7 @@ static void admission__a_forgery_does_not_keep_its_number(void **state) {
     node_plug_out(&plug);
     node_world_until(&world, one_is_ready, "the good one is admitted");
     assert_int_equal(world.replica->pool.envelopes, 1);
-    const struct pool_entry *entry = world.replica->pool.passed.head;
+    const struct pool_entry *entry = world.replica->pool.lists[POOL_PASSED].head;
     assert_non_null(entry);
     assert_true(ord_span_equal(ord_span_of(entry->bytes, entry->size), good));
     free((void *) (uintptr_t) forged.data);
@@ -101,7 +101,7 @@ static void admission__forgeries_of_some_leave_room_for_others(void **state) {
     node_world_until(&world, one_is_ready, "the good one is admitted");
     while (world.replica->pool.envelopes > 1)
         node_world_turn(&world, 10);
-    assert_int_equal(world.replica->admission.checks.total, 0);
+    assert_int_equal(world.replica->checks.total, 0);
     free((void *) (uintptr_t) good.data);
     node_world_close(&world);
 }

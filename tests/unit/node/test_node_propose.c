@@ -48,12 +48,12 @@ static void propose__what_a_failed_step_did_not_take_stays_ready(void **state) {
     struct ord_hash digest;
     submit(&world, &digest);
     node_world_until(&world, is_checked, "the envelope is checked");
-    assert_int_equal(world.replica->pool.ready.count, 1);
-    assert_int_equal(world.replica->pool.proposed.count, 0);
+    assert_int_equal(world.replica->pool.lists[POOL_READY].count, 1);
+    assert_int_equal(world.replica->pool.lists[POOL_PROPOSED].count, 0);
     assert_false(is_proposed(&world));
     world.node->key = key;
     node_world_until(&world, is_proposed, "it is proposed");
-    assert_int_equal(world.replica->pool.proposed.count, 1);
+    assert_int_equal(world.replica->pool.lists[POOL_PROPOSED].count, 1);
     node_world_close(&world);
 }
 

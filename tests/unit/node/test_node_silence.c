@@ -113,7 +113,7 @@ static void silence__is_not_that_of_an_intact_replica(void **state) {
 }
 
 static bool has_pooled(struct node_world *world) {
-    return world->replica->pool.passed.count + world->replica->pool.ready.count > 0;
+    return world->replica->pool.lists[POOL_PASSED].count + world->replica->pool.lists[POOL_READY].count > 0;
 }
 
 /*

@@ -20,21 +20,21 @@ static void pool__keeps_order_within_a_state(void **state) {
     assert_ok(pool_init(&pool, 100, 1000, 100, 4));
     for (uint64_t i = 1; i <= 5; i++)
         add(&pool, 1, i, "abc", 3);
-    assert_int_equal(pool.ready.count, 5);
-    assert_int_equal(pool.ready.bytes, 15);
+    assert_int_equal(pool.lists[POOL_READY].count, 5);
+    assert_int_equal(pool.lists[POOL_READY].bytes, 15);
     struct pool_entry *third = pool_find(&pool, (struct pool_key) {1, 3});
     assert_non_null(third);
     pool_set_state(&pool, third, POOL_PROPOSED);
     pool_set_state(&pool, third, POOL_READY); /* it goes to the end */
     static const uint64_t order[] = {1, 2, 4, 5, 3};
-    struct pool_entry *entry = pool.ready.head;
+    struct pool_entry *entry = pool.lists[POOL_READY].head;
     for (size_t i = 0; i < 5; i++, entry = entry->next)
         assert_int_equal(entry->key.sequence, order[i]);
     assert_null(entry);
     pool_remove(&pool, third);
     assert_null(pool_find(&pool, (struct pool_key) {1, 3}));
     assert_int_equal(pool.envelopes, 4);
-    assert_int_equal(pool.ready.count, 4);
+    assert_int_equal(pool.lists[POOL_READY].count, 4);
     pool_deinit(&pool);
 }
 
@@ -88,7 +88,7 @@ static void pool__finds_many_after_random_changes(void **state) {
         else
             pool_set_state(&pool, add(&pool, client, sequence, "x", 1), seed & 256 ? POOL_READY : POOL_PROPOSED);
         there[sequence][client] = !there[sequence][client];
-        assert_int_equal(pool.envelopes, pool.ready.count + pool.proposed.count);
+        assert_int_equal(pool.envelopes, pool.lists[POOL_READY].count + pool.lists[POOL_PROPOSED].count);
     }
     pool_deinit(&pool);
 }

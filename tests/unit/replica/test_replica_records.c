@@ -42,15 +42,13 @@ static void records__statement_and_tail_round_trip(void **state) {
     assert_err(record_statement_decode(&decoded, ord_span_of(bytes, sizeof(bytes) - 1)), ORD_ERR_CORRUPT);
 
     uint8_t tail[RECORD_TAIL_HEADER + 4];
-    uint64_t height;
-    uint32_t count;
-    struct ord_span data;
+    struct record_open open;
     record_tail_encode(tail, 7, 1, ord_span_of("data", 4));
-    assert_ok(record_tail_decode(&height, &count, &data, ord_span_of(tail, sizeof(tail))));
-    assert_int_equal(height, 7);
-    assert_int_equal(count, 1);
-    assert_true(ord_span_equal(data, ord_span_of("data", 4)));
-    assert_err(record_tail_decode(&height, &count, &data, ord_span_of(tail, 11)), ORD_ERR_CORRUPT);
+    assert_ok(record_tail_decode(&open, ord_span_of(tail, sizeof(tail))));
+    assert_int_equal(open.height, 7);
+    assert_int_equal(open.count, 1);
+    assert_true(ord_span_equal(open.rest, ord_span_of("data", 4)));
+    assert_err(record_tail_decode(&open, ord_span_of(tail, 11)), ORD_ERR_CORRUPT);
 }
 
 static void records__owner_round_trip(void **state) {

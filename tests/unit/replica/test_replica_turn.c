@@ -450,7 +450,7 @@ static void submissions__that_will_not_be_checked_are_answered_busy(void **state
     assert_int_equal(bench->answer_count, 1);
     assert_int_equal(submission->results[0].verdict, REPLICA_BUSY);
     assert_int_equal(bench->replica->pool.envelopes, 0);
-    assert_int_equal(bench->replica->admission.checks.total, 0);
+    assert_int_equal(bench->replica->checks.total, 0);
     bench_destroy(bench);
 }
 
