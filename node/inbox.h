@@ -52,6 +52,7 @@ static inline struct work *work_queue_pop(struct work_queue *queue) {
     return work;
 }
 
+/* `inbox` is all zeros. */
 ORD_MUST_USE enum ord_err inbox_init(struct inbox *inbox);
 void inbox_deinit(struct inbox *inbox);
 /* Any thread. False after inbox_close: the caller keeps the work. */

@@ -50,7 +50,7 @@ struct node {
     struct ord_crypto_ops crypto;
     char *tls_ca;
     char *tls_cert;
-    char *tls_key;
+    char tls_key[CRYPTO_PEM_MAX];
 
     /* Parts */
     struct inbox inbox;

@@ -80,7 +80,7 @@ static void on_request(void *context, struct net_request *net) {
     }
 }
 
-/* ---- open and close ---- */
+/* ---- open ---- */
 
 enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
@@ -100,13 +100,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     };
     enum ord_err err = net_server_open(&node->server, &options);
     if (err != ORD_OK)
-        snprintf(why, why_size, "cannot listen for clients on %s port %u: %s", options.host, options.port,
-                 ord_err_text(err));
-    return err;
-}
-
-void requests_close(struct node *node) {
-    if (node->server != NULL)
-        net_server_close(node->server);
-    node->server = NULL;
+        return node_explain(why, why_size, err, "cannot listen for clients on %s port %u: %s", options.host,
+                            options.port, ord_err_text(err));
+    return ORD_OK;
 }

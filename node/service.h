@@ -70,7 +70,6 @@ struct service {
 
 /* requests.c: the public endpoint. */
 ORD_MUST_USE enum ord_err requests_open(struct node *node, char *why, size_t why_size);
-void requests_close(struct node *node);
 /* In the loop: answers the request, or passes it to the reader thread. False: the replica is to take it. */
 bool requests_handle(struct node *node, struct api_request *request);
 
