@@ -71,8 +71,8 @@ bool links_next(struct node *node, struct replica_input *out, struct frame *fram
 }
 
 /*
- * Gives the sender of a frame. NULL: the frame is refused. `payload` gets the messages; it is empty for a hello. Runs in
- * a thread of the transport.
+ * Gives the sender of a frame. NULL: the frame is refused. `payload` gets the messages; it is empty for a hello. A
+ * thread of the transport calls this.
  */
 static struct peer *open_frame(struct node *node, struct ord_span *payload, struct ord_span bytes) {
     ord_node_id from;

@@ -152,7 +152,7 @@ static enum ord_err fill_options(struct node *node, struct replica_options *out)
                  .release = links_release,
                  .answer = submit_answer,
                  .certified = service_certified,
-                 .certificate = service_certificate_of,
+                 .certificate = service_certificate,
                  .log = log_event},
     };
     /* The store is the ledger, call by call. The ledger itself is set when it is open. */
@@ -257,25 +257,20 @@ uint16_t node_client_port(const struct node *node) {
 
 /* ---- unmaking ---- */
 
-/* Disposes of a piece of work that will not be done. */
-static void discard(struct node *node, struct work *work) {
-    switch (work->type) {
-    case WORK_FRAME:
-        links_release(node, work);
-        break;
-    case WORK_CHECK:
-        replica_check_drop(node->replica, checks_end(node, work));
-        break;
-    case WORK_REQUEST:
-        api_reply_error((struct api_request *) work, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
-        break;
-    }
-}
-
-static void discard_all(struct node *node, struct work *work) {
+void node_discard(struct node *node, struct work *work) {
     while (work != NULL) {
         struct work *next = work->next;
-        discard(node, work);
+        switch (work->type) {
+        case WORK_FRAME:
+            links_release(node, work);
+            break;
+        case WORK_CHECK:
+            replica_check_drop(node->replica, checks_end(node, work));
+            break;
+        case WORK_REQUEST:
+            api_reply_stopping((struct api_request *) work);
+            break;
+        }
         work = next;
     }
 }
@@ -287,10 +282,10 @@ static void discard_all(struct node *node, struct work *work) {
  */
 static void drain(struct node *node) {
     atomic_store(&node->unmaking, true);
-    discard_all(node, node->inputs.head);
+    node_discard(node, node->inputs.head);
     node->inputs.head = NULL;
     checks_close(node);
-    discard_all(node, inbox_close(&node->inbox));
+    node_discard(node, inbox_close(&node->inbox));
 }
 
 /* The endpoint closes late, so that clients are told until then that the replica is stopping. */

@@ -33,7 +33,7 @@ bool requests_handle(struct node *node, struct api_request *request) {
         if (node->stopping == NODE_RUNS)
             return false;
         /* The client can submit to another replica. */
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
+        api_reply_stopping(request);
         return true;
     case ORDAIN__V1__REQUEST__KIND_STATUS:
         status_reply(node, request);
@@ -76,7 +76,7 @@ static void on_request(void *context, struct net_request *net) {
     } else if (strcmp(request->message->channel, node->channel_config->name) != 0) {
         api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND, "no such channel here");
     } else if (!inbox_post(&node->inbox, &request->work, WORK_REQUEST)) {
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
+        api_reply_stopping(request);
     }
 }
 
