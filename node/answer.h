@@ -24,18 +24,6 @@ size_t answer_room(const struct api_request *request);
 /* Answers BUSY: the client has to read its earlier answers first. */
 void answer_unread(struct api_request *request);
 
-/* A block from which receipts are made, with its leaf hashes. */
-struct service_block {
-    uint64_t height; /* 0: none */
-    struct ord_bytes bytes;
-    struct channel_header header;
-    struct ord_span *envelopes;
-    struct ord_hash *tree; /* leaf hashes first */
-    struct ord_bytes certificate_bytes;
-    struct channel_certificate certificate;
-    struct ord_bytes later_headers;
-};
-
 void service_block_drop(struct service_block *block);
 /* The newest certified height. Readers are served up to it. */
 uint64_t service_certified_height(struct service *service);

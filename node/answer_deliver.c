@@ -34,9 +34,9 @@ static bool has_client(struct ord_span data, const ProtobufCBinaryData *client) 
 }
 
 struct delivery {
-    Ordain__V1__Block *blocks;
-    Ordain__V1__Block **pointers;
-    struct ord_bytes *storage;
+    Ordain__V1__Block blocks[DELIVER_BLOCKS_MAX];
+    Ordain__V1__Block *pointers[DELIVER_BLOCKS_MAX];
+    struct ord_bytes storage[DELIVER_BLOCKS_MAX];
     size_t count;
     size_t bytes;
 };
@@ -45,10 +45,9 @@ static enum ord_err add_block(struct service *service, struct delivery *delivery
                               const Ordain__V1__DeliverRequest *ask) {
     struct ord_bytes *bytes = &delivery->storage[delivery->count];
     enum ord_err err = ledger_get_block(service->node->ledger, bytes, height);
-    if (err != ORD_OK) {
-        node_note_damage(service->node, "block", height, err);
+    node_note_damage(service->node, "block", height, err);
+    if (err != ORD_OK)
         return err;
-    }
     Ordain__V1__Block *block = &delivery->blocks[delivery->count];
     ordain__v1__block__init(block);
     delivery->pointers[delivery->count++] = block;
@@ -60,7 +59,7 @@ static enum ord_err add_block(struct service *service, struct delivery *delivery
     delivery->bytes += block->header.len + block->data.len;
     struct ord_bytes certificate;
     uint64_t at;
-    if (height > 0 && service_certificate(service, &certificate, &at, height) == ORD_OK) {
+    if (height > 0 && service_certificate(service->node, &certificate, &at, height) == ORD_OK) {
         if (at == height)
             block->certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
         else
@@ -72,12 +71,9 @@ static enum ord_err add_block(struct service *service, struct delivery *delivery
 static void delivery_free(struct delivery *delivery) {
     for (size_t i = 0; i < delivery->count; i++) {
         free(delivery->storage[i].data);
-        if (delivery->blocks[i].certificate.len > 0)
-            free(delivery->blocks[i].certificate.data);
+        free(delivery->blocks[i].certificate.data);
     }
-    free(delivery->blocks);
-    free(delivery->pointers);
-    free(delivery->storage);
+    free(delivery);
 }
 
 /* Gives nothing that cannot be proved: an unproved block would look like a lie. */
@@ -90,10 +86,9 @@ static enum ord_err reply_delivery(struct service *service, struct api_request *
     deliver.newest = service_certified_height(service);
     if (last > 0 && delivery->blocks[delivery->count - 1].certificate.len == 0) {
         enum ord_err err = service_proof(service, &headers, &certificate, last);
-        if (err != ORD_OK) {
-            node_note_damage(service->node, "proof of block", last, err);
+        node_note_damage(service->node, "proof of block", last, err);
+        if (err != ORD_OK)
             return err;
-        }
         deliver.later_headers = (ProtobufCBinaryData) {headers.size, headers.data};
         deliver.certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
     }
@@ -125,24 +120,23 @@ void answer_deliver(struct service *service, struct api_request *request) {
         return;
     }
     size_t bytes_max = ask->bytes_max == 0 || ask->bytes_max > room ? room : ask->bytes_max;
-    struct delivery delivery = {
-        .blocks = calloc(DELIVER_BLOCKS_MAX, sizeof(*delivery.blocks)),
-        .pointers = calloc(DELIVER_BLOCKS_MAX, sizeof(Ordain__V1__Block *)),
-        .storage = calloc(DELIVER_BLOCKS_MAX, sizeof(*delivery.storage)),
-    };
-    err = delivery.blocks == NULL || delivery.pointers == NULL || delivery.storage == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
+    struct delivery *delivery = calloc(1, sizeof(*delivery));
+    if (delivery == NULL) {
+        answer_failed(request, ORD_ERR_NO_MEMORY);
+        return;
+    }
     uint64_t height = from;
-    for (; err == ORD_OK && height <= to && delivery.count < DELIVER_BLOCKS_MAX; height++) {
-        if (delivery.count > 0 && delivery.bytes >= bytes_max)
+    for (; height <= to && delivery->count < DELIVER_BLOCKS_MAX; height++) {
+        if (delivery->count > 0 && delivery->bytes >= bytes_max)
             break;
-        err = add_block(service, &delivery, height, ask);
+        err = add_block(service, delivery, height, ask);
         if (err != ORD_OK)
             break;
     }
     /* A damaged block ends the answer. The blocks before it are sound. */
-    if (err == ORD_OK || (err == ORD_ERR_CORRUPT && delivery.count > 0))
-        err = reply_delivery(service, request, &delivery, height - 1);
+    if (err == ORD_OK || (err == ORD_ERR_CORRUPT && delivery->count > 0))
+        err = reply_delivery(service, request, delivery, height - 1);
     if (err != ORD_OK)
         answer_failed(request, err);
-    delivery_free(&delivery);
+    delivery_free(delivery);
 }

@@ -17,7 +17,7 @@ void service_block_drop(struct service_block *block) {
 }
 
 static enum ord_err load_block(struct service *service, uint64_t height) {
-    struct service_block *block = service->block;
+    struct service_block *block = &service->block;
     if (block->height == height && height > 0)
         return ORD_OK;
     service_block_drop(block);
@@ -57,7 +57,7 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
 /* Makes the receipt of an envelope in a certified block, in malloc'ed memory. */
 static enum ord_err make_receipt(struct service *service, ProtobufCBinaryData *out, uint64_t height, uint32_t index,
                                  bool with_envelope) {
-    struct service_block *block = service->block;
+    struct service_block *block = &service->block;
     enum ord_err err = load_block(service, height);
     if (err != ORD_OK)
         return err;
@@ -139,7 +139,16 @@ void answer_receipt(struct service *service, struct api_request *request) {
 /* ---- submissions ---- */
 
 void answer_submission(struct service *service, struct api_request *request) {
-    const struct replica_submission *submission = &request->submission->of_replica;
+    static const Ordain__V1__Status statuses[] = {
+        [REPLICA_ACCEPTED] = ORDAIN__V1__STATUS__ACCEPTED,
+        [REPLICA_DUPLICATE] = ORDAIN__V1__STATUS__DUPLICATE,
+        [REPLICA_BUSY] = ORDAIN__V1__STATUS__BUSY,
+        [REPLICA_TOO_LARGE] = ORDAIN__V1__STATUS__TOO_LARGE,
+        [REPLICA_BAD_REQUEST] = ORDAIN__V1__STATUS__BAD_REQUEST,
+        [REPLICA_FORBIDDEN] = ORDAIN__V1__STATUS__FORBIDDEN,
+        [REPLICA_UNKNOWN_CLIENT] = ORDAIN__V1__STATUS__UNKNOWN_CLIENT,
+    };
+    const struct replica_submission *submission = &request->submission;
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__SubmitResponse submit = ORDAIN__V1__SUBMIT_RESPONSE__INIT;
     Ordain__V1__SubmitResult *results = calloc(submission->count, sizeof(*results));
@@ -156,7 +165,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         const struct replica_result *from = &submission->results[i];
         ordain__v1__submit_result__init(&results[i]);
         pointers[i] = &results[i];
-        results[i].status = submit_status(from->verdict);
+        results[i].status = statuses[from->verdict];
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
         /* Without a receipt here (no room, or not certified yet), the client asks for it with a WAIT. */

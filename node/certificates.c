@@ -8,14 +8,16 @@
 
 enum { HEADERS_BYTES_MAX = CHANNEL_RECEIPT_HEADERS_MAX * CHANNEL_HEADER_SIZE };
 
-enum ord_err service_certificate(struct service *service, struct ord_bytes *out, uint64_t *at, uint64_t height) {
-    enum ord_err err = ledger_get_certificate(service->node->ledger, out, at, height);
+enum ord_err service_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
+    struct node *node = context;
+    struct service *service = &node->service;
+    enum ord_err err = ledger_get_certificate(node->ledger, out, at, height);
     bool damaged = false;
     /* A later certificate proves as much as the damaged one would. */
     while (err == ORD_ERR_CORRUPT && *at > 0) {
         damaged = true;
-        node_note_damage(service->node, "certificate", *at, err);
-        err = ledger_get_certificate(service->node->ledger, out, at, *at + 1);
+        node_note_damage(node, "certificate", *at, err);
+        err = ledger_get_certificate(node->ledger, out, at, *at + 1);
     }
     if (err != ORD_OK && err != ORD_ERR_NOT_FOUND)
         return err;
@@ -47,7 +49,7 @@ enum ord_err service_proof(struct service *service, struct ord_bytes *headers, s
                            uint64_t height) {
     uint64_t at;
     *headers = (struct ord_bytes) {0};
-    enum ord_err err = service_certificate(service, certificate, &at, height);
+    enum ord_err err = service_certificate(service->node, certificate, &at, height);
     if (err != ORD_OK)
         return err;
     if (at - height > CHANNEL_RECEIPT_HEADERS_MAX)
@@ -67,9 +69,4 @@ uint64_t service_certified_height(struct service *service) {
     uint64_t height = service->certified_height;
     pthread_mutex_unlock(&service->mutex);
     return height;
-}
-
-enum ord_err service_certificate_of(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
-    struct node *node = context;
-    return service_certificate(&node->service, out, at, height);
 }

@@ -61,13 +61,12 @@ static const struct setting_rule rules[] = {
 };
 #define RULE_COUNT (sizeof(rules) / sizeof(rules[0]))
 
-__attribute__((format(printf, 3, 4))) static void say(char *why, size_t why_size, const char *format, ...) {
-    if (why_size == 0)
-        return;
+enum ord_err node_explain(char *why, size_t why_size, enum ord_err err, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(why, why_size, format, arguments);
     va_end(arguments);
+    return err;
 }
 
 enum ord_err node_log_level_parse(enum node_log_level *out, const char *name) {
@@ -85,6 +84,10 @@ static uint32_t processors(void) {
     return count < 1 ? 1 : count > 8 ? 8 : (uint32_t) count;
 }
 
+static bool is_number(enum setting_kind kind) {
+    return kind == SETTING_U16 || kind == SETTING_U32 || kind == SETTING_U64;
+}
+
 static void store_number(struct node_config *config, const struct setting_rule *rule, uint64_t value) {
     uint8_t *field = (uint8_t *) config + rule->offset;
     if (rule->kind == SETTING_U16)
@@ -98,7 +101,7 @@ static void store_number(struct node_config *config, const struct setting_rule *
 static void set_defaults(struct node_config *config) {
     memset(config, 0, sizeof(*config));
     for (size_t i = 0; i < RULE_COUNT; i++)
-        if (rules[i].kind == SETTING_U16 || rules[i].kind == SETTING_U32 || rules[i].kind == SETTING_U64)
+        if (is_number(rules[i].kind))
             store_number(config, &rules[i], rules[i].fallback);
     config->verify_threads = processors();
     memcpy(config->replica_listen_host, "0.0.0.0", sizeof("0.0.0.0"));
@@ -107,25 +110,14 @@ static void set_defaults(struct node_config *config) {
 }
 
 static const char *type_name(const config_setting_t *setting) {
-    switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_GROUP:
-        return "a group";
-    case CONFIG_TYPE_INT:
-    case CONFIG_TYPE_INT64:
-        return "a whole number";
-    case CONFIG_TYPE_FLOAT:
-        return "a fraction";
-    case CONFIG_TYPE_STRING:
-        return "a string";
-    case CONFIG_TYPE_BOOL:
-        return "a truth value";
-    case CONFIG_TYPE_ARRAY:
-        return "an array";
-    case CONFIG_TYPE_LIST:
-        return "a list";
-    default:
-        return "nothing";
-    }
+    static const char *const names[] = {
+        [CONFIG_TYPE_NONE] = "nothing",       [CONFIG_TYPE_GROUP] = "a group",
+        [CONFIG_TYPE_INT] = "a whole number", [CONFIG_TYPE_INT64] = "a whole number",
+        [CONFIG_TYPE_FLOAT] = "a fraction",   [CONFIG_TYPE_STRING] = "a string",
+        [CONFIG_TYPE_BOOL] = "a truth value", [CONFIG_TYPE_ARRAY] = "an array",
+        [CONFIG_TYPE_LIST] = "a list",
+    };
+    return names[config_setting_type(setting)];
 }
 
 /* Context of one load. */
@@ -145,8 +137,7 @@ __attribute__((format(printf, 3, 4))) static enum ord_err wrong(const struct loa
     va_start(arguments, format);
     vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
-    say(loader->why, loader->why_size, "%s:%u: %s", loader->path, line, words);
-    return ORD_ERR_INVALID;
+    return node_explain(loader->why, loader->why_size, ORD_ERR_INVALID, "%s:%u: %s", loader->path, line, words);
 }
 
 static enum ord_err take_number(const struct loader *loader, const struct setting_rule *rule,
@@ -186,19 +177,14 @@ static enum ord_err take_text(const struct loader *loader, const struct setting_
 /* Gives the absolute folder of the file. Relative paths in the file begin there. */
 static enum ord_err folder_of(char folder[NODE_PATH_MAX], const char *path, char *why, size_t why_size) {
     char *real = realpath(path, NULL);
-    if (real == NULL) {
-        say(why, why_size, "%s: %s", path, strerror(errno));
-        return errno == ENOENT ? ORD_ERR_NOT_FOUND : ORD_ERR_INVALID;
-    }
+    if (real == NULL)
+        return node_explain(why, why_size, errno == ENOENT ? ORD_ERR_NOT_FOUND : ORD_ERR_INVALID, "%s: %s", path,
+                            strerror(errno));
     *strrchr(real, '/') = '\0'; /* realpath gives an absolute path */
-    size_t length = strlen(real);
-    if (length >= NODE_PATH_MAX) {
-        say(why, why_size, "%s: the path is too long", path);
-        free(real);
-        return ORD_ERR_INVALID;
-    }
-    memcpy(folder, real, length + 1);
+    int length = snprintf(folder, NODE_PATH_MAX, "%s", real);
     free(real);
+    if (length >= NODE_PATH_MAX)
+        return node_explain(why, why_size, ORD_ERR_INVALID, "%s: the path is too long", path);
     return ORD_OK;
 }
 
@@ -215,17 +201,14 @@ static enum ord_err take_settings(const struct loader *loader, const config_t *f
         if (rule == RULE_COUNT)
             return wrong(loader, setting->line, "there is no setting %s", name);
         seen[rule] = true;
-        enum setting_kind kind = rules[rule].kind;
-        bool number = kind == SETTING_U16 || kind == SETTING_U32 || kind == SETTING_U64;
-        enum ord_err err = (number ? take_number : take_text)(loader, &rules[rule], setting);
+        enum ord_err err = (is_number(rules[rule].kind) ? take_number : take_text)(loader, &rules[rule], setting);
         if (err != ORD_OK)
             return err;
     }
     for (size_t i = 0; i < RULE_COUNT; i++)
-        if (rules[i].required && !seen[i]) {
-            say(loader->why, loader->why_size, "%s: the setting %s is missing", loader->path, rules[i].name);
-            return ORD_ERR_INVALID;
-        }
+        if (rules[i].required && !seen[i])
+            return node_explain(loader->why, loader->why_size, ORD_ERR_INVALID, "%s: the setting %s is missing",
+                                loader->path, rules[i].name);
     return ORD_OK;
 }
 
@@ -302,10 +285,9 @@ static enum ord_err parse(const struct loader *loader, config_t *file, const cha
     char *wide = widen_integers(text, &include_line);
     if (wide == NULL && include_line > 0)
         return wrong(loader, include_line, "@include is not supported");
-    if (wide == NULL) {
-        say(loader->why, loader->why_size, "%s: %s", loader->path, ord_err_text(ORD_ERR_NO_MEMORY));
-        return ORD_ERR_NO_MEMORY;
-    }
+    if (wide == NULL)
+        return node_explain(loader->why, loader->why_size, ORD_ERR_NO_MEMORY, "%s: %s", loader->path,
+                            ord_err_text(ORD_ERR_NO_MEMORY));
     bool good = config_read_string(file, wide) == CONFIG_TRUE;
     free(wide);
     if (!good)
@@ -326,12 +308,10 @@ enum ord_err node_config_load(struct node_config *out, const char *path, char *w
         return err == ORD_ERR_NOT_FOUND || err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
     config_t file;
     config_init(&file);
-    if (memchr(text, '\0', text_size) != NULL) {
-        say(why, why_size, "%s: not a text file", path);
-        err = ORD_ERR_INVALID;
-    } else {
+    if (memchr(text, '\0', text_size) != NULL)
+        err = node_explain(why, why_size, ORD_ERR_INVALID, "%s: not a text file", path);
+    else
         err = parse(&loader, &file, (const char *) text);
-    }
     config_destroy(&file);
     free(text);
     return err;
@@ -341,21 +321,19 @@ enum ord_err node_config_load(struct node_config *out, const char *path, char *w
 static enum ord_err open_regular(int *fd, struct stat *info, const char *path, char *why, size_t why_size) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) {
-        int code = errno;
-        say(why, why_size, "%s: %s", path, strerror(code));
-        return code == ENOENT || code == ENOTDIR ? ORD_ERR_NOT_FOUND : code == EACCES ? ORD_ERR_FORBIDDEN : ORD_ERR_IO;
+        enum ord_err err = errno == ENOENT || errno == ENOTDIR ? ORD_ERR_NOT_FOUND
+                           : errno == EACCES                   ? ORD_ERR_FORBIDDEN
+                                                               : ORD_ERR_IO;
+        return node_explain(why, why_size, err, "%s: %s", path, strerror(errno));
     }
-    if (fstat(*fd, info) != 0) {
-        say(why, why_size, "%s: %s", path, strerror(errno));
+    enum ord_err err = ORD_OK;
+    if (fstat(*fd, info) != 0)
+        err = node_explain(why, why_size, ORD_ERR_IO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(info->st_mode))
+        err = node_explain(why, why_size, ORD_ERR_FORBIDDEN, "%s: not a regular file", path);
+    if (err != ORD_OK)
         close(*fd);
-        return ORD_ERR_IO;
-    }
-    if (!S_ISREG(info->st_mode)) {
-        say(why, why_size, "%s: not a regular file", path);
-        close(*fd);
-        return ORD_ERR_FORBIDDEN;
-    }
-    return ORD_OK;
+    return err;
 }
 
 /* Reads to the end of the file. TOO_LARGE: there is more than `size_max`. */
@@ -384,10 +362,10 @@ enum ord_err node_read_secret(char *out, size_t out_size, const char *path, char
     if (err != ORD_OK)
         return err;
     if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        say(why, why_size, "%s: mode %04o lets others at this key; give it mode 0600 (chmod 600)", path,
-            (unsigned) (info.st_mode & 07777));
         close(fd);
-        return ORD_ERR_FORBIDDEN;
+        return node_explain(why, why_size, ORD_ERR_FORBIDDEN,
+                            "%s: mode %04o lets others at this key; give it mode 0600 (chmod 600)", path,
+                            (unsigned) (info.st_mode & 07777));
     }
     size_t size;
     err = read_to_end((uint8_t *) out, &size, fd, out_size - 1);
@@ -396,8 +374,7 @@ enum ord_err node_read_secret(char *out, size_t out_size, const char *path, char
         err = ORD_ERR_INVALID;
     if (err != ORD_OK) {
         explicit_bzero(out, out_size);
-        say(why, why_size, "%s: %s", path, ord_err_text(err));
-        return err;
+        return node_explain(why, why_size, err, "%s: %s", path, ord_err_text(err));
     }
     out[size] = '\0';
     return ORD_OK;
@@ -414,26 +391,19 @@ enum ord_err node_read_file(uint8_t **out, size_t *size, const char *path, size_
     uint8_t *bytes = NULL;
     if ((uint64_t) info.st_size > size_max) {
         err = ORD_ERR_TOO_LARGE;
-        goto out;
+    } else {
+        /* Has room for a NUL behind the file's bytes, for callers that read text. */
+        bytes = malloc(expected + 1);
+        err = bytes == NULL ? ORD_ERR_NO_MEMORY : read_to_end(bytes, size, fd, expected);
+        if (err == ORD_ERR_TOO_LARGE)
+            err = ORD_ERR_IO; /* it grew while it was read */
     }
-    /* Has room for a NUL behind the file's bytes, for callers that read text. */
-    bytes = malloc(expected + 1);
-    if (bytes == NULL) {
-        err = ORD_ERR_NO_MEMORY;
-        goto out;
-    }
-    err = read_to_end(bytes, size, fd, expected);
-    if (err == ORD_ERR_TOO_LARGE)
-        err = ORD_ERR_IO; /* it grew while it was read */
-    if (err == ORD_OK) {
-        bytes[*size] = '\0';
-        *out = bytes;
-        bytes = NULL;
-    }
-out:
-    if (err != ORD_OK)
-        say(why, why_size, "%s: %s", path, ord_err_text(err));
-    free(bytes);
     close(fd);
-    return err;
+    if (err != ORD_OK) {
+        free(bytes);
+        return node_explain(why, why_size, err, "%s: %s", path, ord_err_text(err));
+    }
+    bytes[*size] = '\0';
+    *out = bytes;
+    return ORD_OK;
 }

@@ -39,6 +39,10 @@ struct node_config {
     enum node_log_level log_level;
 };
 
+/* Writes a sentence to `why`, which may have no room for it, and gives `err` back. */
+enum ord_err node_explain(char *why, size_t why_size, enum ord_err err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /*
  * Loads a file of settings. On failure `why` (size why_size) gets a sentence that names file, line and setting. Unknown
  * settings, wrong types and values out of range are errors. NOT_FOUND, INVALID, NO_MEMORY.

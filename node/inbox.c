@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 enum ord_err inbox_init(struct inbox *inbox) {
-    inbox->posted = (struct work_queue) {0};
-    inbox->closed = false;
     inbox->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (inbox->event_fd < 0)
         return ORD_ERR_IO;

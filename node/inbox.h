@@ -45,13 +45,7 @@ static inline void work_queue_push(struct work_queue *queue, struct work *work) 
     queue->tail = work;
 }
 
-/* The queue must not be empty. */
-static inline struct work *work_queue_pop(struct work_queue *queue) {
-    struct work *work = queue->head;
-    queue->head = work->next;
-    return work;
-}
-
+/* `inbox` is all zeros. */
 ORD_MUST_USE enum ord_err inbox_init(struct inbox *inbox);
 void inbox_deinit(struct inbox *inbox);
 /* Any thread. False after inbox_close: the caller keeps the work. */

@@ -70,18 +70,21 @@ bool links_next(struct node *node, struct replica_input *out, struct frame *fram
     return true;
 }
 
-/* Runs in a thread of the transport. `payload` gets the messages; it is empty for a hello. */
-static bool open_frame(struct node *node, struct peer **out, struct ord_span *payload, struct ord_span bytes) {
+/*
+ * Gives the sender of a frame. NULL: the frame is refused. `payload` gets the messages; it is empty for a hello. A
+ * thread of the transport calls this.
+ */
+static struct peer *open_frame(struct node *node, struct ord_span *payload, struct ord_span bytes) {
     ord_node_id from;
     if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count || from == node->config.replica)
-        return false;
+        return NULL;
     struct peer *peer = &node->links.peers[from];
     enum crypto_link_event event;
     pthread_mutex_lock(&peer->mutex);
     enum ord_err err = crypto_link_open(&peer->link, &event, payload, bytes);
     pthread_mutex_unlock(&peer->mutex);
     if (err != ORD_OK)
-        return false;
+        return NULL;
     atomic_store(&peer->heard_ms, node_clock_ms());
     if (event == CRYPTO_LINK_HELLO_REPLY)
         atomic_store(&peer->hello_due, true);
@@ -89,37 +92,28 @@ static bool open_frame(struct node *node, struct peer **out, struct ord_span *pa
         inbox_wake(&node->inbox);
         *payload = ord_span_of(NULL, 0);
     }
-    *out = peer;
-    return true;
+    return peer;
 }
 
 void links_on_message(void *context, struct net_message *message) {
     struct node *node = context;
     struct ord_span bytes = net_message_bytes(message);
     struct ord_span payload;
-    struct peer *peer;
-    if (!open_frame(node, &peer, &payload, bytes)) {
-        count_add(&node->counters.frames_refused, 1);
-        net_message_destroy(message);
-        return;
-    }
+    struct peer *peer = open_frame(node, &payload, bytes);
     struct frame *frame = NULL;
-    if (payload.size > 0) {
-        /* One peer's frames may take this much memory. The sender's retransmission brings back what is dropped. */
-        if (count_get(&peer->inbound_bytes) + bytes.size > node->links.queue_bytes_max)
-            count_add(&node->counters.frames_over_quota, 1);
-        else
-            frame = calloc(1, sizeof(*frame));
-    }
+    /* One peer's frames may take this much memory. The sender's retransmission brings back what is dropped. */
+    if (peer == NULL)
+        count_add(&node->counters.frames_refused, 1);
+    else if (payload.size > 0 && count_get(&peer->inbound_bytes) + bytes.size > node->links.queue_bytes_max)
+        count_add(&node->counters.frames_over_quota, 1);
+    else if (payload.size > 0)
+        frame = malloc(sizeof(*frame));
     if (frame == NULL) {
         net_message_destroy(message);
         return;
     }
     atomic_fetch_add(&peer->inbound_bytes, bytes.size);
-    frame->peer = peer;
-    frame->message = message;
-    frame->unread = ord_reader_of(payload);
-    frame->references = 1;
+    *frame = (struct frame) {.peer = peer, .message = message, .unread = ord_reader_of(payload), .references = 1};
     /* This cannot fail: the inbox closes after the links. */
     (void) inbox_post(&node->inbox, &frame->work, WORK_FRAME);
 }
@@ -202,9 +196,7 @@ uint64_t links_queued_bytes(const struct links *links) {
 static struct link_frame *frame_with_room(struct node *node, struct peer *peer, struct link_queue *queue, size_t size) {
     if (queue->count > 0 && last_frame(queue)->capacity - last_frame(queue)->used >= size)
         return last_frame(queue);
-    size_t capacity = CRYPTO_LINK_HEADER_SIZE + size;
-    if (capacity < FRAME_CAPACITY)
-        capacity = FRAME_CAPACITY;
+    size_t capacity = ord_max(CRYPTO_LINK_HEADER_SIZE + size, FRAME_CAPACITY);
     if (peer->ready.count + peer->held.count == LINK_FRAMES_MAX ||
         peer->queued_bytes + size > node->links.queue_bytes_max)
         return NULL;
@@ -339,12 +331,10 @@ static void flush_peer(struct node *node, struct peer *peer) {
     ready_held(peer, node->links.durable_turn);
     if (peer->under_way)
         return;
-    bool ready = peer_ready(peer);
-    bool hello = atomic_load(&peer->hello_due) ||
-                 (!peer_confirmed(peer) && node->time.now_ms >= peer->hello_sent_ms + HELLO_INTERVAL_MS);
-    if (hello)
+    if (atomic_load(&peer->hello_due) ||
+        (!peer_confirmed(peer) && node->time.now_ms >= peer->hello_sent_ms + HELLO_INTERVAL_MS))
         send_hello(node, peer);
-    else if (ready && peer->ready.count > 0)
+    else if (peer->ready.count > 0 && peer_ready(peer))
         send_frame(node, peer);
 }
 
@@ -360,8 +350,7 @@ bool links_idle(struct node *node) {
         struct peer *peer = &node->links.peers[i];
         if (i == node->config.replica || !peer_ready(peer))
             continue;
-        bool under_way = peer->under_way && !atomic_load(&peer->sent);
-        if (under_way || peer->ready.count > 0 || peer->held.count > 0)
+        if ((peer->under_way && !atomic_load(&peer->sent)) || peer->ready.count > 0 || peer->held.count > 0)
             return false;
     }
     return true;
@@ -412,16 +401,13 @@ enum ord_err links_init(struct node *node, size_t message_bytes_max, char *why, 
     links->frame_bytes_max = message_bytes_max + LINK_FRAME_SLACK;
     links->queue_bytes_max = node->config.link_queue_bytes_max;
     if (links->queue_bytes_max == 0)
-        links->queue_bytes_max = links->frame_bytes_max > LINK_QUEUE_BYTES_DEFAULT / 2
-                                     ? 2 * (uint64_t) links->frame_bytes_max
-                                     : LINK_QUEUE_BYTES_DEFAULT;
-    if (links->queue_bytes_max < links->frame_bytes_max) {
-        snprintf(why, why_size,
-                 "link_queue_bytes_max = %" PRIu64 ", but a message of channel %s between replicas takes up to %zu "
-                 "bytes (window, batch_bytes_max and preferred_max_bytes decide)",
-                 links->queue_bytes_max, node->channel_config->name, links->frame_bytes_max);
-        return ORD_ERR_INVALID;
-    }
+        links->queue_bytes_max = ord_max(2 * (uint64_t) links->frame_bytes_max, LINK_QUEUE_BYTES_DEFAULT);
+    if (links->queue_bytes_max < links->frame_bytes_max)
+        return node_explain(why, why_size, ORD_ERR_INVALID,
+                            "link_queue_bytes_max = %" PRIu64
+                            ", but a message of channel %s between replicas takes up to %zu "
+                            "bytes (window, batch_bytes_max and preferred_max_bytes decide)",
+                            links->queue_bytes_max, node->channel_config->name, links->frame_bytes_max);
     links->peers = calloc(node->channel_config->replica_count, sizeof(*links->peers));
     if (links->peers == NULL)
         return ORD_ERR_NO_MEMORY;
@@ -442,8 +428,6 @@ void links_deinit(struct node *node) {
         pthread_mutex_destroy(&links->peers[i].mutex);
     }
     free(links->peers);
-    links->peers = NULL;
-    links->count = 0;
 }
 
 static enum ord_err open_peer(struct node *node, struct peer *peer, const struct net_tls *tls) {
@@ -475,15 +459,12 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
     for (uint32_t i = 0; err == ORD_OK && i < node->links.count; i++)
         if (i != node->config.replica)
             err = open_peer(node, &node->links.peers[i], &tls);
-    if (err != ORD_OK) {
-        snprintf(why, why_size, "cannot set up the links to the other replicas: %s", ord_err_text(err));
-        return err;
-    }
+    if (err != ORD_OK)
+        return node_explain(why, why_size, err, "cannot set up the links to the other replicas: %s", ord_err_text(err));
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
-    uint16_t port = node->config.replica_listen_port != 0 ? node->config.replica_listen_port : self->replica_port;
     const struct net_pull_options options = {
         .host = node->config.replica_listen_host,
-        .port = port,
+        .port = node->config.replica_listen_port != 0 ? node->config.replica_listen_port : self->replica_port,
         .tls = &tls,
         .message_bytes_max = node->links.frame_bytes_max,
         .probe_interval_ms = PROBE_INTERVAL_MS,
@@ -493,20 +474,17 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
     };
     err = net_pull_open(&node->links.pull, &options);
     if (err != ORD_OK)
-        snprintf(why, why_size, "cannot listen for replicas on %s port %u: %s", options.host, port, ord_err_text(err));
-    return err;
+        return node_explain(why, why_size, err, "cannot listen for replicas on %s port %u: %s", options.host,
+                            options.port, ord_err_text(err));
+    return ORD_OK;
 }
 
 void links_close(struct node *node) {
     struct links *links = &node->links;
-    if (links->pull != NULL)
-        net_pull_close(links->pull);
-    links->pull = NULL;
+    net_pull_close(links->pull);
     for (uint32_t i = 0; i < links->count; i++) {
         struct peer *peer = &links->peers[i];
-        if (peer->push != NULL)
-            net_push_close(peer->push);
-        peer->push = NULL;
+        net_push_close(peer->push);
         atomic_store(&peer->up, false);
         drop_queues(node, peer);
     }

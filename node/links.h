@@ -67,7 +67,7 @@ struct peer {
 };
 
 struct links {
-    struct net_pull *pull; /* NULL: not open, or closed again */
+    struct net_pull *pull; /* NULL: not open */
     struct peer *peers;    /* by id; our own is unused */
     uint32_t count;
     size_t frame_bytes_max;

@@ -16,10 +16,6 @@ void node_log_setup(enum node_log_level level, uint32_t replica) {
     atomic_store(&replica_id, replica);
 }
 
-static bool enabled(enum node_log_level level) {
-    return (int) level <= atomic_load(&level_max);
-}
-
 void node_log(enum node_log_level level, const char *event, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -29,7 +25,7 @@ void node_log(enum node_log_level level, const char *event, const char *format, 
 
 void node_log_list(enum node_log_level level, const char *event, const char *format, va_list arguments) {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    if (!enabled(level))
+    if ((int) level > atomic_load(&level_max))
         return;
     char line[1024];
     struct timespec now;

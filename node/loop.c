@@ -36,20 +36,18 @@ bool node_next(void *context, struct replica_input *out) {
     }
     while (node->inputs.head != NULL) {
         struct work *work = node->inputs.head;
+        /* A frame stays first until the replica asks for more than its last message. */
+        if (work->type == WORK_FRAME && links_next(node, out, (struct frame *) work))
+            return true;
+        node->inputs.head = work->next;
         switch (work->type) {
         case WORK_FRAME:
-            /* The frame stays first until the replica asks for more than its last message. */
-            if (links_next(node, out, (struct frame *) work))
-                return true;
-            (void) work_queue_pop(&node->inputs);
             links_release(node, work);
             break;
         case WORK_CHECK:
-            (void) work_queue_pop(&node->inputs);
             *out = (struct replica_input) {.type = REPLICA_INPUT_CHECKED, .check = checks_end(node, work)};
             return true;
         case WORK_REQUEST: {
-            (void) work_queue_pop(&node->inputs);
             struct replica_submission *submission = submit_begin((struct api_request *) work);
             if (submission == NULL)
                 break;
@@ -129,18 +127,21 @@ static bool quorum_is_there(struct node *node) {
     return ord_replica_count(links_connected(node)) + 1 >= channel_strong_quorum(node->channel_config);
 }
 
-/* True if this replica leads, and another one could. */
-static bool can_hand_over(struct node *node) {
+static ord_node_id leader_of(const struct node *node) {
     struct replica_status status;
     replica_status(node->replica, &status);
-    return status.leader == node->config.replica && node->channel_config->consensus != CHANNEL_SOLO &&
+    return status.leader;
+}
+
+/* True if this replica leads, and another one could. */
+static bool can_hand_over(struct node *node) {
+    return leader_of(node) == node->config.replica && node->channel_config->consensus != CHANNEL_SOLO &&
            quorum_is_there(node);
 }
 
 static bool handed_over(struct node *node) {
-    struct replica_status status;
-    replica_status(node->replica, &status);
-    return (status.leader != node->config.replica && status.leader != ORD_NO_NODE) || !quorum_is_there(node) ||
+    const ord_node_id leader = leader_of(node);
+    return (leader != node->config.replica && leader != ORD_NO_NODE) || !quorum_is_there(node) ||
            node_clock_ms() >= node->stop_ms + node->channel_config->request_timeout_ms;
 }
 

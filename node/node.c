@@ -26,16 +26,14 @@ static enum ord_err load_genesis(struct node *node, char *why, size_t why_size) 
         return err;
     err = channel_genesis_open(node->channel_config, &node->genesis_hash, &node->genesis_header, &node->genesis_data,
                                ord_span_of(node->genesis_file, size));
-    if (err != ORD_OK) {
-        snprintf(why, why_size, "%s is not a genesis block that this version can run: %s", node->config.genesis_file,
-                 ord_err_text(err));
-        return err;
-    }
+    if (err != ORD_OK)
+        return node_explain(why, why_size, err, "%s is not a genesis block that this version can run: %s",
+                            node->config.genesis_file, ord_err_text(err));
     if (node->config.replica < node->channel_config->replica_count)
         return ORD_OK;
-    snprintf(why, why_size, "replica = %" PRIu32 ", but channel %s has %" PRIu32 " replicas", node->config.replica,
-             node->channel_config->name, node->channel_config->replica_count);
-    return ORD_ERR_INVALID;
+    return node_explain(why, why_size, ORD_ERR_INVALID,
+                        "replica = %" PRIu32 ", but channel %s has %" PRIu32 " replicas", node->config.replica,
+                        node->channel_config->name, node->channel_config->replica_count);
 }
 
 static enum ord_err load_identity(struct node *node, char *why, size_t why_size) {
@@ -48,44 +46,33 @@ static enum ord_err load_identity(struct node *node, char *why, size_t why_size)
     crypto_wipe(pem, sizeof(pem));
     if (err == ORD_OK)
         err = crypto_public_key(&public_key, &node->key);
-    if (err != ORD_OK) {
-        snprintf(why, why_size, "%s is not a secp256k1 private key", node->config.identity_key_file);
-        return err;
-    }
+    if (err != ORD_OK)
+        return node_explain(why, why_size, err, "%s is not a secp256k1 private key", node->config.identity_key_file);
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
     if (memcmp(public_key.bytes, self->key.bytes, ORD_PUBLIC_KEY_SIZE) == 0)
         return ORD_OK;
-    snprintf(why, why_size, "%s is not the key of replica %" PRIu32 " in the genesis block",
-             node->config.identity_key_file, node->config.replica);
-    return ORD_ERR_MISMATCH;
+    return node_explain(why, why_size, ORD_ERR_MISMATCH,
+                        "%s is not the key of replica %" PRIu32 " in the genesis block", node->config.identity_key_file,
+                        node->config.replica);
 }
 
 static enum ord_err load_text(char **out, const char *path, char *why, size_t why_size) {
-    uint8_t *bytes;
+    uint8_t *bytes = NULL;
     size_t size;
     enum ord_err err = node_read_file(&bytes, &size, path, FILE_BYTES_MAX, why, why_size);
-    if (err != ORD_OK)
-        return err;
-    char *text = realloc(bytes, size + 1);
-    if (text == NULL) {
-        free(bytes);
-        return ORD_ERR_NO_MEMORY;
-    }
-    text[size] = 0;
-    *out = text;
-    return ORD_OK;
+    *out = (char *) bytes;
+    return err;
 }
 
 static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
     node->channel_config = calloc(1, sizeof(*node->channel_config));
-    node->tls_key = calloc(1, CRYPTO_PEM_MAX);
-    if (node->channel_config == NULL || node->tls_key == NULL)
+    if (node->channel_config == NULL)
         return ORD_ERR_NO_MEMORY;
     enum ord_err err = load_genesis(node, why, why_size);
     if (err == ORD_OK)
         err = load_identity(node, why, why_size);
     if (err == ORD_OK)
-        err = node_read_secret(node->tls_key, CRYPTO_PEM_MAX, node->config.tls_key_file, why, why_size);
+        err = node_read_secret(node->tls_key, sizeof(node->tls_key), node->config.tls_key_file, why, why_size);
     if (err == ORD_OK)
         err = load_text(&node->tls_cert, node->config.tls_cert_file, why, why_size);
     if (err == ORD_OK)
@@ -95,14 +82,12 @@ static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
     /* Each file may be sound by itself, and still every handshake would fail: check that they belong together. */
     err = crypto_pair_check(node->tls_cert, node->tls_key);
     if (err != ORD_OK)
-        snprintf(why, why_size, "%s is not the key of the certificate %s", node->config.tls_key_file,
-                 node->config.tls_cert_file);
-    if (err == ORD_OK) {
-        err = net_tls_ca_check(node->tls_ca);
-        if (err == ORD_ERR_INVALID)
-            snprintf(why, why_size, "%s holds no certificates of CAs, or one that cannot be read",
-                     node->config.tls_ca_file);
-    }
+        return node_explain(why, why_size, err, "%s is not the key of the certificate %s", node->config.tls_key_file,
+                            node->config.tls_cert_file);
+    err = net_tls_ca_check(node->tls_ca);
+    if (err == ORD_ERR_INVALID)
+        return node_explain(why, why_size, err, "%s holds no certificates of CAs, or one that cannot be read",
+                            node->config.tls_ca_file);
     return err;
 }
 
@@ -167,7 +152,7 @@ static enum ord_err fill_options(struct node *node, struct replica_options *out)
                  .release = links_release,
                  .answer = submit_answer,
                  .certified = service_certified,
-                 .certificate = service_certificate_of,
+                 .certificate = service_certificate,
                  .log = log_event},
     };
     /* The store is the ledger, call by call. The ledger itself is set when it is open. */
@@ -209,11 +194,9 @@ static enum ord_err make_replica(struct node *node, char *why, size_t why_size) 
         return err;
     size_t message_bytes_max = replica_message_bytes_max(&options);
     options.turn_bytes_max = replica_turn_bytes_max(&options);
-    if (message_bytes_max == 0 || options.turn_bytes_max == 0) {
-        snprintf(why, why_size, "%s: %s cannot run this configuration", node->config.genesis_file,
-                 replica_protocol(node->channel_config)->name);
-        return ORD_ERR_INVALID;
-    }
+    if (message_bytes_max == 0 || options.turn_bytes_max == 0)
+        return node_explain(why, why_size, ORD_ERR_INVALID, "%s: %s cannot run this configuration",
+                            node->config.genesis_file, replica_protocol(node->channel_config)->name);
     err = links_init(node, message_bytes_max, why, why_size);
     if (err == ORD_OK)
         err = checks_open(node);
@@ -237,17 +220,17 @@ enum ord_err node_create_with(struct node **out, const struct node_config *confi
                               char *why, size_t why_size) {
     snprintf(why, why_size, "out of memory");
     struct node *node = calloc(1, sizeof(*node));
-    if (node == NULL)
-        return ORD_ERR_NO_MEMORY;
+    enum ord_err err = node == NULL ? ORD_ERR_NO_MEMORY : inbox_init(&node->inbox);
+    if (err != ORD_OK) {
+        free(node);
+        return err;
+    }
     node->config = *config;
     node->seam = *seam;
     node->started_ms = node_clock_ms();
     node->time = (struct replica_time) {.now_ms = node->started_ms, .wall_s = (int64_t) time(NULL), .room = true};
-    node->inbox.event_fd = -1;
     node_log_setup(config->log_level, config->replica);
-    enum ord_err err = crypto_init();
-    if (err == ORD_OK)
-        err = inbox_init(&node->inbox);
+    err = crypto_init();
     if (err == ORD_OK)
         err = load_files(node, why, why_size);
     if (err == ORD_OK)
@@ -274,25 +257,20 @@ uint16_t node_client_port(const struct node *node) {
 
 /* ---- unmaking ---- */
 
-/* Disposes of a piece of work that will not be done. */
-static void discard(struct node *node, struct work *work) {
-    switch (work->type) {
-    case WORK_FRAME:
-        links_release(node, work);
-        break;
-    case WORK_CHECK:
-        replica_check_drop(node->replica, checks_end(node, work));
-        break;
-    case WORK_REQUEST:
-        api_reply_error((struct api_request *) work, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
-        break;
-    }
-}
-
-static void discard_all(struct node *node, struct work *work) {
+void node_discard(struct node *node, struct work *work) {
     while (work != NULL) {
         struct work *next = work->next;
-        discard(node, work);
+        switch (work->type) {
+        case WORK_FRAME:
+            links_release(node, work);
+            break;
+        case WORK_CHECK:
+            replica_check_drop(node->replica, checks_end(node, work));
+            break;
+        case WORK_REQUEST:
+            api_reply_stopping((struct api_request *) work);
+            break;
+        }
         work = next;
     }
 }
@@ -304,10 +282,10 @@ static void discard_all(struct node *node, struct work *work) {
  */
 static void drain(struct node *node) {
     atomic_store(&node->unmaking, true);
-    discard_all(node, node->inputs.head);
+    node_discard(node, node->inputs.head);
     node->inputs.head = NULL;
     checks_close(node);
-    discard_all(node, inbox_close(&node->inbox));
+    node_discard(node, inbox_close(&node->inbox));
 }
 
 /* The endpoint closes late, so that clients are told until then that the replica is stopping. */
@@ -315,22 +293,18 @@ void node_destroy(struct node *node) {
     if (node == NULL)
         return;
     links_close(node);
-    if (node->inbox.event_fd >= 0)
-        drain(node);
+    drain(node);
     replica_destroy(node->replica);
     service_stop(node);
-    requests_close(node);
+    net_server_close(node->server);
     ledger_close(node->ledger);
     links_deinit(node);
-    if (node->inbox.event_fd >= 0)
-        inbox_deinit(&node->inbox);
+    inbox_deinit(&node->inbox);
     crypto_wipe(&node->key, sizeof(node->key));
-    if (node->tls_key != NULL)
-        crypto_wipe(node->tls_key, CRYPTO_PEM_MAX);
+    crypto_wipe(node->tls_key, sizeof(node->tls_key));
     free(node->channel_config);
     free(node->genesis_file);
     free(node->tls_ca);
     free(node->tls_cert);
-    free(node->tls_key);
     free(node);
 }

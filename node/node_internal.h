@@ -50,7 +50,7 @@ struct node {
     struct ord_crypto_ops crypto;
     char *tls_ca;
     char *tls_cert;
-    char *tls_key;
+    char tls_key[CRYPTO_PEM_MAX];
 
     /* Parts */
     struct inbox inbox;
@@ -91,6 +91,8 @@ struct work *node_take_work(struct node *node, uint64_t wait_ms);
  * has to grow. It sends at most two frames to each peer.
  */
 void node_turn(struct node *node, struct work *work);
+/* Disposes of a list of work that will not be done. It may be NULL. */
+void node_discard(struct node *node, struct work *work);
 /* `next` of struct replica_host. */
 bool node_next(void *context, struct replica_input *out);
 /*

@@ -6,19 +6,6 @@
 
 #include "node/answer.h"
 
-void submit_free(struct submission *submission) {
-    free(submission->envelopes);
-    free(submission->results);
-    free(submission);
-}
-
-static void free_request(struct api_request *request) {
-    if (request->submission != NULL)
-        submit_free(request->submission);
-    ordain__v1__request__free_unpacked(request->message, NULL);
-    free(request);
-}
-
 void api_reply(struct api_request *request, const Ordain__V1__Response *response) {
     struct net_message *message = NULL;
     uint8_t *data;
@@ -26,7 +13,10 @@ void api_reply(struct api_request *request, const Ordain__V1__Response *response
     if (net_message_create(&message, &data, size) == ORD_OK)
         ordain__v1__response__pack(response, data);
     net_request_reply(request->net, message);
-    free_request(request);
+    free((void *) (uintptr_t) request->submission.envelopes);
+    free(request->submission.results);
+    ordain__v1__request__free_unpacked(request->message, NULL);
+    free(request);
 }
 
 void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message) {
@@ -39,6 +29,10 @@ void api_reply_error(struct api_request *request, Ordain__V1__Status status, con
     if (status == ORDAIN__V1__STATUS__BUSY || status == ORDAIN__V1__STATUS__UNAVAILABLE)
         response.retry_after_ms = 50;
     api_reply(request, &response);
+}
+
+void api_reply_stopping(struct api_request *request) {
+    api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
 }
 
 size_t answer_room(const struct api_request *request) {
@@ -54,24 +48,4 @@ void answer_unread(struct api_request *request) {
 void answer_failed(struct api_request *request, enum ord_err err) {
     api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE,
                     err == ORD_ERR_CORRUPT ? "damaged on this replica's disk; ask another" : ord_err_text(err));
-}
-
-Ordain__V1__Status submit_status(enum replica_verdict verdict) {
-    switch (verdict) {
-    case REPLICA_ACCEPTED:
-        return ORDAIN__V1__STATUS__ACCEPTED;
-    case REPLICA_DUPLICATE:
-        return ORDAIN__V1__STATUS__DUPLICATE;
-    case REPLICA_BUSY:
-        return ORDAIN__V1__STATUS__BUSY;
-    case REPLICA_TOO_LARGE:
-        return ORDAIN__V1__STATUS__TOO_LARGE;
-    case REPLICA_BAD_REQUEST:
-        return ORDAIN__V1__STATUS__BAD_REQUEST;
-    case REPLICA_FORBIDDEN:
-        return ORDAIN__V1__STATUS__FORBIDDEN;
-    case REPLICA_UNKNOWN_CLIENT:
-        return ORDAIN__V1__STATUS__UNKNOWN_CLIENT;
-    }
-    return ORDAIN__V1__STATUS__BUSY;
 }

@@ -33,7 +33,7 @@ bool requests_handle(struct node *node, struct api_request *request) {
         if (node->stopping == NODE_RUNS)
             return false;
         /* The client can submit to another replica. */
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
+        api_reply_stopping(request);
         return true;
     case ORDAIN__V1__REQUEST__KIND_STATUS:
         status_reply(node, request);
@@ -76,11 +76,11 @@ static void on_request(void *context, struct net_request *net) {
     } else if (strcmp(request->message->channel, node->channel_config->name) != 0) {
         api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND, "no such channel here");
     } else if (!inbox_post(&node->inbox, &request->work, WORK_REQUEST)) {
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
+        api_reply_stopping(request);
     }
 }
 
-/* ---- open and close ---- */
+/* ---- open ---- */
 
 enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
@@ -100,13 +100,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     };
     enum ord_err err = net_server_open(&node->server, &options);
     if (err != ORD_OK)
-        snprintf(why, why_size, "cannot listen for clients on %s port %u: %s", options.host, options.port,
-                 ord_err_text(err));
-    return err;
-}
-
-void requests_close(struct node *node) {
-    if (node->server != NULL)
-        net_server_close(node->server);
-    node->server = NULL;
+        return node_explain(why, why_size, err, "cannot listen for clients on %s port %u: %s", options.host,
+                            options.port, ord_err_text(err));
+    return ORD_OK;
 }

@@ -29,34 +29,21 @@ static bool ready(struct service *service, struct api_request *request) {
     return true;
 }
 
+/* The loop passes only requests of these kinds to this thread. */
 static void answer(struct service *service, struct api_request *request) {
-    switch ((int) request->message->kind_case) {
-    case ORDAIN__V1__REQUEST__KIND_SUBMIT:
-        answer_submission(service, request);
-        break;
-    case ORDAIN__V1__REQUEST__KIND_WAIT:
-        answer_wait(service, request);
-        break;
-    case ORDAIN__V1__REQUEST__KIND_RECEIPT:
-        answer_receipt(service, request);
-        break;
-    case ORDAIN__V1__REQUEST__KIND_DELIVER:
-        answer_deliver(service, request);
-        break;
-    case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
-        answer_evidence(service, request);
-        break;
-    default:
-        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "unknown kind of request");
-        break;
-    }
+    static void (*const answers[])(struct service *, struct api_request *) = {
+        [ORDAIN__V1__REQUEST__KIND_SUBMIT] = answer_submission, [ORDAIN__V1__REQUEST__KIND_WAIT] = answer_wait,
+        [ORDAIN__V1__REQUEST__KIND_RECEIPT] = answer_receipt,   [ORDAIN__V1__REQUEST__KIND_DELIVER] = answer_deliver,
+        [ORDAIN__V1__REQUEST__KIND_EVIDENCE] = answer_evidence,
+    };
+    answers[request->message->kind_case](service, request);
 }
 
 static bool may_park(const struct service *service, const struct api_request *request) {
     uint64_t source = net_request_source(request->net);
     uint32_t count = 0;
-    for (const struct api_request *other = service->parked; other != NULL; other = other->next)
-        count += net_request_source(other->net) == source;
+    for (const struct work *other = service->parked; other != NULL; other = other->next)
+        count += net_request_source(((const struct api_request *) other)->net) == source;
     return service->parked_count < PARKED_MAX && count < PARKED_SOURCE_MAX;
 }
 
@@ -68,8 +55,8 @@ static void take(struct service *service, struct api_request *request) {
         answer(service, request);
         return;
     }
-    request->next = service->parked;
-    service->parked = request;
+    request->work.next = service->parked;
+    service->parked = &request->work;
     service->parked_count++;
 }
 
@@ -77,17 +64,16 @@ static void take(struct service *service, struct api_request *request) {
 static uint64_t look_at_parked(struct service *service) {
     uint64_t now = node_clock_ms();
     uint64_t next = now + 1000;
-    for (struct api_request **slot = &service->parked; *slot != NULL;) {
-        struct api_request *request = *slot;
+    for (struct work **slot = &service->parked; *slot != NULL;) {
+        struct api_request *request = (struct api_request *) *slot;
         if (ready(service, request) || request->deadline_ms <= now) {
-            *slot = request->next;
+            *slot = request->work.next;
             service->parked_count--;
             answer(service, request);
             continue;
         }
-        if (request->deadline_ms < next)
-            next = request->deadline_ms;
-        slot = &request->next;
+        next = ord_min(next, request->deadline_ms);
+        slot = &request->work.next;
     }
     return next;
 }
@@ -103,19 +89,18 @@ static void *run(void *argument) {
     uint64_t due = 0;
     pthread_mutex_lock(&service->mutex);
     while (!service->stopping) {
-        if (service->head == NULL && service->certified_height == seen && node_clock_ms() < due) {
+        if (service->queue.head == NULL && service->certified_height == seen && node_clock_ms() < due) {
             wait_until(service, due);
             continue;
         }
-        struct api_request *request = service->head;
-        service->head = NULL;
-        service->tail = NULL;
+        struct work *work = service->queue.head;
+        service->queue.head = NULL;
         seen = service->certified_height;
         pthread_mutex_unlock(&service->mutex);
-        while (request != NULL) {
-            struct api_request *next = request->next;
-            take(service, request);
-            request = next;
+        while (work != NULL) {
+            struct work *next = work->next;
+            take(service, (struct api_request *) work);
+            work = next;
         }
         due = look_at_parked(service);
         pthread_mutex_lock(&service->mutex);
@@ -135,7 +120,7 @@ static bool prepare(struct api_request *request) {
     } else if ((int) request->message->kind_case == ORDAIN__V1__REQUEST__KIND_DELIVER) {
         timeout_ms = request->message->deliver->timeout_ms;
     }
-    request->deadline_ms = node_clock_ms() + (timeout_ms > WAIT_MS_MAX ? WAIT_MS_MAX : timeout_ms);
+    request->deadline_ms = node_clock_ms() + ord_min(timeout_ms, WAIT_MS_MAX);
     return true;
 }
 
@@ -145,13 +130,8 @@ void service_post(struct node *node, struct api_request *request) {
         api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "a wait names 1 to 4096 sequence numbers");
         return;
     }
-    request->next = NULL;
     pthread_mutex_lock(&service->mutex);
-    if (service->head == NULL)
-        service->head = request;
-    else
-        service->tail->next = request;
-    service->tail = request;
+    work_queue_push(&service->queue, &request->work);
     pthread_cond_signal(&service->changed);
     pthread_mutex_unlock(&service->mutex);
 }
@@ -166,8 +146,7 @@ void service_certified(void *context, uint64_t height, const struct channel_cert
         slot->height = height;
         slot->size = channel_certificate_encode(slot->bytes, certificate);
     }
-    if (height > service->certified_height)
-        service->certified_height = height;
+    service->certified_height = ord_max(service->certified_height, height);
     pthread_cond_signal(&service->changed);
     pthread_mutex_unlock(&service->mutex);
 }
@@ -175,10 +154,6 @@ void service_certified(void *context, uint64_t height, const struct channel_cert
 enum ord_err service_start(struct node *node) {
     struct service *service = &node->service;
     service->node = node;
-    service->certificates = calloc(SERVICE_CERTIFICATES, sizeof(*service->certificates));
-    service->block = calloc(1, sizeof(*service->block));
-    if (service->certificates == NULL || service->block == NULL)
-        return ORD_ERR_NO_MEMORY;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -191,14 +166,6 @@ enum ord_err service_start(struct node *node) {
     return ORD_OK;
 }
 
-static void refuse_list(struct api_request *request) {
-    while (request != NULL) {
-        struct api_request *next = request->next;
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "replica is stopping");
-        request = next;
-    }
-}
-
 void service_stop(struct node *node) {
     struct service *service = &node->service;
     if (service->running) {
@@ -207,18 +174,10 @@ void service_stop(struct node *node) {
         pthread_cond_signal(&service->changed);
         pthread_mutex_unlock(&service->mutex);
         pthread_join(service->thread, NULL);
-        refuse_list(service->head);
-        refuse_list(service->parked);
-        service->head = NULL;
-        service->parked = NULL;
+        node_discard(node, service->queue.head);
+        node_discard(node, service->parked);
         pthread_cond_destroy(&service->changed);
         pthread_mutex_destroy(&service->mutex);
-        service->running = false;
     }
-    if (service->block != NULL)
-        service_block_drop(service->block);
-    free(service->block);
-    free(service->certificates);
-    service->block = NULL;
-    service->certificates = NULL;
+    service_block_drop(&service->block);
 }

@@ -5,6 +5,7 @@
 #define ORDAIN_NODE_SERVICE_H
 
 #include "channel/attestation.h"
+#include "channel/block.h"
 #include "ledger/ledger.h"
 #include "net/net.h"
 #include "node/inbox.h"
@@ -15,18 +16,9 @@ struct node;
 
 typedef Ordain__V1__Request api_request_message;
 
-/* A SubmitRequest on its way through the replica. */
-struct submission {
-    struct replica_submission of_replica;
-    struct api_request *request;
-    struct ord_span *envelopes; /* in the request's message */
-    struct replica_result *results;
-};
-
 struct api_request {
+    /* The loop's queue, the reader thread's queue and its parked requests are lists of these. */
     struct work work;
-    /* The next one in the reader thread's queue, or among its parked requests. */
-    struct api_request *next;
     struct net_request *net;
     api_request_message *message;
     uint64_t deadline_ms;
@@ -34,13 +26,23 @@ struct api_request {
     uint32_t client_index;
     /* WAIT: all sequences before this one are final. */
     size_t first_open;
-    struct submission *submission; /* SUBMIT; NULL for other requests */
+    /* SUBMIT: what the replica gets. Its envelopes are in `message`. All zeros for other requests. */
+    struct replica_submission submission;
 };
 
 #define SERVICE_CERTIFICATES 64
 
-/* The block that was looked at last, with its leaf hashes. */
-struct service_block;
+/* A block from which receipts are made, with its leaf hashes. */
+struct service_block {
+    uint64_t height; /* 0: none */
+    struct ord_bytes bytes;
+    struct channel_header header;
+    struct ord_span *envelopes;
+    struct ord_hash *tree; /* leaf hashes first */
+    struct ord_bytes certificate_bytes;
+    struct channel_certificate certificate;
+    struct ord_bytes later_headers;
+};
 
 /* A certificate that may not be committed yet. */
 struct service_slot {
@@ -56,21 +58,19 @@ struct service {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* The mutex guards the fields from here on. */
-    struct api_request *head;
-    struct api_request *tail;
+    struct work_queue queue;
     uint64_t certified_height;
-    struct service_slot *certificates; /* ring of SERVICE_CERTIFICATES */
+    struct service_slot certificates[SERVICE_CERTIFICATES]; /* ring */
     uint32_t certificate_next;
     bool stopping;
     /* Only the reader thread uses the fields from here on. */
-    struct api_request *parked;
+    struct work *parked;
     uint32_t parked_count;
-    struct service_block *block;
+    struct service_block block; /* that was looked at last */
 };
 
 /* requests.c: the public endpoint. */
 ORD_MUST_USE enum ord_err requests_open(struct node *node, char *why, size_t why_size);
-void requests_close(struct node *node);
 /* In the loop: answers the request, or passes it to the reader thread. False: the replica is to take it. */
 bool requests_handle(struct node *node, struct api_request *request);
 
@@ -79,9 +79,6 @@ bool requests_handle(struct node *node, struct api_request *request);
 struct replica_submission *submit_begin(struct api_request *request);
 /* `answer` of struct replica_host. */
 void submit_answer(void *context, struct replica_submission *submission);
-void submit_free(struct submission *submission);
-/* The status that tells a client this verdict. */
-Ordain__V1__Status submit_status(enum replica_verdict verdict);
 
 /* status.c: the loop answers these itself. */
 void status_reply(struct node *node, struct api_request *request);
@@ -94,14 +91,14 @@ void service_stop(struct node *node);
 void service_post(struct node *node, struct api_request *request);
 /* `certified` of struct replica_host. */
 void service_certified(void *context, uint64_t height, const struct channel_certificate *certificate);
-/* Gives the certificate at the lowest height `at` >= `height`, committed or not, in malloc'ed memory. Any thread. */
-ORD_MUST_USE enum ord_err service_certificate(struct service *service, struct ord_bytes *out, uint64_t *at,
-                                              uint64_t height);
-/* Both answer the request, and free it. */
+/*
+ * `certificate` of struct replica_host. Gives the certificate at the lowest height `at` >= `height`, committed or not,
+ * in malloc'ed memory. Any thread. `context` is the node.
+ */
+ORD_MUST_USE enum ord_err service_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
+/* These answer the request, and free it. */
 void api_reply(struct api_request *request, const Ordain__V1__Response *response);
 void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message);
-
-/* `certificate` of struct replica_host. `context` is the node. */
-ORD_MUST_USE enum ord_err service_certificate_of(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
+void api_reply_stopping(struct api_request *request);
 
 #endif
