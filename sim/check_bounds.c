@@ -46,17 +46,16 @@ static void check_log(struct sim_replica *replica) {
     while (above < log->count && log->records[log->count - 1 - above].key > frozen->stable_seq)
         above++;
     if (above > replica->world->config->window)
-        sim_fail(replica->world, "bounds: replica %u keeps %zu batches above its stable seq, %u at most",
-                 replica->instance, above, replica->world->config->window);
+        sim_blame(replica, "bounds", "keeps %zu batches above its stable seq, %u at most", above,
+                  replica->world->config->window);
     if (above == log->count)
         return;
     uint64_t lowest = log->records[0].key;
     uint64_t highest = log->records[log->count - 1 - above].key;
     if (highest > frozen->cut_seq || lowest < open_seq)
-        sim_fail(replica->world,
-                 "bounds: replica %u keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
-                 replica->instance, (unsigned long) lowest, (unsigned long) highest, (unsigned long) frozen->stable_seq,
-                 (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
+        sim_blame(replica, "bounds", "keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
+                  (unsigned long) lowest, (unsigned long) highest, (unsigned long) frozen->stable_seq,
+                  (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
 }
 
 void sim_check_records(struct sim_replica *replica) {
@@ -70,8 +69,7 @@ void sim_check_records(struct sim_replica *replica) {
                       : i == TABLE_VIEW_CHANGE ? world->replica_count
                                                : 1;
         if (i != TABLE_LOG && count > most)
-            sim_fail(world, "bounds: replica %u keeps %zu records in table %u, %zu at most", replica->instance, count,
-                     i, most);
+            sim_blame(replica, "bounds", "keeps %zu records in table %u, %zu at most", count, i, most);
     }
 }
 
@@ -91,11 +89,10 @@ void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
     if (replica->liar || world->failed)
         return;
     if (due_ms > core_ms)
-        sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
-                 (unsigned long) (due_ms - core_ms));
+        sim_blame(replica, "timers", "is due %lu ms later than its core", (unsigned long) (due_ms - core_ms));
     if (due_ms > sim_intake_due_ms(process->intake))
-        sim_fail(world, "timers: replica %u is due %lu ms later than the cut of its open block", replica->instance,
-                 (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
+        sim_blame(replica, "timers", "is due %lu ms later than the cut of its open block",
+                  (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
     if (world->replica_count == 1)
         return; /* solo has no timer */
     uint64_t retransmit_ms = process->core_config.retransmit_ms;
@@ -116,6 +113,5 @@ void sim_check_woken(struct sim_replica *replica, bool alone) {
     bool at_once = replica_cut_short(process->program) || replica_due_ms(process->program) <= process->now_ms;
     shown->woken = alone && at_once ? shown->woken + 1 : 0;
     if (shown->woken > WOKEN_MAX)
-        sim_fail(world, "timers: replica %u wants to be woken at once for the %uth time, and nothing comes",
-                 replica->instance, shown->woken);
+        sim_blame(replica, "timers", "wants to be woken at once for the %uth time, and nothing comes", shown->woken);
 }
