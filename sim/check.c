@@ -395,8 +395,8 @@ void sim_check_durable(struct sim_replica *replica) {
         sim_blame(replica, "disk", "goes back from seq %lu to %lu", (unsigned long) shown->durable_seq,
                   (unsigned long) applied_seq);
     shown->durable_seq = applied_seq;
-    shown->durable_view = replica->process->frozen.view;
-    shown->durable_stable_seq = replica->process->frozen.stable_seq;
+    shown->durable_view = replica->process->frozen.status.view;
+    shown->durable_stable_seq = replica->process->frozen.status.stable_seq;
     replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
     sim_duties_durable(replica->process->duties);

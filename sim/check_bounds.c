@@ -41,9 +41,10 @@ void sim_check_forgets(struct sim_replica *replica, uint8_t table, uint64_t key)
 static void check_log(struct sim_replica *replica) {
     const struct sim_table *log = &replica->disk.tables[TABLE_LOG];
     const struct sim_frozen *frozen = &replica->process->frozen;
+    uint64_t stable_seq = frozen->status.stable_seq;
     uint64_t open_seq = open_since(&replica->world->checker->model, frozen->cut_seq);
     size_t above = 0;
-    while (above < log->count && log->records[log->count - 1 - above].key > frozen->stable_seq)
+    while (above < log->count && log->records[log->count - 1 - above].key > stable_seq)
         above++;
     if (above > replica->world->config->window)
         sim_blame(replica, "bounds", "keeps %zu batches above its stable seq, %u at most", above,
@@ -54,7 +55,7 @@ static void check_log(struct sim_replica *replica) {
     uint64_t highest = log->records[log->count - 1 - above].key;
     if (highest > frozen->cut_seq || lowest < open_seq)
         sim_blame(replica, "bounds", "keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
-                  (unsigned long) lowest, (unsigned long) highest, (unsigned long) frozen->stable_seq,
+                  (unsigned long) lowest, (unsigned long) highest, (unsigned long) stable_seq,
                   (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
 }
 

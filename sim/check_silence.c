@@ -33,7 +33,7 @@ void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
 }
 
 void sim_check_spoke(struct sim_replica *replica) {
-    const struct sim_frozen *now = &replica->process->frozen;
+    const struct ord_status *now = &replica->process->frozen.status;
     if (now->silent && now->silent_until_seq != replica->silent_until_seq)
         sim_say(replica->world, replica->instance, "is silent until seq %lu", (unsigned long) now->silent_until_seq);
     else if (!now->silent && !now->asking && (replica->silent_until_seq != 0 || !replica->spoke))

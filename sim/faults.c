@@ -107,8 +107,7 @@ static void jump(struct sim_world *world, struct sim_replica *replica) {
     clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
     set_wall(replica);
     sim_say(world, replica->instance, "clock jumps to %lu ms", (unsigned long) sim_clock_ms(replica));
-    if (replica->process != NULL)
-        sim_process_poke(replica->process);
+    sim_process_poke(replica);
 }
 
 static void stop(struct sim_world *world, struct sim_replica *victim) {
@@ -193,8 +192,7 @@ static void strike_some(struct sim_world *world) {
 static void go_on(struct sim_replica *replica) {
     replica->paused = false;
     replica->full = false;
-    if (replica->process != NULL)
-        sim_process_poke(replica->process);
+    sim_process_poke(replica);
 }
 
 static void heal(struct sim_world *world) {
@@ -232,8 +230,7 @@ void sim_faults_event(struct sim_world *world, const struct sim_event *event) {
         break;
     case RESUME:
         replica->paused = false;
-        if (replica->process != NULL)
-            sim_process_poke(replica->process);
+        sim_process_poke(replica);
         break;
     case MEND_PATHS:
         for (uint32_t i = 0; i < world->instance_count * world->instance_count; i++)
@@ -245,8 +242,7 @@ void sim_faults_event(struct sim_world *world, const struct sim_event *event) {
         break;
     case ROOM_AGAIN:
         replica->full = false;
-        if (replica->process != NULL)
-            sim_process_poke(replica->process);
+        sim_process_poke(replica);
         break;
     case HEAL:
         heal(world);

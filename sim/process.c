@@ -20,10 +20,11 @@ enum { SLOW_DISK_FACTOR = 50 };
 /* 2027-01-15, when every certificate of sim/identities.h is valid. */
 static const int64_t WALL_S = 1800000000;
 
-void sim_process_fail(struct sim_process *process, enum ord_err err, const char *what) {
+static void stop_for(struct sim_process *process, enum ord_err err, const char *what) {
     struct sim_replica *replica = process->replica;
     process->ended = true;
     sim_say(process->world, replica->instance, "stops: %s: %s", what, ord_err_text(err));
+    /* For an honest replica that is a violation. */
     if (!replica->liar)
         sim_fail(process->world, "replica %u stops: %s: %s", replica->instance, what, ord_err_text(err));
 }
@@ -35,7 +36,7 @@ bool sim_process_dirty(const struct sim_process *process) {
 /* Called after each call into the replica. False: the replica has ended. */
 static bool sound(struct sim_process *process) {
     if (!process->ended && replica_fatal(process->program) != ORD_OK)
-        sim_process_fail(process, replica_fatal(process->program), process->why);
+        stop_for(process, replica_fatal(process->program), process->why);
     return !process->ended;
 }
 
@@ -227,13 +228,8 @@ static void commit(struct sim_process *process) {
     process->under_way = process->writes;
     process->writes = empty;
     process->committing = turn;
-    const struct ord_status status = sim_process_status(process);
-    process->frozen = (struct sim_frozen) {.view = status.view,
-                                           .stable_seq = status.stable_seq,
-                                           .cut_seq = world->checker->shown[replica->instance].cut_seq,
-                                           .asking = status.asking,
-                                           .silent = status.silent,
-                                           .silent_until_seq = status.silent_until_seq};
+    process->frozen = (struct sim_frozen) {.status = sim_process_status(process),
+                                           .cut_seq = world->checker->shown[replica->instance].cut_seq};
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
     const struct sim_event event = {
         .kind = SIM_COMMIT, .target = replica->instance, .incarnation = replica->incarnation};
@@ -366,35 +362,27 @@ void sim_process_event(struct sim_process *process, struct sim_event *event) {
         sim_buffer_release(event->buffer);
         return;
     }
-    switch (event->kind) {
-    case SIM_FRAME:
-        receive(process, event);
-        break;
-    case SIM_SUBMIT:
-        sim_serve_submitted(process, event);
-        break;
-    case SIM_CHECKED:
-        sim_checks_event(process, event);
-        break;
-    case SIM_WAKE:
-        if (!woken(process, event))
-            return;
-        break;
-    case SIM_COMMIT:
+    if (event->kind == SIM_COMMIT) {
         /* The disk goes on during a pause. Nobody can tell when in the pause the rest happens. */
         committed(process);
         return;
-    case SIM_REPLY:
-    case SIM_CLIENT:
-    case SIM_FAULT:
-    case SIM_LIE:
-        return; /* for no process */
     }
+    if (event->kind == SIM_FRAME)
+        receive(process, event);
+    else if (event->kind == SIM_SUBMIT)
+        sim_serve_submitted(process, event);
+    else if (event->kind == SIM_CHECKED)
+        sim_checks_event(process, event);
+    else if (!woken(process, event))
+        return;
     if (!stands(process))
         turn(process);
 }
 
-void sim_process_poke(struct sim_process *process) {
+void sim_process_poke(struct sim_replica *replica) {
+    struct sim_process *process = replica->process;
+    if (process == NULL)
+        return;
     process->wake_us = UINT64_MAX;
     if (!stands(process))
         turn(process);
@@ -470,7 +458,7 @@ void sim_process_start(struct sim_replica *replica) {
     enum ord_err err = replica_create(&process->program, &options, &time, why, sizeof(why));
     if (err != ORD_OK) {
         sim_say(world, replica->instance, "cannot start: %s", why);
-        sim_process_fail(process, err, "cannot start from its disk");
+        stop_for(process, err, "cannot start from its disk");
         return;
     }
     sim_say(world, replica->instance, "starts: height %lu, seq %lu",

@@ -75,12 +75,8 @@ struct sim_certified {
 
 /* The replica's state when the commit under way began. */
 struct sim_frozen {
-    uint64_t view;
-    uint64_t stable_seq;
+    struct ord_status status;
     uint64_t cut_seq;
-    bool asking;
-    bool silent;
-    uint64_t silent_until_seq;
 };
 
 struct sim_process {
@@ -147,12 +143,10 @@ void sim_process_destroy(struct sim_process *process);
 void sim_process_settle(struct sim_process *process);
 /* Handles an event for a running process. Takes over its buffer. */
 void sim_process_event(struct sim_process *process, struct sim_event *event);
-/* The process goes on after a pause, or its clock jumped. */
-void sim_process_poke(struct sim_process *process);
+/* The replica's process, if it has one, goes on after a pause, or its clock jumped. */
+void sim_process_poke(struct sim_replica *replica);
 /* The process is about to be stopped: it lets another replica lead. */
 void sim_process_hand_over(struct sim_process *process);
-/* The process must stop. For an honest replica that is a violation. */
-void sim_process_fail(struct sim_process *process, enum ord_err err, const char *what);
 void sim_process_give(struct sim_process *process, const struct sim_input *input);
 /* True if something was put that is not durable yet. */
 bool sim_process_dirty(const struct sim_process *process);

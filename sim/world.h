@@ -102,7 +102,6 @@ struct sim_world {
     struct sim_random client_random;
     struct sim_random lie_random;
     uint64_t messages_sent;
-    uint64_t messages_lost;
     uint64_t crashes;
     uint64_t lies;
 };
