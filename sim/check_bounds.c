@@ -4,8 +4,6 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-/* The core's tables (docs/protocol.md). */
-enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4 };
 /* A view change takes a few turns in a row. Without further input the turns must end. */
 enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16 };
 

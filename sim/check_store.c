@@ -10,9 +10,6 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-/* The core's tables (docs/protocol.md). */
-enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
-
 void sim_check_kept_evidence(struct sim_replica *replica, const char *name, struct ord_span bytes) {
     struct sim_world *world = replica->world;
     struct evidence evidence;

@@ -52,30 +52,24 @@ static void look_at_proposal(struct sim_intake *intake, struct ord_span batch) {
     }
 }
 
-static void proposal_done(struct sim_intake *intake, bool taken) {
-    if (taken) {
-        if (intake->offered_cut != 0) {
-            intake->cut_height = intake->offered_cut;
-            intake->cut_ms = sim_intake_now(intake);
-        }
-        return;
-    }
-    intake->refused = true;
-}
-
 /* ---- verdicts ---- */
+
+/* True if no state of the channel makes it acceptable. */
+static bool is_bad(const struct sim_intake *intake, const struct sim_item *item) {
+    const struct channel_config *config = intake->world->config;
+    return item == NULL || item->junk || item->size > config->absolute_max_bytes ||
+           item->message_count > config->max_message_count;
+}
 
 /* True if this batch may be refused. False: everything in it is admissible. */
 static bool may_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
-    const struct channel_config *config = intake->world->config;
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     if (!sim_model_well_formed(judged->batch))
         return true;
     struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {
         const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
-        if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
-            item->message_count > config->max_message_count || (!item->registration && item->sequence == 0))
+        if (is_bad(intake, item) || (!item->registration && item->sequence == 0))
             return true;
         if (!item->registration && !intake->registered[item->party] && applied_seq + 1 >= judged->seq)
             return true;
@@ -85,14 +79,11 @@ static bool may_refuse(const struct sim_intake *intake, const struct sim_judged 
 
 /* True if this batch must be refused. While the client table is full, registrations are not looked at any more. */
 static bool must_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
-    const struct channel_config *config = intake->world->config;
     if (!sim_model_well_formed(judged->batch))
         return true;
     struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
-    while (rest.size > 0 && intake->client_count < config->clients_max) {
-        const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
-        if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
-            item->message_count > config->max_message_count)
+    while (rest.size > 0 && intake->client_count < intake->world->config->clients_max) {
+        if (is_bad(intake, sim_model_item(sim_intake_model(intake), sim_model_next(&rest))))
             return true;
     }
     return false;
@@ -251,10 +242,14 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
 void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event, bool taken) {
     if (intake == NULL || intake->world->failed || event->type != ORD_EVENT_PROPOSE)
         return;
-    taken = taken && !intake->refused;
-    proposal_done(intake, taken);
-    if (taken)
+    if (taken && !intake->refused) {
+        if (intake->offered_cut != 0) {
+            intake->cut_height = intake->offered_cut;
+            intake->cut_ms = sim_intake_now(intake);
+        }
         return;
+    }
+    intake->refused = true;
     struct ord_span batch = event->propose.batch;
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {

@@ -66,8 +66,7 @@ static bool garbage(struct sim_replica *liar, ord_node_id to, enum replica_link 
     struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(message));
     enum replica_link as =
         sim_chance(&liar->random, 200000) ? (enum replica_link) sim_between(&liar->random, 1, 7) : kind;
-    sim_liar_pass(liar, to, as, copy);
-    sim_buffer_release(copy);
+    sim_liar_give(liar, to, as, copy);
     return true;
 }
 

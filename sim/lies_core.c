@@ -26,8 +26,7 @@ static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft
     bft_pre_prepare_encode(head, config, message);
     const struct ord_span parts[] = {ord_span_of(head, sizeof(head)), message->body};
     struct sim_buffer *buffer = sim_buffer_join(parts, 2);
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, buffer);
-    sim_buffer_release(buffer);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, buffer);
 }
 
 static void say_list(struct sim_replica *liar, ord_node_id to, struct bft_vote_list *list) {
@@ -193,8 +192,7 @@ bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum replica_link 
     size_t from =
         theirs_leads ? BFT_PRE_PREPARE_SIZE - 4 - ORD_SIGNATURE_SIZE : kept->message->size - ORD_SIGNATURE_SIZE;
     memcpy(copy->data + at, kept->message->data + from, ORD_SIGNATURE_SIZE);
-    sim_liar_pass(liar, to, kind, copy);
-    sim_buffer_release(copy);
+    sim_liar_give(liar, to, kind, copy);
     return true;
 }
 

@@ -36,8 +36,7 @@ bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link ki
     bft_body_encode(header, sim_liar_config(liar), &body);
     const struct ord_span parts[] = {ord_span_of(header, sizeof(header)), body.body};
     struct sim_buffer *lie = sim_buffer_join(parts, 2);
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
-    sim_buffer_release(lie);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(scratch);
     return true;
 }
