@@ -54,7 +54,8 @@ static size_t free_slot(struct sim_process *process) {
     return process->checking_count++;
 }
 
-void sim_checks_begin(struct sim_process *process, struct replica_check *check) {
+void sim_checks_begin(void *context, struct replica_check *check) {
+    struct sim_process *process = context;
     sim_intake_check(process->intake, check);
     uint64_t delay_us = duration_us(process, check);
     if (delay_us == 0) {

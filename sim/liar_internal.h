@@ -85,6 +85,11 @@ void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum repli
 void sim_lie_usurp(struct sim_replica *liar);
 
 /* lies_batch.c */
+/* Gives the first envelope of some block on its disk; NULL: there is none. The caller holds it. */
+struct sim_buffer *sim_liar_old_envelope(struct sim_replica *liar);
+/* Gives it a fresh sequence under the old signature. */
+void sim_liar_renumber(struct sim_replica *liar, struct sim_buffer *envelope);
+void sim_liar_forward(struct sim_replica *liar, const struct sim_buffer *envelope);
 bool sim_lie_censor(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 /* lies_view.c */

@@ -111,25 +111,12 @@ void sim_lie_forward(struct sim_replica *liar) {
         sim_liar_say_all(liar, REPLICA_LINK_FORWARD, sim_buffer_span(copy));
         sim_buffer_release(copy);
     }
-    const struct sim_disk *disk = &liar->disk;
-    if (sim_disk_height(disk) == 0)
+    struct sim_buffer *old = sim_liar_old_envelope(liar);
+    if (old == NULL)
         return;
-    struct ord_span left = sim_disk_data(disk, 1 + sim_below(&liar->random, sim_disk_height(disk)));
-    struct ord_span envelope;
-    if (channel_batch_next(&envelope, &left) != ORD_OK)
-        return;
-    struct sim_buffer *forged = sim_buffer_create(envelope);
-    /* A fresh sequence under the old signature. */
-    if (forged->size > 90)
-        ord_store_u64(forged->data + 66, ord_load_u64(forged->data + 66) + 1 + sim_below(&liar->random, 50));
-    size_t capacity = 64 + forged->size;
-    struct ord_writer writer = sim_writer(capacity);
-    channel_batch_begin(&writer, 0);
-    channel_batch_add(&writer, sim_buffer_span(forged));
-    ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
-    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
-    free(writer.data);
-    sim_buffer_release(forged);
+    sim_liar_renumber(liar, old);
+    sim_liar_forward(liar, old);
+    sim_buffer_release(old);
 }
 
 /* Row C2: one bit of an envelope is changed; headers and certificate stay as they were. */

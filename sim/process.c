@@ -98,10 +98,6 @@ static ord_replica_set connected(void *context) {
     return set & ~ord_replica_bit(process->replica->id);
 }
 
-static void check(void *context, struct replica_check *checked) {
-    sim_checks_begin(context, checked);
-}
-
 static void hold(void *context, void *owner) {
     (void) context;
     (void) sim_buffer_hold(owner);
@@ -110,15 +106,6 @@ static void hold(void *context, void *owner) {
 static void release(void *context, void *owner) {
     (void) context;
     sim_buffer_release(owner);
-}
-
-static void answer(void *context, struct replica_submission *submission) {
-    /* It is the first member. */
-    sim_serve_answer(context, (struct sim_submission *) submission);
-}
-
-static void certified(void *context, uint64_t height, const struct channel_certificate *certificate) {
-    sim_serve_certified(context, height, certificate);
 }
 
 static void write_log(void *context, enum replica_log_level level, const char *event, const char *format,
@@ -422,11 +409,11 @@ static struct replica_options options_of(struct sim_process *process) {
                  .next = next,
                  .send = send,
                  .connected = connected,
-                 .check = check,
+                 .check = sim_checks_begin,
                  .hold = hold,
                  .release = release,
-                 .answer = answer,
-                 .certified = certified,
+                 .answer = sim_serve_answer,
+                 .certified = sim_serve_certified,
                  .log = write_log},
     };
     sim_store_init(&options.host.store, process);
