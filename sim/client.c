@@ -14,8 +14,7 @@
 
 enum { CLIENT_NEW, CLIENT_AGAIN, RETRY_US = 700000, RETRY_US_MAX = 4000000, FAR = 4096 };
 
-const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uint32_t client) {
-    (void) world;
+const struct ord_hash *sim_client_fingerprint(uint32_t client) {
     return &sim_identities_get()->parties[client].fingerprint;
 }
 

@@ -16,9 +16,7 @@ enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1 };
 
 static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
     ORD_ASSERT(channel_batch_end(writer, count) == ORD_OK);
-    struct sim_buffer *out = sim_buffer_create(ord_writer_span(writer));
-    free(writer->data);
-    return out;
+    return sim_buffer_written(writer);
 }
 
 /* ---- censorship (row P7) ---- */
@@ -26,7 +24,7 @@ static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
 static bool is_censored(const struct sim_replica *liar, struct ord_span bytes) {
     struct channel_envelope envelope;
     return sim_liar_has(liar, SIM_LIE_CENSOR) && channel_envelope_decode(&envelope, bytes) == ORD_OK &&
-           ord_hash_equal(&envelope.client, sim_client_fingerprint(liar->world, liar->lies->censored));
+           ord_hash_equal(&envelope.client, sim_client_fingerprint(liar->lies->censored));
 }
 
 /* Leaves the censored client's envelopes out of what it forwards, too. */

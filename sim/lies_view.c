@@ -40,9 +40,7 @@ struct sim_buffer *sim_liar_change(struct sim_replica *liar, const struct bft_vi
     ord_write_span(&writer, change->certificates);
     ord_store_u32(writer.data + count_at, change->certificate_count);
     ord_write_signature(&writer, &none);
-    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    struct sim_buffer *message = sim_buffer_create(ord_writer_span(&writer));
-    free(writer.data);
+    struct sim_buffer *message = sim_buffer_written(&writer);
     sign_message(liar, message, BFT_VIEW_CHANGE, change->view);
     return message;
 }

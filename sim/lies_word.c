@@ -153,10 +153,7 @@ struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span e
         put_in_place(liar, &receipt, height);
     else
         make_block(liar, &receipt);
-    size_t size = channel_receipt_size(&receipt);
-    struct ord_writer writer = sim_writer(size);
+    struct ord_writer writer = sim_writer(channel_receipt_size(&receipt));
     ORD_ASSERT(channel_receipt_encode(&writer, &receipt) == ORD_OK);
-    struct sim_buffer *lie = sim_buffer_create(ord_writer_span(&writer));
-    free(writer.data);
-    return lie;
+    return sim_buffer_written(&writer);
 }

@@ -163,6 +163,14 @@ static bool stands(const struct sim_process *process) {
            (process->world->plan.waits_for_disk && process->committing != 0);
 }
 
+void sim_process_plan(struct sim_process *process, enum sim_event_kind kind, uint64_t delay_us, uint64_t a,
+                      uint64_t b) {
+    const struct sim_replica *replica = process->replica;
+    const struct sim_event event = {
+        .kind = kind, .target = replica->instance, .incarnation = replica->incarnation, .a = a, .b = b};
+    sim_plan_event(process->world, delay_us, &event);
+}
+
 static void plan_wake(struct sim_process *process, uint64_t at_ms) {
     uint64_t delay_us = 1;
     if (!replica_cut_short(process->program)) {
@@ -179,11 +187,7 @@ static void plan_wake(struct sim_process *process, uint64_t at_ms) {
     if (at_us >= process->wake_us)
         return;
     process->wake_us = at_us;
-    const struct sim_event event = {.kind = SIM_WAKE,
-                                    .target = process->replica->instance,
-                                    .incarnation = process->replica->incarnation,
-                                    .a = at_us};
-    sim_plan_event(process->world, delay_us, &event);
+    sim_process_plan(process, SIM_WAKE, delay_us, at_us, 0);
 }
 
 /* Frees the inputs that the turn took. */
@@ -218,9 +222,8 @@ static void commit(struct sim_process *process) {
     process->frozen = (struct sim_frozen) {.status = sim_process_status(process),
                                            .cut_seq = world->checker->shown[replica->instance].cut_seq};
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
-    const struct sim_event event = {
-        .kind = SIM_COMMIT, .target = replica->instance, .incarnation = replica->incarnation};
-    sim_plan_event(world, world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us), &event);
+    uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us);
+    sim_process_plan(process, SIM_COMMIT, delay_us, 0, 0);
 }
 
 /* Called after each action of the replica. */
@@ -264,19 +267,19 @@ static bool reach_disk(struct sim_process *process) {
         return false;
     }
     bool dies = faults && sim_chance(&replica->random, world->plan.crash_in_commit_ppm);
-    if (dies && sim_chance(&replica->random, 500000)) {
+    bool before = dies && sim_chance(&replica->random, 500000);
+    if (before) {
         ORD_MARK(CRASHED_BEFORE_COMMIT);
-        sim_crash(replica, down_us);
-        return false;
+    } else {
+        sim_disk_commit(&replica->disk, &process->under_way);
+        sim_check_durable(replica);
+        sim_check_spoke(replica);
     }
-    sim_disk_commit(&replica->disk, &process->under_way);
-    sim_check_durable(replica);
-    sim_check_spoke(replica);
-    if (!dies)
-        return true;
-    ORD_MARK(CRASHED_BEFORE_SENDS);
-    sim_crash(replica, down_us);
-    return false;
+    if (dies && !before)
+        ORD_MARK(CRASHED_BEFORE_SENDS);
+    if (dies)
+        sim_crash(replica, down_us);
+    return !dies;
 }
 
 static void committed(struct sim_process *process) {

@@ -147,6 +147,8 @@ void sim_process_event(struct sim_process *process, struct sim_event *event);
 void sim_process_poke(struct sim_replica *replica);
 /* The process is about to be stopped: it lets another replica lead. */
 void sim_process_hand_over(struct sim_process *process);
+/* Plans an event that is for this process only, and not for one that follows it. */
+void sim_process_plan(struct sim_process *process, enum sim_event_kind kind, uint64_t delay_us, uint64_t a, uint64_t b);
 void sim_process_give(struct sim_process *process, const struct sim_input *input);
 /* True if something was put that is not durable yet. */
 bool sim_process_dirty(const struct sim_process *process);

@@ -55,7 +55,7 @@ struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_
     const struct sim_disk *disk = &process->replica->disk;
     struct channel_receipt receipt = {0};
     uint64_t at;
-    uint32_t client_index = client_index_of(disk, sim_client_fingerprint(process->world, client));
+    uint32_t client_index = client_index_of(disk, sim_client_fingerprint(client));
     const struct sim_map_entry *entry =
         client_index == UINT32_MAX ? NULL : sim_map_find(&disk->index, client_index, sequence, 0);
     if (entry == NULL || sim_place_height(entry->number) > process->certified_height)
@@ -72,8 +72,6 @@ struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_
     receipt.later_headers = ord_span_of(later, (size_t) receipt.later_header_count * CHANNEL_HEADER_SIZE);
     struct ord_writer writer = sim_writer(channel_receipt_size(&receipt));
     ORD_ASSERT(channel_receipt_encode(&writer, &receipt) == ORD_OK);
-    struct sim_buffer *out = sim_buffer_create(ord_writer_span(&writer));
-    free(writer.data);
     free(later);
-    return out;
+    return sim_buffer_written(&writer);
 }
