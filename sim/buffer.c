@@ -49,6 +49,13 @@ struct sim_buffer *sim_buffer_create(struct ord_span bytes) {
     return sim_buffer_join(&bytes, 1);
 }
 
+struct sim_buffer *sim_buffer_written(struct ord_writer *writer) {
+    ORD_ASSERT(ord_writer_finish(writer) == ORD_OK);
+    struct sim_buffer *buffer = sim_buffer_create(ord_writer_span(writer));
+    free(writer->data);
+    return buffer;
+}
+
 struct sim_buffer *sim_buffer_hold(struct sim_buffer *buffer) {
     if (buffer != NULL)
         buffer->holders++;

@@ -26,6 +26,8 @@ void *sim_grow(void *items, size_t *capacity, size_t count, size_t size);
 /* The caller holds the new buffer. */
 struct sim_buffer *sim_buffer_create(struct ord_span bytes);
 struct sim_buffer *sim_buffer_join(const struct ord_span *parts, size_t part_count);
+/* What was written into memory of sim_writer, which this frees. */
+struct sim_buffer *sim_buffer_written(struct ord_writer *writer);
 struct sim_buffer *sim_buffer_hold(struct sim_buffer *buffer);
 /* `buffer` may be NULL. */
 void sim_buffer_release(struct sim_buffer *buffer);

@@ -68,9 +68,8 @@ static void check_quorum(struct sim_replica *replica, bool commits, uint64_t vie
         count += voted;
     }
     if (count < ord_bft_quorum(world->replica_count))
-        sim_fail(replica->world, "quorum: replica %u %s seq %lu in view %lu, for which at most %u replicas stand",
-                 replica->instance, commits ? "delivers" : "commits to", (unsigned long) seq, (unsigned long) view,
-                 count);
+        sim_blame(replica, "quorum", "%s seq %lu in view %lu, for which at most %u replicas stand",
+                  commits ? "delivers" : "commits to", (unsigned long) seq, (unsigned long) view, count);
 }
 
 void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch) {
@@ -87,15 +86,15 @@ void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_s
         return;
     }
     if (seq == 0 || seq > model->seq_count) {
-        sim_fail(replica->world, "order: replica %u delivers seq %lu, but seq %lu was delivered by nobody",
-                 replica->instance, (unsigned long) seq, (unsigned long) model->seq_count + 1);
+        sim_blame(replica, "order", "delivers seq %lu, but seq %lu was delivered by nobody", (unsigned long) seq,
+                  (unsigned long) model->seq_count + 1);
         return;
     }
     uint64_t digest[2];
     sim_model_batch_digest(digest, batch);
     if (memcmp(digest, model->seqs[seq - 1].batch, sizeof(digest)) != 0)
-        sim_fail(replica->world, "agreement: replica %u delivers another batch at seq %lu than the first who did",
-                 replica->instance, (unsigned long) seq);
+        sim_blame(replica, "agreement", "delivers another batch at seq %lu than the first who did",
+                  (unsigned long) seq);
 }
 
 void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envelopes, uint64_t useful_seq) {
@@ -145,15 +144,14 @@ void sim_check_block(struct sim_replica *replica, uint64_t height, struct ord_sp
     if (replica->liar || replica->world->failed)
         return;
     if (channel_header_decode(&decoded, header) != ORD_OK || decoded.height != height) {
-        sim_fail(replica->world, "cutter: replica %u puts block %lu with another one's header", replica->instance,
-                 (unsigned long) height);
+        sim_blame(replica, "cutter", "puts block %lu with another one's header", (unsigned long) height);
         return;
     }
     sim_observe_follow(replica->process, decoded.last_seq);
     channel_header_hash(&hash, &decoded);
     if (height > checker->model.block_count) {
-        sim_fail(replica->world, "cutter: replica %u closes block %lu, the reference has %zu", replica->instance,
-                 (unsigned long) height, checker->model.block_count);
+        sim_blame(replica, "cutter", "closes block %lu, the reference has %zu", (unsigned long) height,
+                  checker->model.block_count);
         return;
     }
     const struct sim_model_block *expected = height == 0 ? NULL : &checker->model.blocks[height - 1];
@@ -173,8 +171,8 @@ void sim_check_index(struct sim_replica *replica, uint32_t client_index, uint64_
                 envelope_index < model->blocks[height - 1].envelope_count;
     const struct sim_placed *placed = good ? &model->blocks[height - 1].envelopes[envelope_index] : NULL;
     if (placed == NULL || placed->sequence != sequence || placed->party != model->parties[client_index])
-        sim_fail(replica->world, "index: replica %u finds sequence %lu of client %u at envelope %u of block %lu",
-                 replica->instance, (unsigned long) sequence, client_index, envelope_index, (unsigned long) height);
+        sim_blame(replica, "index", "finds sequence %lu of client %u at envelope %u of block %lu",
+                  (unsigned long) sequence, client_index, envelope_index, (unsigned long) height);
 }
 
 static void check_state(struct sim_replica *replica, const struct channel_statement *statement) {
@@ -193,8 +191,8 @@ static void check_state(struct sim_replica *replica, const struct channel_statem
     if (fresh)
         entry->hash = hash;
     else if (!ord_hash_equal(&entry->hash, &hash))
-        sim_fail(replica->world, "state: replica %u has another state at seq %lu than the first who was there",
-                 replica->instance, (unsigned long) statement->seq);
+        sim_blame(replica, "state", "has another state at seq %lu than the first who was there",
+                  (unsigned long) statement->seq);
     /* The reference has gone on. */
     if (!fresh || checker->model.seq_count != statement->seq)
         return;
@@ -220,7 +218,7 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
     if (replica->liar || replica->world->failed || bytes.size == 0)
         return;
     if (!sim_statement_read(&statement, bytes)) {
-        sim_fail(replica->world, "state: replica %u keeps a statement that cannot be read", replica->instance);
+        sim_blame(replica, "state", "keeps a statement that cannot be read");
         return;
     }
     sim_observe_follow(replica->process, statement.seq);
@@ -247,16 +245,16 @@ static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint6
     if (fresh)
         entry->hash = *digest;
     else if (!ord_hash_equal(&entry->hash, digest))
-        sim_fail(replica->world, "promise: replica %u signs two statements of type %u about view %lu, seq %lu",
-                 replica->instance, type, (unsigned long) view, (unsigned long) seq);
+        sim_blame(replica, "promise", "signs two statements of type %u about view %lu, seq %lu", type,
+                  (unsigned long) view, (unsigned long) seq);
 }
 
 /* A replica that asked for a view takes no part in earlier views. */
 static void keeps_promise(struct sim_replica *replica, uint64_t view) {
     uint64_t promised = checker_of(replica)->promised[replica->id];
     if (view < promised && sim_honest(replica))
-        sim_fail(replica->world, "promise: replica %u votes in view %lu after it asked for view %lu", replica->instance,
-                 (unsigned long) view, (unsigned long) promised);
+        sim_blame(replica, "promise", "votes in view %lu after it asked for view %lu", (unsigned long) view,
+                  (unsigned long) promised);
 }
 
 /*
@@ -275,8 +273,8 @@ static void votes_as_judged(struct sim_replica *replica, uint64_t view, const st
     const struct sim_map_entry *entry =
         sim_map_find(&checker_of(replica)->said, (uint64_t) SIM_SAID_REFUSED << 32 | replica->id, view, vote->seq);
     if (entry != NULL && entry->number == replica->incarnation && ord_hash_equal(&entry->hash, &vote->digest))
-        sim_fail(replica->world, "judgement: replica %u votes for seq %lu in view %lu, which it refused",
-                 replica->instance, (unsigned long) vote->seq, (unsigned long) view);
+        sim_blame(replica, "judgement", "votes for seq %lu in view %lu, which it refused", (unsigned long) vote->seq,
+                  (unsigned long) view);
 }
 
 /*
@@ -289,8 +287,8 @@ static void say_change(struct sim_replica *replica, struct bft_view_change *chan
     struct ord_span certificate;
     say(replica, BFT_VIEW_CHANGE, change->view, 0, &change->digest);
     if (change->view > checker->asked_view + 1)
-        sim_fail(replica->world, "view: replica %u asks for view %lu; honest ones asked for %lu at most",
-                 replica->instance, (unsigned long) change->view, (unsigned long) checker->asked_view);
+        sim_blame(replica, "view", "asks for view %lu; honest ones asked for %lu at most", (unsigned long) change->view,
+                  (unsigned long) checker->asked_view);
     if (change->view > checker->asked_view)
         checker->asked_view = change->view;
     if (change->view > checker->promised[replica->id])
@@ -350,8 +348,7 @@ void sim_check_culprit(struct sim_replica *replica, ord_node_id culprit, const c
     sim_say(world, replica->instance, "evidence against replica %u (%s)", culprit, what);
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (world->replicas[i].id == culprit && sim_honest(&world->replicas[i]))
-            sim_fail(world, "evidence: replica %u blames replica %u, which is honest (%s)", replica->instance, culprit,
-                     what);
+            sim_blame(replica, "evidence", "blames replica %u, which is honest (%s)", culprit, what);
 }
 
 void sim_check_evidence(struct sim_replica *replica, const struct ord_core_config *config, ord_node_id culprit,
@@ -382,8 +379,8 @@ void sim_check_acknowledged(struct sim_replica *replica, uint64_t height) {
         for (uint32_t i = 0; i < world->instance_count; i++)
             holders += sim_honest(&world->replicas[i]) && disk_holds(&world->replicas[i], seq);
         if (holders < world->plan.faulty_max + 1)
-            sim_fail(world, "durability: replica %u acknowledges block %lu; %u honest disks hold seq %lu of it",
-                     replica->instance, (unsigned long) height, holders, (unsigned long) seq);
+            sim_blame(replica, "durability", "acknowledges block %lu; %u honest disks hold seq %lu of it",
+                      (unsigned long) height, holders, (unsigned long) seq);
     }
 }
 
@@ -395,11 +392,11 @@ void sim_check_durable(struct sim_replica *replica) {
     if (replica->liar)
         return;
     if (applied_seq < shown->durable_seq)
-        sim_fail(world, "disk: replica %u goes back from seq %lu to %lu", replica->instance,
-                 (unsigned long) shown->durable_seq, (unsigned long) applied_seq);
+        sim_blame(replica, "disk", "goes back from seq %lu to %lu", (unsigned long) shown->durable_seq,
+                  (unsigned long) applied_seq);
     shown->durable_seq = applied_seq;
-    shown->durable_view = replica->process->frozen.view;
-    shown->durable_stable_seq = replica->process->frozen.stable_seq;
+    shown->durable_view = replica->process->frozen.status.view;
+    shown->durable_stable_seq = replica->process->frozen.status.stable_seq;
     replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
     sim_duties_durable(replica->process->duties);
@@ -410,8 +407,8 @@ void sim_check_started(struct sim_replica *replica) {
     uint64_t applied_seq = sim_disk_applied(&replica->disk);
     sim_check_silence_started(replica);
     if (!replica->liar && applied_seq != shown->durable_seq)
-        sim_fail(replica->world, "disk: replica %u starts at seq %lu, but had %lu", replica->instance,
-                 (unsigned long) applied_seq, (unsigned long) shown->durable_seq);
+        sim_blame(replica, "disk", "starts at seq %lu, but had %lu", (unsigned long) applied_seq,
+                  (unsigned long) shown->durable_seq);
     /* A restart must not go back behind this. */
     shown->view = shown->durable_view;
     /* Solo does not keep its stable seq. */
@@ -433,10 +430,10 @@ void sim_check_status(struct sim_replica *replica) {
         return;
     const struct ord_status *now = &replica->process->observer.status;
     if (now->view < shown->view || now->delivered_seq < shown->delivered_seq || now->stable_seq < shown->stable_seq)
-        sim_fail(world, "monotony: replica %u goes back: view %lu to %lu, delivered %lu to %lu, stable %lu to %lu",
-                 replica->instance, (unsigned long) shown->view, (unsigned long) now->view,
-                 (unsigned long) shown->delivered_seq, (unsigned long) now->delivered_seq,
-                 (unsigned long) shown->stable_seq, (unsigned long) now->stable_seq);
+        sim_blame(replica, "monotony", "goes back: view %lu to %lu, delivered %lu to %lu, stable %lu to %lu",
+                  (unsigned long) shown->view, (unsigned long) now->view, (unsigned long) shown->delivered_seq,
+                  (unsigned long) now->delivered_seq, (unsigned long) shown->stable_seq,
+                  (unsigned long) now->stable_seq);
     sim_check_memory(replica, now);
     shown->view = now->view;
     shown->delivered_seq = now->delivered_seq;

@@ -27,6 +27,9 @@ struct sim_shown {
     uint32_t woken;
 };
 
+/* The core's tables (docs/protocol.md). */
+enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
+
 /* Further types in `said`, beside enum bft_type. */
 enum { SIM_SAID_ATTESTATION = 100, SIM_SAID_REFUSED = 101 };
 

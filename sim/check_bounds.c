@@ -4,8 +4,6 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-/* The core's tables (docs/protocol.md). */
-enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4 };
 /* A view change takes a few turns in a row. Without further input the turns must end. */
 enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16 };
 
@@ -41,22 +39,22 @@ void sim_check_forgets(struct sim_replica *replica, uint8_t table, uint64_t key)
 static void check_log(struct sim_replica *replica) {
     const struct sim_table *log = &replica->disk.tables[TABLE_LOG];
     const struct sim_frozen *frozen = &replica->process->frozen;
+    uint64_t stable_seq = frozen->status.stable_seq;
     uint64_t open_seq = open_since(&replica->world->checker->model, frozen->cut_seq);
     size_t above = 0;
-    while (above < log->count && log->records[log->count - 1 - above].key > frozen->stable_seq)
+    while (above < log->count && log->records[log->count - 1 - above].key > stable_seq)
         above++;
     if (above > replica->world->config->window)
-        sim_fail(replica->world, "bounds: replica %u keeps %zu batches above its stable seq, %u at most",
-                 replica->instance, above, replica->world->config->window);
+        sim_blame(replica, "bounds", "keeps %zu batches above its stable seq, %u at most", above,
+                  replica->world->config->window);
     if (above == log->count)
         return;
     uint64_t lowest = log->records[0].key;
     uint64_t highest = log->records[log->count - 1 - above].key;
     if (highest > frozen->cut_seq || lowest < open_seq)
-        sim_fail(replica->world,
-                 "bounds: replica %u keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
-                 replica->instance, (unsigned long) lowest, (unsigned long) highest, (unsigned long) frozen->stable_seq,
-                 (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
+        sim_blame(replica, "bounds", "keeps batches of seqs %lu to %lu; stable %lu, cut at %lu, open block since %lu",
+                  (unsigned long) lowest, (unsigned long) highest, (unsigned long) stable_seq,
+                  (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
 }
 
 void sim_check_records(struct sim_replica *replica) {
@@ -70,8 +68,7 @@ void sim_check_records(struct sim_replica *replica) {
                       : i == TABLE_VIEW_CHANGE ? world->replica_count
                                                : 1;
         if (i != TABLE_LOG && count > most)
-            sim_fail(world, "bounds: replica %u keeps %zu records in table %u, %zu at most", replica->instance, count,
-                     i, most);
+            sim_blame(replica, "bounds", "keeps %zu records in table %u, %zu at most", count, i, most);
     }
 }
 
@@ -91,11 +88,10 @@ void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
     if (replica->liar || world->failed)
         return;
     if (due_ms > core_ms)
-        sim_fail(world, "timers: replica %u is due %lu ms later than its core", replica->instance,
-                 (unsigned long) (due_ms - core_ms));
+        sim_blame(replica, "timers", "is due %lu ms later than its core", (unsigned long) (due_ms - core_ms));
     if (due_ms > sim_intake_due_ms(process->intake))
-        sim_fail(world, "timers: replica %u is due %lu ms later than the cut of its open block", replica->instance,
-                 (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
+        sim_blame(replica, "timers", "is due %lu ms later than the cut of its open block",
+                  (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
     if (world->replica_count == 1)
         return; /* solo has no timer */
     uint64_t retransmit_ms = process->core_config.retransmit_ms;
@@ -116,6 +112,5 @@ void sim_check_woken(struct sim_replica *replica, bool alone) {
     bool at_once = replica_cut_short(process->program) || replica_due_ms(process->program) <= process->now_ms;
     shown->woken = alone && at_once ? shown->woken + 1 : 0;
     if (shown->woken > WOKEN_MAX)
-        sim_fail(world, "timers: replica %u wants to be woken at once for the %uth time, and nothing comes",
-                 replica->instance, shown->woken);
+        sim_blame(replica, "timers", "wants to be woken at once for the %uth time, and nothing comes", shown->woken);
 }

@@ -29,12 +29,11 @@ void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
         return;
     struct ord_status status = sim_process_status(replica->process);
     if ((status.asking || status.silent) && message.size > 0 && is_word(message.data[0]))
-        sim_fail(replica->world, "silence: replica %u is silent and says something of type %u", replica->instance,
-                 message.data[0]);
+        sim_blame(replica, "silence", "is silent and says something of type %u", message.data[0]);
 }
 
 void sim_check_spoke(struct sim_replica *replica) {
-    const struct sim_frozen *now = &replica->process->frozen;
+    const struct ord_status *now = &replica->process->frozen.status;
     if (now->silent && now->silent_until_seq != replica->silent_until_seq)
         sim_say(replica->world, replica->instance, "is silent until seq %lu", (unsigned long) now->silent_until_seq);
     else if (!now->silent && !now->asking && (replica->silent_until_seq != 0 || !replica->spoke))
@@ -42,7 +41,7 @@ void sim_check_spoke(struct sim_replica *replica) {
     replica->silent_until_seq = now->silent ? now->silent_until_seq : 0;
     replica->spoke = replica->spoke || (!now->asking && !now->silent);
     if (now->silent && sim_honest(replica) && replica->spoke)
-        sim_fail(replica->world, "silence: replica %u is silent, and has forgotten nothing", replica->instance);
+        sim_blame(replica, "silence", "is silent, and has forgotten nothing");
 }
 
 static uint64_t bit(uint32_t shift, ord_node_id id) {

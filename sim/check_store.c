@@ -10,9 +10,6 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-/* The core's tables (docs/protocol.md). */
-enum { TABLE_LOG = 1, TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
-
 void sim_check_kept_evidence(struct sim_replica *replica, const char *name, struct ord_span bytes) {
     struct sim_world *world = replica->world;
     struct evidence evidence;
@@ -35,7 +32,7 @@ void sim_check_refuses_sender(struct sim_replica *replica, ord_node_id from) {
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (world->replicas[i].id == from && world->replicas[i].liar)
             return;
-    sim_fail(world, "door: replica %u refuses a message of replica %u, which does not lie", replica->instance, from);
+    sim_blame(replica, "door", "refuses a message of replica %u, which does not lie", from);
 }
 
 void sim_check_certified(struct sim_replica *replica, uint64_t height, const struct channel_certificate *certificate) {
@@ -46,8 +43,8 @@ void sim_check_certified(struct sim_replica *replica, uint64_t height, const str
     bool proved = certificate != NULL ? certificate->statement.height == height
                                       : height == 0 || sim_disk_certificate(&replica->disk, &at, height) != NULL;
     if (!proved || height > sim_disk_height(&replica->disk))
-        sim_fail(world, "durability: replica %u tells readers of block %lu, its disk has %lu", replica->instance,
-                 (unsigned long) height, (unsigned long) sim_disk_height(&replica->disk));
+        sim_blame(replica, "durability", "tells readers of block %lu, its disk has %lu", (unsigned long) height,
+                  (unsigned long) sim_disk_height(&replica->disk));
     if (certificate == NULL)
         return;
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
@@ -60,8 +57,7 @@ void sim_check_certified(struct sim_replica *replica, uint64_t height, const str
 /* ---- messages that leave ---- */
 
 static void lacks(struct sim_replica *replica, const char *what, uint64_t at) {
-    sim_fail(replica->world, "durability: replica %u sends a %s for %lu that its disk does not hold", replica->instance,
-             what, (unsigned long) at);
+    sim_blame(replica, "durability", "sends a %s for %lu that its disk does not hold", what, (unsigned long) at);
 }
 
 /* The view of a record that begins with the header of the core's messages. */

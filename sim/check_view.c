@@ -10,8 +10,6 @@
 #include "sim/check.h"
 #include "sim/process.h"
 
-enum { TABLE_CERTIFICATE = 2, TABLE_VIEW_CHANGE = 4, TABLE_NEW_VIEW = 5 };
-
 struct sim_changes {
     struct sim_map by_digest; /* (first 8, next 8 bytes of the digest, sender) -> index + 1 */
     struct sim_buffer **items;

@@ -54,7 +54,8 @@ static size_t free_slot(struct sim_process *process) {
     return process->checking_count++;
 }
 
-void sim_checks_begin(struct sim_process *process, struct replica_check *check) {
+void sim_checks_begin(void *context, struct replica_check *check) {
+    struct sim_process *process = context;
     sim_intake_check(process->intake, check);
     uint64_t delay_us = duration_us(process, check);
     if (delay_us == 0) {
@@ -63,12 +64,7 @@ void sim_checks_begin(struct sim_process *process, struct replica_check *check) 
     }
     size_t slot = free_slot(process);
     process->checking[slot] = (struct sim_checking) {check, ++process->check_number};
-    const struct sim_event event = {.kind = SIM_CHECKED,
-                                    .target = process->replica->instance,
-                                    .incarnation = process->replica->incarnation,
-                                    .a = slot,
-                                    .b = process->check_number};
-    sim_plan_event(process->world, delay_us, &event);
+    sim_process_plan(process, SIM_CHECKED, delay_us, slot, process->check_number);
 }
 
 void sim_checks_event(struct sim_process *process, const struct sim_event *event) {

@@ -14,8 +14,7 @@
 
 enum { CLIENT_NEW, CLIENT_AGAIN, RETRY_US = 700000, RETRY_US_MAX = 4000000, FAR = 4096 };
 
-const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uint32_t client) {
-    (void) world;
+const struct ord_hash *sim_client_fingerprint(uint32_t client) {
     return &sim_identities_get()->parties[client].fingerprint;
 }
 
@@ -146,68 +145,63 @@ static void lie(struct sim_world *world, uint32_t index) {
     struct draft draft = honest_draft(world, index, client->next_sequence);
     static const uint8_t junk[40] = {1, 1, 2, 3};
     switch (sim_below(random, 10)) {
-    /* Rows K1, K2: one sequence, two bodies. */
-    case 0:
+    case 0: /* rows K1, K2: one sequence, two bodies */
         draft.size = 20;
         send_made(world, index, &draft);
         draft.size = 21;
-        send_made(world, index, &draft);
         client->next_sequence++;
         break;
-    /* Row K5: at the edge of what is accepted, and beyond. */
-    case 1:
+    case 1: /* row K5: at the edge of what is accepted, and beyond */
         draft.sequence += FAR - 1 + sim_below(random, 4);
-        send_made(world, index, &draft);
         break;
-    /* Far, but allowed: the window jumps. */
-    case 2:
+    case 2: /* far, but allowed: the window jumps */
         draft.sequence += sim_below(random, FAR / 2);
-        send_made(world, index, &draft);
         client->next_sequence = draft.sequence + 1;
         break;
     case 3:
         draft.bad_signature = true;
-        send_made(world, index, &draft);
         break;
     case 4: /* row K9 */
         draft.other_network = true;
-        send_made(world, index, &draft);
         break;
     case 5: /* row K7 */
         draft.size = world->config->absolute_max_bytes;
-        send_made(world, index, &draft);
         break;
     case 6:
         draft.count = world->config->max_message_count + 1 > 64 ? 64 : world->config->max_message_count + 1;
-        send_made(world, index, &draft);
         break;
     case 7:
         (void) submit(world, index, 1, sim_buffer_create(ord_span_of(junk, sizeof(junk))));
-        break;
-    /* Row K8: a stranger, of a foreign organisation or with a replica's certificate. */
-    case 8:
-        draft = (struct draft) {
-            .party = (uint32_t) sim_between(random, SIM_CLIENTS, SIM_PARTIES - 1), .registration = true, .count = 1};
+        return;
+    case 8: /* row K8: a stranger, of a foreign organisation or with a replica's certificate */
+        draft = (struct draft) {.party = (uint32_t) sim_between(random, SIM_CLIENTS, SIM_PARTIES - 1), .count = 1};
         draft.registration = sim_chance(random, 700000);
         draft.sequence = draft.registration ? 0 : 1;
-        send_made(world, index, &draft);
         break;
     default: /* an old one again */
         if (client->next_sequence > 1)
             draft.sequence = 1 + sim_below(random, client->next_sequence - 1);
-        send_made(world, index, &draft);
         break;
     }
+    send_made(world, index, &draft);
 }
 
 /* ---- events ---- */
 
+/* A client has one request of each sequence at most. */
+static struct sim_waiting *find_waiting(struct sim_client *client, uint64_t sequence) {
+    for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX; i++)
+        if (client->waiting[i].used && client->waiting[i].sequence == sequence)
+            return &client->waiting[i];
+    return NULL;
+}
+
 void sim_client_event(struct sim_world *world, const struct sim_event *event) {
     struct sim_client *client = &world->clients[event->target];
     if (event->a == CLIENT_AGAIN) {
-        for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX; i++)
-            if (client->waiting[i].used && client->waiting[i].sequence == event->b)
-                send_waiting(world, event->target, &client->waiting[i]);
+        struct sim_waiting *waiting = find_waiting(client, event->b);
+        if (waiting != NULL)
+            send_waiting(world, event->target, waiting);
         return;
     }
     if (world->healed)
@@ -245,10 +239,7 @@ static const char *receipt_fault(const struct sim_world *world, const struct cha
 
 void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
     struct sim_client *client = &world->clients[event->target];
-    struct sim_waiting *waiting = NULL;
-    for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX; i++)
-        if (client->waiting[i].used && client->waiting[i].sequence == event->a)
-            waiting = &client->waiting[i];
+    struct sim_waiting *waiting = find_waiting(client, event->a);
     if (event->b != SIM_ANSWER_RECEIPT || waiting == NULL)
         return;
     struct channel_receipt receipt;

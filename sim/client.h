@@ -31,7 +31,7 @@ void sim_clients_create(struct sim_world *world);
 void sim_clients_destroy(struct sim_world *world);
 void sim_client_event(struct sim_world *world, const struct sim_event *event);
 void sim_client_reply(struct sim_world *world, const struct sim_event *event);
-const struct ord_hash *sim_client_fingerprint(const struct sim_world *world, uint32_t client);
+const struct ord_hash *sim_client_fingerprint(uint32_t client);
 /* True if some client is registered and can send one more request. */
 bool sim_clients_can_nudge(const struct sim_world *world);
 /* Sends one more request: a replica that is left behind alone learns of that only by the next block. */

@@ -78,12 +78,17 @@ static void keyed(struct ord_signature *out, uint64_t secret, struct ord_span si
     memcpy(out->bytes, halves, sizeof(out->bytes));
 }
 
+static bool is_keyed(const struct ord_signature *signature, uint64_t secret, struct ord_span signer,
+                     const struct ord_hash *hash) {
+    struct ord_signature expected;
+    keyed(&expected, secret, signer, hash);
+    return memcmp(expected.bytes, signature->bytes, ORD_SIGNATURE_SIZE) == 0;
+}
+
 static bool stand_in_verify(const void *context, ord_node_id signer, const struct ord_hash *hash,
                             const struct ord_signature *signature) {
     const struct sim_crypto *crypto = context;
-    struct ord_signature expected;
-    keyed(&expected, crypto->secret, ord_span_of(&signer, sizeof(signer)), hash);
-    return memcmp(expected.bytes, signature->bytes, ORD_SIGNATURE_SIZE) == 0;
+    return is_keyed(signature, crypto->secret, ord_span_of(&signer, sizeof(signer)), hash);
 }
 
 static enum ord_err sign(void *context, struct ord_signature *out, const struct ord_hash *hash) {
@@ -123,7 +128,5 @@ bool sim_crypto_client_verify(const struct sim_crypto *crypto, const struct cryp
                               const struct ord_hash *hash, const struct ord_signature *signature) {
     if (crypto->real)
         return crypto_verify(key, hash, signature);
-    struct ord_signature expected;
-    keyed(&expected, ~crypto->secret, ord_span_of(key, sizeof(*key)), hash);
-    return memcmp(expected.bytes, signature->bytes, ORD_SIGNATURE_SIZE) == 0;
+    return is_keyed(signature, ~crypto->secret, ord_span_of(key, sizeof(*key)), hash);
 }

@@ -131,6 +131,10 @@ uint64_t sim_disk_applied(const struct sim_disk *disk);
 static inline uint64_t sim_disk_height(const struct sim_disk *disk) {
     return disk->blocks.count == 0 ? 0 : disk->blocks.count - 1;
 }
+/* Empty: the list has nothing there. */
+static inline struct ord_span sim_list_at(const struct sim_list *list, uint64_t index) {
+    return sim_buffer_span(index < list->count ? list->items[index] : NULL);
+}
 /* `height` must be <= sim_disk_height, and there must be a block. */
 struct ord_span sim_disk_header(const struct sim_disk *disk, uint64_t height);
 struct ord_span sim_disk_data(const struct sim_disk *disk, uint64_t height);

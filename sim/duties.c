@@ -40,7 +40,6 @@ struct owed {
 struct request {
     bool open;
     ord_node_id from;
-    uint8_t want;
     uint64_t first;
     uint64_t height;
     uint64_t seq;
@@ -48,6 +47,7 @@ struct request {
 
 struct sim_duties {
     struct sim_process *process;
+    struct sim_replica *replica;
     struct sim_world *world;
     bool housekeeping; /* in this turn */
     uint64_t housekeeping_ms;
@@ -91,10 +91,6 @@ static uint64_t now_of(const struct sim_duties *duties) {
     return duties->process->now_ms;
 }
 
-static uint32_t name_of(const struct sim_duties *duties) {
-    return duties->process->replica->instance;
-}
-
 static uint32_t slots_of(const struct sim_duties *duties) {
     uint32_t share = SLOTS_TOTAL / duties->world->replica_count;
     return share < SLOTS_MAX ? share : (uint32_t) SLOTS_MAX;
@@ -119,7 +115,7 @@ static struct ord_span find_pending(const struct sim_duties *duties, const char 
 
 static struct ord_span find_record(const struct sim_duties *duties, const char *name) {
     struct ord_span found = find_pending(duties, name);
-    return found.size > 0 ? found : sim_disk_meta(&duties->process->replica->disk, name);
+    return found.size > 0 ? found : sim_disk_meta(&duties->replica->disk, name);
 }
 
 static void evidence_name(char out[SIM_NAME_SIZE], ord_node_id culprit, uint32_t slot) {
@@ -159,16 +155,16 @@ static void put_evidence(struct sim_duties *duties, const char *name, struct ord
     unsigned slot;
     char before[SIM_NAME_SIZE];
     if (sscanf(name, "evidence.%2u.%2u", &culprit, &slot) != 2 || slot >= slots_of(duties)) {
-        sim_fail(duties->world, "evidence: replica %u keeps %s, for which there is no place", name_of(duties), name);
+        sim_blame(duties->replica, "evidence", "keeps %s, for which there is no place", name);
         return;
     }
     if (slot > 0)
         evidence_name(before, culprit, slot - 1);
-    if (sim_disk_meta(&duties->process->replica->disk, name).size > 0 ||
-        find_in(&duties->process->under_way, name).size > 0 || (slot > 0 && find_record(duties, before).size == 0))
-        sim_fail(duties->world, "evidence: replica %u writes over %s, or leaves a gap", name_of(duties), name);
+    if (sim_disk_meta(&duties->replica->disk, name).size > 0 || find_in(&duties->process->under_way, name).size > 0 ||
+        (slot > 0 && find_record(duties, before).size == 0))
+        sim_blame(duties->replica, "evidence", "writes over %s, or leaves a gap", name);
     else if (place_of(duties, &place, piece) && is_kept(duties, culprit, &place, slot))
-        sim_fail(duties->world, "evidence: replica %u keeps one contradiction twice, as %s too", name_of(duties), name);
+        sim_blame(duties->replica, "evidence", "keeps one contradiction twice, as %s too", name);
 }
 
 static void owe(struct sim_duties *duties, enum evidence_kind kind, struct ord_span first, struct ord_span second) {
@@ -189,10 +185,9 @@ static void check_owed(struct sim_duties *duties) {
         char last[SIM_NAME_SIZE];
         evidence_name(last, owed->culprit, slots_of(duties) - 1);
         if (!is_kept(duties, owed->culprit, &owed->place, slots_of(duties)) && find_record(duties, last).size == 0)
-            sim_fail(duties->world,
-                     "evidence: replica %u does not keep what convicts replica %u (%s, view %lu, seq %lu)",
-                     name_of(duties), owed->culprit, evidence_type_name(owed->place.type),
-                     (unsigned long) owed->place.view, (unsigned long) owed->place.seq);
+            sim_blame(duties->replica, "evidence", "does not keep what convicts replica %u (%s, view %lu, seq %lu)",
+                      owed->culprit, evidence_type_name(owed->place.type), (unsigned long) owed->place.view,
+                      (unsigned long) owed->place.seq);
     }
     duties->owed_count = 0;
 }
@@ -273,11 +268,11 @@ static void check_tail(struct sim_duties *duties, const struct request *request,
                   !ord_span_equal(parts[1], tail_at(model, request->seq))))
         form = false;
     if (!form)
-        sim_fail(duties->world, "transfer: replica %u serves a tail of height %lu, seq %lu that is not the reference's",
-                 name_of(duties), (unsigned long) request->height, (unsigned long) request->seq);
+        sim_blame(duties->replica, "transfer", "serves a tail of height %lu, seq %lu that is not the reference's",
+                  (unsigned long) request->height, (unsigned long) request->seq);
     else if (!found && has_tail(duties, request->height, request->seq))
-        sim_fail(duties->world, "transfer: replica %u does not give the tail of seq %lu that it has", name_of(duties),
-                 (unsigned long) request->seq);
+        sim_blame(duties->replica, "transfer", "does not give the tail of seq %lu that it has",
+                  (unsigned long) request->seq);
 }
 
 /* NULL, or what is wrong with the piece. */
@@ -311,24 +306,22 @@ static const char *piece_fault(const struct sim_duties *duties, const struct req
 }
 
 static void check_piece(struct sim_duties *duties, const struct request *request, struct ord_span piece) {
-    const struct sim_disk *disk = &duties->process->replica->disk;
+    const struct sim_disk *disk = &duties->replica->disk;
     uint64_t at;
     uint64_t last = request->height < sim_disk_height(disk) ? request->height : sim_disk_height(disk);
     bool nothing = piece.size == PIECE_HEADER && ord_load_u32(piece.data + 8) == 0;
     if (!nothing) {
         const char *fault = piece_fault(duties, request, piece);
         if (fault != NULL)
-            sim_fail(duties->world, "transfer: the piece that replica %u serves %s", name_of(duties), fault);
+            sim_fail(duties->world, "transfer: the piece that replica %u serves %s", duties->replica->instance, fault);
     } else if (request->first <= last && sim_serve_certificate(duties->process, &at, last) != NULL) {
-        sim_fail(duties->world, "transfer: replica %u does not give block %lu that it has", name_of(duties),
-                 (unsigned long) request->first);
+        sim_blame(duties->replica, "transfer", "does not give block %lu that it has", (unsigned long) request->first);
     }
 }
 
 static void check_served(struct sim_duties *duties) {
     if (duties->request.open)
-        sim_fail(duties->world, "transfer: replica %u does not answer a request of replica %u", name_of(duties),
-                 duties->request.from);
+        sim_blame(duties->replica, "transfer", "does not answer a request of replica %u", duties->request.from);
     duties->request.open = false;
 }
 
@@ -344,7 +337,6 @@ static void take_request(struct sim_duties *duties, ord_node_id from, struct ord
         return;
     duties->request = (struct request) {.open = true,
                                         .from = from,
-                                        .want = bytes.data[0],
                                         .first = first,
                                         .height = ord_load_u64(bytes.data + 9),
                                         .seq = ord_load_u64(bytes.data + 17)};
@@ -402,17 +394,15 @@ void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica
 static void check_attested(struct sim_duties *duties) {
     ord_replica_set behind = 0;
     if (duties->housekeeping && duties->attested && now_of(duties) >= duties->attested_ms + AGAIN_MS)
-        sim_fail(duties->world, "attestation: replica %u does not repeat its newest for %lu ms", name_of(duties),
-                 (unsigned long) (now_of(duties) - duties->attested_ms));
+        sim_blame(duties->replica, "attestation", "does not repeat its newest for %lu ms",
+                  (unsigned long) (now_of(duties) - duties->attested_ms));
     if (!duties->repeated || duties->stable_seq == 0)
         return;
     for (ord_node_id id = 0; id < duties->world->replica_count; id++)
-        if (id != duties->process->replica->id && duties->heard_seqs[id] < duties->stable_seq)
+        if (id != duties->replica->id && duties->heard_seqs[id] < duties->stable_seq)
             behind |= ord_replica_bit(id);
     if ((behind & ~duties->certified) != 0)
-        sim_fail(duties->world,
-                 "attestation: replica %u does not send its stable certificate to those who are behind it",
-                 name_of(duties));
+        sim_blame(duties->replica, "attestation", "does not send its stable certificate to those who are behind it");
 }
 
 /* ---- the core ---- */
@@ -423,14 +413,14 @@ void sim_duties_event(struct sim_duties *duties, const struct ord_event *event) 
         return;
     if (event->type == ORD_EVENT_SYNCED &&
         (!sim_statement_read(&statement, find_record(duties, SIM_META_STATEMENT)) || statement.seq < event->synced.seq))
-        sim_fail(duties->world, "transfer: replica %u makes no statement of seq %lu, where its transfer ended",
-                 name_of(duties), (unsigned long) event->synced.seq);
+        sim_blame(duties->replica, "transfer", "makes no statement of seq %lu, where its transfer ended",
+                  (unsigned long) event->synced.seq);
     if (event->type != ORD_EVENT_ATTESTED)
         return;
     uint64_t applied_seq = channel_applied_seq(replica_channel(duties->process->program));
     if (event->attested.seq <= applied_seq && event->attested.seq > duties->stable_seq)
-        sim_fail(duties->world, "durability: replica %u cuts its log at seq %lu, and keeps a certificate of seq %lu",
-                 name_of(duties), (unsigned long) event->attested.seq, (unsigned long) duties->stable_seq);
+        sim_blame(duties->replica, "durability", "cuts its log at seq %lu, and keeps a certificate of seq %lu",
+                  (unsigned long) event->attested.seq, (unsigned long) duties->stable_seq);
 }
 
 void sim_duties_effect(struct sim_duties *duties, const struct ord_effect *effect) {
@@ -467,16 +457,16 @@ static void check_point(struct sim_duties *duties) {
         return;
     point_name(duties, name, statement.seq);
     if (!sim_statement_read(&point, find_pending(duties, name)) || !channel_statement_equal(&statement, &point))
-        sim_fail(duties->world, "disk: replica %u keeps its statement about seq %lu and not its point", name_of(duties),
-                 (unsigned long) statement.seq);
+        sim_blame(duties->replica, "disk", "keeps its statement about seq %lu and not its point",
+                  (unsigned long) statement.seq);
 }
 
 /* What is on disk and certified, readers have. */
 static void check_readers(const struct sim_duties *duties) {
-    uint64_t height = sim_disk_height(&duties->process->replica->disk);
+    uint64_t height = sim_disk_height(&duties->replica->disk);
     if (duties->certified_height <= height && duties->process->certified_height < duties->certified_height)
-        sim_fail(duties->world, "readers: replica %u does not tell them of block %lu, which is on disk and certified",
-                 name_of(duties), (unsigned long) duties->certified_height);
+        sim_blame(duties->replica, "readers", "does not tell them of block %lu, which is on disk and certified",
+                  (unsigned long) duties->certified_height);
 }
 
 void sim_duties_turn(struct sim_duties *duties) {
@@ -503,9 +493,8 @@ void sim_duties_ended(struct sim_duties *duties) {
     replica_status(duties->process->program, &status);
     for (uint32_t i = 0; i < duties->world->replica_count; i++)
         if (status.evidence[i] != duties->pieces[i])
-            sim_fail(duties->world,
-                     "evidence: replica %u tells readers of %u pieces against replica %u, its disk has %u",
-                     name_of(duties), status.evidence[i], i, duties->pieces[i]);
+            sim_blame(duties->replica, "evidence", "tells readers of %u pieces against replica %u, its disk has %u",
+                      status.evidence[i], i, duties->pieces[i]);
 }
 
 /* Nobody relies on a certificate or on a forgotten record, so these writes may wait. */
@@ -525,15 +514,14 @@ void sim_duties_commit(struct sim_duties *duties, uint64_t turn) {
     const struct sim_writes *writes = &duties->process->writes;
     for (size_t i = 0; i < writes->count; i++)
         if (!may_wait(&writes->items[i])) {
-            sim_fail(duties->world, "commit: replica %u lets a write of kind %d wait that others wait for",
-                     name_of(duties), (int) writes->items[i].kind);
+            sim_blame(duties->replica, "commit", "lets a write of kind %d wait that others wait for",
+                      (int) writes->items[i].kind);
             return;
         }
     if (writes->count > 0 && replica_due_ms(duties->process->program) > now_of(duties) + HOUSEKEEPING_MS)
-        sim_fail(duties->world, "commit: replica %u is not due for what waits to be committed", name_of(duties));
+        sim_blame(duties->replica, "commit", "is not due for what waits to be committed");
     if (duties->recovered && !duties->attested)
-        sim_fail(duties->world, "attestation: replica %u does not sign its statement again after its restart",
-                 name_of(duties));
+        sim_blame(duties->replica, "attestation", "does not sign its statement again after its restart");
 }
 
 static void count_pieces(struct sim_duties *duties) {
@@ -541,14 +529,14 @@ static void count_pieces(struct sim_duties *duties) {
         char name[SIM_NAME_SIZE];
         do
             evidence_name(name, culprit, duties->pieces[culprit]);
-        while (sim_disk_meta(&duties->process->replica->disk, name).size > 0 && ++duties->pieces[culprit] < SLOTS_MAX);
+        while (sim_disk_meta(&duties->replica->disk, name).size > 0 && ++duties->pieces[culprit] < SLOTS_MAX);
     }
 }
 
 /* A restart finds each envelope of the open block: in the core's log, or in what a transfer brought. */
 static void check_open_block(const struct sim_duties *duties, struct ord_span tail) {
     const struct sim_model *model = &duties->world->checker->model;
-    const struct sim_disk *disk = &duties->process->replica->disk;
+    const struct sim_disk *disk = &duties->replica->disk;
     uint64_t height = sim_disk_height(disk);
     size_t closed = height == 0 ? 0 : model->blocks[height - 1].order_end;
     uint64_t last_seq = height == 0 ? 0 : model->blocks[height - 1].last_seq;
@@ -559,21 +547,21 @@ static void check_open_block(const struct sim_duties *duties, struct ord_span ta
             return;
         if (model->seqs[seq - 1].accepted > 0 &&
             sim_disk_record(disk, duties->world->protocol->body_table, seq).size == 0)
-            sim_fail(duties->world, "disk: replica %u has nothing of seq %lu, of which its open block holds a part",
-                     name_of(duties), (unsigned long) seq);
+            sim_blame(duties->replica, "disk", "has nothing of seq %lu, of which its open block holds a part",
+                      (unsigned long) seq);
     }
 }
 
 void sim_duties_durable(struct sim_duties *duties) {
     if (duties == NULL || duties->world->failed)
         return;
-    const struct sim_disk *disk = &duties->process->replica->disk;
+    const struct sim_disk *disk = &duties->replica->disk;
     struct ord_span tail = sim_disk_meta(disk, SIM_META_TAIL);
     if (duties->evidence_put)
         count_pieces(duties);
     if (tail.size > 0 && ord_load_u64(tail.data) != sim_disk_height(disk) + 1)
-        sim_fail(duties->world, "disk: replica %u keeps the tail of block %lu, and has %lu blocks", name_of(duties),
-                 (unsigned long) ord_load_u64(tail.data), (unsigned long) sim_disk_height(disk));
+        sim_blame(duties->replica, "disk", "keeps the tail of block %lu, and has %lu blocks",
+                  (unsigned long) ord_load_u64(tail.data), (unsigned long) sim_disk_height(disk));
     else if (++duties->commits % 4 == 0)
         check_open_block(duties, tail);
 }
@@ -585,6 +573,7 @@ struct sim_duties *sim_duties_create(struct sim_process *process) {
         return NULL;
     struct sim_duties *duties = sim_alloc(sizeof(*duties));
     duties->process = process;
+    duties->replica = process->replica;
     duties->world = process->world;
     duties->heard = sim_alloc(process->world->replica_count * sizeof(*duties->heard));
     duties->recovered = sim_disk_meta(disk, SIM_META_STATEMENT).size > 0;

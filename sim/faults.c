@@ -107,8 +107,7 @@ static void jump(struct sim_world *world, struct sim_replica *replica) {
     clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
     set_wall(replica);
     sim_say(world, replica->instance, "clock jumps to %lu ms", (unsigned long) sim_clock_ms(replica));
-    if (replica->process != NULL)
-        sim_process_poke(replica->process);
+    sim_process_poke(replica);
 }
 
 static void stop(struct sim_world *world, struct sim_replica *victim) {
@@ -119,63 +118,45 @@ static void stop(struct sim_world *world, struct sim_replica *victim) {
     plan_action(world, STOP, victim->instance, sim_below(&world->fault_random, HAND_OVER_US));
 }
 
+static void crash_or_stop(struct sim_world *world, struct sim_replica *victim) {
+    /* Now and then all replicas crash at once. */
+    if (sim_chance(&world->fault_random, 100000))
+        for (uint32_t i = 0; i < world->instance_count; i++)
+            sim_crash(&world->replicas[i], length_us(world));
+    /* Some stop in good order. */
+    if (sim_chance(&world->fault_random, 300000))
+        stop(world, victim);
+    else
+        sim_crash(victim, length_us(world));
+}
+
+/* The other kinds of fault are in force all the time. */
 static void strike(struct sim_world *world, enum sim_fault fault) {
-    struct sim_random *random = &world->fault_random;
-    struct sim_replica *victim = &world->replicas[sim_below(random, world->instance_count)];
-    switch (fault) {
-    case SIM_FAULT_PARTITION:
+    struct sim_replica *victim = &world->replicas[sim_below(&world->fault_random, world->instance_count)];
+    if (fault == SIM_FAULT_PARTITION) {
         partition(world);
-        break;
-    case SIM_FAULT_ONE_WAY:
+    } else if (fault == SIM_FAULT_ONE_WAY) {
         one_way(world, victim->instance);
-        break;
-    case SIM_FAULT_CLOG:
+    } else if (fault == SIM_FAULT_CLOG) {
         clog_path(world);
-        break;
-    case SIM_FAULT_CRASH:
-        /* Now and then all replicas crash at once. */
-        if (sim_chance(random, 100000))
-            for (uint32_t i = 0; i < world->instance_count; i++)
-                sim_crash(&world->replicas[i], length_us(world));
-        /* Some stop in good order. */
-        if (sim_chance(random, 300000))
-            stop(world, victim);
-        else
-            sim_crash(victim, length_us(world));
-        break;
-    case SIM_FAULT_PAUSE:
+    } else if (fault == SIM_FAULT_CRASH) {
+        crash_or_stop(world, victim);
+    } else if (fault == SIM_FAULT_PAUSE) {
         victim->paused = victim->process != NULL;
         sim_say(world, victim->instance, "stands still");
         plan_action(world, RESUME, victim->instance, length_us(world));
-        break;
-    case SIM_FAULT_CLOCK:
+    } else if (fault == SIM_FAULT_CLOCK) {
         jump(world, victim);
-        break;
-    case SIM_FAULT_SLOW_DISK:
+    } else if (fault == SIM_FAULT_SLOW_DISK) {
         victim->slow_disk_until_us = world->now_us + length_us(world);
-        break;
-    case SIM_FAULT_DISK_FULL:
+    } else if (fault == SIM_FAULT_DISK_FULL) {
         victim->full = true;
         sim_say(world, victim->instance, "disk is full");
         plan_action(world, ROOM_AGAIN, victim->instance, length_us(world));
-        break;
-    case SIM_FAULT_OLD_IMAGE:
-        forget(world, victim, true);
-        break;
-    case SIM_FAULT_EMPTY_DISK:
-        forget(world, victim, false);
-        break;
-    case SIM_FAULT_AMBUSH:
+    } else if (fault == SIM_FAULT_OLD_IMAGE || fault == SIM_FAULT_EMPTY_DISK) {
+        forget(world, victim, fault == SIM_FAULT_OLD_IMAGE);
+    } else if (fault == SIM_FAULT_AMBUSH) {
         sim_ambush_begin(world, victim->instance);
-        break;
-    case SIM_FAULT_LOSS:
-    case SIM_FAULT_DUPLICATE:
-    case SIM_FAULT_REORDER:
-    case SIM_FAULT_IO_ERROR:
-    case SIM_FAULT_CLIENTS:
-    case SIM_FAULT_COUNT:
-        /* These are in force all the time. */
-        break;
     }
 }
 
@@ -190,13 +171,6 @@ static void strike_some(struct sim_world *world) {
     plan_action(world, STRIKE, 0, sim_spread(&world->fault_random, world->plan.fault_every_us) + 1000);
 }
 
-static void go_on(struct sim_replica *replica) {
-    replica->paused = false;
-    replica->full = false;
-    if (replica->process != NULL)
-        sim_process_poke(replica->process);
-}
-
 static void heal(struct sim_world *world) {
     world->healed = true;
     sim_say(world, -1, "all faults stop");
@@ -209,7 +183,9 @@ static void heal(struct sim_world *world) {
         replica->clock.rate_ppm = 1000000;
         replica->wall_off_s = 0;
         restart(world, replica);
-        go_on(replica);
+        replica->paused = false;
+        replica->full = false;
+        sim_process_poke(replica);
     }
 }
 
@@ -222,38 +198,26 @@ static void make_image(struct sim_world *world, struct sim_replica *replica) {
 
 void sim_faults_event(struct sim_world *world, const struct sim_event *event) {
     struct sim_replica *replica = &world->replicas[event->a];
-    switch ((enum action) event->target) {
-    case STRIKE:
-        if (!world->healed)
-            strike_some(world);
-        break;
-    case RESTART:
+    enum action action = (enum action) event->target;
+    if (action == STRIKE && !world->healed) {
+        strike_some(world);
+    } else if (action == RESTART) {
         restart(world, replica);
-        break;
-    case RESUME:
+    } else if (action == RESUME) {
         replica->paused = false;
-        if (replica->process != NULL)
-            sim_process_poke(replica->process);
-        break;
-    case MEND_PATHS:
+        sim_process_poke(replica);
+    } else if (action == MEND_PATHS) {
         for (uint32_t i = 0; i < world->instance_count * world->instance_count; i++)
             world->paths[i].cut = false;
-        break;
-    case MAKE_IMAGE:
-        if (!world->healed)
-            make_image(world, replica);
-        break;
-    case ROOM_AGAIN:
+    } else if (action == MAKE_IMAGE && !world->healed) {
+        make_image(world, replica);
+    } else if (action == ROOM_AGAIN) {
         replica->full = false;
-        if (replica->process != NULL)
-            sim_process_poke(replica->process);
-        break;
-    case HEAL:
+        sim_process_poke(replica);
+    } else if (action == HEAL) {
         heal(world);
-        break;
-    case STOP:
+    } else if (action == STOP) {
         sim_crash(replica, length_us(world));
-        break;
     }
 }
 

@@ -140,14 +140,14 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
         !sim_intake_is_executed(intake, given.party, given.sequence) &&
         given.sequence + WINDOW > intake->highest[given.party])
-        sim_fail(intake->world, "intake: replica %u tells client %u that sequence %lu is ordered, and it is not",
-                 intake->process->replica->instance, given.party, (unsigned long) given.sequence);
+        sim_blame(intake->replica, "intake", "tells client %u that sequence %lu is ordered, and it is not", given.party,
+                  (unsigned long) given.sequence);
     if (result->verdict != REPLICA_ACCEPTED)
         return;
-    struct sim_pooled *kept = given.party == UINT32_MAX ? NULL : find_key(intake, given.party, given.sequence);
-    if (kept == NULL || kept->item != given.item) {
-        sim_fail(intake->world, "intake: replica %u accepts sequence %lu of client %u, and does not keep it",
-                 intake->process->replica->instance, (unsigned long) given.sequence, given.party);
+    struct sim_pooled *kept = sim_pooled_in(intake, envelope);
+    if (kept == NULL) {
+        sim_blame(intake->replica, "intake", "accepts sequence %lu of client %u, and does not keep it",
+                  (unsigned long) given.sequence, given.party);
         return;
     }
     if (kept->foreign && kept->state == SIM_PASSED)
@@ -157,15 +157,11 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
 
 static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool to_all) {
     if (pooled->state == SIM_PROPOSED)
-        sim_fail(intake->world, "forward: replica %u forwards what it has proposed",
-                 intake->process->replica->instance);
+        sim_blame(intake->replica, "forward", "forwards what it has proposed");
     if (to_all && pooled->foreign && intake->leader != ORD_NO_NODE)
-        sim_fail(intake->world, "forward: replica %u forwards to all what another replica forwarded to it",
-                 intake->process->replica->instance);
+        sim_blame(intake->replica, "forward", "forwards to all what another replica forwarded to it");
     if (!to_all && !pooled->foreign && pooled->state != SIM_READY)
-        sim_fail(intake->world,
-                 "forward: replica %u forwards its client's envelope to the leader again, and not to all",
-                 intake->process->replica->instance);
+        sim_blame(intake->replica, "forward", "forwards its client's envelope to the leader again, and not to all");
     bool again = pooled->state != SIM_READY;
     if (again)
         intake->again[pooled->state] = true;
@@ -181,7 +177,7 @@ void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica
     struct ord_span batch = part_count == 1 ? parts[0] : ord_span_of(NULL, 0);
     if (!sim_model_well_formed(batch) || (to & leader) != leader ||
         leader == ord_replica_bit(sim_intake_self(intake))) {
-        sim_fail(intake->world, "forward: replica %u forwards to others than the leader", sim_intake_self(intake));
+        sim_blame(intake->replica, "forward", "forwards to others than the leader");
         return;
     }
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
@@ -190,8 +186,7 @@ void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica
         if (pooled == NULL && intake->unsure > 0)
             continue;
         if (pooled == NULL)
-            sim_fail(intake->world, "forward: replica %u forwards what it has not admitted, or has executed",
-                     intake->process->replica->instance);
+            sim_blame(intake->replica, "forward", "forwards what it has not admitted, or has executed");
         else
             forwarded(intake, pooled, to != leader);
     }
@@ -203,7 +198,7 @@ void sim_intake_turn(struct sim_intake *intake) {
     if (intake == NULL)
         return;
     intake->turn++;
-    intake->room = !intake->process->replica->full;
+    intake->room = !intake->replica->full;
     intake->refused = false;
     intake->fault[0] = '\0';
     memset(intake->again, 0, sizeof(intake->again));
@@ -231,8 +226,8 @@ static void check_again(struct sim_intake *intake) {
         if (pooled->state == SIM_READY || pooled->state == SIM_PROPOSED || intake->again[pooled->state] ||
             sim_intake_now(intake) < pooled->forwarded_ms + waits_ms[pooled->state])
             continue;
-        sim_fail(intake->world, "forward: replica %u does not repeat %s for %lu ms", intake->process->replica->instance,
-                 list_names[pooled->state], (unsigned long) (sim_intake_now(intake) - pooled->forwarded_ms));
+        sim_blame(intake->replica, "forward", "does not repeat %s for %lu ms", list_names[pooled->state],
+                  (unsigned long) (sim_intake_now(intake) - pooled->forwarded_ms));
         return;
     }
 }
@@ -245,35 +240,35 @@ static void check_forwards(struct sim_intake *intake) {
         return;
     for (size_t i = 0; i < intake->pool_count; i++)
         if (intake->pool[i].state == SIM_READY && !sim_intake_is_over(intake, &intake->pool[i])) {
-            sim_fail(intake->world, "forward: replica %u keeps an envelope to itself, the leader is %d",
-                     intake->process->replica->instance, alone ? -1 : (int) intake->leader);
+            sim_blame(intake->replica, "forward", "keeps an envelope to itself, the leader is %d",
+                      alone ? -1 : (int) intake->leader);
             return;
         }
     check_again(intake);
 }
 
 void sim_intake_ended(struct sim_intake *intake) {
-    struct sim_process *process = intake == NULL ? NULL : intake->process;
     if (intake == NULL || sim_over(intake))
         return;
-    uint32_t replica = process->replica->instance;
     sim_intake_check_message(intake);
     if (intake->fault[0] != '\0')
         sim_fail(intake->world, "%s", intake->fault);
     intake->fault[0] = '\0';
     if (intake->hand_over)
-        sim_fail(intake->world, "seam: the core of replica %u is not told that it is to stop", replica);
+        sim_fail(intake->world, "seam: the core of replica %u is not told that it is to stop",
+                 intake->replica->instance);
     if (intake->storage != intake->room)
-        sim_fail(intake->world, "room: the core of replica %u is not told whether there is room", replica);
+        sim_fail(intake->world, "room: the core of replica %u is not told whether there is room",
+                 intake->replica->instance);
     check_forwards(intake);
     sim_intake_check_verdicts(intake);
     if (intake->turn % 16 == 0)
         sim_intake_check_open(intake);
-    uint64_t ignored = replica_counters(process->program)->link_messages_ignored;
+    uint64_t ignored = replica_counters(intake->process->program)->link_messages_ignored;
     if (ignored > intake->ignored && sim_intake_now(intake) > intake->ignored_until_ms)
-        sim_fail(intake->world, "door: replica %u ignores a sender of which it has seen nothing bad", replica);
+        sim_blame(intake->replica, "door", "ignores a sender of which it has seen nothing bad");
     intake->ignored = ignored;
-    intake->silent = process->observer.status.silent;
+    intake->silent = intake->process->observer.status.silent;
 }
 
 const char *sim_intake_rest(const struct sim_intake *intake) {
@@ -284,7 +279,7 @@ const char *sim_intake_rest(const struct sim_intake *intake) {
 
 /* Reads from the disk what is executed there. */
 static void recover(struct sim_intake *intake) {
-    const struct sim_disk *disk = &intake->process->replica->disk;
+    const struct sim_disk *disk = &intake->replica->disk;
     const struct sim_model *model = sim_intake_model(intake);
     uint64_t applied_seq = sim_disk_applied(disk);
     uint64_t height = sim_disk_height(disk);
@@ -302,6 +297,7 @@ struct sim_intake *sim_intake_create(struct sim_process *process) {
         return NULL;
     struct sim_intake *intake = sim_alloc(sizeof(*intake));
     intake->process = process;
+    intake->replica = process->replica;
     intake->world = process->world;
     intake->leader = ORD_NO_NODE;
     intake->room = true;

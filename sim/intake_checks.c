@@ -28,22 +28,21 @@ static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
 
 /* Checks what admission must look at before it has the signature checked. */
 static void check_admitted(struct sim_intake *intake, const struct sim_pooled *pooled) {
-    uint32_t replica = intake->process->replica->instance;
     int64_t before_s;
     int64_t after_s;
     if (!intake->room)
-        sim_fail(intake->world, "intake: replica %u admits an envelope although it has no room", replica);
+        sim_blame(intake->replica, "intake", "admits an envelope although it has no room");
     if (!pooled->good)
         return;
     if (sim_intake_is_executed(intake, pooled->party, pooled->sequence))
-        sim_fail(intake->world, "intake: replica %u admits sequence %lu of client %u, which it has executed", replica,
-                 (unsigned long) pooled->sequence, pooled->party);
+        sim_blame(intake->replica, "intake", "admits sequence %lu of client %u, which it has executed",
+                  (unsigned long) pooled->sequence, pooled->party);
     sim_model_validity(pooled->party, &before_s, &after_s);
     int64_t wall_s = sim_process_wall_s(intake->process);
     int64_t slack_s = pooled->foreign ? SLACK_S : 0;
     if (wall_s + slack_s < before_s || wall_s - slack_s > after_s)
-        sim_fail(intake->world, "intake: replica %u admits an envelope of client %u, whose certificate is not valid",
-                 replica, pooled->party);
+        sim_blame(intake->replica, "intake", "admits an envelope of client %u, whose certificate is not valid",
+                  pooled->party);
 }
 
 void sim_intake_check(struct sim_intake *intake, const struct replica_check *check) {
@@ -57,16 +56,15 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
         uint32_t cost = check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
         bool costly = check->queue == REPLICA_QUEUE_VIEWS;
         if (sim_intake_now(intake) < intake->bad_until_ms[check->from])
-            sim_fail(intake->world, "door: replica %u goes on checking what replica %u sends after a bad signature",
-                     intake->process->replica->instance, check->from);
+            sim_blame(intake->replica, "door", "goes on checking what replica %u sends after a bad signature",
+                      check->from);
         intake->messages[check->from]++;
         intake->cost[check->from] += cost;
         if (intake->message == SIM_MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
-            sim_fail(intake->world, "allowance: replica %u checks a message of replica %u, which has used up its own",
-                     intake->process->replica->instance, check->from);
+            sim_blame(intake->replica, "allowance", "checks a message of replica %u, which has used up its own",
+                      check->from);
         if (costly && cost <= COST_VOTE && intake->costly[check->from] == 0)
-            sim_fail(intake->world, "queues: replica %u lets a vote of replica %u wait behind view changes",
-                     intake->process->replica->instance, check->from);
+            sim_blame(intake->replica, "queues", "lets a vote of replica %u wait behind view changes", check->from);
         intake->costly[check->from] += costly;
         return;
     }
@@ -146,8 +144,7 @@ static void expect_message(struct sim_intake *intake, ord_node_id from, struct o
 void sim_intake_check_message(struct sim_intake *intake) {
     if (intake->message == SIM_MUST_CHECK &&
         replica_counters(intake->process->program)->link_jobs_over_share > intake->over_share)
-        sim_fail(intake->world, "allowance: replica %u drops a message although its sender has some of its own left",
-                 intake->process->replica->instance);
+        sim_blame(intake->replica, "allowance", "drops a message although its sender has some of its own left");
     intake->message = SIM_MAY_EITHER;
 }
 
@@ -175,7 +172,6 @@ void sim_intake_check_open(struct sim_intake *intake) {
     uint32_t messages = 0;
     uint64_t cost = 0;
     uint32_t costly = 0;
-    uint32_t replica = intake->process->replica->instance;
     replica_status(intake->process->program, &status);
     for (size_t i = 0; i < intake->checking_count; i++)
         envelopes += intake->checking[i].count;
@@ -186,14 +182,14 @@ void sim_intake_check_open(struct sim_intake *intake) {
     }
     if (status.open.messages != messages || status.open.cost != cost || status.open.costly != costly ||
         status.open.envelopes != envelopes)
-        sim_fail(intake->world,
-                 "shares: replica %u counts %u messages (of %u), %lu signatures (%lu), %u costly ones (%u), %u "
-                 "envelopes (%u) that are being checked",
-                 replica, status.open.messages, messages, (unsigned long) status.open.cost, (unsigned long) cost,
-                 status.open.costly, costly, status.open.envelopes, envelopes);
+        sim_blame(intake->replica, "shares",
+                  "counts %u messages (of %u), %lu signatures (%lu), %u costly ones (%u), %u envelopes (%u) that are "
+                  "being checked",
+                  status.open.messages, messages, (unsigned long) status.open.cost, (unsigned long) cost,
+                  status.open.costly, costly, status.open.envelopes, envelopes);
     if (intake->unsure == 0 && status.pool_envelopes != intake->pool_count + envelopes)
-        sim_fail(intake->world, "intake: the pool of replica %u has %u envelopes, the reference %zu and %u to check",
-                 replica, status.pool_envelopes, intake->pool_count, envelopes);
+        sim_blame(intake->replica, "intake", "has %u envelopes in its pool, the reference %zu and %u to check",
+                  status.pool_envelopes, intake->pool_count, envelopes);
     if (status.syncing_between && !status.syncing)
-        sim_fail(intake->world, "transfer: replica %u does not know where its transfer goes", replica);
+        sim_blame(intake->replica, "transfer", "does not know where its transfer goes");
 }

@@ -34,51 +34,42 @@ static uint64_t marker_ms(const struct sim_intake *intake) {
 }
 
 static void look_at_proposal(struct sim_intake *intake, struct ord_span batch) {
-    uint32_t replica = intake->process->replica->instance;
     if (!sim_model_well_formed(batch)) {
-        sim_fail(intake->world, "proposal: that of replica %u is no batch", replica);
+        sim_blame(intake->replica, "proposal", "proposes what is no batch");
         return;
     }
     intake->offered_cut = ord_load_u64(batch.data + 1);
     if (intake->offered_cut != 0 &&
         (intake->offered_cut != intake->open_height || marker_ms(intake) > sim_intake_now(intake)))
-        sim_fail(intake->world, "proposal: replica %u cuts block %lu, which is not due", replica,
-                 (unsigned long) intake->offered_cut);
+        sim_blame(intake->replica, "proposal", "cuts block %lu, which is not due", (unsigned long) intake->offered_cut);
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
         if (pooled == NULL || pooled->state != SIM_READY || sim_intake_is_over(intake, pooled))
-            sim_fail(intake->world, "proposal: replica %u proposes what it has not admitted, has executed or proposed",
-                     replica);
+            sim_blame(intake->replica, "proposal", "proposes what it has not admitted, has executed or proposed");
         else
             pooled->state = SIM_PROPOSED;
     }
 }
 
-static void proposal_done(struct sim_intake *intake, bool taken) {
-    if (taken) {
-        if (intake->offered_cut != 0) {
-            intake->cut_height = intake->offered_cut;
-            intake->cut_ms = sim_intake_now(intake);
-        }
-        return;
-    }
-    intake->refused = true;
-}
-
 /* ---- verdicts ---- */
+
+/* True if no state of the channel makes it acceptable. */
+static bool is_bad(const struct sim_intake *intake, const struct sim_item *item) {
+    const struct channel_config *config = intake->world->config;
+    return item == NULL || item->junk || item->size > config->absolute_max_bytes ||
+           item->message_count > config->max_message_count;
+}
 
 /* True if this batch may be refused. False: everything in it is admissible. */
 static bool may_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
-    const struct channel_config *config = intake->world->config;
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     if (!sim_model_well_formed(judged->batch))
         return true;
     struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {
         const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
-        if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
-            item->message_count > config->max_message_count || (!item->registration && item->sequence == 0))
+        if (is_bad(intake, item) || (!item->registration && item->sequence == 0))
             return true;
         if (!item->registration && !intake->registered[item->party] && applied_seq + 1 >= judged->seq)
             return true;
@@ -88,21 +79,17 @@ static bool may_refuse(const struct sim_intake *intake, const struct sim_judged 
 
 /* True if this batch must be refused. While the client table is full, registrations are not looked at any more. */
 static bool must_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
-    const struct channel_config *config = intake->world->config;
     if (!sim_model_well_formed(judged->batch))
         return true;
     struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
-    while (rest.size > 0 && intake->client_count < config->clients_max) {
-        const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
-        if (item == NULL || item->junk || item->size > config->absolute_max_bytes ||
-            item->message_count > config->max_message_count)
+    while (rest.size > 0 && intake->client_count < intake->world->config->clients_max) {
+        if (is_bad(intake, sim_model_item(sim_intake_model(intake), sim_model_next(&rest))))
             return true;
     }
     return false;
 }
 
 static void look_at_verdict(struct sim_intake *intake, const struct ord_event *event) {
-    uint32_t replica = intake->process->replica->instance;
     for (size_t i = 0; i < intake->judged_count; i++) {
         struct sim_judged *judged = &intake->judged[i];
         if (judged->view != event->judged.view || judged->seq != event->judged.seq ||
@@ -110,13 +97,14 @@ static void look_at_verdict(struct sim_intake *intake, const struct ord_event *e
             continue;
         bool wrong = event->judged.admissible ? must_refuse(intake, judged) : !may_refuse(intake, judged);
         if (wrong)
-            sim_fail(intake->world, "judgement: replica %u finds the batch of view %lu, seq %lu %sadmissible", replica,
-                     (unsigned long) judged->view, (unsigned long) judged->seq, event->judged.admissible ? "" : "not ");
+            sim_blame(intake->replica, "judgement", "finds the batch of view %lu, seq %lu %sadmissible",
+                      (unsigned long) judged->view, (unsigned long) judged->seq,
+                      event->judged.admissible ? "" : "not ");
         *judged = intake->judged[--intake->judged_count];
         return;
     }
-    sim_fail(intake->world, "judgement: replica %u gives a verdict on view %lu, seq %lu that nobody waits for", replica,
-             (unsigned long) event->judged.view, (unsigned long) event->judged.seq);
+    sim_blame(intake->replica, "judgement", "gives a verdict on view %lu, seq %lu that nobody waits for",
+              (unsigned long) event->judged.view, (unsigned long) event->judged.seq);
 }
 
 void sim_intake_check_verdicts(struct sim_intake *intake) {
@@ -126,9 +114,8 @@ void sim_intake_check_verdicts(struct sim_intake *intake) {
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
     for (size_t i = 0; i < intake->judged_count; i++)
         if (intake->judged[i].seq <= applied_seq + 1)
-            sim_fail(intake->world, "judgement: replica %u owes its core a verdict on view %lu, seq %lu",
-                     intake->process->replica->instance, (unsigned long) intake->judged[i].view,
-                     (unsigned long) intake->judged[i].seq);
+            sim_blame(intake->replica, "judgement", "owes its core a verdict on view %lu, seq %lu",
+                      (unsigned long) intake->judged[i].view, (unsigned long) intake->judged[i].seq);
 }
 
 /* ---- work ---- */
@@ -164,7 +151,7 @@ static void look_at_work(struct sim_intake *intake) {
     uint64_t expected_ms = work_ms(intake);
     if (core->work_since_ms != expected_ms && intake->unsure == 0 && !intake->since_unsure)
         snprintf(intake->fault, sizeof(intake->fault), "work: replica %u tells its core %lu, the reference has %lu",
-                 intake->process->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
+                 intake->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
 }
 
 /* A leader must propose what it can, at once. It drops those that are over while it looks for some to propose. */
@@ -184,7 +171,7 @@ static void look_at_lead(struct sim_intake *intake) {
         return;
     if ((ready && core->status.in_flight == 0) || marker_ms(intake) <= sim_intake_now(intake))
         snprintf(intake->fault, sizeof(intake->fault), "proposal: replica %u leads, may propose and does not%s",
-                 intake->process->replica->instance, ready ? "" : " cut");
+                 intake->replica->instance, ready ? "" : " cut");
 }
 
 static void look_at_flush(struct sim_intake *intake) {
@@ -204,7 +191,7 @@ void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) 
         event->type == ORD_EVENT_MESSAGE || event->type == ORD_EVENT_JUDGED || event->type == ORD_EVENT_PROPOSE;
     if (forbidden && !may_run(intake))
         sim_fail(intake->world, "room: the core of replica %u gets an event of type %d while it may not run",
-                 intake->process->replica->instance, (int) event->type);
+                 intake->replica->instance, (int) event->type);
     if (event->type == ORD_EVENT_PROPOSE)
         look_at_proposal(intake, event->propose.batch);
     else if (event->type == ORD_EVENT_JUDGED)
@@ -256,10 +243,14 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
 void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event, bool taken) {
     if (intake == NULL || sim_over(intake) || event->type != ORD_EVENT_PROPOSE)
         return;
-    taken = taken && !intake->refused;
-    proposal_done(intake, taken);
-    if (taken)
+    if (taken && !intake->refused) {
+        if (intake->offered_cut != 0) {
+            intake->cut_height = intake->offered_cut;
+            intake->cut_ms = sim_intake_now(intake);
+        }
         return;
+    }
+    intake->refused = true;
     struct ord_span batch = event->propose.batch;
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {

@@ -44,6 +44,7 @@ struct sim_judged {
 
 struct sim_intake {
     struct sim_process *process;
+    struct sim_replica *replica;
     struct sim_world *world;
     struct sim_pooled *pool; /* settled */
     size_t pool_count;
@@ -129,7 +130,7 @@ static inline uint64_t sim_intake_now(const struct sim_intake *intake) {
     return intake->process->now_ms;
 }
 static inline ord_node_id sim_intake_self(const struct sim_intake *intake) {
-    return intake->process->replica->id;
+    return intake->replica->id;
 }
 static inline const struct sim_model *sim_intake_model(const struct sim_intake *intake) {
     return &intake->world->checker->model;

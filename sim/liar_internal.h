@@ -53,9 +53,15 @@ bool sim_liar_has(const struct sim_replica *replica, enum sim_behaviour_index be
 bool sim_liar_lies_now(struct sim_replica *liar);
 /* Signs with the liar's own key; it has no other. */
 void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash);
+void sim_liar_attest(struct sim_replica *liar, struct channel_attestation *out,
+                     const struct channel_statement *statement);
+/* Makes the liar the one signer of the certificate for `out->statement`. */
+void sim_liar_attest_alone(struct sim_replica *liar, struct channel_certificate *out);
 
 /* Sends a message unchanged, now. */
 void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+/* The same, and takes over the caller's hold. */
+void sim_liar_give(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 /* Sends some bytes, now. */
 void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct ord_span bytes);
 void sim_liar_say_all(struct sim_replica *liar, enum replica_link kind, struct ord_span bytes);
@@ -79,12 +85,23 @@ void sim_lie_early_commit(struct sim_replica *liar, ord_node_id from, enum repli
 void sim_lie_usurp(struct sim_replica *liar);
 
 /* lies_batch.c */
+/* Gives the first envelope of some block on its disk; NULL: there is none. The caller holds it. */
+struct sim_buffer *sim_liar_old_envelope(struct sim_replica *liar);
+/* Gives it a fresh sequence under the old signature. */
+void sim_liar_renumber(struct sim_replica *liar, struct sim_buffer *envelope);
+void sim_liar_forward(struct sim_replica *liar, const struct sim_buffer *envelope);
 bool sim_lie_censor(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 /* lies_view.c */
+struct bft_view_change;
+/* Decodes a VIEW-CHANGE of the liar's own core. */
+bool sim_liar_own_change(const struct sim_replica *liar, struct bft_view_change *out, enum replica_link kind,
+                         const struct sim_buffer *message);
 /* Gives a VIEW-CHANGE of the liar's with these contents. The caller holds it. */
-struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint64_t stable_seq,
-                                   struct ord_span checkpoint, struct ord_span certificates, uint32_t count);
+struct sim_buffer *sim_liar_change(struct sim_replica *liar, const struct bft_view_change *change);
+/* Gives one with this checkpoint and nothing else. The caller holds it. */
+struct sim_buffer *sim_liar_checkpoint_change(struct sim_replica *liar, uint64_t view,
+                                              const struct channel_certificate *certificate);
 bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);

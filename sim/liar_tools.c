@@ -8,6 +8,10 @@ void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum replica_link k
     sim_network_send(liar->world, liar->instance, to, kind, sim_buffer_hold(message));
 }
 
+void sim_liar_give(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
+    sim_network_send(liar->world, liar->instance, to, kind, message);
+}
+
 void sim_liar_say(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct ord_span bytes) {
     sim_network_send(liar->world, liar->instance, to, kind, sim_buffer_create(bytes));
 }
@@ -28,6 +32,20 @@ void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum replica_link 
 void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash) {
     const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
     ORD_ASSERT(signer.sign(signer.context, out, hash) == ORD_OK);
+}
+
+void sim_liar_attest(struct sim_replica *liar, struct channel_attestation *out,
+                     const struct channel_statement *statement) {
+    const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
+    ORD_ASSERT(channel_attest(out, &liar->world->genesis_hash, statement, liar->id, &signer) == ORD_OK);
+}
+
+void sim_liar_attest_alone(struct sim_replica *liar, struct channel_certificate *out) {
+    struct channel_attestation attestation;
+    sim_liar_attest(liar, &attestation, &out->statement);
+    out->count = 1;
+    out->signers[0] = liar->id;
+    out->signatures[0] = attestation.signature;
 }
 
 const struct sim_kept *sim_liar_kept(struct sim_replica *liar, enum replica_link kind) {

@@ -14,12 +14,17 @@
 /* The height of the void batches' marker: block 1 is closed already, or else the marker closes it early. */
 enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1 };
 
+static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
+    ORD_ASSERT(channel_batch_end(writer, count) == ORD_OK);
+    return sim_buffer_written(writer);
+}
+
 /* ---- censorship (row P7) ---- */
 
 static bool is_censored(const struct sim_replica *liar, struct ord_span bytes) {
     struct channel_envelope envelope;
     return sim_liar_has(liar, SIM_LIE_CENSOR) && channel_envelope_decode(&envelope, bytes) == ORD_OK &&
-           ord_hash_equal(&envelope.client, sim_client_fingerprint(liar->world, liar->lies->censored));
+           ord_hash_equal(&envelope.client, sim_client_fingerprint(liar->lies->censored));
 }
 
 /* Leaves the censored client's envelopes out of what it forwards, too. */
@@ -68,27 +73,39 @@ static uint64_t other_cut(struct sim_replica *liar, uint64_t cut_height) {
 
 /* ---- envelopes of its own (rows P8, P9, K5) ---- */
 
+struct sim_buffer *sim_liar_old_envelope(struct sim_replica *liar) {
+    const struct sim_disk *disk = &liar->disk;
+    struct ord_span envelope;
+    if (sim_disk_height(disk) == 0)
+        return NULL;
+    struct ord_span left = sim_disk_data(disk, 1 + sim_below(&liar->random, sim_disk_height(disk)));
+    return channel_batch_next(&envelope, &left) == ORD_OK ? sim_buffer_create(envelope) : NULL;
+}
+
+void sim_liar_renumber(struct sim_replica *liar, struct sim_buffer *envelope) {
+    uint8_t *sequence = envelope->data + SEQUENCE_AT;
+    ord_store_u64(sequence, ord_load_u64(sequence) + 1 + sim_below(&liar->random, 50));
+}
+
 /* Gives one more envelope for a batch; NULL: none. The caller holds it. */
 static struct sim_buffer *more(struct sim_replica *liar) {
-    const struct sim_disk *disk = &liar->disk;
     struct sim_buffer *far = liar->lies->far;
-    struct ord_span envelope;
     liar->lies->far = NULL;
-    if (far != NULL || !sim_liar_has(liar, SIM_LIE_BATCH) || sim_disk_height(disk) == 0 ||
+    if (far != NULL || !sim_liar_has(liar, SIM_LIE_BATCH) || sim_disk_height(&liar->disk) == 0 ||
         !sim_chance(&liar->random, 400000))
         return far;
-    struct ord_span left = sim_disk_data(disk, 1 + sim_below(&liar->random, sim_disk_height(disk)));
-    if (channel_batch_next(&envelope, &left) != ORD_OK)
+    struct sim_buffer *old = sim_liar_old_envelope(liar);
+    if (old == NULL)
         return NULL;
     liar->world->lies++;
-    if (sim_chance(&liar->random, 200000))
-        return sim_liar_scratch(liar, envelope);
-    struct sim_buffer *copy = sim_buffer_create(envelope);
-    /* A fresh sequence under an old signature. */
-    if (copy->size > SEQUENCE_AT + 8 && sim_chance(&liar->random, 600000))
-        ord_store_u64(copy->data + SEQUENCE_AT,
-                      ord_load_u64(copy->data + SEQUENCE_AT) + 1 + sim_below(&liar->random, 50));
-    return copy;
+    if (sim_chance(&liar->random, 200000)) {
+        struct sim_buffer *scratch = sim_liar_scratch(liar, sim_buffer_span(old));
+        sim_buffer_release(old);
+        return scratch;
+    }
+    if (sim_chance(&liar->random, 600000))
+        sim_liar_renumber(liar, old);
+    return old;
 }
 
 /*
@@ -103,30 +120,30 @@ void sim_liar_submitted(struct sim_replica *replica, const struct replica_result
     replica->lies->far = sim_buffer_hold(envelope);
 }
 
+static struct sim_buffer *batch_of(const struct sim_buffer *envelope) {
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + envelope->size);
+    channel_batch_begin(&writer, 0);
+    channel_batch_add(&writer, sim_buffer_span(envelope));
+    return finish(&writer, 1);
+}
+
+void sim_liar_forward(struct sim_replica *liar, const struct sim_buffer *envelope) {
+    struct sim_buffer *batch = batch_of(envelope);
+    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, sim_buffer_span(batch));
+    sim_buffer_release(batch);
+}
+
 /* Its signature is changed. Others may have the true one in their pools, or check this one. The caller holds it. */
 static struct sim_buffer *forged(struct sim_replica *liar, struct ord_span envelope) {
     struct sim_buffer *copy = sim_buffer_create(envelope);
     copy->data[copy->size - 1] ^= 1;
     liar->world->lies++;
-    if (sim_chance(&liar->random, 500000))
-        return copy;
-    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + copy->size);
-    channel_batch_begin(&writer, 0);
-    channel_batch_add(&writer, sim_buffer_span(copy));
-    ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
-    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
-    free(writer.data);
+    if (!sim_chance(&liar->random, 500000))
+        sim_liar_forward(liar, copy);
     return copy;
 }
 
 /* ---- batches ---- */
-
-static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
-    ORD_ASSERT(channel_batch_end(writer, count) == ORD_OK);
-    struct sim_buffer *out = sim_buffer_create(ord_writer_span(writer));
-    free(writer->data);
-    return out;
-}
 
 struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span bytes) {
     struct channel_batch batch;
@@ -189,12 +206,10 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
         return empty_batch(VOID_CUT_HEIGHT);
     }
     if (lies->far != NULL) {
-        struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + lies->far->size);
-        channel_batch_begin(&writer, 0);
-        channel_batch_add(&writer, sim_buffer_span(lies->far));
+        struct sim_buffer *batch = batch_of(lies->far);
         sim_buffer_release(lies->far);
         lies->far = NULL;
-        return finish(&writer, 1);
+        return batch;
     }
     uint64_t cut_height = status->in_flight == 0 ? other_cut(liar, 0) : 0;
     return cut_height == 0 ? NULL : empty_batch(cut_height);

@@ -26,8 +26,7 @@ static void say_pre_prepare(struct sim_replica *liar, ord_node_id to, struct bft
     bft_pre_prepare_encode(head, config, message);
     const struct ord_span parts[] = {ord_span_of(head, sizeof(head)), message->body};
     struct sim_buffer *buffer = sim_buffer_join(parts, 2);
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, buffer);
-    sim_buffer_release(buffer);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, buffer);
 }
 
 static void say_list(struct sim_replica *liar, ord_node_id to, struct bft_vote_list *list) {
@@ -179,22 +178,20 @@ bool sim_lie_mutate(struct sim_replica *liar, ord_node_id to, enum replica_link 
     return true;
 }
 
+static size_t signature_at(enum replica_link kind, const struct sim_buffer *message) {
+    bool proposal = sim_liar_is_core(kind, message, BFT_PRE_PREPARE) && message->size > BFT_PRE_PREPARE_SIZE;
+    return (proposal ? BFT_PRE_PREPARE_SIZE - 4 : message->size) - ORD_SIGNATURE_SIZE;
+}
+
 /* Rows T7, T8: a good signature, but of another message, by the liar or by somebody else. */
 bool sim_lie_borrow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     const struct sim_kept *kept = sim_liar_kept(liar, 0);
     if (kept == NULL || message->size < ORD_SIGNATURE_SIZE || kept->message->size < ORD_SIGNATURE_SIZE)
         return false;
     struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(message));
-    bool pre_prepare =
-        kind == REPLICA_LINK_CORE && copy->size > BFT_PRE_PREPARE_SIZE && copy->data[0] == BFT_PRE_PREPARE;
-    size_t at = pre_prepare ? BFT_PRE_PREPARE_SIZE - 4 - ORD_SIGNATURE_SIZE : copy->size - ORD_SIGNATURE_SIZE;
-    bool theirs_leads = kept->kind == REPLICA_LINK_CORE && kept->message->size > BFT_PRE_PREPARE_SIZE &&
-                        kept->message->data[0] == BFT_PRE_PREPARE;
-    size_t from =
-        theirs_leads ? BFT_PRE_PREPARE_SIZE - 4 - ORD_SIGNATURE_SIZE : kept->message->size - ORD_SIGNATURE_SIZE;
-    memcpy(copy->data + at, kept->message->data + from, ORD_SIGNATURE_SIZE);
-    sim_liar_pass(liar, to, kind, copy);
-    sim_buffer_release(copy);
+    memcpy(copy->data + signature_at(kind, copy), kept->message->data + signature_at(kept->kind, kept->message),
+           ORD_SIGNATURE_SIZE);
+    sim_liar_give(liar, to, kind, copy);
     return true;
 }
 

@@ -112,6 +112,15 @@ static size_t in_names(struct sim_replica *liar, uint8_t *out, uint64_t seq, uin
     return certificate_of(liar, out, &statement, &proof, backups);
 }
 
+/* The liar's VIEW-CHANGE, but with these certificates. */
+static struct sim_buffer *with_certificates(struct sim_replica *liar, const struct bft_view_change *change,
+                                            struct ord_span certificates, uint32_t count) {
+    struct bft_view_change other = *change;
+    other.certificates = certificates;
+    other.certificate_count = count;
+    return sim_liar_change(liar, &other);
+}
+
 static struct sim_buffer *forged_in_names(struct sim_replica *liar, const struct bft_view_change *change) {
     uint8_t *bytes = sim_alloc((size_t) FORGED_MAX * BYTES_MAX);
     size_t size = 0;
@@ -122,8 +131,7 @@ static struct sim_buffer *forged_in_names(struct sim_replica *liar, const struct
         size += in_names(liar, bytes + size, seq, change->view);
         seq += 1 + sim_below(&liar->random, 2);
     }
-    struct sim_buffer *lie =
-        sim_liar_change(liar, change->view, change->stable_seq, change->checkpoint, ord_span_of(bytes, size), count);
+    struct sim_buffer *lie = with_certificates(liar, change, ord_span_of(bytes, size), count);
     free(bytes);
     return lie;
 }
@@ -178,9 +186,7 @@ static struct sim_buffer *spoiled(struct sim_replica *liar, const struct bft_vie
         count++;
     }
     ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    struct sim_buffer *lie = count == 0 ? NULL
-                                        : sim_liar_change(liar, change->view, change->stable_seq, change->checkpoint,
-                                                          ord_writer_span(&writer), count);
+    struct sim_buffer *lie = count == 0 ? NULL : with_certificates(liar, change, ord_writer_span(&writer), count);
     free(writer.data);
     return lie;
 }
@@ -190,19 +196,15 @@ static struct sim_buffer *forged_checkpoint(struct sim_replica *liar, const stru
     uint64_t seq = change->stable_seq + 1 + sim_below(&liar->random, 20);
     struct channel_certificate certificate = {
         .statement = {.epoch = sim_liar_config(liar)->epoch, .seq = seq, .height = seq}};
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     uint32_t quorum = (liar->world->replica_count + liar->world->plan.faulty_max) / 2 + 1;
     sim_forge_certificate(liar, &certificate, quorum, sim_chance(&liar->random, 500000));
-    const struct ord_span checkpoint = ord_span_of(bytes, channel_certificate_encode(bytes, &certificate));
-    return sim_liar_change(liar, change->view, seq, checkpoint, ord_span_of(NULL, 0), 0);
+    return sim_liar_checkpoint_change(liar, change->view, &certificate);
 }
 
 /* Rows V4, V5. */
 bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_view_change change;
-    if (!sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) ||
-        bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
-        change.sender != liar->id)
+    if (!sim_liar_own_change(liar, &change, kind, message))
         return false;
     uint64_t how = sim_below(&liar->random, 5);
     struct sim_buffer *lie = how == 0   ? forged_checkpoint(liar, &change)
@@ -210,8 +212,7 @@ bool sim_lie_forge(struct sim_replica *liar, ord_node_id to, enum replica_link k
                                         : forged_in_names(liar, &change);
     if (lie == NULL)
         return false;
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
-    sim_buffer_release(lie);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, lie);
     return true;
 }
 
@@ -297,9 +298,7 @@ static const struct sim_buffer *choose(struct sim_replica *liar, uint64_t seq, u
 /* Rows V6, V7. */
 bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_view_change change;
-    if (!sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) ||
-        bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
-        change.sender != liar->id)
+    if (!sim_liar_own_change(liar, &change, kind, message))
         return false;
     sim_hoard_own(liar);
     const struct sim_buffer *chosen[64];
@@ -315,10 +314,7 @@ bool sim_lie_hoard(struct sim_replica *liar, ord_node_id to, enum replica_link k
     for (uint32_t i = 0; i < count; i++)
         ord_write_span(&writer, sim_buffer_span(chosen[i]));
     ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    struct sim_buffer *lie =
-        sim_liar_change(liar, change.view, change.stable_seq, change.checkpoint, ord_writer_span(&writer), count);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, with_certificates(liar, &change, ord_writer_span(&writer), count));
     free(writer.data);
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
-    sim_buffer_release(lie);
     return true;
 }

@@ -26,10 +26,9 @@ void sim_lie_flood(struct sim_replica *liar) {
 }
 
 static void sign_attestation(struct sim_replica *liar, ord_node_id to, const struct channel_statement *statement) {
-    const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
     struct channel_attestation attestation;
     uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
-    ORD_ASSERT(channel_attest(&attestation, &liar->world->genesis_hash, statement, liar->id, &signer) == ORD_OK);
+    sim_liar_attest(liar, &attestation, statement);
     channel_attestation_encode(bytes, &attestation);
     sim_liar_say(liar, to, REPLICA_LINK_ATTESTATION, ord_span_of(bytes, sizeof(bytes)));
 }
@@ -48,18 +47,11 @@ static void false_certificate(struct sim_replica *liar, ord_node_id to, struct o
         sim_forge_certificate(liar, &certificate, certificate.count, sim_chance(&liar->random, 500000));
         break;
     /* The liar's attestation alone, for a state that never was. */
-    case 4: {
-        const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
-        struct channel_attestation attestation;
+    case 4:
         certificate.statement.seq += 1 + sim_below(&liar->random, 20);
         certificate.statement.state_digest.bytes[0] ^= 1;
-        ORD_ASSERT(channel_attest(&attestation, &liar->world->genesis_hash, &certificate.statement, liar->id,
-                                  &signer) == ORD_OK);
-        certificate.count = 1;
-        certificate.signers[0] = liar->id;
-        certificate.signatures[0] = attestation.signature;
+        sim_liar_attest_alone(liar, &certificate);
         break;
-    }
     case 0:
         certificate.statement.seq += 1 + sim_below(&liar->random, 100);
         break;
@@ -119,25 +111,12 @@ void sim_lie_forward(struct sim_replica *liar) {
         sim_liar_say_all(liar, REPLICA_LINK_FORWARD, sim_buffer_span(copy));
         sim_buffer_release(copy);
     }
-    const struct sim_disk *disk = &liar->disk;
-    if (sim_disk_height(disk) == 0)
+    struct sim_buffer *old = sim_liar_old_envelope(liar);
+    if (old == NULL)
         return;
-    struct ord_span left = sim_disk_data(disk, 1 + sim_below(&liar->random, sim_disk_height(disk)));
-    struct ord_span envelope;
-    if (channel_batch_next(&envelope, &left) != ORD_OK)
-        return;
-    struct sim_buffer *forged = sim_buffer_create(envelope);
-    /* A fresh sequence under the old signature. */
-    if (forged->size > 90)
-        ord_store_u64(forged->data + 66, ord_load_u64(forged->data + 66) + 1 + sim_below(&liar->random, 50));
-    size_t capacity = 64 + forged->size;
-    struct ord_writer writer = sim_writer(capacity);
-    channel_batch_begin(&writer, 0);
-    channel_batch_add(&writer, sim_buffer_span(forged));
-    ORD_ASSERT(channel_batch_end(&writer, 1) == ORD_OK);
-    sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
-    free(writer.data);
-    sim_buffer_release(forged);
+    sim_liar_renumber(liar, old);
+    sim_liar_forward(liar, old);
+    sim_buffer_release(old);
 }
 
 /* Row C2: one bit of an envelope is changed; headers and certificate stay as they were. */
@@ -187,7 +166,6 @@ bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link 
         copy = sim_liar_scratch(liar, sim_buffer_span(message));
         break;
     }
-    sim_liar_pass(liar, to, kind, copy);
-    sim_buffer_release(copy);
+    sim_liar_give(liar, to, kind, copy);
     return true;
 }

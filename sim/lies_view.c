@@ -23,86 +23,91 @@ static void sign_message(struct sim_replica *liar, struct sim_buffer *message, e
     memcpy(message->data + size, signature.bytes, ORD_SIGNATURE_SIZE);
 }
 
-struct sim_buffer *sim_liar_change(struct sim_replica *liar, uint64_t view, uint64_t stable_seq,
-                                   struct ord_span checkpoint, struct ord_span certificates, uint32_t count) {
-    size_t capacity = 128 + checkpoint.size + certificates.size + ORD_SIGNATURE_SIZE;
+bool sim_liar_own_change(const struct sim_replica *liar, struct bft_view_change *out, enum replica_link kind,
+                         const struct sim_buffer *message) {
+    return sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) &&
+           bft_view_change_decode(out, sim_liar_config(liar), sim_buffer_span(message)) == ORD_OK &&
+           out->sender == liar->id;
+}
+
+struct sim_buffer *sim_liar_change(struct sim_replica *liar, const struct bft_view_change *change) {
+    size_t capacity = 128 + change->checkpoint.size + change->certificates.size + ORD_SIGNATURE_SIZE;
     struct ord_writer writer = sim_writer(capacity);
     static const struct ord_signature none;
     size_t count_at;
-    bft_view_change_begin(&writer, &count_at, sim_liar_config(liar), view, stable_seq, checkpoint);
-    ord_write_span(&writer, certificates);
-    ord_store_u32(writer.data + count_at, count);
+    bft_view_change_begin(&writer, &count_at, sim_liar_config(liar), change->view, change->stable_seq,
+                          change->checkpoint);
+    ord_write_span(&writer, change->certificates);
+    ord_store_u32(writer.data + count_at, change->certificate_count);
     ord_write_signature(&writer, &none);
-    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    struct sim_buffer *message = sim_buffer_create(ord_writer_span(&writer));
-    free(writer.data);
-    sign_message(liar, message, BFT_VIEW_CHANGE, view);
+    struct sim_buffer *message = sim_buffer_written(&writer);
+    sign_message(liar, message, BFT_VIEW_CHANGE, change->view);
     return message;
 }
 
-/* Row V5: a checkpoint that the liar alone attests. */
-static struct sim_buffer *alone_change(struct sim_replica *liar, uint64_t view, uint64_t seq) {
-    const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
-    const struct channel_statement statement = {.epoch = sim_liar_config(liar)->epoch, .seq = seq, .height = seq};
-    struct channel_attestation attestation;
-    struct channel_certificate certificate = {.statement = statement, .count = 1, .signers = {liar->id}};
+struct sim_buffer *sim_liar_checkpoint_change(struct sim_replica *liar, uint64_t view,
+                                              const struct channel_certificate *certificate) {
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    ORD_ASSERT(channel_attest(&attestation, &liar->world->genesis_hash, &statement, liar->id, &signer) == ORD_OK);
-    certificate.signatures[0] = attestation.signature;
-    const struct ord_span checkpoint = ord_span_of(bytes, channel_certificate_encode(bytes, &certificate));
-    return sim_liar_change(liar, view, seq, checkpoint, ord_span_of(NULL, 0), 0);
+    const struct bft_view_change change = {.view = view,
+                                           .stable_seq = certificate->statement.seq,
+                                           .checkpoint =
+                                               ord_span_of(bytes, channel_certificate_encode(bytes, certificate))};
+    return sim_liar_change(liar, &change);
+}
+
+static void leave_out_certificates(struct bft_view_change *change) {
+    change->certificates = ord_span_of(NULL, 0);
+    change->certificate_count = 0;
+}
+
+static void leave_out_last_certificate(struct sim_replica *liar, struct bft_view_change *change) {
+    struct ord_span left = change->certificates;
+    struct ord_span last = ord_span_of(NULL, 0);
+    struct bft_statement statement;
+    while (bft_view_change_next(&statement, &last, &left, sim_liar_config(liar)))
+        continue;
+    change->certificates.size -= last.size;
+    change->certificate_count -= change->certificate_count > 0;
 }
 
 /* Rows V4, V5, V6, V7. */
 bool sim_lie_change(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct bft_view_change change;
-    if (!sim_liar_is_core(kind, message, BFT_VIEW_CHANGE) ||
-        bft_view_change_decode(&change, sim_liar_config(liar), sim_buffer_span(message)) != ORD_OK ||
-        change.sender != liar->id)
-        return false;
-    struct sim_buffer *lie = NULL;
+    struct channel_certificate alone = {.statement.epoch = sim_liar_config(liar)->epoch};
     struct sim_buffer *scratch = NULL;
-    const struct ord_span nothing = ord_span_of(NULL, 0);
+    if (!sim_liar_own_change(liar, &change, kind, message))
+        return false;
     switch (sim_below(&liar->random, 7)) {
-    case 5:
-        lie = alone_change(liar, change.view, change.stable_seq + 1 + sim_below(&liar->random, 20));
-        break;
-    case 0: /* leaves everything out */
-        lie = sim_liar_change(liar, change.view, change.stable_seq, change.checkpoint, nothing, 0);
+    case 5: /* row V5: a checkpoint that the liar alone attests */
+        alone.statement.seq = change.stable_seq + 1 + sim_below(&liar->random, 20);
+        alone.statement.height = alone.statement.seq;
+        sim_liar_attest_alone(liar, &alone);
+        sim_liar_give(liar, to, REPLICA_LINK_CORE, sim_liar_checkpoint_change(liar, change.view, &alone));
+        return true;
+    case 0:
+        leave_out_certificates(&change);
         break;
     case 1: /* forgets its checkpoint */
-        lie = sim_liar_change(liar, change.view, 0, nothing, change.certificates, change.certificate_count);
+        change.stable_seq = 0;
+        change.checkpoint = ord_span_of(NULL, 0);
         break;
-    /* A checkpoint that its proof does not prove. */
-    case 2:
-        lie = sim_liar_change(liar, change.view, change.stable_seq + 1 + sim_below(&liar->random, 4), change.checkpoint,
-                              nothing, 0);
+    case 2: /* a checkpoint that its proof does not prove */
+        change.stable_seq += 1 + sim_below(&liar->random, 4);
+        leave_out_certificates(&change);
         break;
     case 3: /* forged certificates */
         scratch = sim_liar_scratch(liar, change.certificates);
-        lie = sim_liar_change(liar, change.view, change.stable_seq, change.checkpoint, sim_buffer_span(scratch),
-                              change.certificate_count);
+        change.certificates = sim_buffer_span(scratch);
         break;
-    case 4: { /* all but the last certificate */
-        struct ord_span left = change.certificates;
-        struct ord_span last = nothing;
-        struct bft_statement statement;
-        while (bft_view_change_next(&statement, &last, &left, sim_liar_config(liar)))
-            continue;
-        lie = sim_liar_change(liar, change.view, change.stable_seq, change.checkpoint,
-                              ord_span_of(change.certificates.data, change.certificates.size - last.size),
-                              change.certificate_count > 0 ? change.certificate_count - 1 : 0);
+    case 4:
+        leave_out_last_certificate(liar, &change);
+        break;
+    default: /* its own statement again, but for another view */
+        change.view += 1 + sim_below(&liar->random, 3);
         break;
     }
-    /* Its own statement again, but for another view. */
-    default:
-        lie = sim_liar_change(liar, change.view + 1 + sim_below(&liar->random, 3), change.stable_seq, change.checkpoint,
-                              change.certificates, change.certificate_count);
-        break;
-    }
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, sim_liar_change(liar, &change));
     sim_buffer_release(scratch);
-    sim_buffer_release(lie);
     return true;
 }
 
@@ -124,16 +129,13 @@ static void sign_new_view(struct sim_replica *liar, struct sim_buffer *message, 
     sign_message(liar, message, BFT_NEW_VIEW, view->view);
 }
 
-/* Removes one of the view changes that the NEW-VIEW rests on. The caller signs. */
-static struct sim_buffer *with_fewer(struct sim_replica *liar, const struct sim_buffer *message,
-                                     const struct bft_new_view *view) {
+/* Removes one of the view changes that the NEW-VIEW rests on. The caller signs. `view` points into `message`. */
+static void remove_change(struct sim_replica *liar, struct sim_buffer *message, const struct bft_new_view *view) {
     size_t at = (size_t) (view->changes - message->data) +
                 (size_t) sim_below(&liar->random, view->change_count) * BFT_CHANGE_REF_SIZE;
-    struct sim_buffer *copy = sim_buffer_create(sim_buffer_span(message));
-    memmove(copy->data + at, copy->data + at + BFT_CHANGE_REF_SIZE, copy->size - at - BFT_CHANGE_REF_SIZE);
-    copy->size -= BFT_CHANGE_REF_SIZE;
-    copy->data[view->changes - message->data - 1]--; /* their count */
-    return copy;
+    memmove(message->data + at, message->data + at + BFT_CHANGE_REF_SIZE, message->size - at - BFT_CHANGE_REF_SIZE);
+    message->size -= BFT_CHANGE_REF_SIZE;
+    message->data[view->changes - message->data - 1]--; /* their count */
 }
 
 /* Rows V8, V9: other batches, other view changes, another base, or a later view's NEW-VIEW before the right one. */
@@ -149,10 +151,10 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_lin
     }
     uint8_t *digests = copy->data + (view.digests - copy->data);
     uint8_t *refs = copy->data + (view.changes - copy->data);
-    struct sim_buffer *fewer;
     struct ord_hash null_digest;
     bft_body_digest(&null_digest, sim_liar_config(liar)->crypto, ord_span_of(NULL, 0));
-    switch (sim_below(&liar->random, 8)) {
+    uint64_t how = sim_below(&liar->random, 8);
+    switch (how) {
     case 7:
     /*
      * The NEW-VIEW of a later view that it leads too. It rests on view changes that nobody said, so it is never
@@ -163,19 +165,11 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_lin
         ord_store_u64(copy->data + VIEW_AT, view.view);
         for (uint32_t i = 0; i < view.change_count; i++)
             refs[i * BFT_CHANGE_REF_SIZE + 4] ^= 1;
-        sign_new_view(liar, copy, &view);
-        sim_liar_pass(liar, to, REPLICA_LINK_CORE, copy);
-        sim_liar_pass(liar, to, kind, message);
-        sim_buffer_release(copy);
-        return true;
+        break;
     /* Everything else stays, and may still follow from the remaining view changes. */
     case 5:
-        fewer = with_fewer(liar, copy, &view);
-        sign_message(liar, fewer, BFT_NEW_VIEW, view.view);
-        sim_liar_pass(liar, to, REPLICA_LINK_CORE, fewer);
-        sim_buffer_release(fewer);
-        sim_buffer_release(copy);
-        return true;
+        remove_change(liar, copy, &view);
+        break;
     case 0:
         if (view.count > 0)
             memcpy(digests + sim_below(&liar->random, view.count) * ORD_HASH_SIZE, null_digest.bytes, ORD_HASH_SIZE);
@@ -195,10 +189,13 @@ bool sim_lie_new_view(struct sim_replica *liar, ord_node_id to, enum replica_lin
         ord_store_u64(copy->data + BFT_HEADER_SIZE, view.base_seq);
         break;
     }
-    if (view.base_seq < BFT_SEQ_MAX)
+    if (how == 5)
+        sign_message(liar, copy, BFT_NEW_VIEW, view.view);
+    else if (view.base_seq < BFT_SEQ_MAX)
         sign_new_view(liar, copy, &view);
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, copy);
-    sim_buffer_release(copy);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, copy);
+    if (how >= 6)
+        sim_liar_pass(liar, to, kind, message);
     return true;
 }
 
@@ -215,8 +212,8 @@ void sim_lie_spam(struct sim_replica *liar) {
     uint64_t views[] = {status.view + 1, status.view + 1 + sim_below(&liar->random, 5),
                         BFT_SEQ_MAX - sim_below(&liar->random, 3), status.view + sim_below(&liar->random, 1000)};
     uint64_t view = views[sim_below(&liar->random, 4)];
-    struct sim_buffer *lie =
-        sim_liar_change(liar, view == 0 ? 1 : view, 0, ord_span_of(NULL, 0), ord_span_of(NULL, 0), 0);
+    const struct bft_view_change change = {.view = view == 0 ? 1 : view};
+    struct sim_buffer *lie = sim_liar_change(liar, &change);
     for (ord_node_id to = 0; to < liar->world->replica_count; to++)
         if (to != liar->id && sim_chance(&liar->random, 700000))
             sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);

@@ -36,8 +36,7 @@ bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link ki
     bft_body_encode(header, sim_liar_config(liar), &body);
     const struct ord_span parts[] = {ord_span_of(header, sizeof(header)), body.body};
     struct sim_buffer *lie = sim_buffer_join(parts, 2);
-    sim_liar_pass(liar, to, REPLICA_LINK_CORE, lie);
-    sim_buffer_release(lie);
+    sim_liar_give(liar, to, REPLICA_LINK_CORE, lie);
     sim_buffer_release(scratch);
     return true;
 }
@@ -64,23 +63,14 @@ static size_t statement_of(struct sim_replica *liar, uint8_t out[BFT_SIGNED_VOTE
     return 0;
 }
 
-static void say_evidence(struct sim_replica *liar, struct ord_span first, struct ord_span second) {
+/* Sends an EVIDENCE with the first statement before the second, or a WITNESS with the second alone. */
+static void say_proof(struct sim_replica *liar, enum bft_type type, struct ord_span first, struct ord_span second) {
     uint8_t bytes[BFT_EVIDENCE_SIZE_MAX];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
-    uint64_t view = sim_process_status(liar->process).view;
-    bft_header_write(&writer, sim_liar_config(liar), BFT_EVIDENCE, view, liar->id);
-    ord_write_string(&writer, first);
+    bft_header_write(&writer, sim_liar_config(liar), type, sim_process_status(liar->process).view, liar->id);
+    if (type == BFT_EVIDENCE)
+        ord_write_string(&writer, first);
     ord_write_span(&writer, second);
-    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
-    sim_liar_say_all(liar, REPLICA_LINK_CORE, ord_writer_span(&writer));
-}
-
-static void say_witness(struct sim_replica *liar, struct ord_span statement) {
-    uint8_t bytes[BFT_WITNESS_SIZE_MAX];
-    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
-    uint64_t view = sim_process_status(liar->process).view;
-    bft_header_write(&writer, sim_liar_config(liar), BFT_WITNESS, view, liar->id);
-    ord_write_span(&writer, statement);
     ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
     sim_liar_say_all(liar, REPLICA_LINK_CORE, ord_writer_span(&writer));
 }
@@ -103,13 +93,13 @@ void sim_lie_accuse(struct sim_replica *liar) {
     const struct ord_span span = ord_span_of(first, first_size);
     uint64_t how = sim_below(&liar->random, 5);
     if (how == 0) {
-        say_witness(liar, span);
+        say_proof(liar, BFT_WITNESS, span, span);
     } else if (how == 1) {
-        say_evidence(liar, span, span);
+        say_proof(liar, BFT_EVIDENCE, span, span);
     } else if (how == 2) {
         size_t size = statement_of(liar, second, &b, &proof);
         if (size > 0)
-            say_evidence(liar, span, ord_span_of(second, size));
+            say_proof(liar, BFT_EVIDENCE, span, ord_span_of(second, size));
     } else {
         struct ord_hash hash;
         a.digest.bytes[0] ^= 1;
@@ -117,8 +107,8 @@ void sim_lie_accuse(struct sim_replica *liar) {
         if (how == 3)
             sim_liar_sign(liar, &proof.signature, &hash);
         size_t size = bft_signed_encode(second, sim_liar_config(liar), &a, &proof);
-        say_evidence(liar, span, ord_span_of(second, size));
-        say_witness(liar, ord_span_of(second, size));
+        say_proof(liar, BFT_EVIDENCE, span, ord_span_of(second, size));
+        say_proof(liar, BFT_WITNESS, span, ord_span_of(second, size));
     }
 }
 
@@ -126,18 +116,11 @@ void sim_lie_accuse(struct sim_replica *liar) {
 
 /* Puts the envelope in the place of one of a real block. The path does not lead from it to the root. */
 static void put_in_place(struct sim_replica *liar, struct channel_receipt *out, uint64_t height) {
-    const struct sim_disk *disk = &liar->disk;
-    struct ord_span left = sim_disk_data(disk, height);
-    const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
-    struct ord_hash *leaves = sim_alloc((out->header.envelope_count + 1) * sizeof(*leaves));
-    struct ord_span bytes;
-    size_t path_size;
-    for (uint32_t i = 0; channel_batch_next(&bytes, &left) == ORD_OK; i++)
-        ord_merkle_leaf(&merkle, &leaves[i], bytes);
-    out->envelope_index = (uint32_t) sim_below(&liar->random, out->header.envelope_count);
-    ord_merkle_path(&merkle, out->path, &path_size, leaves, out->header.envelope_count, out->envelope_index);
-    out->path_size = (uint32_t) path_size;
-    free(leaves);
+    const struct channel_receipt wanted = *out;
+    sim_reader_path(out, sim_disk_data(&liar->disk, height),
+                    (uint32_t) sim_below(&liar->random, out->header.envelope_count));
+    out->envelope = wanted.envelope;
+    out->leaf = wanted.leaf;
 }
 
 /* Makes a block of the liar's own that has nothing else in it, with a certificate that nobody else signed. */
@@ -170,10 +153,7 @@ struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span e
         put_in_place(liar, &receipt, height);
     else
         make_block(liar, &receipt);
-    size_t size = channel_receipt_size(&receipt);
-    struct ord_writer writer = sim_writer(size);
+    struct ord_writer writer = sim_writer(channel_receipt_size(&receipt));
     ORD_ASSERT(channel_receipt_encode(&writer, &receipt) == ORD_OK);
-    struct sim_buffer *lie = sim_buffer_create(ord_writer_span(&writer));
-    free(writer.data);
-    return lie;
+    return sim_buffer_written(&writer);
 }

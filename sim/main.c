@@ -83,7 +83,7 @@ static void print_help(void) {
         "                   fail when one that the fixed seeds meet, or any at all, was not met\n\n"
         "Faults:\n");
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
-        printf("  %-16s %s\n", sim_fault_name((enum sim_fault) i), sim_fault_text((enum sim_fault) i));
+        printf("  %-16s %s\n", sim_faults[i].name, sim_faults[i].what);
     printf("\nLiars (with the rows of the adversary list that they play):\n");
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
         printf("  %-16s %s (%s)\n", sim_behaviours[i].name, sim_behaviours[i].what, sim_behaviours[i].rows);
@@ -92,7 +92,7 @@ static void print_help(void) {
 }
 
 static const char *fault_at(uint32_t index) {
-    return index < SIM_FAULT_COUNT ? sim_fault_name((enum sim_fault) index) : NULL;
+    return index < SIM_FAULT_COUNT ? sim_faults[index].name : NULL;
 }
 
 static const char *behaviour_at(uint32_t index) {
@@ -135,14 +135,15 @@ static bool parse_number(uint64_t *out, const char *text, uint64_t low, uint64_t
 
 static void add_again(struct arguments *arguments, const char *option, const char *value) {
     size_t used = strlen(arguments->again);
-    snprintf(arguments->again + used, sizeof(arguments->again) - used, " %s%s%s", option, value == NULL ? "" : " ",
+    snprintf(arguments->again + used, sizeof(arguments->again) - used, " --%s%s%s", option, value == NULL ? "" : " ",
              value == NULL ? "" : value);
 }
 
 enum choice {
-    SEED = 1,
+    SEED,
     RUNS,
     MINUTES,
+    /* From here to STEADY they change what a seed means. */
     FAULTS,
     LIARS,
     REPLICAS,
@@ -183,6 +184,8 @@ static bool marks_possible(void) {
 static bool take(struct arguments *arguments, int option, const char *value) {
     struct sim_options *options = &arguments->options;
     uint64_t number = 0;
+    if (option >= FAULTS && option <= STEADY)
+        add_again(arguments, long_options[option].name, value);
     switch ((enum choice) option) {
     case SEED:
         arguments->seed_given = true;
@@ -197,14 +200,11 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         return false;
     case FAULTS:
         options->faults_given = true;
-        add_again(arguments, "--faults", value);
         return parse_names(&options->faults, value, fault_at);
     case LIARS:
         options->liars_given = true;
-        add_again(arguments, "--liars", value);
         return parse_names(&options->liars, value, behaviour_at);
     case REPLICAS:
-        add_again(arguments, "--replicas", value);
         if (!parse_number(&number, value, 1, 16, "--replicas"))
             return false;
         options->replicas = (uint32_t) number;
@@ -213,13 +213,11 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         fprintf(stderr, "ordain-sim: 2 and 3 replicas are no channel: solo has 1, pbft at least 4\n");
         return false;
     case SECONDS:
-        add_again(arguments, "--seconds", value);
         if (!parse_number(&number, value, 1, 1000000, "--seconds"))
             return false;
         options->fault_ms = (uint32_t) number * 1000;
         return true;
     case STEADY:
-        add_again(arguments, "--steady", NULL);
         options->calm = true;
         return true;
     case TRACE:
@@ -281,7 +279,7 @@ static void print_violation(const struct sim_world *world) {
            world->now_us / 1000, world->now_us % 1000, world->failure);
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         if (world->plan.faults >> i & 1)
-            printf(" %s", sim_fault_name((enum sim_fault) i));
+            printf(" %s", sim_faults[i].name);
     printf("; replicas %u", world->replica_count);
     for (uint32_t i = 0; i < world->instance_count; i++) {
         const struct sim_replica *replica = &world->replicas[i];

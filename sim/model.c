@@ -208,11 +208,9 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
         uint64_t cut = number(batch.data + 1, 8);
         if (cut != 0 && cut == model->block_count + 1)
             close_block(model, seq);
-        for (size_t at = 13; at < batch.size;) {
-            size_t size = (size_t) number(batch.data + at, 4);
-            execute(model, ord_span_of(batch.data + at + 4, size), seq);
-            at += 4 + size;
-        }
+        struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+        while (rest.size > 0)
+            execute(model, sim_model_next(&rest), seq);
     }
     if (model->config->batch_timeout_ms == 0)
         close_block(model, seq);

@@ -10,10 +10,8 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum re
     world->messages_sent++;
     if (path->cut ||
         sim_ambush_takes(world, world->replicas[from].id, world->replicas[to].id, kind, sim_buffer_span(buffer)) ||
-        (!world->healed && sim_chance(random, world->plan.loss_ppm))) {
-        world->messages_lost++;
+        (!world->healed && sim_chance(random, world->plan.loss_ppm)))
         return;
-    }
     uint64_t at_us = world->now_us + world->plan.delay_least_us + sim_spread(random, world->plan.delay_us);
     if (at_us < path->clogged_until)
         at_us = path->clogged_until;

@@ -48,71 +48,38 @@ void sim_observe_follow(struct sim_process *process, uint64_t seq) {
     }
 }
 
-static void follow_all(struct ord_core *core) {
-    if (core->followed < core->given.count)
-        sim_observe_follow(core->process, UINT64_MAX);
-}
-
 /* ---- events ---- */
 
 static void look_at_event(struct ord_core *core, const struct ord_event *event) {
-    struct sim_process *process = core->process;
-    switch (event->type) {
-    case ORD_EVENT_TICK:
+    struct sim_replica *replica = core->process->replica;
+    if (event->type == ORD_EVENT_TICK) {
         core->wake_at_ms = UINT64_MAX;
-        break;
-    case ORD_EVENT_JUDGED:
-        if (!event->judged.admissible)
-            sim_check_refused(process->replica, event->judged.view, event->judged.seq, &event->judged.digest);
-        break;
-    case ORD_EVENT_APPLIED:
-        sim_check_applied(process->replica, event->applied.seq, event->applied.envelopes, event->applied.useful_seq);
+    } else if (event->type == ORD_EVENT_JUDGED && !event->judged.admissible) {
+        sim_check_refused(replica, event->judged.view, event->judged.seq, &event->judged.digest);
+    } else if (event->type == ORD_EVENT_APPLIED) {
+        sim_check_applied(replica, event->applied.seq, event->applied.envelopes, event->applied.useful_seq);
         core->accepted = 0;
         core->executed = true;
-        break;
-    case ORD_EVENT_WORK:
+    } else if (event->type == ORD_EVENT_WORK) {
         core->work_since_ms = event->work.since_ms;
-        break;
-    case ORD_EVENT_START:
-    case ORD_EVENT_MESSAGE:
-    case ORD_EVENT_PROPOSE:
-    case ORD_EVENT_FLUSH:
-    case ORD_EVENT_PERSISTED:
-    case ORD_EVENT_ATTESTED:
-    case ORD_EVENT_SYNCED:
-    case ORD_EVENT_HAND_OVER:
-    case ORD_EVENT_STORAGE:
-        break;
     }
 }
 
+/* A DELIVER is followed when it is executed. */
 static void look_at_effect(struct ord_core *core, const struct ord_effect *effect) {
     struct sim_replica *replica = core->process->replica;
-    switch (effect->type) {
-    case ORD_EFFECT_PERSIST:
+    if (effect->type == ORD_EFFECT_PERSIST) {
         sim_check_persisted(replica, effect->persist.table, effect->persist.key, effect->persist.bytes);
-        break;
-    case ORD_EFFECT_SEND:
+    } else if (effect->type == ORD_EFFECT_SEND) {
         sim_check_silence(replica, effect->send.bytes);
         sim_check_asking(replica, effect->send.to, effect->send.bytes);
-        break;
-    case ORD_EFFECT_WAKE_AT:
+    } else if (effect->type == ORD_EFFECT_WAKE_AT) {
         core->wake_at_ms = effect->wake.at_ms;
-        break;
-    case ORD_EFFECT_EVIDENCE:
+    } else if (effect->type == ORD_EFFECT_EVIDENCE) {
         sim_check_evidence(replica, &core->process->core_config, effect->evidence.culprit, effect->evidence.first,
                            effect->evidence.second);
-        break;
-    case ORD_EFFECT_FORGET:
+    } else if (effect->type == ORD_EFFECT_FORGET) {
         sim_check_forgets(replica, effect->forget.table, effect->forget.key);
-        break;
-    case ORD_EFFECT_DELIVER: /* followed when it is executed */
-    case ORD_EFFECT_FORGET_AFTER:
-    case ORD_EFFECT_JUDGE:
-    case ORD_EFFECT_SYNC:
-    case ORD_EFFECT_LEADER:
-    case ORD_EFFECT_REJECT:
-        break;
     }
 }
 
@@ -224,7 +191,7 @@ static enum ord_err step_liar(struct ord_core *core, struct ord_effects *out, co
 /* ---- the protocol ---- */
 
 static enum ord_err observe_step(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
-    follow_all(core);
+    sim_observe_follow(core->process, UINT64_MAX);
     look_at_event(core, event);
     sim_intake_event(core->process->intake, event);
     sim_duties_event(core->process->duties, event);
@@ -288,7 +255,7 @@ void sim_observe_deinit(struct sim_process *process) {
 
 void sim_observe_turn(struct sim_process *process) {
     struct ord_core *core = &process->observer;
-    follow_all(core);
+    sim_observe_follow(process, UINT64_MAX);
     sim_check_turn(process->replica, core->executed);
     core->executed = false;
 }

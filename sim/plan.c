@@ -9,25 +9,11 @@
 #include "sim/liar.h"
 #include "sim/random.h"
 
-static const char *const names[] = {
-#define SIM_FAULT_NAME(name, text, what) text,
-    SIM_FAULTS(SIM_FAULT_NAME)
-#undef SIM_FAULT_NAME
-};
-
-static const char *const texts[] = {
-#define SIM_FAULT_TEXT(name, text, what) what,
+const struct sim_fault_text sim_faults[] = {
+#define SIM_FAULT_TEXT(name, text, what) {text, what},
     SIM_FAULTS(SIM_FAULT_TEXT)
 #undef SIM_FAULT_TEXT
 };
-
-const char *sim_fault_name(enum sim_fault fault) {
-    return names[fault];
-}
-
-const char *sim_fault_text(enum sim_fault fault) {
-    return texts[fault];
-}
 
 static uint32_t draw(struct sim_random *random, uint32_t low, uint32_t high) {
     return (uint32_t) sim_between(random, low, high);

@@ -33,6 +33,13 @@ enum sim_fault {
         SIM_FAULT_COUNT
 };
 
+struct sim_fault_text {
+    const char *name;
+    const char *what;
+};
+
+extern const struct sim_fault_text sim_faults[SIM_FAULT_COUNT];
+
 struct sim_options {
     uint64_t seed;
     bool trace;
@@ -111,7 +118,5 @@ struct sim_plan {
 };
 
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options);
-const char *sim_fault_name(enum sim_fault fault);
-const char *sim_fault_text(enum sim_fault fault);
 
 #endif

@@ -20,10 +20,11 @@ enum { SLOW_DISK_FACTOR = 50 };
 /* 2027-01-15, when every certificate of sim/identities.h is valid. */
 static const int64_t WALL_S = 1800000000;
 
-void sim_process_fail(struct sim_process *process, enum ord_err err, const char *what) {
+static void stop_for(struct sim_process *process, enum ord_err err, const char *what) {
     struct sim_replica *replica = process->replica;
     process->ended = true;
     sim_say(process->world, replica->instance, "stops: %s: %s", what, ord_err_text(err));
+    /* For an honest replica that is a violation. */
     if (!replica->liar)
         sim_fail(process->world, "replica %u stops: %s: %s", replica->instance, what, ord_err_text(err));
 }
@@ -35,7 +36,7 @@ bool sim_process_dirty(const struct sim_process *process) {
 /* Called after each call into the replica. False: the replica has ended. */
 static bool sound(struct sim_process *process) {
     if (!process->ended && replica_fatal(process->program) != ORD_OK)
-        sim_process_fail(process, replica_fatal(process->program), process->why);
+        stop_for(process, replica_fatal(process->program), process->why);
     return !process->ended;
 }
 
@@ -97,10 +98,6 @@ static ord_replica_set connected(void *context) {
     return set & ~ord_replica_bit(process->replica->id);
 }
 
-static void check(void *context, struct replica_check *checked) {
-    sim_checks_begin(context, checked);
-}
-
 static void hold(void *context, void *owner) {
     (void) context;
     (void) sim_buffer_hold(owner);
@@ -109,15 +106,6 @@ static void hold(void *context, void *owner) {
 static void release(void *context, void *owner) {
     (void) context;
     sim_buffer_release(owner);
-}
-
-static void answer(void *context, struct replica_submission *submission) {
-    /* It is the first member. */
-    sim_serve_answer(context, (struct sim_submission *) submission);
-}
-
-static void certified(void *context, uint64_t height, const struct channel_certificate *certificate) {
-    sim_serve_certified(context, height, certificate);
 }
 
 static void write_log(void *context, enum replica_log_level level, const char *event, const char *format,
@@ -175,6 +163,14 @@ static bool stands(const struct sim_process *process) {
            (process->world->plan.waits_for_disk && process->committing != 0);
 }
 
+void sim_process_plan(struct sim_process *process, enum sim_event_kind kind, uint64_t delay_us, uint64_t a,
+                      uint64_t b) {
+    const struct sim_replica *replica = process->replica;
+    const struct sim_event event = {
+        .kind = kind, .target = replica->instance, .incarnation = replica->incarnation, .a = a, .b = b};
+    sim_plan_event(process->world, delay_us, &event);
+}
+
 static void plan_wake(struct sim_process *process, uint64_t at_ms) {
     uint64_t delay_us = 1;
     if (!replica_cut_short(process->program)) {
@@ -191,11 +187,7 @@ static void plan_wake(struct sim_process *process, uint64_t at_ms) {
     if (at_us >= process->wake_us)
         return;
     process->wake_us = at_us;
-    const struct sim_event event = {.kind = SIM_WAKE,
-                                    .target = process->replica->instance,
-                                    .incarnation = process->replica->incarnation,
-                                    .a = at_us};
-    sim_plan_event(process->world, delay_us, &event);
+    sim_process_plan(process, SIM_WAKE, delay_us, at_us, 0);
 }
 
 /* Frees the inputs that the turn took. */
@@ -227,17 +219,11 @@ static void commit(struct sim_process *process) {
     process->under_way = process->writes;
     process->writes = empty;
     process->committing = turn;
-    const struct ord_status status = sim_process_status(process);
-    process->frozen = (struct sim_frozen) {.view = status.view,
-                                           .stable_seq = status.stable_seq,
-                                           .cut_seq = world->checker->shown[replica->instance].cut_seq,
-                                           .asking = status.asking,
-                                           .silent = status.silent,
-                                           .silent_until_seq = status.silent_until_seq};
+    process->frozen = (struct sim_frozen) {.status = sim_process_status(process),
+                                           .cut_seq = world->checker->shown[replica->instance].cut_seq};
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
-    const struct sim_event event = {
-        .kind = SIM_COMMIT, .target = replica->instance, .incarnation = replica->incarnation};
-    sim_plan_event(world, world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us), &event);
+    uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us);
+    sim_process_plan(process, SIM_COMMIT, delay_us, 0, 0);
 }
 
 /* Called after each action of the replica. */
@@ -281,19 +267,19 @@ static bool reach_disk(struct sim_process *process) {
         return false;
     }
     bool dies = faults && sim_chance(&replica->random, world->plan.crash_in_commit_ppm);
-    if (dies && sim_chance(&replica->random, 500000)) {
+    bool before = dies && sim_chance(&replica->random, 500000);
+    if (before) {
         ORD_MARK(CRASHED_BEFORE_COMMIT);
-        sim_crash(replica, down_us);
-        return false;
+    } else {
+        sim_disk_commit(&replica->disk, &process->under_way);
+        sim_check_durable(replica);
+        sim_check_spoke(replica);
     }
-    sim_disk_commit(&replica->disk, &process->under_way);
-    sim_check_durable(replica);
-    sim_check_spoke(replica);
-    if (!dies)
-        return true;
-    ORD_MARK(CRASHED_BEFORE_SENDS);
-    sim_crash(replica, down_us);
-    return false;
+    if (dies && !before)
+        ORD_MARK(CRASHED_BEFORE_SENDS);
+    if (dies)
+        sim_crash(replica, down_us);
+    return !dies;
 }
 
 static void committed(struct sim_process *process) {
@@ -366,35 +352,27 @@ void sim_process_event(struct sim_process *process, struct sim_event *event) {
         sim_buffer_release(event->buffer);
         return;
     }
-    switch (event->kind) {
-    case SIM_FRAME:
-        receive(process, event);
-        break;
-    case SIM_SUBMIT:
-        sim_serve_submitted(process, event);
-        break;
-    case SIM_CHECKED:
-        sim_checks_event(process, event);
-        break;
-    case SIM_WAKE:
-        if (!woken(process, event))
-            return;
-        break;
-    case SIM_COMMIT:
+    if (event->kind == SIM_COMMIT) {
         /* The disk goes on during a pause. Nobody can tell when in the pause the rest happens. */
         committed(process);
         return;
-    case SIM_REPLY:
-    case SIM_CLIENT:
-    case SIM_FAULT:
-    case SIM_LIE:
-        return; /* for no process */
     }
+    if (event->kind == SIM_FRAME)
+        receive(process, event);
+    else if (event->kind == SIM_SUBMIT)
+        sim_serve_submitted(process, event);
+    else if (event->kind == SIM_CHECKED)
+        sim_checks_event(process, event);
+    else if (!woken(process, event))
+        return;
     if (!stands(process))
         turn(process);
 }
 
-void sim_process_poke(struct sim_process *process) {
+void sim_process_poke(struct sim_replica *replica) {
+    struct sim_process *process = replica->process;
+    if (process == NULL)
+        return;
     process->wake_us = UINT64_MAX;
     if (!stands(process))
         turn(process);
@@ -434,11 +412,11 @@ static struct replica_options options_of(struct sim_process *process) {
                  .next = next,
                  .send = send,
                  .connected = connected,
-                 .check = check,
+                 .check = sim_checks_begin,
                  .hold = hold,
                  .release = release,
-                 .answer = answer,
-                 .certified = certified,
+                 .answer = sim_serve_answer,
+                 .certified = sim_serve_certified,
                  .log = write_log},
     };
     sim_store_init(&options.host.store, process);
@@ -470,7 +448,7 @@ void sim_process_start(struct sim_replica *replica) {
     enum ord_err err = replica_create(&process->program, &options, &time, why, sizeof(why));
     if (err != ORD_OK) {
         sim_say(world, replica->instance, "cannot start: %s", why);
-        sim_process_fail(process, err, "cannot start from its disk");
+        stop_for(process, err, "cannot start from its disk");
         return;
     }
     sim_say(world, replica->instance, "starts: height %lu, seq %lu",

@@ -75,12 +75,8 @@ struct sim_certified {
 
 /* The replica's state when the commit under way began. */
 struct sim_frozen {
-    uint64_t view;
-    uint64_t stable_seq;
+    struct ord_status status;
     uint64_t cut_seq;
-    bool asking;
-    bool silent;
-    uint64_t silent_until_seq;
 };
 
 struct sim_process {
@@ -147,12 +143,12 @@ void sim_process_destroy(struct sim_process *process);
 void sim_process_settle(struct sim_process *process);
 /* Handles an event for a running process. Takes over its buffer. */
 void sim_process_event(struct sim_process *process, struct sim_event *event);
-/* The process goes on after a pause, or its clock jumped. */
-void sim_process_poke(struct sim_process *process);
+/* The replica's process, if it has one, goes on after a pause, or its clock jumped. */
+void sim_process_poke(struct sim_replica *replica);
 /* The process is about to be stopped: it lets another replica lead. */
 void sim_process_hand_over(struct sim_process *process);
-/* The process must stop. For an honest replica that is a violation. */
-void sim_process_fail(struct sim_process *process, enum ord_err err, const char *what);
+/* Plans an event that is for this process only, and not for one that follows it. */
+void sim_process_plan(struct sim_process *process, enum sim_event_kind kind, uint64_t delay_us, uint64_t a, uint64_t b);
 void sim_process_give(struct sim_process *process, const struct sim_input *input);
 /* True if something was put that is not durable yet. */
 bool sim_process_dirty(const struct sim_process *process);
@@ -170,8 +166,8 @@ void sim_store_init(struct replica_store *out, struct sim_process *process);
 enum ord_err sim_store_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height);
 void sim_store_deinit(struct sim_process *process);
 
-/* checks.c: runs the check now or later. */
-void sim_checks_begin(struct sim_process *process, struct replica_check *check);
+/* checks.c. `check` of struct replica_host: runs the check now or later. */
+void sim_checks_begin(void *context, struct replica_check *check);
 /* A check has taken its time. */
 void sim_checks_event(struct sim_process *process, const struct sim_event *event);
 /* The process ends, and its checks never come back. */
@@ -179,16 +175,20 @@ void sim_checks_drop(struct sim_process *process);
 
 /* serve.c */
 void sim_serve_submitted(struct sim_process *process, struct sim_event *event);
-void sim_serve_answer(struct sim_process *process, struct sim_submission *submission);
-void sim_serve_certified(struct sim_process *process, uint64_t height, const struct channel_certificate *certificate);
+/* `answer` and `certified` of struct replica_host. */
+void sim_serve_answer(void *context, struct replica_submission *answered);
+void sim_serve_certified(void *context, uint64_t height, const struct channel_certificate *certificate);
 /* Sends receipts for envelopes that are final now. */
 void sim_serve_receipts(struct sim_process *process);
 void sim_serve_deinit(struct sim_process *process);
 /* The certificate at the lowest height >= `height`, on disk or among those that readers were told of; NULL: none. */
 struct sim_buffer *sim_serve_certificate(const struct sim_process *process, uint64_t *at, uint64_t height);
 
+struct channel_receipt;
+/* reader.c. Fills in the envelope at `index` of the block, and the path from its leaf to the root. */
+void sim_reader_path(struct channel_receipt *out, struct ord_span data, uint32_t index);
 /*
- * reader.c. NULL: the envelope is not final yet, or not there. The caller holds the receipt. `height` gets the block's
+ * NULL: the envelope is not final yet, or not there. The caller holds the receipt. `height` gets the block's
  * height.
  */
 struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_t *height, uint32_t client,

@@ -18,7 +18,10 @@ enum sim_event_kind {
     SIM_WAKE,
     /* A replica's disk is done with a turn. */
     SIM_COMMIT,
-    /* A replica's answer arrives at client `target`; a: sequence, b: enum sim_answer; buffer: a receipt. */
+    /*
+     * The kinds before this one are for a process. A replica's answer arrives at client `target`; a: sequence, b: enum
+     * sim_answer; buffer: a receipt.
+     */
     SIM_REPLY,
     SIM_CLIENT, /* a client has something to do */
     /* `target`: the action (faults.c); a: a replica instance, if the action has one. */

@@ -25,8 +25,7 @@ static uint32_t client_index_of(const struct sim_disk *disk, const struct ord_ha
     return UINT32_MAX;
 }
 
-/* Fills in the envelope at `index` of the block, and the path from its leaf to the root. */
-static void fill_path(struct channel_receipt *out, struct ord_span data, uint32_t index) {
+void sim_reader_path(struct channel_receipt *out, struct ord_span data, uint32_t index) {
     const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
     struct ord_hash *leaves = sim_alloc((out->header.envelope_count + 1) * sizeof(*leaves));
     struct ord_span bytes;
@@ -56,7 +55,7 @@ struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_
     const struct sim_disk *disk = &process->replica->disk;
     struct channel_receipt receipt = {0};
     uint64_t at;
-    uint32_t client_index = client_index_of(disk, sim_client_fingerprint(process->world, client));
+    uint32_t client_index = client_index_of(disk, sim_client_fingerprint(client));
     const struct sim_map_entry *entry =
         client_index == UINT32_MAX ? NULL : sim_map_find(&disk->index, client_index, sequence, 0);
     if (entry == NULL || sim_place_height(entry->number) > process->certified_height)
@@ -67,14 +66,12 @@ struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_
         channel_certificate_decode(&receipt.certificate, sim_buffer_span(certificate)) != ORD_OK)
         return NULL;
     ORD_ASSERT(channel_header_decode(&receipt.header, sim_disk_header(disk, *height)) == ORD_OK);
-    fill_path(&receipt, sim_disk_data(disk, *height), sim_place_index(entry->number));
+    sim_reader_path(&receipt, sim_disk_data(disk, *height), sim_place_index(entry->number));
     uint8_t *later = later_headers(disk, *height, at);
     receipt.later_header_count = (uint32_t) (at - *height);
     receipt.later_headers = ord_span_of(later, (size_t) receipt.later_header_count * CHANNEL_HEADER_SIZE);
     struct ord_writer writer = sim_writer(channel_receipt_size(&receipt));
     ORD_ASSERT(channel_receipt_encode(&writer, &receipt) == ORD_OK);
-    struct sim_buffer *out = sim_buffer_create(ord_writer_span(&writer));
-    free(writer.data);
     free(later);
-    return out;
+    return sim_buffer_written(&writer);
 }

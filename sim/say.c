@@ -17,6 +17,15 @@ void sim_fail(struct sim_world *world, const char *format, ...) {
     sim_say(world, -1, "VIOLATION %s", world->failure);
 }
 
+void sim_blame(const struct sim_replica *replica, const char *rule, const char *format, ...) {
+    char text[sizeof(replica->world->failure)];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    sim_fail(replica->world, "%s: replica %u %s", rule, replica->instance, text);
+}
+
 void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) {
     if (!world->options.trace)
         return;

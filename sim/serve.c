@@ -38,21 +38,12 @@ static void wait_for(struct sim_process *process, uint32_t client, uint64_t sequ
 }
 
 static enum sim_answer answer_of(const struct replica_result *result) {
-    switch (result->verdict) {
-    case REPLICA_ACCEPTED:
+    if (result->verdict == REPLICA_ACCEPTED || (result->verdict == REPLICA_DUPLICATE && result->ordered))
         return SIM_ANSWER_ACCEPTED;
-    case REPLICA_DUPLICATE:
-        return result->ordered ? SIM_ANSWER_ACCEPTED : SIM_ANSWER_BUSY;
-    case REPLICA_BUSY:
-    /* Its registration may be on its way. */
-    case REPLICA_UNKNOWN_CLIENT:
-        return SIM_ANSWER_BUSY;
-    case REPLICA_TOO_LARGE:
-    case REPLICA_BAD_REQUEST:
-    case REPLICA_FORBIDDEN:
-        return SIM_ANSWER_REFUSED;
-    }
-    return SIM_ANSWER_REFUSED;
+    /* The registration of an unknown client may be on its way. */
+    bool later = result->verdict == REPLICA_DUPLICATE || result->verdict == REPLICA_BUSY ||
+                 result->verdict == REPLICA_UNKNOWN_CLIENT;
+    return later ? SIM_ANSWER_BUSY : SIM_ANSWER_REFUSED;
 }
 
 static void close_submission(struct sim_process *process, struct sim_submission *submission) {
@@ -88,23 +79,24 @@ void sim_serve_submitted(struct sim_process *process, struct sim_event *event) {
     sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_SUBMITTED, .submission = submission});
 }
 
-void sim_serve_answer(struct sim_process *process, struct sim_submission *submission) {
-    enum sim_answer what = answer_of(&submission->result);
-    if (process->ended) {
-        close_submission(process, submission);
-        return;
+void sim_serve_answer(void *context, struct replica_submission *answered) {
+    struct sim_process *process = context;
+    struct sim_submission *submission = (struct sim_submission *) answered; /* its first member */
+    if (!process->ended) {
+        enum sim_answer what = answer_of(&submission->result);
+        sim_intake_answered(process->intake, &submission->result, submission->envelope);
+        sim_liar_submitted(process->replica, &submission->result, submission->buffer);
+        reply(process, submission->client, submission->sequence, what, NULL);
+        if (what == SIM_ANSWER_ACCEPTED)
+            wait_for(process, submission->client, submission->sequence);
     }
-    sim_intake_answered(process->intake, &submission->result, submission->envelope);
-    sim_liar_submitted(process->replica, &submission->result, submission->buffer);
-    reply(process, submission->client, submission->sequence, what, NULL);
-    if (what == SIM_ANSWER_ACCEPTED)
-        wait_for(process, submission->client, submission->sequence);
     close_submission(process, submission);
 }
 
 /* ---- receipts ---- */
 
-void sim_serve_certified(struct sim_process *process, uint64_t height, const struct channel_certificate *certificate) {
+void sim_serve_certified(void *context, uint64_t height, const struct channel_certificate *certificate) {
+    struct sim_process *process = context;
     if (height > process->certified_height)
         process->certified_height = height;
     process->waits_due = true;

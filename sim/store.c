@@ -16,6 +16,11 @@ static struct sim_process *process_of(const struct ledger *ledger) {
 
 /* ---- puts ---- */
 
+static enum ord_err put(struct ledger *ledger, const struct sim_write *write) {
+    sim_write(&process_of(ledger)->writes, write);
+    return ORD_OK;
+}
+
 static enum ord_err put_block(struct ledger *ledger, uint64_t height, struct ord_span header, struct ord_span data) {
     struct sim_process *process = process_of(ledger);
     const struct ord_span parts[] = {header, data};
@@ -49,10 +54,8 @@ static enum ord_err put_certificate(struct ledger *ledger, uint64_t height, stru
 }
 
 static enum ord_err put_client(struct ledger *ledger, uint32_t client_index, struct ord_span record) {
-    struct sim_process *process = process_of(ledger);
-    sim_write(&process->writes,
-              &(struct sim_write) {.kind = SIM_WRITE_CLIENT, .key = client_index, .buffer = sim_buffer_create(record)});
-    return ORD_OK;
+    return put(ledger, &(struct sim_write) {
+                           .kind = SIM_WRITE_CLIENT, .key = client_index, .buffer = sim_buffer_create(record)});
 }
 
 static bool begins_with(const char *name, const char *prefix) {
@@ -75,37 +78,29 @@ static enum ord_err put_meta(struct ledger *ledger, const char *name, struct ord
 }
 
 static enum ord_err put_record(struct ledger *ledger, const struct ord_record *record) {
-    struct sim_process *process = process_of(ledger);
     ORD_ASSERT(record->table < SIM_TABLES);
-    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_RECORD,
-                                                     .table = record->table,
-                                                     .key = record->key,
-                                                     .buffer = sim_buffer_create(record->bytes)});
-    return ORD_OK;
+    return put(ledger, &(struct sim_write) {.kind = SIM_WRITE_RECORD,
+                                            .table = record->table,
+                                            .key = record->key,
+                                            .buffer = sim_buffer_create(record->bytes)});
 }
 
 static enum ord_err forget(struct ledger *ledger, uint8_t table, uint64_t key) {
-    struct sim_process *process = process_of(ledger);
     ORD_ASSERT(table < SIM_TABLES);
-    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_FORGET, .table = table, .key = key});
-    return ORD_OK;
+    return put(ledger, &(struct sim_write) {.kind = SIM_WRITE_FORGET, .table = table, .key = key});
 }
 
 static enum ord_err forget_after(struct ledger *ledger, uint8_t table, uint64_t key) {
-    struct sim_process *process = process_of(ledger);
     ORD_ASSERT(table < SIM_TABLES);
-    sim_write(&process->writes, &(struct sim_write) {.kind = SIM_WRITE_FORGET_AFTER, .table = table, .key = key});
-    return ORD_OK;
+    return put(ledger, &(struct sim_write) {.kind = SIM_WRITE_FORGET_AFTER, .table = table, .key = key});
 }
 
 static bool dirty(const struct ledger *ledger) {
-    const struct sim_process *process = process_of(ledger);
-    return process->writes.count > 0;
+    return process_of(ledger)->writes.count > 0;
 }
 
 static uint64_t turn_bytes(const struct ledger *ledger) {
-    const struct sim_process *process = process_of(ledger);
-    return process->writes.bytes;
+    return process_of(ledger)->writes.bytes;
 }
 
 /* ---- reads ---- */
@@ -114,25 +109,18 @@ static const struct sim_disk *disk_of(struct ledger *ledger) {
     return &process_of(ledger)->replica->disk;
 }
 
+/* If `bytes` is empty, the record is not there. */
 static enum ord_err give(struct ord_bytes *out, struct ord_span bytes) {
-    out->data = malloc(bytes.size > 0 ? bytes.size : 1);
-    ORD_ASSERT(out->data != NULL);
-    if (bytes.size > 0)
-        memcpy(out->data, bytes.data, bytes.size);
-    out->size = bytes.size;
+    *out = (struct ord_bytes) {0};
+    if (bytes.size == 0)
+        return ORD_ERR_NOT_FOUND;
+    *out = (struct ord_bytes) {.data = sim_alloc(bytes.size), .size = bytes.size};
+    memcpy(out->data, bytes.data, bytes.size);
     return ORD_OK;
 }
 
-/* If `bytes` is empty, the record is not there. */
-static enum ord_err give_if_any(struct ord_bytes *out, struct ord_span bytes) {
-    *out = (struct ord_bytes) {0};
-    return bytes.size == 0 ? ORD_ERR_NOT_FOUND : give(out, bytes);
-}
-
 static enum ord_err get_block(struct ledger *ledger, struct ord_bytes *out, uint64_t height) {
-    const struct sim_disk *disk = disk_of(ledger);
-    return give_if_any(out, height < disk->blocks.count ? sim_buffer_span(disk->blocks.items[height])
-                                                        : ord_span_of(NULL, 0));
+    return give(out, sim_list_at(&disk_of(ledger)->blocks, height));
 }
 
 static enum ord_err get_headers(struct ledger *ledger, struct ord_bytes *out, uint64_t from, uint64_t to,
@@ -145,35 +133,31 @@ static enum ord_err get_headers(struct ledger *ledger, struct ord_bytes *out, ui
     if (count > bytes_max / CHANNEL_HEADER_SIZE)
         count = bytes_max / CHANNEL_HEADER_SIZE;
     out->size = (size_t) count * CHANNEL_HEADER_SIZE;
-    out->data = malloc(out->size + 1);
-    ORD_ASSERT(out->data != NULL);
+    out->data = sim_alloc(out->size + 1);
     for (uint64_t i = 0; i < count; i++)
         memcpy(out->data + i * CHANNEL_HEADER_SIZE, sim_disk_header(disk, from + i).data, CHANNEL_HEADER_SIZE);
     return ORD_OK;
 }
 
 enum ord_err sim_store_certificate(void *context, struct ord_bytes *out, uint64_t *at, uint64_t height) {
-    return give_if_any(out, sim_buffer_span(sim_serve_certificate(context, at, height)));
+    return give(out, sim_buffer_span(sim_serve_certificate(context, at, height)));
 }
 
 static enum ord_err commit(struct ledger *ledger) {
-    struct sim_process *process = process_of(ledger);
-    sim_disk_commit(&process->replica->disk, &process->writes);
+    sim_disk_commit(&process_of(ledger)->replica->disk, &process_of(ledger)->writes);
     return ORD_OK;
 }
 
 static enum ord_err get_client(struct ledger *ledger, struct ord_bytes *out, uint32_t client_index) {
-    const struct sim_disk *disk = disk_of(ledger);
-    return give_if_any(out, client_index < disk->clients.count ? sim_buffer_span(disk->clients.items[client_index])
-                                                               : ord_span_of(NULL, 0));
+    return give(out, sim_list_at(&disk_of(ledger)->clients, client_index));
 }
 
 static enum ord_err get_meta(struct ledger *ledger, struct ord_bytes *out, const char *name) {
-    return give_if_any(out, sim_disk_meta(disk_of(ledger), name));
+    return give(out, sim_disk_meta(disk_of(ledger), name));
 }
 
 static enum ord_err get_record(struct ledger *ledger, struct ord_bytes *out, uint8_t table, uint64_t key) {
-    return give_if_any(out, sim_disk_record(disk_of(ledger), table, key));
+    return give(out, sim_disk_record(disk_of(ledger), table, key));
 }
 
 static enum ord_err get_records(struct ledger *ledger, struct ord_record **records, size_t *count) {

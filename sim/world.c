@@ -183,27 +183,18 @@ static void to_process(struct sim_world *world, struct sim_event *event) {
 }
 
 static void happen(struct sim_world *world, struct sim_event *event) {
-    switch (event->kind) {
-    case SIM_FRAME:
-    case SIM_SUBMIT:
-    case SIM_CHECKED:
-    case SIM_WAKE:
-    case SIM_COMMIT:
+    if (event->kind < SIM_REPLY) {
         to_process(world, event); /* takes the buffer */
         return;
-    case SIM_REPLY:
-        sim_client_reply(world, event);
-        break;
-    case SIM_CLIENT:
-        sim_client_event(world, event);
-        break;
-    case SIM_FAULT:
-        sim_faults_event(world, event);
-        break;
-    case SIM_LIE:
-        sim_liar_event(&world->replicas[event->target], event);
-        break;
     }
+    if (event->kind == SIM_REPLY)
+        sim_client_reply(world, event);
+    else if (event->kind == SIM_CLIENT)
+        sim_client_event(world, event);
+    else if (event->kind == SIM_FAULT)
+        sim_faults_event(world, event);
+    else
+        sim_liar_event(&world->replicas[event->target], event);
     sim_buffer_release(event->buffer);
 }
 

@@ -102,7 +102,6 @@ struct sim_world {
     struct sim_random client_random;
     struct sim_random lie_random;
     uint64_t messages_sent;
-    uint64_t messages_lost;
     uint64_t crashes;
     uint64_t lies;
 };
@@ -114,6 +113,9 @@ void sim_world_run(struct sim_world *world);
 
 /* Reports a violation. The first one ends the run. */
 void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The violation "RULE: replica N ...". The format tells what the replica does. */
+void sim_blame(const struct sim_replica *replica, const char *rule, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Writes a line of the trace for an instance; -1: for the world. Does nothing without --trace. */
 void sim_say(struct sim_world *world, int64_t instance, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void sim_plan_event(struct sim_world *world, uint64_t delay_us, const struct sim_event *event);

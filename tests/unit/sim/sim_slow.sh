@@ -3,9 +3,10 @@
 # batches and nothing that waits. Honest primaries are not replaced, however long they lead. Row P7: a primary that
 # leaves out a client is replaced. The client is served within four timeouts and a view change after it asked an honest
 # replica.
-# Usage: sim_slow.sh ORDAIN_SIM
+# Usage: sim_slow.sh ORDAIN_SIM [SEEDS]
 set -euo pipefail
 sim=$1
+seeds=$(seq 1 "${2:-40}")
 # run SEED LIARS: runs a minute without faults. Sets `lies`, `view` (the highest one) and `longest` (the longest time
 # that a client waited, in ms).
 run() {
@@ -16,13 +17,13 @@ run() {
     longest=$(sed -n 's/.*"longest_ms": \([0-9]*\).*/\1/p' <<<"$said")
 }
 
-for seed in {1..40}; do
+for seed in $seeds; do
     run "$seed" none
     [ "$view" -eq 0 ] || { echo "seed $seed: nobody lies, and view $view"; exit 1; }
 done
 for liar in slow empty; do
     replaced=0
-    for seed in {1..40}; do
+    for seed in $seeds; do
         run "$seed" "$liar"
         if [ "$lies" -gt 0 ]; then # the liar is the first primary
             [ "$view" -gt 0 ] || { echo "seed $seed: the $liar primary stays"; exit 1; }
@@ -36,7 +37,7 @@ for liar in slow empty; do
     echo "$replaced $liar primaries were replaced"
 done
 replaced=0
-for seed in {1..40}; do
+for seed in $seeds; do
     run "$seed" censor
     # The timeout is 1 s. A view change that takes another second has failed. If the liar never led, a client may have
     # to ask again.
