@@ -357,7 +357,7 @@ static enum ord_err read_to_end(uint8_t *out, size_t *size, int fd, size_t size_
 
 enum ord_err node_read_secret(char *out, size_t out_size, const char *path, char *why, size_t why_size) {
     int fd;
-    struct stat info;
+    struct stat info = {0};
     enum ord_err err = open_regular(&fd, &info, path, why, why_size);
     if (err != ORD_OK)
         return err;
@@ -383,7 +383,7 @@ enum ord_err node_read_secret(char *out, size_t out_size, const char *path, char
 enum ord_err node_read_file(uint8_t **out, size_t *size, const char *path, size_t size_max, char *why,
                             size_t why_size) {
     int fd;
-    struct stat info;
+    struct stat info = {0};
     enum ord_err err = open_regular(&fd, &info, path, why, why_size);
     if (err != ORD_OK)
         return err;
@@ -401,7 +401,8 @@ enum ord_err node_read_file(uint8_t **out, size_t *size, const char *path, size_
     close(fd);
     if (err != ORD_OK) {
         free(bytes);
-        return node_explain(why, why_size, err, "%s: %s", path, ord_err_text(err));
+        (void) node_explain(why, why_size, err, "%s: %s", path, ord_err_text(err));
+        return err;
     }
     bytes[*size] = '\0';
     *out = bytes;
