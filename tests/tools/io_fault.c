@@ -4,7 +4,8 @@
  *
  *     IO_FAULT_FOLDER    the real path of the folder; files outside of it are not affected
  *     IO_FAULT_TRIGGER   the trigger file, with one line:  CALLS ERROR NTH HOW
- *       CALLS   write (write, writev, pwrite, pwritev), sync (fsync, fdatasync, msync), or any
+ *       CALLS   write (write, writev, pwrite, pwritev), sync (fsync, fdatasync, msync with MS_SYNC),
+ *               or any
  *       ERROR   EIO, ENOSPC: nothing is written or synced; short: a write writes half and reports that; kill: the
  *               process is killed (SIGKILL) in place of the call
  *       NTH     the first such call that fails, from 1, counted from the trigger on
@@ -133,8 +134,8 @@ int fdatasync(int fd) {
     return judge_fd(fd, true, "fdatasync") == GO_ON ? real(fd) : -1;
 }
 
-/* The file behind mapped memory is not known here. */
+/* The file behind mapped memory is not known here. MS_ASYNC writes nothing, so no disk can make it fail. */
 int msync(void *address, size_t size, int flags) {
     REAL(msync);
-    return judge(true, "msync", "memory") == GO_ON ? real(address, size, flags) : -1;
+    return (flags & MS_SYNC) == 0 || judge(true, "msync", "memory") == GO_ON ? real(address, size, flags) : -1;
 }
