@@ -15,9 +15,9 @@ enum { WRITE_OVERHEAD = 64 };
 
 struct sim_name sim_name_of(const char *name) {
     uint8_t bytes[SIM_NAME_SIZE] = {0};
-    size_t size = strlen(name);
-    ORD_ASSERT(size < SIM_NAME_SIZE);
-    memcpy(bytes, name, size);
+    ORD_ASSERT(strlen(name) < SIM_NAME_SIZE);
+    for (size_t i = 0; name[i] != '\0'; i++)
+        bytes[i] = (uint8_t) name[i];
     return (struct sim_name) {{ord_load_u64(bytes), ord_load_u64(bytes + 8)}};
 }
 

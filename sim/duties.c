@@ -148,13 +148,25 @@ static bool is_kept(const struct sim_duties *duties, ord_node_id culprit, const 
     return false;
 }
 
+/* False: no record of evidence has this name. */
+static bool find_name(const struct sim_duties *duties, unsigned *culprit, unsigned *slot, const char *name) {
+    char candidate[SIM_NAME_SIZE];
+    for (*culprit = 0; *culprit < duties->world->replica_count; ++*culprit)
+        for (*slot = 0; *slot < slots_of(duties); ++*slot) {
+            evidence_name(candidate, *culprit, *slot);
+            if (strcmp(candidate, name) == 0)
+                return true;
+        }
+    return false;
+}
+
 static void put_evidence(struct sim_duties *duties, const char *name, struct ord_span piece) {
     duties->evidence_put = true;
     struct evidence_place place;
     unsigned culprit;
     unsigned slot;
     char before[SIM_NAME_SIZE];
-    if (sscanf(name, "evidence.%2u.%2u", &culprit, &slot) != 2 || slot >= slots_of(duties)) {
+    if (!find_name(duties, &culprit, &slot, name)) {
         sim_blame(duties->replica, "evidence", "keeps %s, for which there is no place", name);
         return;
     }
