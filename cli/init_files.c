@@ -393,7 +393,7 @@ enum ord_err init_add_client(const char *directory, const char *name, const char
     struct maker maker = {.why = why};
     struct crypto_pem ca = {0};
     struct member *member = calloc(1, sizeof(*member));
-    struct channel_config *config = malloc(sizeof(*config));
+    struct channel_config *config = calloc(1, sizeof(*config));
     why[0] = '\0';
     if (member == NULL || config == NULL) {
         maker.err = ORD_ERR_NO_MEMORY;
