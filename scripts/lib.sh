@@ -173,11 +173,15 @@ field() {
     status_json | jq -r --argjson index "$1" ".replicas[] | select(.replica == \$index and .reachable) | .$2"
 }
 
+# leader_known: a replica that answers knows who leads. $WORK/leader gets the index.
+leader_known() {
+    status_json | jq -e 'first(.replicas[] | select(.reachable) | .primary | values)' >"$WORK/leader"
+}
+
+# primary: prints the index of the replica that leads. During a view change it waits for the next one.
 primary() {
-    local leader
-    leader=$(status_json | jq -r '[.replicas[] | select(.reachable) | .primary | select(. != null)] | first // empty')
-    [ -n "$leader" ] || die "no replica knows who leads"
-    say "$leader"
+    until_true "$DEADLINE_S" "a replica knows who leads" leader_known
+    cat "$WORK/leader"
 }
 
 # first_primary: prints the leader of view 0, which follows from the genesis hash (docs/protocol.md), before any replica
