@@ -292,7 +292,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_ATTESTED:
         return bft_on_attested(core, event->attested.seq, event->attested.certificate);
     case ORD_EVENT_SYNCED:
-        return bft_on_synced(core, event->synced.seq, event->synced.certificate);
+        return bft_on_synced(core, event->synced.seq, event->synced.stable_seq, event->synced.certificate);
     case ORD_EVENT_WORK:
         core->work_since_ms = event->work.since_ms;
         return ORD_OK;

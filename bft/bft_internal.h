@@ -95,7 +95,8 @@ void bft_targets_check(struct ord_core *core);
 
 /* normal/sync.c */
 ORD_MUST_USE enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_span certificate);
-ORD_MUST_USE enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span certificate);
+ORD_MUST_USE enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, uint64_t stable_seq,
+                                        struct ord_span certificate);
 /* Emits SYNC if it is due. */
 void bft_sync_check(struct ord_core *core);
 /* When SYNC is due next; UINT64_MAX: never. */

@@ -83,11 +83,13 @@
     X(SUSPECTS_ALONE, OFTEN, "a replica suspects the primary, but too few others do")                                  \
     X(CONTENT_AGAIN, OFTEN, "a replica that suspected the primary is content again")                                   \
     X(VIEW_FAILED, OFTEN, "a view change had a quorum for a timeout, and no view was installed")                       \
+    X(VIEW_FAILED_ALONE, OFTEN, "the same, and fewer than f + 1 say so")                                               \
     /* sync.c */                                                                                                       \
     X(TARGET_NEARER, RARE, "a certified point is nearer than the one that we knew")                                    \
     X(SYNC_BEYOND_WINDOW, OFTEN, "SYNC: the certified point lies beyond the window")                                   \
     X(SYNC_OVERDUE, OFTEN, "SYNC: the others did not bring us to the certified point in time")                         \
     X(SYNCED_INTO_WINDOW, OFTEN, "state transfer ends where the log goes on")                                          \
+    X(SYNCED_ABOVE_STABLE, RARE, "state transfer ends above the stable checkpoint")                                    \
     /* view_change.c */                                                                                                \
     X(LEFT_WHILE_JUDGING, OFTEN, "a view is left while a batch is being judged")                                       \
     X(JOINED_FURTHER_VIEW, OFTEN, "f + 1 others are ahead by more than one view")                                      \

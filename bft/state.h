@@ -123,6 +123,7 @@ struct bft_peer {
     bool accused;
     /* The highest seq that its last STATUS showed. */
     uint64_t shown_seq;
+    uint64_t shown_ms; /* when its last STATUS came */
     /* The delivered seq in its last STATUS. */
     uint64_t delivered_seq;
     /* When delivered_seq last changed. */

@@ -126,7 +126,14 @@ struct ord_event {
         } attested;
         struct {
             uint64_t seq;
-            struct ord_span certificate; /* proves seq; copied */
+            /*
+             * The highest seq <= `seq` with a certificate of a strong quorum, and this certificate (copied); 0 and
+             * empty: there is none. If it is below `seq`, fewer replicas attest the state at `seq` so far. The state
+             * counts as delivered, and nothing above stable_seq becomes stable. `seq` lies at most a window above the
+             * stable seq.
+             */
+            uint64_t stable_seq;
+            struct ord_span certificate;
             /* View or term of the entry at seq, where the attested state of the protocol has one; else 0. */
             uint64_t view;
         } synced;
@@ -181,7 +188,7 @@ struct ord_effect {
             uint64_t view;
             uint64_t seq;
             struct ord_hash digest;
-            /* Valid until the step that gets its JUDGED, that gets a SYNCED past seq, or that gives LEADER. */
+            /* Valid until the step that gets its JUDGED, that makes seq stable, or that gives LEADER. */
             struct ord_span batch;
         } judge;
         struct {

@@ -32,6 +32,7 @@
     X(PROPOSAL_REFUSED, OFTEN, "the core takes no batch although it leads")                                            \
     /* finality/ */                                                                                                    \
     X(LOG_CUT_AT_ONCE, OFTEN, "the log is cut without the usual lag, because its window or its bodies fill up")        \
+    X(ATTESTED_AGAIN, RARE, "a replica that repeats an old attestation gets ours of that seq")                         \
     X(STABLE_AHEAD, OFTEN, "a stable checkpoint is ahead of us")                                                       \
     X(STABLE_LEARNT_FROM_CORE, RARE, "a stable checkpoint is executed here that only view changes told of")            \
     X(STABLE_SHOWN_BY_CORE, OFTEN, "the core shows a stable checkpoint that no attestation told us of")                \
@@ -39,6 +40,7 @@
     X(TRANSFER_RESUMED, OFTEN, "a restart finds a transfer that was cut off between blocks and tail")                  \
     X(SERVED_NOTHING, OFTEN, "a source has nothing to give that can be proved")                                        \
     X(TAIL_OF_CLOSED_BLOCK, OFTEN, "a tail is asked for whose block is closed by now")                                 \
+    X(SYNC_BEFORE_STABLE, OFTEN, "a replica transfers to a state that is not stable yet")                              \
     X(SYNC_MISSING, OFTEN, "a source does not have what it is asked for")                                              \
     X(SYNC_OVERTAKEN, OFTEN, "the log brings a replica to the target of its transfer")                                 \
     X(SYNC_REFUSED, OFTEN, "a source gives something that does not verify")                                            \

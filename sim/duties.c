@@ -58,17 +58,14 @@ struct sim_duties {
     bool attested; /* in this life */
     uint64_t attested_seq;
     uint64_t attested_ms;
-    /* In this turn it sent its newest attestation again. */
-    bool repeated;
-    /* The replicas that got a certificate in this turn. */
-    ord_replica_set certified;
+    /* When it last sent a certificate to all. */
+    uint64_t certified_ms;
     /* The highest block of which it holds a certificate. */
     uint64_t certified_height;
     bool statement_put; /* in this turn */
     /* The seq of the stable certificate that was put last. */
     uint64_t stable_seq;
-    /* The highest seq in any attestation from each replica. */
-    uint64_t heard_seqs[ORD_REPLICA_MAX];
+    bool stable_before; /* there was one when this turn began */
 
     /* Evidence */
     /* By signer: verified attestations above the stable seq. */
@@ -357,13 +354,8 @@ static void take_request(struct sim_duties *duties, ord_node_id from, struct ord
 /* ---- attestations ---- */
 
 static void take_message(struct sim_duties *duties, ord_node_id from, uint8_t kind, struct ord_span bytes) {
-    struct channel_attestation attestation;
     if (kind == REPLICA_LINK_SYNC_REQUEST)
         take_request(duties, from, bytes);
-    if (kind != REPLICA_LINK_ATTESTATION || channel_attestation_decode(&attestation, bytes) != ORD_OK)
-        return;
-    if (attestation.statement.seq > duties->heard_seqs[from])
-        duties->heard_seqs[from] = attestation.statement.seq;
 }
 
 void sim_duties_taken(struct sim_duties *duties, const struct sim_input *input) {
@@ -387,7 +379,7 @@ void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica
     if (duties == NULL || duties->world->failed)
         return;
     if (kind == REPLICA_LINK_CERTIFICATE) {
-        duties->certified |= to;
+        duties->certified_ms = ord_replica_count(~to) == 0 ? now_of(duties) : duties->certified_ms;
     } else if (kind == REPLICA_LINK_SYNC_BLOCKS || kind == REPLICA_LINK_SYNC_TAIL) {
         const struct request request = duties->request;
         duties->request.open = false;
@@ -396,7 +388,9 @@ void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica
         else if (request.open)
             check_piece(duties, &request, parts[0]);
     } else if (kind == REPLICA_LINK_ATTESTATION && channel_attestation_decode(&attestation, parts[0]) == ORD_OK) {
-        duties->repeated = duties->attested && duties->attested_seq == attestation.statement.seq;
+        /* Answers to old attestations are older than its newest one. */
+        if (duties->attested && attestation.statement.seq < duties->attested_seq)
+            return;
         duties->attested = true;
         duties->attested_seq = attestation.statement.seq;
         duties->attested_ms = now_of(duties);
@@ -404,17 +398,12 @@ void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica
 }
 
 static void check_attested(struct sim_duties *duties) {
-    ord_replica_set behind = 0;
     if (duties->housekeeping && duties->attested && now_of(duties) >= duties->attested_ms + AGAIN_MS)
         sim_blame(duties->replica, "attestation", "does not repeat its newest for %lu ms",
                   (unsigned long) (now_of(duties) - duties->attested_ms));
-    if (!duties->repeated || duties->stable_seq == 0)
-        return;
-    for (ord_node_id id = 0; id < duties->world->replica_count; id++)
-        if (id != duties->replica->id && duties->heard_seqs[id] < duties->stable_seq)
-            behind |= ord_replica_bit(id);
-    if ((behind & ~duties->certified) != 0)
-        sim_blame(duties->replica, "attestation", "does not send its stable certificate to those who are behind it");
+    if (duties->housekeeping && duties->stable_before && now_of(duties) >= duties->certified_ms + AGAIN_MS)
+        sim_blame(duties->replica, "attestation", "does not send its stable certificate for %lu ms",
+                  (unsigned long) (now_of(duties) - duties->certified_ms));
 }
 
 /* ---- the core ---- */
@@ -485,8 +474,7 @@ void sim_duties_turn(struct sim_duties *duties) {
     if (duties == NULL)
         return;
     duties->statement_put = false;
-    duties->repeated = false;
-    duties->certified = 0;
+    duties->stable_before = duties->stable_seq != 0;
     duties->housekeeping = now_of(duties) >= duties->housekeeping_ms;
     if (duties->housekeeping)
         duties->housekeeping_ms = now_of(duties) + HOUSEKEEPING_MS;

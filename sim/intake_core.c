@@ -210,9 +210,6 @@ void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) 
     intake->unsure = 2;
     intake->since_unsure = true;
     sim_intake_open_is(intake, event->synced.seq);
-    for (size_t i = intake->judged_count; i > 0; i--)
-        if (intake->judged[i - 1].seq <= event->synced.seq)
-            intake->judged[i - 1] = intake->judged[--intake->judged_count];
 }
 
 void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effect) {
@@ -241,7 +238,12 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
 }
 
 void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event, bool taken) {
-    if (intake == NULL || sim_over(intake) || event->type != ORD_EVENT_PROPOSE)
+    if (intake == NULL || sim_over(intake))
+        return;
+    for (size_t i = intake->judged_count; i > 0; i--)
+        if (intake->judged[i - 1].seq <= intake->process->observer.status.stable_seq)
+            intake->judged[i - 1] = intake->judged[--intake->judged_count];
+    if (event->type != ORD_EVENT_PROPOSE)
         return;
     if (taken && !intake->refused) {
         if (intake->offered_cut != 0) {

@@ -16,7 +16,7 @@
 #include "sim/process.h"
 #include "solo/solo.h"
 
-enum { REST_EVERY_US = 50000, NUDGE_EVERY_US = 5000000, NUDGE_SILENT_US = 200000 };
+enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000 };
 
 /* ---- making ---- */
 
@@ -213,7 +213,7 @@ static bool somebody_is_silent(const struct sim_world *world) {
 void sim_world_run(struct sim_world *world) {
     struct sim_event event;
     uint64_t look_us = world->plan.fault_end_us;
-    uint64_t nudge_us = look_us + NUDGE_EVERY_US;
+    uint64_t nudge_us = look_us;
     uint64_t limit_us = world->plan.fault_end_us + world->plan.rest_limit_us;
     const char *why = "nothing happens any more";
     while (!world->failed && sim_queue_take(&world->queue, &event)) {
@@ -226,8 +226,9 @@ void sim_world_run(struct sim_world *world) {
         why = sim_check_rest(world);
         if (why == NULL)
             return;
-        if (world->now_us >= nudge_us && sim_clients_rest(world) == NULL) {
-            nudge_us = world->now_us + (somebody_is_silent(world) ? NUDGE_SILENT_US : NUDGE_EVERY_US);
+        /* Whoever is silent by rule 26 needs traffic. Nothing else gets any at rest. */
+        if (world->now_us >= nudge_us && somebody_is_silent(world) && sim_clients_rest(world) == NULL) {
+            nudge_us = world->now_us + NUDGE_SILENT_US;
             sim_clients_nudge(world);
         }
         if (world->now_us > limit_us)

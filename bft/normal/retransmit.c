@@ -7,21 +7,36 @@
 
 #include "bft/marks.h"
 
-/* A peer counts as left out after this many times retransmit_ms without a delivery. */
-enum { LEFT_OUT_INTERVALS = 2 };
+enum {
+    /* A peer counts as left out after this many times retransmit_ms without a delivery. */
+    LEFT_OUT_INTERVALS = 2,
+    /* What a peer's STATUS shows counts for this long. A replica sends one every BFT_HEARTBEAT_MS at least. */
+    SHOWN_MS = 3 * BFT_HEARTBEAT_MS,
+};
 
-static bool somebody_is_ahead(const struct ord_core *core) {
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
-        if (core->peers[node].shown_seq > core->delivered_seq || core->peers[node].shown_view > core->view)
+/*
+ * f + 1 peers show more than this replica has, so an honest one does; or the primary shows a proposal. What was decided,
+ * and a view that was installed, f + 1 honest replicas show. Any other single claim may be a lie, and would make this
+ * replica ask for ever.
+ */
+static bool others_are_ahead(const struct ord_core *core) {
+    uint32_t count = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        const struct bft_peer *peer = &core->peers[node];
+        bool ahead = core->now_ms < peer->shown_ms + SHOWN_MS &&
+                     (peer->shown_seq > core->delivered_seq || peer->shown_view > core->view);
+        if (ahead && peer->shown_view == core->view && node == bft_primary(&core->config, core->view))
             return true;
-    return false;
+        count += ahead;
+    }
+    return count >= core->weak_quorum;
 }
 
-/* Looks whether something is in flight, or a replica knows of something that this one has not delivered. */
+/* Looks whether something is in flight, or others know of something that this replica has not delivered. */
 static void look(struct ord_core *core) {
     bool outstanding = core->changing || core->detail.suspecting || core->proposed_seq > core->delivered_seq ||
                        core->voted_seq > core->delivered_seq || core->attested.seq > core->delivered_seq ||
-                       somebody_is_ahead(core);
+                       others_are_ahead(core);
     if (outstanding && !core->outstanding)
         core->moved_ms = core->now_ms;
     core->outstanding = outstanding;
@@ -125,14 +140,15 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
 enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     peer->shown_view = status->view;
+    peer->shown_ms = core->now_ms;
     peer->hands_over = status->mood == BFT_HANDS_OVER;
-    peer->suspects = status->mood == BFT_SUSPECTS || peer->hands_over;
+    peer->suspects = status->mood == BFT_SUSPECTS || status->mood == BFT_GIVES_UP || peer->hands_over;
     if (status->delivered_seq != peer->delivered_seq || peer->delivered_ms == 0) {
         peer->delivered_seq = status->delivered_seq;
         peer->delivered_ms = core->now_ms;
     }
     bft_suspect_check(core);
-    if (status->view < core->view || (status->view == core->view && status->mood == BFT_CHANGING)) {
+    if (status->view < core->view || (status->view == core->view && bft_mood_changing(status->mood))) {
         bft_answer_view(core, status);
         return ORD_OK;
     }

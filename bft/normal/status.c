@@ -4,6 +4,10 @@
  */
 #include "bft/bft_internal.h"
 
+static enum bft_mood changing_mood(const struct ord_core *core) {
+    return core->detail.suspecting ? BFT_GIVES_UP : BFT_CHANGING;
+}
+
 void bft_send_status(struct ord_core *core) {
     if (core->silence.asking)
         /* STATUS would bring votes, which a replica that asks cannot use yet. */
@@ -12,7 +16,7 @@ void bft_send_status(struct ord_core *core) {
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
                                 .stable_seq = core->stable_seq,
-                                .mood = core->changing              ? BFT_CHANGING
+                                .mood = core->changing              ? changing_mood(core)
                                         : !bft_speaks(core)         ? BFT_SILENT
                                         : core->detail.handing_over ? BFT_HANDS_OVER
                                         : core->detail.suspecting   ? BFT_SUSPECTS

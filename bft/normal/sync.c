@@ -50,13 +50,15 @@ void bft_sync_check(struct ord_core *core) {
     effect->sync.certificate = bft_checkpoint_proof(&core->attested);
 }
 
-enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span certificate) {
-    if (seq == 0 || seq > BFT_SEQ_MAX || certificate.size == 0 ||
-        certificate.size > core->options->checkpoints.size_max)
+enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, uint64_t stable_seq, struct ord_span certificate) {
+    if (seq == 0 || seq > BFT_SEQ_MAX || stable_seq > seq || (stable_seq == 0) != (certificate.size == 0) ||
+        certificate.size > core->options->checkpoints.size_max ||
+        seq > ord_max(core->stable_seq, stable_seq) + core->config.window)
         return ORD_ERR_INVALID;
+    bool moved = seq > core->delivered_seq;
     core->sync_after_ms = core->now_ms;
     core->synced_ms = core->now_ms;
-    if (seq > core->delivered_seq) {
+    if (moved) {
         core->delivered_seq = seq;
         core->useful_seq = seq;
         core->useless = 0;
@@ -64,7 +66,15 @@ enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, struct ord_span 
         core->progress_ms = core->now_ms;
         core->proposed_seq = ord_max(core->proposed_seq, seq);
         core->next_seq = ord_max(core->next_seq, seq + 1);
-        bft_stabilize(core, seq, certificate);
+    }
+    /*
+     * Above the stable seq the slots stay: what this replica said of them still binds it, and the others may need its
+     * votes. It prepared none of the seqs that it passed by, and its VIEW-CHANGE does not claim so.
+     */
+    ORD_MARK_IF(moved && stable_seq < seq, SYNCED_ABOVE_STABLE);
+    if (stable_seq > core->stable_seq)
+        bft_stabilize(core, stable_seq, certificate);
+    if (moved) {
         ORD_MARK_IF(bft_slot_find(core, seq + 1) != NULL, SYNCED_INTO_WINDOW);
         bft_deliver(core);
         bft_targets_check(core);

@@ -70,16 +70,12 @@ void bft_suspect_check(struct ord_core *core) {
         return;
     bool due = core->now_ms >= clock_deadline(core) ||
                (!core->changing && (bft_handed_over(core) || bft_ratchet_slow(core) || bft_useless_many(core)));
-    if (core->changing) {
-        ORD_MARK_IF(due, VIEW_FAILED);
-        if (due)
-            bft_next_view_raise(core, core->view + 1);
-        return;
-    }
     bool changed = due != core->detail.suspecting;
-    ORD_MARK_IF(changed && !due, CONTENT_AGAIN);
-    ORD_MARK_IF(changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
     core->detail.suspecting = due;
+    ORD_MARK_IF(core->changing && due && suspects(core) >= core->weak_quorum, VIEW_FAILED);
+    ORD_MARK_IF(core->changing && changed && due && suspects(core) < core->weak_quorum, VIEW_FAILED_ALONE);
+    ORD_MARK_IF(!core->changing && changed && !due, CONTENT_AGAIN);
+    ORD_MARK_IF(!core->changing && changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
     if (suspects(core) >= core->weak_quorum)
         bft_next_view_raise(core, core->view + 1);
     else if (changed) /* a suspicion that ends must not count any longer */

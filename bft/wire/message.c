@@ -203,7 +203,7 @@ enum ord_err bft_status_decode(struct bft_status *out, const struct ord_core_con
     out->mood = (enum bft_mood) mood;
     out->changes = ord_read_u64(&reader);
     if (header.type != BFT_STATUS || out->delivered_seq > BFT_SEQ_MAX || out->stable_seq > out->delivered_seq ||
-        mood > BFT_HANDS_OVER || (mood == BFT_CHANGING && out->view == 0) || /* no replica changes to view 0 */
+        mood > BFT_GIVES_UP || (bft_mood_changing(out->mood) && out->view == 0) || /* no replica changes to view 0 */
         (mood == BFT_HANDS_OVER && out->sender != bft_primary(config, out->view)))
         return ORD_ERR_INVALID;
     return ord_reader_finish(&reader);

@@ -115,7 +115,14 @@ enum bft_mood {
      * The sender, which must be the view's primary, asks that another replica take its place. It counts as a suspect.
      */
     BFT_HANDS_OVER = 4,
+    /* The view is not installed at the sender, has had a quorum for one timeout, and is to be given up. */
+    BFT_GIVES_UP = 5,
 };
+
+/* The sender has left its former view, and its view is not installed there. */
+static inline bool bft_mood_changing(enum bft_mood mood) {
+    return mood == BFT_CHANGING || mood == BFT_GIVES_UP;
+}
 
 struct bft_status {
     uint64_t view;

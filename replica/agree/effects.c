@@ -105,6 +105,15 @@ static void carry_out(struct replica *replica, const struct ord_effect *effect) 
     }
 }
 
+/* What became stable needs no verdict any more, and the core has given up its batches. */
+static void drop_stable(struct replica *replica) {
+    uint64_t stable_seq = replica->judge.first == NULL ? 0 : agree_status(replica).stable_seq;
+    if (stable_seq <= replica->judge.stable_seq)
+        return;
+    replica->judge.stable_seq = stable_seq;
+    judge_drop(replica, stable_seq);
+}
+
 bool agree_step(struct replica *replica, struct ord_event *event) {
     struct ord_effects effects = {0};
     event->now_ms = replica->turn.now_ms;
@@ -120,5 +129,6 @@ bool agree_step(struct replica *replica, struct ord_event *event) {
         replica->agree.rejected = ORD_OK;
     for (size_t i = 0; i < effects.count && !replica->turn.fatal; i++)
         carry_out(replica, &effects.items[i]);
+    drop_stable(replica);
     return true;
 }

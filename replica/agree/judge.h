@@ -30,6 +30,8 @@ struct judge {
     struct judgement *first;
     /* Something happened that a judgement may have waited for. Otherwise they are not looked at again in this turn. */
     bool stirred;
+    /* Judgements up to this seq are dropped. */
+    uint64_t stable_seq;
 };
 
 void judge_deinit(struct replica *replica);

@@ -217,8 +217,13 @@ static void certified(struct replica *replica, const struct channel_certificate 
     struct attest *attest = &replica->attest;
     if (differs(replica, statement))
         return;
-    bool executed = statement->seq <= channel_applied_seq(replica->execute.channel);
-    if (executed && statement->seq > attest->weak_seq) {
+    uint64_t applied_seq = channel_applied_seq(replica->execute.channel);
+    if (statement->seq > applied_seq && statement->seq > attest->ahead.statement.seq) {
+        if (attest->ahead.statement.seq <= applied_seq)
+            attest->ahead_since_ms = replica->turn.now_ms;
+        attest->ahead = *certificate;
+    }
+    if (statement->seq <= applied_seq && statement->seq > attest->weak_seq) {
         attest->weak_seq = statement->seq;
         certified_keep(replica, certificate);
     }
@@ -297,26 +302,50 @@ static void learn_stable(struct replica *replica) {
 }
 
 /*
- * Once a second the newest own attestation goes out again, and the stable certificate goes to those who are behind it.
- * So a replica that was away learns how far the others are.
+ * Once a second the newest own attestation goes out again, and the stable certificate goes to all. Nobody's own
+ * statements tell whether it holds that certificate: a replica may have attested the seq and miss the others'
+ * attestations, each of which was sent once.
  */
 void attest_resend(struct replica *replica) {
     struct attest *attest = &replica->attest;
-    if (attest->newest.signer == ORD_NO_NODE || replica->turn.now_ms < attest->newest_sent_ms + RESEND_MS)
+    uint64_t now_ms = replica->turn.now_ms;
+    if (attest->newest.signer != ORD_NO_NODE && now_ms >= attest->newest_sent_ms + RESEND_MS)
+        send_newest(replica);
+    if (now_ms < attest->stable_sent_ms + RESEND_MS)
         return;
-    send_newest(replica);
     learn_stable(replica);
     if (attest->stable.count == 0)
         return;
-    ord_replica_set behind = 0;
-    for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++)
-        if (attest->attested_seqs[i] < attest->stable.statement.seq)
-            behind |= ord_replica_bit(i);
-    if (behind == 0)
-        return;
+    attest->stable_sent_ms = now_ms;
     uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
     const struct ord_span part = ord_span_of(bytes, channel_certificate_encode(bytes, &attest->stable));
-    replica_send(replica, behind, REPLICA_LINK_CERTIFICATE, &part, 1);
+    replica_send(replica, ~(ord_replica_set) 0, REPLICA_LINK_CERTIFICATE, &part, 1);
+}
+
+/*
+ * Only newest attestations are repeated. A replica that repeats an older one is stuck there, and may lack ours of the
+ * same seq. Points before the newest signed one are durable, and signing a statement again gives the same signature.
+ */
+static void answer_old(struct replica *replica, ord_node_id to, uint64_t seq) {
+    struct attest *attest = &replica->attest;
+    const struct attest_point *own = attest_find(replica, seq);
+    uint64_t now_ms = replica->turn.now_ms;
+    if (own == NULL || attest->newest.signer == ORD_NO_NODE || seq >= attest->newest.statement.seq ||
+        now_ms < attest->answered_ms[to] + RESEND_MS)
+        return;
+    struct channel_attestation answer;
+    enum ord_err err = channel_attest(&answer, replica->setup.options.genesis_hash, &own->statement,
+                                      replica_self(replica), &replica->setup.options.signer);
+    if (err != ORD_OK) {
+        replica_fail(replica, err, "signing an attestation");
+        return;
+    }
+    ORD_MARK(ATTESTED_AGAIN);
+    attest->answered_ms[to] = now_ms;
+    uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
+    channel_attestation_encode(bytes, &answer);
+    const struct ord_span part = ord_span_of(bytes, sizeof(bytes));
+    replica_send(replica, ord_replica_bit(to), REPLICA_LINK_ATTESTATION, &part, 1);
 }
 
 /* ---- others' ---- */
@@ -334,9 +363,8 @@ void attest_checked(struct replica *replica, struct replica_check *check) {
         certified(replica, check->certificate);
         return;
     }
-    uint64_t *attested_seq = &replica->attest.attested_seqs[check->from];
-    *attested_seq = ord_max(*attested_seq, check->attestation.statement.seq);
     collect(replica, &check->attestation);
+    answer_old(replica, check->from, check->attestation.statement.seq);
 }
 
 /* True: nobody needs this statement any more, and the message that has it is not checked. */
@@ -361,12 +389,8 @@ void attest_received(struct replica *replica, ord_node_id from, struct ord_span 
         replica->counters.messages_refused++;
         return;
     }
-    if (covered(replica, &attestation.statement)) {
-        /* This is not checked, so it may be a lie. It only decides to whom we send a certificate. */
-        uint64_t *attested_seq = &replica->attest.attested_seqs[from];
-        *attested_seq = ord_max(*attested_seq, attestation.statement.seq);
+    if (covered(replica, &attestation.statement))
         return;
-    }
     struct replica_check *check = begin_check(replica, REPLICA_CHECK_ATTESTATION, from);
     if (check == NULL)
         return;

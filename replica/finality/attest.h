@@ -42,8 +42,14 @@ struct attest {
     struct channel_certificate cut;
     /* The newest seq with a weak quorum that we executed. */
     uint64_t weak_seq;
-    /* The newest seq that each replica attested, which shows how far it is. */
-    uint64_t attested_seqs[ORD_REPLICA_MAX];
+    /* The newest certificate with a weak quorum whose seq was above ours when it came; count 0: none. */
+    struct channel_certificate ahead;
+    /* Since when `ahead` has been above what is executed here. */
+    uint64_t ahead_since_ms;
+    /* When the stable certificate was last sent to all. */
+    uint64_t stable_sent_ms;
+    /* When each replica last got an answer to an old attestation. */
+    uint64_t answered_ms[ORD_REPLICA_MAX];
     /* The certificate in the ATTESTED at hand. */
     uint8_t told[CHANNEL_CERTIFICATE_SIZE_MAX];
 };

@@ -270,10 +270,14 @@ static enum ord_err recover_target(struct replica *replica) {
     struct attest *attest = &replica->attest;
     struct channel_certificate target;
     enum ord_err err = load_certificate(replica, &target, RECORD_TARGET);
-    if (err == ORD_OK && target.count > 0 &&
-        (attest->stable.count == 0 || target.statement.seq > attest->stable.statement.seq))
+    if (err != ORD_OK || target.count == 0 ||
+        (attest->stable.count > 0 && target.statement.seq <= attest->stable.statement.seq))
+        return err;
+    if (target.count >= channel_strong_quorum(replica_config(replica)))
         attest->stable = target;
-    return err;
+    else
+        attest->ahead = target;
+    return ORD_OK;
 }
 
 /* Recovers the newest certificates and the own statement. */

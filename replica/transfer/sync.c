@@ -1,6 +1,7 @@
 /*
- * State transfer. The target is the newest stable certificate, never a mere claim. Blocks are pulled in pieces from one
- * source. A piece has blocks, the headers up to a certified one, and its certificate; it is checked as a whole before
+ * State transfer. The target is proven by a certificate, never a mere claim: by the newest stable one, or where none is
+ * ahead of us by f + 1 attestations, one of which is honest. What ends a lag must not need the lagging replica's own
+ * attestation, without which there may be no stable certificate. Blocks are pulled in pieces from one source. A piece has blocks, the headers up to a certified one, and its certificate; it is checked as a whole before
  * any of it is kept. Then comes the open block's part ("tail") as of the target, which the state digest in the
  * certificate proves. A source that is slow or lies is replaced. Kept blocks stay, so an interrupted transfer goes
  * on where it was. The other side is serve.c.
@@ -18,6 +19,8 @@
 enum {
     REQUEST_SIZE = 1 + 8 + 8 + 8,
     ANSWER_MS_MAX = 500,
+    /* So many times retransmit_ms the log and a strong quorum have, before f + 1 attestations make a target. */
+    AHEAD_INTERVALS = 4,
     LEAVES_SLACK = 16,
 };
 
@@ -49,11 +52,31 @@ static bool next_source(struct replica *replica) {
     return false;
 }
 
+/*
+ * The checkpoint to go to; NULL: none is ahead of us. A stable one comes first, because f + 1 honest replicas can serve
+ * it. If none is ahead, or none of the others has what the target needs, one that f + 1 attest will do. It lies within
+ * the window that the core has, or will have when it is told of the stable checkpoint on the way.
+ */
+static const struct channel_certificate *best_target(const struct replica *replica) {
+    const struct attest *attest = &replica->attest;
+    uint64_t applied_seq = channel_applied_seq(replica->execute.channel);
+    uint64_t stable_seq = attest->stable.count > 0 ? attest->stable.statement.seq : 0;
+    uint64_t ahead_seq = attest->ahead.statement.seq;
+    bool stuck = replica->sync.missing >= replica_config(replica)->replica_count;
+    bool reachable =
+        ahead_seq > ord_max(applied_seq, stable_seq) &&
+        ahead_seq - ord_max(agree_status(replica).stable_seq, stable_seq) <= replica->setup.core_config.window;
+    if (reachable && (stable_seq <= applied_seq || stuck))
+        return &attest->ahead;
+    return stable_seq > applied_seq ? &attest->stable : NULL;
+}
+
 static void ask(struct replica *replica) {
     struct sync *sync = &replica->sync;
-    const struct channel_certificate *stable = &replica->attest.stable;
-    if (stable->count > 0 && stable->statement.seq > sync->target.statement.seq)
-        sync->target = *stable;
+    const struct channel_certificate *best = best_target(replica);
+    /* The old target's holders may be gone. */
+    if (best != NULL && best->statement.seq > sync->target.statement.seq)
+        sync->target = *best;
     uint64_t height = channel_height(replica->execute.channel);
     uint8_t bytes[REQUEST_SIZE];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
@@ -81,17 +104,18 @@ static void ask_another(struct replica *replica) {
 
 void sync_wanted(struct replica *replica, uint64_t seq) {
     struct sync *sync = &replica->sync;
-    const struct channel_certificate *stable = &replica->attest.stable;
-    uint64_t applied_seq = channel_applied_seq(replica->execute.channel);
-    if (sync->active || stable->count == 0 || stable->statement.seq < seq || stable->statement.seq <= applied_seq)
+    const struct channel_certificate *best = best_target(replica);
+    if (sync->active || best == NULL || best->statement.seq < seq)
         return;
+    ORD_MARK_IF(best == &replica->attest.ahead, SYNC_BEFORE_STABLE);
     sync->active = true;
-    sync->target = *stable;
+    sync->missing = 0;
+    sync->target = *best;
     sync->started_ms = replica->turn.now_ms;
     replica->counters.syncs_started++;
     replica_log(replica, REPLICA_LOG_INFO, "sync_started",
                 "height=%" PRIu64 " target_height=%" PRIu64 " target_seq=%" PRIu64,
-                channel_height(replica->execute.channel), stable->statement.height, stable->statement.seq);
+                channel_height(replica->execute.channel), best->statement.height, best->statement.seq);
     ask_another(replica);
 }
 
@@ -107,10 +131,31 @@ static void finished(struct replica *replica) {
                 replica->turn.now_ms - sync->started_ms);
 }
 
+/*
+ * The core asks for a transfer when it is behind a stable checkpoint. Where f + 1 others attest what is ahead of us, and
+ * our attestation is the one that is missing for a strong quorum, this begins one.
+ */
+static void look_ahead(struct replica *replica) {
+    struct sync *sync = &replica->sync;
+    const struct attest *attest = &replica->attest;
+    uint64_t now_ms = replica->turn.now_ms;
+    uint64_t applied_seq = channel_applied_seq(replica->execute.channel);
+    if (applied_seq != sync->applied_seq) {
+        sync->applied_seq = applied_seq;
+        sync->applied_ms = now_ms;
+    }
+    uint64_t wait_ms = AHEAD_INTERVALS * (uint64_t) replica->setup.core_config.retransmit_ms;
+    bool stable_ahead = attest->stable.count > 0 && attest->stable.statement.seq > applied_seq;
+    if (!stable_ahead && now_ms >= ord_max(attest->ahead_since_ms, sync->applied_ms) + wait_ms)
+        sync_wanted(replica, applied_seq + 1);
+}
+
 void sync_tick(struct replica *replica) {
     struct sync *sync = &replica->sync;
-    if (!sync->active)
+    if (!sync->active) {
+        look_ahead(replica);
         return;
+    }
     if (!sync->between && channel_applied_seq(replica->execute.channel) >= sync->target.statement.seq) {
         /* The log brought us there after all. */
         ORD_MARK(SYNC_OVERTAKEN);
@@ -144,6 +189,7 @@ static void missing(struct replica *replica, const char *what) {
     replica_log(replica, REPLICA_LOG_INFO, "sync_missing", "source=%" PRIu32 " what=\"%s\"", replica->sync.source,
                 what);
     replica->sync.asked = false;
+    replica->sync.missing++;
 }
 
 static void refused(struct replica *replica, const char *why) {
@@ -231,6 +277,7 @@ static enum ord_err piece_check(struct replica *replica, const struct piece *pie
 static void piece_taken(struct replica *replica, size_t size) {
     struct sync *sync = &replica->sync;
     sync->asked = false;
+    sync->missing = 0;
     if (size < SYNC_PIECE_BYTES_MAX && channel_height(replica->execute.channel) < sync->target.statement.height)
         (void) next_source(replica);
     sync->go_on = true;
@@ -318,6 +365,15 @@ static void keep_tail(struct replica *replica, struct ord_span data) {
     free(record);
 }
 
+/* The newest stable checkpoint at or below the target; NULL: this replica knows none. */
+static const struct channel_certificate *proven(const struct replica *replica) {
+    const struct channel_certificate *target = &replica->sync.target;
+    const struct channel_certificate *stable = &replica->attest.stable;
+    if (target->count >= channel_strong_quorum(replica_config(replica)))
+        return target;
+    return stable->count > 0 && stable->statement.seq <= target->statement.seq ? stable : NULL;
+}
+
 /* Takes the certified tail: the channel is then at the target, and the next SYNCED tells the core. */
 static void tail_take(struct replica *replica, struct ord_span data) {
     struct sync *sync = &replica->sync;
@@ -336,8 +392,10 @@ static void tail_take(struct replica *replica, struct ord_span data) {
     replica_urgent(replica);
     finished(replica);
     sync->synced = true;
+    const struct channel_certificate *stable = proven(replica);
+    sync->told_seq = stable == NULL ? 0 : stable->statement.seq;
+    sync->told_size = stable == NULL ? 0 : channel_certificate_encode(sync->told, stable);
     attest_at(replica, target->seq);
-    judge_drop(replica, target->seq);
 }
 
 void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
@@ -372,9 +430,9 @@ bool sync_next(struct replica *replica, struct ord_event *out) {
     if (!sync->synced)
         return false;
     sync->synced = false;
-    size_t size = channel_certificate_encode(sync->told, &sync->target);
-    *out = (struct ord_event) {
-        .type = ORD_EVENT_SYNCED,
-        .synced = {.seq = sync->target.statement.seq, .certificate = ord_span_of(sync->told, size)}};
+    *out = (struct ord_event) {.type = ORD_EVENT_SYNCED,
+                               .synced = {.seq = sync->target.statement.seq,
+                                          .stable_seq = sync->told_seq,
+                                          .certificate = ord_span_of(sync->told, sync->told_size)}};
     return true;
 }

@@ -23,7 +23,7 @@ struct sync {
     bool active;
     /* Blocks were taken and the tail was not yet: the core must not deliver now. */
     bool between;
-    /* The target; its certificate has a strong quorum. */
+    /* The target; its certificate has a weak quorum at least. */
     struct channel_certificate target;
     ord_node_id source;
     bool asked;
@@ -31,17 +31,24 @@ struct sync {
     bool go_on;
     uint64_t asked_ms;
     uint64_t started_ms;
+    /* How many sources in a row had nothing for us. */
+    uint32_t missing;
+    /* What was executed here when sync_tick last looked, and when that changed. */
+    uint64_t applied_seq;
+    uint64_t applied_ms;
     struct ord_hash *leaves; /* scratch of block checks */
     size_t leaf_max;
     /* The tail was taken, and the core has to be told. */
     bool synced;
-    /* The certificate in that SYNCED. */
+    /* The seq that is stable then, and its certificate. Size 0: none. */
+    uint64_t told_seq;
+    size_t told_size;
     uint8_t told[CHANNEL_CERTIFICATE_SIZE_MAX];
 };
 
 ORD_MUST_USE enum ord_err sync_init(struct replica *replica);
 void sync_deinit(struct replica *replica);
-/* The core is behind. Begins a transfer to the newest stable checkpoint, if that is at or above `seq`. */
+/* This replica is behind. Begins a transfer to the best target (sync.c), if that is at or above `seq`. */
 void sync_wanted(struct replica *replica, uint64_t seq);
 void sync_tick(struct replica *replica);
 /* To be called after a commit. Goes on after a piece that was taken. */

@@ -92,6 +92,7 @@ static const char *mood_name(enum bft_mood mood) {
            : mood == BFT_SUSPECTS   ? " suspects"
            : mood == BFT_SILENT     ? " silent"
            : mood == BFT_HANDS_OVER ? " hands over"
+           : mood == BFT_GIVES_UP   ? " gives up"
                                     : "";
 }
 

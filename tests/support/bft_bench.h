@@ -158,10 +158,11 @@ static inline struct ord_span sent_message(const struct bench *bench, enum bft_t
     return ord_span_of(NULL, 0);
 }
 
-/* Another replica says that it suspects the primary of this replica's view. */
+/* Another replica says that it suspects the primary of this replica's view, or gives up the change to that view. */
 static inline void suspect(struct bench *bench, ord_node_id from) {
-    uint64_t view = status_of(bench).view;
-    assert_ok(receive(bench, from, make_mood_status(&bench->config, from, view, BFT_SUSPECTS, 0)));
+    const struct ord_status status = status_of(bench);
+    enum bft_mood mood = status.changing ? BFT_GIVES_UP : BFT_SUSPECTS;
+    assert_ok(receive(bench, from, make_mood_status(&bench->config, from, status.view, mood, 0)));
 }
 
 /*

@@ -278,6 +278,10 @@ void host_attested(struct host *host, uint64_t seq, uint64_t now_ms) {
 }
 
 void host_sync_from(struct host *host, const struct host *source, uint64_t seq, uint64_t now_ms) {
+    host_sync_above(host, source, seq, seq, now_ms);
+}
+
+void host_sync_above(struct host *host, const struct host *source, uint64_t seq, uint64_t stable_seq, uint64_t now_ms) {
     ORD_ASSERT(source->durable_applied >= seq);
     host->sync_seq = 0;
     if (seq > host->applied) {
@@ -291,9 +295,9 @@ void host_sync_from(struct host *host, const struct host *source, uint64_t seq, 
     }
     uint8_t certificate[STAND_IN_CHECKPOINT_SIZE];
     struct ord_event event = {
-        .type = ORD_EVENT_SYNCED,
-        .now_ms = now_ms,
-        .synced = {.seq = seq, .certificate = stand_in_checkpoint(certificate, host->config.crypto, seq)}};
+        .type = ORD_EVENT_SYNCED, .now_ms = now_ms, .synced = {.seq = seq, .stable_seq = stable_seq}};
+    if (stable_seq > 0)
+        event.synced.certificate = stand_in_checkpoint(certificate, host->config.crypto, stable_seq);
     ORD_ASSERT(host_step(host, &event) == ORD_OK);
 }
 

@@ -133,6 +133,8 @@ void host_propose(struct host *host, struct ord_span batch, uint64_t now_ms);
 void host_attested(struct host *host, uint64_t seq, uint64_t now_ms);
 /* State transfer from a host that has executed `seq`. */
 void host_sync_from(struct host *host, const struct host *source, uint64_t seq, uint64_t now_ms);
+/* The same to a state above `stable_seq`, up to which alone there is a certificate; 0: there is none. */
+void host_sync_above(struct host *host, const struct host *source, uint64_t seq, uint64_t stable_seq, uint64_t now_ms);
 /* Ends the turn: FLUSH, then the commit. `sends` stay for the caller, who ends with host_sends_clear. */
 void host_flush(struct host *host, uint64_t now_ms);
 void host_commit(struct host *host);

@@ -276,7 +276,9 @@ static void authenticate__refuses_seqs_and_views_out_of_range(void **state) {
     assert_ok(authenticate(&verified, 0, make_mood_status(&config, 0, 1, BFT_SILENT, 0)));
     assert_ok(authenticate(&verified, 0, make_mood_status(&config, 0, 4, BFT_HANDS_OVER, 0)));
     assert_err(authenticate(&verified, 0, make_mood_status(&config, 0, 1, BFT_HANDS_OVER, 0)), ORD_ERR_INVALID);
-    assert_err(authenticate(&verified, 0, make_mood_status(&config, 0, 4, BFT_HANDS_OVER + 1, 0)), ORD_ERR_INVALID);
+    assert_ok(authenticate(&verified, 0, make_mood_status(&config, 0, 4, BFT_GIVES_UP, 0)));
+    assert_err(authenticate(&verified, 0, make_mood_status(&config, 0, 0, BFT_GIVES_UP, 0)), ORD_ERR_INVALID);
+    assert_err(authenticate(&verified, 0, make_mood_status(&config, 0, 4, BFT_GIVES_UP + 1, 0)), ORD_ERR_INVALID);
     static const uint64_t seqs[][2] = {{0, 1}, {2, 2}, {3, 2}, {1, UINT64_MAX}};
     for (size_t i = 0; i < 4; i++) {
         struct bft_vote_list list = {.type = BFT_PREPARE, .sender = 2, .count = 2};

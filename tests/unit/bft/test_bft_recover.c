@@ -88,6 +88,49 @@ static void synced__drops_what_it_passed_and_goes_on(void **state) {
     bench_close(&source);
 }
 
+/* A replica that got a state by fewer attestations than make it stable is still bound by what it said below. */
+static void synced__above_the_stable_seq_forgets_nothing(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    bench_open(&source, 2);
+    source.host.durable_applied = 6;
+    bench_open(&bench, 1);
+    pre_prepare(&bench, 2, "x"); /* is judged later */
+    accept(&bench, 5, "x");
+    accept(&bench, 7, "y");
+    vote(&bench, BFT_PREPARE, 2, 7, "y");
+    vote(&bench, BFT_COMMIT, 2, 7, "y");
+    vote(&bench, BFT_COMMIT, 3, 7, "y");
+    turn_ends(&bench);
+    host_sync_above(&bench.host, &source.host, 6, 0, bench.now_ms);
+    assert_int_equal(bench.host.applied, 7); /* delivery continued above it */
+    assert_int_equal(status_of(&bench).delivered_seq, 7);
+    assert_int_equal(status_of(&bench).stable_seq, 0);
+    host_sends_clear(&bench.host);
+    host_judge(&bench.host, 0, true, bench.now_ms);
+    host_flush(&bench.host, bench.now_ms);
+    host_commit(&bench.host);
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1); /* the others may need its vote for seq 2 */
+    host_sends_clear(&bench.host);
+    pre_prepare(&bench, 5, "another");
+    turn_ends(&bench);
+    assert_int_equal(bench.host.evidence_count, 1);
+    /* Beyond the window there is no such state, and a certificate is of a seq up to it. */
+    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = bench.now_ms};
+    event.synced.seq = bench.config.window + 1;
+    assert_err(host_step(&bench.host, &event), ORD_ERR_INVALID);
+    uint8_t certificate[STAND_IN_CHECKPOINT_SIZE];
+    event.synced.seq = 8;
+    event.synced.stable_seq = 9;
+    event.synced.certificate = stand_in_checkpoint(certificate, &test_crypto, 9);
+    assert_err(host_step(&bench.host, &event), ORD_ERR_INVALID);
+    host_attested(&bench.host, 6, bench.now_ms);
+    assert_int_equal(status_of(&bench).stable_seq, 6);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
 static void status_message__goes_out_when_nothing_moves(void **state) {
     (void) state;
     struct bench bench;
@@ -148,11 +191,26 @@ static void status_message__is_answered_with_what_is_missing(void **state) {
     bench_close(&bench);
 }
 
+/* Row Q7: one peer may claim what it likes. An honest one is among f + 1, and none that is gone speaks for ever. */
 static void status_message__that_shows_more_makes_us_ask(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 1);
-    assert_ok(receive(&bench, 0, make_status(&bench.config, 0, 0, 0, 4))); /* it holds seq 3 */
+    const uint64_t heartbeat_ms = bench.host.wake_ms;
+    assert_ok(receive(&bench, 2, make_status(&bench.config, 2, 0, 0, 4))); /* it holds seq 3 */
+    turn_ends(&bench);
+    assert_int_equal(bench.host.wake_ms, heartbeat_ms);
+    assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 4)));
+    turn_ends(&bench);
+    assert_int_equal(bench.host.wake_ms, bench.now_ms + 100);
+    for (uint32_t i = 0; i < 50; i++) {
+        tick(&bench, bench.host.wake_ms);
+        turn_ends(&bench);
+    }
+    /* Both have been gone for seconds by now. */
+    assert_int_equal(bench.host.wake_ms, bench.now_ms + BFT_HEARTBEAT_MS);
+    /* What the primary alone has proposed, it alone can show. */
+    assert_ok(receive(&bench, 0, make_status(&bench.config, 0, 0, 0, 4)));
     turn_ends(&bench);
     assert_int_equal(bench.host.wake_ms, bench.now_ms + 100);
     bench_close(&bench);
@@ -332,6 +390,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(checkpoint__ahead_becomes_stable_when_delivery_gets_there),
     cmocka_unit_test(sync__is_asked_for_when_delivery_does_not_get_there),
     cmocka_unit_test(synced__drops_what_it_passed_and_goes_on),
+    cmocka_unit_test(synced__above_the_stable_seq_forgets_nothing),
     cmocka_unit_test(status_message__goes_out_when_nothing_moves),
     cmocka_unit_test(status_message__is_answered_with_what_is_missing),
     cmocka_unit_test(status_message__that_shows_more_makes_us_ask),

@@ -155,6 +155,7 @@ static void rotation__is_no_failed_view(void **state) {
         turn_ends(&bench);
         expect_view(&bench, view, true);
         tick(&bench, bench.now_ms + 1);
+        suspect(&bench, 2);
         turn_ends(&bench);
         expect_view(&bench, view + 1, true);
     }

@@ -202,6 +202,20 @@ static void witness__of_anything_but_a_proposal_is_dropped(void **state) {
     bench_close(&bench);
 }
 
+static struct ord_event certified_event(const struct bench *bench, enum ord_event_type type, uint64_t seq,
+                                        struct ord_span certificate) {
+    struct ord_event event = {.type = type, .now_ms = bench->now_ms};
+    if (type == ORD_EVENT_SYNCED) {
+        event.synced.seq = seq;
+        event.synced.stable_seq = seq;
+        event.synced.certificate = certificate;
+    } else {
+        event.attested.seq = seq;
+        event.attested.certificate = certificate;
+    }
+    return event;
+}
+
 static void event__of_no_known_kind_is_refused(void **state) {
     (void) state;
     struct bench bench;
@@ -213,12 +227,12 @@ static void event__of_no_known_kind_is_refused(void **state) {
     const struct ord_span bad[] = {ord_span_of(NULL, 0), ord_span_of(certificate, sizeof(certificate))};
     static const enum ord_event_type types[] = {ORD_EVENT_ATTESTED, ORD_EVENT_SYNCED};
     for (size_t i = 0; i < 2; i++) {
-        event = (struct ord_event) {.type = types[i], .now_ms = bench.now_ms, .attested = {0, good}};
+        event = certified_event(&bench, types[i], 0, good);
         assert_err(host_step(&bench.host, &event), ORD_ERR_INVALID);
-        event.attested.seq = BFT_SEQ_MAX + 1;
+        event = certified_event(&bench, types[i], BFT_SEQ_MAX + 1, good);
         assert_err(host_step(&bench.host, &event), ORD_ERR_INVALID);
         for (size_t j = 0; j < 2; j++) {
-            event = (struct ord_event) {.type = types[i], .now_ms = bench.now_ms, .attested = {4, bad[j]}};
+            event = certified_event(&bench, types[i], 4, bad[j]);
             assert_err(host_step(&bench.host, &event), ORD_ERR_INVALID);
         }
     }
@@ -350,6 +364,7 @@ static void clock__of_a_view_change_may_begin_at_zero(void **state) {
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1); /* a quorum is in it, but its primary is mute */
     tick(&bench, test_options.request_timeout_ms + 1);
+    suspect(&bench, 0);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 2);
     bench_close(&bench);

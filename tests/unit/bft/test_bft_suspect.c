@@ -10,14 +10,22 @@ static void work(struct bench *bench, uint64_t since_ms) {
 }
 
 /*
- * Lets time pass to `now_ms`, and runs a turn there. In an installed view one other replica suspects the primary all
- * the while. That alone moves no replica, so a view that is left shows that this replica's own clock has run out.
+ * Lets time pass to `now_ms`, and runs a turn there. One other replica suspects the primary, or gives up the view
+ * change, all the while. That alone moves no replica, so a view that is left shows that this replica's own clock has
+ * run out.
  */
 static void pass_to(struct bench *bench, uint64_t now_ms) {
-    if (!status_of(bench).changing)
-        suspect(bench, (bench->config.self + 1) % 4);
+    suspect(bench, (bench->config.self + 1) % 4);
     tick(bench, now_ms);
     turn_ends(bench);
+}
+
+/* Lets time pass while no other replica suspects the primary; keeps the sends of the turn. */
+static void pass_alone_to(struct bench *bench, uint64_t now_ms) {
+    host_sends_clear(&bench->host);
+    tick(bench, now_ms);
+    host_flush(&bench->host, bench->now_ms);
+    host_commit(&bench->host);
 }
 
 static void expect_view(struct bench *bench, uint64_t view) {
@@ -184,9 +192,9 @@ static void clock__counts_those_who_went_further(void **state) {
     uint64_t now_ms = bench.now_ms;
     change(&bench, &changes, 3, 1, 0, NULL, 0);
     change(&bench, &changes, 0, 6, 0, NULL, 0); /* one replica: none follows it */
-    pass_to(&bench, now_ms + 999);
+    pass_alone_to(&bench, now_ms + 999);
     expect_view(&bench, 1);
-    pass_to(&bench, now_ms + 1000);
+    pass_alone_to(&bench, now_ms + 1000);
     expect_view(&bench, 2);
     bench_close(&bench);
 }
@@ -247,14 +255,6 @@ static struct bft_status told(const struct bench *bench) {
     struct bft_status status;
     assert_ok(bft_status_decode(&status, &bench->config, sent_message(bench, BFT_STATUS)));
     return status;
-}
-
-/* Lets time pass while no other replica suspects the primary; keeps the sends of the turn. */
-static void pass_alone_to(struct bench *bench, uint64_t now_ms) {
-    host_sends_clear(&bench->host);
-    tick(bench, now_ms);
-    host_flush(&bench->host, bench->now_ms);
-    host_commit(&bench->host);
 }
 
 /*
@@ -384,6 +384,37 @@ static void suspicion__is_of_one_view(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * A replica whose view change has failed says so, and waits for f others. Otherwise one that merely missed the NEW-VIEW
+ * would wander on alone, out of a view that works for the others.
+ */
+static void view_change__is_not_given_up_alone(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    change(&bench, &changes, 0, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    const uint64_t since_ms = bench.now_ms;
+    pass_alone_to(&bench, since_ms + 999);
+    turn_ends(&bench);
+    pass_alone_to(&bench, since_ms + 1000);
+    expect_view(&bench, 1);
+    assert_int_equal(told(&bench).mood, BFT_GIVES_UP);
+    /* What is said of another view does not count. */
+    assert_ok(receive(&bench, 3, make_mood_status(&bench.config, 3, 0, BFT_SUSPECTS, 0)));
+    pass_alone_to(&bench, since_ms + 5000);
+    expect_view(&bench, 1);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    expect_view(&bench, 2);
+    assert_true(status_of(&bench).changing);
+    assert_false(bench.host.core->detail.suspecting);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(clock__stands_while_nothing_waits),
     cmocka_unit_test(clock__of_a_mute_primary_is_one_timeout),
@@ -399,5 +430,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(suspicion__of_one_liar_moves_nobody),
     cmocka_unit_test(suspicion__may_be_taken_back),
     cmocka_unit_test(suspicion__is_of_one_view),
+    cmocka_unit_test(view_change__is_not_given_up_alone),
 };
 TEST_CASES(cases);

@@ -19,7 +19,7 @@ static pid_t strangers_start(uint16_t port, const struct net_tls *tls) {
     char *arguments[] = {(char[]) {"net_strangers"},
                          (char[]) {"127.0.0.1"},
                          text,
-                         (char[]) {"10000"},
+                         (char[]) {NET_STRANGERS_COUNT},
                          tls != NULL ? (char[]) {"tls"} : (char[]) {"tcp"},
                          NULL};
     pid_t pid;

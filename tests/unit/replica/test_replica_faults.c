@@ -316,6 +316,111 @@ static void transfer__of_blocks_and_a_tail(void **state) {
     bench_destroy(source);
 }
 
+/* Attestations of `statement` by the replicas first .. last. */
+static void attest_as(struct bench *bench, ord_node_id first, ord_node_id last,
+                      const struct channel_statement *statement) {
+    for (ord_node_id node = first; node <= last; node++) {
+        struct channel_attestation attestation;
+        uint8_t bytes[CHANNEL_ATTESTATION_SIZE];
+        assert_ok(channel_attest(&attestation, &bench->net->genesis_hash, statement, node, &bench->net->signers[node]));
+        channel_attestation_encode(bytes, &attestation);
+        bench_message(bench, node, REPLICA_LINK_ATTESTATION, net_copy(bench->net, ord_span_of(bytes, sizeof(bytes))));
+    }
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+}
+
+static uint64_t attested_seq(struct ord_span bytes) {
+    struct channel_attestation attestation;
+    assert_ok(channel_attestation_decode(&attestation, bytes));
+    return attestation.statement.seq;
+}
+
+/*
+ * L1, L2: two replicas attest a state, a liar attests to nobody, and the third attestation would be our own. We get the
+ * state, attest it, and thereby make it stable. Until then the core is told of no stable seq.
+ */
+static void transfer__to_what_f_plus_1_attest(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    struct bench *source = source_of(bench);
+    const struct channel_statement target = certificate_of(source).statement;
+    attest_as(bench, 2, 2, &target);
+    bench->time.now_ms += 100000;
+    bench_run(bench);
+    assert_false(bench->replica->sync.active); /* one of them may be the liar */
+    attest_as(bench, 1, 1, &target);
+    const uint64_t wait_ms = 4 * (uint64_t) bench->replica->setup.core_config.retransmit_ms;
+    bench->time.now_ms += wait_ms - 1;
+    bench_run(bench);
+    assert_false(bench->replica->sync.active); /* the log may still bring it */
+    bench->time.now_ms += 101;
+    bench_run(bench);
+    assert_true(bench->replica->sync.active);
+    bench_message(bench, 1, REPLICA_LINK_SYNC_BLOCKS, answered(bench, source, REPLICA_LINK_SYNC_BLOCKS));
+    bench_forget_sent(bench);
+    bench_run(bench);
+    assert_true(bench->replica->sync.between);
+    assert_ok(bench_restart(bench));
+    assert_true(bench->replica->sync.active);
+    assert_int_equal(bench->replica->attest.stable.count, 0);
+    bench_run(bench);
+    bench_message(bench, 1, REPLICA_LINK_SYNC_TAIL, answered(bench, source, REPLICA_LINK_SYNC_TAIL));
+    bench_forget_sent(bench);
+    bench_run(bench);
+    assert_int_equal(channel_applied_seq(replica_channel(bench->replica)), target.seq);
+    assert_int_equal(bench->stepped[ORD_EVENT_SYNCED], 1);
+    assert_int_equal(bench->last[ORD_EVENT_SYNCED].synced.seq, target.seq);
+    assert_int_equal(bench->last[ORD_EVENT_SYNCED].synced.stable_seq, 0);
+    assert_int_equal(bench->last[ORD_EVENT_SYNCED].synced.certificate.size, 0);
+    struct ord_span own;
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, &own), 1);
+    assert_int_equal(attested_seq(own), target.seq);
+    attest_as(bench, 1, 2, &target);
+    assert_int_equal(bench->replica->attest.stable.statement.seq, target.seq);
+    bench_destroy(bench);
+    bench_destroy(source);
+}
+
+/* Each attestation is sent once, and only the newest is repeated. Who repeats an old one lacks ours of that seq. */
+static void attestation__that_is_old_is_answered(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    make_batches(bench);
+    execute(bench, SEQS);
+    struct ord_span answer;
+    attest_as(bench, 2, 2, &attest_find(bench->replica, 6)->statement);
+    bench_forget_sent(bench);
+    attest_as(bench, 2, 2, &attest_find(bench->replica, 4)->statement);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, &answer), 1);
+    assert_int_equal(attested_seq(answer), 4);
+    assert_int_equal(bench->sent[bench->sent_count - 1].to, ord_replica_bit(2));
+    bench_forget_sent(bench);
+    attest_as(bench, 2, 2, &attest_find(bench->replica, 4)->statement); /* at once again: once a second is enough */
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, NULL), 0);
+    bench_destroy(bench);
+}
+
+/* Having attested a seq does not mean that one holds its certificate, so all get it again. */
+static void certificate__of_the_stable_checkpoint_goes_to_all(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    make_batches(bench);
+    execute(bench, SEQS);
+    struct channel_certificate certificate = certificate_of(bench);
+    give_certificate(bench, &certificate);
+    for (uint32_t i = 0; i < 3; i++) {
+        bench_forget_sent(bench);
+        bench->time.now_ms += 1000;
+        bench_run(bench);
+        struct ord_span bytes;
+        assert_int_equal(bench_left(bench, REPLICA_LINK_CERTIFICATE, &bytes), 1);
+        assert_true(ord_span_equal(bytes, encoded(bench, &certificate)));
+    }
+    bench_destroy(bench);
+}
+
 /* Every answer that is cut short, changed or empty is refused before any of it is kept. */
 static void transfer__takes_nothing_that_does_not_verify(void **state) {
     (void) state;
@@ -458,6 +563,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(recover__refuses_another_ledger),
     cmocka_unit_test(recover__without_memory),
     cmocka_unit_test(transfer__of_blocks_and_a_tail),
+    cmocka_unit_test(transfer__to_what_f_plus_1_attest),
+    cmocka_unit_test(attestation__that_is_old_is_answered),
+    cmocka_unit_test(certificate__of_the_stable_checkpoint_goes_to_all),
     cmocka_unit_test(transfer__takes_nothing_that_does_not_verify),
     cmocka_unit_test(transfer__of_what_a_source_has_not),
     cmocka_unit_test(serve__has_a_quota_for_each),
