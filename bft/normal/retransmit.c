@@ -15,9 +15,9 @@ enum {
 };
 
 /*
- * f + 1 peers show more than this replica has, so an honest one does; or the primary shows a proposal. What was decided,
- * and a view that was installed, f + 1 honest replicas show. Any other single claim may be a lie, and would make this
- * replica ask for ever.
+ * f + 1 peers show more than this replica has, so an honest one does; or the primary shows a proposal. What was
+ * decided, and a view that was installed, f + 1 honest replicas show. Any other single claim may be a lie, and would
+ * make this replica ask for ever.
  */
 static bool others_are_ahead(const struct ord_core *core) {
     uint32_t count = 0;

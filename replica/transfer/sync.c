@@ -1,10 +1,12 @@
 /*
  * State transfer. The target is proven by a certificate, never a mere claim: by the newest stable one, or where none is
  * ahead of us by f + 1 attestations, one of which is honest. What ends a lag must not need the lagging replica's own
- * attestation, without which there may be no stable certificate. Blocks are pulled in pieces from one source. A piece has blocks, the headers up to a certified one, and its certificate; it is checked as a whole before
- * any of it is kept. Then comes the open block's part ("tail") as of the target, which the state digest in the
- * certificate proves. A source that is slow or lies is replaced. Kept blocks stay, so an interrupted transfer goes
- * on where it was. The other side is serve.c.
+ * attestation, without which there may be no stable certificate.
+ *
+ * Blocks are pulled in pieces from one source. A piece has blocks, the headers up to a certified one, and its
+ * certificate; it is checked as a whole before any of it is kept. Then comes the open block's part ("tail") as of the
+ * target, which the state digest in the certificate proves. A source that is slow or lies is replaced. Kept blocks
+ * stay, so an interrupted transfer goes on where it was. The other side is serve.c.
  */
 #include "replica/replica_internal.h"
 
@@ -132,8 +134,8 @@ static void finished(struct replica *replica) {
 }
 
 /*
- * The core asks for a transfer when it is behind a stable checkpoint. Where f + 1 others attest what is ahead of us, and
- * our attestation is the one that is missing for a strong quorum, this begins one.
+ * The core asks for a transfer when it is behind a stable checkpoint. Where f + 1 others attest what is ahead of us,
+ * and our attestation is the one that is missing for a strong quorum, this begins one.
  */
 static void look_ahead(struct replica *replica) {
     struct sync *sync = &replica->sync;
