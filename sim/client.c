@@ -308,8 +308,7 @@ void sim_clients_nudge(struct sim_world *world) {
             if (client->liar != (round > 0) || !model->registered[i])
                 continue;
             /* A liar may have sent sequences that lie beyond its window. */
-            if (client->next_sequence <= model->highest[i] ||
-                client->next_sequence > model->highest[i] + FAR / 2)
+            if (client->next_sequence <= model->highest[i] || client->next_sequence > model->highest[i] + FAR / 2)
                 client->next_sequence = model->highest[i] + 1;
             const struct draft draft = honest_draft(world, i, client->next_sequence);
             if (round == 0)
