@@ -398,6 +398,7 @@ static void tail_take(struct replica *replica, struct ord_span data) {
     sync->told_seq = stable == NULL ? 0 : stable->statement.seq;
     sync->told_size = stable == NULL ? 0 : channel_certificate_encode(sync->told, stable);
     attest_at(replica, target->seq);
+    judge_stir(replica);
 }
 
 void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {

@@ -135,6 +135,9 @@ bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t *kind_of, uint
         claim_greatly(liar, kind, bytes, *size);
     if (kind == REPLICA_LINK_ATTESTATION && liar_does(liar, LIAR_wrong_attestation))
         attest_wrongly(liar, bytes);
+    /* Its certificates have its true signature. */
+    if (kind == REPLICA_LINK_CERTIFICATE && liar_does(liar, LIAR_wrong_attestation))
+        return false;
     if (is_answer(kind) && liar_does(liar, LIAR_lying_source))
         spoil(liar, bytes, size);
     if (is_answer(kind) && liar_does(liar, LIAR_drip))
