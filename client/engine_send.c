@@ -21,11 +21,17 @@
 #define PATIENCE_MS_MIN_MOST 1000u
 /* Used while the client has had no answer yet. */
 #define PATIENCE_MS_FIRST 150u
-/* Patience, in usual reply times. A submit request gets twice as much. */
+/* Patience, in usual reply times. */
 #define REPLIES_PATIENT 4u
-#define PATIENCE_MS_MAX 3000u
-#define STALL_US        2000000u
-#define OPINION_US      2000000u
+/*
+ * A submit request gets twice as much, and at least the request timeout or so much: its answer comes when signatures
+ * are checked, and sending it again would only make more of them.
+ */
+#define SUBMIT_PATIENCE      2u
+#define SUBMIT_MS_LEAST_MOST 2000u
+#define PATIENCE_MS_MAX      3000u
+#define STALL_US             2000000u
+#define OPINION_US           2000000u
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
     struct engine_request *request = context;
@@ -132,6 +138,16 @@ static uint32_t patience_ms(const struct client_engine *engine) {
     return (uint32_t) (ms < most_ms ? ms : most_ms);
 }
 
+static uint32_t submit_patience_ms(const struct client_engine *engine) {
+    uint32_t least_ms = engine->client->trust.config.request_timeout_ms;
+    if (least_ms > SUBMIT_MS_LEAST_MOST)
+        least_ms = SUBMIT_MS_LEAST_MOST;
+    if (least_ms > engine->client->config.timeout_ms)
+        least_ms = engine->client->config.timeout_ms;
+    uint32_t ms = SUBMIT_PATIENCE * patience_ms(engine);
+    return ms > least_ms ? ms : least_ms;
+}
+
 /*
  * True: the call is under way and its reply will come. False: nothing was sent, and the request still belongs to the
  * caller.
@@ -210,7 +226,7 @@ static bool send_submit(struct engine_request *request, struct client_entries *l
     submit.envelopes = envelopes;
     client_request message =
         client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, engine->client->config.channel, &submit);
-    bool sent = call(request, &message, 2 * patience_ms(engine));
+    bool sent = call(request, &message, submit_patience_ms(engine));
     free(envelopes);
     if (sent)
         engine->statistics.requests++;

@@ -17,9 +17,14 @@ static uint64_t usual_latency_us(const struct client_engine *engine) {
     return now_us == 0 || (before_us != 0 && before_us < now_us) ? before_us : now_us;
 }
 
-/* A channel under load is slow but not silent. Submitting again early would make it slower still. */
+/*
+ * A channel under load is slow but not silent. Submitting again early would make it slower still. While nothing is
+ * known of its latency, it gets the whole request timeout.
+ */
 uint64_t engine_patience_us(const struct client_engine *engine) {
     uint64_t usual_us = LATENCIES_PATIENT * usual_latency_us(engine);
+    if (usual_us == 0)
+        usual_us = 2 * engine->resubmit_us;
     if (usual_us > ENGINE_PATIENCE_MAX_US)
         usual_us = ENGINE_PATIENCE_MAX_US;
     return usual_us > engine->resubmit_us ? usual_us : engine->resubmit_us;

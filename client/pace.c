@@ -11,11 +11,11 @@
 #define TIMEOUT_PART  4u
 #define TARGET_US_MIN 100000u
 /* Bytes that a full window grows by in a round: this times its square root. */
-#define GROWTH 64u
+#define GROWTH 96u
 /* While the channel is not full, a window that is no longer starting grows by at most half. */
 #define GROWTH_PART 2u
 /* At the target, this part of the window goes in each round. */
-#define SHRINK_AT_TARGET 4u
+#define SHRINK_AT_TARGET 3u
 /* At most this part of the window stays when the delay is far above the target. */
 #define SHRINK_MOST 8u
 /* So many delays, on average above so many targets, shrink the window before the round is over. */
@@ -26,7 +26,7 @@
 /* What BUSY leaves of the window, in tenths (as CUBIC does with a loss). */
 #define BUSY_LEAVES 7u
 /* What a client keeps ready beyond the window: a part of it, and this. */
-#define READY_BYTES (128u << 10)
+#define READY_BYTES (32u << 10)
 #define READY_PART  4u
 /* A window that is not used shrinks by this part in a round. */
 #define UNUSED_PART 16u

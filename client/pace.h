@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 /* The window at the start. A client that has little to send never has less. */
-#define CLIENT_PACE_WINDOW_FIRST (64u << 10)
+#define CLIENT_PACE_WINDOW_FIRST (48u << 10)
 #define CLIENT_PACE_WINDOW_MIN   (8u << 10)
 #define CLIENT_PACE_WINDOW_MAX   (16u << 20)
 

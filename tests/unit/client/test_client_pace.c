@@ -1,7 +1,7 @@
 /*
  * The window of bytes under way, alone and in a closed loop with a model of a channel: one queue that is served at a
- * fixed rate, a latency that does not depend on load, clients that learn of receipts when they next poll, and replicas
- * that turn away what makes the queue too long.
+ * fixed rate, a latency that does not depend on load, clients that learn of receipts some time later, and replicas that
+ * turn away what makes the queue too long.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ struct member {
     uint32_t size;           /* of each of its envelopes */
     uint64_t bytes_a_second; /* what it has to send; 0: without end */
     uint64_t had_bytes;
-    uint64_t phase_us; /* of its polls */
+    uint64_t last_due_us;
     uint64_t not_before_us;
     uint64_t final_bytes;
     uint64_t busy;
@@ -45,7 +45,8 @@ static struct model {
     uint64_t now_us;
     uint64_t rate; /* bytes a second */
     uint64_t base_us;
-    uint64_t poll_us;     /* 0: it learns at once */
+    uint64_t poll_us; /* it learns of a receipt up to so much later, by chance */
+    uint64_t random;
     uint64_t admit_bytes; /* a longer queue is answered BUSY; 0: no bound */
     bool turns_all_away;
     uint32_t retry_after_ms;
@@ -78,7 +79,6 @@ static void join(uint32_t count, uint32_t size) {
         struct member *member = &model.members[model.count];
         member->joined = true;
         member->size = size;
-        member->phase_us = 7919u * model.count;
         member->served = calloc(SERVED_MAX, sizeof(*member->served));
         assert_non_null(member->served);
         client_pace_init(&member->pace, TIMEOUT_MS, model.count, model.now_us);
@@ -115,9 +115,11 @@ static void serve(void) {
         struct member *member = &model.members[item.client];
         model.budget -= item.size;
         model.queue_bytes -= item.size;
-        item.due_us = model.now_us + model.base_us;
-        if (model.poll_us != 0)
-            item.due_us += model.poll_us - (item.due_us + member->phase_us) % model.poll_us;
+        model.random = model.random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        item.due_us = model.now_us + model.base_us + (model.random >> 33) % (model.poll_us + 1);
+        if (item.due_us < member->last_due_us)
+            item.due_us = member->last_due_us;
+        member->last_due_us = item.due_us;
         assert_true(member->served_tail - member->served_head < SERVED_MAX);
         member->served[member->served_tail++ % SERVED_MAX] = item;
     }
@@ -223,7 +225,7 @@ static void room__for_a_large_envelope_in_a_full_channel_comes_with_time(void **
     const size_t size = 2 * CLIENT_PACE_WINDOW_FIRST;
     client_pace_init(&pace, TIMEOUT_MS, 1, now_us);
     client_pace_sent(&pace, size, now_us);
-    now_us += TIMEOUT_US / 4;
+    now_us += TIMEOUT_US / 3;
     client_pace_final(&pace, size, 1000, 0, now_us);
     assert_true(pace.window < size);
     assert_false(client_pace_room(&pace, &at_us, size, now_us));
@@ -292,7 +294,7 @@ static void one_client__reaches_the_rate_and_keeps_the_queue_short(void **state)
                     measure();
                     run(5);
                     assert_true(percent() >= 90);
-                    assert_in_range(queue_average_us(), 0, TIMEOUT_US / 4 + one_us);
+                    assert_in_range(queue_average_us(), 0, TIMEOUT_US * 3 / 10 + one_us);
                     assert_in_range(model.queue_us_max, 0, TIMEOUT_US / 2 + one_us);
                 }
 }
