@@ -196,6 +196,7 @@ static void *run(void *argument) {
             replies = request->next;
             engine_take_reply(engine, request);
         }
+        client_pace_adapt(&engine->pace, engine->now_us);
         if (engine->restart)
             restart(engine);
         if (!engine->restart)

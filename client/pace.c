@@ -7,11 +7,14 @@
 
 #include "core/assert.h"
 
-/* The target is this part of the request timeout, and no less than TARGET_US_MIN: polling for receipts takes time. */
-#define TIMEOUT_PART  4u
-#define TARGET_US_MIN 100000u
+/*
+ * The target, in percent of the request timeout: a quarter of it is queue. It is no less than TARGET_US_MIN, because
+ * polling for receipts takes time.
+ */
+#define TARGET_PERCENT 30u
+#define TARGET_US_MIN  100000u
 /* Bytes that a full window grows by in a round: this times its square root. */
-#define GROWTH 96u
+#define GROWTH 80u
 /* While the channel is not full, a window that is no longer starting grows by at most half. */
 #define GROWTH_PART 2u
 /* At the target, this part of the window goes in each round. */
@@ -62,6 +65,7 @@ static void begin_round(struct client_pace *pace, uint64_t now_us) {
     pace->round_bytes = 0;
     pace->round_under_way_max = pace->under_way;
     pace->round_limited = false;
+    pace->round_over = false;
 }
 
 /* Makes the window smaller. The queue shows that one delay later, so the next round begins only then. */
@@ -75,7 +79,7 @@ static void shrink(struct client_pace *pace, uint64_t window, uint64_t now_us) {
 
 void client_pace_init(struct client_pace *pace, uint32_t request_timeout_ms, uint64_t seed, uint64_t now_us) {
     memset(pace, 0, sizeof(*pace));
-    pace->target_us = (uint64_t) request_timeout_ms * 1000u / TIMEOUT_PART;
+    pace->target_us = (uint64_t) request_timeout_ms * 10u * TARGET_PERCENT;
     if (pace->target_us < TARGET_US_MIN)
         pace->target_us = TARGET_US_MIN;
     pace->window = CLIENT_PACE_WINDOW_FIRST;
@@ -197,8 +201,6 @@ void client_pace_final(struct client_pace *pace, size_t size, uint64_t sent_us, 
     client_pace_back(pace, size);
     if (sent_us < pace->shrunk_us)
         return;
-    /* Nothing else is under way, so that there is nothing to wait for. */
-    bool alone = pace->under_way == 0;
     if (pace->settling) {
         pace->settling = false;
         begin_round(pace, now_us);
@@ -207,8 +209,15 @@ void client_pace_final(struct client_pace *pace, size_t size, uint64_t sent_us, 
     pace->round_delay_sum_us += delay_us > idle_us ? delay_us - idle_us : 0;
     pace->round_delay_count++;
     pace->round_bytes += size;
+    /* With nothing else under way, there is nothing to wait for. */
+    pace->round_over = pace->round_over || sent_us >= pace->round_us || pace->under_way == 0;
+}
+
+void client_pace_adapt(struct client_pace *pace, uint64_t now_us) {
+    if (pace->round_delay_count == 0)
+        return;
     uint64_t average_us = pace->round_delay_sum_us / pace->round_delay_count;
-    if (sent_us >= pace->round_us || alone) {
+    if (pace->round_over) {
         end_round(pace, now_us);
     } else if (pace->round_delay_count >= DELAYS_TELLING && average_us > TARGETS_TOO_MANY * pace->target_us) {
         pace->delay_us = average_us;

@@ -46,6 +46,7 @@ struct client_pace {
     uint64_t round_under_way_max;
     /* The window held something back in this round. */
     bool round_limited;
+    bool round_over;
     /* The window has not met any limit of the channel yet, and up to doubles each round. */
     bool starting;
     /* While starting: bytes that became final in each second of the last round, and the most that was under way. */
@@ -78,7 +79,15 @@ void client_pace_back(struct client_pace *pace, size_t size);
  * an open block that waited for more, rather than in a queue.
  */
 void client_pace_final(struct client_pace *pace, size_t size, uint64_t sent_us, uint64_t idle_us, uint64_t now_us);
-/* The same for an envelope that was sent more than once, so that nobody knows how long it took (Karn's rule). */
+/*
+ * To be called when the receipts that came at the same time are given in: ends the round if it is over. Receipts come
+ * in groups, and what was under way together counts together.
+ */
+void client_pace_adapt(struct client_pace *pace, uint64_t now_us);
+/*
+ * The same as client_pace_final for an envelope that was sent more than once, so that nobody knows how long it took
+ * (Karn's rule).
+ */
 void client_pace_final_again(struct client_pace *pace, size_t size);
 /* A replica answered BUSY to what was sent at `sent_us`. */
 void client_pace_busy(struct client_pace *pace, uint64_t sent_us, uint64_t now_us);

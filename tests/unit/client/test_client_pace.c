@@ -160,8 +160,10 @@ static void run(double seconds) {
     uint64_t end_us = model.now_us + (uint64_t) (seconds * 1e6);
     while (model.now_us < end_us) {
         model.now_us += STEP_US;
-        for (uint32_t i = 0; i < model.count; i++)
+        for (uint32_t i = 0; i < model.count; i++) {
             give_receipts(&model.members[i]);
+            client_pace_adapt(&model.members[i].pace, model.now_us);
+        }
         serve();
         for (uint32_t i = 0; i < model.count; i++)
             send((uint32_t) (model.now_us / STEP_US + i) % model.count);
@@ -227,6 +229,7 @@ static void room__for_a_large_envelope_in_a_full_channel_comes_with_time(void **
     client_pace_sent(&pace, size, now_us);
     now_us += TIMEOUT_US / 3;
     client_pace_final(&pace, size, 1000, 0, now_us);
+    client_pace_adapt(&pace, now_us);
     assert_true(pace.window < size);
     assert_false(client_pace_room(&pace, &at_us, size, now_us));
     assert_in_range(at_us, now_us + 1, now_us + 2 * TIMEOUT_US);
