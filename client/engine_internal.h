@@ -19,6 +19,8 @@
 #define ENGINE_UNANSWERED_MAX 4u
 /* An entry that has no receipt is submitted again after so long, however slow the channel. */
 #define ENGINE_PATIENCE_MAX_US 15000000u
+/* So soon if the replica that accepted it is not connected any more. */
+#define ENGINE_HOLDER_GONE_US 250000u
 /* Length of a period for shortest_us. */
 #define ENGINE_PERIOD_US     5000000u
 #define ENGINE_AVOID_LIE_US  30000000u

@@ -32,9 +32,12 @@ static void wait_elsewhere(struct client_engine *engine, uint32_t replica) {
 /*
  * No receipt came in time, although the replica that accepted the entry may merely have much to do. While what it
  * accepted before goes on to become final, the entry stands in a queue that moves, and its patience starts anew; unless
- * what was sent long after the entry is final already.
+ * what was sent long after the entry is final already. A replica that is not connected may have died with the entry.
  */
 static bool is_overdue(const struct client_engine *engine, struct client_entry *entry) {
+    if (!client_replica_up(&engine->client->replicas, entry->holder) &&
+        engine->now_us > entry->sent_us + ENGINE_HOLDER_GONE_US)
+        return true;
     if (entry->final_due_us > engine->now_us)
         return false;
     const struct engine_peer *holder = &engine->peers[entry->holder];
