@@ -45,6 +45,7 @@ static void settle(struct client_engine *engine) {
         engine->open_count--;
     }
     engine->unaccepted_count -= engine->accepted_now;
+    engine->open_bytes_max = client_pace_keep(&engine->pace);
     uint64_t submitted = engine->shared.submitted;
     engine->shared = engine->statistics;
     engine->shared.submitted = submitted;
@@ -68,6 +69,8 @@ static void sign_again(struct client_engine *engine, struct client_entry *entry)
     entry->lost_by = 0;
     entry->duplicates = 0;
     entry->resubmissions = 0;
+    entry->sent_before = false;
+    engine_leave(engine, entry);
     size_t before = entry->size;
     enum ord_err err = client_entry_sign_again(entry, &engine->signing);
     if (err != ORD_OK) {
@@ -152,7 +155,7 @@ static void restart(struct client_engine *engine) {
 static uint32_t wake_count(const struct client_engine *engine) {
     uint32_t per_request = engine->client->config.envelopes_per_request;
     uint32_t submits = engine->in_flight[ENGINE_REQUEST_SUBMIT];
-    if (submits >= engine->client->config.in_flight_max)
+    if (submits >= engine->client->config.in_flight_max || engine->held)
         return UINT32_MAX;
     if (submits < 2)
         /* A non-empty outbox means that there is no replica to send to; the timer checks again. */
@@ -193,6 +196,7 @@ static void *run(void *argument) {
             replies = request->next;
             engine_take_reply(engine, request);
         }
+        client_pace_adapt(&engine->pace, engine->now_us);
         if (engine->restart)
             restart(engine);
         if (!engine->restart)
@@ -226,6 +230,11 @@ enum ord_err client_engine_create(struct client_engine **out, struct ordain *cli
     engine->wait_target = engine->target;
     client_window_init(&engine->window, standing->position);
     engine->progress_at_us = client_now_us();
+    uint64_t seed = 0;
+    memcpy(&seed, client->fingerprint.bytes, sizeof(seed));
+    client_pace_init(&engine->pace, client->trust.config.request_timeout_ms, seed ^ engine->progress_at_us,
+                     engine->progress_at_us);
+    engine->open_bytes_max = client_pace_keep(&engine->pace);
 
     if (client_lock_init(&engine->lock, &engine->wake) != ORD_OK)
         goto no_lock;
@@ -290,7 +299,7 @@ static enum ordain_error wait_for_room(struct client_engine *engine, uint64_t de
 }
 
 static bool has_room(const struct client_engine *engine, size_t size) {
-    bool bytes_full = engine->open_count > 0 && engine->open_bytes + size > ENGINE_BYTES_MAX;
+    bool bytes_full = engine->open_count > 0 && engine->open_bytes + size > engine->open_bytes_max;
     return !engine->paused && engine->reserved == 0 && !bytes_full && !client_window_full(&engine->window);
 }
 

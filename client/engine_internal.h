@@ -7,10 +7,9 @@
 
 #include "client/engine.h"
 #include "client/entry.h"
+#include "client/pace.h"
 #include "client/window.h"
 
-/* Bytes of envelopes that are kept. A larger bound would only make envelopes wait longer. */
-#define ENGINE_BYTES_MAX (16u << 20)
 /* Wait requests at the same time; each occupies a context at the replica. */
 #define ENGINE_WAITS_MAX  8u
 #define ENGINE_PROBES_MAX 16u
@@ -18,6 +17,10 @@
 /* Pause before asking a replica again that had nothing to tell. */
 #define ENGINE_WAIT_PAUSE_US  20000u
 #define ENGINE_UNANSWERED_MAX 4u
+/* An entry that has no receipt is submitted again after so long, however slow the channel. */
+#define ENGINE_PATIENCE_MAX_US 15000000u
+/* So soon if the replica that accepted it is not connected any more. */
+#define ENGINE_HOLDER_GONE_US 250000u
 /* Length of a period for shortest_us. */
 #define ENGINE_PERIOD_US     5000000u
 #define ENGINE_AVOID_LIE_US  30000000u
@@ -70,6 +73,11 @@ struct engine_peer {
     /* Since when it does not know the client; 0: it does know it. */
     uint64_t unknown_from_us;
     uint32_t busy_in_row;
+    /* When the newest of its answers came. */
+    uint64_t answered_us;
+    /* Of what it accepted: when the last became final, and when the newest that did was sent. */
+    uint64_t final_at_us;
+    uint64_t final_sent_us;
     bool position_known;
     uint64_t position;
     uint64_t position_at_us;
@@ -103,6 +111,8 @@ struct client_engine {
     bool paused;
     uint64_t open_count;
     uint64_t open_bytes;
+    /* Callers wait while this many bytes are open. */
+    uint64_t open_bytes_max;
     uint64_t unaccepted_count;
     /* The statistics as of the engine's last turn. */
     struct ordain_statistics shared;
@@ -122,6 +132,9 @@ struct client_engine {
     /* Entries that were accepted in this turn. */
     uint64_t accepted_now;
     uint32_t in_flight[ENGINE_REQUEST_KINDS];
+    struct client_pace pace;
+    /* The pace does not allow the outbox's next entry yet. */
+    bool held;
     uint32_t target;      /* replica that gets submit requests */
     uint32_t wait_target; /* replica that gets wait requests */
     /* Earliest time to ask for positions again. */
@@ -132,8 +145,12 @@ struct client_engine {
     uint64_t renumber_at_us;
     /* Average time that a replica takes to answer a submit request; 0: not known yet. */
     uint64_t reply_us;
-    /* While reply_us is not known: requests without an answer in time, up to ENGINE_UNANSWERED_MAX. */
+    /*
+     * Requests without an answer in time since the last answer to a submit request, up to ENGINE_UNANSWERED_MAX. Those
+     * that were under way together count once.
+     */
     uint32_t unanswered;
+    uint64_t unanswered_us;
     /*
      * Shortest time from submission to receipt, in this period and in the one before; 0: none. An average would still
      * reflect the last time that a leader was replaced.
@@ -163,6 +180,8 @@ void engine_want_number(struct client_engine *engine, struct client_entry *entry
 void engine_ask_positions(struct client_engine *engine);
 /* Offers the registration to a replica that does not know the client yet. */
 void engine_offer_registration(struct client_engine *engine, uint32_t replica);
+/* The entry is not under way any more, and not final: what it had of the window is free. */
+void engine_leave(struct client_engine *engine, struct client_entry *entry);
 
 /* engine_reply.c: takes a reply and frees the request. */
 void engine_take_reply(struct client_engine *engine, struct engine_request *request);
@@ -175,7 +194,11 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
  */
 bool engine_take_receipt(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
                          struct ord_span bytes);
+/* How long to wait for a receipt before an envelope is submitted again; grows with the usual latency. */
+uint64_t engine_patience_us(const struct client_engine *engine);
 void engine_submit_again(struct client_engine *engine, struct client_entry *entry);
+/* No receipt came in time: submits it again, and less at a time. */
+void engine_submit_lost(struct client_engine *engine, struct client_entry *entry);
 
 /* engine_doubt.c: answers about a number that may be taken, and about the client's position. */
 void engine_take_probe(struct client_engine *engine, struct engine_request *request, const client_response *response);

@@ -24,6 +24,7 @@ static void count_accepted(struct client_engine *engine, struct client_entry *en
 void engine_fail(struct client_engine *engine, struct client_entry *entry, enum ordain_error error,
                  const char *message) {
     struct ordain_event event = {.kind = ORDAIN_EVENT_FAILED, .error = error, .message = message};
+    engine_leave(engine, entry);
     /* Nobody needs to wait for its acceptance any more. */
     count_accepted(engine, entry);
     tell(engine, entry, &event);
@@ -63,7 +64,36 @@ static enum ord_err full_receipt(uint8_t **out, size_t *size, struct channel_rec
     return ORD_OK;
 }
 
+/*
+ * How much of an envelope's way to its receipt may have been a wait in the open block: none if the block was closed
+ * because it had (nearly) no room for more.
+ */
+static uint64_t idle_us(const struct client_engine *engine, const struct channel_header *header) {
+    const struct channel_config *config = &engine->client->trust.config;
+    bool full = (uint64_t) header->transaction_count * 4u >= (uint64_t) config->max_message_count * 3u ||
+                header->byte_count * 4u >= (uint64_t) config->preferred_max_bytes * 3u;
+    return full ? 0 : (uint64_t) config->batch_timeout_ms * 1000u;
+}
+
+/* What the receipt tells of the channel's pace, and of the replica that accepted the entry. */
+static void learn(struct client_engine *engine, struct client_entry *entry, const struct channel_header *header) {
+    struct engine_peer *holder = &engine->peers[entry->holder];
+    if (entry->accepted) {
+        holder->final_at_us = engine->now_us;
+        if (holder->final_sent_us < entry->sent_us)
+            holder->final_sent_us = entry->sent_us;
+    }
+    if (!entry->under_way)
+        return;
+    entry->under_way = false;
+    if (entry->sent_before)
+        client_pace_final_again(&engine->pace, entry->size);
+    else
+        client_pace_final(&engine->pace, entry->size, entry->sent_us, idle_us(engine, header), engine->now_us);
+}
+
 void engine_finish(struct client_engine *engine, struct client_entry *entry, struct channel_receipt *receipt) {
+    learn(engine, entry, &receipt->header);
     engine_accept(engine, entry);
     struct ordain_event event = {
         .kind = ORDAIN_EVENT_FINAL,
@@ -125,7 +155,7 @@ void engine_busy(struct client_engine *engine, uint32_t replica, uint32_t retry_
     uint32_t ms = retry_after_ms == 0 ? RETRY_AFTER_MS_DEFAULT : retry_after_ms;
     if (ms > CLIENT_RETRY_AFTER_MAX)
         ms = CLIENT_RETRY_AFTER_MAX;
-    peer->not_before_us = engine->now_us + (uint64_t) ms * 1000u;
+    peer->not_before_us = engine->now_us + client_pace_retry_us(&engine->pace, ms);
     peer->busy_in_row++;
 }
 

@@ -22,6 +22,34 @@ static int find_near(const struct engine_request *request, uint64_t sequence, ui
     return find(request, sequence);
 }
 
+/* The replica gave no receipt: asks another one next. */
+static void wait_elsewhere(struct client_engine *engine, uint32_t replica) {
+    engine->peers[replica].wait_after_us = engine->now_us + ENGINE_WAIT_PAUSE_US;
+    if (engine->wait_target == replica)
+        engine->wait_target = (replica + 1) % engine->peer_count;
+}
+
+/*
+ * No receipt came in time, although the replica that accepted the entry may merely have much to do. While what it
+ * accepted before goes on to become final, the entry stands in a queue that moves, and its patience starts anew; unless
+ * what was sent long after the entry is final already. A replica that is not connected may have died with the entry.
+ */
+static bool is_overdue(const struct client_engine *engine, struct client_entry *entry) {
+    if (!client_replica_up(&engine->client->replicas, entry->holder) &&
+        engine->now_us > entry->sent_us + ENGINE_HOLDER_GONE_US)
+        return true;
+    if (entry->final_due_us > engine->now_us)
+        return false;
+    const struct engine_peer *holder = &engine->peers[entry->holder];
+    uint64_t patience_us = engine_patience_us(engine);
+    bool overtaken = holder->final_sent_us > entry->sent_us + patience_us;
+    uint64_t due_us = holder->final_at_us + patience_us;
+    if (overtaken || due_us <= engine->now_us || engine->now_us > entry->sent_us + ENGINE_PATIENCE_MAX_US)
+        return true;
+    entry->final_due_us = due_us;
+    return false;
+}
+
 static void take_wait(struct client_engine *engine, struct engine_request *request, const client_response *response) {
     bool lied = false;
     bool some = false;
@@ -40,28 +68,24 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
             some = true;
         }
     }
-    if (!some && !lied) {
-        /*
-         * An honest replica waits before it answers with nothing. Pause, so that a dishonest one cannot keep us
-         * spinning.
-         */
-        engine->peers[request->replica].wait_after_us = engine->now_us + ENGINE_WAIT_PAUSE_US;
-        if (engine->wait_target == request->replica)
-            engine->wait_target = (request->replica + 1) % engine->peer_count;
-    }
+    /*
+     * An honest replica waits before it answers with nothing. Pause, so that a dishonest one cannot keep us spinning.
+     */
+    if (!some && !lied)
+        wait_elsewhere(engine, request->replica);
     struct client_entries waiting = {0};
     for (uint32_t i = 0; i < request->count; i++) {
         struct client_entry *entry = request->entries[i];
         if (entry == NULL)
             continue;
-        if (entry->final_due_us <= engine->now_us) {
+        if (is_overdue(engine, entry)) {
             /*
              * The replica that accepted this entry did not get it ordered, so try another. Avoid `holder`, not the
              * replica that we have turned to since.
              */
             if (engine->client->replicas.pin == ORDAIN_ANY_REPLICA)
                 engine_avoid(engine, entry->holder, ENGINE_AVOID_SLOW_US);
-            engine_submit_again(engine, entry);
+            engine_submit_lost(engine, entry);
         } else {
             client_entries_push(&waiting, entry);
         }
@@ -71,12 +95,25 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */
 
+/* A wait request got no answer in time, but the replica has answered something else since it was sent. */
+static bool is_slow_wait(const struct client_engine *engine, const struct engine_request *request) {
+    return request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT &&
+           engine->peers[request->replica].answered_us > request->sent_us;
+}
+
 /* The call failed: nobody knows what became of the entries that it carried. */
 static void call_failed(struct client_engine *engine, const struct engine_request *request) {
+    if (is_slow_wait(engine, request)) {
+        wait_elsewhere(engine, request->replica);
+        return;
+    }
     engine_avoid(engine, request->replica,
                  request->result == ORD_ERR_TIMEOUT ? ENGINE_AVOID_SLOW_US : ENGINE_AVOID_DOWN_US);
-    if (request->result == ORD_ERR_TIMEOUT && engine->reply_us == 0 && engine->unanswered < ENGINE_UNANSWERED_MAX)
+    if (request->result == ORD_ERR_TIMEOUT && request->sent_us >= engine->unanswered_us &&
+        engine->unanswered < ENGINE_UNANSWERED_MAX) {
         engine->unanswered++;
+        engine->unanswered_us = engine->now_us;
+    }
 }
 
 /* There was no answer, or none that can be read. Every entry returns to the list where it waits for its next try. */
@@ -84,13 +121,20 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
     struct client_entries entries = {0};
     engine_request_empty(request, &entries);
     if (request->kind == ENGINE_REQUEST_SUBMIT) {
+        if (request->result == ORD_ERR_TIMEOUT)
+            client_pace_lost(&engine->pace, request->sent_us, engine->now_us);
+        for (struct client_entry *entry = entries.head; entry != NULL; entry = entry->next) {
+            engine_leave(engine, entry);
+            entry->sent_before = true;
+        }
         engine->statistics.resent += entries.count;
         client_entries_prepend(&engine->outbox, &entries);
-    } else if (request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT) {
+    } else if (request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT &&
+               !is_slow_wait(engine, request)) {
         /* The replica that fell silent may be the only one that has these entries. */
         struct client_entry *entry;
         while ((entry = client_entries_pop(&entries)) != NULL)
-            engine_submit_again(engine, entry);
+            engine_submit_lost(engine, entry);
     } else if (request->kind == ENGINE_REQUEST_WAIT) {
         client_entries_prepend(&engine->waiting, &entries);
     } else {
@@ -101,6 +145,8 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
 void engine_take_reply(struct client_engine *engine, struct engine_request *request) {
     client_response *response = NULL;
     engine->in_flight[request->kind]--;
+    if (request->result == ORD_OK)
+        engine->peers[request->replica].answered_us = engine->now_us;
     enum ord_err err = ORD_OK;
     if (request->result == ORD_OK)
         err = client_response_unpack(&response, net_message_bytes(request->reply), request->asked);

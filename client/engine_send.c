@@ -16,13 +16,22 @@
 #define BUSY_IN_ROW_MAX  3u
 /* Smallest patience, beyond the time that the replica itself is asked to take. */
 #define PATIENCE_MS_MIN 200u
-/* Used while the client has had no answer yet; doubled after each answer that did not come. */
+/* The same as a part of the request timeout, and the most that this part gives. */
+#define PATIENCE_PART        4u
+#define PATIENCE_MS_MIN_MOST 1000u
+/* Used while the client has had no answer yet. */
 #define PATIENCE_MS_FIRST 150u
-/* Patience, in usual reply times. A submit request gets twice as much. */
+/* Patience, in usual reply times. */
 #define REPLIES_PATIENT 4u
-#define PATIENCE_MS_MAX 3000u
-#define STALL_US        2000000u
-#define OPINION_US      2000000u
+/*
+ * A submit request gets twice as much, and at least the request timeout or so much: its answer comes when signatures
+ * are checked, and sending it again would only make more of them.
+ */
+#define SUBMIT_PATIENCE      2u
+#define SUBMIT_MS_LEAST_MOST 2000u
+#define PATIENCE_MS_MAX      3000u
+#define STALL_US             2000000u
+#define OPINION_US           2000000u
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
     struct engine_request *request = context;
@@ -111,16 +120,32 @@ static struct engine_request *begin(struct client_engine *engine, enum engine_re
 
 /*
  * How long a replica may stay silent before another is asked: a multiple of the usual reply time, because under load
- * all replicas are slow. The bound is short because a frozen leader may hold envelopes that no other replica has.
+ * all replicas are slow, doubled after each answer that did not come, because asking again adds load. The bound is
+ * short because a frozen leader may hold envelopes that no other replica has.
  */
 static uint32_t patience_ms(const struct client_engine *engine) {
     uint32_t timeout_ms = engine->client->config.timeout_ms;
     uint64_t most_ms = timeout_ms < PATIENCE_MS_MAX ? timeout_ms : PATIENCE_MS_MAX;
-    uint64_t ms = engine->reply_us == 0 ? (uint64_t) PATIENCE_MS_FIRST << engine->unanswered
-                                        : REPLIES_PATIENT * engine->reply_us / 1000u;
-    if (ms < PATIENCE_MS_MIN)
-        ms = PATIENCE_MS_MIN;
+    uint64_t least_ms = engine->client->trust.config.request_timeout_ms / PATIENCE_PART;
+    uint64_t ms = engine->reply_us == 0 ? PATIENCE_MS_FIRST : REPLIES_PATIENT * engine->reply_us / 1000u;
+    if (least_ms > PATIENCE_MS_MIN_MOST)
+        least_ms = PATIENCE_MS_MIN_MOST;
+    if (least_ms < PATIENCE_MS_MIN)
+        least_ms = PATIENCE_MS_MIN;
+    if (ms < least_ms)
+        ms = least_ms;
+    ms <<= engine->unanswered;
     return (uint32_t) (ms < most_ms ? ms : most_ms);
+}
+
+static uint32_t submit_patience_ms(const struct client_engine *engine) {
+    uint32_t least_ms = engine->client->trust.config.request_timeout_ms;
+    if (least_ms > SUBMIT_MS_LEAST_MOST)
+        least_ms = SUBMIT_MS_LEAST_MOST;
+    if (least_ms > engine->client->config.timeout_ms)
+        least_ms = engine->client->config.timeout_ms;
+    uint32_t ms = SUBMIT_PATIENCE * patience_ms(engine);
+    return ms > least_ms ? ms : least_ms;
 }
 
 /*
@@ -153,12 +178,45 @@ static void take_back(struct engine_request *request, struct client_entries *lis
     engine_request_free(request);
 }
 
+static void enter(struct client_engine *engine, struct client_entry *entry) {
+    ORD_ASSERT(!entry->under_way);
+    entry->under_way = true;
+    entry->sent_us = engine->now_us;
+    client_pace_sent(&engine->pace, entry->size, engine->now_us);
+}
+
+void engine_leave(struct client_engine *engine, struct client_entry *entry) {
+    if (entry->under_way)
+        client_pace_back(&engine->pace, entry->size);
+    entry->under_way = false;
+}
+
+/* The pace allows the outbox's next entry. */
+static bool has_room(struct client_engine *engine) {
+    uint64_t at_us = 0;
+    bool room = client_pace_room(&engine->pace, &at_us, engine->outbox.head->size, engine->now_us);
+    engine->held = !room;
+    if (!room)
+        engine_timer(engine, at_us);
+    return room;
+}
+
+/* The request was not sent. */
+static void take_back_submit(struct engine_request *request, struct client_entries *list) {
+    for (uint32_t i = 0; i < request->count; i++)
+        engine_leave(request->engine, request->entries[i]);
+    take_back(request, list);
+}
+
 static bool send_submit(struct engine_request *request, struct client_entries *list) {
     struct client_engine *engine = request->engine;
+    for (uint32_t i = 0; i < request->count; i++)
+        if (!request->entries[i]->under_way)
+            enter(engine, request->entries[i]);
     ProtobufCBinaryData *envelopes = calloc(request->count, sizeof(*envelopes));
     if (envelopes == NULL) {
         engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
-        take_back(request, list);
+        take_back_submit(request, list);
         return false;
     }
     for (uint32_t i = 0; i < request->count; i++)
@@ -168,20 +226,23 @@ static bool send_submit(struct engine_request *request, struct client_entries *l
     submit.envelopes = envelopes;
     client_request message =
         client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, engine->client->config.channel, &submit);
-    bool sent = call(request, &message, 2 * patience_ms(engine));
+    bool sent = call(request, &message, submit_patience_ms(engine));
     free(envelopes);
     if (sent)
         engine->statistics.requests++;
     else
-        take_back(request, list);
+        take_back_submit(request, list);
     return sent;
 }
 
 static void pump_outbox(struct client_engine *engine) {
     uint32_t per_request = engine->client->config.envelopes_per_request;
+    engine->held = false;
     while (engine->outbox.head != NULL &&
            engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->client->config.in_flight_max) {
         if (engine->outbox.count < per_request && engine->in_flight[ENGINE_REQUEST_SUBMIT] >= SUBMITS_EAGER)
+            break;
+        if (!has_room(engine))
             break;
         struct engine_request *request = begin(engine, ENGINE_REQUEST_SUBMIT, 0, per_request);
         if (request == NULL)
@@ -189,11 +250,13 @@ static void pump_outbox(struct client_engine *engine) {
         engine->target = request->replica;
         size_t bytes = 0;
         while (engine->outbox.head != NULL && request->count < per_request) {
-            const struct client_entry *next = engine->outbox.head;
-            if (request->count > 0 && (bytes + next->size > CLIENT_SUBMIT_BYTES_MAX || next->alone))
+            struct client_entry *next = engine->outbox.head;
+            if (request->count > 0 &&
+                (bytes + next->size > CLIENT_SUBMIT_BYTES_MAX || next->alone || !has_room(engine)))
                 break;
             bytes += next->size;
             request->entries[request->count++] = client_entries_pop(&engine->outbox);
+            enter(engine, next);
             if (next->alone)
                 break;
         }
@@ -282,6 +345,7 @@ static void pump_doubts(struct client_engine *engine) {
 }
 
 void engine_want_number(struct client_engine *engine, struct client_entry *entry) {
+    engine_leave(engine, entry);
     if (engine->renumber.head == NULL) {
         engine->positions_at_us = 0;
         engine->positions_since = engine->now_us;

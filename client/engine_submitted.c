@@ -4,13 +4,12 @@
  */
 #include "client/engine_internal.h"
 
-#define UNKNOWN_RETRY_US       20000u
-#define REGISTER_AFTER_US      500000u
-#define DUPLICATES_DOUBTFUL    2u
-#define LATENCIES_PATIENT      8u
-#define LATENCY_PATIENT_MAX_US 15000000u
-#define REPLY_WEIGHT           8u
-#define QUESTIONS_MAX          20u
+#define UNKNOWN_RETRY_US    20000u
+#define REGISTER_AFTER_US   500000u
+#define DUPLICATES_DOUBTFUL 2u
+#define LATENCIES_PATIENT   8u
+#define REPLY_WEIGHT        8u
+#define QUESTIONS_MAX       20u
 
 static uint64_t usual_latency_us(const struct client_engine *engine) {
     uint64_t now_us = engine->shortest_us;
@@ -19,17 +18,23 @@ static uint64_t usual_latency_us(const struct client_engine *engine) {
 }
 
 /*
- * Waits for the entry's receipt. A channel under load is slow but not silent; submitting again early would make it
- * slower, so the patience grows with the usual latency.
+ * A channel under load is slow but not silent. Submitting again early would make it slower still. While nothing is
+ * known of its latency, it gets the whole request timeout.
  */
+uint64_t engine_patience_us(const struct client_engine *engine) {
+    uint64_t usual_us = LATENCIES_PATIENT * usual_latency_us(engine);
+    if (usual_us == 0)
+        usual_us = 2 * engine->resubmit_us;
+    if (usual_us > ENGINE_PATIENCE_MAX_US)
+        usual_us = ENGINE_PATIENCE_MAX_US;
+    return usual_us > engine->resubmit_us ? usual_us : engine->resubmit_us;
+}
+
+/* Waits for the entry's receipt. */
 static void wait_for(struct client_engine *engine, struct client_entry *entry, uint32_t replica) {
     if (!entry->accepted || entry->final_due_us <= engine->now_us) {
         uint32_t doublings = entry->resubmissions < 4 ? entry->resubmissions : 4;
-        uint64_t usual_us = LATENCIES_PATIENT * usual_latency_us(engine);
-        uint64_t patience_us = usual_us > engine->resubmit_us ? usual_us : engine->resubmit_us;
-        if (patience_us > LATENCY_PATIENT_MAX_US)
-            patience_us = engine->resubmit_us > LATENCY_PATIENT_MAX_US ? engine->resubmit_us : LATENCY_PATIENT_MAX_US;
-        entry->final_due_us = engine->now_us + (patience_us << doublings);
+        entry->final_due_us = engine->now_us + (engine_patience_us(engine) << doublings);
     }
     entry->holder = replica;
     engine_accept(engine, entry);
@@ -52,10 +57,12 @@ bool engine_take_receipt(struct client_engine *engine, struct client_entry *entr
         engine_accuse_receipt(engine, replica, why);
         return false;
     }
-    if (is_ours(engine, &receipt, entry))
+    if (is_ours(engine, &receipt, entry)) {
         engine_finish(engine, entry, &receipt);
-    else
+    } else {
+        engine_leave(engine, entry);
         client_entries_push(&engine->doubts, entry);
+    }
     return true;
 }
 
@@ -65,6 +72,7 @@ static void duplicate(struct client_engine *engine, struct client_entry *entry, 
     if (result->receipt.len > 0) {
         if (!engine_take_receipt(engine, entry, replica, client_span(&result->receipt))) {
             engine->statistics.resent++;
+            engine_leave(engine, entry);
             client_entries_push(&engine->outbox, entry);
         }
         return;
@@ -72,10 +80,12 @@ static void duplicate(struct client_engine *engine, struct client_entry *entry, 
     /*
      * The envelope is ordered but not certified yet, or so old that the channel has forgotten it. Waiting tells which.
      */
-    if (++entry->duplicates > DUPLICATES_DOUBTFUL)
+    if (++entry->duplicates > DUPLICATES_DOUBTFUL) {
+        engine_leave(engine, entry);
         client_entries_push(&engine->doubts, entry);
-    else
+    } else {
         wait_for(engine, entry, replica);
+    }
 }
 
 /*
@@ -126,6 +136,8 @@ static void unknown_client(struct client_engine *engine, struct client_entry *en
 /* Takes what one replica says of one envelope. `again` gathers the entries that return to the front of the outbox. */
 static void take_result(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
                         const Ordain__V1__SubmitResult *result, uint32_t retry_after_ms, struct client_entries *again) {
+    if (client_status_error(result->status) != ORDAIN_OK)
+        engine_leave(engine, entry);
     switch ((int) result->status) {
     case ORDAIN__V1__STATUS__OK:
     case ORDAIN__V1__STATUS__ACCEPTED:
@@ -139,6 +151,7 @@ static void take_result(struct client_engine *engine, struct client_entry *entry
         engine->statistics.busy++;
         if (again->count == 0)
             engine_busy(engine, replica, retry_after_ms);
+        client_pace_busy(&engine->pace, entry->sent_us, engine->now_us);
         client_entries_push(again, entry);
         break;
     case ORDAIN__V1__STATUS__UNKNOWN_CLIENT:
@@ -168,6 +181,7 @@ static void take_result(struct client_engine *engine, struct client_entry *entry
 void engine_take_submit(struct client_engine *engine, struct engine_request *request, const client_response *response) {
     struct client_entries again = {0};
     uint64_t reply_us = engine->now_us - request->sent_us;
+    engine->unanswered = 0;
     engine->reply_us =
         engine->reply_us == 0 ? reply_us : engine->reply_us - engine->reply_us / REPLY_WEIGHT + reply_us / REPLY_WEIGHT;
     const Ordain__V1__SubmitResponse *submit =
@@ -182,8 +196,11 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
         engine_follow_hint(engine, submit->leader_hint);
     } else if (submit != NULL && submit->n_results > 0) {
         engine_accuse(engine, request->replica, "it gave more or fewer results than envelopes");
-        for (uint32_t i = 0; i < request->count; i++)
+        for (uint32_t i = 0; i < request->count; i++) {
+            engine_leave(engine, request->entries[i]);
+            request->entries[i]->sent_before = true;
             client_entries_push(&again, request->entries[i]);
+        }
     } else {
         /*
          * The status applies to the request as a whole. If it refuses several envelopes, nobody knows which one is at
@@ -196,10 +213,12 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
             result.status = response->status;
             result.message = response->message;
             request->entries[i]->alone = request->entries[i]->alone || refused_all;
-            if (empty || (refused_all && request->count > 1))
+            if (empty || (refused_all && request->count > 1)) {
+                engine_leave(engine, request->entries[i]);
                 client_entries_push(&again, request->entries[i]);
-            else
+            } else {
                 take_result(engine, request->entries[i], request->replica, &result, response->retry_after_ms, &again);
+            }
         }
         if (again.count > 0 && empty)
             engine_accuse(engine, request->replica, "it gave more or fewer results than envelopes");
@@ -209,6 +228,13 @@ void engine_take_submit(struct client_engine *engine, struct engine_request *req
 
 void engine_submit_again(struct client_engine *engine, struct client_entry *entry) {
     entry->resubmissions++;
+    entry->sent_before = true;
     engine->statistics.resent++;
+    engine_leave(engine, entry);
     client_entries_push(&engine->outbox, entry);
+}
+
+void engine_submit_lost(struct client_engine *engine, struct client_entry *entry) {
+    client_pace_lost(&engine->pace, entry->sent_us, engine->now_us);
+    engine_submit_again(engine, entry);
 }

@@ -33,6 +33,12 @@ struct client_entry {
     enum ordain_error refusal;
     char words[160]; /* what the last refusing replica said */
     uint64_t submitted_us;
+    /* It counts in the bytes under way (client/pace.h). */
+    bool under_way;
+    /* It was sent before, and that may have come to something. */
+    bool sent_before;
+    /* When it was last sent. */
+    uint64_t sent_us;
     /* Submit it again if no receipt came until this time. */
     uint64_t final_due_us;
     /* The replica that accepted it last. */

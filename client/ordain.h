@@ -136,10 +136,11 @@ enum ordain_error ordain_prepare(struct ordain *client, uint32_t timeout_ms, cha
 
 /*
  * Signs one envelope of `count` transactions (1 .. transactions_max) in the calling thread and hands it over. The
- * transactions are copied. `on_event` (may be NULL) gets the envelope's events. Blocks only while too much is in flight
- * (sequence numbers may reach 4096 beyond the lowest that is not final; envelopes may take 16 MiB). TIMEOUT: there is
- * still no room, and nothing was done. TOO_LARGE: the envelope would exceed the channel's limits, and nothing was done.
- * INVALID, and the errors of ordain_prepare.
+ * transactions are copied. `on_event` (may be NULL) gets the envelope's events. Blocks only while too much is in
+ * flight: sequence numbers may reach 4096 beyond the lowest that is not final, and the bytes under way stay within a
+ * window that follows the channel's rate (docs/operating.md). TIMEOUT: there is still no room, and nothing was done.
+ * TOO_LARGE: the envelope would exceed the channel's limits, and nothing was done. INVALID, and the errors of
+ * ordain_prepare.
  */
 enum ordain_error ordain_submit(struct ordain *client, const struct ordain_bytes *transactions, uint32_t count,
                                 ordain_event_fn on_event, void *context, uint32_t timeout_ms);

@@ -222,6 +222,23 @@ static void replicas__that_are_slow_are_given_time(void **state) {
     close_scene(&scene);
 }
 
+/* They take longer than a client that knows nothing of them used to wait, but less than the request timeout. */
+static void replicas__that_are_slow_get_nothing_twice(void **state) {
+    (void) state;
+    struct scene scene;
+    struct world_fault fault = {.late_ms = 700};
+    struct world_options options = {.replica_count = 4, .consensus = CHANNEL_PBFT, .request_timeout_ms = 8000};
+    struct ordain_statistics statistics;
+    open_scene(&scene, &options, ORDAIN_ANY_REPLICA);
+    assert_int_equal(ordain_prepare(scene.client, TIMEOUT_MS, NULL, 0), ORDAIN_OK);
+    fault_all(&scene, &fault);
+    submit(&scene, 0, COUNT);
+    check_exactly_once(&scene, COUNT);
+    ordain_statistics(scene.client, &statistics);
+    assert_int_equal(statistics.resent, 0);
+    close_scene(&scene);
+}
+
 static void liar__with_forged_receipts_is_found_out(void **state) {
     (void) state;
     struct scene scene;
@@ -462,6 +479,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(liar__that_drops_is_the_only_one_left),
     cmocka_unit_test(liar__that_is_mute_is_left),
     cmocka_unit_test(replicas__that_are_slow_are_given_time),
+    cmocka_unit_test(replicas__that_are_slow_get_nothing_twice),
     cmocka_unit_test(liar__with_forged_receipts_is_found_out),
     cmocka_unit_test(liar__with_forged_certificates_is_found_out),
     cmocka_unit_test(liar__with_receipts_of_others_causes_no_double),

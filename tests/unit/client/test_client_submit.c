@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/ordain.h"
+#include "client/pace.h"
 #include "tests/support/client_world.h"
 #include "tests/support/test_main.h"
 
@@ -121,25 +122,59 @@ static void submit__gathers_envelopes_into_requests(void **state) {
     world_destroy(world);
 }
 
-static void submit__stops_at_the_window_while_nothing_is_final(void **state) {
+/* Nothing is known of the channel's rate yet, so little is sent, and callers wait when some more is ready to follow. */
+static void submit__stops_at_the_pace_while_nothing_is_final(void **state) {
     (void) state;
     struct world *world;
     struct tally tally = {0};
-    struct ordain_bytes transaction = {"held", 4};
-    solo_world(&world);
+    struct ordain_statistics statistics;
+    static uint8_t bytes[10000];
+    struct ordain_bytes transaction = {bytes, sizeof(bytes)};
+    uint32_t count = 0;
+    /* So long that nothing is submitted again. */
+    struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO, .request_timeout_ms = 60000};
+    world = world_create(&options);
     struct ordain *client = open_client(world_config_file(world), false);
     assert_int_equal(ordain_prepare(client, TIMEOUT_MS, NULL, 0), ORDAIN_OK);
     world_hold(world, true);
-    submit_many(client, &tally, "held", CHANNEL_REPLAY_WINDOW);
-    assert_int_equal(ordain_submit(client, &transaction, 1, on_event, &tally, 50), ORDAIN_TIMEOUT);
-    assert_int_equal(ordain_drain_accepted(client, TIMEOUT_MS), ORDAIN_OK);
-    assert_int_equal(tally.accepted, CHANNEL_REPLAY_WINDOW);
+    enum ordain_error error = ORDAIN_OK;
+    while (error == ORDAIN_OK && count < CHANNEL_REPLAY_WINDOW) {
+        bytes[0] = (uint8_t) count;
+        bytes[1] = (uint8_t) (count >> 8);
+        error = ordain_submit(client, &transaction, 1, on_event, &tally, 100);
+        count += error == ORDAIN_OK;
+    }
+    assert_int_equal(error, ORDAIN_TIMEOUT);
+    assert_in_range(count * sizeof(bytes), CLIENT_PACE_WINDOW_FIRST, 8 * CLIENT_PACE_WINDOW_FIRST);
+    assert_true(world_envelopes(world, 0) * sizeof(bytes) <= CLIENT_PACE_WINDOW_FIRST + sizeof(bytes));
     assert_int_equal(tally.final, 0);
     world_hold(world, false);
-    assert_int_equal(ordain_submit(client, &transaction, 1, on_event, &tally, TIMEOUT_MS), ORDAIN_OK);
     assert_int_equal(ordain_drain_final(client, TIMEOUT_MS), ORDAIN_OK);
-    assert_int_equal(tally.final, CHANNEL_REPLAY_WINDOW + 1);
-    assert_int_equal(world_transactions(world), CHANNEL_REPLAY_WINDOW + 1);
+    assert_int_equal(tally.final, count);
+    assert_int_equal(world_transactions(world), count);
+    ordain_statistics(client, &statistics);
+    assert_int_equal(statistics.failed, 0);
+    ordain_close(client);
+    world_destroy(world);
+}
+
+/* An envelope that is larger than what may be under way goes alone. */
+static void submit__of_an_envelope_larger_than_the_pace(void **state) {
+    (void) state;
+    enum { COUNT = 12 };
+    struct world *world;
+    struct tally tally = {0};
+    static uint8_t bytes[4 * CLIENT_PACE_WINDOW_FIRST];
+    struct ordain_bytes transaction = {bytes, sizeof(bytes)};
+    solo_world(&world);
+    struct ordain *client = open_client(world_config_file(world), false);
+    for (uint8_t i = 0; i < COUNT; i++) {
+        bytes[0] = i;
+        assert_int_equal(ordain_submit(client, &transaction, 1, on_event, &tally, TIMEOUT_MS), ORDAIN_OK);
+    }
+    assert_int_equal(ordain_drain_final(client, TIMEOUT_MS), ORDAIN_OK);
+    assert_int_equal(tally.final, COUNT);
+    assert_int_equal(world_transactions(world), COUNT);
     ordain_close(client);
     world_destroy(world);
 }
@@ -358,7 +393,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(submit__makes_a_transaction_final),
     cmocka_unit_test(submit__goes_beyond_the_replay_window),
     cmocka_unit_test(submit__gathers_envelopes_into_requests),
-    cmocka_unit_test(submit__stops_at_the_window_while_nothing_is_final),
+    cmocka_unit_test(submit__stops_at_the_pace_while_nothing_is_final),
+    cmocka_unit_test(submit__of_an_envelope_larger_than_the_pace),
     cmocka_unit_test(submit__keeps_transactions_of_an_envelope_together),
     cmocka_unit_test(submit__refuses_what_is_over_the_limits),
     cmocka_unit_test(submit__goes_on_with_the_next_number_after_a_restart),
