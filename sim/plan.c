@@ -87,6 +87,18 @@ static void draw_wide(struct sim_plan *plan, struct sim_random *random) {
     plan->fault_end_us = sim_between(random, 3, 6) * 1000000;
 }
 
+/* Large requests in a window that is large for them: memory that fills up makes the points of attestation. */
+static void draw_heavy(struct sim_plan *plan, struct sim_random *random) {
+    draw_tight(plan, random);
+    plan->window = 64;
+    plan->checkpoint_interval = 32;
+    plan->preferred_max_bytes = 5 * plan->absolute_max_bytes;
+    plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max);
+    plan->batch_timeout_ms = draw(random, 500, 1500);
+    plan->client_count = SIM_CLIENTS;
+    plan->client_every_us = sim_between(random, 50, 300) * 1000;
+}
+
 /* Replicas fail often enough for several view changes. */
 static void draw_restless(struct sim_plan *plan, struct sim_random *random) {
     plan->faults |= UINT64_C(1) << SIM_FAULT_CRASH | UINT64_C(1) << SIM_FAULT_PAUSE;
@@ -254,10 +266,13 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     bool wide = sim_chance(&random, 60000);
     bool slow = sim_chance(&random, 80000);
     bool longer = sim_chance(&random, 250000);
+    bool heavy = sim_chance(&random, 40000);
     uint64_t longer_us = sim_between(&random, 3, 12) * 1000000;
     if (wide && out->replica_count > 1)
         draw_wide(out, &random);
-    if (wide && out->replica_count > 1 && !options->faults_given)
+    if (heavy && !wide && out->replica_count > 1)
+        draw_heavy(out, &random);
+    if ((wide || heavy) && out->replica_count > 1 && !options->faults_given)
         draw_restless(out, &random);
     if (slow && out->replica_count > 1)
         draw_slow(out, &random);
