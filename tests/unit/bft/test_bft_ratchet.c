@@ -110,6 +110,20 @@ static void ratchet__of_an_idle_primary(void **state) {
     bench_close(&bench);
 }
 
+/* Each window has its own idle time: what was idle earlier says nothing about a busy primary. */
+static void ratchet__forgets_idle_time_with_its_window(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    for (int i = 0; i < 5; i++)
+        window(&bench, 20, 500);
+    accept(&bench, 1, "in flight");
+    for (int i = 0; i < 3; i++)
+        window(&bench, 900, 500);
+    assert_false(suspects(&bench));
+    bench_close(&bench);
+}
+
 /*
  * Before f + 1 primaries were measured, three quarters of the timeout are allowed at first, less with each window, and
  * a quarter in the end.
@@ -210,6 +224,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__lets_a_primary_under_load_be),
     cmocka_unit_test(ratchet__counts_what_other_replicas_admitted),
     cmocka_unit_test(ratchet__of_an_idle_primary),
+    cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
     cmocka_unit_test(ratchet__of_a_slow_network),
     cmocka_unit_test(ratchet__counts_each_primary_once),

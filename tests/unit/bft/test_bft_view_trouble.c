@@ -194,6 +194,28 @@ static void new_primary__asks_in_each_view_for_its_time(void **state) {
     bench_close(&bench);
 }
 
+/* What a state transfer has passed is not wanted any more, and the view waits for nothing else. */
+static void new_primary__goes_on_when_a_transfer_passes_what_it_wants(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("withheld")};
+    wait_for_batch(&bench, &changes, &prepared);
+    turn_ends(&bench); /* nothing more is to be looked at until time passes */
+    turn_ends(&bench);
+    bench_open(&source, 3);
+    source.host.durable_applied = 100;
+    host_attested(&bench.host, 4, bench.now_ms);
+    host_sync_from(&bench.host, &source.host, 4, bench.now_ms);
+    bench.now_ms += bench.config.retransmit_ms;
+    turn_ends(&bench);
+    turn_ends(&bench);
+    assert_true(status_of(&bench).leading);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
 /*
  * V10: a replica that has the view sends it to one that missed it, but not too often. A replica that is changing sends
  * its own VIEW-CHANGE.
@@ -565,6 +587,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(new_primary__never_does_with_less_than_a_quorum),
     cmocka_unit_test(new_primary__distrusts_for_one_view),
     cmocka_unit_test(new_primary__asks_in_each_view_for_its_time),
+    cmocka_unit_test(new_primary__goes_on_when_a_transfer_passes_what_it_wants),
     cmocka_unit_test(status_message__of_an_earlier_view_is_answered_with_news),
     cmocka_unit_test(fetch__is_answered_with_what_has_the_digest),
     cmocka_unit_test(view_change__of_a_whole_window_fits),
