@@ -139,6 +139,47 @@ static void transfer__waits_for_each_point(void **state) {
     bench_close(&bench);
 }
 
+/* A backup whose stable checkpoint lags needs room for what the primary has in flight. */
+static void primary__proposes_into_half_of_the_memory(void **state) {
+    (void) state;
+    struct bench bench;
+    struct large large;
+    large_fill(&large);
+    bench_open_tight(&bench, 0, 8);
+    assert_int_equal(bench.config.body_bytes_max, 4 * strlen(large.batches[0]));
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(status_of(&bench).can_propose, i < 2);
+        host_propose(&bench.host, ord_span_of(large.batches[i], strlen(large.batches[i])), bench.now_ms);
+        assert_int_equal(bench.host.reject_count, i < 2 ? 0 : 1);
+    }
+    bench_close(&bench);
+}
+
+static size_t sync_count;
+
+static void count_sync(struct host *host, const struct ord_effect *effect) {
+    (void) host;
+    sync_count += effect->type == ORD_EFFECT_SYNC;
+}
+
+/* A transfer that is under way is not asked for with every message. */
+static void transfer__is_asked_for_in_intervals(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 1);
+    bench.host.on_effect = count_sync;
+    sync_count = 0;
+    host_attested(&bench.host, 100, bench.now_ms);
+    assert_int_equal(sync_count, 1);
+    for (uint64_t ms = 1; ms < 4 * (uint64_t) bench.config.retransmit_ms; ms += 7)
+        tick(&bench, 1000 + ms);
+    host_attested(&bench.host, 104, bench.now_ms);
+    assert_int_equal(sync_count, 1);
+    tick(&bench, 1000 + 4 * (uint64_t) bench.config.retransmit_ms);
+    assert_int_equal(sync_count, 2);
+    bench_close(&bench);
+}
+
 /* V10: each replica begins with its own VIEW-CHANGE, so that a peer that takes little soon has different ones. */
 static void news__begin_with_the_own_view_change(void **state) {
     (void) state;
@@ -201,6 +242,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(outstanding__ends_with_the_view),
     cmocka_unit_test(suspicion__of_useless_batches_ends_with_the_view),
     cmocka_unit_test(transfer__waits_for_each_point),
+    cmocka_unit_test(primary__proposes_into_half_of_the_memory),
+    cmocka_unit_test(transfer__is_asked_for_in_intervals),
     cmocka_unit_test(news__begin_with_the_own_view_change),
     cmocka_unit_test(clock__of_old_work_begins_when_the_replica_can_judge),
 };

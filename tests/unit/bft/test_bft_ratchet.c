@@ -110,6 +110,23 @@ static void ratchet__of_an_idle_primary(void **state) {
     bench_close(&bench);
 }
 
+/* A new primary begins without slow windows, although the work still waits. */
+static void ratchet__begins_anew_with_each_view(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    window(&bench, 900, 10);
+    window(&bench, 900, 10);
+    assert_true(suspects(&bench));
+    next_view(&bench);
+    turn_ends(&bench);
+    assert_false(suspects(&bench));
+    window(&bench, 900, 10);
+    assert_false(suspects(&bench));
+    bench_close(&bench);
+}
+
 /* Each window has its own idle time: what was idle earlier says nothing about a busy primary. */
 static void ratchet__forgets_idle_time_with_its_window(void **state) {
     (void) state;
@@ -224,6 +241,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__lets_a_primary_under_load_be),
     cmocka_unit_test(ratchet__counts_what_other_replicas_admitted),
     cmocka_unit_test(ratchet__of_an_idle_primary),
+    cmocka_unit_test(ratchet__begins_anew_with_each_view),
     cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
     cmocka_unit_test(ratchet__of_a_slow_network),
