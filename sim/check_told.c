@@ -212,13 +212,14 @@ static void take_change(struct sim_told *told, const struct ord_status *before, 
     struct newest *newest = &told->changes[change->sender];
     struct bft_new_view due;
     bool to_come = change->view > before->view || (before->changing && change->view == before->view);
-    if (change->sender == told->replica->id || !to_come || !speaks(before) || !speaks(after))
+    bool answers_for_it = speaks(before) && speaks(after);
+    if (change->sender == told->replica->id || !to_come)
         return;
-    if (change->view == newest->view && !ord_hash_equal(&change->digest, &newest->digest))
+    if (answers_for_it && change->view == newest->view && !ord_hash_equal(&change->digest, &newest->digest))
         owes(told, change->sender, "VIEW-CHANGEs", change->view, 0);
     if (change->view > newest->view)
         *newest = (struct newest) {.view = change->view, .digest = change->digest};
-    if (told->due == NULL || !before->changing || change->view != before->view ||
+    if (!answers_for_it || told->due == NULL || !before->changing || change->view != before->view ||
         bft_new_view_decode(&due, &told->process->core_config, sim_buffer_span(told->due)) != ORD_OK ||
         due.view != change->view)
         return;

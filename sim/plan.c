@@ -1,6 +1,6 @@
 /*
- * The draws. Most numbers are small, so that bounds are met often: windows of a few seqs, and blocks of a few envelopes.
- * Some runs have large windows, slow networks, or clients that go on after the faults.
+ * The draws. Most numbers are small, so that bounds are met often: windows of a few seqs, and blocks of a few
+ * envelopes. Some runs have large windows, slow networks, or clients that go on after the faults.
  */
 #include "sim/plan.h"
 
@@ -106,7 +106,7 @@ static void draw_restless(struct sim_plan *plan, struct sim_random *random) {
     plan->fault_long_us = sim_between(random, 300, 1000) * 1000;
 }
 
-/* Delays near the request timeout: views are installed late, votes come late, and some views fail for no other fault. */
+/* Delays near the request timeout: views are installed late, votes come late, and some views fail for this alone. */
 static void draw_slow(struct sim_plan *plan, struct sim_random *random) {
     plan->request_timeout_ms = draw(random, 150, 800);
     uint64_t timeout_us = (uint64_t) plan->request_timeout_ms * 1000;

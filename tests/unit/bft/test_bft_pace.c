@@ -235,6 +235,93 @@ static void clock__of_old_work_begins_when_the_replica_can_judge(void **state) {
     bench_close(&bench);
 }
 
+/* A proposal has its whole timeout, however long nothing was ordered before it. */
+static void clock__of_a_proposal_begins_when_it_comes(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    tick(&bench, 50000);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    tick(&bench, 50999);
+    assert_false(detail_of(&bench)->suspecting);
+    tick(&bench, 51000);
+    assert_true(detail_of(&bench)->suspecting);
+    bench_close(&bench);
+}
+
+/* Of two certified points that one delivery passes, the newer one becomes stable. */
+static void stable__is_the_newest_point_that_was_reached(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 1);
+    host_attested(&bench.host, 2, bench.now_ms);
+    host_attested(&bench.host, 6, bench.now_ms);
+    for (uint64_t seq = 1; seq <= 6; seq++)
+        accept(&bench, seq, "x");
+    turn_ends(&bench);
+    for (uint64_t seq = 6; seq >= 1; seq--) {
+        vote(&bench, BFT_PREPARE, 2, seq, "x");
+        vote(&bench, BFT_COMMIT, 2, seq, "x");
+        vote(&bench, BFT_COMMIT, 0, seq, "x");
+    }
+    turn_ends(&bench);
+    assert_int_equal(bench.host.applied, 6);
+    assert_int_equal(status_of(&bench).stable_seq, 6);
+    bench_close(&bench);
+}
+
+static void ask__is_repeated_in_intervals(void **state) {
+    (void) state;
+    struct bench bench;
+    open_asking(&bench, 1);
+    host_sends_clear(&bench.host);
+    tick(&bench, bench.now_ms + 1);
+    assert_int_equal(sent(&bench, BFT_ASK, NULL), 0);
+    tick(&bench, bench.now_ms + bench.config.retransmit_ms);
+    assert_int_equal(sent(&bench, BFT_ASK, NULL), 1);
+    tick(&bench, bench.now_ms + 1);
+    assert_int_equal(sent(&bench, BFT_ASK, NULL), 1);
+    bench_close(&bench);
+}
+
+static void hand_over__is_said_once(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 0);
+    for (int i = 0; i < 2; i++) {
+        struct ord_event event = {.type = ORD_EVENT_HAND_OVER, .now_ms = bench.now_ms};
+        host_sends_clear(&bench.host);
+        assert_ok(host_step(&bench.host, &event));
+        assert_int_equal(sent(&bench, BFT_STATUS, NULL), i == 0);
+    }
+    bench_close(&bench);
+}
+
+/* The turn that installs a view does not vote in it. It asks for the next one at once. */
+static void new_view__wakes_for_its_votes(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct ord_hash a = digest_of("a");
+    bench_open(&bench, 2);
+    accept(&bench, 1, "a");
+    vote(&bench, BFT_PREPARE, 3, 1, "a");
+    turn_ends(&bench);
+    time_out(&bench, &changes);
+    turn_ends(&bench);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, &a, 1);
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 0);
+    assert_true(bench.host.wake_ms <= bench.now_ms);
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_PREPARE, NULL), 1);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(status_message__shows_all_that_is_held),
     cmocka_unit_test(answer__has_its_pace),
@@ -245,6 +332,11 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(primary__proposes_into_half_of_the_memory),
     cmocka_unit_test(transfer__is_asked_for_in_intervals),
     cmocka_unit_test(news__begin_with_the_own_view_change),
+    cmocka_unit_test(clock__of_a_proposal_begins_when_it_comes),
+    cmocka_unit_test(stable__is_the_newest_point_that_was_reached),
+    cmocka_unit_test(ask__is_repeated_in_intervals),
+    cmocka_unit_test(hand_over__is_said_once),
+    cmocka_unit_test(new_view__wakes_for_its_votes),
     cmocka_unit_test(clock__of_old_work_begins_when_the_replica_can_judge),
 };
 TEST_CASES(cases);
