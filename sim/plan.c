@@ -106,12 +106,15 @@ static void draw_restless(struct sim_plan *plan, struct sim_random *random) {
     plan->fault_long_us = sim_between(random, 300, 1000) * 1000;
 }
 
-/* Delays near the request timeout: views are installed late, votes come late, and some views fail for this alone. */
+/*
+ * Delays near the request timeout: a decision takes a fifth to four fifths of it, so that clocks are about to run out
+ * when votes and new views come. Slower still, each decision would cost a few views that fail, and rest would be far.
+ */
 static void draw_slow(struct sim_plan *plan, struct sim_random *random) {
     plan->request_timeout_ms = draw(random, 150, 800);
     uint64_t timeout_us = (uint64_t) plan->request_timeout_ms * 1000;
-    plan->delay_least_us = sim_between(random, timeout_us / 20, timeout_us / 3);
-    plan->delay_us = sim_between(random, timeout_us / 100, timeout_us / 5);
+    plan->delay_least_us = sim_between(random, timeout_us / 20, timeout_us / 6);
+    plan->delay_us = sim_between(random, timeout_us / 100, timeout_us / 30);
     plan->retransmit_ms = draw(random, 50, 300);
     plan->client_every_us = sim_between(random, 200, 1500) * 1000;
     plan->fault_every_us = sim_between(random, 1000, 6000) * 1000;
