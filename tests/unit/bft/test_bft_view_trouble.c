@@ -142,7 +142,7 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
     bench_close(&bench);
 }
 
-/* Replicas 0, 2 and 3 are in view 5, which the same replica leads. Replica 0 has a certificate there if one is given. */
+/* Replicas 0, 2 and 3 are in view 5, which the same replica leads. Replica 0 has the certificate, if one is given. */
 static void go_on_to_view_5(struct bench *bench, struct changes *changes, const struct prepared *prepared) {
     memset(changes, 0, sizeof(*changes));
     change(bench, changes, 0, 5, 0, prepared, prepared == NULL ? 0 : 1);
