@@ -119,6 +119,9 @@ void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envel
                  (unsigned long) useful_seq, (unsigned long) process->observer.useful_seq,
                  (unsigned long) channel_height(channel), (unsigned long) expected->height, open.data.size,
                  expected->open_size);
+    else if (process->observer.point_seq > process->last_statement.seq)
+        sim_blame(replica, "attestation", "makes no statement about seq %lu, a point of attestation",
+                  (unsigned long) process->observer.point_seq);
 }
 
 void sim_check_turn(struct sim_replica *replica, bool executed) {
@@ -226,6 +229,10 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
     if (channel_statement_equal(last, &statement))
         return;
     *last = statement;
+    const struct sim_model *model = &checker_of(replica)->model;
+    if (statement.seq <= model->seq_count && !model->seqs[statement.seq - 1].point)
+        sim_blame(replica, "attestation", "attests at seq %lu, which is no point of attestation",
+                  (unsigned long) statement.seq);
     check_state(replica, &statement);
 }
 
@@ -449,7 +456,7 @@ void sim_check_status(struct sim_replica *replica) {
  * channel was when the last client was served.
  */
 static bool moves_on(const struct sim_world *world) {
-    return world->plan.liar_count > 0 && world->now_us > world->plan.fault_end_us + MOVING_US;
+    return world->plan.liar_count > 0 && world->now_us > world->plan.load_end_us + MOVING_US;
 }
 
 static const char *rest_of(const struct sim_replica *replica, bool moving) {
@@ -511,8 +518,10 @@ const char *sim_check_rest(struct sim_world *world) {
         if (first == NULL)
             first = replica;
         compare_chains(first, replica);
-        if (!moving)
-            compare_states(first, replica);
+        if (moving)
+            continue;
+        compare_states(first, replica);
+        sim_told_rest(replica->process->told);
     }
     return NULL;
 }

@@ -11,6 +11,7 @@
 #include "sim/world.h"
 
 struct sim_changes;
+struct sim_told;
 
 /* The state that a replica showed last, and the part of it that is on its disk. */
 struct sim_shown {
@@ -153,6 +154,14 @@ bool sim_check_too_many(const struct sim_world *world);
 /* NULL: the replica takes part. Otherwise the reason why it does not. */
 const char *sim_check_speaking(const struct sim_replica *replica);
 void sim_check_durable(struct sim_replica *replica);
+/* check_told.c. What a replica was told, and what it owes for it. NULL: a liar, or a replica that is alone. */
+struct sim_told *sim_told_create(struct sim_process *process);
+void sim_told_destroy(struct sim_told *told);
+/* After each step of the core. `before`: its status before the step; `detail` is not valid in it. */
+void sim_told_step(struct sim_told *told, const struct ord_event *event, const struct ord_status *before,
+                   const struct ord_effects *effects);
+/* At rest: the evidence that the replica gave is on its disk. */
+void sim_told_rest(const struct sim_told *told);
 /* NULL: everything is at rest, all replicas are equal, and every request is served. Otherwise what is still missing. */
 const char *sim_check_rest(struct sim_world *world);
 

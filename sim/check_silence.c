@@ -96,6 +96,25 @@ static void hear(struct sim_replica *replica, ord_node_id from, struct ord_span 
         hold(replica, BFT_VIEW_CHANGE, from, change.view, 0, &change.digest);
 }
 
+/*
+ * The first answer of each replica counts for how far the silence lasts, however late it comes. Later ones do not: a
+ * liar may not draw the silence out.
+ */
+static void reach(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct sim_process *process = replica->process;
+    struct ord_status status = sim_process_status(process);
+    struct bft_recall recall;
+    if (bft_recall_decode(&recall, &process->core_config, bytes) != ORD_OK ||
+        recall.nonce != replica->world->checker->asked[replica->id] || (process->recalled & ord_replica_bit(from)) != 0)
+        return;
+    process->recalled |= ord_replica_bit(from);
+    if (recall.reach_seq > process->reach_seq)
+        process->reach_seq = recall.reach_seq;
+    if (status.silent && !status.asking && status.silent_until_seq < process->reach_seq)
+        sim_blame(replica, "silence", "is silent until seq %lu, and was told that the others have seen seq %lu",
+                  (unsigned long) status.silent_until_seq, (unsigned long) process->reach_seq);
+}
+
 /* An answer came to the life that asked for it: the sender has told everything that it held then. */
 static void told(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
     struct sim_map *map = said(replica->world);
@@ -112,10 +131,12 @@ static void told(struct sim_replica *replica, ord_node_id from, struct ord_span 
 void sim_check_taken(struct sim_replica *replica, ord_node_id from, struct ord_span bytes) {
     if (!looked_at(replica->world) || replica->liar || bytes.size == 0)
         return;
-    if (bytes.data[0] == BFT_RECALL)
+    if (bytes.data[0] == BFT_RECALL) {
+        reach(replica, from, bytes);
         told(replica, from, bytes);
-    else if (sim_honest(replica))
+    } else if (sim_honest(replica)) {
         hear(replica, from, bytes);
+    }
 }
 
 void sim_check_asking(struct sim_replica *replica, ord_replica_set to, struct ord_span bytes) {

@@ -18,7 +18,13 @@ static void run(struct sim_process *process, struct replica_check *check) {
         check->ignored = true;
         return;
     }
+    uint64_t verified = sim_crypto_verified();
     replica_check_run(check);
+    verified = sim_crypto_verified() - verified;
+    /* A check that costs more than it was charged for is a gift to a flood. */
+    if (check->type == REPLICA_CHECK_MESSAGE && verified > check->message.cost && !process->replica->liar)
+        sim_blame(process->replica, "allowance", "checks %lu signatures of a message of type %u, and charges for %u",
+                  (unsigned long) verified, check->bytes.data[0], check->message.cost);
     if (!message || !check->bad)
         return;
     process->ignored_until_us[check->from] = world->now_us + IGNORE_US;

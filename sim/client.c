@@ -204,7 +204,7 @@ void sim_client_event(struct sim_world *world, const struct sim_event *event) {
             send_waiting(world, event->target, waiting);
         return;
     }
-    if (world->healed)
+    if (world->now_us >= world->plan.load_end_us)
         return;
     if (client->liar && sim_chance(&world->client_random, 500000)) {
         lie(world, event->target);

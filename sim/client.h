@@ -6,7 +6,7 @@
 
 #include "sim/world.h"
 
-#define SIM_CLIENT_WINDOW_MAX 16
+#define SIM_CLIENT_WINDOW_MAX 48
 
 struct sim_waiting {
     bool used;

@@ -26,6 +26,8 @@ struct sim_crypto {
 
 /* `out` must not move. */
 void sim_crypto_init(struct sim_crypto *out, uint64_t secret, bool real, uint32_t replica_count);
+/* How many of the replicas' stand-in signatures were verified so far, in all runs of this process. */
+uint64_t sim_crypto_verified(void);
 struct ord_signer sim_crypto_signer(struct sim_crypto *crypto, ord_node_id id);
 void sim_crypto_client_sign(const struct sim_crypto *crypto, struct ord_signature *out,
                             const struct sim_identity *identity, const struct ord_hash *hash);

@@ -115,7 +115,7 @@ static struct ord_span find_record(const struct sim_duties *duties, const char *
     return found.size > 0 ? found : sim_disk_meta(&duties->replica->disk, name);
 }
 
-static void evidence_name(char out[SIM_NAME_SIZE], ord_node_id culprit, uint32_t slot) {
+void sim_evidence_name(char out[SIM_NAME_SIZE], ord_node_id culprit, uint32_t slot) {
     snprintf(out, SIM_NAME_SIZE, "evidence.%02u.%02u", culprit % 100, slot % 100);
 }
 
@@ -137,7 +137,7 @@ static bool is_kept(const struct sim_duties *duties, ord_node_id culprit, const 
     for (uint32_t slot = 0; slot < before; slot++) {
         char name[SIM_NAME_SIZE];
         struct evidence_place other;
-        evidence_name(name, culprit, slot);
+        sim_evidence_name(name, culprit, slot);
         struct ord_span piece = find_record(duties, name);
         if (piece.size > 0 && place_of(duties, &other, piece) && evidence_place_equal(place, &other))
             return true;
@@ -150,7 +150,7 @@ static bool find_name(const struct sim_duties *duties, unsigned *culprit, unsign
     char candidate[SIM_NAME_SIZE];
     for (*culprit = 0; *culprit < duties->world->replica_count; ++*culprit)
         for (*slot = 0; *slot < slots_of(duties); ++*slot) {
-            evidence_name(candidate, *culprit, *slot);
+            sim_evidence_name(candidate, *culprit, *slot);
             if (strcmp(candidate, name) == 0)
                 return true;
         }
@@ -168,7 +168,7 @@ static void put_evidence(struct sim_duties *duties, const char *name, struct ord
         return;
     }
     if (slot > 0)
-        evidence_name(before, culprit, slot - 1);
+        sim_evidence_name(before, culprit, slot - 1);
     if (sim_disk_meta(&duties->replica->disk, name).size > 0 || find_in(&duties->process->under_way, name).size > 0 ||
         (slot > 0 && find_record(duties, before).size == 0))
         sim_blame(duties->replica, "evidence", "writes over %s, or leaves a gap", name);
@@ -192,7 +192,7 @@ static void check_owed(struct sim_duties *duties) {
     for (uint32_t i = 0; i < duties->owed_count && !duties->world->failed; i++) {
         const struct owed *owed = &duties->owed[i];
         char last[SIM_NAME_SIZE];
-        evidence_name(last, owed->culprit, slots_of(duties) - 1);
+        sim_evidence_name(last, owed->culprit, slots_of(duties) - 1);
         if (!is_kept(duties, owed->culprit, &owed->place, slots_of(duties)) && find_record(duties, last).size == 0)
             sim_blame(duties->replica, "evidence", "does not keep what convicts replica %u (%s, view %lu, seq %lu)",
                       owed->culprit, evidence_type_name(owed->place.type), (unsigned long) owed->place.view,
@@ -528,7 +528,7 @@ static void count_pieces(struct sim_duties *duties) {
     for (ord_node_id culprit = 0; culprit < duties->world->replica_count; culprit++) {
         char name[SIM_NAME_SIZE];
         do
-            evidence_name(name, culprit, duties->pieces[culprit]);
+            sim_evidence_name(name, culprit, duties->pieces[culprit]);
         while (sim_disk_meta(&duties->replica->disk, name).size > 0 && ++duties->pieces[culprit] < SLOTS_MAX);
     }
 }

@@ -8,11 +8,14 @@
 
 #include "core/protocol.h"
 #include "replica/host.h"
+#include "sim/disk.h"
 
 struct sim_process;
 struct sim_input;
 struct sim_duties;
 
+/* The name of the record with a replica's piece of evidence in this slot. */
+void sim_evidence_name(char out[SIM_NAME_SIZE], ord_node_id culprit, uint32_t slot);
 struct sim_duties *sim_duties_create(struct sim_process *process);
 void sim_duties_destroy(struct sim_duties *duties);
 /* A turn begins; the replica takes an input; the replica sends. */

@@ -203,6 +203,7 @@ struct ord_span sim_model_next(struct ord_span *rest) {
 
 void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     uint64_t seq = model->seq_count + 1;
+    size_t blocks = model->block_count;
     model->accepted = 0;
     if (sim_model_well_formed(batch)) {
         uint64_t cut = number(batch.data + 1, 8);
@@ -214,10 +215,16 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     }
     if (model->config->batch_timeout_ms == 0)
         close_block(model, seq);
+    model->bytes_since_point += batch.size;
+    bool point = model->block_count > blocks || seq % model->config->checkpoint_interval == 0 ||
+                 model->bytes_since_point >= model->config->body_bytes_max / 4;
+    if (point)
+        model->bytes_since_point = 0;
     model->seqs = sim_grow(model->seqs, &model->seq_capacity, model->seq_count, sizeof(*model->seqs));
     struct sim_model_seq *after = &model->seqs[model->seq_count++];
     *after = (struct sim_model_seq) {.null_batch = batch.size == 0,
                                      .accepted = model->accepted,
+                                     .point = point,
                                      .height = model->block_count,
                                      .open_size = model->data_size,
                                      .order_end = model->order_count};

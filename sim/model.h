@@ -53,6 +53,7 @@ struct sim_model_seq {
     uint64_t batch[2]; /* two digests of the batch */
     bool null_batch;
     uint32_t accepted;
+    bool point; /* replicas attest here */
     uint64_t height;
     size_t open_size; /* size of the open block's data */
     /* The part of `order` before this was executed up to this seq. */
@@ -98,6 +99,8 @@ struct sim_model {
     uint64_t byte_count;
     uint64_t first_seq;
     uint32_t accepted; /* in the seq under way */
+    /* Bytes of batches since the last point of attestation. */
+    uint64_t bytes_since_point;
 };
 
 void sim_model_init(struct sim_model *model, const struct channel_config *config, const struct ord_hash *genesis_hash);

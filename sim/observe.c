@@ -29,6 +29,7 @@ static void follow(struct ord_core *core, const struct ord_effect *effect) {
         return;
     const struct sim_model_seq *after = &model->seqs[seq - 1];
     sim_intake_executed(process->intake, seq);
+    core->point_seq = after->point ? seq : core->point_seq;
     core->accepted += after->accepted;
     if (after->accepted > 0 || after->height != (seq == 1 ? 0 : model->seqs[seq - 2].height))
         core->useful_seq = seq;
@@ -85,6 +86,7 @@ static void look_at_effect(struct ord_core *core, const struct ord_effect *effec
 
 static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {
     struct sim_process *process = core->process;
+    const struct ord_status before = core->status;
     *out = (struct ord_effects) {0};
     enum ord_err err = inner_of(core)->step(core->inner, out, event);
     inner_of(core)->status(core->inner, &core->status);
@@ -100,6 +102,7 @@ static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, c
         sim_duties_effect(process->duties, &out->items[i]);
         look_at_effect(core, &out->items[i]);
     }
+    sim_told_step(process->told, event, &before, out);
     sim_check_status(process->replica);
     return ORD_OK;
 }

@@ -29,6 +29,8 @@ struct ord_core {
     bool executed; /* in this turn */
     /* The last seq in this life that had an effect, by the reference; 0: none. */
     uint64_t useful_seq;
+    /* The last seq in this life that is a point of attestation, by the reference; 0: none. */
+    uint64_t point_seq;
 
     /* For a liar: the effects that its replica gets instead of the core's, and the bytes that they need. */
     struct ord_effect *effects;

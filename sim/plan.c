@@ -1,10 +1,12 @@
 /*
- * The draws. Numbers are small, so that bounds are met often: windows of a few seqs, and blocks of a few envelopes.
+ * The draws. Most numbers are small, so that bounds are met often: windows of a few seqs, and blocks of a few
+ * envelopes. Some runs have large windows, slow networks, or clients that go on after the faults.
  */
 #include "sim/plan.h"
 
 #include "channel/envelope.h"
 #include "core/quorum.h"
+#include "sim/client.h"
 #include "sim/identities.h"
 #include "sim/liar.h"
 #include "sim/random.h"
@@ -60,6 +62,63 @@ static void draw_storm(struct sim_plan *plan, struct sim_random *random) {
     plan->loss_ppm = draw(random, 1000, 100000);
     plan->fault_every_us = sim_between(random, 100, 500) * 1000;
     plan->fault_long_us = sim_between(random, 100, 500) * 1000;
+}
+
+/*
+ * Windows of the default size and larger, in which many seqs are decided between two points of attestation. A NEW-VIEW
+ * then has more proposals than one list, and so has a VIEW-CHANGE after it.
+ */
+static void draw_wide(struct sim_plan *plan, struct sim_random *random) {
+    plan->window = sim_chance(random, 700000) ? 256 : 512;
+    plan->checkpoint_interval = draw(random, plan->window / 3, plan->window / 2);
+    plan->max_message_count = 500;
+    plan->preferred_max_bytes = 60000;
+    plan->batch_timeout_ms = draw(random, 1000, 2500);
+    plan->batch_bytes_max = plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + draw(random, 0, 2000);
+    plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max) + 400000;
+    plan->large_ppm = 5000;
+    plan->client_count = SIM_CLIENTS;
+    plan->client_every_us = sim_between(random, 5, 25) * 1000;
+    plan->client_window = SIM_CLIENT_WINDOW_MAX;
+    plan->clients_max = SIM_CLIENTS;
+    plan->pool_envelopes_max = 300;
+    plan->client_envelopes_max = 64;
+    plan->request_timeout_ms = draw(random, 200, 800);
+    plan->fault_end_us = sim_between(random, 3, 6) * 1000000;
+}
+
+/* Large requests in a window that is large for them: memory that fills up makes the points of attestation. */
+static void draw_heavy(struct sim_plan *plan, struct sim_random *random) {
+    draw_tight(plan, random);
+    plan->window = 64;
+    plan->checkpoint_interval = 32;
+    plan->preferred_max_bytes = 5 * plan->absolute_max_bytes;
+    plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max);
+    plan->batch_timeout_ms = draw(random, 500, 1500);
+    plan->client_count = SIM_CLIENTS;
+    plan->client_every_us = sim_between(random, 50, 300) * 1000;
+}
+
+/* Replicas fail often enough for several view changes. */
+static void draw_restless(struct sim_plan *plan, struct sim_random *random) {
+    plan->faults |= UINT64_C(1) << SIM_FAULT_CRASH | UINT64_C(1) << SIM_FAULT_PAUSE;
+    plan->fault_every_us = sim_between(random, 300, 1000) * 1000;
+    plan->fault_long_us = sim_between(random, 300, 1000) * 1000;
+}
+
+/*
+ * Delays near the request timeout: a decision takes a fifth to four fifths of it, so that clocks are about to run out
+ * when votes and new views come. Slower still, each decision would cost a few views that fail, and rest would be far.
+ */
+static void draw_slow(struct sim_plan *plan, struct sim_random *random) {
+    plan->request_timeout_ms = draw(random, 150, 800);
+    uint64_t timeout_us = (uint64_t) plan->request_timeout_ms * 1000;
+    plan->delay_least_us = sim_between(random, timeout_us / 20, timeout_us / 6);
+    plan->delay_us = sim_between(random, timeout_us / 100, timeout_us / 30);
+    plan->retransmit_ms = draw(random, 50, 300);
+    plan->client_every_us = sim_between(random, 200, 1500) * 1000;
+    plan->fault_every_us = sim_between(random, 1000, 6000) * 1000;
+    plan->fault_long_us = sim_between(random, 200, 2000) * 1000;
 }
 
 static void draw_load(struct sim_plan *plan, struct sim_random *random) {
@@ -206,7 +265,24 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
         draw_tight(out, &random);
     if (sim_chance(&random, 100000) && !options->faults_given && out->replica_count > 1)
         draw_storm(out, &random);
+    random = sim_random_of(options->seed, 10);
+    bool wide = sim_chance(&random, 60000);
+    bool slow = sim_chance(&random, 80000);
+    bool longer = sim_chance(&random, 250000);
+    bool heavy = sim_chance(&random, 40000);
+    uint64_t longer_us = sim_between(&random, 3, 12) * 1000000;
+    if (wide && out->replica_count > 1)
+        draw_wide(out, &random);
+    if (heavy && !wide && out->replica_count > 1)
+        draw_heavy(out, &random);
+    if ((wide || heavy) && out->replica_count > 1 && !options->faults_given)
+        draw_restless(out, &random);
+    if (slow && out->replica_count > 1)
+        draw_slow(out, &random);
     if (options->calm)
         calm(out, options);
+    if (options->fault_ms != 0)
+        out->fault_end_us = (uint64_t) options->fault_ms * 1000;
+    out->load_end_us = out->fault_end_us + (longer && !options->calm ? longer_us : 0);
     out->rest_limit_us = rest_limit_us(out);
 }

@@ -107,7 +107,9 @@ struct sim_plan {
     uint64_t fault_long_us; /* mean length of one fault */
     /* No fault strikes after this time. */
     uint64_t fault_end_us;
-    /* All must be at rest within this time after the faults end. */
+    /* Clients make new requests until this time, which may be later. */
+    uint64_t load_end_us;
+    /* All must be at rest within this time after the load ends. */
     uint64_t rest_limit_us;
     /* Liars */
     uint32_t liar_count;

@@ -441,6 +441,7 @@ void sim_process_start(struct sim_replica *replica) {
     process->now_ms = sim_clock_ms(replica);
     process->intake = sim_intake_create(process);
     process->duties = sim_duties_create(process);
+    process->told = sim_told_create(process);
     const struct replica_time time = time_of(process);
     const struct replica_options options = options_of(process);
     process->turn_bytes_max = options.turn_bytes_max;
@@ -473,6 +474,7 @@ void sim_process_destroy(struct sim_process *process) {
     sim_observe_deinit(process);
     sim_intake_destroy(process->intake);
     sim_duties_destroy(process->duties);
+    sim_told_destroy(process->told);
     free(process->inbox);
     free(process->outbox);
     free(process->checking);

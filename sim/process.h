@@ -90,6 +90,11 @@ struct sim_process {
     struct sim_intake *intake;
     /* The checks' view of what it owes others; NULL: a liar's. */
     struct sim_duties *duties;
+    /* What its core was told; NULL: a liar's, or a replica that is alone. */
+    struct sim_told *told;
+    /* The replicas that answered its ASK, and the highest seq that any of them has seen. */
+    ord_replica_set recalled;
+    uint64_t reach_seq;
     uint64_t turn_bytes_max;
     uint64_t now_ms;
     bool ended;

@@ -17,6 +17,7 @@
 #include "solo/solo.h"
 
 enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000 };
+enum { QUIET_AFTER_US = 3000000, QUIET_SECONDS = 4, QUIET_MESSAGES = 5 };
 
 /* ---- making ---- */
 
@@ -210,11 +211,55 @@ static bool somebody_is_silent(const struct sim_world *world) {
     return false;
 }
 
+/*
+ * A replica that is alone in a later view is level with the others, and asks for news of that view for as long as
+ * nothing is ordered.
+ */
+static bool in_one_view(const struct sim_world *world) {
+    uint64_t view = sim_process_status(world->replicas[0].process).view;
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        struct ord_status status = sim_process_status(world->replicas[i].process);
+        if (status.changing || status.view != view)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * At rest, traffic falls back to the heartbeats. What a replica sends to another one in a second: a STATUS, its newest
+ * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again and is not stable yet.
+ * True: the run is over.
+ */
+static bool is_quiet(struct sim_world *world) {
+    if (world->plan.liar_count > 0 || world->replica_count == 1 || world->options.seed % 2 != 0)
+        return true;
+    if (world->quiet_us == 0) {
+        world->quiet_us = world->now_us + QUIET_AFTER_US;
+        return false;
+    }
+    if (world->now_us < world->quiet_us)
+        return false;
+    if (!world->counts_rest) {
+        if (!in_one_view(world))
+            return true;
+        world->counts_rest = true;
+        world->messages_at_rest = world->messages_sent;
+        world->quiet_us = world->now_us + QUIET_SECONDS * UINT64_C(1000000);
+        return false;
+    }
+    uint64_t links = (uint64_t) world->replica_count * (world->replica_count - 1);
+    uint64_t sent = world->messages_sent - world->messages_at_rest;
+    if (sent > links * (QUIET_SECONDS + 1) * QUIET_MESSAGES)
+        sim_fail(world, "quiet: %lu messages in %u s at rest, %lu at most", (unsigned long) sent,
+                 (unsigned) QUIET_SECONDS, (unsigned long) (links * (QUIET_SECONDS + 1) * QUIET_MESSAGES));
+    return true;
+}
+
 void sim_world_run(struct sim_world *world) {
     struct sim_event event;
-    uint64_t look_us = world->plan.fault_end_us;
+    uint64_t look_us = world->plan.load_end_us;
     uint64_t nudge_us = look_us;
-    uint64_t limit_us = world->plan.fault_end_us + world->plan.rest_limit_us;
+    uint64_t limit_us = world->plan.load_end_us + world->plan.rest_limit_us;
     const char *why = "nothing happens any more";
     while (!world->failed && sim_queue_take(&world->queue, &event)) {
         world->now_us = event.time_us;
@@ -224,8 +269,11 @@ void sim_world_run(struct sim_world *world) {
             continue;
         look_us = world->now_us + REST_EVERY_US;
         why = sim_check_rest(world);
-        if (why == NULL)
-            return;
+        if (world->counts_rest || why == NULL) {
+            if (is_quiet(world))
+                return;
+            continue;
+        }
         /* Whoever is silent by rule 26 needs traffic. Nothing else gets any at rest. */
         if (world->now_us >= nudge_us && somebody_is_silent(world) && sim_clients_rest(world) == NULL) {
             nudge_us = world->now_us + NUDGE_SILENT_US;
@@ -235,6 +283,6 @@ void sim_world_run(struct sim_world *world) {
             break;
     }
     if (!world->failed && !sim_check_too_many(world))
-        sim_fail(world, "progress: not at rest %lu s after all faults stopped: %s",
-                 (unsigned long) ((world->now_us - world->plan.fault_end_us) / 1000000), why);
+        sim_fail(world, "progress: not at rest %lu s after faults and load have ended: %s",
+                 (unsigned long) ((world->now_us - world->plan.load_end_us) / 1000000), why);
 }

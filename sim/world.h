@@ -79,6 +79,10 @@ struct sim_world {
     uint64_t trace_hash;
     uint64_t event_count;
     bool healed;
+    /* Since all came to rest: when traffic is looked at next, and what was sent when it was looked at first. */
+    uint64_t quiet_us;
+    bool counts_rest;
+    uint64_t messages_at_rest;
     bool failed;
     char failure[512];
 

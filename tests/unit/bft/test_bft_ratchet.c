@@ -3,24 +3,30 @@
 #include "tests/support/bft_bench.h"
 
 /*
- * One window of request_timeout_ms * 2, in which `rate` envelopes a second were executed, each after a wait of
- * `wait_ms`.
+ * One window of request_timeout_ms * 2, in which `rate` envelopes a second were executed. So many as `own_rate` says
+ * stood in this replica's pool, each for `wait_ms`.
  */
-static void window(struct bench *bench, uint64_t wait_ms, uint32_t rate) {
+static void window_of(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint32_t own_rate) {
     struct ord_event event = {.type = ORD_EVENT_APPLIED};
     uint32_t envelopes = rate * 2;
+    uint32_t waits = own_rate * 2;
     for (uint32_t i = 0; i < 10; i++) {
         bench->now_ms += 200;
         host_work(&bench->host, bench->now_ms, bench->now_ms); /* there is always some work, and it is never old */
         event.now_ms = bench->now_ms;
         event.applied.envelopes = envelopes / 10;
-        event.applied.waits = envelopes / 10;
-        event.applied.wait_sum_ms = envelopes / 10 * wait_ms;
+        event.applied.waits = waits / 10;
+        event.applied.wait_sum_ms = waits / 10 * wait_ms;
         assert_ok(host_step(&bench->host, &event));
         /* Everything that was applied was also delivered, so the other clocks do not run. */
         bench->host.core->progress_ms = bench->now_ms;
         turn_ends(bench);
     }
+}
+
+/* The same, and all of them stood in this replica's pool. */
+static void window(struct bench *bench, uint64_t wait_ms, uint32_t rate) {
+    window_of(bench, wait_ms, rate, rate);
 }
 
 /* Another view is installed, with the next primary. */
@@ -76,6 +82,22 @@ static void ratchet__lets_a_primary_under_load_be(void **state) {
     bench_close(&bench);
 }
 
+/* The rate is that of everything that is executed, whichever replica's clients asked for it. */
+static void ratchet__counts_what_other_replicas_admitted(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "in flight");
+    window_of(&bench, 20, 500, 500);
+    for (int i = 0; i < 4; i++)
+        window_of(&bench, 900, 500, 20);
+    assert_false(suspects(&bench));
+    window_of(&bench, 900, 200, 200);
+    window_of(&bench, 900, 200, 200);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
 /* Work waits, and the primary proposes nothing meanwhile. Then its rate shows what the others allow it. */
 static void ratchet__of_an_idle_primary(void **state) {
     (void) state;
@@ -85,6 +107,37 @@ static void ratchet__of_an_idle_primary(void **state) {
     window(&bench, 900, 500);
     window(&bench, 900, 500);
     assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* A new primary begins without slow windows, although the work still waits. */
+static void ratchet__begins_anew_with_each_view(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    window(&bench, 900, 10);
+    window(&bench, 900, 10);
+    assert_true(suspects(&bench));
+    next_view(&bench);
+    turn_ends(&bench);
+    assert_false(suspects(&bench));
+    window(&bench, 900, 10);
+    assert_false(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* Each window has its own idle time: what was idle earlier says nothing about a busy primary. */
+static void ratchet__forgets_idle_time_with_its_window(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    for (int i = 0; i < 5; i++)
+        window(&bench, 20, 500);
+    accept(&bench, 1, "in flight");
+    for (int i = 0; i < 3; i++)
+        window(&bench, 900, 500);
+    assert_false(suspects(&bench));
     bench_close(&bench);
 }
 
@@ -186,7 +239,10 @@ static void ratchet__says_nothing_when_nothing_waits(void **state) {
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__of_a_primary_that_gets_slow),
     cmocka_unit_test(ratchet__lets_a_primary_under_load_be),
+    cmocka_unit_test(ratchet__counts_what_other_replicas_admitted),
     cmocka_unit_test(ratchet__of_an_idle_primary),
+    cmocka_unit_test(ratchet__begins_anew_with_each_view),
+    cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
     cmocka_unit_test(ratchet__of_a_slow_network),
     cmocka_unit_test(ratchet__counts_each_primary_once),

@@ -376,6 +376,21 @@ static void silence__survives_a_restart(void **state) {
     bench_close(&bench);
 }
 
+/* Whatever proves that it has forgotten something, it is silent up to what the others had seen. */
+static void silence__lasts_as_far_as_the_answers_of_those_who_said_nothing(void **state) {
+    (void) state;
+    struct bench bench;
+    open_voted(&bench);
+    assert_ok(recall(&bench, 2, 0, 5, NULL));
+    assert_ok(recall(&bench, 3, 0, 0, NULL));
+    assert_true(speaks(&bench));
+    struct ord_span own = make_view_change(&bench.config, 1, 3, 0, NULL, 0);
+    assert_ok(receive(&bench, 2, make_relay(&bench.config, 2, own)));
+    assert_true(status_of(&bench).silent);
+    assert_int_equal(status_of(&bench).silent_until_seq, 5);
+    bench_close(&bench);
+}
+
 /* One liar may lengthen a silence once by what it claims, but not again and again. */
 static void silence__cannot_be_drawn_out(void **state) {
     (void) state;
@@ -406,6 +421,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(old_image__that_changes_views),
     cmocka_unit_test(old_image__is_proven_at_any_time),
     cmocka_unit_test(silence__survives_a_restart),
+    cmocka_unit_test(silence__lasts_as_far_as_the_answers_of_those_who_said_nothing),
     cmocka_unit_test(silence__cannot_be_drawn_out),
 };
 TEST_CASES(cases);

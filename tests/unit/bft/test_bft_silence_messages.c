@@ -232,10 +232,47 @@ static void unwanted__is_only_what_was_answered(void **state) {
     bench_close(&bench);
 }
 
+static uint32_t verify_count;
+
+static bool count_verify(const void *context, ord_node_id signer, const struct ord_hash *hash,
+                         const struct ord_signature *signature) {
+    (void) context;
+    verify_count++;
+    return stand_in_verify(&test_crypto, signer, hash, signature);
+}
+
+static enum ord_err count_checkpoint(const void *context, uint64_t *seq, struct ord_span certificate) {
+    (void) context;
+    verify_count++;
+    return stand_in_checkpoint_verify(&test_crypto, seq, certificate);
+}
+
+/* A flood of RECALLs is charged like any other: the cost that is reported is never below the real one. */
+static void cost__of_a_recall_is_an_upper_bound(void **state) {
+    (void) state;
+    struct bench bench;
+    uint8_t said[BFT_SIGNED_VOTE_SIZE_MAX];
+    const struct statement own = {.type = BFT_PREPARE, .sender = 1, .seq = 5, .batch = "a"};
+    open_asking(&bench, 1);
+    struct bft_options options = test_options;
+    struct ord_core_config config = bench.config;
+    const struct ord_crypto_ops counting = {.hash = plain_hash, .verify = count_verify, .context = NULL};
+    options.checkpoints.verify = count_checkpoint;
+    config.crypto = &counting;
+    config.options = &options;
+    struct ord_verified verified;
+    struct ord_span bytes = make_recall(&bench, 3, 1, 4, 5, make_statement(said, &bench.config, &own));
+    assert_ok(bft_pbft.authenticate(&verified, &config, 3, bytes));
+    assert_int_equal(verify_count, 2);
+    assert_true(bft_pbft.cost(bytes) >= verify_count);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ask__that_cannot_be_is_refused),        cmocka_unit_test(ask__of_another_length_is_refused),
     cmocka_unit_test(recall__that_cannot_be_is_refused),     cmocka_unit_test(recall__of_another_length_is_refused),
     cmocka_unit_test(recall__with_a_flipped_bit_is_refused), cmocka_unit_test(recall__of_anybody_elses_word_is_refused),
     cmocka_unit_test(behind_the_door__nothing_else_counts),  cmocka_unit_test(unwanted__is_only_what_was_answered),
+    cmocka_unit_test(cost__of_a_recall_is_an_upper_bound),
 };
 TEST_CASES(cases);

@@ -199,6 +199,27 @@ static void clock__counts_those_who_went_further(void **state) {
     bench_close(&bench);
 }
 
+/* A view that took long to be installed gets its whole timeout, however long the work has waited. */
+static void clock__of_a_new_view_begins_when_it_is_installed(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    bench.now_ms += 900;
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    uint64_t installed_ms = bench.now_ms;
+    pass_to(&bench, installed_ms + 999);
+    expect_view(&bench, 1);
+    pass_to(&bench, installed_ms + 1000);
+    expect_view(&bench, 2);
+    bench_close(&bench);
+}
+
 /* V11: each view that fails doubles the timeout, up to a bound. A delivery makes it short again. */
 static void timeout__doubles_with_each_view_that_fails(void **state) {
     (void) state;
@@ -424,6 +445,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(clock__stands_behind_a_certified_point),
     cmocka_unit_test(clock__of_a_view_change_starts_with_a_quorum),
     cmocka_unit_test(clock__counts_those_who_went_further),
+    cmocka_unit_test(clock__of_a_new_view_begins_when_it_is_installed),
     cmocka_unit_test(timeout__doubles_with_each_view_that_fails),
     cmocka_unit_test(suspicion__alone_is_told_and_the_work_goes_on),
     cmocka_unit_test(suspicion__of_a_mute_primary_ends_with_a_delivery),

@@ -142,6 +142,80 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
     bench_close(&bench);
 }
 
+/* Replicas 0, 2 and 3 are in view 5, which the same replica leads. Replica 0 has the certificate, if one is given. */
+static void go_on_to_view_5(struct bench *bench, struct changes *changes, const struct prepared *prepared) {
+    memset(changes, 0, sizeof(*changes));
+    change(bench, changes, 0, 5, 0, prepared, prepared == NULL ? 0 : 1);
+    change(bench, changes, 2, 5, 0, NULL, 0);
+    change(bench, changes, 3, 5, 0, NULL, 0);
+    turn_ends(bench);
+    assert_int_equal(status_of(bench).view, 5);
+    assert_true(status_of(bench).changing);
+    turn_ends(bench);
+}
+
+/* Another view is another chance: a replica whose VIEW-CHANGE was left out once is counted again. */
+static void new_primary__distrusts_for_one_view(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("withheld")};
+    struct bft_new_view view;
+    wait_for_batch(&bench, &changes, &prepared);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    pass_time(&bench, 10 * (uint64_t) bench.config.retransmit_ms);
+    assert_true(status_of(&bench).leading);
+    turn_ends(&bench);
+    go_on_to_view_5(&bench, &changes, NULL);
+    assert_true(status_of(&bench).leading);
+    assert_ok(bft_new_view_verify(&view, &bench.config, sent_message(&bench, BFT_NEW_VIEW)));
+    assert_int_equal(view.view, 5);
+    assert_int_equal(view.change_count, 4);
+    bench_close(&bench);
+}
+
+/* How long a batch is asked for counts from the view in which it is wanted. */
+static void new_primary__asks_in_each_view_for_its_time(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("late")};
+    wait_for_batch(&bench, &changes, &prepared);
+    pass_time(&bench, 4 * (uint64_t) bench.config.retransmit_ms - 20); /* in view 1 it would soon give up */
+    assert_true(status_of(&bench).changing);
+    go_on_to_view_5(&bench, &changes, &prepared);
+    assert_true(status_of(&bench).changing);
+    assert_int_equal(sent(&bench, BFT_FETCH, NULL), 1);
+    pass_time(&bench, 3 * (uint64_t) bench.config.retransmit_ms);
+    assert_true(status_of(&bench).changing);
+    assert_ok(receive(&bench, 0, make_body(&bench.config, 0, 5, 1, "late")));
+    turn_ends(&bench);
+    assert_true(status_of(&bench).leading);
+    bench_close(&bench);
+}
+
+/* What a state transfer has passed is not wanted any more, and the view waits for nothing else. */
+static void new_primary__goes_on_when_a_transfer_passes_what_it_wants(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    static struct changes changes;
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("withheld")};
+    wait_for_batch(&bench, &changes, &prepared);
+    turn_ends(&bench); /* nothing more is to be looked at until time passes */
+    turn_ends(&bench);
+    bench_open(&source, 3);
+    source.host.durable_applied = 100;
+    host_attested(&bench.host, 4, bench.now_ms);
+    host_sync_from(&bench.host, &source.host, 4, bench.now_ms);
+    bench.now_ms += bench.config.retransmit_ms;
+    turn_ends(&bench);
+    turn_ends(&bench);
+    assert_true(status_of(&bench).leading);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
 /*
  * V10: a replica that has the view sends it to one that missed it, but not too often. A replica that is changing sends
  * its own VIEW-CHANGE.
@@ -272,6 +346,70 @@ static void view_change__of_a_whole_window_fits(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * A NEW-VIEW signs its proposals in lists. What is prepared again in that view has the proof of its own list, also
+ * beyond the first one, so that the next VIEW-CHANGE convinces the others.
+ */
+static void view_change__after_one_of_several_lists_convinces(void **state) {
+    (void) state;
+    struct bench bench;
+    enum { COUNT = 2 * BFT_LIST_MAX + 3 };
+    static struct ord_hash digests[COUNT];
+    static struct changes changes;
+    struct ord_span of[4] = {0};
+    bench_open(&bench, 2);
+    bench_close(&bench);
+    bench.config.window = 256;
+    bench.config.checkpoint_interval = 128;
+    bench.config.body_bytes_max = 16384;
+    host_init(&bench.host, &bench.config);
+    assert_ok(host_start(&bench.host, bench.now_ms));
+    for (uint64_t seq = 1; seq <= COUNT; seq++) {
+        char batch[8];
+        (void) snprintf(batch, sizeof(batch), "b%u", (unsigned) seq);
+        accept(&bench, seq, batch);
+        vote(&bench, BFT_PREPARE, 3, seq, batch);
+        digests[seq - 1] = digest_of(batch);
+    }
+    turn_ends(&bench);
+    host_work(&bench.host, bench.now_ms, bench.now_ms);
+    tick(&bench, bench.now_ms + 1000);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    struct ord_span own = sent_message(&bench, BFT_VIEW_CHANGE);
+    of[2] = ord_span_of(memcpy(malloc(own.size), own.data, own.size), own.size);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    of[1] = changes.of[1];
+    of[3] = changes.of[3];
+    assert_ok(receive(&bench, 1, make_new_view(&bench.config, 1, 0, digests, COUNT, of)));
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    for (uint64_t seq = 1; seq <= COUNT; seq++)
+        vote_in(&bench, BFT_PREPARE, 3, 1, seq, &digests[seq - 1]);
+    turn_ends(&bench);
+    tick(&bench, bench.now_ms + 1000);
+    suspect(&bench, 3);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).view, 2);
+    struct ord_core_config other = bench.config;
+    struct ord_verified verified;
+    other.self = 0;
+    own = sent_message(&bench, BFT_VIEW_CHANGE);
+    assert_ok(bft_pbft.authenticate(&verified, &other, 2, own));
+    struct bft_view_change told;
+    struct bft_statement statement;
+    struct ord_span certificate;
+    assert_ok(bft_view_change_decode(&told, &bench.config, own));
+    assert_int_equal(told.certificate_count, COUNT);
+    while (bft_view_change_next(&statement, &certificate, &told.certificates, &bench.config)) {
+        assert_int_equal(statement.view, 1);
+        assert_true(ord_hash_equal(&statement.digest, &digests[statement.seq - 1]));
+    }
+    free((void *) (uintptr_t) of[2].data);
+    bench_close(&bench);
+}
+
 /* V3, T9: one VIEW-CHANGE and one NEW-VIEW of each replica are kept. A flood costs one copy for each message. */
 static void flood__of_view_messages_takes_no_memory(void **state) {
     (void) state;
@@ -379,6 +517,28 @@ static void view_change__that_its_author_contradicts_may_still_be_rested_on(void
     }
 }
 
+/* The same, when what the NEW-VIEW names comes last, and nothing else comes after it. */
+static void new_view__is_installed_with_the_last_of_what_it_names(void **state) {
+    (void) state;
+    static struct changes changes;
+    struct bench bench;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 1, 1, 0, NULL, 0);
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("a")};
+    change(&bench, &changes, 3, 1, 0, &prepared, 1); /* to us */
+    (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    turn_ends(&bench);
+    assert_true(status_of(&bench).changing);
+    assert_ok(receive(&bench, 1, make_relay(&bench.config, 1, changes.of[3])));
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    assert_int_equal(status_of(&bench).view, 1);
+    bench_close(&bench);
+}
+
 /*
  * Others do not send us what our STATUS shows. If the NEW-VIEW names a VIEW-CHANGE of an author, its bit is set only
  * when that very one is here. Another one of the same author, which no NEW-VIEW names, is evidence and is not kept.
@@ -425,11 +585,16 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(signer__that_fails_delays_each_step),
     cmocka_unit_test(new_primary__does_without_batches_that_nobody_gives),
     cmocka_unit_test(new_primary__never_does_with_less_than_a_quorum),
+    cmocka_unit_test(new_primary__distrusts_for_one_view),
+    cmocka_unit_test(new_primary__asks_in_each_view_for_its_time),
+    cmocka_unit_test(new_primary__goes_on_when_a_transfer_passes_what_it_wants),
     cmocka_unit_test(status_message__of_an_earlier_view_is_answered_with_news),
     cmocka_unit_test(fetch__is_answered_with_what_has_the_digest),
     cmocka_unit_test(view_change__of_a_whole_window_fits),
+    cmocka_unit_test(view_change__after_one_of_several_lists_convinces),
     cmocka_unit_test(flood__of_view_messages_takes_no_memory),
     cmocka_unit_test(view_change__that_its_author_contradicts_may_still_be_rested_on),
+    cmocka_unit_test(new_view__is_installed_with_the_last_of_what_it_names),
     cmocka_unit_test(status__shows_only_the_view_changes_that_are_named),
     cmocka_unit_test(bodies__that_are_wanted_take_the_room_of_those_that_are_not),
     cmocka_unit_test(bodies__that_are_certified_stay),

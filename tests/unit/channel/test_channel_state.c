@@ -488,6 +488,31 @@ static void restore__refuses_an_open_envelope_that_was_not_executed(void **state
     assert_ok(channel_restore_open(fresh, ours, &entry));
 }
 
+/* A quarter of the memory for batches makes a point of attestation. A restart does not begin to count anew. */
+static void restore__goes_on_counting_towards_the_next_point(void **state) {
+    struct fixture *fixture = *state;
+    const struct channel_sink sink = log_sink(fixture->log);
+    uint8_t record[CHANNEL_CLIENT_RECORD_MAX];
+    struct channel_applied applied;
+    size_t size = (size_t) (fixture->net->config.body_bytes_max / 4) - 8000;
+    struct ord_span large = ord_span_of(net_alloc(fixture->net, size), size);
+    assert_ok(channel_apply(fixture->channel, &applied, 2, large, &sink));
+    assert_false(applied.attest);
+    struct channel *restarted = net_channel(fixture->net);
+    assert_ok(
+        channel_restore_client(restarted, 0, ord_span_of(record, channel_client_record(fixture->channel, 0, record))));
+    assert_ok(channel_restore_head(restarted, &fixture->net->genesis_header, channel_applied_seq(fixture->channel),
+                                   channel_bytes_since_point(fixture->channel)));
+    struct channel *both[] = {fixture->channel, restarted};
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(channel_apply(both[i], &applied, 3, ord_span_of(large.data, 8000), &sink));
+        assert_true(applied.attest);
+        assert_int_equal(channel_bytes_since_point(both[i]), 0);
+        assert_ok(channel_apply(both[i], &applied, 4, large, &sink));
+        assert_false(applied.attest);
+    }
+}
+
 /* Makes a channel at seq 4 with one block (registration, 1) and an open block (2, 3). Returns the tail. */
 static struct ord_span blocks_and_tail(struct fixture *fixture) {
     (void) order(fixture, 1, 0);
@@ -688,6 +713,7 @@ static const struct CMUnitTest cases[] = {
     CASE(restore__refuses_records_that_no_state_has),
     CASE(restore__refuses_a_foreign_head),
     CASE(restore__refuses_an_open_envelope_that_was_not_executed),
+    CASE(restore__goes_on_counting_towards_the_next_point),
     CASE(transfer__waits_for_the_tail),
     CASE(transfer__goes_on_after_a_restart_in_between),
     CASE(transfer__block_must_follow_the_head),

@@ -1,0 +1,493 @@
+/*
+ * Completeness: what a replica was told obliges it. Everything here is decided by what its core took and gave out, and
+ * by nothing that the core remembers itself. Rows P1, P14, V1 and V10.
+ *
+ * Evidence. While a replica takes part in an installed view, has a seq in its window before and after a step, and then
+ * takes a second statement about that (view, seq), it must have given evidence against the signer, in this step or
+ * before it in this life:
+ *   - two PREPAREs of one backup;
+ *   - two PRE-PREPAREs of the primary, the first of which it had judged; the second may come in a WITNESS;
+ *   - two VIEW-CHANGEs of one replica for a view that is not installed here yet, the first of which was its newest;
+ *   - two NEW-VIEWs, the first of which is installed here.
+ * The same holds when it takes an EVIDENCE. If what it judged differs from another backup's first PREPARE, it must have
+ * sent a WITNESS to that backup. Evidence against the primary of its view must have gone to all others, and with the
+ * next FLUSH it leaves that view. At rest, the evidence that a life gave is on disk, unless the process died.
+ *
+ * A statement that came while the replica was asking, silent or changing views, or beyond its window, obliges nobody:
+ * the core has no room for it.
+ *
+ * Answers. A peer gets no two answers to its STATUS within half a retransmission interval, no news of a view within two
+ * intervals, no batches and no RECALL within a quarter, however often it asks. A vote that went to all less than half
+ * an interval ago is not in an answer.
+ *
+ * Views. A replica that is changing to the view of an honest primary, and has its NEW-VIEW and each VIEW-CHANGE that
+ * this names, installs it with the next FLUSH. It suspects no primary that does not hand over before half a request
+ * timeout has passed since the view was installed.
+ */
+#include <stdlib.h>
+
+#include "bft/bft.h"
+#include "bft/recovery/silence.h"
+#include "bft/wire/proof.h"
+#include "bft/wire/view_message.h"
+#include "sim/check.h"
+#include "sim/process.h"
+
+struct newest {
+    uint64_t view; /* 0: none */
+    struct ord_hash digest;
+};
+
+enum answer { ANSWER_VOTES, ANSWER_NEWS, ANSWER_BODIES, ANSWER_RECALL, ANSWER_KINDS };
+
+static const char *const answer_names[ANSWER_KINDS] = {"votes", "news of a view", "batches", "a RECALL"};
+
+struct sim_told {
+    struct sim_process *process;
+    struct sim_replica *replica;
+    ord_replica_set liars;
+    uint64_t window;
+    /* (type and sender, view, seq) -> the digest of the first statement that this life took into a slot. */
+    struct sim_map first;
+    /* The replicas against which this life gave evidence. */
+    ord_replica_set accused;
+    /* The view of the last EVIDENCE that it sent, + 1; 0: it sent none. */
+    uint64_t passed;
+    /* The view whose primary it has convicted, + 1, until it leaves that view; 0: none. */
+    uint64_t leaves;
+    /* The highest stable seq that a RECALL proved: nothing is bound up to there any more. */
+    uint64_t proven_seq;
+    /* The newest VIEW-CHANGE of each replica. */
+    struct newest changes[ORD_REPLICA_MAX];
+    struct newest installed;
+    /* The NEW-VIEW of the view that it is changing to; NULL: it has none. */
+    struct sim_buffer *due;
+    /* The VIEW-CHANGEs that `due` names and that came after it. */
+    ord_replica_set named;
+    /* When its view was installed, and what was delivered then. */
+    uint64_t since_ms;
+    uint64_t since_seq;
+    bool suspecting;
+    /* When each replica got the last answer of each kind, + 1; 0: it got none. */
+    uint64_t answered_ms[ANSWER_KINDS][ORD_REPLICA_MAX];
+    /* (type, view, seq) -> when its own vote last went to all. */
+    struct sim_map sent;
+    /* For each replica: the last view, + 1, in which it said that it hands over; 0: none. */
+    uint64_t hands_over[ORD_REPLICA_MAX];
+};
+
+static void owes(struct sim_told *told, ord_node_id culprit, const char *what, uint64_t view, uint64_t seq) {
+    if ((told->accused & ord_replica_bit(culprit)) == 0)
+        sim_blame(told->replica, "evidence", "has two %s of replica %u about view %lu, seq %lu, and gives no evidence",
+                  what, culprit, (unsigned long) view, (unsigned long) seq);
+}
+
+static bool speaks(const struct ord_status *status) {
+    return !status->asking && !status->silent;
+}
+
+/* The replica takes part in `view`, which is installed, before and after the step. */
+static bool in_view(const struct ord_status *before, const struct ord_status *after, uint64_t view) {
+    return before->view == view && after->view == view && !before->changing && !after->changing && speaks(before) &&
+           speaks(after);
+}
+
+static bool in_window(const struct sim_told *told, const struct ord_status *before, const struct ord_status *after,
+                      uint64_t seq) {
+    return seq > after->stable_seq && seq <= before->stable_seq + told->window;
+}
+
+static struct sim_map_entry *find(const struct sim_told *told, enum bft_type type, ord_node_id sender, uint64_t view,
+                                  uint64_t seq) {
+    return sim_map_find(&told->first, (uint64_t) type << 32 | sender, view, seq);
+}
+
+static void note(struct sim_told *told, enum bft_type type, ord_node_id sender, uint64_t view, uint64_t seq,
+                 const struct ord_hash *digest) {
+    bool fresh;
+    struct sim_map_entry *entry = sim_map_insert(&told->first, &fresh, (uint64_t) type << 32 | sender, view, seq);
+    if (fresh)
+        entry->hash = *digest;
+}
+
+static ord_node_id primary_of(const struct sim_told *told, uint64_t view) {
+    return bft_primary(&told->process->core_config, view);
+}
+
+/* ---- what the core gives out ---- */
+
+static void check_passed(struct sim_told *told, const struct ord_status *before, const struct ord_effect *effect) {
+    struct bft_statement statement;
+    struct bft_proof proof;
+    bool about_view =
+        bft_signed_decode(&statement, &proof, &told->process->core_config, effect->evidence.first) == ORD_OK &&
+        (statement.type == BFT_PRE_PREPARE || statement.type == BFT_NEW_VIEW);
+    if (!about_view || before->changing || !speaks(before) || statement.view != before->view)
+        return;
+    told->leaves = statement.view + 1;
+    if (told->passed != statement.view + 1)
+        sim_blame(told->replica, "evidence", "keeps to itself what convicts the primary of view %lu",
+                  (unsigned long) statement.view);
+}
+
+static void note_witness(struct sim_told *told, const struct ord_effect *effect) {
+    struct bft_statement statement;
+    struct bft_proof proof;
+    if (bft_signed_decode(&statement, &proof, &told->process->core_config, bft_behind_header(effect->send.bytes)) !=
+        ORD_OK)
+        return;
+    for (ord_node_id to = 0; to < told->process->world->replica_count; to++)
+        if ((effect->send.to & ord_replica_bit(to)) != 0)
+            note(told, BFT_WITNESS, to, statement.view, statement.seq, &statement.digest);
+}
+
+static void note_effect(struct sim_told *told, const struct ord_effect *effect) {
+    struct bft_new_view view;
+    if (effect->type == ORD_EFFECT_EVIDENCE) {
+        told->accused |= ord_replica_bit(effect->evidence.culprit);
+    } else if (effect->type == ORD_EFFECT_JUDGE) {
+        ord_node_id primary = primary_of(told, effect->judge.view);
+        if ((told->liars & ord_replica_bit(primary)) != 0)
+            note(told, BFT_PRE_PREPARE, primary, effect->judge.view, effect->judge.seq, &effect->judge.digest);
+    } else if (effect->type == ORD_EFFECT_SEND && effect->send.bytes.size > 0) {
+        if (effect->send.bytes.data[0] == BFT_WITNESS)
+            note_witness(told, effect);
+        else if (effect->send.bytes.data[0] == BFT_EVIDENCE &&
+                 ord_replica_count(effect->send.to) == told->process->world->replica_count - 1)
+            told->passed = told->process->observer.status.view + 1;
+    } else if (effect->type == ORD_EFFECT_PERSIST && effect->persist.table == TABLE_NEW_VIEW &&
+               bft_new_view_decode(&view, &told->process->core_config, effect->persist.bytes) == ORD_OK) {
+        told->installed = (struct newest) {.view = view.view, .digest = view.digest};
+    }
+}
+
+/* A backup that prepared something else than what was judged here must have been told of it. */
+static void check_witness(struct sim_told *told, ord_node_id backup, uint64_t view, uint64_t seq) {
+    const struct sim_map_entry *bound = find(told, BFT_PRE_PREPARE, primary_of(told, view), view, seq);
+    const struct sim_map_entry *vote = find(told, BFT_PREPARE, backup, view, seq);
+    if (bound != NULL && vote != NULL && !ord_hash_equal(&bound->hash, &vote->hash) &&
+        find(told, BFT_WITNESS, backup, view, seq) == NULL)
+        sim_blame(told->replica, "evidence", "does not tell replica %u what the primary said here of view %lu, seq %lu",
+                  backup, (unsigned long) view, (unsigned long) seq);
+}
+
+/* ---- what the core takes ---- */
+
+static void take_prepares(struct sim_told *told, const struct ord_status *before, const struct ord_status *after,
+                          const struct bft_vote_list *list) {
+    ord_node_id primary = primary_of(told, list->view);
+    ord_replica_set about = ord_replica_bit(primary) | ord_replica_bit(list->sender);
+    if (list->sender == primary || (about & told->liars) == 0 || !in_view(before, after, list->view))
+        return;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct bft_vote *vote = &list->votes[i];
+        if (!in_window(told, before, after, vote->seq))
+            continue;
+        const struct sim_map_entry *entry = find(told, BFT_PREPARE, list->sender, list->view, vote->seq);
+        if (entry != NULL && !ord_hash_equal(&entry->hash, &vote->digest))
+            owes(told, list->sender, "PREPAREs", list->view, vote->seq);
+        note(told, BFT_PREPARE, list->sender, list->view, vote->seq, &vote->digest);
+        check_witness(told, list->sender, list->view, vote->seq);
+    }
+}
+
+/* What the primary said of a (view, seq), by itself or in a WITNESS. */
+static void take_proposal(struct sim_told *told, const struct ord_status *before, const struct ord_status *after,
+                          const struct bft_statement *statement) {
+    if (statement->sender != primary_of(told, statement->view) || !in_view(before, after, statement->view) ||
+        !in_window(told, before, after, statement->seq) || statement->seq <= told->proven_seq)
+        return;
+    const struct sim_map_entry *bound = find(told, BFT_PRE_PREPARE, statement->sender, statement->view, statement->seq);
+    if (bound == NULL)
+        return;
+    if (!ord_hash_equal(&bound->hash, &statement->digest))
+        owes(told, statement->sender, "PRE-PREPAREs", statement->view, statement->seq);
+    for (ord_node_id id = 0; id < told->process->world->replica_count; id++)
+        if (id != told->replica->id)
+            check_witness(told, id, statement->view, statement->seq);
+}
+
+static void take_change(struct sim_told *told, const struct ord_status *before, const struct ord_status *after,
+                        const struct bft_view_change *change) {
+    struct newest *newest = &told->changes[change->sender];
+    struct bft_new_view due;
+    bool to_come = change->view > before->view || (before->changing && change->view == before->view);
+    bool answers_for_it = speaks(before) && speaks(after);
+    if (change->sender == told->replica->id || !to_come)
+        return;
+    if (answers_for_it && change->view == newest->view && !ord_hash_equal(&change->digest, &newest->digest))
+        owes(told, change->sender, "VIEW-CHANGEs", change->view, 0);
+    if (change->view > newest->view)
+        *newest = (struct newest) {.view = change->view, .digest = change->digest};
+    if (!answers_for_it || told->due == NULL || !before->changing || change->view != before->view ||
+        bft_new_view_decode(&due, &told->process->core_config, sim_buffer_span(told->due)) != ORD_OK ||
+        due.view != change->view)
+        return;
+    for (uint32_t i = 0; i < due.change_count; i++) {
+        ord_node_id sender;
+        struct ord_hash digest;
+        bft_new_view_change(&sender, &digest, &due, i);
+        if (sender == change->sender && ord_hash_equal(&digest, &change->digest))
+            told->named |= ord_replica_bit(sender);
+    }
+}
+
+static void take_new_view(struct sim_told *told, const struct ord_status *before, const struct ord_status *after,
+                          const struct bft_new_view *view, struct ord_span bytes) {
+    struct bft_new_view due;
+    if (view->sender == told->replica->id)
+        return;
+    if (in_view(before, after, view->view) && told->installed.view == view->view &&
+        !ord_hash_equal(&told->installed.digest, &view->digest))
+        owes(told, view->sender, "NEW-VIEWs", view->view, 0);
+    bool kept = told->due != NULL &&
+                bft_new_view_decode(&due, &told->process->core_config, sim_buffer_span(told->due)) == ORD_OK;
+    if (kept && due.sender == view->sender && due.view != view->view) {
+        /* One of each sender is kept, and this may be the one. */
+        sim_buffer_release(told->due);
+        told->due = NULL;
+        kept = false;
+    }
+    if (!before->changing || view->view != before->view || !speaks(before) || (kept && due.view == view->view))
+        return;
+    sim_buffer_release(told->due);
+    told->due = sim_buffer_create(bytes);
+    told->named = 0;
+}
+
+static void take_evidence(struct sim_told *told, struct ord_span bytes) {
+    struct bft_statement statement;
+    struct bft_proof proof;
+    struct ord_span first;
+    struct ord_span second;
+    if (bft_evidence_split(bytes, &first, &second) == ORD_OK &&
+        bft_signed_decode(&statement, &proof, &told->process->core_config, first) == ORD_OK)
+        owes(told, statement.sender, "proven statements", statement.view, statement.seq);
+}
+
+static void take(struct sim_told *told, const struct ord_status *before, const struct ord_status *after,
+                 struct ord_span bytes) {
+    const struct ord_core_config *config = &told->process->core_config;
+    struct bft_pre_prepare pre_prepare;
+    struct bft_vote_list list;
+    struct bft_view_change change;
+    struct bft_new_view view;
+    struct bft_status status;
+    struct bft_recall recall;
+    struct bft_statement statement;
+    struct bft_proof proof;
+    uint8_t type = bytes.size == 0 ? 0 : bytes.data[0];
+    if (type == BFT_RELAY && bytes.size > BFT_RELAY_SIZE) {
+        bytes = bft_behind_header(bytes);
+        type = bytes.data[0];
+    }
+    if (type == BFT_PREPARE && bft_vote_list_decode(&list, config, bytes) == ORD_OK) {
+        take_prepares(told, before, after, &list);
+    } else if (type == BFT_PRE_PREPARE && bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK) {
+        statement = bft_pre_prepare_statement(&pre_prepare);
+        take_proposal(told, before, after, &statement);
+    } else if (type == BFT_WITNESS &&
+               bft_signed_decode(&statement, &proof, config, bft_behind_header(bytes)) == ORD_OK) {
+        take_proposal(told, before, after, &statement);
+    } else if (type == BFT_VIEW_CHANGE && bft_view_change_decode(&change, config, bytes) == ORD_OK) {
+        take_change(told, before, after, &change);
+    } else if (type == BFT_NEW_VIEW && bft_new_view_decode(&view, config, bytes) == ORD_OK) {
+        take_new_view(told, before, after, &view, bytes);
+    } else if (type == BFT_EVIDENCE) {
+        take_evidence(told, bytes);
+    } else if (type == BFT_RECALL && bft_recall_decode(&recall, config, bytes) == ORD_OK) {
+        told->proven_seq = recall.stable_seq > told->proven_seq ? recall.stable_seq : told->proven_seq;
+    } else if (type == BFT_STATUS && bft_status_decode(&status, config, bytes) == ORD_OK) {
+        if (status.mood == BFT_HANDS_OVER)
+            told->hands_over[status.sender] = status.view + 1;
+    }
+}
+
+/* ---- answers ---- */
+
+static void check_votes_again(struct sim_told *told, const struct ord_effect *effect, uint64_t now_ms, bool to_all) {
+    struct bft_vote_list list;
+    bool fresh;
+    uint64_t least_ms = told->process->core_config.retransmit_ms / 2;
+    if (bft_vote_list_decode(&list, &told->process->core_config, effect->send.bytes) != ORD_OK)
+        return;
+    for (uint32_t i = 0; i < list.count; i++) {
+        struct sim_map_entry *entry = to_all
+                                          ? sim_map_insert(&told->sent, &fresh, list.type, list.view, list.votes[i].seq)
+                                          : sim_map_find(&told->sent, list.type, list.view, list.votes[i].seq);
+        if (to_all)
+            entry->number = now_ms;
+        else if (entry != NULL && now_ms < entry->number + least_ms)
+            sim_blame(told->replica, "answers",
+                      "gives its vote of type %d for seq %lu again %lu ms after it went to all", (int) list.type,
+                      (unsigned long) list.votes[i].seq, (unsigned long) (now_ms - entry->number));
+    }
+}
+
+/* The kind of answer that this message gets, and the least time between two of them. */
+static enum answer answer_to(const struct sim_told *told, uint64_t *least_ms, const struct ord_status *after,
+                             struct ord_span bytes) {
+    const struct ord_core_config *config = &told->process->core_config;
+    struct bft_status status;
+    *least_ms = config->retransmit_ms / 4;
+    if (bytes.data[0] == BFT_FETCH)
+        return ANSWER_BODIES;
+    if (bytes.data[0] == BFT_ASK)
+        return ANSWER_RECALL;
+    if (bytes.data[0] != BFT_STATUS || bft_status_decode(&status, config, bytes) != ORD_OK)
+        return ANSWER_KINDS;
+    bool news = status.view < after->view || (status.view == after->view && status.mood == BFT_CHANGING);
+    *least_ms = news ? 2 * (uint64_t) config->retransmit_ms : config->retransmit_ms / 2;
+    return news ? ANSWER_NEWS : ANSWER_VOTES;
+}
+
+static void check_answer(struct sim_told *told, const struct ord_event *event, const struct ord_status *after,
+                         const struct ord_effects *effects) {
+    ord_node_id from = event->message->from;
+    uint64_t least_ms;
+    bool answers = false;
+    enum answer kind =
+        event->message->bytes.size == 0 ? ANSWER_KINDS : answer_to(told, &least_ms, after, event->message->bytes);
+    if (kind == ANSWER_KINDS)
+        return;
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct ord_effect *effect = &effects->items[i];
+        if (effect->type != ORD_EFFECT_SEND || effect->send.to != ord_replica_bit(from) ||
+            effect->send.bytes.size == 0 || effect->send.bytes.data[0] == BFT_STATUS)
+            continue;
+        answers = true;
+        check_votes_again(told, effect, event->now_ms, false);
+    }
+    if (!answers)
+        return;
+    uint64_t *last_ms = &told->answered_ms[kind][from];
+    if (*last_ms != 0 && event->now_ms + 1 < *last_ms + least_ms)
+        sim_blame(told->replica, "answers", "gives replica %u %s again after %lu ms", from, answer_names[kind],
+                  (unsigned long) (event->now_ms + 1 - *last_ms));
+    *last_ms = event->now_ms + 1;
+}
+
+static void note_sent(struct sim_told *told, const struct ord_event *event, const struct ord_effects *effects) {
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct ord_effect *effect = &effects->items[i];
+        if (effect->type == ORD_EFFECT_SEND && effect->send.bytes.size > 0 &&
+            (effect->send.bytes.data[0] == BFT_PREPARE || effect->send.bytes.data[0] == BFT_COMMIT))
+            check_votes_again(told, effect, event->now_ms, true);
+    }
+}
+
+/* ---- views ---- */
+
+/* It has the NEW-VIEW of the view that it is changing to, and everything that this names. */
+static bool is_complete(const struct sim_told *told, uint64_t view) {
+    struct bft_new_view due;
+    if (told->due == NULL ||
+        bft_new_view_decode(&due, &told->process->core_config, sim_buffer_span(told->due)) != ORD_OK ||
+        due.view != view || (told->liars & ord_replica_bit(due.sender)) != 0)
+        return false;
+    for (uint32_t i = 0; i < due.change_count; i++) {
+        ord_node_id sender;
+        struct ord_hash digest;
+        bft_new_view_change(&sender, &digest, &due, i);
+        const struct newest *newest = &told->changes[sender];
+        bool here = sender == told->replica->id || (newest->view == view && ord_hash_equal(&newest->digest, &digest)) ||
+                    (told->named & ord_replica_bit(sender)) != 0;
+        if (!here)
+            return false;
+    }
+    return true;
+}
+
+static void check_flushed(struct sim_told *told, const struct ord_status *before, const struct ord_status *after) {
+    bool stays = before->view == after->view && speaks(before) && speaks(after);
+    if (stays && before->changing && after->changing && !told->replica->forgetful && is_complete(told, after->view))
+        sim_blame(told->replica, "view", "does not install view %lu, of which it has everything",
+                  (unsigned long) after->view);
+    if (stays && !after->changing && told->leaves == after->view + 1)
+        sim_blame(told->replica, "evidence", "stays in view %lu, whose primary it has convicted",
+                  (unsigned long) after->view);
+}
+
+static void check_patience(struct sim_told *told, const struct ord_status *after, uint64_t now_ms) {
+    const struct bft_detail *detail = after->detail;
+    uint64_t patience_ms = told->process->world->plan.request_timeout_ms / 2;
+    bool began = detail->suspecting && !told->suspecting;
+    bool handed_over = detail->handing_over || told->hands_over[primary_of(told, after->view)] == after->view + 1;
+    told->suspecting = detail->suspecting;
+    /* A window of batches that were of no use is reason enough. */
+    if (began && !handed_over && now_ms < told->since_ms + patience_ms &&
+        after->delivered_seq <= told->since_seq + told->window)
+        sim_blame(told->replica, "patience", "suspects the primary of view %lu after %lu ms",
+                  (unsigned long) after->view, (unsigned long) (now_ms - told->since_ms));
+}
+
+static void view_began(struct sim_told *told, const struct ord_status *after, uint64_t now_ms) {
+    told->since_ms = now_ms;
+    told->since_seq = after->delivered_seq;
+    told->leaves = 0;
+    sim_buffer_release(told->due);
+    told->due = NULL;
+    told->named = 0;
+}
+
+/* ---- the step, the start and the end ---- */
+
+void sim_told_step(struct sim_told *told, const struct ord_event *event, const struct ord_status *before,
+                   const struct ord_effects *effects) {
+    if (told == NULL || told->process->world->failed)
+        return;
+    const struct ord_status *after = &told->process->observer.status;
+    for (size_t i = 0; i < effects->count; i++)
+        note_effect(told, &effects->items[i]);
+    for (size_t i = 0; i < effects->count; i++)
+        if (effects->items[i].type == ORD_EFFECT_EVIDENCE)
+            check_passed(told, before, &effects->items[i]);
+    if (event->type == ORD_EVENT_MESSAGE) {
+        take(told, before, after, event->message->bytes);
+        check_answer(told, event, after, effects);
+    }
+    if (!speaks(after))
+        told->leaves = 0;
+    if (event->type == ORD_EVENT_FLUSH) {
+        check_flushed(told, before, after);
+        note_sent(told, event, effects);
+    }
+    if (event->type == ORD_EVENT_START || before->view != after->view || before->changing != after->changing ||
+        speaks(before) != speaks(after))
+        view_began(told, after, event->now_ms);
+    check_patience(told, after, event->now_ms);
+}
+
+void sim_told_rest(const struct sim_told *told) {
+    char name[SIM_NAME_SIZE];
+    if (told == NULL)
+        return;
+    for (ord_node_id culprit = 0; culprit < told->process->world->replica_count; culprit++) {
+        sim_evidence_name(name, culprit, 0);
+        if ((told->accused & ord_replica_bit(culprit)) != 0 && sim_disk_meta(&told->replica->disk, name).size == 0)
+            sim_blame(told->replica, "evidence", "has none on disk against replica %u at the end", culprit);
+    }
+}
+
+struct sim_told *sim_told_create(struct sim_process *process) {
+    const struct sim_world *world = process->world;
+    if (process->replica->liar || world->replica_count == 1)
+        return NULL;
+    struct sim_told *told = sim_alloc(sizeof(*told));
+    told->process = process;
+    told->replica = process->replica;
+    told->window = world->config->window;
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        if (world->replicas[i].liar)
+            told->liars |= ord_replica_bit(world->replicas[i].id);
+    return told;
+}
+
+void sim_told_destroy(struct sim_told *told) {
+    if (told == NULL)
+        return;
+    sim_map_deinit(&told->first);
+    sim_map_deinit(&told->sent);
+    sim_buffer_release(told->due);
+    free(told);
+}
