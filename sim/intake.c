@@ -11,6 +11,7 @@ enum {
     HOUSEKEEPING_MS = 100,
     AGE_MAX_MS = 120000,
     WINDOW = 4096,
+    SPREAD_PART = 16,
     SOON_PART = 8,
     PASSED_PART = 2,
     SPREAD_REPEATS = 3,
@@ -250,7 +251,7 @@ static uint64_t wait_ms(const struct sim_intake *intake, const struct sim_pooled
     uint64_t first = intake->leader == ORD_NO_NODE ? 0 : intake->leader;
     uint64_t after = (sim_intake_self(intake) + count - first) % count;
     if (pooled->state == SIM_SENT)
-        return timeout_ms / SOON_PART + timeout_ms / SOON_PART * after / count;
+        return timeout_ms / SPREAD_PART + timeout_ms / SPREAD_PART * after / count;
     if (pooled->state == SIM_SPREAD)
         return timeout_ms << (pooled->repeats < SPREAD_REPEATS ? pooled->repeats : (uint32_t) SPREAD_REPEATS);
     return (timeout_ms / PASSED_PART) << (pooled->repeats < PASSED_REPEATS ? pooled->repeats

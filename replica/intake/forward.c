@@ -21,9 +21,11 @@
 
 enum {
     /*
-     * This part (1/8) of request_timeout_ms passes before an envelope goes to all, and up to as much again so that the
+     * This part (1/16) of request_timeout_ms passes before an envelope goes to all, and up to as much again so that the
      * replicas do not begin together. It goes to all again after request_timeout_ms, then after twice that, and so on.
      */
+    SPREAD_PART = 16,
+    /* An envelope is queued until this part (1/8) of request_timeout_ms after its turn. */
     SOON_PART = 8,
     /* After this part (1/2) of request_timeout_ms a forwarded envelope goes to the leader; then after twice that. */
     PASSED_PART = 2,
@@ -161,7 +163,7 @@ static uint64_t soon_ms(const struct replica *replica) {
     uint64_t count = replica_config(replica)->replica_count;
     uint64_t first = replica->agree.leader == ORD_NO_NODE ? 0 : replica->agree.leader;
     uint64_t rank = (replica_self(replica) + count - first) % count;
-    uint64_t part_ms = replica_config(replica)->request_timeout_ms / SOON_PART;
+    uint64_t part_ms = replica_config(replica)->request_timeout_ms / SPREAD_PART;
     return part_ms + part_ms * rank / count;
 }
 
