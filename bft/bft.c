@@ -150,6 +150,7 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
     core->quorum = ord_bft_quorum(config->replica_count);
     core->weak_quorum = ord_bft_weak_quorum(config->replica_count);
     core->work_since_ms = UINT64_MAX;
+    core->work_turn_ms = UINT64_MAX;
     core->silence.nonce = seed;
     bft_body_digest(&core->null_digest, config->crypto, ord_span_of(NULL, 0));
     ord_replica_set all = config->replica_count == 64 ? UINT64_MAX : ord_replica_bit(config->replica_count) - 1;
@@ -295,6 +296,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
         return bft_on_synced(core, event->synced.seq, event->synced.stable_seq, event->synced.certificate);
     case ORD_EVENT_WORK:
         core->work_since_ms = event->work.since_ms;
+        core->work_turn_ms = event->work.turn_ms;
         return ORD_OK;
     case ORD_EVENT_STORAGE:
         /* Retransmission or state transfer brings what this replica misses while its storage is gone. */

@@ -246,8 +246,9 @@ struct ord_core {
     uint64_t in_flight_ms;
     /* The last SYNCED. */
     uint64_t synced_ms;
-    /* Since when work waits, as the node says; UINT64_MAX: none waits. */
+    /* Since when work waits, as the node says, and when its turn came or comes; UINT64_MAX: none waits. */
     uint64_t work_since_ms;
+    uint64_t work_turn_ms;
     /* The next four arrays have replica_count elements each. */
     /* The newest VIEW-CHANGE of each replica. Elements below `view` are out of date. */
     struct bft_kept *changes;

@@ -115,7 +115,10 @@ struct ord_event {
             uint64_t seq;
             uint32_t envelopes; /* that were executed since the last APPLIED, and not dropped */
             uint32_t waits;     /* how many of `envelopes` stood in this replica's request pool */
-            /* How long those stood there, added up; for each since it was admitted, or since there is this leader. */
+            /*
+             * How long those stood there, added up; for each since it could have been proposed (see `work`), or since
+             * there is this leader.
+             */
             uint64_t wait_sum_ms;
             /* The last seq in which an envelope was executed or a block was closed. 0: none since START. */
             uint64_t useful_seq;
@@ -143,6 +146,11 @@ struct ord_event {
              * or since when the open block is overdue, if that is earlier. UINT64_MAX: nothing waits.
              */
             uint64_t since_ms;
+            /*
+             * When that request could have been proposed, given what was admitted before it; at least since_ms. It may
+             * be a time to come. UINT64_MAX: nothing waits.
+             */
+            uint64_t turn_ms;
         } work;
         struct {
             /* False: nothing can be stored (the disk is full). The node then proposes nothing and steps no messages. */

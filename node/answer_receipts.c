@@ -174,7 +174,7 @@ void answer_submission(struct service *service, struct api_request *request) {
             results[i].receipt = (ProtobufCBinaryData) {0};
         bytes += results[i].receipt.len;
         if (from->verdict == REPLICA_BUSY)
-            response.retry_after_ms = 20;
+            response.retry_after_ms = submission->retry_after_ms;
     }
     response.status = ORDAIN__V1__STATUS__OK;
     response.kind_case = ORDAIN__V1__RESPONSE__KIND_SUBMIT;

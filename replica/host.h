@@ -119,6 +119,8 @@ struct replica_submission {
     struct replica_result *results;
     /* The leader that was known when it was answered; ORD_NO_NODE: none. */
     ord_node_id leader;
+    /* When it is worth trying again what was answered BUSY, in ms from the answer. 0: nothing was. */
+    uint32_t retry_after_ms;
 };
 #define REPLICA_SUBMISSION_MAX 4096
 

@@ -26,6 +26,9 @@
     X(POOL_FULL, OFTEN, "the pool, or a client's share of it, is full")                                                \
     X(SEQUENCE_TOO_FAR, OFTEN, "a sequence number lies beyond the replay window")                                      \
     X(FORWARD_WITHOUT_LEADER, OFTEN, "a replica that has had no leader for long forwards to all")                      \
+    X(FORWARD_QUEUED, OFTEN, "an envelope that is due again is queued behind others, and the leader serves")           \
+    X(FORWARD_SHARE_SPENT, OFTEN, "what is due again waits, because repeats have sent all that they may")              \
+    X(BUSY_BY_RATE, OFTEN, "a client has more here than its part of what is ordered soon")                             \
     X(FORWARDED_TO_ALL, OFTEN, "an envelope that was forwarded to all is still not executed")                          \
     X(FORWARDED_AGAIN, OFTEN, "an envelope that another replica forwarded is still not executed")                      \
     X(CUT_PROPOSED_AGAIN, RARE, "a cut marker did not take effect and is proposed again")                              \

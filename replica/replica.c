@@ -19,6 +19,7 @@ static enum ord_err make_parts(struct replica *replica) {
                                                                       attest_init,    sync_init,    agree_init};
     enum ord_err err = pool_init(&replica->pool, options->pool_envelopes_max, options->pool_bytes_max,
                                  options->client_envelopes_max, config->clients_max);
+    pace_init(replica);
     for (size_t i = 0; err == ORD_OK && i < sizeof(inits) / sizeof(inits[0]); i++)
         err = inits[i](replica);
     return err;
@@ -117,6 +118,7 @@ void replica_status(const struct replica *replica, struct replica_status *out) {
         .committed_height = replica->certified.committed_height,
         .pool_envelopes = replica->pool.envelopes,
         .pool_bytes = replica->pool.bytes,
+        .pace_rate = pace_rate(replica),
         .open = open_of(replica),
         .syncing = replica->sync.active,
         .syncing_between = replica->sync.between,

@@ -124,6 +124,7 @@ struct replica_status {
     uint64_t committed_height;
     uint32_t pool_envelopes;
     uint64_t pool_bytes;
+    uint64_t pace_rate; /* cost per second (replica/intake/pace.h) that is counted with in this turn */
     struct replica_open open;
     bool syncing;
     /* Blocks were taken and the tail was not yet: the core stands still. */

@@ -154,13 +154,16 @@ static void propose_all(struct replica *replica) {
     }
 }
 
-/* Tells the core since when work has waited that a leader should have done. */
+/* Tells the core since when work has waited that a leader should have done, and when that work's turn came. */
 static void tell_work(struct replica *replica) {
-    uint64_t since_ms = ord_min(pool_waiting_since(&replica->pool), propose_cut_ms(replica));
-    if (since_ms == replica->agree.work_since_ms)
+    const struct pool_waiting *waiting = pool_waiting_longest(&replica->pool);
+    uint64_t since_ms = ord_min(waiting == NULL ? UINT64_MAX : waiting->since_ms, propose_cut_ms(replica));
+    uint64_t turn_ms = ord_min(waiting == NULL ? UINT64_MAX : waiting->turn_ms, propose_cut_ms(replica));
+    if (since_ms == replica->agree.work_since_ms && turn_ms == replica->agree.work_turn_ms)
         return;
     replica->agree.work_since_ms = since_ms;
-    step(replica, &(struct ord_event) {.type = ORD_EVENT_WORK, .work = {.since_ms = since_ms}});
+    replica->agree.work_turn_ms = turn_ms;
+    step(replica, &(struct ord_event) {.type = ORD_EVENT_WORK, .work = {.since_ms = since_ms, .turn_ms = turn_ms}});
 }
 
 void replica_turn(struct replica *replica, const struct replica_time *time) {
@@ -171,6 +174,7 @@ void replica_turn(struct replica *replica, const struct replica_time *time) {
     set_time(replica, time);
     replica->counters.turns++;
     replica->turn.cut_short = false;
+    pace_turn(replica);
     look_at_room(replica, time->room);
     while (!replica->turn.fatal && !turn_full(replica) && host->next(host->context, &input))
         take(replica, &input);

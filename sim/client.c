@@ -115,8 +115,13 @@ static void send_waiting(struct sim_world *world, uint32_t client, struct sim_wa
                 (again_us > RETRY_US_MAX ? RETRY_US_MAX : again_us) + sim_below(&world->client_random, 100000));
 }
 
+static bool is_modest(const struct sim_world *world, const struct sim_client *client) {
+    return client >= world->clients + world->plan.client_count - world->plan.modest_clients;
+}
+
 static struct sim_waiting *free_slot(struct sim_world *world, struct sim_client *client) {
-    for (uint32_t i = 0; i < world->plan.client_window && i < SIM_CLIENT_WINDOW_MAX; i++)
+    uint32_t window = is_modest(world, client) ? 1 : world->plan.client_window;
+    for (uint32_t i = 0; i < window && i < SIM_CLIENT_WINDOW_MAX; i++)
         if (!client->waiting[i].used)
             return &client->waiting[i];
     return NULL;
@@ -287,7 +292,8 @@ const char *sim_clients_rest(const struct sim_world *world) {
 uint64_t sim_clients_longest_us(const struct sim_world *world) {
     uint64_t longest_us = 0;
     for (uint32_t i = 0; i < world->plan.client_count; i++)
-        if (!world->clients[i].liar && world->clients[i].longest_us > longest_us)
+        if (!world->clients[i].liar && world->clients[i].longest_us > longest_us &&
+            (world->plan.modest_clients == 0 || is_modest(world, &world->clients[i])))
             longest_us = world->clients[i].longest_us;
     return longest_us;
 }

@@ -11,11 +11,55 @@ enum {
     HOUSEKEEPING_MS = 100,
     AGE_MAX_MS = 120000,
     WINDOW = 4096,
+    SPREAD_PART = 16,
     SOON_PART = 8,
     PASSED_PART = 2,
+    SPREAD_REPEATS = 3,
+    PASSED_REPEATS = 4,
+    ENVELOPE_COST = 1024,
+    AHEAD_TIMEOUTS = 2,
+    MOVES_PART = 4,
+    SHARE_PART = 6, /* half of the rate, for three kinds of repeats */
+    KEPT_MS = 200,
+    FLOOR_COST = 65536,
+    FLOOR_PART = 64,
+    BEST_PART = 4,
 };
 
 /* ---- the list and what is executed ---- */
+
+uint64_t sim_intake_cost(const struct sim_intake *intake, const struct sim_pooled *pooled) {
+    return sim_intake_model(intake)->items[pooled->item].size + ENVELOPE_COST;
+}
+
+uint64_t sim_intake_rate(const struct sim_intake *intake) {
+    struct replica_status status;
+    replica_status(intake->process->program, &status);
+    return status.pace_rate;
+}
+
+/* Gives when this cost could be ordered, behind everything that is ahead of it. */
+static uint64_t take_turn(struct sim_intake *intake, uint64_t cost) {
+    uint64_t now_us = sim_intake_now(intake) * 1000;
+    uint64_t most_us = now_us + (uint64_t) AHEAD_TIMEOUTS * intake->world->plan.request_timeout_ms * 1000;
+    uint64_t begin_us = intake->clear_us > now_us ? intake->clear_us : now_us;
+    uint64_t end_us = begin_us + cost * 1000000 / sim_intake_rate(intake);
+    intake->clear_us = end_us < most_us ? end_us : most_us;
+    return begin_us / 1000;
+}
+
+void sim_intake_new_turns(struct sim_intake *intake) {
+    uint64_t cost = 0;
+    intake->clear_us = 0;
+    for (size_t i = 0; i < intake->pool_count; i++)
+        cost += sim_intake_cost(intake, &intake->pool[i]);
+    if (cost > 0)
+        (void) take_turn(intake, cost);
+    for (size_t i = 0; i < intake->pool_count; i++)
+        intake->pool[i].turn_ms = intake->clear_us / 1000;
+    for (uint32_t i = 0; i < SIM_SLOTS; i++)
+        intake->turns_ms[i] = intake->clear_us / 1000;
+}
 
 bool sim_intake_is_executed(const struct sim_intake *intake, uint32_t party, uint64_t sequence) {
     if (sequence == 0)
@@ -46,11 +90,19 @@ void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *poole
     if (!pooled->good || find_key(intake, pooled->party, pooled->sequence) != NULL || intake->counts[slot] >= most)
         return;
     intake->lost = intake->counts[slot] + intake->ghosts[slot] >= most;
-    if (intake->counts[slot]++ == 0)
+    if (intake->pool_count == 0)
+        intake->clear_us = 0;
+    uint64_t turn_ms = take_turn(intake, sim_intake_cost(intake, pooled));
+    if (intake->counts[slot]++ == 0) {
         intake->since_ms[slot] = sim_intake_now(intake);
+        intake->turns_ms[slot] = turn_ms;
+    }
     intake->pool = sim_grow(intake->pool, &intake->pool_capacity, intake->pool_count, sizeof(*intake->pool));
-    intake->pool[intake->pool_count] = *pooled;
-    intake->pool[intake->pool_count++].state = SIM_READY;
+    struct sim_pooled *kept = &intake->pool[intake->pool_count++];
+    *kept = *pooled;
+    kept->state = SIM_READY;
+    kept->turn_ms = turn_ms;
+    kept->repeats = 0;
 }
 
 void sim_intake_drop(struct sim_intake *intake, size_t index) {
@@ -76,7 +128,10 @@ void sim_intake_execute_to(struct sim_intake *intake, size_t end, bool served) {
         if (!served)
             continue;
         drop_key(intake, placed);
-        intake->since_ms[sim_slot_of(placed->party, placed->sequence)] = sim_intake_now(intake);
+        uint32_t slot = sim_slot_of(placed->party, placed->sequence);
+        uint64_t clear_ms = intake->clear_us / 1000;
+        intake->since_ms[slot] = sim_intake_now(intake);
+        intake->turns_ms[slot] = clear_ms > sim_intake_now(intake) ? clear_ms : sim_intake_now(intake);
     }
 }
 
@@ -94,6 +149,8 @@ void sim_intake_executed(struct sim_intake *intake, uint64_t seq) {
     if (intake == NULL || sim_over(intake))
         return;
     sim_intake_execute_to(intake, sim_intake_model(intake)->seqs[seq - 1].order_end, true);
+    if (sim_intake_model(intake)->seqs[seq - 1].accepted > 0)
+        intake->executed_ms = sim_intake_now(intake);
     intake->seq = seq;
     sim_intake_open_is(intake, seq);
 }
@@ -133,6 +190,27 @@ struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span enve
     return kept == NULL || kept->item != given.item ? NULL : kept;
 }
 
+/* A client that has nothing here is never refused for what others have, while the pool itself has room. */
+static void check_busy(const struct sim_intake *intake, const struct sim_pooled *given) {
+    const struct sim_plan *plan = &intake->world->plan;
+    uint32_t slot = sim_slot_of(given->party, given->sequence);
+    size_t count = intake->pool_count;
+    uint64_t bytes = 0;
+    bool checking = false;
+    for (size_t i = 0; i < intake->pool_count; i++)
+        bytes += sim_intake_cost(intake, &intake->pool[i]);
+    for (size_t i = 0; i < intake->checking_count; i++)
+        for (uint32_t j = 0; j < intake->checking[i].count; j++) {
+            const struct sim_pooled *other = &intake->checking[i].items[j];
+            checking = checking || other->party == given->party || sim_slot_of(other->party, other->sequence) == slot;
+            bytes += intake->world->config->absolute_max_bytes;
+            count++;
+        }
+    if (intake->room && intake->unsure == 0 && !checking && given->party < SIM_CLIENTS && intake->counts[slot] == 0 &&
+        count * 2 < plan->pool_envelopes_max && bytes * 2 < plan->pool_bytes_max)
+        sim_blame(intake->replica, "intake", "is too busy for client %u, which has nothing there", given->party);
+}
+
 void sim_intake_answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
     if (intake == NULL || sim_over(intake))
         return;
@@ -142,6 +220,8 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
         given.sequence + WINDOW > intake->highest[given.party])
         sim_blame(intake->replica, "intake", "tells client %u that sequence %lu is ordered, and it is not", given.party,
                   (unsigned long) given.sequence);
+    if (result->verdict == REPLICA_BUSY)
+        check_busy(intake, &given);
     if (result->verdict != REPLICA_ACCEPTED)
         return;
     struct sim_pooled *kept = sim_pooled_in(intake, envelope);
@@ -155,6 +235,66 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     kept->foreign = false;
 }
 
+static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passes on"};
+
+/* True if the leader serves and this envelope's turn has not come: it is queued behind others. */
+static bool is_queued(const struct sim_intake *intake, uint64_t turn_ms) {
+    uint64_t timeout_ms = intake->world->plan.request_timeout_ms;
+    bool moves = intake->executed_ms != 0 && sim_intake_now(intake) < intake->executed_ms + timeout_ms / MOVES_PART;
+    return moves && sim_intake_now(intake) < turn_ms + timeout_ms / SOON_PART;
+}
+
+/* How long after the last time an envelope is sent again, at least. The replicas do not begin together. */
+static uint64_t wait_ms(const struct sim_intake *intake, const struct sim_pooled *pooled) {
+    uint64_t timeout_ms = intake->world->plan.request_timeout_ms;
+    uint64_t count = intake->world->replica_count;
+    uint64_t first = intake->leader == ORD_NO_NODE ? 0 : intake->leader;
+    uint64_t after = (sim_intake_self(intake) + count - first) % count;
+    if (pooled->state == SIM_SENT)
+        return timeout_ms / SPREAD_PART + timeout_ms / SPREAD_PART * after / count;
+    if (pooled->state == SIM_SPREAD)
+        return timeout_ms << (pooled->repeats < SPREAD_REPEATS ? pooled->repeats : (uint32_t) SPREAD_REPEATS);
+    return (timeout_ms / PASSED_PART) << (pooled->repeats < PASSED_REPEATS ? pooled->repeats
+                                                                           : (uint32_t) PASSED_REPEATS);
+}
+
+/* What repeats may send to each receiver in this time. */
+static uint64_t share_of(const struct sim_intake *intake, uint64_t ms) {
+    return sim_intake_rate(intake) * ms / 1000 / ((uint64_t) SHARE_PART * intake->world->replica_count) + 1;
+}
+
+/* The replica fills its shares up once in a turn of housekeeping, before it sends. */
+static void fill_up(struct sim_intake *intake) {
+    if (!intake->housekeeping || intake->filled_turn == intake->turn)
+        return;
+    intake->filled_turn = intake->turn;
+    uint64_t passed_ms = sim_intake_now(intake) - intake->filled_ms;
+    int64_t more = (int64_t) share_of(intake, passed_ms < KEPT_MS ? passed_ms : (uint64_t) KEPT_MS);
+    int64_t most = (int64_t) share_of(intake, KEPT_MS);
+    for (int state = SIM_SENT; state <= SIM_PASSED; state++)
+        intake->left[state] = intake->left[state] + more < most ? intake->left[state] + more : most;
+    intake->filled_ms = sim_intake_now(intake);
+}
+
+/* What is sent again must be due, and within what repeats of its state may send. */
+static void check_repeat(struct sim_intake *intake, const struct sim_pooled *pooled) {
+    fill_up(intake);
+    uint64_t since_ms = pooled->forwarded_ms;
+    /* It is not known in which turn it began to wait for being passed on. */
+    if (pooled->state == SIM_PASSED && pooled->repeats == 0)
+        since_ms = pooled->admitted_ms > intake->leader_ms ? pooled->admitted_ms : intake->leader_ms;
+    if (sim_intake_now(intake) < since_ms + wait_ms(intake, pooled))
+        sim_blame(intake->replica, "forward", "repeats %s after %lu ms", list_names[pooled->state],
+                  (unsigned long) (sim_intake_now(intake) - since_ms));
+    if (!intake->since_unsure && is_queued(intake, pooled->turn_ms))
+        sim_blame(intake->replica, "forward", "repeats %s, which is queued", list_names[pooled->state]);
+    if (intake->left[pooled->state] <= 0)
+        sim_blame(intake->replica, "forward", "repeats %s beyond its share", list_names[pooled->state]);
+    intake->left[pooled->state] -= (int64_t) sim_intake_cost(intake, pooled);
+    intake->quiet[pooled->state] = 0;
+    intake->overdue[pooled->state] = 0;
+}
+
 static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool to_all) {
     if (pooled->state == SIM_PROPOSED)
         sim_blame(intake->replica, "forward", "forwards what it has proposed");
@@ -162,11 +302,15 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
         sim_blame(intake->replica, "forward", "forwards to all what another replica forwarded to it");
     if (!to_all && !pooled->foreign && pooled->state != SIM_READY)
         sim_blame(intake->replica, "forward", "forwards its client's envelope to the leader again, and not to all");
-    bool again = pooled->state != SIM_READY;
-    if (again)
-        intake->again[pooled->state] = true;
+    if (pooled->state == SIM_READY && pooled->foreign)
+        pooled->state = SIM_PASSED;
+    if (pooled->state == SIM_READY && intake->leader == ORD_NO_NODE)
+        sim_blame(intake->replica, "forward", "sends an envelope to all as if they led");
+    if (pooled->state != SIM_READY)
+        check_repeat(intake, pooled);
+    pooled->repeats = pooled->state == SIM_SPREAD || pooled->state == SIM_PASSED ? pooled->repeats + 1 : 0;
     pooled->forwarded_ms = sim_intake_now(intake);
-    pooled->state = pooled->foreign ? SIM_PASSED : again ? SIM_SPREAD : SIM_SENT;
+    pooled->state = pooled->foreign ? SIM_PASSED : pooled->state == SIM_READY ? SIM_SENT : SIM_SPREAD;
 }
 
 void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
@@ -201,7 +345,6 @@ void sim_intake_turn(struct sim_intake *intake) {
     intake->room = !intake->replica->full;
     intake->refused = false;
     intake->fault[0] = '\0';
-    memset(intake->again, 0, sizeof(intake->again));
     intake->housekeeping = sim_intake_now(intake) >= intake->housekeeping_ms;
     if (intake->housekeeping) {
         intake->housekeeping_ms = sim_intake_now(intake) + HOUSEKEEPING_MS;
@@ -213,23 +356,38 @@ void sim_intake_turn(struct sim_intake *intake) {
         intake->since_unsure = false;
 }
 
-static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passed on"};
-
-/* Envelopes that are due again must go again, at least one parcel of them. */
+/*
+ * Some of the envelopes that are due again must go again, unless the last one used the share of many turns. Turns that
+ * housekeeping needs to make up for the largest envelope are given.
+ */
 static void check_again(struct sim_intake *intake) {
-    uint64_t timeout_ms = intake->world->plan.request_timeout_ms;
-    const uint64_t waits_ms[] = {0, timeout_ms / SOON_PART, timeout_ms, timeout_ms / PASSED_PART};
-    if (!intake->housekeeping)
-        return;
+    const struct channel_config *config = intake->world->config;
+    uint64_t given = (config->absolute_max_bytes + ENVELOPE_COST) / share_of(intake, HOUSEKEEPING_MS) + 2;
+    bool due[SIM_PASSED + 1] = {false};
     for (size_t i = 0; i < intake->pool_count; i++) {
         const struct sim_pooled *pooled = &intake->pool[i];
-        if (pooled->state == SIM_READY || pooled->state == SIM_PROPOSED || intake->again[pooled->state] ||
-            sim_intake_now(intake) < pooled->forwarded_ms + waits_ms[pooled->state])
-            continue;
-        sim_blame(intake->replica, "forward", "does not repeat %s for %lu ms", list_names[pooled->state],
-                  (unsigned long) (sim_intake_now(intake) - pooled->forwarded_ms));
-        return;
+        /* One that is queued may stand before it. */
+        if (pooled->state != SIM_READY && pooled->state != SIM_PROPOSED &&
+            !is_queued(intake, intake->clear_us / 1000) &&
+            sim_intake_now(intake) >= pooled->forwarded_ms + wait_ms(intake, pooled))
+            due[pooled->state] = true;
     }
+    for (int state = SIM_SENT; state <= SIM_PASSED; state++) {
+        intake->quiet[state]++;
+        intake->overdue[state] = due[state] ? intake->overdue[state] + 1 : 0;
+        if (intake->overdue[state] > 2 && intake->quiet[state] > given)
+            sim_blame(intake->replica, "forward", "does not repeat %s", list_names[state]);
+    }
+}
+
+/* What became READY and is not sent at once: it goes with the repeats. */
+static bool waits_for_repeats(struct sim_intake *intake, struct sim_pooled *pooled) {
+    if (!pooled->foreign && intake->leader != ORD_NO_NODE)
+        return false;
+    pooled->state = pooled->foreign ? SIM_PASSED : SIM_SENT;
+    pooled->forwarded_ms = pooled->foreign ? sim_intake_now(intake) : 0;
+    pooled->repeats = 0;
+    return true;
 }
 
 static void check_forwards(struct sim_intake *intake) {
@@ -239,17 +397,38 @@ static void check_forwards(struct sim_intake *intake) {
         (alone && !intake->silent && !long_since))
         return;
     for (size_t i = 0; i < intake->pool_count; i++)
-        if (intake->pool[i].state == SIM_READY && !sim_intake_is_over(intake, &intake->pool[i])) {
+        if (intake->pool[i].state == SIM_READY && !sim_intake_is_over(intake, &intake->pool[i]) &&
+            !waits_for_repeats(intake, &intake->pool[i])) {
             sim_blame(intake->replica, "forward", "keeps an envelope to itself, the leader is %d",
                       alone ? -1 : (int) intake->leader);
             return;
         }
-    check_again(intake);
+    if (intake->housekeeping)
+        check_again(intake);
+}
+
+/*
+ * The rate does not fall below the floor. A leader that raised it lowers it to a quarter of that at most.
+ */
+static void check_rate(struct sim_intake *intake) {
+    const struct sim_plan *plan = &intake->world->plan;
+    uint64_t most = plan->pool_bytes_max + (uint64_t) plan->pool_envelopes_max * ENVELOPE_COST;
+    uint64_t small = most / 2 < FLOOR_COST ? most / 2 : (uint64_t) FLOOR_COST;
+    uint64_t floor = most / FLOOR_PART > small ? most / FLOOR_PART : small;
+    uint64_t rate = sim_intake_rate(intake);
+    if (rate > intake->rate && intake->rate != 0)
+        intake->raised_to = rate;
+    intake->rate = rate;
+    if (rate < floor * 1000 / plan->request_timeout_ms || rate < intake->raised_to / BEST_PART)
+        sim_blame(intake->replica, "intake", "counts with a rate of %lu; the floor is %lu, and it was %lu",
+                  (unsigned long) rate, (unsigned long) (floor * 1000 / plan->request_timeout_ms),
+                  (unsigned long) intake->raised_to);
 }
 
 void sim_intake_ended(struct sim_intake *intake) {
     if (intake == NULL || sim_over(intake))
         return;
+    check_rate(intake);
     sim_intake_check_message(intake);
     if (intake->fault[0] != '\0')
         sim_fail(intake->world, "%s", intake->fault);
@@ -260,6 +439,7 @@ void sim_intake_ended(struct sim_intake *intake) {
     if (intake->storage != intake->room)
         sim_fail(intake->world, "room: the core of replica %u is not told whether there is room",
                  intake->replica->instance);
+    fill_up(intake);
     check_forwards(intake);
     sim_intake_check_verdicts(intake);
     if (intake->turn % 16 == 0)
@@ -302,6 +482,8 @@ struct sim_intake *sim_intake_create(struct sim_process *process) {
     intake->leader = ORD_NO_NODE;
     intake->room = true;
     intake->storage = true;
+    for (int state = SIM_SENT; state <= SIM_PASSED; state++)
+        intake->quiet[state] = UINT32_MAX / 2;
     recover(intake);
     return intake;
 }

@@ -26,6 +26,29 @@ static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
     return envelope;
 }
 
+enum { CLIENT_AT_ANY_TIME = 4 };
+
+/*
+ * A client has at most as much in the pool as it leaves free of what the channel orders in one request timeout. What is
+ * under check counts too, but the reference does not ask for that.
+ */
+static void check_part(struct sim_intake *intake, const struct sim_pooled *pooled) {
+    uint64_t budget = sim_intake_rate(intake) * intake->world->plan.request_timeout_ms / 1000;
+    uint64_t used = 0;
+    uint64_t mine = sim_intake_cost(intake, pooled);
+    uint32_t count = 0;
+    for (size_t i = 0; i < intake->pool_count; i++) {
+        const struct sim_pooled *other = &intake->pool[i];
+        bool same = sim_slot_of(other->party, other->sequence) == sim_slot_of(pooled->party, pooled->sequence);
+        used += sim_intake_cost(intake, other);
+        mine += same ? sim_intake_cost(intake, other) : 0;
+        count += same;
+    }
+    if (intake->unsure == 0 && count >= CLIENT_AT_ANY_TIME && mine + used > budget)
+        sim_blame(intake->replica, "intake", "admits %lu of client %u although %lu waits of %lu", (unsigned long) mine,
+                  pooled->party, (unsigned long) used, (unsigned long) budget);
+}
+
 /* Checks what admission must look at before it has the signature checked. */
 static void check_admitted(struct sim_intake *intake, const struct sim_pooled *pooled) {
     int64_t before_s;
@@ -37,6 +60,8 @@ static void check_admitted(struct sim_intake *intake, const struct sim_pooled *p
     if (sim_intake_is_executed(intake, pooled->party, pooled->sequence))
         sim_blame(intake->replica, "intake", "admits sequence %lu of client %u, which it has executed",
                   (unsigned long) pooled->sequence, pooled->party);
+    if (!pooled->foreign)
+        check_part(intake, pooled);
     sim_model_validity(pooled->party, &before_s, &after_s);
     int64_t wall_s = sim_process_wall_s(intake->process);
     int64_t slack_s = pooled->foreign ? SLACK_S : 0;

@@ -135,23 +135,29 @@ static void sweep(struct sim_intake *intake) {
             left_out(intake, i - 1);
 }
 
-static uint64_t work_ms(const struct sim_intake *intake) {
-    uint64_t since_ms = cut_ms(intake);
+/* The earliest of these times of clients that wait, or the overdue cut. */
+static uint64_t work_ms(const struct sim_intake *intake, const uint64_t *times_ms) {
+    uint64_t least_ms = cut_ms(intake);
     if (intake->pool_count == 0)
-        return since_ms;
+        return least_ms;
     for (uint32_t i = 0; i < SIM_SLOTS; i++)
-        if (intake->counts[i] > 0 && intake->since_ms[i] < since_ms)
-            since_ms = intake->since_ms[i];
-    return since_ms;
+        if (intake->counts[i] > 0 && times_ms[i] < least_ms)
+            least_ms = times_ms[i];
+    return least_ms;
 }
 
-/* When the turn ends, the core must know since when work waits. */
+/* When the turn ends, the core must know since when work waits, and when that work's turn came. */
 static void look_at_work(struct sim_intake *intake) {
     const struct ord_core *core = &intake->process->observer;
-    uint64_t expected_ms = work_ms(intake);
+    uint64_t expected_ms = work_ms(intake, intake->since_ms);
+    uint64_t turn_ms = work_ms(intake, intake->turns_ms);
     if (core->work_since_ms != expected_ms && intake->unsure == 0 && !intake->since_unsure)
         snprintf(intake->fault, sizeof(intake->fault), "work: replica %u tells its core %lu, the reference has %lu",
                  intake->replica->instance, (unsigned long) core->work_since_ms, (unsigned long) expected_ms);
+    else if (core->work_turn_ms != turn_ms && intake->unsure == 0 && !intake->since_unsure)
+        snprintf(intake->fault, sizeof(intake->fault),
+                 "work: replica %u tells its core turn %lu, the reference has %lu", intake->replica->instance,
+                 (unsigned long) core->work_turn_ms, (unsigned long) turn_ms);
 }
 
 /* A leader must propose what it can, at once. It drops those that are over while it looks for some to propose. */
@@ -225,6 +231,9 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
         intake->judged_count = 0;
         for (size_t i = 0; i < intake->pool_count; i++)
             intake->pool[i].state = SIM_READY;
+        memset(intake->overdue, 0, sizeof(intake->overdue));
+        intake->raised_to = 0;
+        sim_intake_new_turns(intake);
     } else if (effect->type == ORD_EFFECT_REJECT) {
         intake->refused = true;
     } else if (effect->type == ORD_EFFECT_JUDGE) {

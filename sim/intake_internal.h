@@ -24,7 +24,9 @@ struct sim_pooled {
     bool foreign;
     bool good; /* its client signed it */
     uint64_t admitted_ms;
+    uint64_t turn_ms; /* when it could have been proposed */
     uint64_t forwarded_ms;
+    uint32_t repeats; /* how often it was sent in its state, after the first time */
 };
 
 /* Envelopes whose signatures are being checked for admission. */
@@ -59,6 +61,15 @@ struct sim_intake {
     /* For each slot: its envelopes in the pool, and since when its client waits. */
     uint32_t counts[SIM_SLOTS];
     uint64_t since_ms[SIM_SLOTS];
+    /* When the envelope that it waits for could have been proposed. */
+    uint64_t turns_ms[SIM_SLOTS];
+    /* When everything in the pool could have been ordered at the rate that the replica tells. */
+    uint64_t clear_us;
+    /* The rate that the replica told last, and the highest to which it rose under this leader. */
+    uint64_t rate;
+    uint64_t raised_to;
+    /* When an envelope was last executed, whoever sent it; 0: none was. */
+    uint64_t executed_ms;
 
     /* The executed part of the reference's order: everything before `order_at`. */
     size_t order_at;
@@ -93,8 +104,13 @@ struct sim_intake {
     bool lost;
     /* `since_ms` may differ from the replica's. This holds until the replica's pool is known to be empty. */
     bool since_unsure;
-    /* In this turn an envelope in this state was forwarded again. */
-    bool again[SIM_PASSED + 1];
+    /* What repeats of envelopes in this state may still send, in cost, as of `filled_ms`. */
+    int64_t left[SIM_PASSED + 1];
+    uint64_t filled_ms;
+    uint64_t filled_turn;
+    /* Turns of housekeeping: since one in this state was sent again, and for how long some were due and none was. */
+    uint32_t quiet[SIM_PASSED + 1];
+    uint32_t overdue[SIM_PASSED + 1];
 
     /* The proposal at hand */
     uint64_t offered_cut;
@@ -145,6 +161,11 @@ static inline bool sim_over(const struct sim_intake *intake) {
 }
 
 /* intake.c */
+/* The cost of an envelope that the pool has or may get, and the rate with which the replica counts. */
+uint64_t sim_intake_cost(const struct sim_intake *intake, const struct sim_pooled *pooled);
+uint64_t sim_intake_rate(const struct sim_intake *intake);
+/* The leader has changed: all turns are counted anew. */
+void sim_intake_new_turns(struct sim_intake *intake);
 bool sim_intake_is_executed(const struct sim_intake *intake, uint32_t party, uint64_t sequence);
 /* True if it no longer needs ordering. */
 bool sim_intake_is_over(const struct sim_intake *intake, const struct sim_pooled *pooled);

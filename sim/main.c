@@ -76,6 +76,7 @@ static void print_help(void) {
         "  --replicas N     so many replicas: 1 (solo), 4 to 16\n"
         "  --seconds S      faults for so many simulated seconds\n"
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
+        "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
         "  --trace          tell everything that happens\n"
         "  --json           the summary as JSON\n"
         "  --marks          which coverage marks were met (each room's marks.h), never met ones first\n"
@@ -143,12 +144,13 @@ enum choice {
     SEED,
     RUNS,
     MINUTES,
-    /* From here to STEADY they change what a seed means. */
+    /* From here to CROWDED they change what a seed means. */
     FAULTS,
     LIARS,
     REPLICAS,
     SECONDS,
     STEADY,
+    CROWDED,
     TRACE,
     JSON,
     STOP,
@@ -166,6 +168,7 @@ static const struct option long_options[] = {
     {"replicas", required_argument, NULL, REPLICAS},
     {"seconds", required_argument, NULL, SECONDS},
     {"steady", no_argument, NULL, STEADY},
+    {"crowded", no_argument, NULL, CROWDED},
     {"trace", no_argument, NULL, TRACE},
     {"json", no_argument, NULL, JSON},
     {"stop", no_argument, NULL, STOP},
@@ -184,7 +187,7 @@ static bool marks_possible(void) {
 static bool take(struct arguments *arguments, int option, const char *value) {
     struct sim_options *options = &arguments->options;
     uint64_t number = 0;
-    if (option >= FAULTS && option <= STEADY)
+    if (option >= FAULTS && option <= CROWDED)
         add_again(arguments, long_options[option].name, value);
     switch ((enum choice) option) {
     case SEED:
@@ -219,6 +222,10 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         return true;
     case STEADY:
         options->calm = true;
+        return true;
+    case CROWDED:
+        options->calm = true;
+        options->crowded = true;
         return true;
     case TRACE:
         options->trace = true;

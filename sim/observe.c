@@ -63,6 +63,7 @@ static void look_at_event(struct ord_core *core, const struct ord_event *event) 
         core->executed = true;
     } else if (event->type == ORD_EVENT_WORK) {
         core->work_since_ms = event->work.since_ms;
+        core->work_turn_ms = event->work.turn_ms;
     }
 }
 
@@ -246,7 +247,8 @@ const struct ord_protocol *sim_observe_protocol(const struct sim_process *proces
 }
 
 void sim_observe_init(struct sim_process *process) {
-    process->observer = (struct ord_core) {.process = process, .wake_at_ms = UINT64_MAX, .work_since_ms = UINT64_MAX};
+    process->observer = (struct ord_core) {
+        .process = process, .wake_at_ms = UINT64_MAX, .work_since_ms = UINT64_MAX, .work_turn_ms = UINT64_MAX};
 }
 
 void sim_observe_deinit(struct sim_process *process) {

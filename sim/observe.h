@@ -19,6 +19,7 @@ struct ord_core {
     /* When the core wants to be woken; UINT64_MAX: never. */
     uint64_t wake_at_ms;
     uint64_t work_since_ms;
+    uint64_t work_turn_ms;
 
     /* The last step's effects, which stay valid until the next one. */
     struct ord_effects given;

@@ -175,6 +175,15 @@ static void draw_liars(struct sim_plan *plan, struct sim_random *random, const s
     }
 }
 
+/* Clients want more than the channel can order, all the time. */
+static void draw_crowd(struct sim_plan *plan, struct sim_random *random) {
+    plan->client_count = SIM_CLIENTS;
+    plan->client_every_us = sim_between(random, 200, 5000);
+    plan->client_window = draw(random, 12, 24);
+    plan->modest_clients = draw(random, 0, SIM_CLIENTS - 1);
+    plan->large_ppm = 20000;
+}
+
 /* Draws from a stream of its own, so that the other draws of a seed stay the same. */
 static void draw_rotation(struct sim_plan *plan, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 6);
@@ -248,6 +257,26 @@ static void calm(struct sim_plan *plan, const struct sim_options *options) {
     };
 }
 
+/*
+ * A channel that orders some 300 envelopes a second, and clients that want to have 2,000 and more under way at any
+ * time, which is seven times what it orders in one request timeout. Some clients have one request at a time.
+ */
+static void crowd(struct sim_plan *plan) {
+    plan->absolute_max_bytes = 1024;
+    plan->preferred_max_bytes = 1024;
+    plan->batch_bytes_max = 1100;
+    plan->body_bytes_max = 128u << 10;
+    plan->window = 16;
+    plan->checkpoint_interval = 4;
+    plan->delay_least_us = 15000;
+    plan->delay_us = 5000;
+    plan->client_count = SIM_CLIENTS;
+    plan->client_every_us = 1000;
+    plan->client_window = SIM_CLIENT_WINDOW_MAX;
+    plan->modest_clients = SIM_CLIENTS / 2;
+    plan->pool_bytes_max = UINT64_C(4) << 20;
+}
+
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 1);
     *out = (struct sim_plan) {0};
@@ -279,8 +308,13 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
         draw_restless(out, &random);
     if (slow && out->replica_count > 1)
         draw_slow(out, &random);
+    random = sim_random_of(options->seed, 12);
+    if (sim_chance(&random, 100000))
+        draw_crowd(out, &random);
     if (options->calm)
         calm(out, options);
+    if (options->crowded)
+        crowd(out);
     if (options->fault_ms != 0)
         out->fault_end_us = (uint64_t) options->fault_ms * 1000;
     out->load_end_us = out->fault_end_us + (longer && !options->calm ? longer_us : 0);

@@ -54,6 +54,8 @@ struct sim_options {
     uint32_t fault_ms;
     /* Moderate load and default settings, for measuring. */
     bool calm;
+    /* With `calm`: small batches on a slow network, and clients that want many times what it can order. */
+    bool crowded;
 };
 
 struct sim_plan {
@@ -79,6 +81,8 @@ struct sim_plan {
     uint64_t client_every_us;
     /* Limit of one client's requests that wait at once. */
     uint32_t client_window;
+    /* So many clients, the last ones, have one request at a time. */
+    uint32_t modest_clients;
     /* How often a request has the largest size. */
     uint32_t large_ppm;
     uint32_t lying_clients;

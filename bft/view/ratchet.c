@@ -106,6 +106,12 @@ static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
 
 void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms) {
     struct bft_ratchet *ratchet = &core->ratchet;
+    if (core->synced_ms > ratchet->since_ms) {
+        /* This replica was behind in this window. What waited here then says nothing about the primary. */
+        ORD_MARK(WINDOW_SYNCED);
+        window_begin(core);
+        return;
+    }
     ratchet->envelopes += envelopes;
     ratchet->waits += waits;
     ratchet->wait_sum_ms += wait_sum_ms;

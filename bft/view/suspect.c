@@ -7,6 +7,11 @@
  * timeouts; it catches a primary that orders everything but this work (row P7), or empty batches (row P16). Neither
  * runs in a replica that knows that it is behind, because state transfer brings what it lacks, whichever replica leads.
  *
+ * Waiting behind other work is nobody's lie. So the second clock counts from the work's turn: when it could have been
+ * proposed at the rate that the node measured, given what was admitted before it (replica/intake/pace.c). The node
+ * bounds how far the turn lies behind the admission, so a primary that pretends to be overloaded gains no more than
+ * that. The first clock needs no such allowance, because a primary that is overloaded delivers.
+ *
  * A replica whose clocks have run out says so in its STATUS and goes on in the view until f + 1 say so; one of these is
  * honest. In the paper it leaves alone. Here it does not, because a replica that is merely cut off, or slow itself,
  * would leave a view that works, and the others would be one replica nearer to f. This costs nothing: work that an
@@ -45,7 +50,7 @@ static uint64_t clock_deadline(const struct ord_core *core) {
         return due;
     uint64_t since = ord_max(begin, core->work_since_ms);
     due = ord_min(due, ord_max(since, core->progress_ms) + timeout_ms(core));
-    return ord_min(due, since + AGE_FACTOR * timeout_ms(core));
+    return ord_min(due, ord_max(since, core->work_turn_ms) + AGE_FACTOR * timeout_ms(core));
 }
 
 uint64_t bft_suspect_deadline(const struct ord_core *core) {

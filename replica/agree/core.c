@@ -9,8 +9,11 @@
 enum ord_err agree_init(struct replica *replica) {
     const struct setup *setup = &replica->setup;
     struct agree *agree = &replica->agree;
-    *agree = (struct agree) {
-        .leader = ORD_NO_NODE, .wake_at_ms = replica->turn.now_ms, .work_since_ms = UINT64_MAX, .rejected = ORD_OK};
+    *agree = (struct agree) {.leader = ORD_NO_NODE,
+                             .wake_at_ms = replica->turn.now_ms,
+                             .work_since_ms = UINT64_MAX,
+                             .work_turn_ms = UINT64_MAX,
+                             .rejected = ORD_OK};
     size_t size = setup->protocol->memory_size(&setup->core_config);
     agree->core_memory = malloc(size);
     if (agree->core_memory == NULL)

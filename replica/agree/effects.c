@@ -48,7 +48,8 @@ static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t
     agree->leader_since_ms = replica->turn.now_ms;
     replica->propose.cut_height = 0;
     judge_drop(replica, UINT64_MAX);
-    pool_leader_changed(&replica->pool);
+    pace_leader(replica, leader);
+    pool_leader_changed(&replica->pool, replica->turn.now_ms);
     if (leader != ORD_NO_NODE)
         accounts_forgive(replica);
     if (leader != ORD_NO_NODE)

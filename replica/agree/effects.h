@@ -15,8 +15,9 @@ struct agree {
     uint64_t leader_since_ms;
     uint64_t wake_at_ms;   /* the core wants a TICK then */
     enum ord_err rejected; /* result of the last proposal */
-    /* The value that the core was told last; UINT64_MAX: nothing waits. */
+    /* The values that the core was told last; UINT64_MAX: nothing waits. */
     uint64_t work_since_ms;
+    uint64_t work_turn_ms;
     /* The core's silence, as the log shows it so far. */
     bool shown_asking;
     bool shown_silent;

@@ -35,13 +35,17 @@ static void remove_pooled(struct replica *replica, const struct channel_entry *e
     struct pool_entry *pooled =
         pool_find(&replica->pool, registration ? pool_key_of(UINT32_MAX, &client->fingerprint, 0)
                                                : pool_key_of(entry->client_index, NULL, entry->sequence));
+    /* Otherwise it was executed earlier, before its block was closed, or came by state transfer. */
+    bool now = entry->seq == execute->executing_seq;
     if (pooled != NULL) {
+        uint64_t turn_ms = ord_max(pooled->turn_ms, replica->agree.leader_since_ms);
         execute->waits++;
-        execute->wait_sum_ms += replica->turn.now_ms - ord_max(pooled->since_ms, replica->agree.leader_since_ms);
+        execute->wait_sum_ms += replica->turn.now_ms - ord_min(turn_ms, replica->turn.now_ms);
+        if (now)
+            pace_served(replica, (uint64_t) pooled->size + POOL_ENVELOPE_COST);
         pool_remove(&replica->pool, pooled);
     }
-    /* Otherwise it was executed earlier, before its block was closed. */
-    if (entry->seq == execute->executing_seq)
+    if (now)
         pool_executed(&replica->pool, registration ? UINT32_MAX : entry->client_index, replica->turn.now_ms);
 }
 
@@ -102,6 +106,8 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     judge_stir(replica);
     if (applied.accepted > 0 || applied.blocks > 0)
         execute->useful_seq = seq;
+    if (applied.accepted > 0)
+        pace_progress(replica);
     execute->state_changed = true;
     replica_urgent(replica);
     remove_executed(replica, before_height, before_count);

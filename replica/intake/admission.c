@@ -16,6 +16,8 @@ enum {
     /* One source may have this part (1/8) of the pool's bytes under check. */
     CHECKS_BYTES_PART = 8,
     FORWARD_SLACK_S = 300,
+    /* A client may have this many envelopes here at any time, while the pool itself has room. */
+    CLIENT_AT_ANY_TIME = 4,
     /* An envelope that stayed this long is dropped. Its client submits it again. */
     POOL_AGE_MAX_MS = 120000,
 };
@@ -80,6 +82,7 @@ static const struct refusal {
     {ORD_ERR_BAD_SIGNATURE, REPLICA_FORBIDDEN, "signature does not verify"},
     {ORD_ERR_FORBIDDEN, REPLICA_FORBIDDEN, "identity or kind of envelope is not allowed to write here"},
     {ORD_ERR_NO_SPACE, REPLICA_BUSY, "request pool or the client's share of it is full"},
+    {ORD_ERR_BUSY, REPLICA_BUSY, "as much waits here already as the channel orders soon"},
     {ORD_ERR_NO_MEMORY, REPLICA_BUSY, "request pool or the client's share of it is full"},
 };
 
@@ -92,18 +95,47 @@ static bool refuse_err(struct replica_result *result, enum ord_err err) {
 
 static void finish(struct replica *replica, struct admission *admission) {
     struct replica_submission *submission = admission->submission;
+    uint32_t busy = 0;
     for (uint32_t i = 0; i < admission->count; i++)
-        replica->counters.envelopes_busy += admission->results[i].verdict == REPLICA_BUSY;
+        busy += admission->results[i].verdict == REPLICA_BUSY;
+    replica->counters.envelopes_busy += busy;
     if (submission == NULL)
         free(admission->results);
     free(admission);
     if (submission == NULL)
         return;
     submission->leader = replica->agree.leader;
+    submission->retry_after_ms = busy > 0 ? pace_retry_ms(replica) : 0;
     replica_host(replica)->answer(replica_host(replica)->context, submission);
 }
 
 /* ---- one envelope ---- */
+
+/*
+ * True if the client may have one more envelope here. What clients bring to this replica is bounded by what the channel
+ * orders in one request timeout; what replicas forward by the pool alone, because their clocks depend on it. Either way
+ * a client has at most as much as it leaves free. So one client alone gets half, and as many as come share what there
+ * is, whoever came first. What is under check is counted by its source, because anybody can send forgeries under
+ * anybody's key.
+ */
+static bool has_part(struct replica *replica, uint32_t client_index, uint64_t source, uint64_t bytes) {
+    const struct pool *pool = &replica->pool;
+    uint64_t most = is_foreign(source) ? pool_cost_max(pool) : pace_budget(replica);
+    uint64_t used = pool_cost(pool);
+    uint32_t count;
+    uint64_t mine = pool_client_cost(pool, client_index, &count);
+    if (!is_foreign(source)) {
+        uint32_t checks;
+        uint64_t check_bytes;
+        /* This envelope is among them. */
+        shares_of(&replica->checks, source, &checks, &check_bytes);
+        count += checks - 1;
+        mine += check_bytes - bytes + (uint64_t) (checks - 1) * POOL_ENVELOPE_COST;
+    }
+    if (count < CLIENT_AT_ANY_TIME)
+        return true;
+    return used < most && mine + bytes + POOL_ENVELOPE_COST <= most - used;
+}
 
 /*
  * Compares a certificate's time of validity with this replica's clock. That matters for admission, never for agreed
@@ -169,7 +201,7 @@ static bool refuse_key(struct replica *replica, struct replica_result *result, e
     if (settled->foreign && !is_foreign(source)) {
         ORD_MARK(FOREIGN_ADOPTED);
         settled->foreign = false;
-        if (settled->state == POOL_PASSED)
+        if (settled->state >= POOL_PASSED && settled->state <= POOL_PASSED_LAST)
             pool_set_state(&replica->pool, settled, POOL_READY);
     }
     return refuse(result, REPLICA_ACCEPTED, NULL);
@@ -195,6 +227,10 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
         return false;
     struct pool_entry *entry;
     struct pool_key key = pool_key_of(client_index, &envelope.client, envelope.sequence);
+    if (pool_find(&replica->pool, key) == NULL && !has_part(replica, client_index, source, bytes.size)) {
+        ORD_MARK(BUSY_BY_RATE);
+        return refuse_err(result, ORD_ERR_BUSY);
+    }
     err = pool_add(&replica->pool, &entry, key, source, bytes, replica->turn.now_ms);
     if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY)
         return refuse_key(replica, result, err, key, source, bytes);
@@ -283,6 +319,7 @@ void admission_submitted(struct replica *replica, struct replica_submission *sub
             refuse_err(&submission->results[i], ORD_ERR_NO_MEMORY);
         }
         submission->leader = replica->agree.leader;
+        submission->retry_after_ms = pace_retry_ms(replica);
         replica_host(replica)->answer(replica_host(replica)->context, submission);
         return;
     }

@@ -1,10 +1,19 @@
 /*
  * A replica that does not lead forwards the envelopes in its pool: to the leader at once, and to all if they are not
  * executed soon. So every honest replica has what a leader ignores, starts its own clock on it (row P7), and has it at
- * hand when it leads next. An envelope that another replica forwarded goes to the leader only, and again if it stays; a
- * clock runs on it here as well.
+ * hand when it leads next. An envelope that another replica forwarded to all came to the leader with that. It goes to
+ * the leader from here only if it stays, because the other replica's link may be down; a clock runs on it here too.
  *
- * Each kind has its own list, sorted by what is due next, so a flood of one kind cannot hide another.
+ * Overload must not make forwards a load of their own:
+ * - While the leader serves, an envelope whose turn has not come (pool.h) is queued behind other work, and is not sent
+ *   again. Turns are bounded, so a leader that serves others delays this only so far.
+ * - Each further time takes twice as long as the one before.
+ * - What all repeats send is bounded: to each receiver a part of what the channel orders (SHARE_PART).
+ * - The replicas do not begin at the same time, although the same leader stops for all of them: each waits a little
+ *   longer than the one before it.
+ *
+ * Each kind has its own lists, sorted by what is due next, and its own part of the bound, so a flood of one kind cannot
+ * hide another.
  */
 #include "replica/replica_internal.h"
 
@@ -12,19 +21,23 @@
 
 enum {
     /*
-     * This part (1/8) of request_timeout_ms passes before an envelope goes to all. It goes to all again once in
-     * request_timeout_ms.
+     * This part (1/16) of request_timeout_ms passes before an envelope goes to all, and up to as much again so that the
+     * replicas do not begin together. It goes to all again after request_timeout_ms, then after twice that, and so on.
      */
+    SPREAD_PART = 16,
+    /* An envelope is queued until this part (1/8) of request_timeout_ms after its turn. */
     SOON_PART = 8,
-    /* After this part (1/2) of request_timeout_ms a forwarded envelope goes to the leader again. */
+    /* After this part (1/2) of request_timeout_ms a forwarded envelope goes to the leader; then after twice that. */
     PASSED_PART = 2,
+    /* All repeats of all replicas to one receiver are at most this part (1/2) of what the channel orders. */
+    SHARE_PART = 2,
+    /* What was not used of a share is kept for this long. */
+    KEPT_MS = 200,
 };
 
 struct parcel {
     struct replica *replica;
     ord_replica_set to;
-    /* The state that an own client's envelope gets when it is sent. */
-    enum pool_state then;
     struct ord_writer writer;
     uint32_t count;
 };
@@ -48,11 +61,21 @@ static bool parcel_full(const struct parcel *parcel, const struct pool_entry *en
            parcel->count == CHANNEL_BATCH_ENVELOPES_MAX;
 }
 
+/* The state of an envelope that is sent now. An adopted one is READY, so only what others forwarded is PASSED. */
+static enum pool_state state_after(const struct pool_entry *entry) {
+    if (entry->state == POOL_READY)
+        return POOL_SENT;
+    if (entry->state == POOL_SENT)
+        return POOL_SPREAD;
+    bool last = entry->state == POOL_SPREAD_LAST || entry->state == POOL_PASSED_LAST;
+    return last ? entry->state : entry->state + 1;
+}
+
 static void parcel_add(struct parcel *parcel, struct pool_entry *entry) {
     channel_batch_add(&parcel->writer, ord_span_of(entry->bytes, entry->size));
     parcel->count++;
     entry->forwarded_ms = parcel->replica->turn.now_ms;
-    pool_set_state(&parcel->replica->pool, entry, entry->foreign ? POOL_PASSED : parcel->then);
+    pool_set_state(&parcel->replica->pool, entry, state_after(entry));
 }
 
 /*
@@ -75,30 +98,77 @@ void forward_fresh(struct replica *replica) {
     const struct pool_list *ready = &replica->pool.lists[POOL_READY];
     if (to == 0 || ready->count == 0)
         return;
-    struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SENT};
+    struct parcel parcel = {.replica = replica, .to = to};
     parcel_begin(&parcel);
     while (ready->head != NULL) {
-        if (parcel_full(&parcel, ready->head)) {
+        struct pool_entry *entry = ready->head;
+        if (entry->foreign || replica->agree.leader == ORD_NO_NODE) {
+            /* The leader, or all, get it with the repeats. Without a leader, what clients brought here is due now. */
+            entry->forwarded_ms = entry->foreign ? replica->turn.now_ms : 0;
+            pool_set_state(&replica->pool, entry, entry->foreign ? POOL_PASSED : POOL_SENT);
+            continue;
+        }
+        if (parcel_full(&parcel, entry)) {
             parcel_send(&parcel);
             parcel_begin(&parcel);
         }
-        parcel_add(&parcel, ready->head);
+        parcel_add(&parcel, entry);
     }
     parcel_send(&parcel);
 }
 
-/* Sends one parcel of a list's entries that have waited long enough. Those that do not fit wait for the next call. */
-static void forward_list(struct replica *replica, enum pool_state state, ord_replica_set to, uint64_t wait_ms) {
+/* ---- repeats ---- */
+
+/* Time has passed: more may be sent. */
+static void fill_up(struct replica *replica) {
+    struct forward *forward = &replica->forward;
+    uint64_t passed_ms = ord_min(replica->turn.now_ms - forward->filled_ms, KEPT_MS);
+    uint64_t parts = (uint64_t) SHARE_PART * replica_config(replica)->replica_count * FORWARD_KINDS;
+    int64_t more = (int64_t) (pace_rate(replica) * passed_ms / 1000 / parts) + 1;
+    int64_t most = (int64_t) (pace_rate(replica) * KEPT_MS / 1000 / parts) + 1;
+    for (int kind = 0; kind < FORWARD_KINDS; kind++)
+        forward->left[kind] = forward->left[kind] + more < most ? forward->left[kind] + more : most;
+    forward->filled_ms = replica->turn.now_ms;
+}
+
+/* `after_ms` counts from when it was sent, `soon_ms` from its turn. */
+static bool is_due(const struct replica *replica, const struct pool_entry *entry, uint64_t after_ms, uint64_t soon_ms) {
+    uint64_t now_ms = replica->turn.now_ms;
+    bool queued = pace_moves(replica) && now_ms < entry->turn_ms + soon_ms;
+    ORD_MARK_IF(queued && now_ms >= entry->forwarded_ms + after_ms, FORWARD_QUEUED);
+    return now_ms >= entry->forwarded_ms + after_ms && !queued;
+}
+
+/* Sends one parcel of a list's entries that are due. Those that do not fit, or may not be sent now, wait. */
+static void forward_list(struct replica *replica, enum pool_state state, ord_replica_set to, uint64_t after_ms,
+                         enum forward_kind kind) {
     const struct pool_list *list = &replica->pool.lists[state];
-    struct parcel parcel = {.replica = replica, .to = to, .then = POOL_SPREAD};
+    int64_t *left = &replica->forward.left[kind];
+    uint64_t soon_ms = replica_config(replica)->request_timeout_ms / SOON_PART;
+    struct parcel parcel = {.replica = replica, .to = to};
     parcel_begin(&parcel);
-    while (list->head != NULL && replica->turn.now_ms >= list->head->forwarded_ms + wait_ms &&
-           !parcel_full(&parcel, list->head))
+    /* What stays in its list was sent in this call, and is not due again. */
+    while (list->head != NULL && is_due(replica, list->head, after_ms, soon_ms) && !parcel_full(&parcel, list->head)) {
+        ORD_MARK_IF(*left <= 0, FORWARD_SHARE_SPENT);
+        if (*left <= 0)
+            break;
+        *left -= (int64_t) list->head->size + POOL_ENVELOPE_COST;
         parcel_add(&parcel, list->head);
+    }
     parcel_send(&parcel);
 }
 
+/* How long an envelope stays with the leader alone. Replicas in the order of the views after this one. */
+static uint64_t soon_ms(const struct replica *replica) {
+    uint64_t count = replica_config(replica)->replica_count;
+    uint64_t first = replica->agree.leader == ORD_NO_NODE ? 0 : replica->agree.leader;
+    uint64_t rank = (replica_self(replica) + count - first) % count;
+    uint64_t part_ms = replica_config(replica)->request_timeout_ms / SPREAD_PART;
+    return part_ms + part_ms * rank / count;
+}
+
 void forward_again(struct replica *replica) {
+    fill_up(replica);
     ord_replica_set to = takers(replica);
     if (to == 0)
         return;
@@ -106,7 +176,9 @@ void forward_again(struct replica *replica) {
     ord_replica_set all = ~(ord_replica_set) 0;
     ORD_MARK_IF(replica->pool.lists[POOL_SPREAD].count > 0, FORWARDED_TO_ALL);
     ORD_MARK_IF(replica->pool.lists[POOL_PASSED].count > 0, FORWARDED_AGAIN);
-    forward_list(replica, POOL_SENT, all, timeout_ms / SOON_PART);
-    forward_list(replica, POOL_SPREAD, all, timeout_ms);
-    forward_list(replica, POOL_PASSED, to, timeout_ms / PASSED_PART);
+    forward_list(replica, POOL_SENT, all, soon_ms(replica), FORWARD_SENT);
+    for (uint32_t i = 0; i <= POOL_SPREAD_LAST - POOL_SPREAD; i++)
+        forward_list(replica, POOL_SPREAD + i, all, timeout_ms << i, FORWARD_SPREAD);
+    for (uint32_t i = 0; i <= POOL_PASSED_LAST - POOL_PASSED; i++)
+        forward_list(replica, POOL_PASSED + i, to, (timeout_ms / PASSED_PART) << i, FORWARD_PASSED);
 }

@@ -31,12 +31,14 @@ enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes
     *pool = (struct pool) {.buckets = calloc(buckets, sizeof(*pool->buckets)),
                            .bucket_mask = buckets - 1,
                            .client_counts = calloc((size_t) clients_max + 1, sizeof(*pool->client_counts)),
+                           .client_costs = calloc((size_t) clients_max + 1, sizeof(*pool->client_costs)),
                            .waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting)),
                            .clients_max = clients_max,
                            .envelopes_max = envelopes_max,
                            .client_envelopes_max = client_envelopes_max,
                            .bytes_max = bytes_max};
-    bool whole = pool->buckets != NULL && pool->client_counts != NULL && pool->waiting != NULL;
+    bool whole =
+        pool->buckets != NULL && pool->client_counts != NULL && pool->client_costs != NULL && pool->waiting != NULL;
     return whole ? ORD_OK : ORD_ERR_NO_MEMORY;
 }
 
@@ -49,6 +51,7 @@ void pool_deinit(struct pool *pool) {
         }
     free(pool->buckets);
     free(pool->client_counts);
+    free(pool->client_costs);
     free(pool->waiting);
 }
 
@@ -109,6 +112,7 @@ enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_ke
                                   .state = POOL_CHECKING,
                                   .source = source,
                                   .since_ms = now_ms,
+                                  .turn_ms = now_ms,
                                   .bucket_next = *bucket,
                                   .size = (uint32_t) envelope.size};
     memcpy(entry->bytes, envelope.data, envelope.size);
@@ -157,9 +161,22 @@ static uint32_t slot_of(const struct pool *pool, uint32_t client_index) {
     return client_index < pool->clients_max ? client_index : pool->clients_max;
 }
 
-static void wait_append(struct pool *pool, uint32_t slot, uint64_t now_ms) {
+static uint64_t cost_of(const struct pool_entry *entry) {
+    return (uint64_t) entry->size + POOL_ENVELOPE_COST;
+}
+
+/* Puts `cost` behind what is ahead. Gives the time when that could have been ordered. Turns never fall. */
+static uint64_t take_turn(struct pool_turns *turns, uint64_t cost, uint64_t now_ms) {
+    uint64_t begin_us = ord_max(turns->clear_us, now_ms * 1000);
+    uint64_t end_us = turns->rate == 0 ? begin_us : begin_us + cost * 1000000 / turns->rate;
+    turns->clear_us = ord_min(end_us, (now_ms + turns->ahead_ms_max) * 1000);
+    return begin_us / 1000;
+}
+
+static void wait_append(struct pool *pool, uint32_t slot, uint64_t turn_ms, uint64_t now_ms) {
     struct pool_waiting *waiting = &pool->waiting[slot];
-    *waiting = (struct pool_waiting) {.since_ms = now_ms, .previous = pool->waiting_last, .listed = true};
+    *waiting =
+        (struct pool_waiting) {.since_ms = now_ms, .turn_ms = turn_ms, .previous = pool->waiting_last, .listed = true};
     if (pool->waiting_last == 0)
         pool->waiting_first = slot + 1;
     else
@@ -185,18 +202,46 @@ void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms) {
     if (!pool->waiting[slot].listed)
         return;
     wait_unlink(pool, slot);
-    wait_append(pool, slot, now_ms);
+    /* What it waits for now may be the newest envelope here. */
+    wait_append(pool, slot, ord_max(pool->turns.clear_us / 1000, now_ms), now_ms);
 }
 
-uint64_t pool_waiting_since(const struct pool *pool) {
-    return pool->waiting_first == 0 ? UINT64_MAX : pool->waiting[pool->waiting_first - 1].since_ms;
+const struct pool_waiting *pool_waiting_longest(const struct pool *pool) {
+    return pool->waiting_first == 0 ? NULL : &pool->waiting[pool->waiting_first - 1];
 }
 
-void pool_leader_changed(struct pool *pool) {
-    static const enum pool_state states[] = {POOL_PROPOSED, POOL_SPREAD, POOL_SENT, POOL_PASSED};
-    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-        while (pool->lists[states[i]].head != NULL)
-            pool_set_state(pool, pool->lists[states[i]].head, POOL_READY);
+static void ready_again(struct pool *pool, int first, int last) {
+    for (int state = first; state <= last; state++)
+        while (pool->lists[state].head != NULL)
+            pool_set_state(pool, pool->lists[state].head, POOL_READY);
+}
+
+void pool_leader_changed(struct pool *pool, uint64_t now_ms) {
+    ready_again(pool, POOL_PROPOSED, POOL_PROPOSED);
+    ready_again(pool, POOL_SPREAD, POOL_SPREAD_LAST);
+    ready_again(pool, POOL_SENT, POOL_SENT);
+    ready_again(pool, POOL_PASSED, POOL_PASSED_LAST);
+    pool->turns.clear_us = 0;
+    (void) take_turn(&pool->turns, pool->settled_cost, now_ms);
+    uint64_t clear_ms = pool->turns.clear_us / 1000;
+    for (struct pool_entry *entry = pool->lists[POOL_READY].head; entry != NULL; entry = entry->next)
+        entry->turn_ms = clear_ms;
+    for (uint32_t next = pool->waiting_first; next != 0; next = pool->waiting[next - 1].next)
+        pool->waiting[next - 1].turn_ms = clear_ms;
+}
+
+uint64_t pool_cost(const struct pool *pool) {
+    return pool->bytes + (uint64_t) pool->envelopes * POOL_ENVELOPE_COST;
+}
+
+uint64_t pool_cost_max(const struct pool *pool) {
+    return pool->bytes_max + (uint64_t) pool->envelopes_max * POOL_ENVELOPE_COST;
+}
+
+uint64_t pool_client_cost(const struct pool *pool, uint32_t client_index, uint32_t *count) {
+    uint32_t slot = slot_of(pool, client_index);
+    *count = pool->client_counts[slot];
+    return pool->client_costs[slot];
 }
 
 /* ---- settled entries ---- */
@@ -208,8 +253,13 @@ enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t n
     if (share_is_taken(pool, entry->key))
         return ORD_ERR_NO_SPACE;
     uint32_t slot = slot_of(pool, entry->key.client_index);
+    if (pool->settled++ == 0)
+        pool->turns.clear_us = 0;
+    entry->turn_ms = take_turn(&pool->turns, cost_of(entry), now_ms);
+    pool->settled_cost += cost_of(entry);
+    pool->client_costs[slot] += cost_of(entry);
     if (pool->client_counts[slot]++ == 0)
-        wait_append(pool, slot, now_ms);
+        wait_append(pool, slot, entry->turn_ms, now_ms);
     pool_set_state(pool, entry, POOL_READY);
     return ORD_OK;
 }
@@ -225,7 +275,12 @@ void pool_remove(struct pool *pool, struct pool_entry *entry) {
     pool->envelopes--;
     pool->bytes -= entry->size;
     uint32_t client_slot = slot_of(pool, entry->key.client_index);
-    if (entry->state != POOL_CHECKING && --pool->client_counts[client_slot] == 0)
-        wait_unlink(pool, client_slot);
+    if (entry->state != POOL_CHECKING) {
+        pool->settled--;
+        pool->settled_cost -= cost_of(entry);
+        pool->client_costs[client_slot] -= cost_of(entry);
+        if (--pool->client_counts[client_slot] == 0)
+            wait_unlink(pool, client_slot);
+    }
     free(entry);
 }

@@ -13,6 +13,7 @@
 #include "core/err.h"
 #include "core/types.h"
 
+/* SPREAD and PASSED have a state for each time that an envelope was sent again; the last one is kept. */
 enum pool_state {
     POOL_CHECKING, /* its signature is being checked */
     POOL_READY,    /* to be proposed, or forwarded to the leader */
@@ -20,11 +21,19 @@ enum pool_state {
     POOL_SENT,
     /* Forwarded to all, because it was not executed soon. */
     POOL_SPREAD,
-    /* Another replica forwarded it, and it went on to the leader. */
+    POOL_SPREAD_LAST = POOL_SPREAD + 3,
+    /* Another replica forwarded it. It goes on to the leader if it is not executed. */
     POOL_PASSED,
+    POOL_PASSED_LAST = POOL_PASSED + 4,
     POOL_PROPOSED, /* it stands in a batch under way */
     POOL_STATES,
 };
+
+/*
+ * What an envelope costs the channel, in bytes: its own, and this many for its signature and its place in a block. One
+ * number for both, so that one rate tells how long a queue of any envelopes takes.
+ */
+enum { POOL_ENVELOPE_COST = 1024 };
 
 /* (client_index, sequence) of an envelope. A registration has (UINT32_MAX, first 8 bytes of the fingerprint). */
 struct pool_key {
@@ -38,7 +47,8 @@ struct pool_entry {
     bool foreign;          /* another replica forwarded it */
     uint64_t source;       /* who sent it here */
     uint64_t since_ms;     /* when it was admitted */
-    uint64_t forwarded_ms; /* when it was last forwarded */
+    uint64_t turn_ms;      /* when it could have been proposed (struct pool_turns); at least since_ms */
+    uint64_t forwarded_ms; /* when it was last forwarded; for PASSED, or when it became PASSED */
     struct pool_entry *bucket_next;
     /* Neighbours in the list of its state. Entries under check are in no list. */
     struct pool_entry *previous;
@@ -60,9 +70,24 @@ struct pool_list {
  */
 struct pool_waiting {
     uint64_t since_ms;
+    /* When the envelope that it waits for could have been proposed. At least since_ms. */
+    uint64_t turn_ms;
     uint32_t previous; /* index + 1; 0: none */
     uint32_t next;
     bool listed;
+};
+
+/*
+ * When an envelope could have been proposed: when everything that was settled here before it could have been ordered at
+ * `rate`. It does not depend on what the leader does, so a leader that leaves the pool full delays nobody's turn.
+ */
+struct pool_turns {
+    /* Cost per second. 0: every envelope's turn comes at once. */
+    uint64_t rate;
+    /* A turn comes at most this long after the envelope was settled, however much is ahead of it. */
+    uint64_t ahead_ms_max;
+    /* When all that is settled could have been ordered, in microseconds. */
+    uint64_t clear_us;
 };
 
 struct pool {
@@ -70,9 +95,11 @@ struct pool {
     uint32_t bucket_mask;
     /* Settled envelopes by client index. Registrations are counted together, behind the last client. */
     uint32_t *client_counts;
-    /* Has the same indexes as client_counts. */
+    /* What those cost. Has the same indexes, as have `waiting`. */
+    uint64_t *client_costs;
     struct pool_waiting *waiting;
-    /* Index + 1 of the client that waits longest. The list is sorted by since_ms. */
+    struct pool_turns turns;
+    /* Index + 1 of the client that waits longest. The list is sorted by since_ms, and also by turn_ms. */
     uint32_t waiting_first;
     uint32_t waiting_last;
     uint32_t clients_max;
@@ -81,7 +108,9 @@ struct pool {
     uint64_t bytes_max;
     uint32_t envelopes; /* in all states */
     uint64_t bytes;
-    /* By state. SENT, SPREAD and PASSED are sorted by forwarded_ms; CHECKING stays empty. */
+    uint32_t settled; /* in all states except CHECKING */
+    uint64_t settled_cost;
+    /* By state. Those of SENT to PASSED_LAST are sorted by forwarded_ms; CHECKING stays empty. */
     struct pool_list lists[POOL_STATES];
 };
 
@@ -112,9 +141,17 @@ void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state
 void pool_remove(struct pool *pool, struct pool_entry *entry);
 /* An envelope of this client was executed (UINT32_MAX: a registration). */
 void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms);
-/* Since when the client that waits longest has waited; UINT64_MAX: none waits. */
-uint64_t pool_waiting_since(const struct pool *pool);
-/* Makes everything READY again that was proposed or forwarded: it may have come to nothing. */
-void pool_leader_changed(struct pool *pool);
+/* The client that waits longest; NULL: none waits. */
+const struct pool_waiting *pool_waiting_longest(const struct pool *pool);
+/*
+ * Makes everything READY again that was proposed or forwarded: it may have come to nothing. All turns are counted anew,
+ * because the next leader has all of it before it, in an order of its own.
+ */
+void pool_leader_changed(struct pool *pool, uint64_t now_ms);
+/* What all envelopes here cost, those under check included; at most pool_cost_max. */
+uint64_t pool_cost(const struct pool *pool);
+uint64_t pool_cost_max(const struct pool *pool);
+/* What a client's settled envelopes cost, and how many they are. UINT32_MAX: registrations. */
+uint64_t pool_client_cost(const struct pool *pool, uint32_t client_index, uint32_t *count);
 
 #endif

@@ -14,6 +14,11 @@ enum {
     PIPELINE_MAX = 4,
     BATCH_WORTH_ENVELOPES = 256,
     BATCH_WORTH_BYTES = 256 << 10,
+    /*
+     * A batch is at most this part (1/4) of what the channel orders in one request timeout. Otherwise the others would
+     * take a primary that orders one large batch for one that orders nothing.
+     */
+    BATCH_TIMEOUT_PART = 4,
     /* A marker that did not take effect is proposed again after this time. */
     CUT_AGAIN_MS = 1000,
 };
@@ -71,6 +76,7 @@ static bool worth_it(const struct replica *replica, const struct ord_status *sta
  */
 static void fill(struct replica *replica, struct ord_writer *writer, uint64_t cut_height) {
     struct propose *propose = &replica->propose;
+    uint64_t left = pace_rate(replica) * replica_config(replica)->request_timeout_ms / 1000 / BATCH_TIMEOUT_PART;
     propose->count = 0;
     channel_batch_begin(writer, cut_height);
     struct pool_entry *next;
@@ -80,8 +86,11 @@ static void fill(struct replica *replica, struct ord_writer *writer, uint64_t cu
             pool_remove(&replica->pool, entry);
             continue;
         }
-        if (propose->count == CHANNEL_BATCH_ENVELOPES_MAX || writer->size + 4 + entry->size > writer->capacity)
+        uint64_t cost = (uint64_t) entry->size + POOL_ENVELOPE_COST;
+        if (propose->count == CHANNEL_BATCH_ENVELOPES_MAX || writer->size + 4 + entry->size > writer->capacity ||
+            (propose->count > 0 && cost > left))
             break;
+        left -= ord_min(cost, left);
         channel_batch_add(writer, ord_span_of(entry->bytes, entry->size));
         propose->entries[propose->count++] = entry;
     }

@@ -37,9 +37,4 @@ uint64_t propose_due_ms(const struct replica *replica);
 /* When the open block becomes overdue; it may be so already. UINT64_MAX: never. */
 uint64_t propose_cut_ms(const struct replica *replica);
 
-/* Forwards what came in since the last turn. */
-void forward_fresh(struct replica *replica);
-/* Forwards again what was forwarded and is not executed yet. To be called several times a second. */
-void forward_again(struct replica *replica);
-
 #endif

@@ -55,3 +55,9 @@ void shares_give_back(struct shares *shares, uint64_t source, uint64_t bytes) {
     if (--share->count == 0)
         *share = shares->entries[--shares->entry_count];
 }
+
+void shares_of(struct shares *shares, uint64_t source, uint32_t *count, uint64_t *bytes) {
+    const struct share *share = find(shares, source);
+    *count = share == NULL ? 0 : share->count;
+    *bytes = share == NULL ? 0 : share->bytes;
+}

@@ -41,5 +41,7 @@ struct share_limits {
 ORD_MUST_USE bool shares_take(struct shares *shares, uint64_t source, const struct share_limits *limits,
                               uint64_t bytes);
 void shares_give_back(struct shares *shares, uint64_t source, uint64_t bytes);
+/* What a source has now: the number of its items, and their bytes. Both are 0 for a source that has nothing. */
+void shares_of(struct shares *shares, uint64_t source, uint32_t *count, uint64_t *bytes);
 
 #endif

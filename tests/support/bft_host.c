@@ -352,9 +352,14 @@ const struct host_said *host_said_about(const struct host *host, enum bft_type t
     return said->type == 0 ? NULL : said;
 }
 
-void host_work(struct host *host, uint64_t since_ms, uint64_t now_ms) {
-    struct ord_event event = {.type = ORD_EVENT_WORK, .now_ms = now_ms, .work = {.since_ms = since_ms}};
+void host_work_turn(struct host *host, uint64_t since_ms, uint64_t turn_ms, uint64_t now_ms) {
+    struct ord_event event = {
+        .type = ORD_EVENT_WORK, .now_ms = now_ms, .work = {.since_ms = since_ms, .turn_ms = turn_ms}};
     ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
+void host_work(struct host *host, uint64_t since_ms, uint64_t now_ms) {
+    host_work_turn(host, since_ms, since_ms, now_ms);
 }
 
 static void said_grow(struct host *host) {

@@ -143,5 +143,7 @@ void host_sends_clear(struct host *host);
 const struct host_said *host_said_about(const struct host *host, enum bft_type type, uint64_t view, uint64_t seq);
 /* Reports since when work waits at this replica; UINT64_MAX: no work waits. */
 void host_work(struct host *host, uint64_t since_ms, uint64_t now_ms);
+/* The same, for work that could have been proposed at `turn_ms` only. */
+void host_work_turn(struct host *host, uint64_t since_ms, uint64_t turn_ms, uint64_t now_ms);
 
 #endif

@@ -141,6 +141,23 @@ static void ratchet__forgets_idle_time_with_its_window(void **state) {
     bench_close(&bench);
 }
 
+/* What waited at a replica that was behind, until state transfer brought it, says nothing about the primary. */
+static void ratchet__begins_anew_after_a_transfer(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    for (int i = 0; i < 5; i++) {
+        bench.host.core->synced_ms = bench.now_ms + 1;
+        window(&bench, 900, 10);
+        assert_false(suspects(&bench));
+    }
+    for (int i = 0; i < 3; i++)
+        window(&bench, 900, 10);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
 /*
  * Before f + 1 primaries were measured, three quarters of the timeout are allowed at first, less with each window, and
  * a quarter in the end.
@@ -243,6 +260,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__of_an_idle_primary),
     cmocka_unit_test(ratchet__begins_anew_with_each_view),
     cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
+    cmocka_unit_test(ratchet__begins_anew_after_a_transfer),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
     cmocka_unit_test(ratchet__of_a_slow_network),
     cmocka_unit_test(ratchet__counts_each_primary_once),

@@ -119,6 +119,42 @@ static void clock__of_old_work_is_four_timeouts(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * The clock of work that is queued begins with its turn: four timeouts count from there. Other work is delivered
+ * meanwhile.
+ */
+static void clock__of_old_work_begins_with_its_turn(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    host_work_turn(&bench.host, 1000, 2500, bench.now_ms);
+    for (uint64_t now_ms = 1900; now_ms < 6500; now_ms += 900) {
+        pass_to(&bench, now_ms);
+        expect_view(&bench, 0);
+        if (bench.host.applied < 8)
+            decide_next(&bench);
+        bench.host.core->progress_ms = now_ms;
+    }
+    pass_to(&bench, 6499);
+    expect_view(&bench, 0);
+    pass_to(&bench, 6500);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
+/* A queue is no excuse for a primary that delivers nothing at all. */
+static void clock__of_a_mute_primary_knows_no_queue(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    host_work_turn(&bench.host, 1000, 60000, bench.now_ms);
+    pass_to(&bench, 1999);
+    expect_view(&bench, 0);
+    pass_to(&bench, 2000);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+}
+
 /* Work that is done in time restarts both clocks. */
 static void clock__starts_anew_with_other_work(void **state) {
     (void) state;
@@ -441,6 +477,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(clock__of_a_mute_primary_is_one_timeout),
     cmocka_unit_test(clock__is_not_fooled_by_messages),
     cmocka_unit_test(clock__of_old_work_is_four_timeouts),
+    cmocka_unit_test(clock__of_old_work_begins_with_its_turn),
+    cmocka_unit_test(clock__of_a_mute_primary_knows_no_queue),
     cmocka_unit_test(clock__starts_anew_with_other_work),
     cmocka_unit_test(clock__stands_behind_a_certified_point),
     cmocka_unit_test(clock__of_a_view_change_starts_with_a_quorum),

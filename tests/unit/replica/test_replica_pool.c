@@ -70,6 +70,60 @@ static void pool__one_entry_per_client_and_sequence(void **state) {
     pool_deinit(&pool);
 }
 
+/* An envelope's turn comes when what was settled before it could have been ordered, and never later than the bound. */
+static void turns__follow_what_is_ahead(void **state) {
+    (void) state;
+    struct pool pool;
+    assert_ok(pool_init(&pool, 100, 1000, 100, 4));
+    pool.turns.rate = (POOL_ENVELOPE_COST + 3) * 1000; /* one a millisecond */
+    pool.turns.ahead_ms_max = 5;
+    for (uint64_t i = 0; i < 10; i++) /* all at 1 ms */
+        assert_int_equal(add(&pool, i % 2, i + 1, "abc", 3)->turn_ms, i < 5 ? i + 1 : 6);
+    const struct pool_waiting *longest = pool_waiting_longest(&pool);
+    assert_int_equal(longest->since_ms, 1);
+    assert_int_equal(longest->turn_ms, 1);
+    /* Client 0 is served. Its next envelope may be the last one here. */
+    pool_executed(&pool, 0, 3);
+    assert_int_equal(pool_waiting_longest(&pool)->turn_ms, 2);
+    pool_executed(&pool, 1, 4);
+    assert_int_equal(pool_waiting_longest(&pool)->since_ms, 3);
+    assert_int_equal(pool_waiting_longest(&pool)->turn_ms, 6);
+    /* The next leader has everything before it, up to the bound. */
+    pool_leader_changed(&pool, 100);
+    assert_int_equal(pool_waiting_longest(&pool)->since_ms, 3);
+    assert_int_equal(pool_waiting_longest(&pool)->turn_ms, 105);
+    assert_int_equal(pool.lists[POOL_READY].head->turn_ms, 105);
+    /* An empty pool holds nothing up. */
+    while (pool.lists[POOL_READY].head != NULL)
+        pool_remove(&pool, pool.lists[POOL_READY].head);
+    assert_null(pool_waiting_longest(&pool));
+    assert_int_equal(pool.settled_cost, 0);
+    assert_int_equal(add(&pool, 3, 1, "abc", 3)->turn_ms, 1);
+    pool_deinit(&pool);
+}
+
+static void costs__are_counted_for_each_client(void **state) {
+    (void) state;
+    struct pool pool;
+    struct pool_entry *entry;
+    uint32_t count;
+    assert_ok(pool_init(&pool, 10, 1000, 10, 4));
+    assert_int_equal(pool_cost_max(&pool), 1000 + 10 * POOL_ENVELOPE_COST);
+    add(&pool, 1, 1, "abc", 3);
+    add(&pool, 1, 2, "abcd", 4);
+    assert_ok(pool_add(&pool, &entry, (struct pool_key) {1, 3}, 1, ord_span_of("x", 1), 0)); /* under check */
+    add(&pool, UINT32_MAX, 7, "registration", 12);
+    assert_int_equal(pool_client_cost(&pool, 1, &count), 7 + 2 * POOL_ENVELOPE_COST);
+    assert_int_equal(count, 2);
+    assert_int_equal(pool_client_cost(&pool, UINT32_MAX, &count), 12 + POOL_ENVELOPE_COST);
+    assert_int_equal(pool_client_cost(&pool, 0, &count), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(pool_cost(&pool), 20 + 4 * POOL_ENVELOPE_COST);
+    pool_remove(&pool, pool_find(&pool, (struct pool_key) {1, 1}));
+    assert_int_equal(pool_client_cost(&pool, 1, &count), 4 + POOL_ENVELOPE_COST);
+    pool_deinit(&pool);
+}
+
 static void pool__finds_many_after_random_changes(void **state) {
     (void) state;
     struct pool pool;
@@ -135,5 +189,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(pool__refuses_at_each_bound_and_frees_room),
     cmocka_unit_test(pool__one_entry_per_client_and_sequence),
     cmocka_unit_test(pool__finds_many_after_random_changes),
+    cmocka_unit_test(turns__follow_what_is_ahead),
+    cmocka_unit_test(costs__are_counted_for_each_client),
 };
 TEST_CASES(cases);

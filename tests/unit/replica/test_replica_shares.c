@@ -48,6 +48,13 @@ static void shares__bytes_are_bounded_too_but_one_always_fits(void **state) {
     assert_int_equal(take_all(&shares, 2, 1000), 1);
     assert_false(shares_take(&shares, 2, &limits, 1));
     assert_true(shares_take(&shares, 1, &limits, 10));
+    uint32_t count;
+    uint64_t bytes;
+    shares_of(&shares, 1, &count, &bytes);
+    assert_int_equal(count, 4);
+    assert_int_equal(bytes, 100);
+    shares_of(&shares, 3, &count, &bytes);
+    assert_int_equal(count + bytes, 0);
     shares_give_back(&shares, 2, 1000);
     assert_true(shares_take(&shares, 2, &limits, 1));
     shares_deinit(&shares);

@@ -1,15 +1,17 @@
 # The simulator. Sanitizers make it about ten times slower, so they get fewer runs.
-set(sim_fixed 140)
+set(sim_fixed 160)
 set(sim_fresh 70)
 set(sim_slow 40)
+set(sim_crowded 4)
 if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
     set(sim_fixed 20)
     set(sim_fresh 10)
     set(sim_slow 10)
+    set(sim_crowded 1)
 endif()
 # The fixed seeds must meet the marks that are met often (core/mark.h). Otherwise they test less than before.
 set(sim_marks "")
-if(ORD_MARKS AND sim_fixed EQUAL 140)
+if(ORD_MARKS AND sim_fixed EQUAL 160)
     set(sim_marks --marks-required often)
 endif()
 add_test(NAME sim.fixed COMMAND ordain-sim --seed 1 --runs ${sim_fixed} ${sim_marks})
@@ -19,7 +21,9 @@ add_test(NAME sim.deterministic
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_deterministic.sh $<TARGET_FILE:ordain-sim>)
 add_test(NAME sim.slow
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_slow.sh $<TARGET_FILE:ordain-sim> ${sim_slow})
-set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow PROPERTIES LABELS sim TIMEOUT 300
+add_test(NAME sim.crowded
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_crowded.sh $<TARGET_FILE:ordain-sim> ${sim_crowded})
+set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow sim.crowded PROPERTIES LABELS sim TIMEOUT 300
                      ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
 
 # Some of the planted bugs, each of which another invariant finds within a second. By hand, tests/canary/run runs them

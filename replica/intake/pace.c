@@ -1,0 +1,117 @@
+/*
+ * The rate is the best that the last windows showed. It does not fall below a part of what the best leader reached,
+ * whoever that was, so a leader that is slow on purpose lowers it only so far (bft/view/ratchet.c keeps rates by leader
+ * in the same way, and has such a leader replaced). It does not fall below a floor either. The floor keeps an idle
+ * channel responsive, and lets the rate find its way up: what is admitted at the floor is ordered faster than that
+ * where the channel can do more, and each window shows it.
+ */
+#include "replica/replica_internal.h"
+
+enum {
+    /* A window's length is this part (1/2) of request_timeout_ms, in which something waited. */
+    WINDOW_PART = 2,
+    /* A leader can lower the rate to this part (1/4) of the best one. */
+    BEST_PART = 4,
+    /* Before the first window: in one request timeout this part (1/32) of what the pool holds. */
+    START_PART = 32,
+    /* The floor: in one request timeout this part (1/64) of what the pool holds, ... */
+    FLOOR_PART = 64,
+    /* ... and at least this much, or half of a pool that is smaller. */
+    FLOOR_COST = 64 << 10,
+    /* A turn comes at most this many request timeouts after the envelope was admitted. */
+    AHEAD_TIMEOUTS = 2,
+    /* A leader moves if something was executed in the last part (1/4) of request_timeout_ms. */
+    MOVES_PART = 4,
+    RETRY_MS_MIN = 10,
+};
+
+static uint64_t timeout_ms(const struct replica *replica) {
+    return replica_config(replica)->request_timeout_ms;
+}
+
+static uint64_t floor_cost(const struct replica *replica) {
+    uint64_t most = pool_cost_max(&replica->pool);
+    return ord_max(ord_min(FLOOR_COST, most / 2), most / FLOOR_PART);
+}
+
+uint64_t pace_rate(const struct replica *replica) {
+    return replica->pool.turns.rate;
+}
+
+static uint64_t a_second(uint64_t cost, uint64_t ms) {
+    return cost * 1000 / ms;
+}
+
+static uint64_t rate_now(const struct replica *replica) {
+    const struct pace *pace = &replica->pace;
+    uint64_t floor = a_second(floor_cost(replica), timeout_ms(replica));
+    if (!pace->measured) {
+        uint64_t start = a_second(pool_cost_max(&replica->pool) / START_PART, timeout_ms(replica));
+        return ord_max(1, ord_max(floor, start));
+    }
+    uint64_t best = pace->own;
+    for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++)
+        best = ord_max(best, pace->led[i]);
+    return ord_max(1, ord_max(floor, ord_max(pace->recent, best / BEST_PART)));
+}
+
+void pace_init(struct replica *replica) {
+    replica->pace = (struct pace) {.counted_ms = replica->turn.now_ms, .leader = ORD_NO_NODE};
+    replica->pool.turns.ahead_ms_max = AHEAD_TIMEOUTS * timeout_ms(replica);
+    replica->pool.turns.rate = rate_now(replica);
+}
+
+static void window_ends(struct pace *pace, uint64_t rate) {
+    pace->measured = pace->measured || pace->served_cost > 0;
+    pace->recent = ord_max(rate, pace->recent - pace->recent / 4);
+    pace->own = ord_max(pace->own, rate);
+    pace->waited_ms = 0;
+    pace->served_cost = 0;
+}
+
+void pace_turn(struct replica *replica) {
+    struct pace *pace = &replica->pace;
+    uint64_t now_ms = replica->turn.now_ms;
+    /* While there is no leader, nobody's rate is measured. */
+    if (replica->pool.envelopes > 0 && replica->agree.leader != ORD_NO_NODE && now_ms > pace->counted_ms)
+        pace->waited_ms += now_ms - pace->counted_ms;
+    pace->counted_ms = now_ms;
+    if (pace->waited_ms > 0 && pace->waited_ms >= timeout_ms(replica) / WINDOW_PART)
+        window_ends(pace, a_second(pace->served_cost, pace->waited_ms));
+    replica->pool.turns.rate = rate_now(replica);
+}
+
+void pace_served(struct replica *replica, uint64_t cost) {
+    replica->pace.served_cost += cost;
+}
+
+void pace_progress(struct replica *replica) {
+    replica->pace.progress_ms = replica->turn.now_ms;
+}
+
+void pace_leader(struct replica *replica, ord_node_id leader) {
+    struct pace *pace = &replica->pace;
+    if (leader == ORD_NO_NODE)
+        return;
+    if (pace->own > 0 && pace->leader != ORD_NO_NODE)
+        pace->led[pace->leader] = pace->own;
+    pace->leader = leader;
+    pace->own = 0;
+    pace->waited_ms = 0;
+    pace->served_cost = 0;
+}
+
+uint64_t pace_budget(const struct replica *replica) {
+    uint64_t cost = pace_rate(replica) * timeout_ms(replica) / 1000;
+    return ord_min(cost, pool_cost_max(&replica->pool));
+}
+
+bool pace_moves(const struct replica *replica) {
+    const struct pace *pace = &replica->pace;
+    return pace->progress_ms != 0 && replica->turn.now_ms < pace->progress_ms + timeout_ms(replica) / MOVES_PART;
+}
+
+uint32_t pace_retry_ms(const struct replica *replica) {
+    uint64_t half_ms = pool_cost(&replica->pool) * 1000 / pace_rate(replica) / 2;
+    return (uint32_t) ord_min(ord_max(half_ms, RETRY_MS_MIN), ord_max(timeout_ms(replica), RETRY_MS_MIN));
+}

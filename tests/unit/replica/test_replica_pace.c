@@ -1,0 +1,332 @@
+/*
+ * The rate with which a replica counts, and what follows from it: replica/intake/pace.c, admission.c, forward.c and
+ * the turns of pool.c.
+ */
+#include "tests/support/replica_bench.h"
+#include "tests/support/test_main.h"
+
+enum { TIMEOUT_MS = 1000 };
+
+static struct bench *make(void) {
+    struct bench *bench = bench_create(NULL);
+    assert_int_equal(replica_config(bench->replica)->request_timeout_ms, TIMEOUT_MS);
+    bench->replica->agree.leader = 1;
+    pace_leader(bench->replica, 1);
+    return bench;
+}
+
+/* For `ms` something waits, and `cost` is executed out of the pool. */
+static void serve(struct bench *bench, uint64_t ms, uint64_t cost) {
+    struct replica *replica = bench->replica;
+    replica->pool.envelopes = 1;
+    replica->turn.now_ms += ms;
+    if (cost > 0)
+        pace_served(replica, cost);
+    pace_turn(replica);
+    replica->pool.envelopes = 0;
+}
+
+static uint64_t floor_rate(const struct bench *bench) {
+    uint64_t most = pool_cost_max(&bench->replica->pool);
+    return ord_max(ord_min(64 << 10, most / 2), most / 64) * 1000 / TIMEOUT_MS;
+}
+
+static void rate__begins_high_and_follows_what_is_served(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    uint64_t most = pool_cost_max(&bench->replica->pool);
+    uint64_t start = ord_max(floor_rate(bench), most / 32);
+    assert_int_equal(pace_rate(bench->replica), start);
+    /* Nothing waits, or nothing is served: nothing is measured. */
+    serve(bench, 5000, 0);
+    assert_int_equal(pace_rate(bench->replica), start);
+    serve(bench, 499, 900000);
+    assert_int_equal(pace_rate(bench->replica), start); /* the window goes on */
+    serve(bench, 1, 100000);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    serve(bench, 500, 2000000);
+    assert_int_equal(pace_rate(bench->replica), 4000000);
+    bench_destroy(bench);
+}
+
+static void rate__is_not_measured_while_nothing_waits_or_nobody_leads(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    serve(bench, 500, 1000000);
+    bench->replica->turn.now_ms += 100000; /* nothing waits */
+    pace_turn(bench->replica);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    pace_leader(bench->replica, ORD_NO_NODE);
+    bench->replica->agree.leader = ORD_NO_NODE;
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 0);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    bench_destroy(bench);
+}
+
+/* A slow leader lowers the rate to a quarter of the best one, and each window only by a quarter. */
+static void rate__of_a_slow_leader_has_a_bound(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    serve(bench, 500, 4000000);
+    serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), 6000000);
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    /* The next leader begins there as well: what another one reached counts. */
+    pace_leader(bench->replica, 2);
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    /* A view in which nothing was measured keeps what its leader reached before. */
+    pace_leader(bench->replica, 1);
+    pace_leader(bench->replica, 2);
+    pace_turn(bench->replica);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    /* When every leader is slow, that is how it is. */
+    pace_leader(bench->replica, 1);
+    serve(bench, 500, 400000);
+    pace_leader(bench->replica, 2);
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), ord_max(floor_rate(bench), 200000));
+    bench_destroy(bench);
+}
+
+static void rate__has_a_floor(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), floor_rate(bench));
+    assert_int_equal(pace_budget(bench->replica), floor_rate(bench) * TIMEOUT_MS / 1000);
+    bench_destroy(bench);
+}
+
+/* ---- admission and forwards ---- */
+
+static struct ord_span registration;
+
+static void deliver_registration(struct bench *bench, const struct ord_event *event) {
+    if (event->type != ORD_EVENT_TICK || bench->stepped[ORD_EVENT_TICK] > 1)
+        return;
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_DELIVER);
+    effect->deliver.seq = 1;
+    effect->deliver.batch = registration;
+}
+
+/* A backup of leader 1 whose client is registered, and whose rate is at the floor. */
+static struct bench *make_backup(void) {
+    struct bench *bench = bench_create(NULL);
+    registration = bench_registration(bench);
+    bench->on_step = deliver_registration;
+    bench_run(bench);
+    bench->on_step = NULL;
+    assert_int_equal(bench->replica->counters.envelopes_accepted, 1);
+    bench->replica->agree.leader = 1;
+    pace_leader(bench->replica, 1);
+    bench->replica->pace.measured = true;
+    /* The open block is not what these tests wait for. */
+    bench->time.now_ms += 10000;
+    bench_run(bench);
+    assert_int_equal(pace_rate(bench->replica), floor_rate(bench));
+    return bench;
+}
+
+/* Submits `count` envelopes from sequence `first` on, and has them checked. Gives how many were accepted. */
+static uint32_t submit(struct bench *bench, uint64_t first, uint32_t count, struct replica_submission **out) {
+    static struct ord_span envelopes[32];
+    uint32_t accepted = 0;
+    for (uint32_t i = 0; i < count; i++)
+        envelopes[i] = net_envelope(bench->net, bench->client, first + i, 1, 400, (uint8_t) i);
+    *out = bench_submit(bench, envelopes, count);
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    for (uint32_t i = 0; i < count; i++)
+        accepted += (*out)->results[i].verdict == REPLICA_ACCEPTED;
+    return accepted;
+}
+
+static void admission__of_one_client_ends_at_half(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    uint64_t budget = pace_budget(bench->replica);
+    uint32_t accepted = submit(bench, 1, 32, &submission);
+    uint32_t count;
+    uint64_t mine = pool_client_cost(&bench->replica->pool, 0, &count);
+    uint64_t cost = mine / count;
+    assert_int_equal(count, accepted);
+    assert_true(accepted < 32);
+    assert_true(2 * mine - cost <= budget && 2 * mine + cost > budget);
+    for (uint32_t i = 0; i < 32; i++)
+        assert_int_equal(submission->results[i].verdict, i < accepted ? REPLICA_ACCEPTED : REPLICA_BUSY);
+    /* By then half of it is ordered at this rate. */
+    assert_int_equal(submission->retry_after_ms, mine * 1000 / floor_rate(bench) / 2);
+    /* What waits here already is accepted again. */
+    assert_int_equal(submit(bench, 1, 2, &submission), 2);
+    assert_int_equal(submission->retry_after_ms, 0);
+    bench_destroy(bench);
+}
+
+/* Others' envelopes may fill the pool beyond what is ordered soon. A client that has nothing here still gets in. */
+static void admission__has_some_for_every_client(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    struct pool *pool = &bench->replica->pool;
+    static uint8_t large[1000];
+    for (uint64_t i = 0; i < 40; i++) {
+        struct pool_entry *entry;
+        assert_ok(pool_add(pool, &entry, (struct pool_key) {5 + (uint32_t) i / 20, i + 1}, 2,
+                           ord_span_of(large, sizeof(large)), bench->time.now_ms));
+        entry->foreign = true;
+        assert_ok(pool_settle(pool, entry, bench->time.now_ms));
+    }
+    assert_true(pool_cost(pool) > pace_budget(bench->replica));
+    assert_int_equal(submit(bench, 1, 8, &submission), 4);
+    assert_true(submission->retry_after_ms >= 10 && submission->retry_after_ms <= TIMEOUT_MS);
+    bench_destroy(bench);
+}
+
+/* Lets time pass in steps of housekeeping. Gives how long it took until something was forwarded, at most `most_ms`. */
+static uint64_t pass_until_sent(struct bench *bench, uint64_t most_ms, bool moves) {
+    uint64_t passed_ms = 0;
+    bench_forget_sent(bench);
+    while (passed_ms < most_ms && bench_sent(bench, REPLICA_LINK_FORWARD) == 0) {
+        bench_forget_sent(bench);
+        passed_ms += 100;
+        bench->time.now_ms += 100;
+        if (moves)
+            bench->replica->pace.progress_ms = bench->time.now_ms;
+        bench_run(bench);
+    }
+    return passed_ms;
+}
+
+static ord_replica_set forwarded_to(const struct bench *bench) {
+    for (uint32_t i = bench->sent_count; i > 0; i--)
+        if (bench->sent[i - 1].kind == REPLICA_LINK_FORWARD)
+            return bench->sent[i - 1].to;
+    return 0;
+}
+
+/* To the leader at once, to all soon, and then ever more rarely. */
+static void forward__of_what_stays_backs_off(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    bench_forget_sent(bench);
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 1);
+    assert_int_equal(forwarded_to(bench), ord_replica_bit(1));
+    uint64_t soon_ms = pass_until_sent(bench, 5000, false);
+    /* A sixteenth of the timeout, and for the last of four replicas three quarters of that more. */
+    assert_in_range(soon_ms, 108, 208);
+    assert_int_equal(forwarded_to(bench), UINT64_MAX);
+    static const uint64_t waits_ms[] = {1000, 2000, 4000, 8000, 8000};
+    for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+        assert_in_range(pass_until_sent(bench, 20000, false), waits_ms[i], waits_ms[i] + 100);
+        assert_int_equal(forwarded_to(bench), UINT64_MAX);
+    }
+    bench_destroy(bench);
+}
+
+/* While the leader serves, what is queued is not sent again. When it stops, or the turn has come, it is. */
+static void forward__leaves_what_is_queued(void **state) {
+    (void) state;
+    for (int stops = 0; stops < 2; stops++) {
+        struct bench *bench = make_backup();
+        struct replica_submission *submission;
+        assert_int_equal(submit(bench, 1, 1, &submission), 1);
+        bench->replica->pool.lists[POOL_SENT].head->turn_ms = bench->time.now_ms + 1500;
+        assert_int_equal(pass_until_sent(bench, 1000, true), 1000);
+        assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 0);
+        assert_in_range(pass_until_sent(bench, 5000, stops == 0), stops == 0 ? 500 : 200, stops == 0 ? 800 : 400);
+        assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 1);
+        bench_destroy(bench);
+    }
+}
+
+/* Repeats send no more than their share, and go on until all that stays was sent. */
+static void forward__has_a_share(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    uint32_t accepted = submit(bench, 1, 20, &submission);
+    struct pool *pool = &bench->replica->pool;
+    uint64_t cost = pool->settled_cost / accepted;
+    uint64_t before = bench->replica->counters.envelopes_forwarded;
+    assert_int_equal(pool->lists[POOL_SENT].count, accepted);
+    /* Half of the rate, for four replicas and three kinds of repeats. */
+    uint64_t share = floor_rate(bench) / 24;
+    uint64_t spread = 0;
+    uint64_t passed_ms = 0;
+    for (; pool->lists[POOL_SENT].count > 0 && passed_ms < 60000; passed_ms += 100) {
+        bench_forget_sent(bench);
+        bench->time.now_ms += 100;
+        bench_run(bench);
+        spread = bench->replica->counters.envelopes_forwarded - before;
+        /* The last one may overdraw it. Repeats of what all have got have a share of their own. */
+        assert_true(spread * cost <= 2 * (share * (passed_ms + 300) / 1000 + cost));
+    }
+    assert_int_equal(pool->lists[POOL_SENT].count, 0);
+    assert_true(passed_ms >= (accepted - 2) * cost * 1000 / share - 1000);
+    bench_destroy(bench);
+}
+
+/* ---- batches ---- */
+
+static uint64_t largest_cost;
+static uint32_t proposed;
+
+static void measure_batch(struct bench *bench, const struct ord_event *event) {
+    struct channel_batch batch;
+    if (event->type != ORD_EVENT_PROPOSE)
+        return;
+    assert_ok(channel_batch_decode(&batch, event->propose.batch));
+    proposed += batch.envelope_count;
+    bench->status.in_flight++;
+    uint64_t cost = event->propose.batch.size + (uint64_t) batch.envelope_count * POOL_ENVELOPE_COST;
+    largest_cost = ord_max(largest_cost, cost);
+}
+
+/* A batch that took longer than the timeout would look like a mute primary. So it is small where little is ordered. */
+static void batch__is_a_quarter_of_what_is_ordered_in_a_timeout(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    uint32_t accepted = submit(bench, 1, 20, &submission);
+    uint64_t cost = bench->replica->pool.settled_cost / accepted;
+    uint64_t most = floor_rate(bench) * TIMEOUT_MS / 1000 / 4;
+    assert_true(bench->replica->pool.settled_cost > most + cost);
+    bench->replica->agree.leader = 0;
+    pool_leader_changed(&bench->replica->pool, bench->time.now_ms);
+    bench->status.leading = true;
+    bench->status.can_propose = true;
+    bench->on_step = measure_batch;
+    largest_cost = proposed = 0;
+    bench_run(bench);
+    assert_true(proposed > 0 && proposed < accepted);
+    assert_true(largest_cost <= most + 64 && largest_cost > most - cost);
+    bench->status.in_flight = 0;
+    bench_run(bench);
+    assert_int_equal(proposed, accepted);
+    bench_destroy(bench);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(rate__begins_high_and_follows_what_is_served),
+    cmocka_unit_test(rate__is_not_measured_while_nothing_waits_or_nobody_leads),
+    cmocka_unit_test(rate__of_a_slow_leader_has_a_bound),
+    cmocka_unit_test(rate__has_a_floor),
+    cmocka_unit_test(admission__of_one_client_ends_at_half),
+    cmocka_unit_test(admission__has_some_for_every_client),
+    cmocka_unit_test(forward__of_what_stays_backs_off),
+    cmocka_unit_test(forward__leaves_what_is_queued),
+    cmocka_unit_test(forward__has_a_share),
+    cmocka_unit_test(batch__is_a_quarter_of_what_is_ordered_in_a_timeout),
+};
+TEST_CASES(cases);
