@@ -381,6 +381,7 @@ const struct ord_protocol bft_pbft = {
     .authenticate = bft_authenticate,
     .message_size_max = bft_message_size_max,
     .cost = bft_cost,
+    .bulk = bft_bulk,
     .wants = bft_wants,
     .step = bft_step,
     .status = bft_status_of,

@@ -249,5 +249,6 @@ enum ord_err bft_authenticate(struct ord_verified *out, const struct ord_core_co
                               struct ord_span bytes);
 /* About how many signatures a check of the message takes. */
 uint32_t bft_cost(struct ord_span bytes);
+bool bft_bulk(struct ord_span bytes);
 
 #endif

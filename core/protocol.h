@@ -258,6 +258,9 @@ struct ord_status {
     const void *detail;
 };
 
+/* `bulk` of struct ord_protocol looks at no more of a message than this many bytes. */
+#define ORD_BULK_LOOK_SIZE 64
+
 struct ord_protocol {
     const char *name; /* "pbft", "raft", "solo" */
     /* All memory the core will ever use, for this config. 0: the config is not valid for this protocol. */
@@ -278,6 +281,11 @@ struct ord_protocol {
     size_t (*message_size_max)(const struct ord_core_config *config);
     /* How many signatures `authenticate` may check for these bytes, at most; looks at them and nothing more. */
     uint32_t (*cost)(struct ord_span bytes);
+    /*
+     * True if a message that begins like this carries a batch. A link may let any message that carries none overtake
+     * it. `bytes` may end after ORD_BULK_LOOK_SIZE.
+     */
+    bool (*bulk)(struct ord_span bytes);
     /* Could `step` make use of a message like this, so that it is worth its cost? Looks at its outside alone. */
     bool (*wants)(const struct ord_core *core, struct ord_span bytes);
     enum ord_err (*step)(struct ord_core *core, struct ord_effects *out, const struct ord_event *event);

@@ -88,7 +88,9 @@ struct net_push_options {
     uint32_t reconnect_ms_max;
     /* The link came up or went down. A message under way when the link goes down may be lost. */
     void (*on_link)(void *context, bool up);
-    /* The message under way was sent (ORD_OK) or lost (CLOSED). The owner may send the next one. */
+    /*
+     * The message under way was sent (ORD_OK) or lost (CLOSED). The owner may send the next one, also from this call.
+     */
     void (*on_sent)(void *context, enum ord_err result);
     void *context;
 };

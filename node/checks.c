@@ -46,7 +46,7 @@ void checks_begin(void *context, struct replica_check *check) {
     struct crypto_pool *pool = node->checks.pools[check->queue];
     job->node = node;
     if (peer != NULL)
-        atomic_fetch_add(&peer->inbound_bytes, sizeof(*check));
+        atomic_fetch_add(&peer->inbound_bytes[LINK_LANE_VOTES], sizeof(*check));
     /*
      * If the queue is full, this thread runs the check, which also slows intake. Without a pool the process is being
      * unmade.
@@ -59,7 +59,7 @@ struct replica_check *checks_end(struct node *node, struct work *work) {
     struct replica_check *check = (struct replica_check *) (void *) work;
     struct peer *peer = sender(node, check);
     if (peer != NULL)
-        atomic_fetch_sub(&peer->inbound_bytes, sizeof(*check));
+        atomic_fetch_sub(&peer->inbound_bytes[LINK_LANE_VOTES], sizeof(*check));
     return check;
 }
 

@@ -15,8 +15,11 @@ typedef atomic_uint_fast64_t counter;
     X(frame_bytes_sent)                                                                                                \
     X(frames_received)                                                                                                 \
     X(frames_refused)                                                                                                  \
-    X(frames_over_quota)                                                                                               \
-    X(link_messages_dropped)                                                                                           \
+    X(votes_over_quota)                                                                                                \
+    X(bulk_over_quota)                                                                                                 \
+    X(link_pieces_dropped)                                                                                             \
+    X(link_votes_dropped)                                                                                              \
+    X(link_bulk_dropped)                                                                                               \
     X(links_silent)                                                                                                    \
     X(peer_frames_per_turn_max)                                                                                        \
     X(requests)                                                                                                        \
@@ -32,6 +35,12 @@ struct node_counters {
 
 static inline void count_add(counter *c, uint64_t value) {
     atomic_fetch_add_explicit(c, value, memory_order_relaxed);
+}
+/* For a counter that is the highest of some values. */
+static inline void count_raise(counter *c, uint64_t value) {
+    uint_fast64_t seen = atomic_load(c);
+    while (seen < value && !atomic_compare_exchange_weak(c, &seen, value)) {
+    }
 }
 static inline uint64_t count_get(counter *c) {
     return atomic_load_explicit(c, memory_order_relaxed);

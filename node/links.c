@@ -1,12 +1,19 @@
 /*
- * Links to the other replicas: one PUSH dialer for each peer, and one PULL listener for all. The link authenticator
- * covers every frame.
+ * Links to the other replicas, the outgoing side: one PUSH dialer for each peer. links_in.c has the other direction.
+ * The link authenticator covers every frame.
  *
- * One turn's messages to one peer go into at most two frames. One has the messages that depend on nothing, and leaves
- * before the commit. The other has those that had to wait for the commit. While the transport has a frame under way,
- * later turns fill the next one, so a slow peer gets fewer and fuller frames. At LINK_FRAMES_MAX frames or
- * link_queue_bytes_max, messages to that peer are dropped, and the core's retransmission repairs that. Nothing is kept
- * for a peer that is not connected.
+ * What waits for a peer waits in two lanes. Votes and whatever else is small and agreement waits for have one, and bulk
+ * (batches, forwards, pieces of a state transfer) has the other. A frame of the bulk lane goes only while none of the
+ * votes' lane is ready, and takes at most LINK_BULK_FRAME_BYTES: a longer message is cut into pieces. So no more bulk
+ * than that goes before a vote that is ready. Order is kept inside a lane, not between lanes.
+ *
+ * Votes: one turn's messages to one peer go into at most two frames. One has the messages that depend on nothing, and
+ * leaves before the commit. The other has those that had to wait for the commit. While the transport has a frame under
+ * way, later turns fill the next one, so a slow peer gets fewer and fuller frames. Bulk leaves in as many frames as it
+ * takes, one after the other, without waiting for a turn of the loop: the transport's own thread gives it the next one.
+ *
+ * Each lane has its own bounds, LINK_FRAMES_MAX frames and lane_bytes_max. At these, messages to that peer are dropped,
+ * and the core's retransmission repairs that. Nothing is kept for a peer that is not connected.
  */
 #include "node/links.h"
 
@@ -21,8 +28,8 @@
 #include "node/node_internal.h"
 
 enum {
-    /* Bytes of a frame. A single message that needs more gets more. */
-    FRAME_CAPACITY = 64 << 10,
+    /* Bytes of a frame before its tag. A single message that needs more gets more. */
+    FRAME_CAPACITY = LINK_BULK_FRAME_BYTES - CRYPTO_LINK_TAG_SIZE,
     HELLO_INTERVAL_MS = 250,
     RECONNECT_MS_MIN = 50,
     RECONNECT_MS_MAX = 500,
@@ -36,89 +43,7 @@ enum {
     LINK_QUEUE_BYTES_DEFAULT = 32 << 20,
 };
 
-/* ---- in ---- */
-
-void links_hold(void *context, void *owner) {
-    (void) context;
-    struct frame *frame = owner;
-    frame->references++;
-}
-
-void links_release(void *context, void *owner) {
-    (void) context;
-    struct frame *frame = owner;
-    if (--frame->references > 0)
-        return;
-    atomic_fetch_sub(&frame->peer->inbound_bytes, net_message_bytes(frame->message).size);
-    net_message_destroy(frame->message);
-    free(frame);
-}
-
-bool links_next(struct node *node, struct replica_input *out, struct frame *frame) {
-    if (frame->unread.failed || ord_reader_left(&frame->unread) == 0)
-        return false;
-    uint8_t kind = ord_read_u8(&frame->unread);
-    struct ord_span bytes = ord_read_string(&frame->unread, SIZE_MAX);
-    if (frame->unread.failed) {
-        count_add(&node->counters.frames_refused, 1);
-        return false;
-    }
-    *out = (struct replica_input) {
-        .type = REPLICA_INPUT_MESSAGE,
-        .message = {.from = frame->peer->id, .kind = kind, .bytes = bytes, .owner = frame},
-    };
-    return true;
-}
-
-/*
- * Gives the sender of a frame. NULL: the frame is refused. `payload` gets the messages; it is empty for a hello. A
- * thread of the transport calls this.
- */
-static struct peer *open_frame(struct node *node, struct ord_span *payload, struct ord_span bytes) {
-    ord_node_id from;
-    if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count || from == node->config.replica)
-        return NULL;
-    struct peer *peer = &node->links.peers[from];
-    enum crypto_link_event event;
-    pthread_mutex_lock(&peer->mutex);
-    enum ord_err err = crypto_link_open(&peer->link, &event, payload, bytes);
-    pthread_mutex_unlock(&peer->mutex);
-    if (err != ORD_OK)
-        return NULL;
-    atomic_store(&peer->heard_ms, node_clock_ms());
-    if (event == CRYPTO_LINK_HELLO_REPLY)
-        atomic_store(&peer->hello_due, true);
-    if (event != CRYPTO_LINK_DATA) {
-        inbox_wake(&node->inbox);
-        *payload = ord_span_of(NULL, 0);
-    }
-    return peer;
-}
-
-void links_on_message(void *context, struct net_message *message) {
-    struct node *node = context;
-    struct ord_span bytes = net_message_bytes(message);
-    struct ord_span payload;
-    struct peer *peer = open_frame(node, &payload, bytes);
-    struct frame *frame = NULL;
-    /* One peer's frames may take this much memory. The sender's retransmission brings back what is dropped. */
-    if (peer == NULL)
-        count_add(&node->counters.frames_refused, 1);
-    else if (payload.size > 0 && count_get(&peer->inbound_bytes) + bytes.size > node->links.queue_bytes_max)
-        count_add(&node->counters.frames_over_quota, 1);
-    else if (payload.size > 0)
-        frame = malloc(sizeof(*frame));
-    if (frame == NULL) {
-        net_message_destroy(message);
-        return;
-    }
-    atomic_fetch_add(&peer->inbound_bytes, bytes.size);
-    *frame = (struct frame) {.peer = peer, .message = message, .unread = ord_reader_of(payload), .references = 1};
-    /* This cannot fail: the inbox closes after the links. */
-    (void) inbox_post(&node->inbox, &frame->work, WORK_FRAME);
-}
-
-/* ---- out ---- */
+/* ---- lanes ---- */
 
 static struct link_frame *first_frame(struct link_queue *queue) {
     return &queue->frames[queue->first];
@@ -144,17 +69,37 @@ static struct link_frame *add_frame(struct link_queue *queue, const struct link_
     return last_frame(queue);
 }
 
-static void drop_frames(struct node *node, struct link_queue *queue) {
+static void count_dropped(struct node *node, enum link_lane_name lane, uint64_t messages) {
+    struct node_counters *counters = &node->counters;
+    count_add(lane == LINK_LANE_VOTES ? &counters->link_votes_dropped : &counters->link_bulk_dropped, messages);
+}
+
+static void drop_frames(struct node *node, enum link_lane_name lane, struct link_queue *queue) {
     while (queue->count > 0) {
-        net_message_destroy(take_frame(queue).message);
-        count_add(&node->counters.link_messages_dropped, 1);
+        struct link_frame frame = take_frame(queue);
+        net_message_destroy(frame.message);
+        count_dropped(node, lane, frame.messages);
     }
 }
 
-static void drop_queues(struct node *node, struct peer *peer) {
-    drop_frames(node, &peer->ready);
-    drop_frames(node, &peer->held);
-    peer->queued_bytes = 0;
+static void drop_lanes(struct node *node, struct peer *peer) {
+    pthread_mutex_lock(&peer->lanes_mutex);
+    for (enum link_lane_name lane = 0; lane < LINK_LANE_COUNT; lane++) {
+        drop_frames(node, lane, &peer->lanes[lane].ready);
+        drop_frames(node, lane, &peer->lanes[lane].held);
+        peer->lanes[lane].bytes = 0;
+    }
+    pthread_mutex_unlock(&peer->lanes_mutex);
+}
+
+/*
+ * The peer forgets a part when the link comes up anew or a HELLO comes. Whatever left in pieces begins again. The
+ * caller holds lanes_mutex.
+ */
+static void rewind_pieces(struct peer *peer) {
+    struct link_queue *ready = &peer->lanes[LINK_LANE_BULK].ready;
+    if (ready->count > 0)
+        first_frame(ready)->cut = 0;
 }
 
 static bool peer_ready(struct peer *peer) {
@@ -183,45 +128,63 @@ ord_replica_set links_connected(void *context) {
     return set;
 }
 
-uint64_t links_queued_bytes(const struct links *links) {
+uint64_t links_queued_bytes(struct links *links) {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < links->count; i++)
-        bytes += links->peers[i].queued_bytes;
+    for (uint32_t i = 0; i < links->count; i++) {
+        struct peer *peer = &links->peers[i];
+        pthread_mutex_lock(&peer->lanes_mutex);
+        bytes += peer->lanes[LINK_LANE_VOTES].bytes + peer->lanes[LINK_LANE_BULK].bytes;
+        pthread_mutex_unlock(&peer->lanes_mutex);
+    }
     return bytes;
 }
 
+/* True if `size` more bytes fit into the frame. */
+static bool has_room(const struct link_frame *frame, size_t size) {
+    return frame->cut == 0 && frame->capacity - frame->used >= size;
+}
+
 /*
- * Gives a frame of this queue with room for `size` more bytes. NULL: the peer's bounds are reached, or memory is short.
+ * Gives a frame of this queue with room for `size` more bytes. NULL: the lane's bounds are reached, or memory is short.
  */
-static struct link_frame *frame_with_room(struct node *node, struct peer *peer, struct link_queue *queue, size_t size) {
-    if (queue->count > 0 && last_frame(queue)->capacity - last_frame(queue)->used >= size)
-        return last_frame(queue);
-    size_t capacity = ord_max(CRYPTO_LINK_HEADER_SIZE + size, FRAME_CAPACITY);
-    if (peer->ready.count + peer->held.count == LINK_FRAMES_MAX ||
-        peer->queued_bytes + size > node->links.queue_bytes_max)
+static struct link_frame *frame_with_room(struct node *node, struct peer *peer, enum link_lane_name name,
+                                          struct link_queue *queue, size_t size) {
+    const struct link_lane *lane = &peer->lanes[name];
+    if (lane->bytes + size > node->links.lane_bytes_max[name])
         return NULL;
-    struct link_frame frame = {.used = CRYPTO_LINK_HEADER_SIZE, .capacity = capacity};
+    if (queue->count > 0 && has_room(last_frame(queue), size))
+        return last_frame(queue);
+    if (lane->ready.count + lane->held.count == LINK_FRAMES_MAX)
+        return NULL;
+    size_t capacity = ord_max(LINK_FRAME_HEADER + size, FRAME_CAPACITY);
+    struct link_frame frame = {.used = LINK_FRAME_HEADER, .capacity = capacity};
     if (net_message_create(&frame.message, &frame.data, capacity + CRYPTO_LINK_TAG_SIZE) != ORD_OK)
         return NULL;
+    frame.data[CRYPTO_LINK_HEADER_SIZE] = name == LINK_LANE_VOTES ? LINK_PAYLOAD_VOTES : LINK_PAYLOAD_BULK;
     return add_frame(queue, &frame);
 }
 
-static void send_to(struct node *node, struct peer *peer, uint64_t turn, enum replica_link kind,
-                    const struct ord_span *parts, size_t part_count, size_t size) {
-    struct link_queue *queue = turn <= node->links.durable_turn ? &peer->ready : &peer->held;
-    struct link_frame *frame = peer_ready(peer) ? frame_with_room(node, peer, queue, LINK_MESSAGE_HEADER + size) : NULL;
-    if (frame == NULL) {
-        count_add(&node->counters.link_messages_dropped, 1);
-        return;
-    }
+/* A message on its way into a frame. */
+struct message {
+    uint64_t turn;
+    enum replica_link kind;
+    const struct ord_span *parts;
+    size_t part_count;
+    size_t size; /* of all parts */
+};
+
+/* Adds the message to a frame that has room for it. */
+static void write_message(struct node *node, struct peer *peer, struct link_lane *lane, struct link_frame *frame,
+                          const struct message *message) {
+    size_t size = message->size;
     uint8_t *out = frame->data + frame->used;
-    out[0] = (uint8_t) kind;
+    out[0] = (uint8_t) message->kind;
     ord_store_u32(out + 1, (uint32_t) size);
     out += LINK_MESSAGE_HEADER;
-    for (size_t i = 0; i < part_count; i++) {
-        if (parts[i].size > 0)
-            memcpy(out, parts[i].data, parts[i].size);
-        out += parts[i].size;
+    for (size_t i = 0; i < message->part_count; i++) {
+        if (message->parts[i].size > 0)
+            memcpy(out, message->parts[i].data, message->parts[i].size);
+        out += message->parts[i].size;
     }
     const struct node_seam *seam = &node->seam;
     if (seam->outgoing != NULL) {
@@ -230,47 +193,195 @@ static void send_to(struct node *node, struct peer *peer, uint64_t turn, enum re
         ord_store_u32(frame->data + frame->used + 1, (uint32_t) size);
     }
     frame->used += LINK_MESSAGE_HEADER + size;
-    frame->turn = ord_max(frame->turn, turn);
-    peer->queued_bytes += LINK_MESSAGE_HEADER + size;
+    frame->messages++;
+    frame->turn = ord_max(frame->turn, message->turn);
+    lane->bytes += LINK_MESSAGE_HEADER + size;
+}
+
+static void send_to(struct node *node, struct peer *peer, enum link_lane_name name, const struct message *message) {
+    struct link_lane *lane = &peer->lanes[name];
+    struct link_queue *queue = message->turn <= node->links.durable_turn ? &lane->ready : &lane->held;
+    struct link_frame *frame = NULL;
+    bool ready = peer_ready(peer);
+    pthread_mutex_lock(&peer->lanes_mutex);
+    if (ready)
+        frame = frame_with_room(node, peer, name, queue, LINK_MESSAGE_HEADER + message->size);
+    if (frame != NULL)
+        write_message(node, peer, lane, frame, message);
+    pthread_mutex_unlock(&peer->lanes_mutex);
+    if (frame == NULL)
+        count_dropped(node, name, 1);
+}
+
+/* The lane of a message. The core's are told apart by how they begin. */
+static enum link_lane_name lane_of(const struct links *links, const struct message *message) {
+    uint8_t begin[ORD_BULK_LOOK_SIZE];
+    size_t size = 0;
+    for (size_t i = 0; i < message->part_count && size < sizeof(begin); i++) {
+        size_t more = ord_min(message->parts[i].size, sizeof(begin) - size);
+        if (more > 0)
+            memcpy(begin + size, message->parts[i].data, more);
+        size += more;
+    }
+    bool bulk = replica_link_bulk(links->protocol, message->kind, ord_span_of(begin, size));
+    return bulk ? LINK_LANE_BULK : LINK_LANE_VOTES;
 }
 
 void links_send(void *context, uint64_t turn, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
                 size_t part_count) {
     struct node *node = context;
-    size_t size = 0;
+    struct message message = {.turn = turn, .kind = kind, .parts = parts, .part_count = part_count};
     for (size_t i = 0; i < part_count; i++)
-        size += parts[i].size;
-    ORD_ASSERT(size <= links_message_bytes_max(&node->links));
+        message.size += parts[i].size;
+    ORD_ASSERT(message.size <= links_message_bytes_max(&node->links));
+    enum link_lane_name lane = lane_of(&node->links, &message);
     for (uint32_t i = 0; i < node->links.count; i++)
         if ((to & ord_replica_bit(i)) != 0 && i != node->config.replica)
-            send_to(node, &node->links.peers[i], turn, kind, parts, part_count, size);
+            send_to(node, &node->links.peers[i], lane, &message);
 }
 
 /*
  * Makes the frames of durable turns ready. A frame that fits behind the last ready one joins it, so a slow peer gets
  * fewer and fuller frames.
  */
-static void ready_held(struct peer *peer, uint64_t durable_turn) {
-    while (peer->held.count > 0 && first_frame(&peer->held)->turn <= durable_turn) {
-        struct link_frame frame = take_frame(&peer->held);
-        size_t size = frame.used - CRYPTO_LINK_HEADER_SIZE;
-        struct link_frame *last = peer->ready.count > 0 ? last_frame(&peer->ready) : NULL;
-        if (last == NULL || last->capacity - last->used < size) {
-            (void) add_frame(&peer->ready, &frame);
+static void ready_held(struct link_lane *lane, uint64_t durable_turn) {
+    while (lane->held.count > 0 && first_frame(&lane->held)->turn <= durable_turn) {
+        struct link_frame frame = take_frame(&lane->held);
+        size_t size = frame.used - LINK_FRAME_HEADER;
+        struct link_frame *last = lane->ready.count > 0 ? last_frame(&lane->ready) : NULL;
+        if (last == NULL || !has_room(last, size)) {
+            (void) add_frame(&lane->ready, &frame);
             continue;
         }
-        memcpy(last->data + last->used, frame.data + CRYPTO_LINK_HEADER_SIZE, size);
+        memcpy(last->data + last->used, frame.data + LINK_FRAME_HEADER, size);
         last->used += size;
+        last->messages += frame.messages;
         net_message_destroy(frame.message);
     }
 }
 
-/* The transport is done with a message. Waking the loop begins a turn, and its flush sends the next one. */
+/* ---- to the transport ---- */
+
+/* A frame for the transport. */
+struct outgoing {
+    struct net_message *message;
+    uint8_t *data;
+    size_t size; /* with all that the link adds */
+    enum link_lane_name lane;
+    /* Messages that are lost if it does not leave. 0: a piece, and its messages still wait in the lane. */
+    uint32_t messages;
+};
+
+static void take_whole(struct link_lane *lane, struct outgoing *out) {
+    struct link_frame frame = take_frame(&lane->ready);
+    lane->bytes -= frame.used - LINK_FRAME_HEADER;
+    out->message = frame.message;
+    out->data = frame.data;
+    out->size = frame.used + CRYPTO_LINK_TAG_SIZE;
+    out->messages = frame.messages;
+    net_message_truncate(out->message, out->size);
+}
+
+/* Takes the next piece of the first frame. False: memory is short. */
+static bool take_piece(struct link_lane *lane, struct outgoing *out) {
+    struct link_frame *frame = first_frame(&lane->ready);
+    size_t whole = frame->used - LINK_FRAME_HEADER;
+    size_t size = ord_min(whole - frame->cut, LINK_PIECE_BYTES_MAX);
+    out->size = LINK_FRAME_HEADER + LINK_PIECE_HEADER + size + CRYPTO_LINK_TAG_SIZE;
+    if (net_message_create(&out->message, &out->data, out->size) != ORD_OK)
+        return false;
+    out->data[CRYPTO_LINK_HEADER_SIZE] = LINK_PAYLOAD_PIECE;
+    uint8_t *at = out->data + LINK_FRAME_HEADER;
+    ord_store_u32(at, (uint32_t) whole);
+    ord_store_u32(at + 4, (uint32_t) frame->cut);
+    memcpy(at + LINK_PIECE_HEADER, frame->data + LINK_FRAME_HEADER + frame->cut, size);
+    frame->cut += size;
+    if (frame->cut < whole)
+        return true;
+    out->messages = frame->messages;
+    lane->bytes -= whole;
+    net_message_destroy(take_frame(&lane->ready).message);
+    return true;
+}
+
+/*
+ * The first lane with a frame that may leave; LINK_LANE_COUNT: none may. Bulk does not pass a vote that is ready and
+ * may leave with the next flush only, because a link that is not in use delays the vote by nothing.
+ */
+static enum link_lane_name next_lane(const struct peer *peer) {
+    if (peer->lanes[LINK_LANE_VOTES].ready.count > 0)
+        return peer->votes_due ? LINK_LANE_VOTES : LINK_LANE_COUNT;
+    return peer->lanes[LINK_LANE_BULK].ready.count > 0 ? LINK_LANE_BULK : LINK_LANE_COUNT;
+}
+
+/* True: `out` is the caller's to send, and nobody else sends until under_way is false again. */
+static bool take_next(struct peer *peer, struct outgoing *out) {
+    bool taken = false;
+    pthread_mutex_lock(&peer->lanes_mutex);
+    enum link_lane_name name = peer->under_way ? LINK_LANE_COUNT : next_lane(peer);
+    if (name != LINK_LANE_COUNT) {
+        struct link_lane *lane = &peer->lanes[name];
+        *out = (struct outgoing) {.lane = name};
+        taken = true;
+        if (name == LINK_LANE_BULK && first_frame(&lane->ready)->used > FRAME_CAPACITY)
+            taken = take_piece(lane, out);
+        else
+            take_whole(lane, out);
+    }
+    if (taken && name == LINK_LANE_VOTES) {
+        peer->votes_due = false;
+        peer->sent_frames = peer->sent_turn == peer->votes_turn ? peer->sent_frames + 1 : 1;
+        peer->sent_turn = peer->votes_turn;
+        count_raise(&peer->node->counters.peer_frames_per_turn_max, peer->sent_frames);
+    }
+    peer->under_way |= taken;
+    pthread_mutex_unlock(&peer->lanes_mutex);
+    return taken;
+}
+
+/* The transport has nothing of ours any more. */
+static void end_sending(struct peer *peer, bool lost) {
+    pthread_mutex_lock(&peer->lanes_mutex);
+    peer->under_way = false;
+    if (lost)
+        rewind_pieces(peer);
+    pthread_mutex_unlock(&peer->lanes_mutex);
+}
+
+/* Gives the transport the next frame that may leave. False: there is none, or the transport cannot take it. */
+static bool send_next(struct peer *peer) {
+    struct node *node = peer->node;
+    struct outgoing out;
+    if (!peer_ready(peer) || !take_next(peer, &out))
+        return false;
+    pthread_mutex_lock(&peer->mutex);
+    enum ord_err err = crypto_link_seal(&peer->link, out.data, out.size);
+    pthread_mutex_unlock(&peer->mutex);
+    /* It counts before it leaves: once it is gone, another thread may send the next one. */
+    atomic_fetch_add(&node->counters.frames_sent, 1);
+    atomic_fetch_add(&node->counters.frame_bytes_sent, out.size);
+    if (err != ORD_OK)
+        net_message_destroy(out.message);
+    else
+        err = net_push_send(peer->push, out.message);
+    if (err == ORD_OK)
+        return true;
+    atomic_fetch_sub(&node->counters.frames_sent, 1);
+    atomic_fetch_sub(&node->counters.frame_bytes_sent, out.size);
+    count_dropped(node, out.lane, out.messages);
+    end_sending(peer, true);
+    return false;
+}
+
+/*
+ * The transport is done with a message. It gets the next frame at once, so that bulk does not wait for the loop. If it
+ * gets none, the loop has its turn: its flush sends what may leave only then.
+ */
 static void on_sent(void *context, enum ord_err result) {
-    (void) result;
     struct peer *peer = context;
-    atomic_store(&peer->sent, true);
-    inbox_wake(&peer->node->inbox);
+    end_sending(peer, result != ORD_OK);
+    if (result != ORD_OK || atomic_load(&peer->hello_due) || !peer_confirmed(peer) || !send_next(peer))
+        inbox_wake(&peer->node->inbox);
 }
 
 static void on_link(void *context, bool up) {
@@ -279,6 +390,9 @@ static void on_link(void *context, bool up) {
         atomic_store(&peer->heard_ms, node_clock_ms());
         atomic_store(&peer->hello_due, true);
     }
+    pthread_mutex_lock(&peer->lanes_mutex);
+    rewind_pieces(peer);
+    pthread_mutex_unlock(&peer->lanes_mutex);
     atomic_store(&peer->up, up);
     node_log(NODE_LOG_INFO, up ? "link_up" : "link_down", "peer=%" PRIu32, peer->id);
     inbox_wake(&peer->node->inbox);
@@ -287,55 +401,43 @@ static void on_link(void *context, bool up) {
 static void send_hello(struct node *node, struct peer *peer) {
     struct net_message *message;
     uint8_t *data;
-    if (net_message_create(&message, &data, CRYPTO_LINK_HELLO_SIZE) != ORD_OK)
+    pthread_mutex_lock(&peer->lanes_mutex);
+    bool busy = peer->under_way;
+    peer->under_way = true;
+    if (!busy)
+        rewind_pieces(peer);
+    pthread_mutex_unlock(&peer->lanes_mutex);
+    if (busy)
         return;
+    if (net_message_create(&message, &data, CRYPTO_LINK_HELLO_SIZE) != ORD_OK) {
+        end_sending(peer, false);
+        return;
+    }
     pthread_mutex_lock(&peer->mutex);
     crypto_link_hello(&peer->link, data);
     pthread_mutex_unlock(&peer->mutex);
     peer->hello_sent_ms = node->time.now_ms;
     atomic_store(&peer->hello_due, false);
-    peer->under_way = net_push_send(peer->push, message) == ORD_OK;
-}
-
-static void send_frame(struct node *node, struct peer *peer) {
-    struct link_frame frame = take_frame(&peer->ready);
-    peer->queued_bytes -= frame.used - CRYPTO_LINK_HEADER_SIZE;
-    size_t size = frame.used + CRYPTO_LINK_TAG_SIZE;
-    net_message_truncate(frame.message, size);
-    pthread_mutex_lock(&peer->mutex);
-    enum ord_err err = crypto_link_seal(&peer->link, frame.data, size);
-    pthread_mutex_unlock(&peer->mutex);
-    if (err != ORD_OK) {
-        net_message_destroy(frame.message);
-        return;
-    }
-    if (net_push_send(peer->push, frame.message) != ORD_OK)
-        return;
-    peer->under_way = true;
-    peer->sent_frames = peer->sent_turn == node->turn ? peer->sent_frames + 1 : 1;
-    peer->sent_turn = node->turn;
-    if (peer->sent_frames > count_get(&node->counters.peer_frames_per_turn_max))
-        atomic_store(&node->counters.peer_frames_per_turn_max, peer->sent_frames);
-    count_add(&node->counters.frames_sent, 1);
-    count_add(&node->counters.frame_bytes_sent, size);
+    if (net_push_send(peer->push, message) != ORD_OK)
+        end_sending(peer, true);
 }
 
 static void flush_peer(struct node *node, struct peer *peer) {
-    /* Only one message is under way at a time, so it was that one. */
-    if (atomic_exchange(&peer->sent, false))
-        peer->under_way = false;
     if (!atomic_load(&peer->up)) {
-        drop_queues(node, peer);
+        drop_lanes(node, peer);
         return;
     }
-    ready_held(peer, node->links.durable_turn);
-    if (peer->under_way)
-        return;
+    pthread_mutex_lock(&peer->lanes_mutex);
+    for (enum link_lane_name lane = 0; lane < LINK_LANE_COUNT; lane++)
+        ready_held(&peer->lanes[lane], node->links.durable_turn);
+    peer->votes_due = peer->lanes[LINK_LANE_VOTES].ready.count > 0;
+    peer->votes_turn = node->turn;
+    pthread_mutex_unlock(&peer->lanes_mutex);
     if (atomic_load(&peer->hello_due) ||
         (!peer_confirmed(peer) && node->time.now_ms >= peer->hello_sent_ms + HELLO_INTERVAL_MS))
         send_hello(node, peer);
-    else if (peer->ready.count > 0 && peer_ready(peer))
-        send_frame(node, peer);
+    else
+        (void) send_next(peer);
 }
 
 void links_flush(struct node *node, uint64_t durable_turn) {
@@ -350,7 +452,12 @@ bool links_idle(struct node *node) {
         struct peer *peer = &node->links.peers[i];
         if (i == node->config.replica || !peer_ready(peer))
             continue;
-        if ((peer->under_way && !atomic_load(&peer->sent)) || peer->ready.count > 0 || peer->held.count > 0)
+        pthread_mutex_lock(&peer->lanes_mutex);
+        bool idle = !peer->under_way;
+        for (enum link_lane_name lane = 0; lane < LINK_LANE_COUNT; lane++)
+            idle = idle && peer->lanes[lane].ready.count == 0 && peer->lanes[lane].held.count == 0;
+        pthread_mutex_unlock(&peer->lanes_mutex);
+        if (!idle)
             return false;
     }
     return true;
@@ -390,7 +497,7 @@ void links_tick(struct node *node) {
 /* ---- open and close ---- */
 
 size_t links_message_bytes_max(const struct links *links) {
-    return links->frame_bytes_max - CRYPTO_LINK_OVERHEAD - LINK_MESSAGE_HEADER;
+    return links->frame_bytes_max - LINK_FRAME_HEADER - CRYPTO_LINK_TAG_SIZE - LINK_MESSAGE_HEADER;
 }
 
 /*
@@ -399,15 +506,18 @@ size_t links_message_bytes_max(const struct links *links) {
 enum ord_err links_init(struct node *node, size_t message_bytes_max, char *why, size_t why_size) {
     struct links *links = &node->links;
     links->frame_bytes_max = message_bytes_max + LINK_FRAME_SLACK;
-    links->queue_bytes_max = node->config.link_queue_bytes_max;
-    if (links->queue_bytes_max == 0)
-        links->queue_bytes_max = ord_max(2 * (uint64_t) links->frame_bytes_max, LINK_QUEUE_BYTES_DEFAULT);
-    if (links->queue_bytes_max < links->frame_bytes_max)
+    links->protocol = node->seam.protocol != NULL ? node->seam.protocol : replica_protocol(node->channel_config);
+    links->lane_bytes_max[LINK_LANE_VOTES] = ord_max(2 * (uint64_t) links->frame_bytes_max, LINK_VOTES_BYTES_MIN);
+    uint64_t bulk_bytes_max = node->config.link_queue_bytes_max;
+    if (bulk_bytes_max == 0)
+        bulk_bytes_max = ord_max(2 * (uint64_t) links->frame_bytes_max, LINK_QUEUE_BYTES_DEFAULT);
+    links->lane_bytes_max[LINK_LANE_BULK] = bulk_bytes_max;
+    if (bulk_bytes_max < links->frame_bytes_max)
         return node_explain(why, why_size, ORD_ERR_INVALID,
                             "link_queue_bytes_max = %" PRIu64
                             ", but a message of channel %s between replicas takes up to %zu "
                             "bytes (window, batch_bytes_max and preferred_max_bytes decide)",
-                            links->queue_bytes_max, node->channel_config->name, links->frame_bytes_max);
+                            bulk_bytes_max, node->channel_config->name, links->frame_bytes_max);
     links->peers = calloc(node->channel_config->replica_count, sizeof(*links->peers));
     if (links->peers == NULL)
         return ORD_ERR_NO_MEMORY;
@@ -417,6 +527,7 @@ enum ord_err links_init(struct node *node, size_t message_bytes_max, char *why, 
         peer->node = node;
         peer->id = i;
         pthread_mutex_init(&peer->mutex, NULL);
+        pthread_mutex_init(&peer->lanes_mutex, NULL);
     }
     return ORD_OK;
 }
@@ -424,8 +535,11 @@ enum ord_err links_init(struct node *node, size_t message_bytes_max, char *why, 
 void links_deinit(struct node *node) {
     struct links *links = &node->links;
     for (uint32_t i = 0; i < links->count; i++) {
-        crypto_wipe(&links->peers[i].link, sizeof(links->peers[i].link));
-        pthread_mutex_destroy(&links->peers[i].mutex);
+        struct peer *peer = &links->peers[i];
+        links_drop_part(peer);
+        crypto_wipe(&peer->link, sizeof(peer->link));
+        pthread_mutex_destroy(&peer->mutex);
+        pthread_mutex_destroy(&peer->lanes_mutex);
     }
     free(links->peers);
 }
@@ -486,6 +600,6 @@ void links_close(struct node *node) {
         struct peer *peer = &links->peers[i];
         net_push_close(peer->push);
         atomic_store(&peer->up, false);
-        drop_queues(node, peer);
+        drop_lanes(node, peer);
     }
 }

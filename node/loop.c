@@ -12,6 +12,8 @@
 
 enum {
     HOUSEKEEPING_MS = 100,
+    /* Bulk that a turn takes, unless a single message is larger. More would keep votes that come meanwhile waiting. */
+    BULK_TURN_BYTES = 4 << 20,
     /* How long the loop, before it ends, waits for queued messages to leave. */
     LINGER_MS_MAX = 1000,
 };
@@ -27,6 +29,64 @@ enum ord_err node_failed(const struct node *node) {
 
 /* ---- what the replica takes ---- */
 
+/*
+ * Gives the next input of the first work of a queue, which must not be empty. False: that work has none (left), and was
+ * taken off.
+ */
+static bool next_of_first(struct node *node, struct replica_input *out, struct work_queue *queue) {
+    struct work *work = queue->head;
+    /* A frame stays first until the replica asks for more than its last message. */
+    if (work->type == WORK_FRAME && links_next(node, out, (struct frame *) work))
+        return true;
+    queue->head = work->next;
+    switch (work->type) {
+    case WORK_FRAME:
+        links_release(node, work);
+        break;
+    case WORK_CHECK:
+        *out = (struct replica_input) {.type = REPLICA_INPUT_CHECKED, .check = checks_end(node, work)};
+        return true;
+    case WORK_REQUEST: {
+        struct api_request *request = (struct api_request *) work;
+        node->bulk_bytes += net_request_bytes(request->net).size;
+        struct replica_submission *submission = submit_begin(request);
+        if (submission == NULL)
+            break;
+        *out = (struct replica_input) {.type = REPLICA_INPUT_SUBMITTED, .submission = submission};
+        return true;
+    }
+    }
+    return false;
+}
+
+/* Bulk goes round: a frame of one source or one submission, then the next source. */
+static bool next_bulk(struct node *node, struct replica_input *out) {
+    for (uint32_t empty = 0; empty < node->links.count;) {
+        struct work_queue *queue = &node->bulk[node->bulk_source];
+        empty = queue->head == NULL ? empty + 1 : 0;
+        bool found = queue->head != NULL && next_of_first(node, out, queue);
+        if (found && out->type == REPLICA_INPUT_MESSAGE) {
+            node->bulk_bytes += LINK_MESSAGE_HEADER + out->message.bytes.size;
+            return true;
+        }
+        node->bulk_source = (node->bulk_source + 1) % node->links.count;
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+static bool bulk_waits(const struct node *node) {
+    for (uint32_t i = 0; i < node->links.count; i++)
+        if (node->bulk[i].head != NULL)
+            return true;
+    return false;
+}
+
+/*
+ * Votes and checks come first, so one peer's bulk delays another one's votes by at most what a turn takes of it. Turns
+ * that are full before they come to bulk must not follow each other for ever, so the next one begins with it.
+ */
 bool node_next(void *context, struct replica_input *out) {
     struct node *node = context;
     if (node->stopping == NODE_HANDS_OVER) {
@@ -34,39 +94,42 @@ bool node_next(void *context, struct replica_input *out) {
         *out = (struct replica_input) {.type = REPLICA_INPUT_HAND_OVER};
         return true;
     }
-    while (node->inputs.head != NULL) {
-        struct work *work = node->inputs.head;
-        /* A frame stays first until the replica asks for more than its last message. */
-        if (work->type == WORK_FRAME && links_next(node, out, (struct frame *) work))
+    bool bulk_first = node->bulk_first;
+    node->bulk_first = false;
+    if (bulk_first && next_bulk(node, out))
+        return true;
+    while (node->inputs.head != NULL)
+        if (next_of_first(node, out, &node->inputs))
             return true;
-        node->inputs.head = work->next;
-        switch (work->type) {
-        case WORK_FRAME:
-            links_release(node, work);
-            break;
-        case WORK_CHECK:
-            *out = (struct replica_input) {.type = REPLICA_INPUT_CHECKED, .check = checks_end(node, work)};
-            return true;
-        case WORK_REQUEST: {
-            struct replica_submission *submission = submit_begin((struct api_request *) work);
-            if (submission == NULL)
-                break;
-            *out = (struct replica_input) {.type = REPLICA_INPUT_SUBMITTED, .submission = submission};
-            return true;
-        }
-        }
-    }
-    return false;
+    return node->bulk_bytes < BULK_TURN_BYTES && next_bulk(node, out);
 }
 
-/* Does at once what the process can do by itself. The rest waits for the replica, in order. */
+static struct work_queue *queue_of(struct node *node, struct work *work) {
+    const struct frame *frame = (const struct frame *) work;
+    switch (work->type) {
+    case WORK_FRAME:
+        return frame->lane == LINK_LANE_BULK ? &node->bulk[frame->peer->id] : &node->inputs;
+    case WORK_REQUEST:
+        return &node->bulk[node->config.replica];
+    case WORK_CHECK:
+        break;
+    }
+    return &node->inputs;
+}
+
+/*
+ * Begins a turn's inputs. Does at once what the process can do by itself. The rest waits for the replica, each queue in
+ * order.
+ */
 static void sort_work(struct node *node, struct work *work) {
+    node->bulk_first = node->bulk_bytes == 0 && bulk_waits(node);
+    node->bulk_bytes = 0;
     while (work != NULL) {
         struct work *next = work->next;
         if (work->type == WORK_FRAME)
             count_add(&node->counters.frames_received, 1);
         if (work->type != WORK_REQUEST || !requests_handle(node, (struct api_request *) work))
-            work_queue_push(&node->inputs, work);
+            work_queue_push(queue_of(node, work), work);
         work = next;
     }
 }
@@ -188,7 +251,7 @@ void node_stop(struct node *node) {
 /* ---- the thread ---- */
 
 struct work *node_take_work(struct node *node, uint64_t wait_ms) {
-    return inbox_take(&node->inbox, replica_cut_short(node->replica) ? 0 : wait_ms);
+    return inbox_take(&node->inbox, replica_cut_short(node->replica) || bulk_waits(node) ? 0 : wait_ms);
 }
 
 enum ord_err node_run(struct node *node) {

@@ -284,6 +284,10 @@ static void drain(struct node *node) {
     atomic_store(&node->unmaking, true);
     node_discard(node, node->inputs.head);
     node->inputs.head = NULL;
+    for (uint32_t i = 0; i < ORD_REPLICA_MAX; i++) {
+        node_discard(node, node->bulk[i].head);
+        node->bulk[i].head = NULL;
+    }
     checks_close(node);
     node_discard(node, inbox_close(&node->inbox));
 }

@@ -4,7 +4,7 @@
  *
  *   node.c       making and unmaking: files, keys, parts
  *   loop.c       the thread: takes work, runs the replica's turns, commits, flushes the links
- *   links.c      frames to and from the other replicas
+ *   links.c      frames to the other replicas; links_in.c: frames from them
  *   checks.c     the pools that run the replica's checks
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
@@ -63,7 +63,13 @@ struct node {
     struct node_counters counters;
 
     /* The loop */
-    struct work_queue inputs; /* not yet taken by the replica */
+    /* Work that the replica has not taken yet: votes and checks that came back. */
+    struct work_queue inputs;
+    /* The same: bulk, by the replica that sent it. Submissions of clients stand under our own number. */
+    struct work_queue bulk[ORD_REPLICA_MAX];
+    ord_node_id bulk_source;  /* whose bulk is next */
+    uint64_t bulk_bytes;      /* that the turn under way took */
+    bool bulk_first;          /* bulk waits, and the last turn took none */
     struct replica_time time; /* of the turn under way */
     uint64_t turn;            /* its number, from 1 on */
     uint64_t started_ms;
@@ -82,13 +88,13 @@ uint64_t node_clock_ms(void);
 /* The error with which the process must end; ORD_OK: none. */
 enum ord_err node_failed(const struct node *node);
 /*
- * Gives the work for the next turn, in order. Waits up to `wait_ms` for some, unless the last turn was cut short. NULL:
+ * Gives the work for the next turn, in order. Waits up to `wait_ms` for some, unless the last turn left inputs. NULL:
  * nothing came.
  */
 struct work *node_take_work(struct node *node, uint64_t wait_ms);
 /*
  * Runs one turn with this list of work, which may be NULL. A turn commits once, and once more before that if the ledger
- * has to grow. It sends at most two frames to each peer.
+ * has to grow. It lets at most two frames of votes go to each peer.
  */
 void node_turn(struct node *node, struct work *work);
 /* Disposes of a list of work that will not be done. It may be NULL. */

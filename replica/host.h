@@ -33,6 +33,14 @@ enum replica_link {
     REPLICA_LINK_SYNC_TAIL = 7,
 };
 
+/*
+ * Each link has two lanes. Bulk is what is large and comes in amounts: batches, forwards, and pieces of a state
+ * transfer. Everything else is small and agreement waits for it: votes, view changes, STATUS, attestations,
+ * certificates. Bulk delays none of it by more than one frame. Messages of one lane keep their order; between lanes
+ * there is no order. `begin` is the message, or at least its first ORD_BULK_LOOK_SIZE bytes.
+ */
+bool replica_link_bulk(const struct ord_protocol *protocol, enum replica_link kind, struct ord_span begin);
+
 enum replica_log_level { REPLICA_LOG_ERROR, REPLICA_LOG_WARN, REPLICA_LOG_INFO, REPLICA_LOG_DEBUG };
 
 /* The host's own: LMDB is behind it in node/, and a simulated disk in sim/. */
@@ -162,7 +170,8 @@ struct replica_host {
     bool (*next)(void *context, struct replica_input *out);
     /*
      * Sends one message to each replica of the set. The bytes are copied. The message leaves when `turn` is durable
-     * (replica_durable_turn), or at once if `turn` is 0. A link may lose it. The set may name this replica, and
+     * (replica_durable_turn), or at once if `turn` is 0. A link may lose it. replica_link_bulk says in which order
+     * messages arrive. The set may name this replica, and
      * replicas that are not connected.
      */
     void (*send)(void *context, uint64_t turn, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,

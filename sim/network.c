@@ -15,9 +15,10 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum re
     uint64_t at_us = world->now_us + world->plan.delay_least_us + sim_spread(random, world->plan.delay_us);
     if (at_us < path->clogged_until)
         at_us = path->clogged_until;
-    if ((world->plan.faults >> SIM_FAULT_REORDER & 1) == 0 && at_us < path->last_us)
-        at_us = path->last_us;
-    path->last_us = at_us;
+    uint64_t *last_us = &path->last_us[replica_link_bulk(world->protocol, kind, sim_buffer_span(buffer))];
+    if ((world->plan.faults >> SIM_FAULT_REORDER & 1) == 0 && at_us < *last_us)
+        at_us = *last_us;
+    *last_us = at_us;
     const struct sim_event event = {.kind = SIM_FRAME,
                                     .target = to,
                                     .source = world->replicas[from].id,

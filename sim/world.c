@@ -227,8 +227,8 @@ static bool in_one_view(const struct sim_world *world) {
 
 /*
  * At rest, traffic falls back to the heartbeats. What a replica sends to another one in a second: a STATUS, its newest
- * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again and is not stable yet.
- * True: the run is over.
+ * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again
+ * and is not stable yet. True: the run is over.
  */
 static bool is_quiet(struct sim_world *world) {
     if (world->plan.liar_count > 0 || world->replica_count == 1 || world->options.seed % 2 != 0)

@@ -53,8 +53,11 @@ struct sim_replica {
 };
 
 struct sim_path {
-    /* Arrival of the newest message. Without reordering, no later message arrives before it. */
-    uint64_t last_us;
+    /*
+     * Arrival of the newest message, by lane: bulk is 1. Without reordering, no later message of that lane arrives
+     * before it. Between the lanes there is no order (replica_link_bulk).
+     */
+    uint64_t last_us[2];
     uint64_t clogged_until; /* in us */
     bool cut;
 };

@@ -53,6 +53,12 @@ static bool solo_wants(const struct ord_core *core, struct ord_span bytes) {
     return false;
 }
 
+/* A replica that is alone sends nothing. */
+static bool solo_bulk(struct ord_span bytes) {
+    (void) bytes;
+    return false;
+}
+
 static uint32_t solo_cost(struct ord_span bytes) {
     (void) bytes;
     return 0;
@@ -150,6 +156,7 @@ const struct ord_protocol solo_protocol = {
     .authenticate = solo_authenticate,
     .message_size_max = solo_message_size_max,
     .cost = solo_cost,
+    .bulk = solo_bulk,
     .wants = solo_wants,
     .step = solo_step,
     .status = solo_status,

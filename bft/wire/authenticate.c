@@ -141,3 +141,10 @@ uint32_t bft_cost(struct ord_span bytes) {
         return 0;
     }
 }
+
+/* The order in which these arrive and the other messages does not matter; docs/protocol.md says why. */
+bool bft_bulk(struct ord_span bytes) {
+    if (bytes.size > BFT_RELAY_SIZE && bytes.data[0] == BFT_RELAY)
+        bytes = bft_behind_header(bytes);
+    return bytes.size > 0 && (bytes.data[0] == BFT_PRE_PREPARE || bytes.data[0] == BFT_BODY);
+}

@@ -24,6 +24,7 @@ enum {
     KIND_CORE = 1,
     KIND_ATTESTATION = 2,
     MESSAGE_HEADER = 5,
+    PAYLOAD_VOTES = 1, /* a frame of the votes' lane */
 };
 
 struct lie {
@@ -140,10 +141,11 @@ static void say_hello(struct victim *victim) {
 }
 
 static void tell_lies(struct liar *liar, struct victim *victim) {
-    uint8_t frame[CRYPTO_LINK_OVERHEAD + LIES * (MESSAGE_HEADER + BFT_PREPARE_SIZE_MAX)];
+    uint8_t frame[CRYPTO_LINK_OVERHEAD + 1 + LIES * (MESSAGE_HEADER + BFT_PREPARE_SIZE_MAX)];
     size_t size = CRYPTO_LINK_HEADER_SIZE;
     if (!victim->up || victim->busy)
         return;
+    frame[size++] = PAYLOAD_VOTES;
     for (int i = 0; i < LIES; i++) {
         frame[size] = liar->lies[i].kind;
         ord_store_u32(frame + size + 1, (uint32_t) liar->lies[i].size);

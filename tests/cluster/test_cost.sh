@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The cost of an envelope, by the replicas' own counters: each replica checks each client signature once, sends at most
-# two frames to each peer in a loop turn (before the commit and after it), and makes one commit in a loop turn.
+# The cost of an envelope, by the replicas' own counters: each replica checks each client signature once, lets at most
+# two frames of votes go to each peer in a loop turn (before the commit and after it), and makes one commit in a loop
+# turn.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
@@ -27,11 +28,13 @@ for index in 0 1 2 3; do
     [ "$checked" -ge "$envelopes" ] && [ "$checked" -le $((envelopes + 1)) ] ||
         die "replica $index checked $checked signatures of $accepted envelopes (with the registration)"
     # Honest replicas stay within their shares, and no replica is taken for a liar.
-    for name in link_jobs_over_share link_messages_ignored attestations_bad frames_over_quota; do
+    for name in link_jobs_over_share link_messages_ignored attestations_bad votes_over_quota bulk_over_quota \
+        link_pieces_dropped; do
         [ "$(counter $index $name)" -eq 0 ] || die "replica $index: $name is $(counter $index $name)"
     done
     [ "$commits" -gt 0 ] && [ "$commits" -le "$turns" ] || die "replica $index: $commits commits in $turns turns"
-    [ "$frames" -ge 1 ] && [ "$frames" -le 2 ] || die "replica $index sent up to $frames frames to a peer in one turn"
+    [ "$frames" -ge 1 ] && [ "$frames" -le 2 ] ||
+        die "replica $index sent up to $frames frames of votes to a peer in one turn"
     ok "replica $index: $checked signatures checked for $accepted envelopes, $commits commits in $turns turns," \
-        "at most $frames frames for each peer and turn"
+        "at most $frames frames of votes for each peer and turn"
 done

@@ -194,25 +194,36 @@ void node_world_until_idle(struct node_world *world, ord_node_id from) {
     do {
         assert_true(node_clock_ms() < deadline_ms);
         node_world_turn(world, 10);
-    } while (count_get(&world->node->links.peers[from].inbound_bytes) > 0);
+    } while (links_inbound_bytes(&world->node->links.peers[from]) > 0);
 }
 
 void node_world_send_many(struct node_world *world, ord_node_id from, enum replica_link kind, const uint8_t *bytes,
                           size_t size, size_t count) {
-    size_t frame_size = CRYPTO_LINK_OVERHEAD + count * (LINK_MESSAGE_HEADER + size);
-    uint8_t *frame = malloc(frame_size);
-    assert_non_null(frame);
-    uint8_t *out = frame + CRYPTO_LINK_HEADER_SIZE;
+    const size_t payload_size = 1 + count * (LINK_MESSAGE_HEADER + size);
+    uint8_t *payload = malloc(payload_size);
+    assert_non_null(payload);
+    bool bulk = replica_link_bulk(world->node->links.protocol, kind, ord_span_of(bytes, size));
+    payload[0] = bulk ? LINK_PAYLOAD_BULK : LINK_PAYLOAD_VOTES;
+    uint8_t *out = payload + 1;
     for (size_t i = 0; i < count; i++) {
         out[0] = (uint8_t) kind;
         ord_store_u32(out + 1, (uint32_t) size);
         memcpy(out + LINK_MESSAGE_HEADER, bytes + i * size, size);
         out += LINK_MESSAGE_HEADER + size;
     }
-    assert_ok(crypto_link_seal(&world->links[from], frame, frame_size));
     uint64_t refused = count_get(&world->node->counters.frames_refused);
-    pass(world, frame, frame_size);
+    node_world_send_payload(world, from, ord_span_of(payload, payload_size));
     assert_int_equal(count_get(&world->node->counters.frames_refused), refused);
+    free(payload);
+}
+
+void node_world_send_payload(struct node_world *world, ord_node_id from, struct ord_span payload) {
+    const size_t frame_size = CRYPTO_LINK_OVERHEAD + payload.size;
+    uint8_t *frame = malloc(frame_size);
+    assert_non_null(frame);
+    memcpy(frame + CRYPTO_LINK_HEADER_SIZE, payload.data, payload.size);
+    assert_ok(crypto_link_seal(&world->links[from], frame, frame_size));
+    pass(world, frame, frame_size);
     free(frame);
 }
 
@@ -225,7 +236,7 @@ static size_t queued_in(const struct link_queue *queue, struct ord_span *last, e
     for (uint32_t i = 0; i < queue->count; i++) {
         const struct link_frame *frame = &queue->frames[(queue->first + i) % LINK_FRAMES_MAX];
         struct ord_reader reader =
-            ord_reader_of(ord_span_of(frame->data + CRYPTO_LINK_HEADER_SIZE, frame->used - CRYPTO_LINK_HEADER_SIZE));
+            ord_reader_of(ord_span_of(frame->data + LINK_FRAME_HEADER, frame->used - LINK_FRAME_HEADER));
         while (ord_reader_left(&reader) > 0) {
             uint8_t kind_here = ord_read_u8(&reader);
             struct ord_span bytes = ord_read_string(&reader, SIZE_MAX);
@@ -242,8 +253,12 @@ static size_t queued_in(const struct link_queue *queue, struct ord_span *last, e
 
 size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum replica_link kind) {
     const struct peer *peer = &world->node->links.peers[to];
-    size_t count = queued_in(&peer->ready, last, kind);
-    return count + queued_in(&peer->held, last, kind);
+    size_t count = 0;
+    for (int lane = 0; lane < LINK_LANE_COUNT; lane++) {
+        count += queued_in(&peer->lanes[lane].ready, last, kind);
+        count += queued_in(&peer->lanes[lane].held, last, kind);
+    }
+    return count;
 }
 
 static void forget_frames(struct link_queue *queue) {
@@ -257,9 +272,11 @@ static void forget_frames(struct link_queue *queue) {
 void node_world_forget_queued(struct node_world *world) {
     for (uint32_t id = 0; id < world->node->links.count; id++) {
         struct peer *peer = &world->node->links.peers[id];
-        forget_frames(&peer->ready);
-        forget_frames(&peer->held);
-        peer->queued_bytes = 0;
+        for (int lane = 0; lane < LINK_LANE_COUNT; lane++) {
+            forget_frames(&peer->lanes[lane].ready);
+            forget_frames(&peer->lanes[lane].held);
+            peer->lanes[lane].bytes = 0;
+        }
     }
 }
 

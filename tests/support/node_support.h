@@ -74,6 +74,8 @@ void node_world_until_idle(struct node_world *world, ord_node_id from);
 void node_world_send_many(struct node_world *world, ord_node_id from, enum replica_link kind, const uint8_t *bytes,
                           size_t size, size_t count);
 void node_world_send(struct node_world *world, ord_node_id from, enum replica_link kind, struct ord_span bytes);
+/* Sends a frame with this payload over the link of replica `from`. */
+void node_world_send_payload(struct node_world *world, ord_node_id from, struct ord_span payload);
 /* Gives how many messages of this kind wait to be sent to `to`. `last` gets the last of them; it may be NULL. */
 size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum replica_link kind);
 void node_world_forget_queued(struct node_world *world);

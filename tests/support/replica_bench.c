@@ -49,6 +49,11 @@ static uint32_t core_cost(struct ord_span bytes) {
     return bytes.data[1] * 16u;
 }
 
+static bool core_bulk(struct ord_span bytes) {
+    (void) bytes;
+    return false;
+}
+
 static bool core_wants(const struct ord_core *core, struct ord_span bytes) {
     (void) core;
     return bytes.data[2] == 0;
@@ -81,6 +86,7 @@ static const struct ord_protocol played = {.name = "played",
                                            .authenticate = core_authenticate,
                                            .message_size_max = core_message_size_max,
                                            .cost = core_cost,
+                                           .bulk = core_bulk,
                                            .wants = core_wants,
                                            .step = core_step,
                                            .status = core_status,

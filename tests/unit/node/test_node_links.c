@@ -142,7 +142,7 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
     assert_int_equal(counted(&world, "attestations_checked"), 0);
     assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - MESSAGES_CHECKS_MAX + 1);
     /* The checks' memory counts as the peer's. */
-    assert_true(count_get(&world.node->links.peers[liar].inbound_bytes) >
+    assert_true(links_inbound_bytes(&world.node->links.peers[liar]) >
                 sizeof(bytes) + MESSAGES_CHECKS_MAX * sizeof(void *));
     /* Another peer has its own share. */
     send_true(&world, other, 3);
@@ -330,84 +330,7 @@ static void links__an_allowance_is_whole_again_under_a_new_leader(void **state) 
     node_world_close(&world);
 }
 
-/* ---- the time at which messages leave ---- */
-
-static void send(struct node_world *world, ord_node_id to, uint64_t turn, uint8_t fill, size_t size) {
-    uint8_t *bytes = malloc(size);
-    assert_non_null(bytes);
-    memset(bytes, fill, size);
-    const struct ord_span part = ord_span_of(bytes, size);
-    links_send(world->node, turn, ord_replica_bit(to), REPLICA_LINK_CORE, &part, 1);
-    free(bytes);
-}
-
-static uint8_t nth_fill(const struct link_queue *queue, uint32_t frame, size_t message, size_t size) {
-    const struct link_frame *at = &queue->frames[(queue->first + frame) % LINK_FRAMES_MAX];
-    size_t offset = CRYPTO_LINK_HEADER_SIZE + message * (LINK_MESSAGE_HEADER + size) + LINK_MESSAGE_HEADER;
-    assert_true(offset + size <= at->used);
-    return at->data[offset];
-}
-
-static void links__a_message_is_held_until_its_turn_is_durable(void **state) {
-    (void) state;
-    static struct node_world world;
-    node_world_open(&world);
-    const ord_node_id other = node_world_other(&world, 0);
-    struct peer *peer = &world.node->links.peers[other];
-    const uint64_t durable = world.node->links.durable_turn;
-    send(&world, other, durable + 1, 1, 10);
-    send(&world, other, durable + 2, 2, 10);
-    assert_int_equal(peer->held.count, 1);
-    const uint8_t *data = peer->held.frames[peer->held.first].data;
-    /* The frame has the later message's turn. */
-    links_flush(world.node, durable + 1);
-    assert_int_equal(peer->held.count, 1);
-    assert_int_equal(peer->ready.count, 0);
-    links_flush(world.node, durable + 2);
-    assert_int_equal(peer->held.count, 0);
-    assert_int_equal(peer->ready.count, 1);
-    assert_ptr_equal(peer->ready.frames[peer->ready.first].data, data); /* the frame itself */
-    /* A message that depends on nothing, or on something durable, is not held. */
-    send(&world, other, 0, 3, 10);
-    send(&world, other, durable + 2, 4, 10);
-    assert_int_equal(peer->held.count, 0);
-    /* While the transport is busy, frames that may leave are joined into few full ones. */
-    send(&world, other, durable + 3, 5, 10);
-    links_flush(world.node, durable + 3);
-    assert_int_equal(peer->ready.count, 1);
-    for (uint8_t i = 0; i < 5; i++)
-        assert_int_equal(nth_fill(&peer->ready, 0, i, 10), i + 1);
-    node_world_close(&world);
-}
-
-static void links__both_queues_of_a_peer_have_one_bound(void **state) {
-    (void) state;
-    static struct node_world world;
-    enum { SIZE = 100 << 10 };
-    node_world_open(&world);
-    const ord_node_id other = node_world_other(&world, 0);
-    struct peer *peer = &world.node->links.peers[other];
-    const uint64_t durable = world.node->links.durable_turn;
-    const uint64_t dropped = counted(&world, "link_messages_dropped"); /* before the links were up */
-    for (uint32_t i = 0; i < LINK_FRAMES_MAX + 6; i++)
-        send(&world, other, i % 2 == 0 ? 0 : durable + 1, (uint8_t) i, SIZE);
-    assert_int_equal(peer->ready.count + peer->held.count, LINK_FRAMES_MAX);
-    assert_int_equal(counted(&world, "link_messages_dropped"), dropped + 6);
-    links_flush(world.node, durable + 1);
-    assert_int_equal(peer->ready.count, LINK_FRAMES_MAX);
-    assert_int_equal(peer->queued_bytes, (uint64_t) LINK_FRAMES_MAX * (LINK_MESSAGE_HEADER + SIZE));
-    node_world_forget_queued(&world);
-    world.node->links.queue_bytes_max = 3 * SIZE;
-    for (uint32_t i = 0; i < 4; i++)
-        send(&world, other, i % 2 == 0 ? 0 : durable + 2, (uint8_t) i, SIZE);
-    /* The header of each message counts, too. */
-    assert_int_equal(peer->ready.count + peer->held.count, 2);
-    node_world_close(&world);
-}
-
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(links__a_message_is_held_until_its_turn_is_durable),
-    cmocka_unit_test(links__both_queues_of_a_peer_have_one_bound),
     cmocka_unit_test(links__a_bad_signature_costs_one_check_and_silences_its_sender),
     cmocka_unit_test(links__a_bad_certificate_silences_its_sender),
     cmocka_unit_test(links__one_peer_has_a_share_of_the_vote_pool),

@@ -85,7 +85,7 @@ static void turn__leaves_messages_to_the_next_when_it_has_written_enough(void **
     in_turn = 0;
     node_world_turn(&world, 0);
     for (uint32_t i = 0; i < 2; i++)
-        assert_int_equal(count_get(&world.node->links.peers[node_world_other(&world, i)].inbound_bytes), 0);
+        assert_int_equal(links_inbound_bytes(&world.node->links.peers[node_world_other(&world, i)]), 0);
     node_world_close(&world);
 }
 
