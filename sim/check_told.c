@@ -336,7 +336,7 @@ static enum answer answer_to(const struct sim_told *told, uint64_t *least_ms, co
         return ANSWER_RECALL;
     if (bytes.data[0] != BFT_STATUS || bft_status_decode(&status, config, bytes) != ORD_OK)
         return ANSWER_KINDS;
-    bool news = status.view < after->view || (status.view == after->view && status.mood == BFT_CHANGING);
+    bool news = status.view < after->view || (status.view == after->view && bft_mood_changing(status.mood));
     *least_ms = news ? 2 * (uint64_t) config->retransmit_ms : config->retransmit_ms / 2;
     return news ? ANSWER_NEWS : ANSWER_VOTES;
 }
