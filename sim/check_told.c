@@ -414,8 +414,8 @@ static void check_patience(struct sim_told *told, const struct ord_status *after
     bool began = detail->suspecting && !told->suspecting;
     bool handed_over = detail->handing_over || told->hands_over[primary_of(told, after->view)] == after->view + 1;
     told->suspecting = detail->suspecting;
-    /* A window of batches that were of no use is reason enough. */
-    if (began && !handed_over && now_ms < told->since_ms + patience_ms &&
+    /* While it changes views it gives up the view change. A window of batches that were of no use is reason enough. */
+    if (began && !after->changing && !handed_over && now_ms < told->since_ms + patience_ms &&
         after->delivered_seq <= told->since_seq + told->window)
         sim_blame(told->replica, "patience", "suspects the primary of view %lu after %lu ms",
                   (unsigned long) after->view, (unsigned long) (now_ms - told->since_ms));

@@ -81,8 +81,13 @@ void bft_suspect_check(struct ord_core *core) {
     ORD_MARK_IF(core->changing && changed && due && suspects(core) < core->weak_quorum, VIEW_FAILED_ALONE);
     ORD_MARK_IF(!core->changing && changed && !due, CONTENT_AGAIN);
     ORD_MARK_IF(!core->changing && changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
-    if (suspects(core) >= core->weak_quorum)
+    /*
+     * A view change has its whole time, whatever others say: those that are further are followed by their VIEW-CHANGEs
+     * (bft_join), not view by view.
+     */
+    if ((due || !core->changing) && suspects(core) >= core->weak_quorum)
         bft_next_view_raise(core, core->view + 1);
-    else if (changed) /* a suspicion that ends must not count any longer */
+    else if (changed && core->next_view <= core->view)
+        /* A suspicion that ends must not count any longer, unless it ends with the view. */
         bft_send_status(core);
 }
