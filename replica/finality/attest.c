@@ -138,6 +138,13 @@ static void truncate_log(struct replica *replica) {
         attest->cut = low;
 }
 
+void attest_cut(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    if (attest->stable.count > 0 && attest->stable_settled &&
+        attest->stable.statement.seq > agree_status(replica).stable_seq)
+        attest->cut = attest->stable;
+}
+
 void attest_settle(struct replica *replica) {
     struct attest *attest = &replica->attest;
     uint64_t seq = attest->stable.statement.seq;

@@ -69,6 +69,8 @@ void attest_freeze(struct replica *replica);
 /* A statement that was durable before a restart. The next attest_sign signs it again. */
 void attest_recovered(struct replica *replica, const struct channel_statement *statement);
 void attest_sign(struct replica *replica);
+/* The core's log is to be truncated at the newest stable checkpoint that is executed here, without delay. */
+void attest_cut(struct replica *replica);
 /* Takes note of a stable checkpoint that was ahead of us and is executed by now. */
 void attest_settle(struct replica *replica);
 /* Gives the next ATTESTED, if the core is to be told of a certificate. */

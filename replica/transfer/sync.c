@@ -54,10 +54,14 @@ static bool next_source(struct replica *replica) {
     return false;
 }
 
+static bool in_window(const struct replica *replica, uint64_t seq) {
+    return seq <= agree_status(replica).stable_seq + replica->setup.core_config.window;
+}
+
 /*
  * The checkpoint to go to; NULL: none is ahead of us. A stable one comes first, because f + 1 honest replicas can serve
  * it. If none is ahead, or none of the others has what the target needs, one that f + 1 attest will do. It lies within
- * the window that the core has, or will have when it is told of the stable checkpoint on the way.
+ * the core's window, because the core cannot be told of a state beyond it.
  */
 static const struct channel_certificate *best_target(const struct replica *replica) {
     const struct attest *attest = &replica->attest;
@@ -65,9 +69,7 @@ static const struct channel_certificate *best_target(const struct replica *repli
     uint64_t stable_seq = attest->stable.count > 0 ? attest->stable.statement.seq : 0;
     uint64_t ahead_seq = attest->ahead.statement.seq;
     bool stuck = replica->sync.missing >= replica_config(replica)->replica_count;
-    bool reachable =
-        ahead_seq > ord_max(applied_seq, stable_seq) &&
-        ahead_seq - ord_max(agree_status(replica).stable_seq, stable_seq) <= replica->setup.core_config.window;
+    bool reachable = ahead_seq > ord_max(applied_seq, stable_seq) && in_window(replica, ahead_seq);
     if (reachable && (stable_seq <= applied_seq || stuck))
         return &attest->ahead;
     return stable_seq > applied_seq ? &attest->stable : NULL;
@@ -147,6 +149,8 @@ static void look_ahead(struct replica *replica) {
         sync->applied_ms = now_ms;
     }
     uint64_t wait_ms = AHEAD_INTERVALS * (uint64_t) replica->setup.core_config.retransmit_ms;
+    if (attest->ahead.statement.seq > applied_seq && !in_window(replica, attest->ahead.statement.seq))
+        attest_cut(replica);
     bool stable_ahead = attest->stable.count > 0 && attest->stable.statement.seq > applied_seq;
     if (!stable_ahead && now_ms >= ord_max(attest->ahead_since_ms, sync->applied_ms) + wait_ms)
         sync_wanted(replica, applied_seq + 1);
