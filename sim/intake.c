@@ -296,8 +296,10 @@ static void check_repeat(struct sim_intake *intake, const struct sim_pooled *poo
 }
 
 static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool to_all) {
-    if (pooled->state == SIM_PROPOSED)
+    if (pooled->state == SIM_PROPOSED) {
         sim_blame(intake->replica, "forward", "forwards what it has proposed");
+        return;
+    }
     if (to_all && pooled->foreign && intake->leader != ORD_NO_NODE)
         sim_blame(intake->replica, "forward", "forwards to all what another replica forwarded to it");
     if (!to_all && !pooled->foreign && pooled->state != SIM_READY)
