@@ -12,7 +12,7 @@
 #include "sim/client.h"
 #include "sim/process.h"
 
-enum { MOVING_US = 30000000, IDLE_MS = 1000 };
+enum { MOVING_US = 30000000 };
 
 static struct sim_checker *checker_of(const struct sim_replica *replica) {
     return replica->world->checker;
@@ -76,7 +76,6 @@ void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_s
     struct sim_model *model = &checker_of(replica)->model;
     if (replica->liar)
         return;
-    replica->process->delivered_ms = replica->process->now_ms;
     if (replica->world->replica_count > 1) {
         struct ord_hash digest;
         bft_body_digest(&digest, &replica->world->crypto.ops, batch);
@@ -230,14 +229,9 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
     if (channel_statement_equal(last, &statement))
         return;
     *last = statement;
-    struct sim_model *model = &checker_of(replica)->model;
-    struct sim_model_seq *seq = statement.seq <= model->seq_count ? &model->seqs[statement.seq - 1] : NULL;
-    /* The newest executed seq is a point too where nothing follows it. A transfer of others may end there. */
-    bool idle = replica->process->now_ms >= replica->process->delivered_ms + IDLE_MS &&
-                statement.seq == channel_applied_seq(replica_channel(replica->process->program));
-    if (seq != NULL && idle)
-        seq->idle_point = true;
-    if (seq != NULL && !seq->point && !seq->idle_point)
+    const struct sim_model *model = &checker_of(replica)->model;
+    const struct sim_model_seq *seq = statement.seq <= model->seq_count ? &model->seqs[statement.seq - 1] : NULL;
+    if (seq != NULL && !seq->point)
         sim_blame(replica, "attestation", "attests at seq %lu, which is no point of attestation",
                   (unsigned long) statement.seq);
     check_state(replica, &statement);

@@ -13,7 +13,7 @@
 
 #include "replica/marks.h"
 
-enum { RESEND_MS = 1000, IDLE_MS = 1000 };
+enum { RESEND_MS = 1000 };
 
 enum ord_err attest_init(struct replica *replica) {
     const struct channel_config *config = replica_config(replica);
@@ -309,26 +309,6 @@ static void learn_stable(struct replica *replica) {
 }
 
 /*
- * What was executed since the last point has no certificate, and a replica that the log does not bring there could not
- * get it by state transfer. So where nothing was executed for a while, the newest executed seq is a point too. At rest
- * it is the same seq for all.
- */
-static void attest_idle(struct replica *replica) {
-    struct attest *attest = &replica->attest;
-    uint64_t now_ms = replica->turn.now_ms;
-    uint64_t applied_seq = channel_applied_seq(replica->execute.channel);
-    if (applied_seq != attest->idle_seq) {
-        attest->idle_seq = applied_seq;
-        attest->idle_ms = now_ms;
-    }
-    if (applied_seq == 0 || now_ms < attest->idle_ms + IDLE_MS || attest_find(replica, applied_seq) != NULL ||
-        replica->sync.active || replica->sync.between || !replica->turn.room)
-        return;
-    ORD_MARK(ATTESTED_IDLE);
-    attest_at(replica, applied_seq);
-}
-
-/*
  * Once a second the newest own attestation goes out again, and the stable certificate goes to all. Nobody's own
  * statements tell whether it holds that certificate: a replica may have attested the seq and miss the others'
  * attestations, each of which was sent once.
@@ -336,7 +316,6 @@ static void attest_idle(struct replica *replica) {
 void attest_resend(struct replica *replica) {
     struct attest *attest = &replica->attest;
     uint64_t now_ms = replica->turn.now_ms;
-    attest_idle(replica);
     if (attest->newest.signer != ORD_NO_NODE && now_ms >= attest->newest_sent_ms + RESEND_MS)
         send_newest(replica);
     if (now_ms < attest->stable_sent_ms + RESEND_MS)

@@ -48,9 +48,6 @@ struct attest {
     uint64_t ahead_since_ms;
     /* When the stable certificate was last sent to all. */
     uint64_t stable_sent_ms;
-    /* The seq that was executed last, and when attest_resend saw that first. */
-    uint64_t idle_seq;
-    uint64_t idle_ms;
     /* When each replica last got an answer to an old attestation. */
     uint64_t answered_ms[ORD_REPLICA_MAX];
     /* The certificate in the ATTESTED at hand. */

@@ -104,6 +104,19 @@ load_stop() {
     BACKGROUND=()
 }
 
+# through REPLICA TAG: the second client (init option --clients 2) submits to this replica only, for 3 s, and waits for
+# its receipts; end it with through_end. A primary that is cut off or frozen may hold all that the first client has
+# submitted. The others' clocks would not run on that before the client, which has its own patience, submits it to them.
+through() {
+    numbered_transactions "$WORK/through.piece" 150 "$2"
+    cat "$WORK/through.piece" >>"$WORK/through.hex"
+    ordain submit --config "$NET/client2/client.cfg" --replica "$1" --rate 50 --hex --wait "$WORK/through.piece" \
+        >"$WORK/through.out" 2>&1 &
+    THROUGH=$!
+    BACKGROUND+=("$THROUGH")
+}
+through_end() { wait "$THROUGH" || die "the second client: $(cat "$WORK/through.out")"; }
+
 # in_time MS BASE_MS [TIMES]: true if MS is within what this machine can do now: BASE_MS, and TIMES (default 1) times
 # what ten starts of the program take, one after the other, which is some 50 ms on a quiet machine. A view change costs
 # about as many steps of processes that wait for one another.

@@ -49,18 +49,6 @@ level_with() {
     LEVEL_MS=$took
 }
 
-# through REPLICA TAG: the second client submits to this replica only, for 3 s, and waits for its receipts. A primary
-# that is cut off still accepts what the first client submits. The others' clocks would not run on that before the
-# client, which has its own patience, submits it to them.
-through() {
-    numbered_transactions "$WORK/through.piece" 150 "$2"
-    cat "$WORK/through.piece" >>"$WORK/through.hex"
-    ordain submit --config "$NET/client2/client.cfg" --replica "$1" --rate 50 --hex --wait "$WORK/through.piece" \
-        >"$WORK/through.out" 2>&1 &
-    THROUGH=$!
-    BACKGROUND+=("$THROUGH")
-}
-
 # without WHAT: makes this cut, heals it, and sets GAP to the time without progress.
 without() {
     local leader others=() index witness height target since
@@ -80,7 +68,7 @@ without() {
     heal "$1"
     since=$(now_ms)
     level_with "$leader" "$target" "$since"
-    wait "$THROUGH" || die "the second client: $(cat "$WORK/through.out")"
+    through_end
     load_alive
     ok "cut: $1: $GAP ms without progress; it caught up $LEVEL_MS ms after the cut was over"
     [ "$GAP" -gt 0 ] || die "no progress was seen at all"

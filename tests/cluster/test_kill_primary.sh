@@ -9,7 +9,7 @@ begin
 
 rounds=${ROUNDS:-8}
 GAP_MS_MAX=1500
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel deposing --batch-timeout 20
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel deposing --batch-timeout 20 --clients 2
 start_cluster
 load_start
 until_true "$DEADLINE_S" "a first block" height_at_least 0 1
@@ -19,6 +19,7 @@ for ((round = 1; round <= rounds; round++)); do
     leader=$(primary)
     witness=$(((leader + 1 + RANDOM % 3) % 4))
     watch_start "$witness" newest
+    through "$witness" "round$round"
     random_pause 300
     height=$(field "$witness" height)
     if ((round % 2 == 0)); then
@@ -36,11 +37,13 @@ for ((round = 1; round <= rounds; round++)); do
     gaps+=("$gap")
     target=$(field "$witness" certified_height)
     until_true "$DEADLINE_S" "replica $leader catches up to height $target" height_at_least "$leader" "$target"
+    through_end
     load_alive
     in_time "$gap" "$GAP_MS_MAX" || die "$gap ms without progress in round $round"
 done
 load_stop
 ok "$rounds primaries killed or frozen under load; ms without progress: ${gaps[*]}"
+cat "$WORK/through.hex" >>"$WORK/load.hex"
 check_chains "$WORK/load.hex"
 stop_cluster
 check_ledgers

@@ -24,6 +24,7 @@ without() {
     for ((i = 0; i < $1; i++)); do victims+=("$(leader_of $((view + i)))"); done
     witness=$(leader_of $((view + 3)))
     watch_start "$witness" newest
+    through "$witness" "view$view"
     random_pause 300
     height=$(field "$witness" height)
     freeze "${victims[@]}"
@@ -37,6 +38,7 @@ without() {
     for index in "${victims[@]}"; do
         until_true "$DEADLINE_S" "replica $index catches up to height $target" height_at_least "$index" "$target"
     done
+    through_end
     load_alive
     ok "V11: $1 primaries frozen in view $view: $GAP ms without progress; then view $(field "$witness" view)"
 }
@@ -50,7 +52,7 @@ continues_without() {
 # Two of seven replicas may be faulty. Two primaries in a row are frozen, and later, when both are back, a third one. By
 # then the timeouts, which doubled in between, must be back at their initial value.
 LOAD_PIECE=60
-make_network "$WORK/net" --replicas 7 --consensus pbft --channel seven --batch-timeout 20
+make_network "$WORK/net" --replicas 7 --consensus pbft --channel seven --batch-timeout 20 --clients 2
 FIRST=$(first_primary)
 start_cluster
 load_start
@@ -58,6 +60,7 @@ until_true "$DEADLINE_S" "a first block" height_at_least 0 1
 continues_without 2
 continues_without 1
 load_stop
+cat "$WORK/through.hex" >>"$WORK/load.hex"
 check_chains "$WORK/load.hex"
 stop_cluster
 check_ledgers
