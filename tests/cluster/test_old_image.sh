@@ -6,8 +6,9 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
+CHECKPOINT_INTERVAL=64
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel image --max-message-count 100 \
-    --batch-timeout 5000
+    --batch-timeout 5000 --checkpoint-interval "$CHECKPOINT_INTERVAL"
 start_cluster
 load_start
 until_true "$DEADLINE_S" "a first block" height_at_least 0 1
@@ -76,12 +77,19 @@ other=$(an_other)
 third=$(((victim + 1) % 4))
 [ "$third" != "$other" ] || third=$(((victim + 2) % 4))
 stop_replica "$other"
-before=$(field "$third" seq)
-numbered_transactions "$WORK/one.hex" 1 open
-cat "$WORK/one.hex" >>"$WORK/all.hex"
-submit --hex "$WORK/one.hex" >/dev/null || die "submit"
 seq_past() { [ "$(field "$third" seq)" -gt "$1" ] && [ "$(field "$victim" seq)" -gt "$1" ]; }
-until_true "$DEADLINE_S" "a transaction is ordered" seq_past "$before"
+# order_one TAG: one transaction is ordered, in a block that stays open.
+order_one() {
+    local before
+    before=$(field "$third" seq)
+    numbered_transactions "$WORK/one.hex" 1 "$1"
+    cat "$WORK/one.hex" >>"$WORK/all.hex"
+    submit --hex "$WORK/one.hex" >/dev/null || die "submit"
+    until_true "$DEADLINE_S" "a transaction is ordered" seq_past "$before"
+}
+order_one open
+# A multiple of checkpoint_interval is a point of attestation. Two attestations would bring the victim there.
+[ $(($(field "$third" seq) % CHECKPOINT_INTERVAL)) -ne 0 ] || order_one again
 kill_replica "$victim"
 rm -rf "$data"
 mkdir "$data"
