@@ -75,7 +75,7 @@ struct engine_peer {
     uint32_t busy_in_row;
     /* When the newest of its answers came. */
     uint64_t answered_us;
-    /* Of what it accepted: when the last became final, and when the newest that did was sent. */
+    /* When an entry that it accepted last became final, and when the newest such entry was sent. */
     uint64_t final_at_us;
     uint64_t final_sent_us;
     bool position_known;

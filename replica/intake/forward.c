@@ -31,7 +31,7 @@ enum {
     PASSED_PART = 2,
     /* All repeats of all replicas to one receiver are at most this part (1/2) of what the channel orders. */
     SHARE_PART = 2,
-    /* What was not used of a share is kept for this long. */
+    /* The unused part of a share is kept for this long. */
     KEPT_MS = 200,
 };
 
