@@ -39,7 +39,9 @@ static void give_back(struct sim_process *process, struct replica_check *check) 
 /* The time that the check takes; 0: none. */
 static uint64_t duration_us(struct sim_process *process, const struct replica_check *check) {
     const struct sim_plan *plan = &process->world->plan;
-    struct sim_random *random = &process->replica->random;
+    struct sim_random *random = &process->replica->machine_random;
+    if (plan->costs.cores > 0)
+        return sim_cost_job(process, check->queue, sim_cost_check_ns(process, check)) - process->world->now_us;
     if (check->queue == REPLICA_QUEUE_PROPOSALS || check->queue == REPLICA_QUEUE_CLIENTS)
         return 1 + sim_spread(random, plan->judge_us);
     if (plan->check_us == 0)

@@ -291,11 +291,26 @@ const char *sim_clients_rest(const struct sim_world *world) {
 
 uint64_t sim_clients_longest_us(const struct sim_world *world) {
     uint64_t longest_us = 0;
-    for (uint32_t i = 0; i < world->plan.client_count; i++)
-        if (!world->clients[i].liar && world->clients[i].longest_us > longest_us &&
-            (world->plan.modest_clients == 0 || is_modest(world, &world->clients[i])))
-            longest_us = world->clients[i].longest_us;
+    for (uint32_t i = 0; i < world->plan.client_count; i++) {
+        const struct sim_client *client = &world->clients[i];
+        if (client->liar || (world->plan.modest_clients > 0 && !is_modest(world, client)))
+            continue;
+        longest_us = client->longest_us > longest_us ? client->longest_us : longest_us;
+        for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX; j++) {
+            const struct sim_waiting *waiting = &client->waiting[j];
+            if (waiting->used && waiting->since_us != 0 && world->now_us + 1 - waiting->since_us > longest_us)
+                longest_us = world->now_us + 1 - waiting->since_us;
+        }
+    }
     return longest_us;
+}
+
+uint64_t sim_clients_waiting(const struct sim_world *world) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < world->plan.client_count; i++)
+        for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX && !world->clients[i].liar; j++)
+            count += world->clients[i].waiting[j].used && world->clients[i].waiting[j].since_us != 0;
+    return count;
 }
 
 bool sim_clients_can_nudge(const struct sim_world *world) {

@@ -37,10 +37,12 @@ bool sim_clients_can_nudge(const struct sim_world *world);
 /* Sends one more request: a replica that is left behind alone learns of that only by the next block. */
 void sim_clients_nudge(struct sim_world *world);
 /*
- * The longest time that an honest client waited for a receipt after it first asked an honest replica. Clients that have
+ * The longest time that an honest client waited, or waits, for a receipt after it first asked an honest replica. Clients that have
  * one request at a time, if there are any; the others then want more than the channel orders, and wait for that.
  */
 uint64_t sim_clients_longest_us(const struct sim_world *world);
+/* The requests of honest clients that wait, and of which an honest replica was told. */
+uint64_t sim_clients_waiting(const struct sim_world *world);
 /* NULL: every request of an honest client is served, or cannot be served. Otherwise what is missing. */
 const char *sim_clients_rest(const struct sim_world *world);
 

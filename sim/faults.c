@@ -10,6 +10,8 @@ enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL,
 
 /* The longest time between the wish to stop and the end. */
 enum { HAND_OVER_US = 200000 };
+/* The number of the first strike's stream. */
+enum { STRIKE_PART = 1 << 20 };
 
 static uint64_t length_us(struct sim_world *world) {
     return 1000 + sim_spread(&world->fault_random, world->plan.fault_long_us);
@@ -34,6 +36,7 @@ void sim_crash(struct sim_replica *replica, uint64_t down_us) {
         sim_process_settle(replica->process);
     sim_process_destroy(replica->process);
     replica->process = NULL;
+    sim_network_down(world, replica->instance);
     replica->paused = false;
     if (down_us != UINT64_MAX)
         plan_action(world, RESTART, replica->instance, down_us + 1000);
@@ -160,15 +163,21 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
     }
 }
 
+/*
+ * Each strike has a stream of its own, so that the faults of a seed do not depend on what earlier ones met: a liar
+ * forgets nothing, and a process that is down cannot crash.
+ */
 static void strike_some(struct sim_world *world) {
     enum sim_fault kinds[SIM_FAULT_COUNT];
     uint32_t count = 0;
+    world->fault_random = sim_random_of(world->options.seed, STRIKE_PART + world->strikes++);
+    uint64_t next_us = sim_spread(&world->fault_random, world->plan.fault_every_us) + 1000;
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         if (world->plan.faults >> i & 1)
             kinds[count++] = (enum sim_fault) i;
     if (count > 0)
         strike(world, kinds[sim_below(&world->fault_random, count)]);
-    plan_action(world, STRIKE, 0, sim_spread(&world->fault_random, world->plan.fault_every_us) + 1000);
+    plan_action(world, STRIKE, 0, next_us);
 }
 
 static void heal(struct sim_world *world) {

@@ -12,6 +12,7 @@
 
 #include "crypto/hash.h"
 #include "sim/check.h"
+#include "sim/check_service.h"
 #include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/marks.h"
@@ -47,6 +48,13 @@ struct totals {
     uint64_t lies;
     uint64_t evidence;
     uint64_t view_max;
+    /* Runs in which service was measured, those that were compared with the same seed without liars, and their liars. */
+    uint64_t service_runs;
+    uint64_t compared_runs;
+    uint64_t compared_liars; /* bits by enum sim_behaviour_index */
+    /* The lowest goodput of these, in thousandths of that without liars, and its seed. */
+    uint64_t ratio_least;
+    uint64_t ratio_seed;
     /* The longest time that an honest client waited for a receipt. */
     uint64_t longest_us;
 };
@@ -77,6 +85,7 @@ static void print_help(void) {
         "  --seconds S      faults for so many simulated seconds\n"
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
+        "  --service        only runs in which service is measured: no faults, liars, loads from idle to overload\n"
         "  --trace          tell everything that happens\n"
         "  --json           the summary as JSON\n"
         "  --marks          which coverage marks were met (each room's marks.h), never met ones first\n"
@@ -150,6 +159,7 @@ enum choice {
     REPLICAS,
     SECONDS,
     STEADY,
+    SERVICE,
     CROWDED,
     TRACE,
     JSON,
@@ -168,6 +178,7 @@ static const struct option long_options[] = {
     {"replicas", required_argument, NULL, REPLICAS},
     {"seconds", required_argument, NULL, SECONDS},
     {"steady", no_argument, NULL, STEADY},
+    {"service", no_argument, NULL, SERVICE},
     {"crowded", no_argument, NULL, CROWDED},
     {"trace", no_argument, NULL, TRACE},
     {"json", no_argument, NULL, JSON},
@@ -222,6 +233,9 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         return true;
     case STEADY:
         options->calm = true;
+        return true;
+    case SERVICE:
+        options->service = true;
         return true;
     case CROWDED:
         options->calm = true;
@@ -303,11 +317,42 @@ static void print_violation(const struct sim_world *world) {
     fflush(stdout);
 }
 
+static void count_service(struct totals *totals, const struct sim_world *world) {
+    uint64_t ratio = sim_service_ratio(world);
+    totals->service_runs += world->plan.service;
+    if (ratio == UINT64_MAX)
+        return;
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        totals->compared_liars |= world->replicas[i].behaviours;
+    if (totals->compared_runs++ == 0 || ratio < totals->ratio_least) {
+        totals->ratio_least = ratio;
+        totals->ratio_seed = world->options.seed;
+    }
+}
+
+static void print_service(const struct totals *totals) {
+    if (totals->service_runs == 0)
+        return;
+    printf("service: measured in %" PRIu64 " runs, compared with no liars in %" PRIu64, totals->service_runs,
+           totals->compared_runs);
+    if (totals->compared_runs > 0)
+        printf("; least goodput %" PRIu64 ".%" PRIu64 " %% (seed %" PRIu64 "); liars:", totals->ratio_least / 10,
+               totals->ratio_least % 10, totals->ratio_seed);
+    for (uint32_t b = 0; b < SIM_BEHAVIOUR_COUNT; b++)
+        if (totals->compared_liars >> b & 1)
+            printf(" %s", sim_behaviours[b].name);
+    printf("\n");
+}
+
 static void run_one(struct totals *totals, const struct arguments *arguments, const struct sim_options *options) {
     snprintf(replay_line, sizeof(replay_line), "ordain-sim --seed %" PRIu64 "%s --trace\n", options->seed,
              arguments->again);
     struct sim_world *world = sim_world_create(options);
+    sim_service_compare(world);
     sim_world_run(world);
+    if (!world->failed)
+        sim_service_end(world);
+    count_service(totals, world);
     sim_marks_after_run(&marks);
     totals->runs++;
     totals->liar_runs += world->plan.liar_count > 0;
@@ -390,6 +435,8 @@ int main(int argc, char **argv) {
         run_one(&totals, &arguments, &options);
     }
     print_totals(&totals, first_seed, seconds_now() - begin_s, arguments.json);
+    if (!arguments.json)
+        print_service(&totals);
     if (arguments.marks)
         sim_marks_print(&marks, arguments.json);
     uint32_t missing =

@@ -1,13 +1,20 @@
 /*
- * The network: delay, loss, duplication, reordering, and links that are cut or clogged.
+ * The network: delay, loss, duplication, reordering, and links that are cut or clogged. In some runs a link has a
+ * bandwidth (sim/line.h).
  */
-#include "sim/check.h"
+#include <stdlib.h>
 
-static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum replica_link kind,
-                    struct sim_buffer *buffer) {
+#include "sim/check.h"
+#include "sim/process.h"
+
+/* Numbers of the paths' streams: one for each pair of machines, twins included. */
+enum { PATH_PART = 1000, PATHS_MAX = 2 * ORD_REPLICA_MAX };
+
+/* The message has left its sender. */
+static void travel(struct sim_world *world, uint32_t from, uint32_t to, enum replica_link kind,
+                   struct sim_buffer *buffer) {
     struct sim_path *path = &world->paths[from * world->instance_count + to];
-    struct sim_random *random = &world->network_random;
-    world->messages_sent++;
+    struct sim_random *random = &path->random;
     if (path->cut ||
         sim_ambush_takes(world, world->replicas[from].id, world->replicas[to].id, kind, sim_buffer_span(buffer)) ||
         (!world->healed && sim_chance(random, world->plan.loss_ppm)))
@@ -27,22 +34,69 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum re
     sim_plan_event(world, at_us - world->now_us, &event);
 }
 
+static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum replica_link kind,
+                    struct sim_buffer *buffer) {
+    const struct sim_process *process = world->replicas[from].process;
+    world->messages_sent++;
+    if (world->plan.costs.cores == 0)
+        travel(world, from, to, kind, buffer);
+    else if (process != NULL && !world->paths[from * world->instance_count + to].cut)
+        sim_line_put(world, from * world->instance_count + to, kind, buffer, process->cost.busy_us[SIM_THREAD_LOOP]);
+}
+
 void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum replica_link kind,
                       struct sim_buffer *buffer) {
+    const struct sim_replica *from = &world->replicas[from_instance];
     sim_check_heard(&world->replicas[from_instance], kind, buffer);
+    world->honest_messages += !from->liar;
+    world->honest_bytes += from->liar ? 0 : buffer->size;
     for (uint32_t i = 0; i < world->instance_count; i++) {
         if (world->replicas[i].id != to)
             continue;
+        struct sim_path *path = &world->paths[from_instance * world->instance_count + i];
         deliver(world, from_instance, i, kind, buffer);
-        if (!world->healed && sim_chance(&world->network_random, world->plan.duplicate_ppm))
+        if (!world->healed && sim_chance(&path->random, world->plan.duplicate_ppm))
             deliver(world, from_instance, i, kind, buffer);
     }
     sim_buffer_release(buffer);
 }
 
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us) {
-    *delay_us = world->plan.delay_least_us + sim_spread(&world->client_random, world->plan.delay_us);
-    return world->healed || !sim_chance(&world->client_random, world->plan.loss_ppm);
+    *delay_us = world->plan.delay_least_us + sim_spread(&world->client_path_random, world->plan.delay_us);
+    return world->healed || !sim_chance(&world->client_path_random, world->plan.loss_ppm);
+}
+
+void sim_network_create(struct sim_world *world) {
+    uint32_t count = world->instance_count;
+    world->paths = sim_alloc((size_t) count * count * sizeof(*world->paths));
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < count; j++)
+            world->paths[i * count + j].random = sim_random_of(world->options.seed, PATH_PART + i * PATHS_MAX + j);
+}
+
+void sim_network_destroy(struct sim_world *world) {
+    for (uint32_t i = 0; world->paths != NULL && i < world->instance_count * world->instance_count; i++)
+        sim_line_clear(&world->paths[i].line);
+    free(world->paths);
+}
+
+void sim_network_room(struct sim_world *world, size_t message_bytes_max) {
+    for (uint32_t i = 0; i < 2; i++) {
+        uint64_t least = 2 * (uint64_t) message_bytes_max;
+        world->lane_bytes_max[i] = world->plan.costs.lane_bytes > least ? world->plan.costs.lane_bytes : least;
+    }
+}
+
+void sim_network_line(struct sim_world *world, uint32_t path) {
+    struct sim_packet sent = sim_line_event(world, path);
+    if (sent.buffer != NULL)
+        travel(world, path / world->instance_count, path % world->instance_count, sent.kind, sent.buffer);
+    sim_buffer_release(sent.buffer);
+}
+
+void sim_network_down(struct sim_world *world, uint32_t instance) {
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        sim_line_clear(&world->paths[instance * world->instance_count + i].line);
 }
 
 void sim_network_heal(struct sim_world *world) {

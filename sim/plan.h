@@ -7,6 +7,7 @@
 #define ORDAIN_SIM_PLAN_H
 
 #include "channel/config.h"
+#include "sim/random.h"
 
 #define SIM_FAULTS(X)                                                                                                  \
     X(LOSS, "loss", "messages are lost")                                                                               \
@@ -54,11 +55,27 @@ struct sim_options {
     uint32_t fault_ms;
     /* Moderate load and default settings, for measuring. */
     bool calm;
+    /* Every seed is a run in which service is measured. */
+    bool service;
     /* With `calm`: small batches on a slow network, and clients that want many times what it can order. */
     bool crowded;
 };
 
+/* What work costs. The figures are those of docs/testing.md, multiplied by one factor. */
+struct sim_costs {
+    uint32_t cores; /* of each replica's processor; 0: work and bytes cost nothing */
+    uint64_t verify_ns;
+    uint64_t sign_ns;
+    uint64_t turn_ns;
+    uint64_t message_ns;   /* for each message that is received or sent */
+    uint64_t byte_ps;      /* for each byte of it: the link's authenticator, TLS, copies */
+    uint64_t write_ps;     /* for each byte of a commit */
+    uint64_t link_bytes_s; /* each path's bandwidth */
+    uint64_t lane_bytes;   /* bound of a lane, if that has room for two of the longest messages */
+};
+
 struct sim_plan {
+    bool service; /* service is measured in this run: no faults, and up to f liars */
     uint32_t replica_count;
     uint32_t faulty_max; /* f */
     bool real_crypto;
@@ -105,6 +122,7 @@ struct sim_plan {
     uint32_t client_envelopes_max; /* per client, in a pool */
     uint32_t crash_in_commit_ppm;
     uint32_t io_error_ppm;
+    struct sim_costs costs;
     /* Faults */
     uint64_t faults; /* bits */
     uint64_t fault_every_us;
@@ -122,6 +140,21 @@ struct sim_plan {
     /* How often a liar lies when it could. */
     uint32_t lie_ppm;
 };
+
+/* plan_service.c. Draws what work costs: the checks of a view change or a batch take at most a `part` of the timeout. */
+void sim_plan_costs(struct sim_plan *plan, struct sim_random *random, uint32_t part);
+/* Makes it a run in which service is measured: no faults, a load that goes on for some time, and the liars that it has. */
+void sim_plan_service(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options);
+/* What such a run can order in a second, and how long a decision takes at most. Estimates. */
+uint64_t sim_plan_capacity(const struct sim_plan *plan);
+uint64_t sim_plan_decision_us(const struct sim_plan *plan);
+/*
+ * What a view that fails costs: up to four timeouts until the primary is suspected (bft/view/suspect.c: the oldest work
+ * has waited for four), and twice the timeout for the view change.
+ */
+uint64_t sim_plan_view_us(const struct sim_plan *plan);
+/* Service is measured from this time on: registrations, and two views that fail. */
+uint64_t sim_plan_grace_us(const struct sim_plan *plan);
 
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options);
 

@@ -61,6 +61,7 @@ static bool next(void *context, struct replica_input *out) {
     sim_duties_taken(process->duties, input);
     out->type = input->type;
     if (input->type == REPLICA_INPUT_MESSAGE) {
+        sim_cost_message(process, input->buffer->size, 1);
         out->message.from = input->from;
         out->message.kind = input->kind;
         out->message.bytes = sim_buffer_span(input->buffer);
@@ -81,10 +82,12 @@ static void send(void *context, uint64_t turn, ord_replica_set to, enum replica_
     to &= ~ord_replica_bit(process->replica->id) & (ord_replica_bit(process->world->replica_count) - 1);
     if (to == 0)
         return;
+    struct sim_buffer *buffer = sim_buffer_join(parts, part_count);
+    sim_cost_message(process, buffer->size, ord_replica_count(to));
     process->outbox =
         sim_grow(process->outbox, &process->outbox_capacity, process->outbox_count, sizeof(*process->outbox));
     process->outbox[process->outbox_count++] =
-        (struct sim_send) {.turn = turn, .to = to, .kind = kind, .buffer = sim_buffer_join(parts, part_count)};
+        (struct sim_send) {.turn = turn, .to = to, .kind = kind, .buffer = buffer};
 }
 
 /* A process that is gone closes its connections. One that hangs, or that nothing reaches, does not. */
@@ -121,7 +124,8 @@ static void write_log(void *context, enum replica_log_level level, const char *e
 }
 
 static enum ord_err sign(void *context, struct ord_signature *out, const struct ord_hash *hash) {
-    const struct sim_process *process = context;
+    struct sim_process *process = context;
+    sim_cost_signature(process);
     const struct ord_signer signer = sim_crypto_signer(&process->world->crypto, process->replica->id);
     return signer.sign(signer.context, out, hash);
 }
@@ -157,9 +161,11 @@ static void send_all(struct sim_process *process) {
 
 /* ---- turns ---- */
 
-/* The process does nothing while it is paused or, in some plans, while it waits for its disk. */
+/*
+ * The process does nothing while it is paused or, in some plans, while it waits for its disk or its loop is at work.
+ */
 static bool stands(const struct sim_process *process) {
-    return process->ended || process->replica->paused ||
+    return process->ended || process->replica->paused || sim_cost_busy(process) ||
            (process->world->plan.waits_for_disk && process->committing != 0);
 }
 
@@ -169,6 +175,18 @@ void sim_process_plan(struct sim_process *process, enum sim_event_kind kind, uin
     const struct sim_event event = {
         .kind = kind, .target = replica->instance, .incarnation = replica->incarnation, .a = a, .b = b};
     sim_plan_event(process->world, delay_us, &event);
+}
+
+/* The process has something to do. If only its loop's work keeps it from that, it goes on when that is done. */
+static void turn(struct sim_process *process);
+
+static void turn_or_wait(struct sim_process *process) {
+    if (!stands(process)) {
+        turn(process);
+    } else if (!process->ended && sim_cost_busy(process) && !process->cost.free_planned) {
+        process->cost.free_planned = true;
+        sim_process_plan(process, SIM_FREE, process->cost.busy_us[SIM_THREAD_LOOP] - process->world->now_us, 0, 0);
+    }
 }
 
 static void plan_wake(struct sim_process *process, uint64_t at_ms) {
@@ -222,7 +240,8 @@ static void commit(struct sim_process *process) {
     process->frozen = (struct sim_frozen) {.status = sim_process_status(process),
                                            .cut_seq = world->checker->shown[replica->instance].cut_seq};
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
-    uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->random, mean_us);
+    uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->machine_random, mean_us) +
+                        sim_cost_write_us(process, process->under_way.bytes);
     sim_process_plan(process, SIM_COMMIT, delay_us, 0, 0);
 }
 
@@ -231,6 +250,7 @@ static void finish(struct sim_process *process) {
     commit(process);
     if (process->ended)
         return;
+    sim_cost_spend(process);
     send_all(process);
     sim_serve_receipts(process);
     uint64_t due_ms = replica_due_ms(process->program);
@@ -241,6 +261,7 @@ static void finish(struct sim_process *process) {
 static void turn(struct sim_process *process) {
     const struct replica_time time = time_of(process);
     bool alone = process->inbox_count == 0;
+    sim_cost_turn(process);
     sim_intake_turn(process->intake);
     sim_duties_turn(process->duties);
     replica_turn(process->program, &time);
@@ -260,14 +281,14 @@ static bool reach_disk(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
     bool faults = !world->healed;
-    uint64_t down_us = faults ? sim_spread(&replica->random, world->plan.fault_long_us) : 0;
-    if (faults && sim_chance(&replica->random, world->plan.io_error_ppm)) {
+    uint64_t down_us = faults ? sim_spread(&replica->machine_random, world->plan.fault_long_us) : 0;
+    if (faults && sim_chance(&replica->machine_random, world->plan.io_error_ppm)) {
         sim_say(world, replica->instance, "commit fails");
         sim_crash(replica, down_us);
         return false;
     }
-    bool dies = faults && sim_chance(&replica->random, world->plan.crash_in_commit_ppm);
-    bool before = dies && sim_chance(&replica->random, 500000);
+    bool dies = faults && sim_chance(&replica->machine_random, world->plan.crash_in_commit_ppm);
+    bool before = dies && sim_chance(&replica->machine_random, 500000);
     if (before) {
         ORD_MARK(CRASHED_BEFORE_COMMIT);
     } else {
@@ -292,8 +313,8 @@ static void committed(struct sim_process *process) {
     if (!sound(process))
         return;
     finish(process);
-    if (process->inbox_count > 0 && !stands(process))
-        turn(process);
+    if (process->inbox_count > 0)
+        turn_or_wait(process);
 }
 
 void sim_process_settle(struct sim_process *process) {
@@ -363,10 +384,11 @@ void sim_process_event(struct sim_process *process, struct sim_event *event) {
         sim_serve_submitted(process, event);
     else if (event->kind == SIM_CHECKED)
         sim_checks_event(process, event);
+    else if (event->kind == SIM_FREE)
+        process->cost.free_planned = false;
     else if (!woken(process, event))
         return;
-    if (!stands(process))
-        turn(process);
+    turn_or_wait(process);
 }
 
 void sim_process_poke(struct sim_replica *replica) {
@@ -374,16 +396,14 @@ void sim_process_poke(struct sim_replica *replica) {
     if (process == NULL)
         return;
     process->wake_us = UINT64_MAX;
-    if (!stands(process))
-        turn(process);
+    turn_or_wait(process);
 }
 
 void sim_process_hand_over(struct sim_process *process) {
     if (process->ended)
         return;
     sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_HAND_OVER});
-    if (!stands(process))
-        turn(process);
+    turn_or_wait(process);
 }
 
 /* ---- start and end ---- */
@@ -400,7 +420,7 @@ static struct replica_options options_of(struct sim_process *process) {
         .crypto = &world->crypto.ops,
         .signer = {.context = process, .sign = sign},
         .verifier = {.context = world, .verify = verify},
-        .seed = sim_roll(&process->replica->random),
+        .seed = sim_roll(&process->replica->machine_random),
         .pool_envelopes_max = world->plan.pool_envelopes_max,
         .pool_bytes_max = world->plan.pool_bytes_max,
         .client_envelopes_max = world->plan.client_envelopes_max,
@@ -445,6 +465,7 @@ void sim_process_start(struct sim_replica *replica) {
     const struct replica_time time = time_of(process);
     const struct replica_options options = options_of(process);
     process->turn_bytes_max = options.turn_bytes_max;
+    sim_network_room(world, options.message_bytes_max);
     char why[256];
     enum ord_err err = replica_create(&process->program, &options, &time, why, sizeof(why));
     if (err != ORD_OK) {

@@ -14,6 +14,7 @@
 #include "channel/attestation.h"
 #include "channel/state.h"
 #include "replica/replica.h"
+#include "sim/cost.h"
 #include "sim/duties.h"
 #include "sim/intake.h"
 #include "sim/observe.h"
@@ -129,6 +130,7 @@ struct sim_process {
     /* Until this time the queue's one thread works on earlier checks. */
     uint64_t queue_busy_us[REPLICA_QUEUE_COUNT];
     uint64_t ignored_until_us[ORD_REPLICA_MAX];
+    struct sim_cost cost;
 
     struct sim_submission *submissions;
     struct sim_wait waits[SIM_WAITS_MAX];

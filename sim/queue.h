@@ -18,11 +18,15 @@ enum sim_event_kind {
     SIM_WAKE,
     /* A replica's disk is done with a turn. */
     SIM_COMMIT,
+    /* A replica's loop is done with its work. */
+    SIM_FREE,
     /*
      * The kinds before this one are for a process. A replica's answer arrives at client `target`; a: sequence, b: enum
      * sim_answer; buffer: a receipt.
      */
     SIM_REPLY,
+    /* A path's transmitter is done with a frame; `target`: the path. */
+    SIM_LINE,
     SIM_CLIENT, /* a client has something to do */
     /* `target`: the action (faults.c); a: a replica instance, if the action has one. */
     SIM_FAULT,

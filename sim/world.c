@@ -11,6 +11,7 @@
 #include "bft/bft.h"
 #include "core/assert.h"
 #include "sim/check.h"
+#include "sim/check_service.h"
 #include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/process.h"
@@ -92,10 +93,11 @@ static void make_replicas(struct sim_world *world) {
         replica->instance = i;
         replica->id = i;
         replica->random = sim_random_of(world->options.seed, 100 + i);
+        replica->machine_random = sim_random_of(world->options.seed, 200 + i);
         replica->clock = (struct sim_clock) {.local_us = 1000000, .rate_ppm = 1000000};
         if (apart) {
-            replica->clock.local_us += sim_below(&replica->random, UINT64_C(1) << 40);
-            replica->clock.rate_ppm = (uint32_t) sim_between(&replica->random, 950000, 1050000);
+            replica->clock.local_us += sim_below(&replica->machine_random, UINT64_C(1) << 40);
+            replica->clock.rate_ppm = (uint32_t) sim_between(&replica->machine_random, 950000, 1050000);
         }
     }
 }
@@ -104,19 +106,23 @@ struct sim_world *sim_world_create(const struct sim_options *options) {
     struct sim_world *world = sim_alloc(sizeof(*world));
     world->options = *options;
     sim_plan_draw(&world->plan, options);
-    world->network_random = sim_random_of(options->seed, 2);
     world->fault_random = sim_random_of(options->seed, 3);
     world->client_random = sim_random_of(options->seed, 4);
+    world->client_path_random = sim_random_of(options->seed, 2);
     world->lie_random = sim_random_of(options->seed, 5);
     make_channel(world);
     sim_crypto_init(&world->crypto, sim_random_of(options->seed, 6).state[0], world->plan.real_crypto,
                     world->plan.replica_count);
     make_replicas(world);
     sim_liars_create(world);
-    world->paths = sim_alloc((size_t) world->instance_count * world->instance_count * sizeof(*world->paths));
+    sim_network_create(world);
     sim_checker_init(world);
+    sim_service_create(world);
     sim_clients_create(world);
     sim_faults_begin(world);
+    sim_say(world, -1, "costs: %u cores, %lu us a check, %lu KiB/s a link", world->plan.costs.cores,
+            (unsigned long) (world->plan.costs.verify_ns / 1000),
+            (unsigned long) (world->plan.costs.link_bytes_s / 1024));
     for (uint32_t i = 0; i < world->instance_count; i++)
         sim_process_start(&world->replicas[i]);
     return world;
@@ -132,8 +138,9 @@ void sim_world_destroy(struct sim_world *world) {
     sim_liars_destroy(world);
     sim_queue_deinit(&world->queue);
     sim_clients_destroy(world);
+    sim_service_destroy(world);
     sim_checker_deinit(world);
-    free(world->paths);
+    sim_network_destroy(world);
     free(world->replicas);
     sim_buffer_release(world->genesis_data);
     free(world->config);
@@ -190,6 +197,8 @@ static void happen(struct sim_world *world, struct sim_event *event) {
     }
     if (event->kind == SIM_REPLY)
         sim_client_reply(world, event);
+    else if (event->kind == SIM_LINE)
+        sim_network_line(world, event->target);
     else if (event->kind == SIM_CLIENT)
         sim_client_event(world, event);
     else if (event->kind == SIM_FAULT)
@@ -286,6 +295,7 @@ void sim_world_run(struct sim_world *world) {
         world->now_us = event.time_us;
         note(world, &event);
         happen(world, &event);
+        sim_service_step(world);
         if (!world->healed || world->now_us < look_us || world->failed)
             continue;
         look_us = world->now_us + REST_EVERY_US;

@@ -10,6 +10,7 @@
 #include "replica/host.h"
 #include "sim/crypto.h"
 #include "sim/disk.h"
+#include "sim/line.h"
 #include "sim/map.h"
 #include "sim/plan.h"
 #include "sim/queue.h"
@@ -48,16 +49,21 @@ struct sim_replica {
     bool has_image;
     struct sim_process *process; /* NULL: down */
     uint64_t behaviours;         /* a liar's bits */
+    /* A liar's draws. The machine below it has a stream of its own. */
     struct sim_random random;
+    struct sim_random machine_random;
     struct sim_liar *lies;
 };
 
 struct sim_path {
+    /* So what one replica sends does not change how long the messages of another one take. */
+    struct sim_random random;
     /*
      * Arrival of the newest message, by lane: bulk is 1. Without reordering, no later message of that lane arrives
      * before it. Between the lanes there is no order (replica_link_bulk).
      */
     uint64_t last_us[2];
+    struct sim_line line;
     uint64_t clogged_until; /* in us */
     bool cut;
 };
@@ -73,6 +79,7 @@ struct sim_ambush {
 
 struct sim_client;
 struct sim_checker;
+struct sim_service;
 
 struct sim_world {
     struct sim_options options;
@@ -100,15 +107,21 @@ struct sim_world {
     uint32_t instance_count; /* >= replica_count: twins follow */
     struct sim_replica *replicas;
     struct sim_ambush ambush;
-    struct sim_path *paths; /* instance x instance */
+    struct sim_path *paths;     /* instance x instance */
+    uint64_t lane_bytes_max[2]; /* bulk is 1 */
     struct sim_client *clients;
     struct sim_checker *checker;
+    struct sim_service *service; /* check_service.h; NULL: it is not measured */
 
-    struct sim_random network_random;
     struct sim_random fault_random;
+    uint64_t strikes; /* faults so far; each has a stream of its own */
     struct sim_random client_random;
+    struct sim_random client_path_random;
     struct sim_random lie_random;
     uint64_t messages_sent;
+    /* What the honest replicas sent. */
+    uint64_t honest_messages;
+    uint64_t honest_bytes;
     uint64_t crashes;
     uint64_t lies;
 };
@@ -139,9 +152,18 @@ static inline uint64_t sim_clock_ms(const struct sim_replica *replica) {
     return sim_clock_us(replica->world, &replica->clock) / 1000;
 }
 
-/* network.c. Sends to every instance of the id. Takes over the caller's hold of `buffer`. */
+/* network.c. Makes the paths, once it is known how many machines there are. */
+void sim_network_create(struct sim_world *world);
+/* Sends to every instance of the id. Takes over the caller's hold of `buffer`. */
 void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum replica_link kind,
                       struct sim_buffer *buffer);
+void sim_network_destroy(struct sim_world *world);
+/* The longest message of a replica is known: the lanes' bounds follow from it, as in node/links.c. */
+void sim_network_room(struct sim_world *world, size_t message_bytes_max);
+/* A path's transmitter is done with a frame. */
+void sim_network_line(struct sim_world *world, uint32_t path);
+/* The machine's process is gone: nothing of what waits to leave it leaves. */
+void sim_network_down(struct sim_world *world, uint32_t instance);
 /* The delay to or from a client. False: the message is lost. */
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
 void sim_network_heal(struct sim_world *world);

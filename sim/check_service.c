@@ -1,0 +1,230 @@
+/*
+ * Goodput is receipts that clients took in time. Everything is measured from the end of the grace period on (some view
+ * changes, sim_plan_grace_us), and in samples of a tenth of a second. V is what a view that fails costs
+ * (sim_plan_view_us), and C the capacity that the configuration lets expect (sim_plan_capacity).
+ *
+ * Compared with liars: the same seed without liars has the same network, machines and clients, because each of these
+ * draws from streams of its own. f liars that lead one after the other cost f V at most, and the loaded interval is
+ * more than twice that long (sim_plan_service). So goodput over it is at least half.
+ *
+ * Always: in any ten seconds, less V for each view that failed in them and for one that is failing, what is ordered is
+ * at least a quarter of the less of C and of what was asked for. C is an estimate, and a lost quarter of the replicas'
+ * answers costs the clients time, so it is not the whole.
+ *
+ * Oldest request: a client that asked an honest replica has its receipt within V for each view of the run and one more,
+ * one decision, the block's timeout, and RETRY_US for an answer that was lost with the replica that owed it. Clients
+ * that want more than can be ordered are left out: they wait for that.
+ *
+ * Drain: after the load has ended, all but an eighth of what still waits is served at half the rate of the last ten
+ * seconds at least, from RETRY_US and V later on. Until then clients that were told BUSY have asked twice more. They
+ * choose the replica by chance, so up to a ninth of them asked liars only. The last check at rest demands the whole.
+ *
+ * Cost: without liars an envelope that has a batch and a block of its own takes a forward and a PRE-PREPARE to each
+ * other replica, and a PREPARE, a COMMIT and an attestation from each to each. Heartbeats come on top
+ * (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the average, and an envelope goes to
+ * each replica twice. With liars it may be COST_FACTOR times as much, and COST_FACTOR times what the same seed took
+ * without them.
+ */
+#include "sim/check_service.h"
+
+#include <stdlib.h>
+
+#include "sim/check.h"
+#include "sim/client.h"
+
+enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, RETRY_US = 8000000, COST_FACTOR = 4 };
+enum { HEARTBEATS = 5, MESSAGE_BYTES = 250, ENVELOPE_BYTES = 400 };
+/* Fewer receipts than this show nothing. */
+enum { RECEIPTS_LEAST = 20 };
+
+struct sample {
+    uint64_t receipts;
+    uint64_t made; /* requests, of which `receipts` are served */
+    uint64_t view;
+    uint64_t messages;
+    uint64_t bytes;
+};
+
+struct sim_service {
+    struct sample *samples;
+    size_t count;
+    size_t capacity;
+    uint64_t next_us;
+    size_t first; /* the sample at the end of the grace period; 0: not yet */
+    size_t last;  /* the sample at the end of the load; 0: not yet */
+    bool served;  /* everything was, after that */
+    bool compares;
+    struct sim_service_totals without_liars;
+};
+
+static const struct sample *newest(const struct sim_service *service, size_t back) {
+    return &service->samples[service->count - 1 - back];
+}
+
+static struct sim_service_totals totals_of(const struct sim_service *service) {
+    const struct sample *from = &service->samples[service->first];
+    const struct sample *to = &service->samples[service->last];
+    return (struct sim_service_totals) {.receipts = to->receipts - from->receipts,
+                                        .messages = to->messages - from->messages,
+                                        .bytes = to->bytes - from->bytes};
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static void check_window(struct sim_world *world) {
+    const struct sim_service *service = world->service;
+    const uint64_t view_us = sim_plan_view_us(&world->plan);
+    const uint64_t window_us = (uint64_t) WINDOW_SAMPLES * SAMPLE_US;
+    const struct sample *to = newest(service, 0);
+    const struct sample *from = newest(service, WINDOW_SAMPLES);
+    uint64_t lost_us = (to->view - from->view + 1) * view_us;
+    if (lost_us >= window_us)
+        return;
+    uint64_t left_us = window_us - lost_us;
+    const struct sample *until = newest(service, WINDOW_SAMPLES - left_us / SAMPLE_US);
+    uint64_t wanted = until->made - from->receipts;
+    uint64_t bound = least(wanted, sim_plan_capacity(&world->plan) * left_us / 1000000) / 4;
+    uint64_t ordered = to->receipts - from->receipts;
+    if (ordered < bound)
+        sim_fail(world, "service: %lu receipts in ten seconds in which %lu were wanted, %lu at least",
+                 (unsigned long) ordered, (unsigned long) wanted, (unsigned long) bound);
+}
+
+static void check_oldest(struct sim_world *world) {
+    const struct sim_plan *plan = &world->plan;
+    uint64_t bound_us = (newest(world->service, 0)->view + 1) * sim_plan_view_us(plan) + sim_plan_decision_us(plan) +
+                        (uint64_t) plan->batch_timeout_ms * 1000 + RETRY_US;
+    uint64_t longest_us = sim_clients_longest_us(world);
+    if (longest_us > bound_us)
+        sim_fail(world, "service: a request waits for %lu ms, %lu at most", (unsigned long) (longest_us / 1000),
+                 (unsigned long) (bound_us / 1000));
+}
+
+static void check_drain(struct sim_world *world) {
+    struct sim_service *service = world->service;
+    const struct sample *end = &service->samples[service->last];
+    uint64_t rate = end->receipts - service->samples[service->last - WINDOW_SAMPLES].receipts; /* in ten seconds */
+    uint64_t waited = end->made - end->receipts;
+    uint64_t views = newest(service, 0)->view - end->view + 1;
+    uint64_t bound_us = RETRY_US + views * sim_plan_view_us(&world->plan) + 2 * waited * 10000000 / (rate + 1);
+    service->served = sim_clients_waiting(world) <= waited / 8;
+    if (!service->served && world->now_us > world->plan.load_end_us + bound_us)
+        sim_fail(world, "service: of %lu requests that waited at the end, more than an eighth wait after %lu ms",
+                 (unsigned long) waited, (unsigned long) (bound_us / 1000));
+}
+
+static void take_sample(struct sim_world *world) {
+    struct sim_service *service = world->service;
+    service->samples = sim_grow(service->samples, &service->capacity, service->count, sizeof(*service->samples));
+    service->samples[service->count++] = (struct sample) {.receipts = world->checker->receipts,
+                                                          .made = world->checker->model.item_count,
+                                                          .view = world->checker->view_max,
+                                                          .messages = world->honest_messages,
+                                                          .bytes = world->honest_bytes};
+    if (service->first == 0 && world->now_us >= sim_plan_grace_us(&world->plan))
+        service->first = service->count - 1;
+    if (service->last == 0 && world->now_us >= world->plan.load_end_us)
+        service->last = service->count - 1;
+}
+
+void sim_service_step(struct sim_world *world) {
+    struct sim_service *service = world->service;
+    if (service == NULL || world->failed || world->now_us < service->next_us || service->served)
+        return;
+    service->next_us += SAMPLE_US;
+    take_sample(world);
+    if (service->first == 0)
+        return;
+    check_oldest(world);
+    if (service->last != 0)
+        check_drain(world);
+    else if (service->count > service->first + WINDOW_SAMPLES)
+        check_window(world);
+}
+
+static void check_cost(struct sim_world *world, const struct sim_service_totals *own) {
+    const uint64_t factor = world->plan.liar_count > 0 ? COST_FACTOR : 1;
+    const uint64_t n = world->replica_count;
+    uint64_t seconds = (world->service->last - world->service->first) / (1000000 / SAMPLE_US) + 1;
+    uint64_t messages = own->receipts * (3 * n * n + 2 * n) + seconds * n * n * HEARTBEATS;
+    uint64_t bytes = messages * MESSAGE_BYTES + own->receipts * 2 * n * ENVELOPE_BYTES;
+    if (own->messages > factor * messages || own->bytes > factor * bytes)
+        sim_fail(world, "service: %lu messages and %lu bytes for %lu receipts, %lu and %lu at most",
+                 (unsigned long) own->messages, (unsigned long) own->bytes, (unsigned long) own->receipts,
+                 (unsigned long) (factor * messages), (unsigned long) (factor * bytes));
+}
+
+/* What each receipt took, compared with no liars. */
+static void check_extra(struct sim_world *world, const char *what, uint64_t ours, uint64_t theirs) {
+    if (ours > COST_FACTOR * (theirs + 1))
+        sim_fail(world, "service: %lu %s for each receipt, and %lu without liars", (unsigned long) ours, what,
+                 (unsigned long) theirs);
+}
+
+/* The run may be over before the first sample after the load's end is due. */
+static void end_samples(struct sim_world *world) {
+    if (world->service->last == 0 && !world->failed)
+        take_sample(world);
+}
+
+void sim_service_end(struct sim_world *world) {
+    struct sim_service *service = world->service;
+    if (service == NULL)
+        return;
+    end_samples(world);
+    if (service->last == 0)
+        return;
+    const struct sim_service_totals own = totals_of(service);
+    const struct sim_service_totals *without = &service->without_liars;
+    check_cost(world, &own);
+    if (!service->compares || without->receipts < RECEIPTS_LEAST)
+        return;
+    sim_say(world, -1, "service: %lu receipts, %lu without liars", (unsigned long) own.receipts,
+            (unsigned long) without->receipts);
+    if (own.receipts < without->receipts / 2) {
+        sim_fail(world, "service: %lu receipts, %lu without liars", (unsigned long) own.receipts,
+                 (unsigned long) without->receipts);
+        return;
+    }
+    check_extra(world, "messages", own.messages / own.receipts, without->messages / without->receipts);
+    check_extra(world, "bytes", own.bytes / own.receipts, without->bytes / without->receipts);
+}
+
+void sim_service_compare(struct sim_world *world) {
+    struct sim_service *service = world->service;
+    if (service == NULL || world->plan.liar_count == 0)
+        return;
+    struct sim_options options = world->options;
+    options.liars_given = true;
+    options.liars = 0;
+    options.trace = false;
+    struct sim_world *other = sim_world_create(&options);
+    sim_world_run(other);
+    end_samples(other);
+    if (other->failed)
+        sim_fail(world, "without liars: %s", other->failure);
+    service->compares = !other->failed && other->service->last != 0;
+    if (service->compares)
+        service->without_liars = totals_of(other->service);
+    sim_world_destroy(other);
+}
+
+uint64_t sim_service_ratio(const struct sim_world *world) {
+    const struct sim_service *service = world->service;
+    if (service == NULL || service->last == 0 || !service->compares || service->without_liars.receipts < RECEIPTS_LEAST)
+        return UINT64_MAX;
+    return totals_of(service).receipts * 1000 / service->without_liars.receipts;
+}
+
+void sim_service_create(struct sim_world *world) {
+    if (world->plan.service)
+        world->service = sim_alloc(sizeof(*world->service));
+}
+
+void sim_service_destroy(struct sim_world *world) {
+    if (world->service != NULL)
+        free(world->service->samples);
+    free(world->service);
+}

@@ -1,0 +1,31 @@
+/*
+ * The invariants of service, in the runs that are drawn for it (plan.service): no faults, at most f liars, loads from
+ * idle to overload. What is ordered has to keep flowing. Each bound is derived in check_service.c.
+ */
+#ifndef ORDAIN_SIM_CHECK_SERVICE_H
+#define ORDAIN_SIM_CHECK_SERVICE_H
+
+#include "sim/world.h"
+
+/* From the end of the grace period to the end of the load. */
+struct sim_service_totals {
+    uint64_t receipts;
+    uint64_t messages; /* of the honest replicas */
+    uint64_t bytes;
+};
+
+struct sim_service;
+
+/* Does nothing if service is not measured in this run. The same holds for the others. */
+void sim_service_create(struct sim_world *world);
+void sim_service_destroy(struct sim_world *world);
+/* If the run has liars: runs the same seed without them first, as the standard for this one. */
+void sim_service_compare(struct sim_world *world);
+/* After each event. */
+void sim_service_step(struct sim_world *world);
+/* At the end of a run in which nothing was violated. */
+void sim_service_end(struct sim_world *world);
+/* Goodput in thousandths of that without liars; UINT64_MAX: it was not compared. */
+uint64_t sim_service_ratio(const struct sim_world *world);
+
+#endif
