@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bft/wire/message.h"
 #include "core/assert.h"
 #include "sim/client.h"
 #include "sim/liar_internal.h"
@@ -227,11 +228,19 @@ static void become_liar(struct sim_world *world, struct sim_replica *replica) {
     twin->lies = sim_alloc(sizeof(*twin->lies));
 }
 
+/* In some runs the liars lead one after the other, from the first view on. */
+static struct sim_replica *choose(struct sim_world *world, uint32_t already) {
+    const struct ord_core_config config = {.replica_count = world->replica_count, .genesis_hash = world->genesis_hash};
+    if (world->plan.liars_lead)
+        return &world->replicas[bft_primary(&config, already)];
+    return &world->replicas[sim_below(&world->lie_random, world->replica_count)];
+}
+
 void sim_liars_create(struct sim_world *world) {
     uint32_t count = world->plan.behaviours == 0 ? 0 : world->plan.liar_count;
     world->plan.liar_count = count;
     while (count > 0) {
-        struct sim_replica *replica = &world->replicas[sim_below(&world->lie_random, world->replica_count)];
+        struct sim_replica *replica = choose(world, world->plan.liar_count - count);
         if (replica->liar)
             continue;
         become_liar(world, replica);

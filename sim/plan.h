@@ -135,6 +135,7 @@ struct sim_plan {
     uint64_t rest_limit_us;
     /* Liars */
     uint32_t liar_count;
+    bool liars_lead; /* they are the primaries of the first views */
     /* Bits; each liar has some of these behaviours. */
     uint64_t behaviours;
     /* How often a liar lies when it could. */

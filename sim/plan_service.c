@@ -158,11 +158,12 @@ static void draw_service_machines(struct sim_plan *plan, struct sim_random *rand
     sim_plan_costs(plan, random, 1);
 }
 
-/* Half of the liars have one behaviour and never pause: that harms service most. */
-static void draw_service_liars(struct sim_plan *plan, struct sim_random *random) {
+/* Half of the liars have one behaviour and never pause, and many lead: that harms service most. */
+static void draw_service_liars(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
+    plan->liars_lead = sim_chance(random, 600000);
     bool single = sim_chance(random, 500000);
     uint64_t behaviour = sim_below(random, SIM_BEHAVIOUR_COUNT);
-    if (!single)
+    if (!single || options->liars_given)
         return;
     plan->behaviours = UINT64_C(1) << behaviour;
     plan->lie_ppm = 1000000;
@@ -200,8 +201,7 @@ void sim_plan_service(struct sim_plan *plan, struct sim_random *random, const st
     draw_service_channel(plan, random);
     draw_service_machines(plan, random);
     draw_service_load(plan, random);
-    if (!options->liars_given)
-        draw_service_liars(plan, random);
+    draw_service_liars(plan, random, options);
     plan->load_end_us =
         plan->fault_end_us + sim_plan_grace_us(plan) + 2 * plan->faulty_max * sim_plan_view_us(plan) + 12000000;
 }
