@@ -97,6 +97,7 @@
     X(FEW_AHEAD, OFTEN, "others are ahead, but too few to follow")                                                     \
     X(CHANGE_TWICE, OFTEN, "evidence: a replica sends two VIEW-CHANGEs for one view")                                  \
     X(CHANGE_NAMED_TAKEN, OFTEN, "the VIEW-CHANGE that a NEW-VIEW names comes after another one of its author")        \
+    X(CHANGE_NAMED_SAVED, RARE, "the author of a VIEW-CHANGE that a NEW-VIEW names goes on before it is installed")    \
     /* view_message.c */                                                                                               \
     X(CHANGE_CERTIFICATE_FORGED, RARE, "a VIEW-CHANGE has a forged certificate")                                       \
     X(CHANGE_CHECKPOINT_FORGED, RARE, "a VIEW-CHANGE has a forged checkpoint")                                         \

@@ -147,6 +147,21 @@ static bool take_named(struct ord_core *core, const struct bft_view_change *chan
     return true;
 }
 
+/*
+ * Keeps the VIEW-CHANGE that a newer one of its sender is about to replace, if the NEW-VIEW names it. The NEW-VIEW is
+ * looked at when the turn ends, and then both may have come.
+ */
+static void save_named(struct ord_core *core, ord_node_id sender) {
+    struct bft_kept *kept = &core->changes[sender];
+    bool names_sender;
+    if (kept->view != core->view || !bft_is_named(core, core->view, sender, &kept->digest, &names_sender))
+        return;
+    ORD_MARK(CHANGE_NAMED_SAVED);
+    struct bft_kept saved = *kept;
+    *kept = core->named[sender];
+    core->named[sender] = saved;
+}
+
 enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     struct bft_view_change change;
     enum ord_err err = bft_view_change_decode(&change, &core->config, bytes);
@@ -182,6 +197,7 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
         bft_evidence(core, &first, &first_proof, &change.digest, &proof);
         return ORD_OK;
     }
+    save_named(core, change.sender);
     keep(core, kept, &change, bytes);
     bft_join(core);
     quorum_check(core);
