@@ -89,7 +89,7 @@ void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *poole
     uint32_t most = pooled->sequence == 0 ? UINT32_MAX : intake->world->plan.client_envelopes_max;
     if (!pooled->good || find_key(intake, pooled->party, pooled->sequence) != NULL || intake->counts[slot] >= most)
         return;
-    intake->lost = intake->counts[slot] + intake->ghosts[slot] >= most;
+    intake->lost = intake->lost || intake->counts[slot] + intake->ghosts[slot] >= most;
     if (intake->pool_count == 0)
         intake->clear_us = 0;
     uint64_t turn_ms = take_turn(intake, sim_intake_cost(intake, pooled));
