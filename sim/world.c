@@ -248,7 +248,7 @@ static bool in_one_view(const struct sim_world *world) {
 /*
  * At rest, traffic falls back to the heartbeats. What a replica sends to another one in a second: a STATUS, its newest
  * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again
- * and is not stable yet. True: the run is over.
+ * and is not stable yet. That is counted over a time in which nothing is ordered. True: the run is over.
  */
 static bool is_quiet(struct sim_world *world) {
     if (world->plan.liar_count > 0 || world->replica_count == 1 || world->options.seed % 2 != 0)
@@ -259,10 +259,18 @@ static bool is_quiet(struct sim_world *world) {
     }
     if (world->now_us < world->quiet_us)
         return false;
+    uint64_t ordered = world->checker->model.seq_count;
+    if (world->counts_rest && ordered != world->ordered_at_rest) {
+        /* Something was still under way: a lying client's request, or one for the sake of a silent replica. */
+        world->counts_rest = false;
+        world->quiet_us = 0;
+        return false;
+    }
     if (!world->counts_rest) {
         if (!in_one_view(world))
             return true;
         world->counts_rest = true;
+        world->ordered_at_rest = ordered;
         world->messages_at_rest = world->messages_sent;
         world->quiet_us = world->now_us + QUIET_SECONDS * UINT64_C(1000000);
         return false;
@@ -293,7 +301,10 @@ void sim_world_run(struct sim_world *world) {
         if (world->counts_rest || why == NULL) {
             if (is_quiet(world))
                 return;
-            continue;
+            why = "something is ordered again and again";
+            if (world->now_us <= limit_us)
+                continue;
+            break;
         }
         /*
          * Whoever is silent by rule 26 needs traffic, and so does whoever has to wait for the next point. Nothing else

@@ -86,6 +86,7 @@ struct sim_world {
     uint64_t quiet_us;
     bool counts_rest;
     uint64_t messages_at_rest;
+    uint64_t ordered_at_rest; /* seqs */
     bool failed;
     char failure[512];
 
