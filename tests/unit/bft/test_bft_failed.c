@@ -1,6 +1,6 @@
 /*
- * Leaders whose views failed lately have less time: bft/view/failed.c. Row P2 in docs/adversary.md. The bench is backup 2 of four replicas, so f is
- * 1 and one leader is remembered. Replica 0 leads the views 0, 4, 8, ...
+ * Leaders whose views failed lately have less time: bft/view/failed.c. Row P2 in docs/adversary.md. The bench is backup
+ * 2 of four replicas, so f is 1 and one leader is remembered. Replica 0 leads the views 0, 4, 8, ...
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
