@@ -293,6 +293,29 @@ static void leader__that_hands_over_has_not_failed(void **state) {
     bench_close(&bench);
 }
 
+/* Nor has one whose view ends on schedule, although f + 1 others had lost their patience. */
+static void leader__of_a_view_that_ended_on_schedule_has_not_failed(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct bft_options rotating;
+    bench_open(&bench, 2);
+    rotating = test_options;
+    rotating.decisions_per_leader = 1;
+    bench.host.core->options = &rotating;
+    accept(&bench, 1, "x");
+    turn_ends(&bench);
+    suspect(&bench, 1);
+    suspect(&bench, 3);
+    vote(&bench, BFT_COMMIT, 0, 1, "x");
+    vote(&bench, BFT_COMMIT, 3, 1, "x");
+    vote(&bench, BFT_PREPARE, 3, 1, "x");
+    turn_ends(&bench);
+    assert_int_equal(bench.host.applied, 1);
+    assert_int_equal(status_of(&bench).view, 1);
+    assert_int_equal(bench.host.core->failed_count, 0);
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(leader__that_failed_costs_an_eighth_in_its_next_view),
     cmocka_unit_test(leader__that_failed_has_less_time_for_each_delivery),
@@ -307,5 +330,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(leader__of_a_view_that_others_left_has_not_failed),
     cmocka_unit_test(leader__has_failed_when_enough_others_say_so),
     cmocka_unit_test(leader__that_hands_over_has_not_failed),
+    cmocka_unit_test(leader__of_a_view_that_ended_on_schedule_has_not_failed),
 };
 TEST_CASES(cases);
