@@ -291,6 +291,13 @@ static void leader__that_hands_over_has_not_failed(void **state) {
     follow_to(&bench, 4);
     fails_after(&bench, WHOLE_MS);
     bench_close(&bench);
+    /* Nor when the others have gone further in the same turn. */
+    bench_open(&bench, 2);
+    assert_ok(receive(&bench, 0, make_mood_status(&bench.config, 0, 0, BFT_HANDS_OVER, 0)));
+    follow_to(&bench, 3);
+    follow_to(&bench, 4);
+    fails_after(&bench, WHOLE_MS);
+    bench_close(&bench);
 }
 
 /* Nor has one whose view ends on schedule, although f + 1 others had lost their patience. */
