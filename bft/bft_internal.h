@@ -139,6 +139,16 @@ void bft_rotate_check(struct ord_core *core);
 /* Whether the last seq of the installed view is delivered, so that the next view is to follow. */
 bool bft_rotation_due(const struct ord_core *core);
 
+/* view/failed.c: leaders whose views failed lately. */
+/* Whether the leader of this replica's view is remembered. */
+bool bft_failed_lately(const struct ord_core *core);
+/* The part of the timeout that the leader of this replica's view has. */
+uint64_t bft_failed_wait_ms(const struct ord_core *core, uint64_t timeout_ms);
+/* This replica's view failed. */
+void bft_failed_note(struct ord_core *core);
+/* To be called when a seq of the installed view was delivered. */
+void bft_failed_delivered(struct ord_core *core, uint64_t seq);
+
 /* view/ratchet.c: whether the primary is slower than others were. */
 void bft_ratchet_view(struct ord_core *core);
 /* Time goes on to `now_ms`; everything else is as it was since core->now_ms. */
@@ -157,6 +167,8 @@ bool bft_useless_many(const struct ord_core *core);
 void bft_suspect_check(struct ord_core *core);
 /* When the next timer is due; UINT64_MAX: none runs. */
 uint64_t bft_suspect_deadline(const struct ord_core *core);
+/* Whether this replica, or f + 1 others, want another primary, and that of its view did not give its place up. */
+bool bft_view_failed(const struct ord_core *core);
 
 /* view/hand_over.c: a primary that lets another replica lead. */
 /* HAND_OVER, or this replica's storage is gone. Does nothing unless this replica leads. */

@@ -31,6 +31,11 @@
     X(ENTRY_VOIDS_CERTIFICATE, RARE, "the NEW-VIEW has another batch for a seq than our certificate")                  \
     X(ENTRY_AWAITS_BATCH, OFTEN, "the NEW-VIEW proposes a batch again that is missing here")                           \
     X(ENTRY_BEYOND_WINDOW, OFTEN, "the NEW-VIEW reaches beyond our window")                                            \
+    /* failed.c */                                                                                                     \
+    X(LEADER_FAILED_AGAIN, OFTEN, "a leader that failed lately fails again, and cost less than a timeout")             \
+    X(LEADER_FAILED_WHOLE, RARE, "a leader that failed lately has the whole time again, and fails")                    \
+    X(LEADER_DISPLACED, OFTEN, "f other leaders have failed since a leader failed")                                    \
+    X(LEADER_FORGOTTEN, RARE, "a leader that failed lately completes enough terms")                                    \
     /* fetch.c */                                                                                                      \
     X(FETCH_PASSED, OFTEN, "state transfer passes the batches that were to be fetched")                                \
     X(FETCH_NEXT_PEER, OFTEN, "another peer is asked for a batch")                                                     \

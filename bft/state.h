@@ -195,6 +195,15 @@ struct bft_ratchet {
     ord_node_id leader;
 };
 
+/* A leader whose views failed lately (view/failed.c). */
+struct bft_failed_leader {
+    ord_node_id node;
+    /* Views of this leader that failed since it is remembered, at least 1. */
+    uint32_t failures;
+    /* Full terms since the last of them. */
+    uint32_t terms;
+};
+
 /* The outcome of a set of view changes for one seq. */
 struct bft_choice {
     /* False: the choice is a null batch, and the other fields mean nothing. */
@@ -272,6 +281,9 @@ struct ord_core {
     /* `choices` are those of the new primary, and no VIEW-CHANGE has changed since. */
     bool choices_fresh;
     struct bft_ratchet ratchet;
+    /* The leaders that failed last, the newest failure first; at most f of them. */
+    struct bft_failed_leader failed[ORD_REPLICA_MAX];
+    uint32_t failed_count;
     /* The last executed seq that was of use. */
     uint64_t useful_seq;
     /* Executed seqs after useful_seq that this view's primary proposed itself. */

@@ -76,6 +76,7 @@ void bft_deliver(struct ord_core *core) {
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
         core->detail.failed_views = 0;
+        bft_failed_delivered(core, slot->seq);
         moved = true;
         slot = bft_slot_find(core, core->delivered_seq + 1);
     }

@@ -102,12 +102,14 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->spare_change = core->changes[core->config.self];
     core->changes[core->config.self] = made;
     bool scheduled = (bft_rotation_due(core) || bft_handed_over(core)) && view == core->view + 1;
+    core->detail.failed_views += !scheduled && !bft_failed_lately(core);
+    if (!scheduled && bft_view_failed(core))
+        bft_failed_note(core);
     core->view = view;
     core->changing = true;
     core->detail.suspecting = false;
     core->detail.handing_over = false;
     core->detail.view_changes++;
-    core->detail.failed_views += !scheduled;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->distrusted = 0;
