@@ -235,10 +235,13 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
 static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
     if (!bft_speaks(core)) {
-        /* A silent replica only follows to other views. */
+        /* A silent replica, or one that asks, only follows to other views. */
         core->next_view = core->view;
         core->look_again = false;
         bft_try_candidates(core);
+        /* A replica that asks may need the batches of certificates that were returned. */
+        if (!core->silence.silent)
+            bft_fetch_check(core);
         bft_wake(core);
         return ORD_OK;
     }
@@ -362,6 +365,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .asking = core->silence.asking,
         .silent = core->silence.silent,
         .silent_until_seq = core->silence.silent ? core->silence.bound_seq : 0,
+        .doubt_until_seq = bft_silence_doubt(core),
         .detail = &core->detail,
     };
 }

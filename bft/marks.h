@@ -7,6 +7,9 @@
 #include "core/mark.h"
 
 #define BFT_MARKS(X)                                                                                                   \
+    /* adopt.c */                                                                                                      \
+    X(ADOPTED_VOTES, OFTEN, "a certificate comes back for a batch that this replica has and did not prepare")          \
+    X(ADOPTED_BATCH, RARE, "a certificate comes back for a batch that this replica lacks")                             \
     /* advance.c */                                                                                                    \
     X(DELIVER_BEHIND_GAP, OFTEN, "a missing seq is decided, and decided ones behind it are delivered with it")         \
     /* authenticate.c */                                                                                               \
@@ -69,6 +72,8 @@
     X(WINDOW_SLOW, OFTEN, "envelopes wait much longer than in the best views")                                         \
     X(WINDOW_FAST_AGAIN, OFTEN, "a window is fast again after a slow one")                                             \
     X(PRIMARY_SLOW, RARE, "two slow windows follow each other")                                                        \
+    /* recall.c */                                                                                                     \
+    X(RECALL_CERTIFICATES, OFTEN, "certificates are returned to a replica that asks")                                  \
     /* recover.c */                                                                                                    \
     X(RESTART_BATCH_LOOSE, OFTEN, "restart: no certificate covers a batch of an earlier view")                         \
     X(RESTART_BATCH_VOID, RARE, "restart: a later view made a batch void")                                             \

@@ -78,6 +78,8 @@ struct bft_slot {
     bool proposed;
     /* The batch with `wanted_digest` is to be fetched. */
     bool wanted;
+    /* Another replica returned a prepared certificate of `view` for this slot, and its votes are here. */
+    bool recalled;
     /* The disk has a LOG record with this batch. Also true of a null batch, which needs no record. */
     bool logged;
     /* This backup prepared it, now or before a restart; implies logged. */

@@ -42,6 +42,7 @@ static void take_status(struct ordain_status *out, const struct ordain *client,
     out->asking = said->asking;
     out->silent = said->silent;
     out->silent_until_seq = said->silent_until_seq;
+    out->doubt_until_seq = said->doubt_until_seq;
     for (size_t i = 0; i < said->n_peers_up; i++)
         if (said->peers_up[i] < ORDAIN_REPLICA_MAX)
             out->peers_up |= ord_replica_bit(said->peers_up[i]);

@@ -39,8 +39,7 @@ static enum ord_err start(struct replica *replica, char *why, size_t why_size) {
     if (!started || replica->turn.fatal)
         return recover_failed(why, why_size, "consensus records do not give a state",
                               replica->turn.fatal ? replica->turn.fatal_err : ORD_ERR_CORRUPT);
-    recover_finish(replica, count);
-    return ORD_OK;
+    return recover_finish(replica, count, why, why_size);
 }
 
 enum ord_err replica_create(struct replica **out, const struct replica_options *options,

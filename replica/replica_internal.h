@@ -121,7 +121,7 @@ ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, si
 ORD_MUST_USE enum ord_err recover_core(struct replica *replica, struct ord_event *start, struct ord_record **records,
                                        char *why, size_t why_size);
 /* Recovers what depends on the started core. */
-void recover_finish(struct replica *replica, size_t record_count);
+ORD_MUST_USE enum ord_err recover_finish(struct replica *replica, size_t record_count, char *why, size_t why_size);
 /* Writes "ledger: WHAT: ERROR", and what helps. Returns CORRUPT for NOT_FOUND, else `err`. */
 enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err);
 

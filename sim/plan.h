@@ -24,7 +24,8 @@
     X(OLD_IMAGE, "old-image", "a replica starts again with an old image of its disk")                                  \
     X(EMPTY_DISK, "empty-disk", "a replica's disk is replaced by an empty one")                                        \
     X(CLIENTS, "clients", "clients lie: two bodies for a sequence, far sequences, forged signatures, junk")            \
-    X(AMBUSH, "ambush", "one replica alone prepares, and is cut off until others have prepared something else")
+    X(AMBUSH, "ambush", "one replica alone prepares, and is cut off until others have prepared something else")        \
+    X(LAST_WRITES, "last-writes", "a replica's disk loses its last few commits")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text, what) SIM_FAULT_##name,

@@ -260,6 +260,8 @@ static bool reach_disk(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
     bool faults = !world->healed;
+    if (sim_faults_lose(replica))
+        return false;
     uint64_t down_us = faults ? sim_spread(&replica->random, world->plan.fault_long_us) : 0;
     if (faults && sim_chance(&replica->random, world->plan.io_error_ppm)) {
         sim_say(world, replica->instance, "commit fails");

@@ -128,6 +128,7 @@ void sim_world_destroy(struct sim_world *world) {
             sim_process_destroy(world->replicas[i].process);
         sim_disk_wipe(&world->replicas[i].disk);
         sim_disk_wipe(&world->replicas[i].image);
+        sim_disk_wipe(&world->replicas[i].recent);
     }
     sim_liars_destroy(world);
     sim_queue_deinit(&world->queue);

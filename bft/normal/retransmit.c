@@ -137,7 +137,7 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
     return seqs;
 }
 
-enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
+static void note(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     peer->shown_view = status->view;
     peer->shown_ms = core->now_ms;
@@ -147,7 +147,10 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
         peer->delivered_seq = status->delivered_seq;
         peer->delivered_ms = core->now_ms;
     }
-    bft_suspect_check(core);
+}
+
+static enum ord_err answer_status(struct ord_core *core, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
     if (status->view < core->view || (status->view == core->view && bft_mood_changing(status->mood))) {
         bft_answer_view(core, status);
         return ORD_OK;
@@ -198,6 +201,20 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     return ORD_OK;
 }
 
+enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
+    const struct bft_peer before = *peer;
+    note(core, status);
+    enum ord_err err = answer_status(core, status);
+    if (err != ORD_OK) {
+        /* The signer failed. A step that fails changes nothing. */
+        *peer = before;
+        return err;
+    }
+    bft_suspect_check(core);
+    return ORD_OK;
+}
+
 void bft_on_tick(struct ord_core *core) {
     look(core);
     bft_silence_tick(core);
@@ -209,7 +226,8 @@ void bft_on_tick(struct ord_core *core) {
 
 void bft_wake(struct ord_core *core) {
     look(core);
-    uint64_t deadline = core->silence.asking ? bft_silence_deadline(core) : status_deadline(core);
+    uint64_t deadline = core->silence.asking ? UINT64_MAX : status_deadline(core);
+    deadline = ord_min(deadline, bft_silence_deadline(core));
     deadline = ord_min(deadline, ord_min(bft_sync_deadline(core), bft_suspect_deadline(core)));
     deadline = ord_min(deadline, bft_fetch_deadline(core));
     if (core->next_view > core->view || core->look_again)

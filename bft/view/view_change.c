@@ -59,6 +59,7 @@ static void leave_slot(struct ord_core *core, struct bft_slot *slot) {
     slot->state = BFT_SLOT_HELD;
     slot->proposed = false;
     slot->wanted = false;
+    slot->recalled = false;
     slot->own_prepare = false;
     slot->prepare_due = false;
     slot->prepared = false;
