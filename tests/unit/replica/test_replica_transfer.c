@@ -185,7 +185,7 @@ static void give_answers(struct world *world) {
             continue;
         }
         world->bytes += pending.bytes.size;
-        bench_message(world->bench, pending.from, pending.kind, pending.bytes);
+        bench_message(world->bench, pending.from, (uint8_t) pending.kind, pending.bytes);
     }
     world->pending_count = left;
 }
