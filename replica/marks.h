@@ -42,12 +42,17 @@
     /* transfer/ */                                                                                                    \
     X(TRANSFER_RESUMED, OFTEN, "a restart finds a transfer that was cut off between blocks and tail")                  \
     X(SERVED_NOTHING, OFTEN, "a source has nothing to give that can be proved")                                        \
+    X(SERVED_LESS, RARE, "a source is asked for more than its certificates prove")                                     \
     X(TAIL_OF_CLOSED_BLOCK, OFTEN, "a tail is asked for whose block is closed by now")                                 \
     X(SYNC_BEFORE_STABLE, OFTEN, "a replica transfers to a state that is not stable yet")                              \
     X(SYNC_MISSING, OFTEN, "a source does not have what it is asked for")                                              \
     X(SYNC_OVERTAKEN, OFTEN, "the log brings a replica to the target of its transfer")                                 \
     X(SYNC_REFUSED, OFTEN, "a source gives something that does not verify")                                            \
     X(SYNC_SOURCE_LATE, OFTEN, "a source does not answer in time")                                                     \
+    X(SYNC_SOURCE_TRIED_AGAIN, OFTEN, "a source that was slow is asked again after a rest")                            \
+    X(SYNC_ASKED_TWICE, OFTEN, "a source is late with what is needed next, and another one is asked as well")          \
+    X(SYNC_PIECE_SHORT, OFTEN, "a piece has fewer blocks than were asked for")                                         \
+    X(SYNC_TARGET_CHASED, OFTEN, "a newer target is followed behind the blocks of the old one")                        \
     X(TAIL_KEPT, OFTEN, "a transfer ends with a part of the open block")
 
 REPLICA_MARKS(ORD_MARK_DECLARE)

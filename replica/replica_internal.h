@@ -8,7 +8,7 @@
  *   intake/      admission.c, pool.c, shares.c: envelopes that come in; forward.c, propose.c: where they go;
  *                pace.c: how fast they are ordered
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
- *   transfer/    sync.c: catching up; serve.c: as a source; recover.c: state from disk
+ *   transfer/    sync.c, sources.c, pieces.c: catching up; serve.c: as a source; recover.c: state from disk
  */
 #ifndef ORDAIN_REPLICA_REPLICA_INTERNAL_H
 #define ORDAIN_REPLICA_REPLICA_INTERNAL_H

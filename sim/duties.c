@@ -317,13 +317,13 @@ static const char *piece_fault(const struct sim_duties *duties, const struct req
 static void check_piece(struct sim_duties *duties, const struct request *request, struct ord_span piece) {
     const struct sim_disk *disk = &duties->replica->disk;
     uint64_t at;
-    uint64_t last = request->height < sim_disk_height(disk) ? request->height : sim_disk_height(disk);
     bool nothing = piece.size == PIECE_HEADER && ord_load_u32(piece.data + 8) == 0;
     if (!nothing) {
         const char *fault = piece_fault(duties, request, piece);
         if (fault != NULL)
             sim_fail(duties->world, "transfer: the piece that replica %u serves %s", duties->replica->instance, fault);
-    } else if (request->first <= last && sim_serve_certificate(duties->process, &at, last) != NULL) {
+    } else if (request->first <= request->height && request->first <= sim_disk_height(disk) &&
+               sim_serve_certificate(duties->process, &at, request->first) != NULL && at <= sim_disk_height(disk)) {
         sim_blame(duties->replica, "transfer", "does not give block %lu that it has", (unsigned long) request->first);
     }
 }

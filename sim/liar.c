@@ -115,6 +115,8 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "shows attestations and certificates in view changes only",
                          .on_send = whisper},
     [SIM_LIE_EMPTY] = {"empty", "P16", "as primary, orders void batches and nothing that waits", .on_send = NULL},
+    [SIM_LIE_DRIP] = {"drip", "C4", "serves state transfers honestly, and as slowly as it may",
+                      .on_send = sim_lie_drip},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", .on_send = sim_lie_slow},
 };
 
@@ -122,7 +124,8 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
 
 /* These behaviours work only if they never pause, so they do not follow the plan's lie_ppm. */
 static bool always(uint32_t behaviour) {
-    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR;
+    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR ||
+           behaviour == SIM_LIE_DRIP;
 }
 
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {

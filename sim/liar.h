@@ -57,6 +57,7 @@ enum sim_behaviour_index {
     SIM_LIE_RECEIPT,
     SIM_LIE_WHISPER,
     SIM_LIE_EMPTY,
+    SIM_LIE_DRIP,
     SIM_BEHAVIOUR_COUNT
 };
 

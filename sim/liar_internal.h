@@ -129,6 +129,7 @@ struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span e
 void sim_lie_flood(struct sim_replica *liar);
 bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_forward(struct sim_replica *liar);
+bool sim_lie_drip(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 #endif

@@ -37,7 +37,8 @@
     X(great_claims, "C3", "says that it is a million seqs ahead: in STATUS, attestations and certificates")            \
     X(ask_flood, "C7", "asks the others for state, without end")                                                       \
     X(wrong_execution, "C1", "not a lie: executes another batch than was decided, and does not know")                  \
-    X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")
+    X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")                       \
+    X(linger, "C4", "gives everything in a state transfer, each time after 490 ms")
 
 enum liar_behaviour {
 #define LIAR_ENUM(name, row, text) LIAR_##name,
@@ -90,7 +91,7 @@ struct ord_core {
 
     bool active;            /* after_seq was reached */
     bool silent;            /* mute: sends no messages of the core any more */
-    struct liar_held *held; /* delay, dawdle: ordered by due time */
+    struct liar_held *held; /* delay, dawdle, linger: ordered by due time */
     bool has_victim;        /* censor: a victim was chosen */
     /* censor: fingerprint of the victim, the first client that was seen. */
     struct ord_hash victim;
@@ -134,6 +135,8 @@ struct ord_span liar_other_batch(struct ord_core *liar, struct ord_span batch);
 
 /* lies_send.c: sends this message of the core, a changed one, or nothing. */
 void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect);
+/* Holds a message of the core back. */
+void liar_hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, uint64_t due_ms);
 /* Sends the messages that were held back and are due. */
 void liar_release_held(struct ord_core *liar);
 /* lies_view.c: changes a NEW-VIEW of the core so that it does not follow from its view changes. */
@@ -149,6 +152,8 @@ void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, ui
 void liar_ask_flood(struct ord_core *liar);
 /* First byte of such a request; no message of a core begins with it. */
 #define LIAR_ASK 0xff
+/* linger: answers come as messages of the core, too. The kind follows, then the answer. */
+#define LIAR_LATER 0xfe
 
 #define LIAR_GREAT_CLAIM 1000000u /* seqs and blocks ahead of the truth */
 

@@ -40,20 +40,22 @@ static void equivocate(struct ord_core *liar, const struct bft_pre_prepare *mess
         liar_send(liar, to & ord_replica_bit(liar->last), bytes);
 }
 
-static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, enum liar_behaviour behaviour) {
-    uint32_t part = behaviour == LIAR_delay ? DELAY_PART : DAWDLE_PART;
+void liar_hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, uint64_t due_ms) {
     struct liar_held *held = malloc(sizeof(*held) + bytes.size);
     ORD_ASSERT(held != NULL);
-    *held = (struct liar_held) {
-        .due_ms = liar->now_ms + (uint64_t) bft_options_of(&liar->config)->request_timeout_ms * part / HOLD_PARTS,
-        .to = to,
-        .size = bytes.size,
-    };
+    *held = (struct liar_held) {.due_ms = due_ms, .to = to, .size = bytes.size};
     memcpy(held->bytes, bytes.data, bytes.size);
     struct liar_held **end = &liar->held;
-    while (*end != NULL)
+    while (*end != NULL && (*end)->due_ms <= due_ms)
         end = &(*end)->next;
+    held->next = *end;
     *end = held;
+}
+
+static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, enum liar_behaviour behaviour) {
+    uint32_t part = behaviour == LIAR_delay ? DELAY_PART : DAWDLE_PART;
+    uint64_t timeout_ms = bft_options_of(&liar->config)->request_timeout_ms;
+    liar_hold(liar, to, bytes, liar->now_ms + timeout_ms * part / HOLD_PARTS);
     liar_lied(liar, behaviour);
 }
 
