@@ -132,6 +132,7 @@ void sim_check_turn(struct sim_replica *replica, bool executed) {
     if (replica->liar || replica->world->failed || (++shown->turns % 8 != 0 && !executed))
         return;
     replica_status(replica->process->program, &status);
+    sim_check_counters(replica, &status);
     uint64_t applied_seq = channel_applied_seq(replica_channel(replica->process->program));
     if (!status.syncing_between && status.core.delivered_seq != applied_seq)
         sim_fail(replica->world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
