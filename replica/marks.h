@@ -35,6 +35,7 @@
     X(PROPOSAL_REFUSED, OFTEN, "the core takes no batch although it leads")                                            \
     /* finality/ */                                                                                                    \
     X(LOG_CUT_AT_ONCE, OFTEN, "the log is cut without the usual lag, because its window or its bodies fill up")        \
+    X(ATTESTED_AT_REST, OFTEN, "the newest executed seq is attested because nothing follows it")                       \
     X(ATTESTED_AGAIN, RARE, "a replica that repeats an old attestation gets ours of that seq")                         \
     X(STABLE_AHEAD, OFTEN, "a stable checkpoint is ahead of us")                                                       \
     X(STABLE_LEARNT_FROM_CORE, RARE, "a stable checkpoint is executed here that only view changes told of")            \

@@ -5,8 +5,8 @@
  *   turn.c       the turn, from its inputs to its commit; replica.c: making one; report.c: log and end, for all parts
  *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the
  *                channel; judge.c: proposed batches; messages.c: the core's messages before and after their check
- *   intake/      admission.c, pool.c, shares.c: envelopes that come in; forward.c, propose.c: where they go;
- *                pace.c: how fast they are ordered
+ *   intake/      admission.c, pool.c, shares.c, verified.c: envelopes that come in; forward.c, propose.c: where they
+ *                go; pace.c: how fast they are ordered
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
  *   transfer/    sync.c, sources.c, pieces.c: catching up; serve.c: as a source; recover.c: state from disk
  */
@@ -26,6 +26,7 @@
 #include "replica/intake/pace.h"
 #include "replica/intake/pool.h"
 #include "replica/intake/propose.h"
+#include "replica/intake/verified.h"
 #include "replica/replica.h"
 #include "replica/transfer/sync.h"
 #include "replica/turn.h"
@@ -53,6 +54,7 @@ struct replica {
     struct judge judge;
     struct account accounts[ORD_REPLICA_MAX]; /* by sender */
     struct shares checks; /* envelopes whose signatures are being checked for admission, by source */
+    struct verified verified;
     struct pool pool;
     struct pace pace;
     struct forward forward;

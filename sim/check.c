@@ -12,7 +12,7 @@
 #include "sim/client.h"
 #include "sim/process.h"
 
-enum { MOVING_US = 30000000 };
+enum { MOVING_US = 30000000, ATTEST_REST_MS = 1000 };
 
 static struct sim_checker *checker_of(const struct sim_replica *replica) {
     return replica->world->checker;
@@ -85,6 +85,7 @@ void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_s
     struct sim_model *model = &checker_of(replica)->model;
     if (replica->liar)
         return;
+    replica->process->delivered_ms = replica->process->now_ms;
     if (replica->world->replica_count > 1) {
         struct ord_hash digest;
         bft_body_digest(&digest, &replica->world->crypto.ops, batch);
@@ -140,6 +141,7 @@ void sim_check_turn(struct sim_replica *replica, bool executed) {
     if (replica->liar || replica->world->failed || (++shown->turns % 8 != 0 && !executed))
         return;
     replica_status(replica->process->program, &status);
+    sim_check_counters(replica, &status);
     uint64_t applied_seq = channel_applied_seq(replica_channel(replica->process->program));
     if (!status.syncing_between && status.core.delivered_seq != applied_seq)
         sim_fail(replica->world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
@@ -238,9 +240,14 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
     if (channel_statement_equal(last, &statement))
         return;
     *last = statement;
-    const struct sim_model *model = &checker_of(replica)->model;
-    const struct sim_model_seq *seq = statement.seq <= model->seq_count ? &model->seqs[statement.seq - 1] : NULL;
-    if (seq != NULL && !seq->point)
+    struct sim_model *model = &checker_of(replica)->model;
+    struct sim_model_seq *seq = statement.seq <= model->seq_count ? &model->seqs[statement.seq - 1] : NULL;
+    /* Its newest executed seq it may attest at rest, and a transfer may end where others attested at rest. */
+    bool rests = replica->process->now_ms >= replica->process->delivered_ms + ATTEST_REST_MS &&
+                 statement.seq == channel_applied_seq(replica_channel(replica->process->program));
+    if (seq != NULL && rests)
+        seq->rest_point = true;
+    if (seq != NULL && !seq->point && !seq->rest_point)
         sim_blame(replica, "attestation", "attests at seq %lu, which is no point of attestation",
                   (unsigned long) statement.seq);
     check_state(replica, &statement);

@@ -131,6 +131,9 @@ void sim_check_status(struct sim_replica *replica);
 void sim_check_started(struct sim_replica *replica);
 /* The replica has another disk, perhaps an empty one. */
 void sim_check_forgot(struct sim_replica *replica);
+struct replica_status;
+/* check_counters.c. After a turn: where nobody lies, no counter names a lie. */
+void sim_check_counters(struct sim_replica *replica, const struct replica_status *status);
 /* check_bounds.c. After a commit: the core's records on the disk are within their bounds. */
 void sim_check_records(struct sim_replica *replica);
 /* After each step: the memory for batches is within its bound, and nothing is stable before it is delivered. */

@@ -118,6 +118,7 @@ struct sim_process {
     struct sim_writes under_way;
     uint64_t committing;                     /* its turn; 0: none */
     struct sim_frozen frozen;                /* the state when it began */
+    uint64_t delivered_ms;                   /* when the core last delivered */
     struct channel_statement last_statement; /* the last one that was put */
     /* The last one that was put, held; NULL: none. */
     struct sim_buffer *last_certificate;

@@ -16,7 +16,7 @@
 #include "sim/process.h"
 #include "solo/solo.h"
 
-enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000, NUDGE_POINT_US = 20000000 };
+enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000 };
 enum { QUIET_AFTER_US = 3000000, QUIET_SECONDS = 4, QUIET_MESSAGES = 5 };
 
 /* ---- making ---- */
@@ -213,40 +213,6 @@ static bool somebody_is_silent(const struct sim_world *world) {
 }
 
 /*
- * True if a replica has everything up to the newest point of attestation, and not what was ordered since. Where the log
- * does not bring it there, because it is alone in a later view, only the next point does.
- */
-static bool somebody_waits_for_a_point(const struct sim_world *world) {
-    const struct sim_model *model = &world->checker->model;
-    uint64_t point_seq = model->seq_count;
-    while (point_seq > 0 && !model->seqs[point_seq - 1].point)
-        point_seq--;
-    for (uint32_t i = 0; i < world->instance_count; i++) {
-        const struct sim_process *process = world->replicas[i].process;
-        if (world->replicas[i].liar || process == NULL || process->program == NULL)
-            continue;
-        uint64_t seq = channel_applied_seq(replica_channel(process->program));
-        if (seq >= point_seq && seq < model->seq_count)
-            return true;
-    }
-    return false;
-}
-
-/*
- * A replica that is alone in a later view is level with the others, and asks for news of that view for as long as
- * nothing is ordered.
- */
-static bool in_one_view(const struct sim_world *world) {
-    uint64_t view = sim_process_status(world->replicas[0].process).view;
-    for (uint32_t i = 0; i < world->instance_count; i++) {
-        struct ord_status status = sim_process_status(world->replicas[i].process);
-        if (status.changing || status.view != view)
-            return false;
-    }
-    return true;
-}
-
-/*
  * At rest, traffic falls back to the heartbeats. What a replica sends to another one in a second: a STATUS, its newest
  * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again
  * and is not stable yet. That is counted over a time in which nothing is ordered. True: the run is over.
@@ -268,8 +234,6 @@ static bool is_quiet(struct sim_world *world) {
         return false;
     }
     if (!world->counts_rest) {
-        if (!in_one_view(world))
-            return true;
         world->counts_rest = true;
         world->ordered_at_rest = ordered;
         world->messages_at_rest = world->messages_sent;
@@ -288,7 +252,6 @@ void sim_world_run(struct sim_world *world) {
     struct sim_event event;
     uint64_t look_us = world->plan.load_end_us;
     uint64_t nudge_us = look_us;
-    uint64_t point_us = look_us + NUDGE_POINT_US;
     uint64_t limit_us = world->plan.load_end_us + world->plan.rest_limit_us;
     const char *why = "nothing happens any more";
     while (!world->failed && sim_queue_take(&world->queue, &event)) {
@@ -307,15 +270,9 @@ void sim_world_run(struct sim_world *world) {
                 continue;
             break;
         }
-        /*
-         * Whoever is silent by rule 26 needs traffic, and so does whoever has to wait for the next point. Nothing else
-         * gets any at rest.
-         */
-        bool silent = world->now_us >= nudge_us && somebody_is_silent(world);
-        bool behind = world->now_us >= point_us && somebody_waits_for_a_point(world);
-        if ((silent || behind) && sim_clients_rest(world) == NULL) {
+        /* A replica that is silent by rule 26 needs traffic. Nothing else gets any at rest. */
+        if (world->now_us >= nudge_us && somebody_is_silent(world) && sim_clients_rest(world) == NULL) {
             nudge_us = world->now_us + NUDGE_SILENT_US;
-            point_us = world->now_us + NUDGE_POINT_US;
             sim_clients_nudge(world);
         }
         if (world->now_us > limit_us)

@@ -88,8 +88,10 @@ static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot
 /* Adds what this replica has of the slot. False: the answer is full. */
 static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
                        const struct bft_slot *slot) {
-    bool ours = slot->proposed && bft_primary(&core->config, slot->view) == core->config.self;
-    bool left_out = slot->proposed && !ours && is_left_out(core, slot, status->sender);
+    ord_node_id author = bft_primary(&core->config, slot->view);
+    bool ours = slot->proposed && author == core->config.self;
+    /* No replica lacks its own PRE-PREPARE, and its door refuses one that is relayed (row T6). */
+    bool left_out = slot->proposed && !ours && author != status->sender && is_left_out(core, slot, status->sender);
     if ((ours || left_out) && !holds(status, slot->seq)) {
         if (answer->pre_prepare_count > 0 && answer->pre_prepare_bytes + slot->message_size > BFT_ANSWER_BYTES_MAX)
             return false;

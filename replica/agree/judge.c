@@ -13,7 +13,8 @@
 
 void judge_checked(struct replica *replica, struct replica_check *check) {
     struct judgement *judgement = check->envelopes.part;
-    replica->counters.client_signatures_checked += check->envelopes.count;
+    for (uint32_t i = 0; i < check->envelopes.count; i++)
+        verified_note(replica, &check->envelopes.items[i]);
     if (check->bad) {
         replica->counters.client_signatures_bad++;
         judgement->bad = true;
@@ -52,6 +53,7 @@ static enum ord_err add_check(struct replica *replica, struct judgement *judgeme
     item->key = *key;
     item->signature = envelope->signature;
     channel_envelope_id(&item->hash, envelope->body);
+    verified_look(replica, item);
     if ((*check)->envelopes.count == REPLICA_CHECK_ENVELOPES) {
         hand_out(replica, judgement, *check);
         *check = NULL;

@@ -350,12 +350,12 @@ static const struct channel_certificate *proven(const struct replica *replica) {
 }
 
 /* Takes the certified tail: the channel is then at the target, and the next SYNCED tells the core. */
-static void tail_take(struct replica *replica, struct ord_span data) {
+static void tail_take(struct replica *replica, uint64_t bytes_since_point, struct ord_span data) {
     struct sync *sync = &replica->sync;
     struct channel *channel = replica->execute.channel;
     const struct channel_statement *target = &sync->target.statement;
     struct ord_hash digest;
-    enum ord_err err = channel_apply_tail(channel, target->seq, data);
+    enum ord_err err = channel_apply_tail(channel, target->seq, bytes_since_point, data);
     channel_state_digest(channel, &digest);
     if (err != ORD_OK || !ord_hash_equal(&digest, &target->state_digest)) {
         replica_fail(replica, err == ORD_OK ? ORD_ERR_MISMATCH : err, "the certified state does not follow from ours");
@@ -383,6 +383,7 @@ void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_sp
     bool found = ord_read_u8(&reader) != 0;
     struct ord_hash clients_root;
     ord_read_hash(&reader, &clients_root);
+    uint64_t bytes_since_point = ord_read_u64(&reader);
     struct ord_span data = ord_read_string(&reader, SIZE_MAX);
     if (!expected(replica, from, SYNC_TAIL, seq))
         return;
@@ -396,12 +397,12 @@ void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_sp
         refused(replica, from, "malformed tail");
     else if (!found)
         missing(replica, from, &sync->tail, "tail");
-    else if (channel_tail_check(channel, data, &clients_root, &target->state_digest) != ORD_OK)
+    else if (channel_tail_check(channel, data, &clients_root, bytes_since_point, &target->state_digest) != ORD_OK)
         /* Row C5: the tail is checked before it is executed. */
         refused(replica, from, "tail does not give the certified state");
     else {
         sync_source_served(replica, from, bytes.size, true);
-        tail_take(replica, data);
+        tail_take(replica, bytes_since_point, data);
     }
     sync_ask(replica);
 }
