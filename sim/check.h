@@ -51,6 +51,8 @@ struct sim_checker {
     /* The newest decided seq when every client was served at last; 0: they are not yet. */
     uint64_t goal_seq;
     uint64_t receipts;
+    /* Those of them that came while clients made new requests. */
+    uint64_t receipts_loaded;
     uint64_t evidence;
     uint64_t view_max;
     struct sim_changes *changes; /* all VIEW-CHANGEs that were kept */

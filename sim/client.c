@@ -257,6 +257,7 @@ void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
         return; /* it asks another replica */
     }
     world->checker->receipts++;
+    world->checker->receipts_loaded += world->now_us < world->plan.load_end_us;
     const char *fault = receipt_fault(world, &receipt, event->target, event->a);
     if (fault != NULL) {
         sim_fail(world, "receipt: what client %u takes for sequence %lu %s", event->target, (unsigned long) event->a,

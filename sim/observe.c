@@ -214,6 +214,9 @@ static void observe_status(const struct ord_core *core, struct ord_status *out) 
     *out = core->status;
     if (out->can_propose && sim_liar_idles(core->process->replica, out->view))
         out->can_propose = false;
+    if (sim_liar_paces(core->process->replica))
+        /* Its replica then offers what there is at any time. */
+        out->in_flight = 0;
 }
 
 static bool observe_wants(const struct ord_core *core, struct ord_span bytes) {

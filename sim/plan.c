@@ -189,6 +189,8 @@ static void draw_rotation(struct sim_plan *plan, const struct sim_options *optio
     struct sim_random random = sim_random_of(options->seed, 6);
     if (sim_chance(&random, 200000) && plan->replica_count > 1)
         plan->decisions_per_leader = 1u << draw(&random, 0, 7);
+    if (options->decisions_per_leader != 0 && plan->replica_count > 1)
+        plan->decisions_per_leader = options->decisions_per_leader;
 }
 
 /* The settings of the replica around the core. They come from a stream of their own, too. */
@@ -231,6 +233,7 @@ static void calm(struct sim_plan *plan, const struct sim_options *options) {
         .faulty_max = plan->faulty_max,
         .window = 256,
         .checkpoint_interval = 64,
+        .decisions_per_leader = options->decisions_per_leader,
         .absolute_max_bytes = 64u << 10,
         .preferred_max_bytes = 64u << 10,
         .max_message_count = 500,
@@ -313,6 +316,10 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
         draw_crowd(out, &random);
     if (options->calm)
         calm(out, options);
+    if (options->calm && options->load > 1) {
+        out->client_every_us /= options->load;
+        out->client_window = (uint32_t) ord_min((uint64_t) out->client_window * options->load, SIM_CLIENT_WINDOW_MAX);
+    }
     if (options->crowded)
         crowd(out);
     if (options->fault_ms != 0)

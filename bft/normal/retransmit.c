@@ -75,14 +75,17 @@ struct answer {
 };
 
 /*
- * A primary may leave a backup out and answer nothing when it asks. So the other replicas also send what was decided
- * here and has not come there for a while. Otherwise only a checkpoint would bring it, and liars that attest to nobody
- * can delay that for long.
+ * A primary may leave a backup out and answer nothing when it asks. So the other replicas also send what f + 1 of them
+ * vouch for here and has not come there for a while. If that were only what is decided, then f liars that leave out f
+ * honest replicas could let everybody wait for their own votes: 2f + 1 honest ones do without them as soon as they all
+ * have the batch. A peer that was left out in this view before waits no longer.
  */
 static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot, ord_node_id node) {
-    uint64_t since_ms = core->peers[node].delivered_ms;
-    return slot->seq <= core->delivered_seq &&
-           core->now_ms >= since_ms + LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
+    const struct bft_peer *peer = &core->peers[node];
+    /* A STATUS of the primary may be older than what it proposed meanwhile. */
+    return node != bft_primary(&core->config, slot->view) && bft_vouched(core, slot) &&
+           (peer->left_out_view == core->view + 1 ||
+            core->now_ms >= peer->delivered_ms + LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms);
 }
 
 /* Adds what this replica has of the slot. False: the answer is full. */
@@ -97,6 +100,8 @@ static bool answer_add(struct ord_core *core, struct answer *answer, const struc
         answer->pre_prepare_bytes += slot->message_size;
         const struct ord_span message = ord_span_of(slot->message, slot->message_size);
         ORD_MARK_IF(left_out, PRE_PREPARE_RELAYED);
+        if (left_out)
+            core->peers[status->sender].left_out_view = core->view + 1;
         if (ours)
             bft_send(core, ord_replica_bit(status->sender), message, true);
         else

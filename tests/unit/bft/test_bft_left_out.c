@@ -38,13 +38,33 @@ static void left_out__gets_what_was_decided_from_a_backup(void **state) {
     assert_ok(bft_pre_prepare_decode(&message, &bench.config, bft_behind_header(relayed)));
     assert_int_equal(message.seq, 1);
     assert_true(ord_span_equal(message.body, ord_span_of("a", 1)));
-    /* It makes progress, so the replica that helps it need not relay. */
+    /* The primary leaves it out, so it waits no longer in this view. */
     bench.now_ms += 100;
     hear(&bench, 1, 0);
-    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
-    bench.now_ms += 200;
-    hear(&bench, 1, 0);
     assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
+    bench_close(&bench);
+}
+
+/*
+ * What f + 1 replicas vouch for is passed on before it is decided. Otherwise a decision would need the COMMIT of the
+ * primary that left the backup out.
+ */
+static void left_out__gets_what_is_vouched_for(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 1);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    hear(&bench, 0, 0);
+    bench.now_ms += 2 * (uint64_t) bench.config.retransmit_ms;
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0); /* this replica alone stands by it */
+    vote(&bench, BFT_PREPARE, 2, 1, "a");
+    turn_ends(&bench);
+    bench.now_ms += bench.config.retransmit_ms;
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
+    assert_int_equal(status_of(&bench).delivered_seq, 0);
     bench_close(&bench);
 }
 
@@ -138,6 +158,7 @@ static void relayed__is_checked_like_the_primarys_own(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(left_out__gets_what_was_decided_from_a_backup),
+    cmocka_unit_test(left_out__gets_what_is_vouched_for),
     cmocka_unit_test(far_behind__gets_what_its_status_cannot_tell_of),
     cmocka_unit_test(silent__gets_no_votes_and_no_batches),
     cmocka_unit_test(relayed__is_taken_like_the_primarys_own),
