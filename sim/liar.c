@@ -118,6 +118,7 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", .on_send = sim_lie_slow},
     [SIM_LIE_PACE] = {"pace", "P3, P4", "as primary, withholds COMMITs and all but two envelopes of each batch",
                       .on_send = sim_lie_pace},
+    [SIM_LIE_LEAN] = {"lean", "P3", "as primary, proposes all but two envelopes of each batch later", .on_send = NULL},
 };
 
 /* ---- dispatch ---- */

@@ -58,6 +58,7 @@ enum sim_behaviour_index {
     SIM_LIE_WHISPER,
     SIM_LIE_EMPTY,
     SIM_LIE_PACE,
+    SIM_LIE_LEAN,
     SIM_BEHAVIOUR_COUNT
 };
 

@@ -3,6 +3,8 @@
  * that nothing is decided without its own COMMIT, and withholds each COMMIT for most of the timeout. It proposes the
  * next seq meanwhile, so something is always under way. A batch has one envelope of each of the two clients that it
  * served longest ago, so every client is served now and then.
+ *
+ * Another liar does only the last of these, as fast as it can.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +47,7 @@ bool sim_lie_pace(struct sim_replica *liar, ord_node_id to, enum replica_link ki
 }
 
 bool sim_liar_paces(const struct sim_replica *replica) {
-    return sim_liar_has(replica, SIM_LIE_PACE);
+    return sim_liar_has(replica, SIM_LIE_PACE) || sim_liar_has(replica, SIM_LIE_LEAN);
 }
 
 /* The client's number; SIM_CLIENTS: it is none of them. */
@@ -92,7 +94,8 @@ struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_sta
         lies->pace_cut_height = 0;
     }
     lies->pace_view = status->view;
-    if (lies->offered == NULL || now_ms < lies->pace_due_ms)
+    bool paces = sim_liar_has(liar, SIM_LIE_PACE);
+    if (lies->offered == NULL || now_ms < lies->pace_due_ms || (!paces && status->in_flight > 0))
         return NULL;
     struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + lies->offered->size);
     uint32_t count = 0;
@@ -115,7 +118,7 @@ struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_sta
     }
     ORD_ASSERT(channel_batch_end(&writer, count) == ORD_OK);
     lies->pace_cut_height = ord_max(lies->pace_cut_height, cut_height);
-    lies->pace_due_ms = now_ms + timeout_part(liar, PROPOSE_PARTS);
+    lies->pace_due_ms = now_ms + (paces ? timeout_part(liar, PROPOSE_PARTS) : 0);
     liar->world->lies++;
     return sim_buffer_written(&writer);
 }

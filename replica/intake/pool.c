@@ -34,6 +34,7 @@ enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes
                            .client_costs = calloc((size_t) clients_max + 1, sizeof(*pool->client_costs)),
                            .waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting)),
                            .clients_max = clients_max,
+                           .leaders = 1,
                            .envelopes_max = envelopes_max,
                            .client_envelopes_max = client_envelopes_max,
                            .bytes_max = bytes_max};
@@ -222,7 +223,7 @@ static void forgive(struct pool *pool, struct pool_entry *entry) {
 
 void pool_owe(struct pool *pool, struct pool_entry *entry) {
     forgive(pool, entry);
-    if (entry->proposed)
+    if (entry->proposed_to == pool->leaders)
         return;
     entry->owed = true;
     entry->owed_previous = pool->owed_last;
@@ -233,7 +234,7 @@ void pool_owe(struct pool *pool, struct pool_entry *entry) {
 
 void pool_proposed(struct pool *pool, struct pool_entry *entry) {
     forgive(pool, entry);
-    entry->proposed = true;
+    entry->proposed_to = pool->leaders;
 }
 
 bool pool_owed(struct pool *pool, uint64_t before_ms, uint64_t lost_ms) {
@@ -249,6 +250,7 @@ static void ready_again(struct pool *pool, int first, int last) {
 }
 
 void pool_leader_changed(struct pool *pool, uint64_t now_ms) {
+    pool->leaders++;
     ready_again(pool, POOL_PROPOSED, POOL_PROPOSED);
     ready_again(pool, POOL_SPREAD, POOL_SPREAD_LAST);
     ready_again(pool, POOL_SENT, POOL_SENT);
@@ -258,7 +260,6 @@ void pool_leader_changed(struct pool *pool, uint64_t now_ms) {
     uint64_t clear_ms = pool->turns.clear_us / 1000;
     for (struct pool_entry *entry = pool->lists[POOL_READY].head; entry != NULL; entry = entry->next) {
         forgive(pool, entry);
-        entry->proposed = false;
         entry->turn_ms = clear_ms;
     }
     for (uint32_t next = pool->waiting_first; next != 0; next = pool->waiting[next - 1].next)

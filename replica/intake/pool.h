@@ -49,7 +49,7 @@ struct pool_entry {
     uint64_t since_ms;     /* when it was admitted */
     uint64_t turn_ms;      /* when it could have been proposed (struct pool_turns); at least since_ms */
     uint64_t forwarded_ms; /* when it was last forwarded; for PASSED, or when it became PASSED */
-    bool proposed;         /* the present leader proposed it */
+    uint64_t proposed_to;  /* the pool's `leaders` when it was last proposed; 0: never */
     bool owed;             /* it is in the list of what the leader owes; then forwarded_ms is when it got there */
     /* Neighbours in that list. */
     struct pool_entry *owed_previous;
@@ -115,6 +115,8 @@ struct pool {
     uint64_t bytes;
     uint32_t settled; /* in all states except CHECKING */
     uint64_t settled_cost;
+    /* Counts the leaders, from 1 on. */
+    uint64_t leaders;
     /* What the leader owes, sorted by when this replica last sent it there. */
     struct pool_entry *owed_first;
     struct pool_entry *owed_last;

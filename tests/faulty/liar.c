@@ -207,6 +207,9 @@ static enum ord_err liar_step(struct ord_core *liar, struct ord_effects *out, co
         *out = (struct ord_effects) {.items = liar->effects, .count = liar->effect_count};
         return ORD_OK;
     }
+    if (event->type == ORD_EVENT_WORK && liar_does(liar, LIAR_pace))
+        /* Its own core would suspect it, too. */
+        changed.work.since_ms = changed.work.turn_ms = UINT64_MAX;
     if (event->type == ORD_EVENT_PROPOSE)
         changed.propose.batch = liar_batch(liar, event->propose.batch);
     if (event->type == ORD_EVENT_FLUSH)
