@@ -69,8 +69,8 @@ void bft_deliver(struct ord_core *core);
 /* True if this replica and f others stand by the slot's batch, or it is delivered: an honest one judged it. */
 bool bft_vouched(const struct ord_core *core, const struct bft_slot *slot);
 /*
- * True if f + 1 replicas, this one included, committed to the slot's batch and its primary did not. An honest one of
- * them showed the votes that it had to all.
+ * True if f + 1 replicas, this one included, committed to the slot's batch and its primary did not. An honest one is
+ * among them, and the primary could have the votes that it has.
  */
 bool bft_waits_for_primary(const struct ord_core *core, const struct bft_slot *slot);
 

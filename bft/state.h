@@ -130,8 +130,6 @@ struct bft_peer {
     uint64_t delivered_ms;
     /* Up to this seq it got our votes for the seqs that our view proposes again. The next answer goes on after it. */
     uint64_t again_seq;
-    /* The view after the last one in which it got a PRE-PREPARE from here because the primary left it out. */
-    uint64_t left_out_view;
     /* It gets no answer to its STATUS before this time. */
     uint64_t answer_ms;
     /* It gets no news of the view before this time. */

@@ -4,7 +4,7 @@
  * next seq meanwhile, so something is always under way. A batch has one envelope of each of the two clients that it
  * served longest ago, so every client is served now and then.
  *
- * Another liar does only the last of these, as fast as it can.
+ * Another liar does only the last of these, as fast as it can, and always has something in flight.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #include "sim/liar_internal.h"
 
 /* Thousandths of request_timeout_ms. */
-enum { COMMIT_PARTS = 870, PROPOSE_PARTS = 800, PARTS = 1000, SERVED_AT_ONCE = 2 };
+enum { COMMIT_PARTS = 870, PROPOSE_PARTS = 800, PARTS = 1000, SERVED_AT_ONCE = 2, LEAN_IN_FLIGHT = 2 };
 
 static uint64_t timeout_part(const struct sim_replica *liar, uint64_t parts) {
     return liar->world->plan.request_timeout_ms * parts / PARTS;
@@ -95,7 +95,7 @@ struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_sta
     }
     lies->pace_view = status->view;
     bool paces = sim_liar_has(liar, SIM_LIE_PACE);
-    if (lies->offered == NULL || now_ms < lies->pace_due_ms || (!paces && status->in_flight > 0))
+    if (lies->offered == NULL || now_ms < lies->pace_due_ms || (!paces && status->in_flight >= LEAN_IN_FLIGHT))
         return NULL;
     struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + lies->offered->size);
     uint32_t count = 0;

@@ -1,11 +1,11 @@
 /*
- * The rate is the best that the last windows showed. It does not fall below a part of what the measured leaders show to
- * be possible, so a leader that is slow on purpose lowers it only so far (bft/view/ratchet.c keeps rates by leader in
- * the same way, and has such a leader replaced). Of m measured leaders the k-th best counts, with k = min(f + 1, m - f):
- * that is at least what an honest one reached, and, from 2f + 1 measured leaders on, at most what one reached. So a liar
- * whose clients help it to a high rate drives up nobody's clock for long. It does not fall below a floor either. The floor keeps an idle
- * channel responsive, and lets the rate find its way up: what is admitted at the floor is ordered faster than that
- * where the channel can do more, and each window shows it.
+ * The rate is the best that the last windows showed. It does not fall below a part of what the measured leaders show
+ * to be possible, so a leader that is slow on purpose lowers it only so far (bft/view/ratchet.c keeps rates by leader
+ * in the same way, and has such a leader replaced). Of m measured leaders the k-th best counts, with
+ * k = min(f + 1, m - f): that is at least what an honest one reached, and, from 2f + 1 measured leaders on, at most
+ * what one reached. So a liar whose clients help it to a high rate drives up nobody's clock for long. The rate does
+ * not fall below a floor either. The floor keeps an idle channel responsive, and lets the rate find its way up: what
+ * is admitted at the floor is ordered faster than that where the channel can do more, and each window shows it.
  */
 #include "core/quorum.h"
 #include "replica/replica_internal.h"
