@@ -289,7 +289,8 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_PROPOSE:
         return bft_on_propose(core, event->propose.batch);
     case ORD_EVENT_JUDGED:
-        bft_on_judged(core, event->judged.view, event->judged.seq, &event->judged.digest, event->judged.admissible);
+        bft_on_judged(core, event->judged.view, event->judged.seq, &event->judged.digest, event->judged.admissible,
+                      event->judged.lean);
         return ORD_OK;
     case ORD_EVENT_FLUSH:
         return on_flush(core);

@@ -66,13 +66,21 @@ void bft_own_commit(struct ord_core *core, struct bft_slot *slot);
 void bft_slot_advance(struct ord_core *core, struct bft_slot *slot);
 /* Delivers all seqs that are committed, in their order. */
 void bft_deliver(struct ord_core *core);
+/* True if this replica and f others stand by the slot's batch, or it is delivered: an honest one judged it. */
+bool bft_vouched(const struct ord_core *core, const struct bft_slot *slot);
+/*
+ * True if f + 1 replicas, this one included, committed to the slot's batch and its primary did not. An honest one is
+ * among them, and the primary could have the votes that it has.
+ */
+bool bft_waits_for_primary(const struct ord_core *core, const struct bft_slot *slot);
 
 /* normal/propose.c */
 /* Whether a primary has room, in its window, its view and its memory, to propose a batch of this size. */
 bool bft_has_room(const struct ord_core *core, size_t batch_size);
 ORD_MUST_USE enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch);
 ORD_MUST_USE enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified *verified);
-void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible);
+void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible,
+                   bool lean);
 
 /* normal/prepare.c */
 /* Takes a verified PREPARE of another replica, or this replica's own, which was just signed. */

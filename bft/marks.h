@@ -68,6 +68,7 @@
     X(PRE_PREPARE_AFTER_VOTES, OFTEN, "a PRE-PREPARE comes after votes for its seq")                                   \
     X(JUDGED_INADMISSIBLE, RARE, "a batch is not admissible")                                                          \
     /* ratchet.c */                                                                                                    \
+    X(COMMIT_WITHHELD, RARE, "f + 1 replicas committed to the next seq, and its primary did not")                      \
     X(WINDOW_SYNCED, OFTEN, "a window is begun again because state transfer brought what was missing")                 \
     X(WINDOW_SLOW, OFTEN, "envelopes wait much longer than in the best views")                                         \
     X(WINDOW_FAST_AGAIN, OFTEN, "a window is fast again after a slow one")                                             \

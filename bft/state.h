@@ -164,16 +164,20 @@ struct bft_pace {
     uint64_t wait_ms;
     /* Envelopes per second. */
     uint64_t rate;
-    /* Only for a window: for most of the time in which work waited, the primary had proposed nothing. */
-    bool idle;
+    /* Only for a window: average time that the work waited which was oldest at each moment. */
+    uint64_t oldest_ms;
+    /* Only for a window: for most of the time in which work waited, it waited for the primary alone. */
+    bool held_up;
 };
 
 /* The clocks of one window. */
 struct bft_ratchet_clock {
     /* For how long work waited. */
     uint64_t waiting_ms;
-    /* The part of waiting_ms in which there was no proposal for the next seq. */
-    uint64_t idle_ms;
+    /* The part of waiting_ms in which it waited for the primary alone (ratchet.c). */
+    uint64_t held_up_ms;
+    /* Added up over each ms of waiting_ms: the time since the oldest work's turn. */
+    uint64_t oldest_sum;
 };
 
 struct bft_ratchet {
@@ -195,6 +199,10 @@ struct bft_ratchet {
     struct bft_pace led[ORD_REPLICA_MAX];
     /* The primary of this view. */
     ord_node_id leader;
+    /* The replicas that were slow in the last view that they led and in which a window was complete. */
+    ord_replica_set failed;
+    /* The last batch that was judged in this view left out work that waited (`judged.lean` of core/protocol.h). */
+    bool lean;
 };
 
 /* A leader whose views failed lately (view/failed.c). */

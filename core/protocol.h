@@ -106,6 +106,11 @@ struct ord_event {
             uint64_t seq;
             struct ord_hash digest;
             bool admissible;
+            /*
+             * The batch has room for more, and leaves out what this node sent to the leader long before. It counts
+             * when the leader is measured, and nowhere else.
+             */
+            bool lean;
         } judged;
         struct {
             /* Everything that the steps of this turn and of earlier ones asked to persist is durable. */

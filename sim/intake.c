@@ -21,8 +21,6 @@ enum {
     MOVES_PART = 4,
     SHARE_PART = 6, /* half of the rate, for three kinds of repeats */
     KEPT_MS = 200,
-    FLOOR_COST = 65536,
-    FLOOR_PART = 64,
     BEST_PART = 4,
 };
 
@@ -312,6 +310,7 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
         check_repeat(intake, pooled);
     pooled->repeats = pooled->state == SIM_SPREAD || pooled->state == SIM_PASSED ? pooled->repeats + 1 : 0;
     pooled->forwarded_ms = sim_intake_now(intake);
+    sim_lean_given(intake, pooled);
     pooled->state = pooled->foreign ? SIM_PASSED : pooled->state == SIM_READY ? SIM_SENT : SIM_SPREAD;
 }
 
@@ -414,9 +413,7 @@ static void check_forwards(struct sim_intake *intake) {
  */
 static void check_rate(struct sim_intake *intake) {
     const struct sim_plan *plan = &intake->world->plan;
-    uint64_t most = plan->pool_bytes_max + (uint64_t) plan->pool_envelopes_max * ENVELOPE_COST;
-    uint64_t small = most / 2 < FLOOR_COST ? most / 2 : (uint64_t) FLOOR_COST;
-    uint64_t floor = most / FLOOR_PART > small ? most / FLOOR_PART : small;
+    uint64_t floor = sim_intake_floor(intake);
     uint64_t rate = sim_intake_rate(intake);
     if (rate > intake->rate && intake->rate != 0)
         intake->raised_to = rate;

@@ -118,6 +118,9 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_DRIP] = {"drip", "C4", "serves state transfers honestly, and as slowly as it may",
                       .on_send = sim_lie_drip},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", .on_send = sim_lie_slow},
+    [SIM_LIE_PACE] = {"pace", "P3, P4", "as primary, withholds COMMITs and all but two envelopes of each batch",
+                      .on_send = sim_lie_pace},
+    [SIM_LIE_LEAN] = {"lean", "P3", "as primary, proposes all but two envelopes of each batch later", .on_send = NULL},
 };
 
 /* ---- dispatch ---- */
@@ -125,7 +128,7 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
 /* These behaviours work only if they never pause, so they do not follow the plan's lie_ppm. */
 static bool always(uint32_t behaviour) {
     return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR ||
-           behaviour == SIM_LIE_DRIP;
+           behaviour == SIM_LIE_DRIP || behaviour == SIM_LIE_PACE;
 }
 
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
@@ -251,6 +254,8 @@ void sim_liars_destroy(struct sim_world *world) {
             sim_buffer_release(lies->hoard[j].certificate);
         if (lies != NULL)
             sim_buffer_release(lies->far);
+        if (lies != NULL)
+            sim_buffer_release(lies->offered);
         free(lies);
     }
 }

@@ -58,6 +58,8 @@ enum sim_behaviour_index {
     SIM_LIE_WHISPER,
     SIM_LIE_EMPTY,
     SIM_LIE_DRIP,
+    SIM_LIE_PACE,
+    SIM_LIE_LEAN,
     SIM_BEHAVIOUR_COUNT
 };
 
@@ -90,6 +92,8 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
                                       bool work);
 /* Row P16: true if it, as primary of `view`, orders nothing of what waits. */
 bool sim_liar_idles(const struct sim_replica *replica, uint64_t view);
+/* True if it, as primary, serves as little as it can. */
+bool sim_liar_paces(const struct sim_replica *replica);
 /* When it next wants to propose a batch of its own; UINT64_MAX: when something else happens. */
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work);
 /* The liar's replica has answered a submission. */

@@ -81,6 +81,7 @@ static void print_help(void) {
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
         "  --rotate N       views end after N seqs\n"
+        "  --load N         with --steady: so many times the load\n"
         "  --trace          tell everything that happens\n"
         "  --json           the summary as JSON\n"
         "  --marks          which coverage marks were met (each room's marks.h), never met ones first\n"
@@ -154,6 +155,7 @@ enum choice {
     REPLICAS,
     SECONDS,
     ROTATE,
+    LOAD,
     STEADY,
     CROWDED,
     TRACE,
@@ -173,6 +175,7 @@ static const struct option long_options[] = {
     {"replicas", required_argument, NULL, REPLICAS},
     {"seconds", required_argument, NULL, SECONDS},
     {"rotate", required_argument, NULL, ROTATE},
+    {"load", required_argument, NULL, LOAD},
     {"steady", no_argument, NULL, STEADY},
     {"crowded", no_argument, NULL, CROWDED},
     {"trace", no_argument, NULL, TRACE},
@@ -230,6 +233,11 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         if (!parse_number(&number, value, 1, UINT32_MAX, "--rotate"))
             return false;
         options->decisions_per_leader = (uint32_t) number;
+        return true;
+    case LOAD:
+        if (!parse_number(&number, value, 1, 1000, "--load"))
+            return false;
+        options->load = (uint32_t) number;
         return true;
     case STEADY:
         options->calm = true;

@@ -320,6 +320,10 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
         out->faults |= UINT64_C(1) << SIM_FAULT_LAST_WRITES;
     if (options->calm)
         calm(out, options);
+    if (options->calm && options->load > 1) {
+        out->client_every_us /= options->load;
+        out->client_window = (uint32_t) ord_min((uint64_t) out->client_window * options->load, SIM_CLIENT_WINDOW_MAX);
+    }
     if (options->crowded)
         crowd(out);
     if (options->fault_ms != 0)

@@ -55,6 +55,8 @@ struct sim_options {
     uint32_t fault_ms;
     /* Views end after so many seqs; 0: as drawn, and not at all with `calm`. */
     uint32_t decisions_per_leader;
+    /* With `calm`: so many times the moderate load; 0: once. */
+    uint32_t load;
     /* Moderate load and default settings, for measuring. */
     bool calm;
     /* With `calm`: small batches on a slow network, and clients that want many times what it can order. */

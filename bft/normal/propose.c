@@ -126,12 +126,14 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     return ORD_OK;
 }
 
-void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible) {
+void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible,
+                   bool lean) {
     struct bft_slot *slot = bft_slot_find(core, seq);
     if (slot == NULL || slot->state != BFT_SLOT_JUDGING || slot->view != view || !ord_hash_equal(&slot->digest, digest))
         /* State transfer has passed this seq, or the view has changed. */
         return;
     bft_bodies_lend(&core->bodies, slot->message, false);
+    core->ratchet.lean = lean;
     if (admissible) {
         slot->state = BFT_SLOT_ACCEPTED;
         slot->own_prepare = true;

@@ -10,6 +10,8 @@
 enum {
     /* A peer counts as left out after this many times retransmit_ms without a delivery. */
     LEFT_OUT_INTERVALS = 2,
+    /* For a batch that is not decided, at least after this part (1/2) of request_timeout_ms. */
+    VOUCHED_PART = 2,
     /* What a peer's STATUS shows counts for this long. A replica sends one every BFT_HEARTBEAT_MS at least. */
     SHOWN_MS = 3 * BFT_HEARTBEAT_MS,
 };
@@ -78,11 +80,18 @@ struct answer {
  * A primary may leave a backup out and answer nothing when it asks. So the other replicas also send what was decided
  * here and has not come there for a while. Otherwise only a checkpoint would bring it, and liars that attest to nobody
  * can delay that for long.
+ *
+ * They send what is not decided, too, if f + 1 replicas vouch for it. Otherwise f liars that leave f honest replicas
+ * out could let everybody wait for their votes; 2f + 1 honest replicas that have the batch do without them. That takes
+ * part of the request timeout, because a large batch may be on its way for long, and must not come there several times.
  */
 static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot, ord_node_id node) {
-    uint64_t since_ms = core->peers[node].delivered_ms;
-    return slot->seq <= core->delivered_seq &&
-           core->now_ms >= since_ms + LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
+    uint64_t wait_ms = LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
+    if (slot->seq > core->delivered_seq)
+        wait_ms = ord_max(wait_ms, core->options->request_timeout_ms / VOUCHED_PART);
+    /* A STATUS of the primary may be older than what it proposed meanwhile. */
+    return node != bft_primary(&core->config, slot->view) && bft_vouched(core, slot) &&
+           core->now_ms >= core->peers[node].delivered_ms + wait_ms;
 }
 
 /* Adds what this replica has of the slot. False: the answer is full. */

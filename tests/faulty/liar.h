@@ -20,6 +20,7 @@
     X(mute, "P2", "sends one more PRE-PREPARE, to 2f backups, and then no message of its core to anybody")             \
     X(delay, "P3", "holds every PRE-PREPARE back for most of the request timeout")                                     \
     X(dawdle, "P3", "holds every PRE-PREPARE back for half of the request timeout")                                    \
+    X(pace, "P3, P4", "withholds COMMITs, and all but two envelopes of each batch; proposes to 2f backups only")       \
     X(skip, "P5", "proposes beyond the window")                                                                        \
     X(censor, "P7", "neither proposes nor forwards what the first client that it saw submits")                         \
     X(bad_batch, "P8", "proposes an envelope with a bad signature")                                                    \
@@ -143,6 +144,12 @@ void liar_release_held(struct ord_core *liar);
 struct ord_span liar_other_new_view(struct ord_core *liar, struct ord_span bytes);
 /* A decided batch without its last envelope; unchanged if it has none. */
 struct ord_span liar_shorter_batch(struct ord_core *liar, struct ord_span batch);
+/* lies_pace.c: takes the batch that the node proposes for an offer, which is rejected. */
+void liar_pace_offered(struct ord_core *liar, struct ord_span batch);
+/* The batch to propose now in `view`; empty: none. Valid until the next step. */
+struct ord_span liar_pace_batch(struct ord_core *liar, uint64_t view);
+/* When the next one is due. */
+uint64_t liar_pace_due_ms(void);
 /* flood.c: called at the end of a turn. */
 void liar_heavy(struct ord_core *liar, uint64_t view);
 /* Takes note of a certificate that the core keeps. */
