@@ -147,6 +147,19 @@ static bool take_named(struct ord_core *core, const struct bft_view_change *chan
     return true;
 }
 
+/*
+ * A newer VIEW-CHANGE of the sender takes the place of this one. If the NEW-VIEW that is due names this one, it stays:
+ * the newer one may come in the same turn as the last message that the view lacked, before FLUSH looks.
+ */
+static void set_aside(struct ord_core *core, const struct bft_kept *kept, ord_node_id sender) {
+    bool names_sender;
+    if (kept->view == 0 || kept->view < core->view ||
+        !bft_is_named(core, kept->view, sender, &kept->digest, &names_sender))
+        return;
+    core->choices_fresh = false;
+    bft_keep(&core->named[sender], kept->view, &kept->digest, bft_kept_bytes(kept));
+}
+
 enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     struct bft_view_change change;
     enum ord_err err = bft_view_change_decode(&change, &core->config, bytes);
@@ -182,6 +195,8 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
         bft_evidence(core, &first, &first_proof, &change.digest, &proof);
         return ORD_OK;
     }
+    if (!own)
+        set_aside(core, kept, change.sender);
     keep(core, kept, &change, bytes);
     bft_join(core);
     quorum_check(core);
