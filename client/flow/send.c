@@ -31,7 +31,6 @@
 #define SUBMIT_MS_LEAST_MOST 2000u
 #define PATIENCE_MS_MAX      3000u
 #define STALL_US             2000000u
-#define OPINION_US           2000000u
 
 /* ---- Which replica ---------------------------------------------------------------------------------------------- */
 
@@ -227,19 +226,14 @@ static void pump_outbox(struct engine *engine) {
     }
 }
 
-/* Offers what one replica refused to the others, one by one, until enough of them agree. */
+/*
+ * Offers what one replica refused to the others, one by one, until enough of them agree. While none of the others can
+ * be asked, the entry waits: whoever is connected may be the one that lies.
+ */
 static void pump_opinions(struct engine *engine) {
     uint32_t count = engine->opinions.count;
     while (count-- > 0 && engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->config.in_flight_max) {
         struct client_entry *entry = client_entries_pop(&engine->opinions);
-        bool others = false;
-        for (uint32_t i = 0; i < engine->peer_count; i++)
-            others = others || may_ask(engine, i, entry->refused_by);
-        /* Every replica that can be asked has refused it, and the others have had their time to connect. */
-        if (!others && entry->submitted_us + OPINION_US <= engine->now_us) {
-            engine_fail(engine, entry, entry->refusal, entry->words);
-            continue;
-        }
         struct engine_request *request = begin(engine, ENGINE_REQUEST_SUBMIT, entry->refused_by, 1);
         if (request == NULL) {
             client_entries_push(&engine->opinions, entry);
