@@ -108,6 +108,7 @@ static void submit(struct sim_process *process, struct sim_event *event) {
         results[count] = (struct engine_result) {.status = ENGINE_STATUS_ACCEPTED};
         envelopes[count++] = ord_read_string(&reader, SIZE_MAX);
     }
+    ORD_ASSERT(count > 0);
     if (event->b == ENGINE_REQUEST_SUBMIT)
         lie_receipt = sim_liar_receipt(process->replica, envelopes[0]);
     if (lie_receipt != NULL) {
