@@ -2,6 +2,7 @@
  * The reference's pool: one list that is searched from its beginning, with states named as in the rules. This file
  * holds the list, what execution takes out of it, what the replica answers and forwards from it, and the turn.
  */
+#include "core/assert.h"
 #include "sim/intake_internal.h"
 
 #include <stdlib.h>
@@ -209,9 +210,7 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
         sim_blame(intake->replica, "intake", "is too busy for client %u, which has nothing there", given->party);
 }
 
-void sim_intake_answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
-    if (intake == NULL || sim_over(intake))
-        return;
+static void answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
         !sim_intake_is_executed(intake, given.party, given.sequence) &&
@@ -231,6 +230,18 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     if (kept->foreign && kept->state == SIM_PASSED)
         kept->state = SIM_READY;
     kept->foreign = false;
+}
+
+void sim_intake_judged(struct sim_intake *intake, struct sim_submission *submission, uint64_t waiting) {
+    if (intake == NULL)
+        return;
+    ORD_ASSERT(submission->given.count <= 64);
+    for (uint32_t i = 0; i < submission->given.count && !sim_over(intake); i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (((submission->judged | waiting) & bit) == 0)
+            answered(intake, &submission->results[i], submission->envelopes[i]);
+        submission->judged |= bit & ~waiting;
+    }
 }
 
 static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passes on"};

@@ -129,7 +129,8 @@ struct sim_intake {
 
     /* The forwarded batch of the input at hand; empty: there is none. */
     struct ord_span forward;
-    struct ord_span submitted;
+    /* The submission at hand; NULL: there is none. */
+    struct sim_submission *submitted;
     /* A hand-over was taken, and the core must be told. */
     bool hand_over;
     /* Checks that are under way: of each sender's messages and attestations, and of envelopes in batches. */

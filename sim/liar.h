@@ -97,7 +97,7 @@ bool sim_liar_paces(const struct sim_replica *replica);
 /* When it next wants to propose a batch of its own; UINT64_MAX: when something else happens. */
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work);
 /* The liar's replica has answered a submission. */
-void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope);
+void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct ord_span envelope);
 /* Row D3: gives a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope);
 /* True if the replica answers clients at all. */

@@ -111,13 +111,13 @@ static struct sim_buffer *more(struct sim_replica *liar) {
 /*
  * Its replica refused a submission whose sequence lies beyond the replay window. The envelope goes into the next batch.
  */
-void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope) {
+void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct ord_span envelope) {
     struct channel_envelope decoded;
     if (!sim_liar_has(replica, SIM_LIE_BATCH) || result->verdict != REPLICA_BAD_REQUEST || replica->lies->far != NULL ||
-        channel_envelope_decode(&decoded, sim_buffer_span(envelope)) != ORD_OK)
+        channel_envelope_decode(&decoded, envelope) != ORD_OK)
         return;
     replica->world->lies++;
-    replica->lies->far = sim_buffer_hold(envelope);
+    replica->lies->far = sim_buffer_create(envelope);
 }
 
 static struct sim_buffer *batch_of(const struct sim_buffer *envelope) {

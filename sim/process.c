@@ -363,7 +363,10 @@ void sim_process_event(struct sim_process *process, struct sim_event *event) {
         receive(process, event);
     else if (event->kind == SIM_SUBMIT)
         sim_serve_submitted(process, event);
-    else if (event->kind == SIM_CHECKED)
+    else if (event->kind == SIM_ASK || event->kind == SIM_WAITED) {
+        if (!sim_asks_event(process, event))
+            return;
+    } else if (event->kind == SIM_CHECKED)
         sim_checks_event(process, event);
     else if (!woken(process, event))
         return;

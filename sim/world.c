@@ -169,7 +169,7 @@ static void trace_frame(struct sim_world *world, const struct sim_event *event) 
 
 static void to_process(struct sim_world *world, struct sim_event *event) {
     struct sim_replica *replica = &world->replicas[event->target];
-    bool own = event->kind != SIM_FRAME && event->kind != SIM_SUBMIT;
+    bool own = event->kind != SIM_FRAME && event->kind != SIM_SUBMIT && event->kind != SIM_ASK;
     if (replica->process == NULL || (own && event->incarnation != replica->incarnation)) {
         sim_buffer_release(event->buffer);
         return;
@@ -191,6 +191,8 @@ static void happen(struct sim_world *world, struct sim_event *event) {
     }
     if (event->kind == SIM_REPLY)
         sim_client_reply(world, event);
+    else if (event->kind == SIM_ANSWER)
+        sim_client_answer(world, event);
     else if (event->kind == SIM_CLIENT)
         sim_client_event(world, event);
     else if (event->kind == SIM_FAULT)

@@ -151,18 +151,17 @@ static bool take_named(struct ord_core *core, const struct bft_view_change *chan
 }
 
 /*
- * Keeps the VIEW-CHANGE that a newer one of its sender is about to replace, if the NEW-VIEW names it. The NEW-VIEW is
- * looked at when the turn ends, and then both may have come.
+ * A newer VIEW-CHANGE of the sender takes the place of this one. If the NEW-VIEW that is due names this one, it stays:
+ * the newer one may come in the same turn as the last message that the view lacked, before FLUSH looks.
  */
-static void save_named(struct ord_core *core, ord_node_id sender) {
-    struct bft_kept *kept = &core->changes[sender];
+static void set_aside(struct ord_core *core, const struct bft_kept *kept, ord_node_id sender) {
     bool names_sender;
-    if (kept->view != core->view || !bft_is_named(core, core->view, sender, &kept->digest, &names_sender))
+    if (kept->view == 0 || kept->view < core->view ||
+        !bft_is_named(core, kept->view, sender, &kept->digest, &names_sender))
         return;
     ORD_MARK(CHANGE_NAMED_SAVED);
-    struct bft_kept saved = *kept;
-    *kept = core->named[sender];
-    core->named[sender] = saved;
+    core->choices_fresh = false;
+    bft_keep(&core->named[sender], kept->view, &kept->digest, bft_kept_bytes(kept));
 }
 
 enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
@@ -200,7 +199,8 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
         bft_evidence(core, &first, &first_proof, &change.digest, &proof);
         return ORD_OK;
     }
-    save_named(core, change.sender);
+    if (!own)
+        set_aside(core, kept, change.sender);
     keep(core, kept, &change, bytes);
     bft_join(core);
     quorum_check(core);
