@@ -47,8 +47,12 @@ enum {
     PARTS = 16,
     /* The rate is low below that of the standard / RATE_PART. */
     RATE_PART = 2,
-    /* The primary holds work up if that waits for it alone for more than 1 / HELD_UP_PART of its time. */
-    HELD_UP_PART = 2,
+    /*
+     * The primary holds work up if that waits for it alone for more than HELD_UP_PARTS / PARTS of its time. Where
+     * batches follow one another without overlap, the next proposal of an honest primary is on its way for a third of
+     * that time and more, and its COMMIT may be the last to come.
+     */
+    HELD_UP_PARTS = 12,
     /* The primary is slow after this many slow windows in a row. */
     SLOW_WINDOWS = 2,
     /* The same for a primary that was slow when it led last. */
@@ -206,7 +210,7 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
                             .wait_ms = ratchet->waits > 0 ? ratchet->wait_sum_ms / ratchet->waits : oldest_ms,
                             .rate = ratchet->envelopes * 1000 / elapsed_ms,
                             .oldest_ms = oldest_ms,
-                            .held_up = clock->held_up_ms > clock->waiting_ms / HELD_UP_PART};
+                            .held_up = clock->held_up_ms > clock->waiting_ms * HELD_UP_PARTS / PARTS};
     bool slow = is_slow(core, &pace);
     ORD_MARK_IF(slow, WINDOW_SLOW);
     ORD_MARK_IF(slow && ratchet->slow_windows + 1 == slow_windows_max(core), PRIMARY_SLOW);
