@@ -235,10 +235,13 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
 static enum ord_err on_flush(struct ord_core *core) {
     enum ord_err err = ORD_OK;
     if (!bft_speaks(core)) {
-        /* A silent replica only follows to other views. */
+        /* A silent replica, or one that asks, only follows to other views. */
         core->next_view = core->view;
         core->look_again = false;
         bft_try_candidates(core);
+        /* A replica that asks may need the batches of certificates that were returned. */
+        if (!core->silence.silent)
+            bft_fetch_check(core);
         bft_wake(core);
         return ORD_OK;
     }
@@ -286,7 +289,8 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_PROPOSE:
         return bft_on_propose(core, event->propose.batch);
     case ORD_EVENT_JUDGED:
-        bft_on_judged(core, event->judged.view, event->judged.seq, &event->judged.digest, event->judged.admissible);
+        bft_on_judged(core, event->judged.view, event->judged.seq, &event->judged.digest, event->judged.admissible,
+                      event->judged.lean);
         return ORD_OK;
     case ORD_EVENT_FLUSH:
         return on_flush(core);
@@ -362,6 +366,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .asking = core->silence.asking,
         .silent = core->silence.silent,
         .silent_until_seq = core->silence.silent ? core->silence.bound_seq : 0,
+        .doubt_until_seq = bft_silence_doubt(core),
         .detail = &core->detail,
     };
 }

@@ -27,8 +27,8 @@ struct bft_detail {
     /* The replica is the primary of its view and was asked to let another lead (rule 27). */
     bool handing_over;
     /*
-     * Views left since the last delivery, except those that ended on schedule or by a hand-over. The timeout doubles
-     * with each of them but the first.
+     * Views left since the last delivery, except those that ended on schedule or by a hand-over, and those whose leader
+     * had failed lately (view/failed.c). The timeout doubles with each of them but the first.
      */
     uint32_t failed_views;
 };

@@ -66,13 +66,21 @@ void bft_own_commit(struct ord_core *core, struct bft_slot *slot);
 void bft_slot_advance(struct ord_core *core, struct bft_slot *slot);
 /* Delivers all seqs that are committed, in their order. */
 void bft_deliver(struct ord_core *core);
+/* True if this replica and f others stand by the slot's batch, or it is delivered: an honest one judged it. */
+bool bft_vouched(const struct ord_core *core, const struct bft_slot *slot);
+/*
+ * True if f + 1 replicas, this one included, committed to the slot's batch and its primary did not. An honest one is
+ * among them, and the primary could have the votes that it has.
+ */
+bool bft_waits_for_primary(const struct ord_core *core, const struct bft_slot *slot);
 
 /* normal/propose.c */
 /* Whether a primary has room, in its window, its view and its memory, to propose a batch of this size. */
 bool bft_has_room(const struct ord_core *core, size_t batch_size);
 ORD_MUST_USE enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch);
 ORD_MUST_USE enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified *verified);
-void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible);
+void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible,
+                   bool lean);
 
 /* normal/prepare.c */
 /* Takes a verified PREPARE of another replica, or this replica's own, which was just signed. */
@@ -122,6 +130,8 @@ uint64_t bft_fetch_deadline(const struct ord_core *core);
 void bft_on_fetch(struct ord_core *core, const struct bft_vote_list *list);
 
 /* normal/body.c */
+/* The batch that an AWAITING slot waits for is here. May release slots, also this one. */
+void bft_take_body(struct ord_core *core, struct bft_slot *slot, struct ord_span body);
 ORD_MUST_USE enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verified);
 
 /* view/leader.c: the primary of this replica's view. */
@@ -138,6 +148,16 @@ uint64_t bft_view_end(const struct ord_core *core);
 void bft_rotate_check(struct ord_core *core);
 /* Whether the last seq of the installed view is delivered, so that the next view is to follow. */
 bool bft_rotation_due(const struct ord_core *core);
+
+/* view/failed.c: leaders whose views failed lately. */
+/* Whether the leader of this replica's view is remembered. */
+bool bft_failed_lately(const struct ord_core *core);
+/* The part of the timeout that the leader of this replica's view has. */
+uint64_t bft_failed_wait_ms(const struct ord_core *core, uint64_t timeout_ms);
+/* This replica's view failed. */
+void bft_failed_note(struct ord_core *core);
+/* To be called when a seq of the installed view was delivered. */
+void bft_failed_delivered(struct ord_core *core, uint64_t seq);
 
 /* view/ratchet.c: whether the primary is slower than others were. */
 void bft_ratchet_view(struct ord_core *core);
@@ -157,6 +177,8 @@ bool bft_useless_many(const struct ord_core *core);
 void bft_suspect_check(struct ord_core *core);
 /* When the next timer is due; UINT64_MAX: none runs. */
 uint64_t bft_suspect_deadline(const struct ord_core *core);
+/* Whether this replica, or f + 1 others, want another primary, and that of its view did not give its place up. */
+bool bft_view_failed(const struct ord_core *core);
 
 /* view/hand_over.c: a primary that lets another replica lead. */
 /* HAND_OVER, or this replica's storage is gone. Does nothing unless this replica leads. */

@@ -25,11 +25,11 @@ size_t bft_effect_max(const struct ord_core_config *config) {
 
 size_t bft_outbox_size(const struct ord_core_config *config) {
     /*
-     * An ASK, and another one that a RECALL is compared with; a RECALL; the lists of a window; three STATUS and a
-     * FETCH; the headers of bodies or of relayed PRE-PREPAREs; a WITNESS for each vote of a list; the headers of
-     * relayed view changes and of a NEW-VIEW.
+     * An ASK, and another one that a RECALL is compared with; a RECALL, and the certificates in it once more; the lists
+     * of a window; three STATUS and a FETCH; the headers of bodies or of relayed PRE-PREPAREs; a WITNESS for each vote
+     * of a list; the headers of relayed view changes and of a NEW-VIEW.
      */
-    return 2 * bft_ask_size(config) + bft_recall_size_max(config) + BFT_STATUS_SIZE +
+    return 2 * bft_ask_size(config) + 2 * bft_recall_size_max(config) + BFT_STATUS_SIZE +
            list_count_max(config) * (BFT_PREPARE_SIZE_MAX + BFT_COMMIT_SIZE_MAX) + BFT_STATUS_SIZE +
            BFT_FETCH_SIZE_MAX + (size_t) BFT_ANSWER_SEQS_MAX * BFT_BODY_SIZE + BFT_STATUS_SIZE +
            (size_t) BFT_LIST_MAX * BFT_WITNESS_SIZE_MAX + ((size_t) config->replica_count + 1) * BFT_RELAY_SIZE;

@@ -7,6 +7,9 @@
 #include "core/mark.h"
 
 #define BFT_MARKS(X)                                                                                                   \
+    /* adopt.c */                                                                                                      \
+    X(ADOPTED_VOTES, OFTEN, "a certificate comes back for a batch that this replica has and did not prepare")          \
+    X(ADOPTED_BATCH, RARE, "a certificate comes back for a batch that this replica lacks")                             \
     /* advance.c */                                                                                                    \
     X(DELIVER_BEHIND_GAP, OFTEN, "a missing seq is decided, and decided ones behind it are delivered with it")         \
     /* authenticate.c */                                                                                               \
@@ -31,6 +34,11 @@
     X(ENTRY_VOIDS_CERTIFICATE, RARE, "the NEW-VIEW has another batch for a seq than our certificate")                  \
     X(ENTRY_AWAITS_BATCH, OFTEN, "the NEW-VIEW proposes a batch again that is missing here")                           \
     X(ENTRY_BEYOND_WINDOW, OFTEN, "the NEW-VIEW reaches beyond our window")                                            \
+    /* failed.c */                                                                                                     \
+    X(LEADER_FAILED_AGAIN, OFTEN, "a leader that failed lately fails again, and cost less than a timeout")             \
+    X(LEADER_FAILED_WHOLE, RARE, "a leader that failed lately has the whole time again, and fails")                    \
+    X(LEADER_DISPLACED, OFTEN, "f other leaders have failed since a leader failed")                                    \
+    X(LEADER_FORGOTTEN, RARE, "a leader that failed lately completes enough terms")                                    \
     /* fetch.c */                                                                                                      \
     X(FETCH_PASSED, OFTEN, "state transfer passes the batches that were to be fetched")                                \
     X(FETCH_NEXT_PEER, OFTEN, "another peer is asked for a batch")                                                     \
@@ -60,10 +68,13 @@
     X(PRE_PREPARE_AFTER_VOTES, OFTEN, "a PRE-PREPARE comes after votes for its seq")                                   \
     X(JUDGED_INADMISSIBLE, RARE, "a batch is not admissible")                                                          \
     /* ratchet.c */                                                                                                    \
+    X(COMMIT_WITHHELD, RARE, "f + 1 replicas committed to the next seq, and its primary did not")                      \
     X(WINDOW_SYNCED, OFTEN, "a window is begun again because state transfer brought what was missing")                 \
     X(WINDOW_SLOW, OFTEN, "envelopes wait much longer than in the best views")                                         \
     X(WINDOW_FAST_AGAIN, OFTEN, "a window is fast again after a slow one")                                             \
     X(PRIMARY_SLOW, RARE, "two slow windows follow each other")                                                        \
+    /* recall.c */                                                                                                     \
+    X(RECALL_CERTIFICATES, OFTEN, "certificates are returned to a replica that asks")                                  \
     /* recover.c */                                                                                                    \
     X(RESTART_BATCH_LOOSE, OFTEN, "restart: no certificate covers a batch of an earlier view")                         \
     X(RESTART_BATCH_VOID, RARE, "restart: a later view made a batch void")                                             \
@@ -97,6 +108,7 @@
     X(FEW_AHEAD, OFTEN, "others are ahead, but too few to follow")                                                     \
     X(CHANGE_TWICE, OFTEN, "evidence: a replica sends two VIEW-CHANGEs for one view")                                  \
     X(CHANGE_NAMED_TAKEN, OFTEN, "the VIEW-CHANGE that a NEW-VIEW names comes after another one of its author")        \
+    X(CHANGE_NAMED_SAVED, RARE, "the author of a VIEW-CHANGE that a NEW-VIEW names goes on before it is installed")    \
     /* view_message.c */                                                                                               \
     X(CHANGE_CERTIFICATE_FORGED, RARE, "a VIEW-CHANGE has a forged certificate")                                       \
     X(CHANGE_CHECKPOINT_FORGED, RARE, "a VIEW-CHANGE has a forged checkpoint")                                         \

@@ -78,6 +78,8 @@ struct bft_slot {
     bool proposed;
     /* The batch with `wanted_digest` is to be fetched. */
     bool wanted;
+    /* Another replica returned a prepared certificate of `view` for this slot, and its votes are here. */
+    bool recalled;
     /* The disk has a LOG record with this batch. Also true of a null batch, which needs no record. */
     bool logged;
     /* This backup prepared it, now or before a restart; implies logged. */
@@ -162,16 +164,20 @@ struct bft_pace {
     uint64_t wait_ms;
     /* Envelopes per second. */
     uint64_t rate;
-    /* Only for a window: for most of the time in which work waited, the primary had proposed nothing. */
-    bool idle;
+    /* Only for a window: average time that the work waited which was oldest at each moment. */
+    uint64_t oldest_ms;
+    /* Only for a window: for most of the time in which work waited, it waited for the primary alone. */
+    bool held_up;
 };
 
 /* The clocks of one window. */
 struct bft_ratchet_clock {
     /* For how long work waited. */
     uint64_t waiting_ms;
-    /* The part of waiting_ms in which there was no proposal for the next seq. */
-    uint64_t idle_ms;
+    /* The part of waiting_ms in which it waited for the primary alone (ratchet.c). */
+    uint64_t held_up_ms;
+    /* Added up over each ms of waiting_ms: the time since the oldest work's turn. */
+    uint64_t oldest_sum;
 };
 
 struct bft_ratchet {
@@ -193,6 +199,19 @@ struct bft_ratchet {
     struct bft_pace led[ORD_REPLICA_MAX];
     /* The primary of this view. */
     ord_node_id leader;
+    /* The replicas that were slow in the last view that they led and in which a window was complete. */
+    ord_replica_set failed;
+    /* The last batch that was judged in this view left out work that waited (`judged.lean` of core/protocol.h). */
+    bool lean;
+};
+
+/* A leader whose views failed lately (view/failed.c). */
+struct bft_failed_leader {
+    ord_node_id node;
+    /* Views of this leader that failed since it is remembered, at least 1. */
+    uint32_t failures;
+    /* Full terms since the last of them. */
+    uint32_t terms;
 };
 
 /* The outcome of a set of view changes for one seq. */
@@ -272,6 +291,9 @@ struct ord_core {
     /* `choices` are those of the new primary, and no VIEW-CHANGE has changed since. */
     bool choices_fresh;
     struct bft_ratchet ratchet;
+    /* The leaders that failed last, the newest failure first; at most f of them. */
+    struct bft_failed_leader failed[ORD_REPLICA_MAX];
+    uint32_t failed_count;
     /* The last executed seq that was of use. */
     uint64_t useful_seq;
     /* Executed seqs after useful_seq that this view's primary proposed itself. */

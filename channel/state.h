@@ -4,7 +4,8 @@
  * allocates nothing after init.
  *
  * State digest = tagged hash of (head height, head header hash, client table root, open block digest, config hash,
- * epoch). Two replicas with equal digests at a seq behave alike from then on.
+ * epoch, bytes since the last point of attestation). Two replicas with equal digests at a seq behave alike from then
+ * on.
  */
 #ifndef ORDAIN_CHANNEL_STATE_H
 #define ORDAIN_CHANNEL_STATE_H
@@ -108,18 +109,22 @@ ORD_MUST_USE enum ord_err channel_apply_block(struct channel *channel, const str
                                               struct ord_span data, const struct channel_sink *sink);
 /*
  * Ends a transfer after its last block. `data` holds the open block's envelopes as of `seq`, and must begin with our
- * own open block's. Sets applied_seq to `seq`. New entries get seq `seq` and CHANNEL_NO_BATCH_INDEX.
+ * own open block's. Sets applied_seq to `seq`, and the bytes since the last point of attestation to what they were
+ * there. New entries get seq `seq` and CHANNEL_NO_BATCH_INDEX.
  * Call channel_tail_check first: if an envelope is not acceptable, the result is INVALID and every later call returns
  * WRONG_STATE.
  */
-ORD_MUST_USE enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq, struct ord_span data);
+ORD_MUST_USE enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq, uint64_t bytes_since_point,
+                                             struct ord_span data);
 /*
- * Checks, before anything is executed, that `data` is the tail at a certified point. The source sends its client
- * table's root at that point along (channel_clients_root). Tail, root and our head, which must be that point's, must
- * give the certified state digest. MISMATCH: they do not, so the source lied. Does not change the state.
+ * Checks, before anything is executed, that `data` is the tail at a certified seq. The source sends its client table's
+ * root at that seq along (channel_clients_root), and the bytes since the last point of attestation. Tail, root, bytes
+ * and our head, which must be that seq's, must give the certified state digest. MISMATCH: they do not, so the source
+ * lied. Does not change the state.
  */
 ORD_MUST_USE enum ord_err channel_tail_check(struct channel *channel, struct ord_span data,
-                                             const struct ord_hash *clients_root, const struct ord_hash *state_digest);
+                                             const struct ord_hash *clients_root, uint64_t bytes_since_point,
+                                             const struct ord_hash *state_digest);
 
 /*
  * Restore a channel from disk, after channel_init: first the clients in index order, then the head,
@@ -174,7 +179,10 @@ ORD_MUST_USE enum ord_err channel_registration(const struct channel *channel, st
 uint64_t channel_height(const struct channel *channel);
 const struct ord_hash *channel_head_hash(const struct channel *channel);
 uint64_t channel_applied_seq(const struct channel *channel);
-/* Bytes of the batches executed since the last point of attestation. The replica keeps this number on disk. */
+/*
+ * Bytes of the batches executed since the last point of attestation. The replica keeps this number on disk, and it is
+ * part of the state digest.
+ */
 uint64_t channel_bytes_since_point(const struct channel *channel);
 void channel_open(const struct channel *channel, struct channel_open_block *out);
 /* Merkle root over the client table. It is part of the state digest. */

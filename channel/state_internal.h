@@ -20,7 +20,11 @@ struct channel {
     /* All seqs up to this one are executed completely. If it is less than head_last_seq, a transfer is under way, and
      * only blocks and the tail may follow. */
     uint64_t applied_seq;
-    /* Bytes of the batches executed since the last point of attestation. */
+    /*
+     * Bytes of the batches executed since the last point of attestation. It follows from the ordered batches alone and
+     * is part of the state digest, because it decides where the next points fall. An attestation at rest does not
+     * change it.
+     */
     uint64_t bytes_since_point;
     /* A block or batch was executed only in part, so nothing may follow. */
     bool broken;
@@ -59,8 +63,8 @@ ORD_MUST_USE enum ord_err channel_ordered_judge(const struct channel *channel, s
 void channel_ordered_commit(struct channel *channel, struct channel_entry *entry, const struct channel_ordered *ordered,
                             uint64_t seq);
 
-/* Computes the state digest from our head and configuration and from these two hashes. */
+/* Computes the state digest from our head and configuration and from these values. */
 void channel_digest_of(const struct channel *channel, struct ord_hash *out, const struct ord_hash *clients_root,
-                       const struct ord_hash *open_digest);
+                       const struct ord_hash *open_digest, uint64_t bytes_since_point);
 
 #endif

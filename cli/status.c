@@ -156,9 +156,9 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
            status->seq, status->stable_seq, status->in_flight, status->pool_envelopes, status->pool_bytes,
            status->uptime_ms);
     printf(",\"syncing\":%s,\"intake_open\":%s,\"asking\":%s,\"silent\":%s,\"silent_until_seq\":%" PRIu64
-           ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
+           ",\"doubt_until_seq\":%" PRIu64 ",\"links_up\":%" PRIu32 ",\"peers_up\":[",
            truth(status->syncing), truth(status->intake_open), truth(status->asking), truth(status->silent),
-           status->silent_until_seq, status->links_up);
+           status->silent_until_seq, status->doubt_until_seq, status->links_up);
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)
             printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/text.h"
+#include "client/flow/text.h"
 #include "crypto/hash.h"
 
 #define CONFIG_FILE_BYTES_MAX (1u << 20)

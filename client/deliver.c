@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "client/flow/text.h"
 #include "client/ordain.h"
-#include "client/text.h"
 
 #define DELIVER_POLL_MS_DEFAULT 5000u
 #define DELIVER_BYTES_DEFAULT   (8u << 20)

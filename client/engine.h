@@ -1,13 +1,6 @@
 /*
- * The submission engine: one thread that carries signed envelopes to replicas until each has a verified receipt.
- * Callers sign in their own threads and hand over; replies arrive in the transport's threads; the engine's thread makes
- * all decisions.
- *
- * An envelope passes through these places: inbox -> outbox -> a submit request -> wait list -> a wait request -> final.
- * - It returns to the outbox when a replica is busy, gone or silent.
- * - It moves to `opinions` when one replica refuses it. Others must be asked, because a single refusal does not count.
- * - It moves to `doubts` when another envelope seems to have its number. A full receipt that shows this other envelope
- *   must prove it before our envelope is signed again under a fresh number; otherwise it could be ordered twice.
+ * The submission engine as a client has it: one thread that makes the turns of client/flow/engine.h. Callers sign in
+ * their own threads and hand over; answers arrive in the transport's threads; the engine's thread makes all decisions.
  */
 #ifndef ORDAIN_CLIENT_ENGINE_H
 #define ORDAIN_CLIENT_ENGINE_H

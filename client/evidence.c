@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "client/flow/text.h"
 #include "client/ordain.h"
-#include "client/text.h"
 
 #define EVIDENCE_GRACE_MS 1000u /* how long to wait for the remaining replicas once one has answered */
 

@@ -6,8 +6,8 @@
 
 #include "client/client.h"
 #include "client/engine.h"
-#include "client/engine_internal.h"
-#include "client/text.h"
+#include "client/flow/call.h"
+#include "client/flow/text.h"
 #include "crypto/hash.h"
 
 #define CA_BUNDLE_BYTES_MAX (1u << 20)

@@ -330,6 +330,11 @@ struct ordain_status {
     bool silent;
     /* It stays silent until this seq is stable. */
     uint64_t silent_until_seq;
+    /*
+     * After a start: until this seq is stable, it counts as faulty if its disk lost something that had been written. It
+     * cannot tell that. 0: all that it may have said is stable.
+     */
+    uint64_t doubt_until_seq;
     uint32_t links_up;
     uint64_t peers_up;                     /* bit i: replica i */
     uint32_t evidence[ORDAIN_REPLICA_MAX]; /* evidence[i]: pieces that it keeps against replica i */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "client/flow/text.h"
 #include "client/ordain.h"
-#include "client/text.h"
 
 /* The caller's question; the answer is checked against it. */
 struct receipt_query {

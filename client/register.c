@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "client/client.h"
-#include "client/text.h"
-#include "client/window.h"
+#include "client/flow/text.h"
+#include "client/flow/window.h"
 #include "core/quorum.h"
 
 /* Once there are enough answers, how long to wait for the remaining ones. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "client/text.h"
+#include "client/flow/text.h"
 #include "core/assert.h"
 
 #define RECONNECT_MS_MAX 500u

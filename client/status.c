@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "client/flow/text.h"
 #include "client/ordain.h"
-#include "client/text.h"
 
 #define STATUS_GRACE_MS 1000u /* how long to wait for the remaining replicas once one has answered */
 
@@ -42,6 +42,7 @@ static void take_status(struct ordain_status *out, const struct ordain *client,
     out->asking = said->asking;
     out->silent = said->silent;
     out->silent_until_seq = said->silent_until_seq;
+    out->doubt_until_seq = said->doubt_until_seq;
     for (size_t i = 0; i < said->n_peers_up; i++)
         if (said->peers_up[i] < ORDAIN_REPLICA_MAX)
             out->peers_up |= ord_replica_bit(said->peers_up[i]);

@@ -1,25 +1,13 @@
 /*
- * What a client trusts: the genesis block alone. It names the network, the replicas' keys and the quorum. Every
- * receipt, header and certificate is checked against it.
+ * Makes what a client trusts (client/flow/proof.h) from a genesis block file.
  */
 #ifndef ORDAIN_CLIENT_TRUST_H
 #define ORDAIN_CLIENT_TRUST_H
 
-#include "channel/receipt.h"
+#include "client/flow/proof.h"
 #include "client/ordain.h"
 
 #define CLIENT_GENESIS_BYTES_MAX (CHANNEL_HEADER_SIZE + CHANNEL_CONFIG_BYTES_MAX + 4096)
-#define CLIENT_PROOF_CACHE       256
-
-struct client_trust {
-    struct channel_config config;
-    struct ord_hash genesis_hash;
-    struct channel_header genesis_header;
-    struct ord_span genesis_data; /* borrowed from the file that client_trust_init got */
-    uint32_t quorum;              /* signatures that prove a block */
-    struct crypto_replica_keys keys;
-    struct ord_crypto_ops crypto; /* points to `keys`, so the struct must not be moved */
-};
 
 /* `file` holds a genesis block file and must outlive `out`. An error: it is not a genesis block. */
 ORD_MUST_USE enum ord_err client_trust_init(struct client_trust *out, struct ord_span file);
@@ -29,21 +17,5 @@ ORD_MUST_USE enum ord_err client_trust_init(struct client_trust *out, struct ord
  */
 ORD_MUST_USE enum ordain_error client_trust_create(struct client_trust **out, struct ordain_bytes genesis, char *why,
                                                    size_t why_size);
-
-/*
- * Headers that a certificate proved recently, by the hash of (header, later headers, certificate). So a certificate's
- * signatures are checked once instead of once per receipt. One thread uses it at a time.
- */
-struct client_proof_cache {
-    struct ord_hash proved[CLIENT_PROOF_CACHE]; /* all zeros: empty */
-    uint64_t certificates;                      /* certificates that were checked in full */
-};
-
-/*
- * Decodes and checks a receipt. INVALID: malformed. MISMATCH, BAD_SIGNATURE: it proves nothing. `why` gets a static
- * sentence. `cache` may be NULL.
- */
-ORD_MUST_USE enum ord_err client_trust_receipt(const struct client_trust *trust, struct client_proof_cache *cache,
-                                               struct channel_receipt *out, struct ord_span bytes, const char **why);
 
 #endif

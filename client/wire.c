@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/text.h"
+#include "client/flow/text.h"
 
 /*
  * Two bytes of a reply can unfold to an empty sub-message of 60 bytes. So the size of the reply bounds what protobuf-c
@@ -107,92 +107,38 @@ void client_response_free(client_response *response) {
         ordain__v1__response__free_unpacked(response, &allocator);
 }
 
+/* The engine's statuses have the numbers of the API's. */
+#define SAME_STATUS(name)                                                                                              \
+    _Static_assert((int) ENGINE_STATUS_##name == (int) ORDAIN__V1__STATUS__##name,                                     \
+                   "status " #name " has another number")
+_Static_assert((int) ENGINE_STATUS_UNSPECIFIED == (int) ORDAIN__V1__STATUS__STATUS_UNSPECIFIED, "status 0");
+SAME_STATUS(OK);
+SAME_STATUS(ACCEPTED);
+SAME_STATUS(DUPLICATE);
+SAME_STATUS(BUSY);
+SAME_STATUS(TOO_LARGE);
+SAME_STATUS(BAD_REQUEST);
+SAME_STATUS(FORBIDDEN);
+SAME_STATUS(UNKNOWN_CLIENT);
+SAME_STATUS(NOT_FOUND);
+SAME_STATUS(NOT_READY);
+SAME_STATUS(PRUNED);
+SAME_STATUS(UNAVAILABLE);
+
 const char *client_status_name(Ordain__V1__Status status) {
-    const ProtobufCEnumValue *value =
-        protobuf_c_enum_descriptor_get_value(&ordain__v1__status__descriptor, (int) status);
-    return value == NULL ? "UNKNOWN" : value->name;
+    return engine_status_name((enum engine_status) status);
 }
 
 enum ordain_error client_status_error(Ordain__V1__Status status) {
-    switch ((int) status) {
-    case ORDAIN__V1__STATUS__OK:
-    case ORDAIN__V1__STATUS__ACCEPTED:
-    case ORDAIN__V1__STATUS__DUPLICATE:
-        return ORDAIN_OK;
-    case ORDAIN__V1__STATUS__TOO_LARGE:
-        return ORDAIN_TOO_LARGE;
-    case ORDAIN__V1__STATUS__BAD_REQUEST:
-        return ORDAIN_REFUSED;
-    case ORDAIN__V1__STATUS__FORBIDDEN:
-    case ORDAIN__V1__STATUS__UNKNOWN_CLIENT:
-        return ORDAIN_FORBIDDEN;
-    case ORDAIN__V1__STATUS__NOT_FOUND:
-        return ORDAIN_NOT_FOUND;
-    case ORDAIN__V1__STATUS__NOT_READY:
-        return ORDAIN_NOT_READY;
-    case ORDAIN__V1__STATUS__PRUNED:
-        return ORDAIN_PRUNED;
-    case ORDAIN__V1__STATUS__BUSY:
-    case ORDAIN__V1__STATUS__UNAVAILABLE:
-        return ORDAIN_UNREACHABLE;
-    case ORDAIN__V1__STATUS__STATUS_UNSPECIFIED:
-    default:
-        return ORDAIN_UNVERIFIED;
-    }
+    return engine_status_error((enum engine_status) status);
 }
 
 bool client_status_refuses(Ordain__V1__Status status) {
-    return status == ORDAIN__V1__STATUS__TOO_LARGE || status == ORDAIN__V1__STATUS__BAD_REQUEST ||
-           status == ORDAIN__V1__STATUS__FORBIDDEN || status == ORDAIN__V1__STATUS__NOT_FOUND ||
-           status == ORDAIN__V1__STATUS__PRUNED;
-}
-
-enum ordain_error client_error(enum ord_err err) {
-    switch (err) {
-    case ORD_ERR_OK:
-        return ORDAIN_OK;
-    case ORD_ERR_INVALID:
-    case ORD_ERR_EXISTS:
-    case ORD_ERR_UNSUPPORTED:
-    case ORD_ERR_WRONG_STATE:
-        return ORDAIN_INVALID;
-    case ORD_ERR_TOO_LARGE:
-    case ORD_ERR_NO_SPACE:
-        return ORDAIN_TOO_LARGE;
-    case ORD_ERR_NO_MEMORY:
-        return ORDAIN_NO_MEMORY;
-    case ORD_ERR_NOT_FOUND:
-        return ORDAIN_NOT_FOUND;
-    case ORD_ERR_FORBIDDEN:
-    case ORD_ERR_UNKNOWN_CLIENT:
-        return ORDAIN_FORBIDDEN;
-    case ORD_ERR_BAD_SIGNATURE:
-    case ORD_ERR_CORRUPT:
-    case ORD_ERR_MISMATCH:
-    case ORD_ERR_STALE:
-    case ORD_ERR_TOO_NEW:
-    case ORD_ERR_DUPLICATE:
-        return ORDAIN_UNVERIFIED;
-    case ORD_ERR_BUSY:
-    case ORD_ERR_CLOSED:
-    case ORD_ERR_IN_USE:
-        return ORDAIN_UNREACHABLE;
-    case ORD_ERR_TIMEOUT:
-        return ORDAIN_TIMEOUT;
-    case ORD_ERR_IO:
-    case ORD_ERR_CRYPTO:
-    default:
-        return ORDAIN_INTERNAL;
-    }
+    return engine_status_refuses((enum engine_status) status);
 }
 
 void client_status_say(char *out, size_t out_size, Ordain__V1__Status status, const char *message) {
-    char words[256];
-    client_clean(words, sizeof(words), message);
-    if (words[0] == '\0')
-        client_say(out, out_size, "%s", client_status_name(status));
-    else
-        client_say(out, out_size, "%s: %s", client_status_name(status), words);
+    engine_status_say(out, out_size, (enum engine_status) status, message);
 }
 
 void client_replica_say(char *out, size_t out_size, uint32_t replica, Ordain__V1__Status status, const char *message) {

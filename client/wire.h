@@ -5,6 +5,7 @@
 #ifndef ORDAIN_CLIENT_WIRE_H
 #define ORDAIN_CLIENT_WIRE_H
 
+#include "client/flow/call.h"
 #include "client/ordain.h"
 #include "core/err.h"
 #include "core/types.h"
@@ -16,12 +17,6 @@ typedef Ordain__V1__Request client_request;
 typedef Ordain__V1__Response client_response;
 
 #define CLIENT_REPLY_BYTES_MAX (64u << 20)
-/* A replica may tell us to retry after up to so many ms; more is cut to this. */
-#define CLIENT_RETRY_AFTER_MAX 10000u
-#define CLIENT_WAIT_GROUP_MAX  512u
-/* Bytes of one submit request, unless a single envelope is larger. */
-#define CLIENT_SUBMIT_BYTES_MAX (1u << 20)
-
 /* Starts a request on this channel. The caller fills in the message of the request's kind. */
 void client_request_init(client_request *out, const char *channel);
 
@@ -49,7 +44,6 @@ static inline struct ord_span client_span(const ProtobufCBinaryData *data) {
 const char *client_status_name(Ordain__V1__Status status);
 /* The library's error for a status that refuses. */
 enum ordain_error client_status_error(Ordain__V1__Status status);
-enum ordain_error client_error(enum ord_err err);
 /* True if the replica will not take what it was given, now or later. */
 bool client_status_refuses(Ordain__V1__Status status);
 

@@ -106,6 +106,11 @@ struct ord_event {
             uint64_t seq;
             struct ord_hash digest;
             bool admissible;
+            /*
+             * The batch has room for more, and leaves out what this node sent to the leader long before. It counts
+             * when the leader is measured, and nowhere else.
+             */
+            bool lean;
         } judged;
         struct {
             /* Everything that the steps of this turn and of earlier ones asked to persist is durable. */
@@ -254,6 +259,11 @@ struct ord_status {
     /* This replica has forgotten something that it said; it says nothing of its own until that can do no harm. */
     bool silent;
     uint64_t silent_until_seq; /* while silent: at least until this seq is stable */
+    /*
+     * Until this seq is stable, this replica may lack something that it said in an earlier life, if its disk lost
+     * anything then. 0: no doubt is left.
+     */
+    uint64_t doubt_until_seq;
     /* The protocol's own; for pbft a struct bft_detail (bft/bft.h). NULL: it has none. Valid until the next step. */
     const void *detail;
 };

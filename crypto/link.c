@@ -178,12 +178,15 @@ enum ord_err crypto_link_seal(struct crypto_link *link, uint8_t *frame, size_t f
 
 /* Begins a new session. Our offer becomes our nonce in it, so a new offer is made. */
 static void enter_session(struct crypto_link *link, const struct ord_hash *nonce_peer) {
+    if (crypto_link_ready(link))
+        link->key_in_before = link->key_in;
     link->nonce_self = link->offer_self;
     link->nonce_peer = *nonce_peer;
     derive_key(&link->key_out, link, TAG_DATA, link->self, &link->nonce_self, &link->nonce_peer);
     derive_key(&link->key_in, link, TAG_DATA, link->peer, &link->nonce_peer, &link->nonce_self);
     link->counter_out = 0;
     link->counter_in = 0;
+    link->met = false;
     make_offer(link);
 }
 
@@ -211,9 +214,12 @@ static bool take_hello(struct crypto_link *link, const struct hello *hello) {
     if (crypto_link_ready(link) && ord_hash_equal(&hello->session_nonce, &link->nonce_peer) &&
         ord_hash_equal(&hello->peer_nonce, &link->nonce_self)) {
         link->confirmed = true;
+        link->met = true;
     } else if (ord_hash_equal(&hello->peer_nonce, &link->offer_self)) {
         enter_session(link, &hello->session_nonce);
-        link->confirmed = true; /* the peer entered it before it sent this HELLO */
+        /* The peer entered it before it sent this HELLO. */
+        link->confirmed = true;
+        link->met = true;
     } else if (ord_hash_equal(&hello->peer_offer, &link->offer_self)) {
         enter_session(link, &hello->offer);
         link->confirmed = false;
@@ -223,6 +229,13 @@ static bool take_hello(struct crypto_link *link, const struct hello *hello) {
         return true;
     }
     return hello->asks || !link->confirmed;
+}
+
+/* The error for a data frame whose tag is not our session's. It tells what only a forger sends from what is late. */
+static enum ord_err other_session(const struct crypto_link *link, struct ord_span frame) {
+    if (!ord_hash_is_zero(&link->key_in_before) && tag_is_right(&link->key_in_before, frame))
+        return ORD_ERR_STALE;
+    return link->met ? ORD_ERR_BAD_SIGNATURE : ORD_ERR_WRONG_STATE;
 }
 
 enum ord_err crypto_link_open(struct crypto_link *link, enum crypto_link_event *event, struct ord_span *payload,
@@ -250,12 +263,13 @@ enum ord_err crypto_link_open(struct crypto_link *link, enum crypto_link_event *
         /* The peer may be in another session. The owner's next HELLO finds that
          * out; keys and counters stay as they are. */
         link->confirmed = false;
-        return ORD_ERR_BAD_SIGNATURE;
+        return other_session(link, frame);
     }
     if (header.counter <= link->counter_in)
         return ORD_ERR_STALE;
     link->counter_in = header.counter;
     link->confirmed = true;
+    link->met = true;
     *payload = ord_span_of(frame.data + CRYPTO_LINK_HEADER_SIZE, frame.size - CRYPTO_LINK_OVERHEAD);
     *event = CRYPTO_LINK_DATA;
     return ORD_OK;

@@ -51,6 +51,8 @@ struct crypto_link {
     /* Keys of the current session. key_out is for the direction self -> peer. */
     struct ord_hash key_out;
     struct ord_hash key_in;
+    /* key_in of the session before this one; zeros: there was none. It tells late frames from forged ones. */
+    struct ord_hash key_in_before;
     /* The counter of the last frame that we sealed. */
     uint64_t counter_out;
     /* The counter of the last frame that we accepted. Strictly rising within a session. */
@@ -58,6 +60,8 @@ struct crypto_link {
     /* A valid frame showed that the peer is in this session, and no frame has contradicted that since. A replayed HELLO
      * counts too, so the peer may have left the session. */
     bool confirmed;
+    /* A valid frame of this session has come. From then on an honest peer sends no frame of another session. */
+    bool met;
 };
 
 enum crypto_link_event {
@@ -99,8 +103,9 @@ ORD_MUST_USE enum ord_err crypto_link_seal(struct crypto_link *link, uint8_t *fr
 /*
  * Checks a frame and opens it. `payload` borrows from `frame`; it is empty for a HELLO. `event` is set on ORD_OK only.
  * INVALID: malformed. FORBIDDEN: the frame does not claim to go from this peer to us; our own reflected frames and
- * other senders' frames end here. BAD_SIGNATURE: the tag is wrong, or there is no session yet. STALE: the counter is
- * not above the last one.
+ * other senders' frames end here. BAD_SIGNATURE: the tag is wrong. WRONG_STATE: the tag is none of ours, and there is
+ * no session, or nothing of this session has come yet. The peer may have sealed the frame for a session before our
+ * restart. STALE: the counter is not above the last one, or the frame is of the session before this one.
  */
 ORD_MUST_USE enum ord_err crypto_link_open(struct crypto_link *link, enum crypto_link_event *event,
                                            struct ord_span *payload, struct ord_span frame);

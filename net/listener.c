@@ -29,7 +29,8 @@ static void on_accepted(void *context) {
     }
     bool ours = code != 0 && code != NNG_ECONNABORTED && code != NNG_ECONNRESET && code != NNG_ECONNSHUT;
     hub->accept_ms = ours ? net_now_ms() + ACCEPT_PAUSE_MS : 0;
-    if (code == 0 && !hub->stopping && !hub->deaf)
+    /* net_hub_listener_reopen may have taken the listener away since the accept succeeded. */
+    if (code == 0 && hub->listener != NULL && !hub->stopping && !hub->deaf)
         accept_next(hub);
     else
         net_hub_kick(hub);

@@ -15,6 +15,7 @@ typedef atomic_uint_fast64_t counter;
     X(frame_bytes_sent)                                                                                                \
     X(frames_received)                                                                                                 \
     X(frames_refused)                                                                                                  \
+    X(frames_late)                                                                                                     \
     X(votes_over_quota)                                                                                                \
     X(bulk_over_quota)                                                                                                 \
     X(link_pieces_dropped)                                                                                             \

@@ -127,20 +127,30 @@ static void take_piece(struct node *node, struct peer *peer, struct ord_reader p
 /* ---- frames ---- */
 
 /*
- * Gives the sender of a frame. NULL: the frame is refused. `payload` gets the payload; it is empty for a hello. A
- * thread of the transport calls this.
+ * Counts a frame that did not open. An honest peer's frame may be late: it was sealed for a session that one of the two
+ * has left, as after a cut or a restart. Nothing else is sent by an honest replica.
+ */
+static struct peer *not_opened(struct node *node, enum ord_err err) {
+    bool late = err == ORD_ERR_STALE || err == ORD_ERR_WRONG_STATE;
+    count_add(late ? &node->counters.frames_late : &node->counters.frames_refused, 1);
+    return NULL;
+}
+
+/*
+ * Gives the sender of a frame. NULL: the frame did not open, and is counted. `payload` gets the payload; it is empty
+ * for a hello. A thread of the transport calls this.
  */
 static struct peer *open_frame(struct node *node, struct ord_span *payload, struct ord_span bytes) {
     ord_node_id from;
     if (crypto_link_claimed_sender(&from, bytes) != ORD_OK || from >= node->links.count || from == node->config.replica)
-        return NULL;
+        return not_opened(node, ORD_ERR_INVALID);
     struct peer *peer = &node->links.peers[from];
     enum crypto_link_event event;
     pthread_mutex_lock(&peer->mutex);
     enum ord_err err = crypto_link_open(&peer->link, &event, payload, bytes);
     pthread_mutex_unlock(&peer->mutex);
     if (err != ORD_OK)
-        return NULL;
+        return not_opened(node, err);
     atomic_store(&peer->heard_ms, node_clock_ms());
     if (event == CRYPTO_LINK_HELLO_REPLY)
         atomic_store(&peer->hello_due, true);
@@ -158,8 +168,6 @@ void links_on_message(void *context, struct net_message *message) {
     struct ord_span bytes = net_message_bytes(message);
     struct ord_span payload;
     struct peer *peer = open_frame(node, &payload, bytes);
-    if (peer == NULL)
-        count_add(&node->counters.frames_refused, 1);
     if (peer == NULL || payload.size == 0) {
         net_message_destroy(message);
         return;

@@ -121,6 +121,7 @@ void status_reply(struct node *node, struct api_request *request) {
     status.asking = of_replica.core.asking;
     status.silent = of_replica.core.silent;
     status.silent_until_seq = of_replica.core.silent_until_seq;
+    status.doubt_until_seq = of_replica.core.doubt_until_seq;
     status.n_evidence = gather_evidence(&evidence, &of_replica);
     status.evidence = evidence.pointers;
     status.n_counters = counters.count;

@@ -13,6 +13,7 @@
     /* agree/ */                                                                                                       \
     X(FORGET_KEEPS_OPEN_BLOCK, OFTEN, "the core forgets bodies that the open block still needs")                       \
     X(TAIL_CLOSED, OFTEN, "a block closes that state transfer had brought a part of")                                  \
+    X(BATCH_LEAN, RARE, "a batch leaves out what the leader has had for long, and has room for it")                    \
     X(JUDGE_WAITS_FOR_CLIENT, OFTEN, "a batch names a client that is not registered yet")                              \
     X(JUDGE_WAITS_FOR_CHECK, OFTEN, "a batch has an envelope whose signature is being checked for admission")          \
     X(JUDGEMENT_DROPPED, OFTEN, "the core moves past a batch while it is judged")                                      \
@@ -35,6 +36,7 @@
     X(PROPOSAL_REFUSED, OFTEN, "the core takes no batch although it leads")                                            \
     /* finality/ */                                                                                                    \
     X(LOG_CUT_AT_ONCE, OFTEN, "the log is cut without the usual lag, because its window or its bodies fill up")        \
+    X(ATTESTED_AT_REST, OFTEN, "the newest executed seq is attested because nothing follows it")                       \
     X(ATTESTED_AGAIN, RARE, "a replica that repeats an old attestation gets ours of that seq")                         \
     X(STABLE_AHEAD, OFTEN, "a stable checkpoint is ahead of us")                                                       \
     X(STABLE_LEARNT_FROM_CORE, RARE, "a stable checkpoint is executed here that only view changes told of")            \
@@ -42,12 +44,17 @@
     /* transfer/ */                                                                                                    \
     X(TRANSFER_RESUMED, OFTEN, "a restart finds a transfer that was cut off between blocks and tail")                  \
     X(SERVED_NOTHING, OFTEN, "a source has nothing to give that can be proved")                                        \
+    X(SERVED_LESS, RARE, "a source is asked for more than its certificates prove")                                     \
     X(TAIL_OF_CLOSED_BLOCK, OFTEN, "a tail is asked for whose block is closed by now")                                 \
     X(SYNC_BEFORE_STABLE, OFTEN, "a replica transfers to a state that is not stable yet")                              \
     X(SYNC_MISSING, OFTEN, "a source does not have what it is asked for")                                              \
     X(SYNC_OVERTAKEN, OFTEN, "the log brings a replica to the target of its transfer")                                 \
     X(SYNC_REFUSED, OFTEN, "a source gives something that does not verify")                                            \
     X(SYNC_SOURCE_LATE, OFTEN, "a source does not answer in time")                                                     \
+    X(SYNC_SOURCE_TRIED_AGAIN, OFTEN, "a source that was slow is asked again after a rest")                            \
+    X(SYNC_ASKED_TWICE, OFTEN, "a source is late with what is needed next, and another one is asked as well")          \
+    X(SYNC_PIECE_SHORT, OFTEN, "a piece has fewer blocks than were asked for")                                         \
+    X(SYNC_TARGET_CHASED, OFTEN, "a newer target is followed behind the blocks of the old one")                        \
     X(TAIL_KEPT, OFTEN, "a transfer ends with a part of the open block")
 
 REPLICA_MARKS(ORD_MARK_DECLARE)

@@ -113,6 +113,7 @@ void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_poi
     struct ord_writer writer = ord_writer_of(out + RECORD_STATEMENT_SIZE, RECORD_POINT_SIZE - RECORD_STATEMENT_SIZE);
     ord_write_u64(&writer, point->tail_size);
     ord_write_hash(&writer, &point->clients_root);
+    ord_write_u64(&writer, point->bytes_since_point);
 }
 
 enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes) {
@@ -120,6 +121,7 @@ enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes
     read_statement(&out->statement, &reader);
     out->tail_size = ord_read_u64(&reader);
     ord_read_hash(&reader, &out->clients_root);
+    out->bytes_since_point = ord_read_u64(&reader);
     return ord_reader_finish(&reader) == ORD_OK && out->statement.seq > 0 ? ORD_OK : ORD_ERR_CORRUPT;
 }
 

@@ -66,21 +66,22 @@ void record_tail_encode(uint8_t *out, uint64_t height, uint32_t count, struct or
 ORD_MUST_USE enum ord_err record_tail_decode(struct record_open *out, struct ord_span bytes);
 
 /*
- * An own statement, and how large the open block was at its seq. From then on, that part of the open block is a prefix
- * of the next block's data.
+ * An own statement, how large the open block was at its seq, and the rest of what others need to come to that state.
+ * From then on, that part of the open block is a prefix of the next block's data.
  */
 struct attest_point {
     struct channel_statement statement;
     uint64_t tail_size;
     struct ord_hash clients_root;
+    uint64_t bytes_since_point;
 };
 
 /*
  * "point.SSSSS" is the newest point whose seq modulo record_point_slots is SSSSS: the statement, the tail's size u64,
- * and the root over the client table.
+ * the root over the client table, and the bytes since the last point of attestation u64.
  */
 #define RECORD_POINT_NAME_SIZE 12
-#define RECORD_POINT_SIZE      (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE)
+#define RECORD_POINT_SIZE      (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE + 8)
 #define RECORD_POINT_SLOTS_MAX 65537u
 /*
  * There are enough slots for the checkpoint where the core's log begins and for every seq that a window (<= 65536) lets

@@ -15,8 +15,8 @@ static enum ord_err make_parts(struct replica *replica) {
     replica->batch_buffer = malloc(config->batch_bytes_max);
     if (replica->batch_buffer == NULL)
         return ORD_ERR_NO_MEMORY;
-    static enum ord_err (*const inits[])(struct replica * replica) = {admission_init, propose_init, execute_init,
-                                                                      attest_init,    sync_init,    agree_init};
+    static enum ord_err (*const inits[])(struct replica * replica) = {
+        admission_init, verified_init, propose_init, execute_init, attest_init, sync_init, agree_init};
     enum ord_err err = pool_init(&replica->pool, options->pool_envelopes_max, options->pool_bytes_max,
                                  options->client_envelopes_max, config->clients_max);
     pace_init(replica);
@@ -39,8 +39,7 @@ static enum ord_err start(struct replica *replica, char *why, size_t why_size) {
     if (!started || replica->turn.fatal)
         return recover_failed(why, why_size, "consensus records do not give a state",
                               replica->turn.fatal ? replica->turn.fatal_err : ORD_ERR_CORRUPT);
-    recover_finish(replica, count);
-    return ORD_OK;
+    return recover_finish(replica, count, why, why_size);
 }
 
 enum ord_err replica_create(struct replica **out, const struct replica_options *options,
@@ -79,6 +78,7 @@ void replica_destroy(struct replica *replica) {
     attest_deinit(replica);
     execute_deinit(replica);
     propose_deinit(replica);
+    verified_deinit(replica);
     admission_deinit(replica);
     pool_deinit(&replica->pool);
     agree_deinit(replica);

@@ -5,10 +5,10 @@
  *   turn.c       the turn, from its inputs to its commit; replica.c: making one; report.c: log and end, for all parts
  *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the
  *                channel; judge.c: proposed batches; messages.c: the core's messages before and after their check
- *   intake/      admission.c, pool.c, shares.c: envelopes that come in; forward.c, propose.c: where they go;
- *                pace.c: how fast they are ordered
+ *   intake/      admission.c, pool.c, shares.c, verified.c: envelopes that come in; forward.c, propose.c: where they
+ *                go; pace.c: how fast they are ordered
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
- *   transfer/    sync.c: catching up; serve.c: as a source; recover.c: state from disk
+ *   transfer/    sync.c, sources.c, pieces.c: catching up; serve.c: as a source; recover.c: state from disk
  */
 #ifndef ORDAIN_REPLICA_REPLICA_INTERNAL_H
 #define ORDAIN_REPLICA_REPLICA_INTERNAL_H
@@ -26,6 +26,7 @@
 #include "replica/intake/pace.h"
 #include "replica/intake/pool.h"
 #include "replica/intake/propose.h"
+#include "replica/intake/verified.h"
 #include "replica/replica.h"
 #include "replica/transfer/sync.h"
 #include "replica/turn.h"
@@ -53,6 +54,7 @@ struct replica {
     struct judge judge;
     struct account accounts[ORD_REPLICA_MAX]; /* by sender */
     struct shares checks; /* envelopes whose signatures are being checked for admission, by source */
+    struct verified verified;
     struct pool pool;
     struct pace pace;
     struct forward forward;
@@ -121,7 +123,7 @@ ORD_MUST_USE enum ord_err recover_channel(struct replica *replica, char *why, si
 ORD_MUST_USE enum ord_err recover_core(struct replica *replica, struct ord_event *start, struct ord_record **records,
                                        char *why, size_t why_size);
 /* Recovers what depends on the started core. */
-void recover_finish(struct replica *replica, size_t record_count);
+ORD_MUST_USE enum ord_err recover_finish(struct replica *replica, size_t record_count, char *why, size_t why_size);
 /* Writes "ledger: WHAT: ERROR", and what helps. Returns CORRUPT for NOT_FOUND, else `err`. */
 enum ord_err recover_failed(char *why, size_t why_size, const char *what, enum ord_err err);
 

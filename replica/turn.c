@@ -86,7 +86,7 @@ static void take(struct replica *replica, const struct replica_input *input) {
     switch (input->type) {
     case REPLICA_INPUT_MESSAGE:
         /*
-         * The votes that wait for this flush decide first, so that nothing changes between the check of a piece and its
+         * The votes that wait for this flush decide first, so that nothing changes between the check of a tail and its
          * use.
          */
         if (sync_expects(replica, input))
@@ -134,6 +134,8 @@ static void timers(struct replica *replica) {
         step(replica, &(struct ord_event) {.type = ORD_EVENT_TICK});
         settle(replica);
     }
+    if (replica->turn.now_ms >= sync_due_ms(replica))
+        sync_ask(replica);
     if (replica->turn.now_ms < replica->turn.housekeeping_ms)
         return;
     replica->turn.housekeeping_ms = replica->turn.now_ms + HOUSEKEEPING_MS;
@@ -142,6 +144,20 @@ static void timers(struct replica *replica) {
     sync_tick(replica);
     forward_again(replica);
     settle(replica);
+}
+
+/*
+ * Takes a piece of a state transfer, one a turn. The votes that wait for this flush decide first, so that nothing
+ * changes between the look at the own head and the piece that follows it.
+ */
+static void take_piece(struct replica *replica) {
+    if (!sync_piece_waits(replica) || turn_full(replica))
+        return;
+    flush(replica);
+    sync_take_piece(replica);
+    settle(replica);
+    sync_ask(replica);
+    replica->turn.cut_short |= sync_piece_waits(replica);
 }
 
 static void propose_all(struct replica *replica) {
@@ -179,6 +195,7 @@ void replica_turn(struct replica *replica, const struct replica_time *time) {
     while (!replica->turn.fatal && !turn_full(replica) && host->next(host->context, &input))
         take(replica, &input);
     settle(replica);
+    take_piece(replica);
     timers(replica);
     forward_fresh(replica);
     propose_all(replica);
@@ -257,7 +274,7 @@ uint64_t replica_durable_turn(const struct replica *replica) {
 
 uint64_t replica_due_ms(const struct replica *replica) {
     const struct turn *turn = &replica->turn;
-    uint64_t due_ms = ord_min(turn->housekeeping_ms, replica->agree.wake_at_ms);
+    uint64_t due_ms = ord_min(ord_min(turn->housekeeping_ms, replica->agree.wake_at_ms), sync_due_ms(replica));
     if (turn->committing == 0)
         due_ms = ord_min(due_ms, turn->commit_due_ms);
     return ord_min(due_ms, propose_due_ms(replica));

@@ -7,7 +7,7 @@ static void run_envelopes(struct replica_check *check) {
     const struct replica_verifier *verifier = &check->setup->options.verifier;
     for (uint32_t i = 0; i < check->envelopes.count; i++) {
         struct replica_envelope_check *item = &check->envelopes.items[i];
-        item->ok = verifier->verify(verifier->context, &item->key, &item->hash, &item->signature);
+        item->ok = item->known || verifier->verify(verifier->context, &item->key, &item->hash, &item->signature);
         check->bad |= !item->ok;
     }
 }

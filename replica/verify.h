@@ -45,7 +45,8 @@ struct replica_envelope_check {
     struct ord_signature signature;
     /* Tells the part that waits which of its envelopes this is. */
     uint32_t tag;
-    bool ok; /* outcome */
+    bool known; /* the same signature verified here before, so it is not checked */
+    bool ok;    /* outcome */
 };
 
 struct replica_check {

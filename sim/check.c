@@ -12,7 +12,7 @@
 #include "sim/client.h"
 #include "sim/process.h"
 
-enum { MOVING_US = 30000000 };
+enum { MOVING_US = 30000000, ATTEST_REST_MS = 1000 };
 
 static struct sim_checker *checker_of(const struct sim_replica *replica) {
     return replica->world->checker;
@@ -31,6 +31,7 @@ void sim_checker_deinit(struct sim_world *world) {
     sim_changes_deinit(world->checker);
     sim_map_deinit(&world->checker->said);
     sim_map_deinit(&world->checker->states);
+    sim_map_deinit(&world->checker->returned);
     free(world->checker->shown);
     free(world->checker);
 }
@@ -50,6 +51,14 @@ bool sim_check_has_said(const struct sim_world *world, uint32_t type, ord_node_i
     return entry != NULL && ord_hash_equal(&entry->hash, digest);
 }
 
+/* Whether the replica may have contradicted itself at this seq before it counted as honest again. */
+static bool forgot(const struct sim_world *world, ord_node_id id, uint64_t seq) {
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        if (world->replicas[i].id == id && seq <= world->replicas[i].forgot_until_seq)
+            return true;
+    return false;
+}
+
 /*
  * Counts everybody who may have voted so: those who did, those who may say anything, and the replica itself, whose own
  * vote leaves in this turn.
@@ -59,7 +68,7 @@ static void check_quorum(struct sim_replica *replica, bool commits, uint64_t vie
     const struct sim_world *world = replica->world;
     uint32_t count = 0;
     for (ord_node_id id = 0; id < world->replica_count; id++) {
-        bool voted = id == replica->id || sim_check_id_faulty(world, id);
+        bool voted = id == replica->id || sim_check_id_faulty(world, id) || forgot(world, id, seq);
         if (commits)
             voted = voted || sim_check_has_said(world, BFT_COMMIT, id, view, seq, digest);
         else
@@ -76,6 +85,7 @@ void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_s
     struct sim_model *model = &checker_of(replica)->model;
     if (replica->liar)
         return;
+    replica->process->delivered_ms = replica->process->now_ms;
     if (replica->world->replica_count > 1) {
         struct ord_hash digest;
         bft_body_digest(&digest, &replica->world->crypto.ops, batch);
@@ -131,6 +141,7 @@ void sim_check_turn(struct sim_replica *replica, bool executed) {
     if (replica->liar || replica->world->failed || (++shown->turns % 8 != 0 && !executed))
         return;
     replica_status(replica->process->program, &status);
+    sim_check_counters(replica, &status);
     uint64_t applied_seq = channel_applied_seq(replica_channel(replica->process->program));
     if (!status.syncing_between && status.core.delivered_seq != applied_seq)
         sim_fail(replica->world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
@@ -229,9 +240,14 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
     if (channel_statement_equal(last, &statement))
         return;
     *last = statement;
-    const struct sim_model *model = &checker_of(replica)->model;
-    const struct sim_model_seq *seq = statement.seq <= model->seq_count ? &model->seqs[statement.seq - 1] : NULL;
-    if (seq != NULL && !seq->point)
+    struct sim_model *model = &checker_of(replica)->model;
+    struct sim_model_seq *seq = statement.seq <= model->seq_count ? &model->seqs[statement.seq - 1] : NULL;
+    /* Its newest executed seq it may attest at rest, and a transfer may end where others attested at rest. */
+    bool rests = replica->process->now_ms >= replica->process->delivered_ms + ATTEST_REST_MS &&
+                 statement.seq == channel_applied_seq(replica_channel(replica->process->program));
+    if (seq != NULL && rests)
+        seq->rest_point = true;
+    if (seq != NULL && !seq->point && !seq->rest_point)
         sim_blame(replica, "attestation", "attests at seq %lu, which is no point of attestation",
                   (unsigned long) statement.seq);
     check_state(replica, &statement);
@@ -244,15 +260,16 @@ static void say(struct sim_replica *replica, uint32_t type, uint64_t view, uint6
     bool fresh;
     if (!sim_honest(replica)) {
         /* Commits are not signed, so nobody can show them to the replica again. */
-        if (type != BFT_COMMIT)
+        if (type != BFT_COMMIT) {
             sim_check_again(replica, type, view, seq, digest);
-        return;
+            return;
+        }
     }
     struct sim_map_entry *entry =
         sim_map_insert(&checker_of(replica)->said, &fresh, (uint64_t) type << 32 | replica->id, view, seq);
     if (fresh)
         entry->hash = *digest;
-    else if (!ord_hash_equal(&entry->hash, digest))
+    else if (sim_honest(replica) && !ord_hash_equal(&entry->hash, digest))
         sim_blame(replica, "promise", "signs two statements of type %u about view %lu, seq %lu", type,
                   (unsigned long) view, (unsigned long) seq);
 }
@@ -294,6 +311,7 @@ static void say_change(struct sim_replica *replica, struct bft_view_change *chan
     struct bft_statement statement;
     struct ord_span certificate;
     say(replica, BFT_VIEW_CHANGE, change->view, 0, &change->digest);
+    sim_check_reports(replica, *change);
     if (change->view > checker->asked_view + 1)
         sim_blame(replica, "view", "asks for view %lu; honest ones asked for %lu at most", (unsigned long) change->view,
                   (unsigned long) checker->asked_view);
@@ -429,6 +447,8 @@ void sim_check_started(struct sim_replica *replica) {
 void sim_check_forgot(struct sim_replica *replica) {
     checker_of(replica)->shown[replica->instance] =
         (struct sim_shown) {.durable_seq = sim_disk_applied(&replica->disk)};
+    replica->forgot_view = checker_of(replica)->promised[replica->id];
+    replica->forgetful = true;
 }
 
 void sim_check_status(struct sim_replica *replica) {

@@ -41,6 +41,8 @@ struct sim_checker {
      */
     struct sim_map said;
     uint64_t asked[ORD_REPLICA_MAX]; /* the nonce of each one's newest ASK */
+    /* (instance, seq) -> 1 + the view of a certificate that was returned to the replica, and that it has to take. */
+    struct sim_map returned;
     /* (seq) -> the statement that honest replicas made there. */
     struct sim_map states;
     struct sim_shown *shown; /* by instance */
@@ -51,6 +53,8 @@ struct sim_checker {
     /* The newest decided seq when every client was served at last; 0: they are not yet. */
     uint64_t goal_seq;
     uint64_t receipts;
+    /* Those of them that came while clients made new requests. */
+    uint64_t receipts_loaded;
     uint64_t evidence;
     uint64_t view_max;
     struct sim_changes *changes; /* all VIEW-CHANGEs that were kept */
@@ -127,6 +131,9 @@ void sim_check_status(struct sim_replica *replica);
 void sim_check_started(struct sim_replica *replica);
 /* The replica has another disk, perhaps an empty one. */
 void sim_check_forgot(struct sim_replica *replica);
+struct replica_status;
+/* check_counters.c. After a turn: where nobody lies, no counter names a lie. */
+void sim_check_counters(struct sim_replica *replica, const struct replica_status *status);
 /* check_bounds.c. After a commit: the core's records on the disk are within their bounds. */
 void sim_check_records(struct sim_replica *replica);
 /* After each step: the memory for batches is within its bound, and nothing is stable before it is delivered. */
@@ -142,6 +149,11 @@ void sim_check_silence_started(struct sim_replica *replica);
 void sim_check_taken(struct sim_replica *replica, ord_node_id from, struct ord_span bytes);
 /* The core gives out a message. Only ASK and RECALL matter here. */
 void sim_check_asking(struct sim_replica *replica, ord_replica_set to, struct ord_span bytes);
+/* A VIEW-CHANGE leaves. It reports what was returned to its author. */
+struct bft_view_change;
+void sim_check_reports(struct sim_replica *replica, struct bft_view_change change);
+/* The replica starts, or installs a view, which may make void what was returned to it. */
+void sim_check_returned_void(struct sim_replica *replica);
 /* A forgetful replica makes a statement. It must not contradict one that it was told of. */
 void sim_check_again(struct sim_replica *replica, uint32_t type, uint64_t view, uint64_t seq,
                      const struct ord_hash *digest);

@@ -13,7 +13,9 @@
  *
  * Oldest request: a client that asked an honest replica has its receipt within V for each view of the run and one more,
  * one decision, the block's timeout, and RETRY_US for an answer that was lost with the replica that owed it. Clients
- * that want more than can be ordered are left out: they wait for that.
+ * that want more than can be ordered are left out: they wait for that. When the replica that it takes for the
+ * leader answers BUSY, the client library waits for BUSY_US, BUSY_COUNT times in a row (CLIENT_RETRY_AFTER_MAX and half
+ * as much again, BUSY_IN_ROW_MAX). So each liar that answers clients falsely may cost that on top.
  *
  * Drain: after the load has ended, all but an eighth of what still waits is served at half the rate of the last ten
  * seconds at least, from RETRY_US and V later on. Until then clients that were told BUSY have asked twice more. They
@@ -31,8 +33,10 @@
 
 #include "sim/check.h"
 #include "sim/client.h"
+#include "sim/liar_internal.h"
 
 enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, RETRY_US = 8000000, COST_FACTOR = 4 };
+enum { BUSY_COUNT = 3, BUSY_US = 15000000 };
 enum { HEARTBEATS = 5, MESSAGE_BYTES = 250, ENVELOPE_BYTES = 400 };
 /* Fewer receipts than this show nothing. */
 enum { RECEIPTS_LEAST = 20 };
@@ -92,10 +96,19 @@ static void check_window(struct sim_world *world) {
                  (unsigned long) ordered, (unsigned long) wanted, (unsigned long) bound);
 }
 
+/* The replicas that answer clients falsely (SIM_LIE_RECEIPT). */
+static uint64_t false_answerers(const struct sim_world *world) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        count += sim_liar_has(&world->replicas[i], SIM_LIE_RECEIPT);
+    return count;
+}
+
 static void check_oldest(struct sim_world *world) {
     const struct sim_plan *plan = &world->plan;
     uint64_t bound_us = (newest(world->service, 0)->view + 1) * sim_plan_view_us(plan) + sim_plan_decision_us(plan) +
-                        (uint64_t) plan->batch_timeout_ms * 1000 + RETRY_US;
+                        (uint64_t) plan->batch_timeout_ms * 1000 + RETRY_US +
+                        false_answerers(world) * BUSY_COUNT * BUSY_US;
     uint64_t longest_us = sim_clients_longest_us(world);
     if (longest_us > bound_us)
         sim_fail(world, "service: a request waits for %lu ms, %lu at most", (unsigned long) (longest_us / 1000),

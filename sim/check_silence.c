@@ -1,7 +1,7 @@
 /*
  * Row V16. A replica that lost its disk, or came back with an older one, makes no statement while it is silent.
  * Afterwards it makes none that contradicts an earlier statement of its own, provided that somebody who answered it
- * still held that statement.
+ * still held that statement. Its VIEW-CHANGE reports the prepared certificates that were returned to it.
  *
  * In the entries of `said`, `number` has three sets of replicas: those that hold the statement in a process that still
  * runs, in the statement's view; those that held it when they answered; and those whose answer arrived.
@@ -9,6 +9,7 @@
 #include "bft/recovery/silence.h"
 #include "bft/wire/view_message.h"
 #include "sim/check.h"
+#include "sim/marks.h"
 #include "sim/process.h"
 
 /* Shifts. There may be IDS replicas at most. */
@@ -21,7 +22,9 @@ static bool is_word(uint8_t type) {
 
 static bool looked_at(const struct sim_world *world) {
     return world->replica_count > 1 && !world->failed &&
-           ((world->plan.faults >> SIM_FAULT_OLD_IMAGE | world->plan.faults >> SIM_FAULT_EMPTY_DISK) & 1) != 0;
+           ((world->plan.faults >> SIM_FAULT_OLD_IMAGE | world->plan.faults >> SIM_FAULT_EMPTY_DISK |
+             world->plan.faults >> SIM_FAULT_LAST_WRITES) &
+            1) != 0;
 }
 
 void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
@@ -32,8 +35,23 @@ void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
         sim_blame(replica, "silence", "is silent and says something of type %u", message.data[0]);
 }
 
+/*
+ * The replica counts as honest again when no doubt is left about its seqs, and its view is installed and not below
+ * those that it had asked for.
+ */
+static void honest_again(struct sim_replica *replica, const struct ord_status *now) {
+    if (!replica->forgetful || now->asking || now->silent || now->doubt_until_seq > 0 || now->changing ||
+        now->view < replica->forgot_view)
+        return;
+    sim_say(replica->world, replica->instance, "counts as honest again");
+    ORD_MARK(HONEST_AGAIN);
+    replica->forgetful = false;
+    replica->forgot_until_seq = now->stable_seq;
+}
+
 void sim_check_spoke(struct sim_replica *replica) {
     const struct ord_status *now = &replica->process->frozen.status;
+    honest_again(replica, now);
     if (now->silent && now->silent_until_seq != replica->silent_until_seq)
         sim_say(replica->world, replica->instance, "is silent until seq %lu", (unsigned long) now->silent_until_seq);
     else if (!now->silent && !now->asking && (replica->silent_until_seq != 0 || !replica->spoke))
@@ -56,10 +74,66 @@ static ord_node_id sayer(const struct sim_map_entry *entry) {
     return (ord_node_id) (entry->key[0] & 0xffffffff);
 }
 
+void sim_check_returned_void(struct sim_replica *replica) {
+    struct sim_map *map = &replica->world->checker->returned;
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->entries[i].used && map->entries[i].key[0] == replica->instance)
+            map->entries[i].number = 0;
+}
+
+/* Whether the replica voted for this statement's batch, and knows it. */
+static bool has_vote(const struct sim_replica *replica, const struct bft_statement *statement) {
+    struct bft_pre_prepare message;
+    struct ord_span record = sim_disk_record(&replica->disk, TABLE_LOG, statement->seq);
+    return record.size > 0 && bft_pre_prepare_decode(&message, &replica->process->core_config, record) == ORD_OK &&
+           message.view == statement->view && ord_hash_equal(&message.digest, &statement->digest);
+}
+
+/* Notes the certificates of an answer that the replica has to take. */
+static void certificates_come(struct sim_replica *replica, struct ord_span bytes) {
+    struct sim_process *process = replica->process;
+    struct ord_status status = sim_process_status(process);
+    struct bft_recall recall;
+    struct ord_span certificate;
+    struct bft_statement statement;
+    bool fresh;
+    if (bft_recall_decode(&recall, &process->core_config, bytes) != ORD_OK ||
+        recall.nonce != replica->world->checker->asked[replica->id] || status.silent || status.changing)
+        return;
+    while (bft_recall_next(&certificate, &recall.certificates, &process->core_config))
+        if (bft_certificate_decode(&statement, &process->core_config, certificate) == ORD_OK &&
+            statement.view == status.view && statement.seq > status.stable_seq && has_vote(replica, &statement))
+            sim_map_insert(&replica->world->checker->returned, &fresh, replica->instance, statement.seq, 0)->number =
+                1 + statement.view;
+}
+
+static bool reports(struct bft_view_change change, const struct ord_core_config *config, uint64_t seq, uint64_t view) {
+    struct bft_statement statement;
+    struct ord_span certificate;
+    while (bft_view_change_next(&statement, &certificate, &change.certificates, config))
+        if (statement.seq == seq && statement.view >= view)
+            return true;
+    return false;
+}
+
+void sim_check_reports(struct sim_replica *replica, struct bft_view_change change) {
+    const struct sim_map *map = &replica->world->checker->returned;
+    for (size_t i = 0; i < map->capacity; i++) {
+        const struct sim_map_entry *entry = &map->entries[i];
+        /* It may repeat the VIEW-CHANGE for the view that is installed, which it made before. */
+        if (entry->used && entry->number > 0 && entry->key[0] == replica->instance && change.view >= entry->number &&
+            entry->key[1] > change.stable_seq &&
+            !reports(change, &replica->process->core_config, entry->key[1], entry->number - 1))
+            sim_blame(replica, "silence", "asks for view %lu without the certificate of seq %lu that it got back",
+                      (unsigned long) change.view, (unsigned long) entry->key[1]);
+    }
+}
+
 void sim_check_silence_started(struct sim_replica *replica) {
     struct sim_map *map = said(replica->world);
     if (!looked_at(replica->world) || replica->liar)
         return;
+    sim_check_returned_void(replica);
     replica->world->checker->asked[replica->id] = 0;
     for (size_t i = 0; i < map->capacity; i++) {
         struct sim_map_entry *entry = &map->entries[i];
@@ -134,6 +208,7 @@ void sim_check_taken(struct sim_replica *replica, ord_node_id from, struct ord_s
     if (bytes.data[0] == BFT_RECALL) {
         reach(replica, from, bytes);
         told(replica, from, bytes);
+        certificates_come(replica, bytes);
     } else if (sim_honest(replica)) {
         hear(replica, from, bytes);
     }

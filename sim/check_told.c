@@ -22,7 +22,8 @@
  *
  * Views. A replica that is changing to the view of an honest primary, and has its NEW-VIEW and each VIEW-CHANGE that
  * this names, installs it with the next FLUSH. It suspects no primary that does not hand over before half a request
- * timeout has passed since the view was installed.
+ * timeout has passed since the view was installed. A sixteenth is enough if the primary is one of the f whose views
+ * failed last: the replica suspected it then, or f + 1 others did.
  */
 #include <stdlib.h>
 
@@ -30,6 +31,7 @@
 #include "bft/recovery/silence.h"
 #include "bft/wire/proof.h"
 #include "bft/wire/view_message.h"
+#include "core/quorum.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
@@ -74,6 +76,12 @@ struct sim_told {
     struct sim_map sent;
     /* For each replica: the last view, + 1, in which it said that it hands over; 0: none. */
     uint64_t hands_over[ORD_REPLICA_MAX];
+    /* For each replica: the view, + 1, whose primary its last STATUS suspects; 0: none. */
+    uint64_t suspects[ORD_REPLICA_MAX];
+    /* For each replica: the last view of its, + 1, that failed here; 0: none. */
+    uint64_t failed[ORD_REPLICA_MAX];
+    /* Replicas that led a later view which did not fail. */
+    ord_replica_set served;
 };
 
 static void owes(struct sim_told *told, ord_node_id culprit, const char *what, uint64_t view, uint64_t seq) {
@@ -298,6 +306,8 @@ static void take(struct sim_told *told, const struct ord_status *before, const s
     } else if (type == BFT_RECALL && bft_recall_decode(&recall, config, bytes) == ORD_OK) {
         told->proven_seq = recall.stable_seq > told->proven_seq ? recall.stable_seq : told->proven_seq;
     } else if (type == BFT_STATUS && bft_status_decode(&status, config, bytes) == ORD_OK) {
+        bool suspects = status.mood == BFT_SUSPECTS || status.mood == BFT_GIVES_UP || status.mood == BFT_HANDS_OVER;
+        told->suspects[status.sender] = suspects ? status.view + 1 : 0;
         if (status.mood == BFT_HANDS_OVER)
             told->hands_over[status.sender] = status.view + 1;
     }
@@ -408,9 +418,38 @@ static void check_flushed(struct sim_told *told, const struct ord_status *before
                   (unsigned long) after->view);
 }
 
+/*
+ * The replica left a view: notes whether it failed. `gave_up`: the replica made a VIEW-CHANGE, and not because the view
+ * ended on schedule.
+ */
+static void note_left(struct sim_told *told, uint64_t view, bool gave_up) {
+    const uint32_t count = told->process->world->replica_count;
+    const ord_node_id primary = primary_of(told, view);
+    uint32_t suspects = 0;
+    for (ord_node_id node = 0; node < count; node++)
+        suspects += told->suspects[node] == view + 1;
+    bool failed = gave_up && (told->suspecting || suspects > ord_bft_faulty_max(count));
+    if (failed)
+        told->failed[primary] = view + 1;
+    if (failed && told->hands_over[primary] != view + 1)
+        told->served &= ~ord_replica_bit(primary);
+    else
+        told->served |= ord_replica_bit(primary);
+}
+
+/* Whether the primary is one of the f whose views failed last; those that served since then do not count. */
+static bool failed_lately(const struct sim_told *told, ord_node_id primary) {
+    const uint32_t count = told->process->world->replica_count;
+    uint32_t later = 0;
+    for (ord_node_id node = 0; node < count; node++)
+        later += told->failed[node] > told->failed[primary] && (told->served & ord_replica_bit(node)) == 0;
+    return told->failed[primary] != 0 && later < ord_bft_faulty_max(count);
+}
+
 static void check_patience(struct sim_told *told, const struct ord_status *after, uint64_t now_ms) {
     const struct bft_detail *detail = after->detail;
-    uint64_t patience_ms = told->process->world->plan.request_timeout_ms / 2;
+    const uint32_t part = failed_lately(told, primary_of(told, after->view)) ? 16 : 2;
+    uint64_t patience_ms = told->process->world->plan.request_timeout_ms / part;
     bool began = detail->suspecting && !told->suspecting;
     bool handed_over = detail->handing_over || told->hands_over[primary_of(told, after->view)] == after->view + 1;
     told->suspecting = detail->suspecting;
@@ -419,6 +458,13 @@ static void check_patience(struct sim_told *told, const struct ord_status *after
         after->delivered_seq <= told->since_seq + told->window)
         sim_blame(told->replica, "patience", "suspects the primary of view %lu after %lu ms",
                   (unsigned long) after->view, (unsigned long) (now_ms - told->since_ms));
+}
+
+static bool is_scheduled(const struct ord_effects *effects) {
+    bool scheduled = false;
+    for (size_t i = 0; i < effects->count; i++)
+        scheduled |= effects->items[i].type == ORD_EFFECT_LEADER && effects->items[i].leader.scheduled;
+    return scheduled;
 }
 
 static void view_began(struct sim_told *told, const struct ord_status *after, uint64_t now_ms) {
@@ -452,6 +498,8 @@ void sim_told_step(struct sim_told *told, const struct ord_event *event, const s
         check_flushed(told, before, after);
         note_sent(told, event, effects);
     }
+    if (event->type == ORD_EVENT_FLUSH && after->view > before->view && speaks(before))
+        note_left(told, before->view, after->changing && !is_scheduled(effects));
     if (event->type == ORD_EVENT_START || before->view != after->view || before->changing != after->changing ||
         speaks(before) != speaks(after))
         view_began(told, after, event->now_ms);

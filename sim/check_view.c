@@ -143,6 +143,7 @@ void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t ke
                  (unsigned long) key, fault);
     if (table != TABLE_NEW_VIEW)
         return;
+    sim_check_returned_void(replica);
     fault = bft_new_view_decode(&view, &replica->process->core_config, bytes) != ORD_OK
                 ? "is malformed"
                 : new_view_fault(replica, &view);

@@ -1,6 +1,6 @@
 /*
- * The clients' actions. A request goes to one replica, which is drawn anew at each try. The replay window makes that
- * safe (row K10).
+ * The clients' actions. What most honest clients submit goes through the engine. Registrations, and all that liars and
+ * other programs send, go to one replica, which is drawn anew at each try. The replay window makes that safe (row K10).
  */
 #include "sim/client.h"
 
@@ -11,8 +11,16 @@
 #include "channel/receipt.h"
 #include "core/assert.h"
 #include "sim/check.h"
+#include "sim/submit.h"
 
-enum { CLIENT_NEW, CLIENT_AGAIN, RETRY_US = 700000, RETRY_US_MAX = 4000000, FAR = 4096 };
+enum {
+    RETRY_US = 700000,
+    RETRY_US_MAX = 4000000,
+    FAR = 4096,
+    TRANSACTIONS_MAX = 64,
+    STREAM_FIRST = 200,
+    PLAIN_CROWD = 2
+};
 
 const struct ord_hash *sim_client_fingerprint(uint32_t client) {
     return &sim_identities_get()->parties[client].fingerprint;
@@ -31,15 +39,21 @@ struct draft {
     bool bad_signature;
 };
 
-static struct sim_buffer *make(struct sim_world *world, const struct draft *draft) {
-    const struct sim_identity *identity = &sim_identities_get()->parties[draft->party];
-    struct ord_span transactions[64];
+/* The transactions' bytes, which the caller frees. `out` has TRANSACTIONS_MAX places. */
+static uint8_t *contents(struct ord_span *out, struct sim_random *random, const struct draft *draft) {
     uint8_t *bytes = sim_alloc(draft->size + 16);
     for (size_t i = 0; i < draft->size && i < 16; i++)
-        bytes[i] = (uint8_t) sim_roll(&world->client_random);
-    ORD_ASSERT(draft->count <= 64);
+        bytes[i] = (uint8_t) sim_roll(random);
+    ORD_ASSERT(draft->count <= TRANSACTIONS_MAX);
     for (uint32_t i = 0; i < draft->count; i++)
-        transactions[i] = ord_span_of(bytes, i == 0 ? draft->size : 1);
+        out[i] = ord_span_of(bytes, i == 0 ? draft->size : 1);
+    return bytes;
+}
+
+static struct sim_buffer *make(struct sim_world *world, struct sim_random *random, const struct draft *draft) {
+    const struct sim_identity *identity = &sim_identities_get()->parties[draft->party];
+    struct ord_span transactions[TRANSACTIONS_MAX];
+    uint8_t *bytes = contents(transactions, random, draft);
     if (draft->registration)
         transactions[0] = ord_span_of(identity->cert, identity->cert_size);
     struct channel_envelope header = {
@@ -71,7 +85,7 @@ static struct sim_buffer *make(struct sim_world *world, const struct draft *draf
 }
 
 static struct draft honest_draft(struct sim_world *world, uint32_t client, uint64_t sequence) {
-    struct sim_random *random = &world->client_random;
+    struct sim_random *random = &world->clients[client].random;
     const struct channel_config *config = world->config;
     struct draft draft = {.party = client, .sequence = sequence, .count = 1};
     uint32_t count_max = config->max_message_count < 16 ? config->max_message_count : 16;
@@ -90,7 +104,7 @@ static struct draft honest_draft(struct sim_world *world, uint32_t client, uint6
 /* Sends to any replica, which is mostly a backup (row K3). Takes over the hold. True if the replica does not lie. */
 static bool submit(struct sim_world *world, uint32_t client, uint64_t sequence, struct sim_buffer *envelope) {
     uint64_t delay_us;
-    uint32_t target = (uint32_t) sim_below(&world->client_random, world->instance_count);
+    uint32_t target = (uint32_t) sim_below(&world->clients[client].random, world->instance_count);
     if (!sim_network_client_delay(world, &delay_us)) {
         sim_buffer_release(envelope);
         return false;
@@ -101,8 +115,9 @@ static bool submit(struct sim_world *world, uint32_t client, uint64_t sequence, 
     return !world->replicas[target].liar;
 }
 
-static void plan_client(struct sim_world *world, uint32_t client, uint64_t what, uint64_t sequence, uint64_t delay_us) {
-    const struct sim_event event = {.kind = SIM_CLIENT, .target = client, .a = what, .b = sequence};
+void sim_client_plan(struct sim_world *world, uint32_t client, enum sim_client_errand errand, uint64_t what,
+                     uint64_t delay_us) {
+    const struct sim_event event = {.kind = SIM_CLIENT, .target = client, .a = errand, .b = what};
     sim_plan_event(world, delay_us, &event);
 }
 
@@ -111,8 +126,9 @@ static void send_waiting(struct sim_world *world, uint32_t client, struct sim_wa
         waiting->since_us = world->now_us + 1;
     uint64_t again_us = (uint64_t) RETRY_US << (waiting->tries < 3 ? waiting->tries : 3);
     waiting->tries++;
-    plan_client(world, client, CLIENT_AGAIN, waiting->sequence,
-                (again_us > RETRY_US_MAX ? RETRY_US_MAX : again_us) + sim_below(&world->client_random, 100000));
+    sim_client_plan(world, client, SIM_CLIENT_AGAIN, waiting->sequence,
+                    (again_us > RETRY_US_MAX ? RETRY_US_MAX : again_us) +
+                        sim_below(&world->clients[client].random, 100000));
 }
 
 static bool is_modest(const struct sim_world *world, const struct sim_client *client) {
@@ -132,21 +148,36 @@ static void request(struct sim_world *world, uint32_t index, const struct draft 
     struct sim_waiting *waiting = free_slot(world, client);
     if (waiting == NULL)
         return;
-    *waiting = (struct sim_waiting) {.used = true, .sequence = draft->sequence, .envelope = make(world, draft)};
+    *waiting = (struct sim_waiting) {
+        .used = true, .sequence = draft->sequence, .envelope = make(world, &client->random, draft)};
     if (!draft->registration)
         client->next_sequence++;
     send_waiting(world, index, waiting);
 }
 
+/* One more request through the engine, if it takes one. */
+static void request_more(struct sim_world *world, uint32_t index) {
+    struct sim_client *client = &world->clients[index];
+    struct ord_span transactions[TRANSACTIONS_MAX];
+    struct sim_waiting *waiting = free_slot(world, client);
+    if (waiting == NULL || client->submitter == NULL)
+        return;
+    const struct draft draft = honest_draft(world, index, 0);
+    uint8_t *bytes = contents(transactions, &client->random, &draft);
+    if (sim_submitter_room(client->submitter, transactions, draft.count))
+        sim_submitter_submit(client->submitter, waiting, transactions, draft.count);
+    free(bytes);
+}
+
 /* ---- lies ---- */
 
 static void send_made(struct sim_world *world, uint32_t client, const struct draft *draft) {
-    (void) submit(world, client, draft->sequence, make(world, draft));
+    (void) submit(world, client, draft->sequence, make(world, &world->clients[client].random, draft));
 }
 
 static void lie(struct sim_world *world, uint32_t index) {
     struct sim_client *client = &world->clients[index];
-    struct sim_random *random = &world->client_random;
+    struct sim_random *random = &client->random;
     struct draft draft = honest_draft(world, index, client->next_sequence);
     static const uint8_t junk[40] = {1, 1, 2, 3};
     switch (sim_below(random, 10)) {
@@ -201,24 +232,44 @@ static struct sim_waiting *find_waiting(struct sim_client *client, uint64_t sequ
     return NULL;
 }
 
-void sim_client_event(struct sim_world *world, const struct sim_event *event) {
-    struct sim_client *client = &world->clients[event->target];
-    if (event->a == CLIENT_AGAIN) {
-        struct sim_waiting *waiting = find_waiting(client, event->b);
-        if (waiting != NULL)
-            send_waiting(world, event->target, waiting);
-        return;
-    }
+static void want_new(struct sim_world *world, uint32_t index) {
+    struct sim_client *client = &world->clients[index];
     if (world->now_us >= world->plan.load_end_us)
         return;
-    if (client->liar && sim_chance(&world->client_random, 500000)) {
-        lie(world, event->target);
-    } else if (client->registered || client->eager) {
-        const struct draft draft = honest_draft(world, event->target, client->next_sequence);
-        request(world, event->target, &draft);
+    if (client->liar && sim_chance(&client->random, 500000)) {
+        lie(world, index);
+    } else if ((client->liar || client->plain) && (client->registered || client->eager)) {
+        const struct draft draft = honest_draft(world, index, client->next_sequence);
+        request(world, index, &draft);
+    } else {
+        request_more(world, index);
     }
-    plan_client(world, event->target, CLIENT_NEW, 0,
-                sim_spread(&world->client_random, world->plan.client_every_us) + 1);
+    sim_client_plan(world, index, SIM_CLIENT_NEW, 0, sim_spread(&client->random, world->plan.client_every_us) + 1);
+}
+
+void sim_client_event(struct sim_world *world, const struct sim_event *event) {
+    struct sim_client *client = &world->clients[event->target];
+    struct sim_waiting *waiting;
+    switch ((enum sim_client_errand) event->a) {
+    case SIM_CLIENT_NEW:
+        want_new(world, event->target);
+        break;
+    case SIM_CLIENT_AGAIN:
+        waiting = find_waiting(client, event->b);
+        if (waiting != NULL)
+            send_waiting(world, event->target, waiting);
+        break;
+    case SIM_CLIENT_TURN:
+        sim_submitter_timer(client->submitter, event->b);
+        break;
+    case SIM_CLIENT_OVER:
+        sim_submitter_over(client->submitter, event->b);
+        break;
+    }
+}
+
+void sim_client_answer(struct sim_world *world, const struct sim_event *event) {
+    sim_submitter_answer(world->clients[event->target].submitter, event);
 }
 
 /* Checks a receipt against the reference. NULL: it is right. */
@@ -242,35 +293,62 @@ static const char *receipt_fault(const struct sim_world *world, const struct cha
     return sim_certificate_fault(world, &receipt->certificate, false);
 }
 
-void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
-    struct sim_client *client = &world->clients[event->target];
-    struct sim_waiting *waiting = find_waiting(client, event->a);
-    if (event->b != SIM_ANSWER_RECEIPT || waiting == NULL)
-        return;
-    struct channel_receipt receipt;
+/* The error, if it does not verify. */
+static const char *verify(const struct sim_world *world, struct channel_receipt *out, struct ord_span bytes) {
     const char *why = "malformed";
-    if (channel_receipt_decode(&receipt, sim_buffer_span(event->buffer)) != ORD_OK ||
-        channel_receipt_verify(&receipt, world->config, &world->genesis_hash, &world->crypto.ops, &why) != ORD_OK) {
-        if (!world->replicas[event->source].liar)
-            sim_fail(world, "receipt: what client %u got for sequence %lu does not verify: %s", event->target,
-                     (unsigned long) event->a, why);
-        return; /* it asks another replica */
+    bool good = channel_receipt_decode(out, bytes) == ORD_OK &&
+                channel_receipt_verify(out, world->config, &world->genesis_hash, &world->crypto.ops, &why) == ORD_OK;
+    return good ? NULL : why;
+}
+
+static void end_waiting(struct sim_waiting *waiting) {
+    waiting->used = false;
+    sim_buffer_release(waiting->envelope);
+    waiting->envelope = NULL;
+}
+
+void sim_client_served(struct sim_world *world, uint32_t index, struct sim_waiting *waiting, struct ord_span bytes) {
+    struct sim_client *client = &world->clients[index];
+    struct channel_receipt receipt;
+    const char *why = verify(world, &receipt, bytes);
+    if (why != NULL) {
+        sim_fail(world, "receipt: what client %u takes for sequence %lu does not verify: %s", index,
+                 (unsigned long) waiting->sequence, why);
+        return;
     }
     world->checker->receipts++;
-    const char *fault = receipt_fault(world, &receipt, event->target, event->a);
-    if (fault != NULL) {
-        sim_fail(world, "receipt: what client %u takes for sequence %lu %s", event->target, (unsigned long) event->a,
-                 fault);
+    world->checker->receipts_loaded += world->now_us < world->plan.load_end_us;
+    why = receipt_fault(world, &receipt, index, waiting->sequence);
+    if (why != NULL) {
+        sim_fail(world, "receipt: what client %u takes for sequence %lu %s", index, (unsigned long) waiting->sequence,
+                 why);
         return;
     }
     if (!client->liar && !ord_span_equal(receipt.envelope, sim_buffer_span(waiting->envelope)))
-        sim_fail(world, "receipt: client %u gets one for another envelope than its own", event->target);
-    sim_say(world, -1, "client %u has its receipt for sequence %lu", event->target, (unsigned long) event->a);
+        sim_fail(world, "receipt: client %u gets one for another envelope than its own", index);
+    sim_say(world, -1, "client %u has its receipt for sequence %lu", index, (unsigned long) waiting->sequence);
     client->registered |= waiting->sequence == 0;
     uint64_t took_us = waiting->since_us == 0 ? 0 : world->now_us + 1 - waiting->since_us;
     client->longest_us = took_us > client->longest_us ? took_us : client->longest_us;
-    waiting->used = false;
-    sim_buffer_release(waiting->envelope);
+    end_waiting(waiting);
+    if (client->registered && !client->liar && !client->plain && client->submitter == NULL)
+        client->submitter = sim_submitter_create(world, index);
+}
+
+void sim_client_refused(struct sim_world *world, uint32_t client, struct sim_waiting *waiting) {
+    sim_say(world, -1, "client %u is refused sequence %lu", client, (unsigned long) waiting->sequence);
+    end_waiting(waiting);
+}
+
+void sim_client_reply(struct sim_world *world, const struct sim_event *event) {
+    struct sim_waiting *waiting = find_waiting(&world->clients[event->target], event->a);
+    struct channel_receipt receipt;
+    if (event->b != SIM_ANSWER_RECEIPT || waiting == NULL)
+        return;
+    /* It asks another replica. */
+    if (world->replicas[event->source].liar && verify(world, &receipt, sim_buffer_span(event->buffer)) != NULL)
+        return;
+    sim_client_served(world, event->target, waiting, sim_buffer_span(event->buffer));
 }
 
 const char *sim_clients_rest(const struct sim_world *world) {
@@ -328,6 +406,10 @@ void sim_clients_nudge(struct sim_world *world) {
             struct sim_client *client = &world->clients[i];
             if (client->liar != (round > 0) || !model->registered[i])
                 continue;
+            if (client->submitter != NULL) {
+                request_more(world, i);
+                return;
+            }
             /* A liar may have sent sequences that lie beyond its window. */
             if (client->next_sequence <= model->highest[i] || client->next_sequence > model->highest[i] + FAR / 2)
                 client->next_sequence = model->highest[i] + 1;
@@ -345,19 +427,29 @@ void sim_clients_create(struct sim_world *world) {
     world->clients = sim_alloc(SIM_CLIENTS * sizeof(*world->clients));
     for (uint32_t i = 0; i < world->plan.client_count; i++) {
         struct sim_client *client = &world->clients[i];
+        client->random = sim_random_of(world->options.seed, STREAM_FIRST + i);
         client->next_sequence = 1;
         client->liar = i < world->plan.lying_clients;
-        client->eager = sim_chance(&world->client_random, 200000);
+        client->eager = sim_chance(&client->random, 200000);
+        bool plain = sim_chance(&client->random, 150000);
+        client->plain = world->options.crowded ? i < PLAIN_CROWD : plain && !world->options.calm;
         const struct draft registration = {.party = i, .registration = true, .count = 1};
         request(world, i, &registration);
-        plan_client(world, i, CLIENT_NEW, 0, sim_spread(&world->client_random, world->plan.client_every_us));
+        client->registration = sim_buffer_hold(client->waiting[0].envelope);
+        if (client->eager && !client->liar && !client->plain)
+            client->submitter = sim_submitter_create(world, i);
+        sim_client_plan(world, i, SIM_CLIENT_NEW, 0, sim_spread(&client->random, world->plan.client_every_us));
     }
 }
 
 void sim_clients_destroy(struct sim_world *world) {
-    for (uint32_t i = 0; world->clients != NULL && i < SIM_CLIENTS; i++)
+    for (uint32_t i = 0; world->clients != NULL && i < SIM_CLIENTS; i++) {
+        struct sim_client *client = &world->clients[i];
+        sim_submitter_destroy(client->submitter);
+        sim_buffer_release(client->registration);
         for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX; j++)
-            if (world->clients[i].waiting[j].used)
-                sim_buffer_release(world->clients[i].waiting[j].envelope);
+            if (client->waiting[j].used)
+                sim_buffer_release(client->waiting[j].envelope);
+    }
     free(world->clients);
 }

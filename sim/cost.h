@@ -1,8 +1,8 @@
 /*
  * What the work of a replica's processor costs, in the runs whose plan has costs (struct sim_costs). A process has the
  * threads of node/: the loop, and one for each queue of checks. Each does its jobs one after the other. The cores are
- * shared: with more busy threads than cores, each thread is slower by that factor. How many are busy is looked at when a
- * job begins, so a sum of jobs may exceed the cores by the length of one job.
+ * shared: with more busy threads than cores, each thread is slower by that factor. How many are busy is looked at when
+ * a job begins, so a sum of jobs may exceed the cores by the length of one job.
  */
 #ifndef ORDAIN_SIM_COST_H
 #define ORDAIN_SIM_COST_H

@@ -14,6 +14,7 @@
 enum {
     HOUSEKEEPING_MS = 100,
     AGAIN_MS = 1000,
+    REST_MS = 1000,
     /* Requests of one asker in a second that are certainly within its quota. */
     ASKED_MAX = 200,
     /* Verified attestations of one signer that the replica certainly still knows. */
@@ -24,7 +25,7 @@ enum {
     WANT_TAIL = 2,
     REQUEST_SIZE = 25,
     PIECE_HEADER = 12,
-    TAIL_HEADER = 8 + 1 + 32 + 4,
+    TAIL_HEADER = 8 + 1 + 32 + 8 + 4,
 };
 
 struct heard {
@@ -66,6 +67,9 @@ struct sim_duties {
     /* The seq of the stable certificate that was put last. */
     uint64_t stable_seq;
     bool stable_before; /* there was one when this turn began */
+    /* The newest executed seq, and the first housekeeping that began with it; UINT64_MAX: none did yet. */
+    uint64_t rest_seq;
+    uint64_t rest_since_ms;
 
     /* Evidence */
     /* By signer: verified attestations above the stable seq. */
@@ -274,6 +278,7 @@ static void check_tail(struct sim_duties *duties, const struct request *request,
     bool found = form && parts[0].data[8] != 0;
     if (found && (request->seq == 0 || request->seq > model->seq_count ||
                   model->seqs[request->seq - 1].height != request->height ||
+                  model->seqs[request->seq - 1].bytes_since_point != ord_load_u64(parts[0].data + 8 + 1 + 32) ||
                   !ord_span_equal(parts[1], tail_at(model, request->seq))))
         form = false;
     if (!form)
@@ -317,13 +322,13 @@ static const char *piece_fault(const struct sim_duties *duties, const struct req
 static void check_piece(struct sim_duties *duties, const struct request *request, struct ord_span piece) {
     const struct sim_disk *disk = &duties->replica->disk;
     uint64_t at;
-    uint64_t last = request->height < sim_disk_height(disk) ? request->height : sim_disk_height(disk);
     bool nothing = piece.size == PIECE_HEADER && ord_load_u32(piece.data + 8) == 0;
     if (!nothing) {
         const char *fault = piece_fault(duties, request, piece);
         if (fault != NULL)
             sim_fail(duties->world, "transfer: the piece that replica %u serves %s", duties->replica->instance, fault);
-    } else if (request->first <= last && sim_serve_certificate(duties->process, &at, last) != NULL) {
+    } else if (request->first <= request->height && request->first <= sim_disk_height(disk) &&
+               sim_serve_certificate(duties->process, &at, request->first) != NULL && at <= sim_disk_height(disk)) {
         sim_blame(duties->replica, "transfer", "does not give block %lu that it has", (unsigned long) request->first);
     }
 }
@@ -406,6 +411,28 @@ static void check_attested(struct sim_duties *duties) {
                   (unsigned long) (now_of(duties) - duties->certified_ms));
 }
 
+/* What is executed last is attested when nothing follows it, or no certificate would ever cover it. */
+static void check_attested_at_rest(struct sim_duties *duties) {
+    const struct sim_process *process = duties->process;
+    uint64_t seq = channel_applied_seq(replica_channel(process->program));
+    struct channel_statement statement;
+    struct replica_status status;
+    replica_status(process->program, &status);
+    if (seq != duties->rest_seq || duties->replica->full || status.syncing_between) {
+        duties->rest_seq = seq;
+        duties->rest_since_ms = UINT64_MAX;
+        return;
+    }
+    if (!duties->housekeeping || seq == 0)
+        return;
+    if (duties->rest_since_ms == UINT64_MAX)
+        duties->rest_since_ms = now_of(duties);
+    if (now_of(duties) >= duties->rest_since_ms + REST_MS &&
+        (!sim_statement_read(&statement, find_record(duties, SIM_META_STATEMENT)) || statement.seq < seq))
+        sim_blame(duties->replica, "attestation", "executes nothing beyond seq %lu for %lu ms, and does not attest it",
+                  (unsigned long) seq, (unsigned long) (now_of(duties) - duties->rest_since_ms));
+}
+
 /* ---- the core ---- */
 
 void sim_duties_event(struct sim_duties *duties, const struct ord_event *event) {
@@ -486,6 +513,7 @@ void sim_duties_ended(struct sim_duties *duties) {
     check_served(duties);
     check_owed(duties);
     check_attested(duties);
+    check_attested_at_rest(duties);
     check_point(duties);
     if (!duties->evidence_put)
         return;

@@ -8,6 +8,9 @@
 
 enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL, STOP };
 
+/* Commits that a disk loses at most. */
+enum { LOST_COMMITS_MAX = 6 };
+
 /* The longest time between the wish to stop and the end. */
 enum { HAND_OVER_US = 200000 };
 /* The number of the first strike's stream. */
@@ -59,17 +62,36 @@ static bool may_forget(const struct sim_world *world, const struct sim_replica *
     return !replica->liar && (replica->forgetful || faulty < world->plan.faulty_max);
 }
 
-static void forget(struct sim_world *world, struct sim_replica *replica, bool old_image) {
-    if (!may_forget(world, replica) || (old_image && !replica->has_image))
+/* The replica crashes, and its disk is `image` then. NULL: an empty one. */
+static void forget(struct sim_world *world, struct sim_replica *replica, const struct sim_disk *image,
+                   const char *what) {
+    if (!may_forget(world, replica))
         return;
     sim_crash(replica, length_us(world));
-    sim_say(world, replica->instance, old_image ? "gets an old image of its disk" : "gets an empty disk");
-    replica->forgetful = true;
+    sim_say(world, replica->instance, "%s", what);
     replica->spoke = false;
     sim_disk_wipe(&replica->disk);
-    if (old_image)
-        sim_disk_copy(&replica->disk, &replica->image);
+    if (image != NULL)
+        sim_disk_copy(&replica->disk, image);
+    replica->recent_commits = 0;
     sim_check_forgot(replica);
+}
+
+/* The commits from now on are the last ones that the disk will lose. */
+static void begin_to_lose(struct sim_world *world, struct sim_replica *replica) {
+    if (!may_forget(world, replica) || replica->recent_commits > 0)
+        return;
+    sim_disk_wipe(&replica->recent);
+    sim_disk_copy(&replica->recent, &replica->disk);
+    replica->recent_commits = 1 + (uint32_t) sim_between(&world->fault_random, 1, LOST_COMMITS_MAX);
+}
+
+bool sim_faults_lose(struct sim_replica *replica) {
+    if (replica->recent_commits == 0 || --replica->recent_commits > 0 || replica->world->healed)
+        return false;
+    bool loses = may_forget(replica->world, replica);
+    forget(replica->world, replica, &replica->recent, "loses the last commits of its disk");
+    return loses;
 }
 
 static void partition(struct sim_world *world) {
@@ -156,8 +178,13 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
         victim->full = true;
         sim_say(world, victim->instance, "disk is full");
         plan_action(world, ROOM_AGAIN, victim->instance, length_us(world));
-    } else if (fault == SIM_FAULT_OLD_IMAGE || fault == SIM_FAULT_EMPTY_DISK) {
-        forget(world, victim, fault == SIM_FAULT_OLD_IMAGE);
+    } else if (fault == SIM_FAULT_OLD_IMAGE) {
+        if (victim->has_image)
+            forget(world, victim, &victim->image, "gets an old image of its disk");
+    } else if (fault == SIM_FAULT_EMPTY_DISK) {
+        forget(world, victim, NULL, "gets an empty disk");
+    } else if (fault == SIM_FAULT_LAST_WRITES) {
+        begin_to_lose(world, victim);
     } else if (fault == SIM_FAULT_AMBUSH) {
         sim_ambush_begin(world, victim->instance);
     }

@@ -2,6 +2,7 @@
  * The reference's pool: one list that is searched from its beginning, with states named as in the rules. This file
  * holds the list, what execution takes out of it, what the replica answers and forwards from it, and the turn.
  */
+#include "core/assert.h"
 #include "sim/intake_internal.h"
 
 #include <stdlib.h>
@@ -21,8 +22,6 @@ enum {
     MOVES_PART = 4,
     SHARE_PART = 6, /* half of the rate, for three kinds of repeats */
     KEPT_MS = 200,
-    FLOOR_COST = 65536,
-    FLOOR_PART = 64,
     BEST_PART = 4,
 };
 
@@ -89,7 +88,7 @@ void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *poole
     uint32_t most = pooled->sequence == 0 ? UINT32_MAX : intake->world->plan.client_envelopes_max;
     if (!pooled->good || find_key(intake, pooled->party, pooled->sequence) != NULL || intake->counts[slot] >= most)
         return;
-    intake->lost = intake->counts[slot] + intake->ghosts[slot] >= most;
+    intake->lost = intake->lost || intake->counts[slot] + intake->ghosts[slot] >= most;
     if (intake->pool_count == 0)
         intake->clear_us = 0;
     uint64_t turn_ms = take_turn(intake, sim_intake_cost(intake, pooled));
@@ -211,9 +210,7 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
         sim_blame(intake->replica, "intake", "is too busy for client %u, which has nothing there", given->party);
 }
 
-void sim_intake_answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
-    if (intake == NULL || sim_over(intake))
-        return;
+static void answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
         !sim_intake_is_executed(intake, given.party, given.sequence) &&
@@ -233,6 +230,18 @@ void sim_intake_answered(struct sim_intake *intake, const struct replica_result 
     if (kept->foreign && kept->state == SIM_PASSED)
         kept->state = SIM_READY;
     kept->foreign = false;
+}
+
+void sim_intake_judged(struct sim_intake *intake, struct sim_submission *submission, uint64_t waiting) {
+    if (intake == NULL)
+        return;
+    ORD_ASSERT(submission->given.count <= 64);
+    for (uint32_t i = 0; i < submission->given.count && !sim_over(intake); i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if (((submission->judged | waiting) & bit) == 0)
+            answered(intake, &submission->results[i], submission->envelopes[i]);
+        submission->judged |= bit & ~waiting;
+    }
 }
 
 static const char *const list_names[] = {"", "what only the leader has", "what all have", "what it passes on"};
@@ -312,6 +321,7 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
         check_repeat(intake, pooled);
     pooled->repeats = pooled->state == SIM_SPREAD || pooled->state == SIM_PASSED ? pooled->repeats + 1 : 0;
     pooled->forwarded_ms = sim_intake_now(intake);
+    sim_lean_given(intake, pooled);
     pooled->state = pooled->foreign ? SIM_PASSED : pooled->state == SIM_READY ? SIM_SENT : SIM_SPREAD;
 }
 
@@ -414,9 +424,7 @@ static void check_forwards(struct sim_intake *intake) {
  */
 static void check_rate(struct sim_intake *intake) {
     const struct sim_plan *plan = &intake->world->plan;
-    uint64_t most = plan->pool_bytes_max + (uint64_t) plan->pool_envelopes_max * ENVELOPE_COST;
-    uint64_t small = most / 2 < FLOOR_COST ? most / 2 : (uint64_t) FLOOR_COST;
-    uint64_t floor = most / FLOOR_PART > small ? most / FLOOR_PART : small;
+    uint64_t floor = sim_intake_floor(intake);
     uint64_t rate = sim_intake_rate(intake);
     if (rate > intake->rate && intake->rate != 0)
         intake->raised_to = rate;

@@ -12,6 +12,7 @@
 
 struct sim_process;
 struct sim_input;
+struct sim_submission;
 struct sim_intake;
 
 struct sim_intake *sim_intake_create(struct sim_process *process);
@@ -25,8 +26,11 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
 /* The replica sends. */
 void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
                      const struct ord_span *parts, size_t part_count);
-/* The replica answers a submission of this envelope. */
-void sim_intake_answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope);
+/*
+ * The replica has judged the envelopes of a submission, except those in `waiting`: their signatures are checked first.
+ * It answers for all together, but what it does with those that need no check, it does at once.
+ */
+void sim_intake_judged(struct sim_intake *intake, struct sim_submission *submission, uint64_t waiting);
 /* The core gets an event, has given an effect, or is done with a step. */
 void sim_intake_event(struct sim_intake *intake, const struct ord_event *event);
 void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effect);

@@ -98,13 +98,17 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     struct sim_admitting *checking = &intake->checking[intake->checking_count++];
     checking->check = check;
     checking->count = check->envelopes.count;
+    bool foreign = intake->forward.size > 0;
+    uint64_t waiting = 0;
     for (uint32_t i = 0; i < checking->count; i++) {
-        bool foreign = intake->forward.size > 0;
-        struct ord_span envelope =
-            foreign ? envelope_at(intake->forward, check->envelopes.items[i].tag) : intake->submitted;
+        uint32_t tag = check->envelopes.items[i].tag;
+        struct ord_span envelope = foreign ? envelope_at(intake->forward, tag) : intake->submitted->envelopes[tag];
         checking->items[i] = sim_pooled_of(intake, envelope, foreign);
         check_admitted(intake, &checking->items[i]);
+        waiting |= foreign ? 0 : UINT64_C(1) << tag;
     }
+    if (!foreign)
+        sim_intake_judged(intake, intake->submitted, waiting);
 }
 
 static void check_is_back(struct sim_intake *intake, const struct replica_check *check) {
@@ -180,11 +184,11 @@ void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) 
     if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_CORE)
         expect_message(intake, input->from, sim_buffer_span(input->buffer));
     intake->forward = ord_span_of(NULL, 0);
-    intake->submitted = ord_span_of(NULL, 0);
+    intake->submitted = NULL;
     if (input->type == REPLICA_INPUT_CHECKED)
         check_is_back(intake, input->check);
     else if (input->type == REPLICA_INPUT_SUBMITTED)
-        intake->submitted = input->submission->envelope;
+        intake->submitted = input->submission;
     else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_FORWARD)
         intake->forward = sim_buffer_span(input->buffer);
     else if (input->type == REPLICA_INPUT_HAND_OVER)

@@ -100,6 +100,7 @@ static void look_at_verdict(struct sim_intake *intake, const struct ord_event *e
             sim_blame(intake->replica, "judgement", "finds the batch of view %lu, seq %lu %sadmissible",
                       (unsigned long) judged->view, (unsigned long) judged->seq,
                       event->judged.admissible ? "" : "not ");
+        sim_lean_verdict(intake, judged, event->judged.lean);
         *judged = intake->judged[--intake->judged_count];
         return;
     }
@@ -234,6 +235,7 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
         memset(intake->overdue, 0, sizeof(intake->overdue));
         intake->raised_to = 0;
         sim_intake_new_turns(intake);
+        sim_lean_leader(intake);
     } else if (effect->type == ORD_EFFECT_REJECT) {
         intake->refused = true;
     } else if (effect->type == ORD_EFFECT_JUDGE) {
@@ -243,6 +245,7 @@ void sim_intake_effect(struct sim_intake *intake, const struct ord_effect *effec
                                                                       .seq = effect->judge.seq,
                                                                       .digest = effect->judge.digest,
                                                                       .batch = effect->judge.batch};
+        sim_lean_batch(intake, &intake->judged[intake->judged_count - 1]);
     }
 }
 

@@ -27,6 +27,10 @@ struct sim_pooled {
     uint64_t turn_ms; /* when it could have been proposed */
     uint64_t forwarded_ms;
     uint32_t repeats; /* how often it was sent in its state, after the first time */
+    /* When it was last sent to the present leader, and whether that has proposed it. */
+    bool given;
+    bool proposed;
+    uint64_t given_ms;
 };
 
 /* Envelopes whose signatures are being checked for admission. */
@@ -42,6 +46,9 @@ struct sim_judged {
     uint64_t seq;
     struct ord_hash digest;
     struct ord_span batch; /* the core's */
+    /* The batch is lean. Not known: the reference cannot tell. */
+    bool lean;
+    bool lean_known;
 };
 
 struct sim_intake {
@@ -102,6 +109,8 @@ struct sim_intake {
     uint32_t ghosts[SIM_SLOTS];
     /* It is unknown whether the replica had room for an envelope, so the reference says no more until a restart. */
     bool lost;
+    /* A batch of this leader was not well-formed, so the reference does not know what it proposed. */
+    bool lean_unsure;
     /* `since_ms` may differ from the replica's. This holds until the replica's pool is known to be empty. */
     bool since_unsure;
     /* What repeats of envelopes in this state may still send, in cost, as of `filled_ms`. */
@@ -120,7 +129,8 @@ struct sim_intake {
 
     /* The forwarded batch of the input at hand; empty: there is none. */
     struct ord_span forward;
-    struct ord_span submitted;
+    /* The submission at hand; NULL: there is none. */
+    struct sim_submission *submitted;
     /* A hand-over was taken, and the core must be told. */
     bool hand_over;
     /* Checks that are under way: of each sender's messages and attestations, and of envelopes in batches. */
@@ -160,6 +170,15 @@ static inline bool sim_over(const struct sim_intake *intake) {
     return intake->lost || intake->world->failed;
 }
 
+/* intake_lean.c */
+/* The cost that every replica's rate allows in a request timeout. */
+uint64_t sim_intake_floor(const struct sim_intake *intake);
+/* The envelope is sent to the leader, or to all. */
+void sim_lean_given(const struct sim_intake *intake, struct sim_pooled *pooled);
+void sim_lean_leader(struct sim_intake *intake);
+/* The leader proposes this batch. */
+void sim_lean_batch(struct sim_intake *intake, struct sim_judged *judged);
+void sim_lean_verdict(const struct sim_intake *intake, const struct sim_judged *judged, bool lean);
 /* intake.c */
 /* The cost of an envelope that the pool has or may get, and the rate with which the replica counts. */
 uint64_t sim_intake_cost(const struct sim_intake *intake, const struct sim_pooled *pooled);

@@ -116,14 +116,20 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_WHISPER] = {"whisper", "C1, P4", "shows attestations and certificates in view changes only",
                          .on_send = whisper},
     [SIM_LIE_EMPTY] = {"empty", "P16", "as primary, orders void batches and nothing that waits", .on_send = NULL},
+    [SIM_LIE_DRIP] = {"drip", "C4", "serves state transfers honestly, and as slowly as it may",
+                      .on_send = sim_lie_drip},
     [SIM_LIE_SLOW] = {"slow", "P3", "proposes just before the others lose patience", .on_send = sim_lie_slow},
+    [SIM_LIE_PACE] = {"pace", "P3, P4", "as primary, withholds COMMITs and all but two envelopes of each batch",
+                      .on_send = sim_lie_pace},
+    [SIM_LIE_LEAN] = {"lean", "P3", "as primary, proposes all but two envelopes of each batch later", .on_send = NULL},
 };
 
 /* ---- dispatch ---- */
 
 /* These behaviours work only if they never pause, so they do not follow the plan's lie_ppm. */
 static bool always(uint32_t behaviour) {
-    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR;
+    return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR ||
+           behaviour == SIM_LIE_DRIP || behaviour == SIM_LIE_PACE;
 }
 
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
@@ -257,6 +263,8 @@ void sim_liars_destroy(struct sim_world *world) {
             sim_buffer_release(lies->hoard[j].certificate);
         if (lies != NULL)
             sim_buffer_release(lies->far);
+        if (lies != NULL)
+            sim_buffer_release(lies->offered);
         free(lies);
     }
 }

@@ -57,6 +57,9 @@ enum sim_behaviour_index {
     SIM_LIE_RECEIPT,
     SIM_LIE_WHISPER,
     SIM_LIE_EMPTY,
+    SIM_LIE_DRIP,
+    SIM_LIE_PACE,
+    SIM_LIE_LEAN,
     SIM_BEHAVIOUR_COUNT
 };
 
@@ -89,10 +92,12 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
                                       bool work);
 /* Row P16: true if it, as primary of `view`, orders nothing of what waits. */
 bool sim_liar_idles(const struct sim_replica *replica, uint64_t view);
+/* True if it, as primary, serves as little as it can. */
+bool sim_liar_paces(const struct sim_replica *replica);
 /* When it next wants to propose a batch of its own; UINT64_MAX: when something else happens. */
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work);
 /* The liar's replica has answered a submission. */
-void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope);
+void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct ord_span envelope);
 /* Row D3: gives a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope);
 /* True if the replica answers clients at all. */

@@ -4,6 +4,7 @@
 #ifndef ORDAIN_SIM_LIAR_INTERNAL_H
 #define ORDAIN_SIM_LIAR_INTERNAL_H
 
+#include "sim/identities.h"
 #include "sim/liar.h"
 #include "sim/process.h"
 
@@ -36,6 +37,15 @@ struct sim_liar {
     /* Time from one void batch to the next. 0: the next one follows as soon as this one is delivered. */
     uint32_t void_pace_ms;
     uint64_t void_due_ms;
+    /* pace: the last batch that its replica offered in this life; NULL: none yet. */
+    struct sim_buffer *offered;
+    uint64_t pace_view;
+    uint64_t pace_due_ms;
+    uint64_t pace_cut_height;
+    /* By client: when it was served last, counted in envelopes, and the sequence that was proposed last. */
+    uint64_t served[SIM_CLIENTS];
+    uint64_t sequences[SIM_CLIENTS];
+    uint64_t served_count;
     /* A ring of messages that it sent and received. */
     struct sim_kept kept[SIM_KEPT];
     uint64_t kept_count;
@@ -108,6 +118,13 @@ bool sim_lie_half_view(struct sim_replica *liar, ord_node_id to, enum replica_li
 void sim_lie_spam(struct sim_replica *liar);
 bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
+/* lies_pace.c */
+bool sim_lie_pace(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+/* Its replica offers a batch. */
+void sim_pace_offered(struct sim_replica *liar, struct ord_span batch);
+/* Gives what it proposes now out of the last offer; NULL: nothing. The caller holds it. */
+struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_status *status, uint64_t now_ms);
+
 /* lies_forge.c */
 /*
  * Makes `out` a certificate of `count` signers for `out->statement`: in others' names, or of the liar alone, `count`
@@ -129,6 +146,7 @@ struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span e
 void sim_lie_flood(struct sim_replica *liar);
 bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_forward(struct sim_replica *liar);
+bool sim_lie_drip(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 
 #endif

@@ -111,13 +111,13 @@ static struct sim_buffer *more(struct sim_replica *liar) {
 /*
  * Its replica refused a submission whose sequence lies beyond the replay window. The envelope goes into the next batch.
  */
-void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct sim_buffer *envelope) {
+void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct ord_span envelope) {
     struct channel_envelope decoded;
     if (!sim_liar_has(replica, SIM_LIE_BATCH) || result->verdict != REPLICA_BAD_REQUEST || replica->lies->far != NULL ||
-        channel_envelope_decode(&decoded, sim_buffer_span(envelope)) != ORD_OK)
+        channel_envelope_decode(&decoded, envelope) != ORD_OK)
         return;
     replica->world->lies++;
-    replica->lies->far = sim_buffer_hold(envelope);
+    replica->lies->far = sim_buffer_create(envelope);
 }
 
 static struct sim_buffer *batch_of(const struct sim_buffer *envelope) {
@@ -151,6 +151,10 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
     const uint64_t touched = UINT64_C(1) << SIM_LIE_CENSOR | UINT64_C(1) << SIM_LIE_CUT | UINT64_C(1) << SIM_LIE_BATCH;
     if (sim_liar_idles(liar, sim_process_status(liar->process).view))
         return NULL;
+    if (sim_liar_paces(liar)) {
+        sim_pace_offered(liar, bytes);
+        return NULL;
+    }
     if ((liar->behaviours & touched) == 0)
         return sim_buffer_create(bytes);
     /* Its own replica made the batch. */
@@ -205,6 +209,8 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
         liar->world->lies++;
         return empty_batch(VOID_CUT_HEIGHT);
     }
+    if (sim_liar_paces(liar))
+        return sim_pace_batch(liar, status, now_ms);
     if (lies->far != NULL) {
         struct sim_buffer *batch = batch_of(lies->far);
         sim_buffer_release(lies->far);
@@ -216,9 +222,11 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
 }
 
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work) {
+    struct ord_status status = sim_process_status(liar->process);
+    if (work && sim_liar_paces(liar) && status.leading && liar->lies->pace_due_ms > liar->process->now_ms)
+        return liar->lies->pace_due_ms;
     if (!work || !sim_liar_has(liar, SIM_LIE_EMPTY))
         return UINT64_MAX;
-    struct ord_status status = sim_process_status(liar->process);
     return status.leading && status.can_propose && sim_liar_idles(liar, status.view) ? liar->lies->void_due_ms
                                                                                      : UINT64_MAX;
 }

@@ -135,6 +135,14 @@ static struct sim_buffer *other_data(struct sim_replica *liar, const struct sim_
     return copy;
 }
 
+/* Row C4, case Q2: each answer comes just before 500 ms are over. */
+bool sim_lie_drip(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
+    if (kind != REPLICA_LINK_SYNC_BLOCKS && kind != REPLICA_LINK_SYNC_TAIL)
+        return false;
+    sim_liar_later(liar, to, kind, message, 490000);
+    return true;
+}
+
 /* Rows C2, C4, C5: pieces and tails that are wrong, or that never come. */
 bool sim_lie_source(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     if (kind != REPLICA_LINK_SYNC_BLOCKS && kind != REPLICA_LINK_SYNC_TAIL)

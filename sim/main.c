@@ -44,11 +44,14 @@ struct totals {
     uint64_t messages;
     uint64_t blocks;
     uint64_t receipts;
+    /* Those of them that came while clients made new requests, and for how long they made some. */
+    uint64_t receipts_loaded;
+    uint64_t loaded_us;
     uint64_t crashes;
     uint64_t lies;
     uint64_t evidence;
     uint64_t view_max;
-    /* Runs in which service was measured, those that were compared with the same seed without liars, and their liars. */
+    /* Runs in which service was measured, those compared with the same seed without liars, and the liars of these. */
     uint64_t service_runs;
     uint64_t compared_runs;
     uint64_t compared_liars; /* bits by enum sim_behaviour_index */
@@ -86,6 +89,8 @@ static void print_help(void) {
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
         "  --service        only runs in which service is measured: no faults, liars, loads from idle to overload\n"
+        "  --rotate N       views end after N seqs\n"
+        "  --load N         with --steady: so many times the load\n"
         "  --trace          tell everything that happens\n"
         "  --json           the summary as JSON\n"
         "  --marks          which coverage marks were met (each room's marks.h), never met ones first\n"
@@ -158,6 +163,8 @@ enum choice {
     LIARS,
     REPLICAS,
     SECONDS,
+    ROTATE,
+    LOAD,
     STEADY,
     SERVICE,
     CROWDED,
@@ -177,6 +184,8 @@ static const struct option long_options[] = {
     {"liars", required_argument, NULL, LIARS},
     {"replicas", required_argument, NULL, REPLICAS},
     {"seconds", required_argument, NULL, SECONDS},
+    {"rotate", required_argument, NULL, ROTATE},
+    {"load", required_argument, NULL, LOAD},
     {"steady", no_argument, NULL, STEADY},
     {"service", no_argument, NULL, SERVICE},
     {"crowded", no_argument, NULL, CROWDED},
@@ -230,6 +239,16 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         if (!parse_number(&number, value, 1, 1000000, "--seconds"))
             return false;
         options->fault_ms = (uint32_t) number * 1000;
+        return true;
+    case ROTATE:
+        if (!parse_number(&number, value, 1, UINT32_MAX, "--rotate"))
+            return false;
+        options->decisions_per_leader = (uint32_t) number;
+        return true;
+    case LOAD:
+        if (!parse_number(&number, value, 1, 1000, "--load"))
+            return false;
+        options->load = (uint32_t) number;
         return true;
     case STEADY:
         options->calm = true;
@@ -363,6 +382,8 @@ static void run_one(struct totals *totals, const struct arguments *arguments, co
     totals->messages += world->messages_sent;
     totals->blocks += world->checker->model.block_count;
     totals->receipts += world->checker->receipts;
+    totals->receipts_loaded += world->checker->receipts_loaded;
+    totals->loaded_us += world->plan.load_end_us;
     totals->crashes += world->crashes;
     totals->lies += world->lies;
     totals->evidence += world->checker->evidence;
@@ -401,14 +422,14 @@ static void print_totals(const struct totals *totals, uint64_t first_seed, doubl
         "\"wall_s\": %.3f, \"speed\": %.1f, \"runs_an_hour\": %.0f, \"events\": %" PRIu64 ", \"messages\": %" PRIu64
         ", \"blocks\": %" PRIu64 ", \"receipts\": %" PRIu64 ", \"crashes\": %" PRIu64 ", \"lies\": %" PRIu64
         ", \"evidence\": %" PRIu64 ", \"view_max\": %" PRIu64 ", \"liar_runs\": %" PRIu64
-        ", \"full_liar_runs\": %" PRIu64 ", \"longest_ms\": %" PRIu64 "}\n";
+        ", \"full_liar_runs\": %" PRIu64 ", \"longest_ms\": %" PRIu64 ", \"goodput\": %.1f}\n";
     double speed = simulated_s / wall_s;
     double hourly = (double) totals->runs * 3600 / wall_s;
     if (json)
         printf(json_text, totals->runs, first_seed, totals->violations, simulated_s, wall_s, speed, hourly,
                totals->events, totals->messages, totals->blocks, totals->receipts, totals->crashes, totals->lies,
-               totals->evidence, totals->view_max, totals->liar_runs, totals->full_liar_runs,
-               totals->longest_us / 1000);
+               totals->evidence, totals->view_max, totals->liar_runs, totals->full_liar_runs, totals->longest_us / 1000,
+               (double) totals->receipts_loaded * 1e6 / (double) totals->loaded_us);
     else
         printf(text, totals->runs, first_seed, totals->violations, totals->liar_runs, totals->full_liar_runs,
                simulated_s, wall_s, speed, hourly, totals->events, totals->messages, totals->blocks, totals->receipts,

@@ -14,6 +14,7 @@
 #define SIM_MARKS(X)                                                                                                   \
     X(CRASHED_BEFORE_COMMIT, OFTEN, "a process dies in its commit, before anything of the turn is durable")            \
     X(CRASHED_BEFORE_SENDS, OFTEN, "a process dies after its commit, before anything of the turn is sent")             \
+    X(HONEST_AGAIN, OFTEN, "no doubt is left about a replica that forgot, and it counts as honest again")              \
     X(INBOX_FULL, RARE, "a peer's frames are dropped because too many of them wait")
 
 SIM_MARKS(ORD_MARK_DECLARE)

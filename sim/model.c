@@ -227,6 +227,7 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
                                      .point = point,
                                      .height = model->block_count,
                                      .open_size = model->data_size,
+                                     .bytes_since_point = model->bytes_since_point,
                                      .order_end = model->order_count};
     sim_model_batch_digest(after->batch, batch);
 }

@@ -54,8 +54,11 @@ struct sim_model_seq {
     bool null_batch;
     uint32_t accepted;
     bool point; /* replicas attest here */
+    /* A replica attested here because nothing followed for a while. */
+    bool rest_point;
     uint64_t height;
     size_t open_size; /* size of the open block's data */
+    uint64_t bytes_since_point;
     /* The part of `order` before this was executed up to this seq. */
     size_t order_end;
 };

@@ -86,7 +86,7 @@ static void clients_root(struct ord_hash *out, const struct sim_model *model, ui
 void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out) {
     struct ord_hash clients;
     struct ord_hash open;
-    uint8_t bytes[8 + 4 * ORD_HASH_SIZE + 8];
+    uint8_t bytes[8 + 4 * ORD_HASH_SIZE + 8 + 8];
     uint8_t *at = bytes;
     uint32_t width = 1;
     while (width < model->config->clients_max)
@@ -101,6 +101,7 @@ void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out)
     put(&at, open.bytes, ORD_HASH_SIZE);
     put(&at, model->config_hash.bytes, ORD_HASH_SIZE);
     put_number(&at, model->config->epoch, 8);
+    put_number(&at, model->bytes_since_point, 8);
     tagged(out, "ordain/state/v1", bytes, sizeof(bytes));
 }
 

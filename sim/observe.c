@@ -178,6 +178,9 @@ static enum ord_err step_liar(struct ord_core *core, struct ord_effects *out, co
         }
         changed.propose.batch = keep(core, batch);
     }
+    if (event->type == ORD_EVENT_WORK && sim_liar_paces(replica))
+        /* Its own core would suspect it, too. */
+        changed.work.since_ms = changed.work.turn_ms = UINT64_MAX;
     if (event->type == ORD_EVENT_FLUSH)
         propose_own(core, event);
     enum ord_err err = step_inner(core, &effects, &changed);
@@ -214,6 +217,9 @@ static void observe_status(const struct ord_core *core, struct ord_status *out) 
     *out = core->status;
     if (out->can_propose && sim_liar_idles(core->process->replica, out->view))
         out->can_propose = false;
+    if (sim_liar_paces(core->process->replica))
+        /* Its replica then offers what there is at any time. */
+        out->in_flight = 0;
 }
 
 static bool observe_wants(const struct ord_core *core, struct ord_span bytes) {

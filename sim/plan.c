@@ -132,7 +132,7 @@ static void draw_load(struct sim_plan *plan, struct sim_random *random) {
 
 static void draw_faults(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
     uint32_t each_ppm = draw(random, 50000, 600000);
-    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+    for (uint32_t i = 0; i < SIM_FAULT_LAST_WRITES; i++)
         if (sim_chance(random, each_ppm))
             plan->faults |= UINT64_C(1) << i;
     if (sim_chance(random, 100000))
@@ -189,6 +189,8 @@ static void draw_rotation(struct sim_plan *plan, const struct sim_options *optio
     struct sim_random random = sim_random_of(options->seed, 6);
     if (sim_chance(&random, 200000) && plan->replica_count > 1)
         plan->decisions_per_leader = 1u << draw(&random, 0, 7);
+    if (options->decisions_per_leader != 0 && plan->replica_count > 1)
+        plan->decisions_per_leader = options->decisions_per_leader;
 }
 
 /* The settings of the replica around the core. They come from a stream of their own, too. */
@@ -212,7 +214,8 @@ static void draw_replica(struct sim_plan *plan, const struct sim_options *option
  */
 static uint64_t rest_limit_us(const struct sim_plan *plan) {
     const uint64_t limit_us = UINT64_C(120) * 1000000;
-    const uint64_t forgets = UINT64_C(1) << SIM_FAULT_OLD_IMAGE | UINT64_C(1) << SIM_FAULT_EMPTY_DISK;
+    const uint64_t forgets =
+        UINT64_C(1) << SIM_FAULT_OLD_IMAGE | UINT64_C(1) << SIM_FAULT_EMPTY_DISK | UINT64_C(1) << SIM_FAULT_LAST_WRITES;
     /* This covers 94 of 100 messages. */
     uint64_t phase_us = plan->delay_least_us + 3 * plan->delay_us + plan->commit_us;
     uint64_t decision_us = plan->judge_us + 3 * phase_us;
@@ -231,6 +234,7 @@ static void calm(struct sim_plan *plan, const struct sim_options *options) {
         .faulty_max = plan->faulty_max,
         .window = 256,
         .checkpoint_interval = 64,
+        .decisions_per_leader = options->decisions_per_leader,
         .absolute_max_bytes = 64u << 10,
         .preferred_max_bytes = 64u << 10,
         .max_message_count = 500,
@@ -314,8 +318,15 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     random = sim_random_of(options->seed, 13);
     if (sim_chance(&random, 500000))
         sim_plan_costs(out, &random, 8);
+    random = sim_random_of(options->seed, 14);
+    if (sim_chance(&random, 150000) && out->faults != 0 && !options->faults_given)
+        out->faults |= UINT64_C(1) << SIM_FAULT_LAST_WRITES;
     if (options->calm)
         calm(out, options);
+    if (options->calm && options->load > 1) {
+        out->client_every_us /= options->load;
+        out->client_window = (uint32_t) ord_min((uint64_t) out->client_window * options->load, SIM_CLIENT_WINDOW_MAX);
+    }
     if (options->crowded)
         crowd(out);
     if (options->fault_ms != 0)

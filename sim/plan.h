@@ -25,7 +25,8 @@
     X(OLD_IMAGE, "old-image", "a replica starts again with an old image of its disk")                                  \
     X(EMPTY_DISK, "empty-disk", "a replica's disk is replaced by an empty one")                                        \
     X(CLIENTS, "clients", "clients lie: two bodies for a sequence, far sequences, forged signatures, junk")            \
-    X(AMBUSH, "ambush", "one replica alone prepares, and is cut off until others have prepared something else")
+    X(AMBUSH, "ambush", "one replica alone prepares, and is cut off until others have prepared something else")        \
+    X(LAST_WRITES, "last-writes", "a replica's disk loses its last few commits")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text, what) SIM_FAULT_##name,
@@ -53,6 +54,10 @@ struct sim_options {
     uint32_t replicas; /* 0: drawn */
     /* Simulated time with faults; 0: drawn. */
     uint32_t fault_ms;
+    /* Views end after so many seqs; 0: as drawn, and not at all with `calm`. */
+    uint32_t decisions_per_leader;
+    /* With `calm`: so many times the moderate load; 0: once. */
+    uint32_t load;
     /* Moderate load and default settings, for measuring. */
     bool calm;
     /* Every seed is a run in which service is measured. */
@@ -142,9 +147,9 @@ struct sim_plan {
     uint32_t lie_ppm;
 };
 
-/* plan_service.c. Draws what work costs: the checks of a view change or a batch take at most a `part` of the timeout. */
+/* plan_service.c. Draws what work costs: to check a view change or a batch takes a `part` of the timeout at most. */
 void sim_plan_costs(struct sim_plan *plan, struct sim_random *random, uint32_t part);
-/* Makes it a run in which service is measured: no faults, a load that goes on for some time, and the liars that it has. */
+/* Makes it a run in which service is measured: no faults, a load that goes on for some time, the liars that it has. */
 void sim_plan_service(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options);
 /* What such a run can order in a second, and how long a decision takes at most. Estimates. */
 uint64_t sim_plan_capacity(const struct sim_plan *plan);

@@ -17,8 +17,8 @@ enum { ENVELOPE_BYTES = 200, VOTE_BYTES = 150 };
 /* The slowest processor is so many times slower than the one that was measured, in thousandths. */
 enum { SCALE_LEAST = 1000, SCALE_MOST = 100000 };
 /*
- * A piece of a state transfer has up to a mebibyte, and a replica gives its source up when it takes longer than half a
- * second (replica/transfer/sync.c). Over links that are slower no transfer ever ends, so the runs with faults have none.
+ * A piece of a state transfer has up to a mebibyte, and a source has half a second for its first one
+ * (PATIENCE_MS_MIN, replica/transfer/sources.c). The runs with faults have no links over which that takes longer.
  */
 enum { TRANSFER_BYTES_S = 4 << 20 };
 
@@ -93,8 +93,8 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 /*
  * Each replica checks an envelope once, and receives and sends its bytes; for a batch it checks the votes of all others
- * and commits four times. A link carries an envelope twice: forwarded, and in a batch. A window of batches is decided in
- * the time of one decision.
+ * and commits four times. A link carries an envelope twice: forwarded, and in a batch. A window of batches is decided
+ * in the time of one decision.
  */
 uint64_t sim_plan_capacity(const struct sim_plan *plan) {
     const struct sim_costs *costs = &plan->costs;

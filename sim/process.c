@@ -281,6 +281,8 @@ static bool reach_disk(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
     bool faults = !world->healed;
+    if (sim_faults_lose(replica))
+        return false;
     uint64_t down_us = faults ? sim_spread(&replica->machine_random, world->plan.fault_long_us) : 0;
     if (faults && sim_chance(&replica->machine_random, world->plan.io_error_ppm)) {
         sim_say(world, replica->instance, "commit fails");
@@ -382,7 +384,10 @@ void sim_process_event(struct sim_process *process, struct sim_event *event) {
         receive(process, event);
     else if (event->kind == SIM_SUBMIT)
         sim_serve_submitted(process, event);
-    else if (event->kind == SIM_CHECKED)
+    else if (event->kind == SIM_ASK || event->kind == SIM_WAITED) {
+        if (!sim_asks_event(process, event))
+            return;
+    } else if (event->kind == SIM_CHECKED)
         sim_checks_event(process, event);
     else if (event->kind == SIM_FREE)
         process->cost.free_planned = false;

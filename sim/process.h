@@ -6,6 +6,7 @@
  *   checks.c     checks of signatures, which take their time
  *   observe.c    between the replica and its core: checks every event and effect, and changes some for liars
  *   serve.c      clients: submissions, answers, receipts
+ *   asks.c       what clients' engines ask
  *   reader.c     receipts out of durable blocks
  */
 #ifndef ORDAIN_SIM_PROCESS_H
@@ -42,17 +43,21 @@ struct sim_input {
     struct sim_submission *submission;
 };
 
-/* A client's envelope, until it is answered. */
+/* A client's envelopes, until they are answered. */
 struct sim_submission {
     struct replica_submission given;
-    struct ord_span envelope;
-    struct replica_result result;
     uint32_t client;
+    /* An engine's call has this number. 0: no engine made it, and `sequence` is the envelope's. */
+    uint64_t call;
     uint64_t sequence;
+    /* Bits: the envelopes that the reference of the pool was told of (sim_intake_judged). */
+    uint64_t judged;
     struct sim_buffer *buffer;
     /* Neighbours in the list of open submissions. */
     struct sim_submission *next;
     struct sim_submission *previous;
+    struct replica_result *results;
+    struct ord_span envelopes[];
 };
 
 struct sim_send {
@@ -119,6 +124,7 @@ struct sim_process {
     struct sim_writes under_way;
     uint64_t committing;                     /* its turn; 0: none */
     struct sim_frozen frozen;                /* the state when it began */
+    uint64_t delivered_ms;                   /* when the core last delivered */
     struct channel_statement last_statement; /* the last one that was put */
     /* The last one that was put, held; NULL: none. */
     struct sim_buffer *last_certificate;
@@ -133,6 +139,7 @@ struct sim_process {
     struct sim_cost cost;
 
     struct sim_submission *submissions;
+    struct sim_ask *asks; /* open questions of clients' engines */
     struct sim_wait waits[SIM_WAITS_MAX];
     uint32_t wait_next;
     uint32_t waits_open;
@@ -182,6 +189,9 @@ void sim_checks_drop(struct sim_process *process);
 
 /* serve.c */
 void sim_serve_submitted(struct sim_process *process, struct sim_event *event);
+/* Gives the replica `count` envelopes of a client. Takes over the hold of `buffer`, in which they are. */
+void sim_serve_submit(struct sim_process *process, const struct sim_submission *form, const struct ord_span *envelopes,
+                      uint32_t count);
 /* `answer` and `certified` of struct replica_host. */
 void sim_serve_answer(void *context, struct replica_submission *answered);
 void sim_serve_certified(void *context, uint64_t height, const struct channel_certificate *certificate);
@@ -191,6 +201,14 @@ void sim_serve_deinit(struct sim_process *process);
 /* The certificate at the lowest height >= `height`, on disk or among those that readers were told of; NULL: none. */
 struct sim_buffer *sim_serve_certificate(const struct sim_process *process, uint64_t *at, uint64_t height);
 
+/* asks.c. Takes a SIM_ASK, with its buffer, or a SIM_WAITED. True: the replica has something to do. */
+bool sim_asks_event(struct sim_process *process, struct sim_event *event);
+/* Answers the questions that can be answered now. */
+void sim_asks_serve(struct sim_process *process);
+/* Answers an engine's submit request. */
+void sim_asks_submitted(struct sim_process *process, const struct sim_submission *submission);
+void sim_asks_deinit(struct sim_process *process);
+
 struct channel_receipt;
 /* reader.c. Fills in the envelope at `index` of the block, and the path from its leaf to the root. */
 void sim_reader_path(struct channel_receipt *out, struct ord_span data, uint32_t index);
@@ -199,6 +217,10 @@ void sim_reader_path(struct channel_receipt *out, struct ord_span data, uint32_t
  * height.
  */
 struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_t *height, uint32_t client,
-                                      uint64_t sequence);
+                                      uint64_t sequence, bool with_envelope);
+/* True if the number is ordered here and its block is certified. */
+bool sim_reader_final(const struct sim_process *process, uint32_t client, uint64_t sequence);
+/* True if the number is ordered here. */
+bool sim_reader_ordered(const struct sim_process *process, uint32_t client, uint64_t sequence);
 
 #endif

@@ -12,6 +12,10 @@ enum sim_event_kind {
     SIM_FRAME,
     /* An envelope arrives at `target` from client `source`; a: its sequence. */
     SIM_SUBMIT,
+    /* A request of client `source`'s engine arrives at `target`; a: the call's number, b: enum engine_request_kind. */
+    SIM_ASK,
+    /* A request for receipts has waited long enough. */
+    SIM_WAITED,
     /* Some signatures are checked; a, b: which of the process's checks. */
     SIM_CHECKED,
     /* A replica's timer; a: which setting of it. */
@@ -27,6 +31,8 @@ enum sim_event_kind {
     SIM_REPLY,
     /* A path's transmitter is done with a frame; `target`: the path. */
     SIM_LINE,
+    /* The answer to a call of client `target`'s engine; a: the call's number. */
+    SIM_ANSWER,
     SIM_CLIENT, /* a client has something to do */
     /* `target`: the action (faults.c); a: a replica instance, if the action has one. */
     SIM_FAULT,

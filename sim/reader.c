@@ -50,14 +50,27 @@ static uint8_t *later_headers(const struct sim_disk *disk, uint64_t height, uint
     return later;
 }
 
+/* Where the envelope is, in the durable index; NULL: it is not there. */
+static const struct sim_map_entry *place_of(const struct sim_disk *disk, uint32_t client, uint64_t sequence) {
+    uint32_t client_index = client_index_of(disk, sim_client_fingerprint(client));
+    return client_index == UINT32_MAX ? NULL : sim_map_find(&disk->index, client_index, sequence, 0);
+}
+
+bool sim_reader_ordered(const struct sim_process *process, uint32_t client, uint64_t sequence) {
+    return place_of(&process->replica->disk, client, sequence) != NULL;
+}
+
+bool sim_reader_final(const struct sim_process *process, uint32_t client, uint64_t sequence) {
+    const struct sim_map_entry *entry = place_of(&process->replica->disk, client, sequence);
+    return entry != NULL && sim_place_height(entry->number) <= process->certified_height;
+}
+
 struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_t *height, uint32_t client,
-                                      uint64_t sequence) {
+                                      uint64_t sequence, bool with_envelope) {
     const struct sim_disk *disk = &process->replica->disk;
     struct channel_receipt receipt = {0};
     uint64_t at;
-    uint32_t client_index = client_index_of(disk, sim_client_fingerprint(client));
-    const struct sim_map_entry *entry =
-        client_index == UINT32_MAX ? NULL : sim_map_find(&disk->index, client_index, sequence, 0);
+    const struct sim_map_entry *entry = place_of(disk, client, sequence);
     if (entry == NULL || sim_place_height(entry->number) > process->certified_height)
         return NULL;
     *height = sim_place_height(entry->number);
@@ -67,6 +80,8 @@ struct sim_buffer *sim_reader_receipt(const struct sim_process *process, uint64_
         return NULL;
     ORD_ASSERT(channel_header_decode(&receipt.header, sim_disk_header(disk, *height)) == ORD_OK);
     sim_reader_path(&receipt, sim_disk_data(disk, *height), sim_place_index(entry->number));
+    if (!with_envelope)
+        receipt.envelope = ord_span_of(NULL, 0);
     uint8_t *later = later_headers(disk, *height, at);
     receipt.later_header_count = (uint32_t) (at - *height);
     receipt.later_headers = ord_span_of(later, (size_t) receipt.later_header_count * CHANNEL_HEADER_SIZE);

@@ -54,24 +54,21 @@ static void close_submission(struct sim_process *process, struct sim_submission 
     else
         process->submissions = submission->next;
     sim_buffer_release(submission->buffer);
+    free(submission->results);
     free(submission);
 }
 
-void sim_serve_submitted(struct sim_process *process, struct sim_event *event) {
-    struct sim_submission *submission = sim_alloc(sizeof(*submission));
-    struct sim_buffer *lie = sim_liar_receipt(process->replica, sim_buffer_span(event->buffer));
-    if (lie != NULL)
-        reply(process, event->source, event->a, SIM_ANSWER_RECEIPT, lie);
-    sim_buffer_release(lie);
-    *submission = (struct sim_submission) {.envelope = sim_buffer_span(event->buffer),
-                                           .client = event->source,
-                                           .sequence = event->a,
-                                           .buffer = event->buffer,
-                                           .next = process->submissions};
-    submission->given = (struct replica_submission) {.source = ORD_REPLICA_MAX + event->source,
-                                                     .envelopes = &submission->envelope,
-                                                     .count = 1,
-                                                     .results = &submission->result,
+void sim_serve_submit(struct sim_process *process, const struct sim_submission *form, const struct ord_span *envelopes,
+                      uint32_t count) {
+    struct sim_submission *submission = sim_alloc(sizeof(*submission) + count * sizeof(*envelopes));
+    *submission = *form;
+    submission->next = process->submissions;
+    submission->results = sim_alloc(count * sizeof(*submission->results));
+    memcpy(submission->envelopes, envelopes, count * sizeof(*envelopes));
+    submission->given = (struct replica_submission) {.source = ORD_REPLICA_MAX + submission->client,
+                                                     .envelopes = submission->envelopes,
+                                                     .count = count,
+                                                     .results = submission->results,
                                                      .leader = ORD_NO_NODE};
     if (process->submissions != NULL)
         process->submissions->previous = submission;
@@ -79,17 +76,34 @@ void sim_serve_submitted(struct sim_process *process, struct sim_event *event) {
     sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_SUBMITTED, .submission = submission});
 }
 
+void sim_serve_submitted(struct sim_process *process, struct sim_event *event) {
+    const struct ord_span envelope = sim_buffer_span(event->buffer);
+    const struct sim_submission form = {.client = event->source, .sequence = event->a, .buffer = event->buffer};
+    struct sim_buffer *lie = sim_liar_receipt(process->replica, envelope);
+    if (lie != NULL)
+        reply(process, event->source, event->a, SIM_ANSWER_RECEIPT, lie);
+    sim_buffer_release(lie);
+    sim_serve_submit(process, &form, &envelope, 1);
+}
+
+static void answer_one(struct sim_process *process, const struct sim_submission *submission) {
+    enum sim_answer what = answer_of(&submission->results[0]);
+    reply(process, submission->client, submission->sequence, what, NULL);
+    if (what == SIM_ANSWER_ACCEPTED)
+        wait_for(process, submission->client, submission->sequence);
+}
+
 void sim_serve_answer(void *context, struct replica_submission *answered) {
     struct sim_process *process = context;
     struct sim_submission *submission = (struct sim_submission *) answered; /* its first member */
-    if (!process->ended) {
-        enum sim_answer what = answer_of(&submission->result);
-        sim_intake_answered(process->intake, &submission->result, submission->envelope);
-        sim_liar_submitted(process->replica, &submission->result, submission->buffer);
-        reply(process, submission->client, submission->sequence, what, NULL);
-        if (what == SIM_ANSWER_ACCEPTED)
-            wait_for(process, submission->client, submission->sequence);
-    }
+    if (!process->ended)
+        sim_intake_judged(process->intake, submission, 0);
+    for (uint32_t i = 0; i < answered->count && !process->ended; i++)
+        sim_liar_submitted(process->replica, &answered->results[i], answered->envelopes[i]);
+    if (!process->ended && submission->call != 0)
+        sim_asks_submitted(process, submission);
+    else if (!process->ended)
+        answer_one(process, submission);
     close_submission(process, submission);
 }
 
@@ -126,12 +140,13 @@ void sim_serve_receipts(struct sim_process *process) {
     if (!process->waits_due)
         return;
     process->waits_due = false;
+    sim_asks_serve(process);
     for (uint32_t i = 0; i < SIM_WAITS_MAX && process->waits_open > 0; i++) {
         struct sim_wait *wait = &process->waits[i];
         uint64_t height;
         if (wait->client == UINT32_MAX)
             continue;
-        struct sim_buffer *receipt = sim_reader_receipt(process, &height, wait->client, wait->sequence);
+        struct sim_buffer *receipt = sim_reader_receipt(process, &height, wait->client, wait->sequence, true);
         if (receipt == NULL)
             continue;
         sim_check_acknowledged(process->replica, height);
@@ -145,6 +160,7 @@ void sim_serve_receipts(struct sim_process *process) {
 void sim_serve_deinit(struct sim_process *process) {
     for (size_t i = 0; i < SIM_CERTIFICATES_MAX; i++)
         sim_buffer_release(process->certified[i].certificate);
+    sim_asks_deinit(process);
     while (process->submissions != NULL)
         close_submission(process, process->submissions);
 }

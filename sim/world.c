@@ -17,7 +17,7 @@
 #include "sim/process.h"
 #include "solo/solo.h"
 
-enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000, NUDGE_POINT_US = 20000000 };
+enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000 };
 enum { QUIET_AFTER_US = 3000000, QUIET_SECONDS = 4, QUIET_MESSAGES = 5 };
 
 /* ---- making ---- */
@@ -134,6 +134,7 @@ void sim_world_destroy(struct sim_world *world) {
             sim_process_destroy(world->replicas[i].process);
         sim_disk_wipe(&world->replicas[i].disk);
         sim_disk_wipe(&world->replicas[i].image);
+        sim_disk_wipe(&world->replicas[i].recent);
     }
     sim_liars_destroy(world);
     sim_queue_deinit(&world->queue);
@@ -175,7 +176,7 @@ static void trace_frame(struct sim_world *world, const struct sim_event *event) 
 
 static void to_process(struct sim_world *world, struct sim_event *event) {
     struct sim_replica *replica = &world->replicas[event->target];
-    bool own = event->kind != SIM_FRAME && event->kind != SIM_SUBMIT;
+    bool own = event->kind != SIM_FRAME && event->kind != SIM_SUBMIT && event->kind != SIM_ASK;
     if (replica->process == NULL || (own && event->incarnation != replica->incarnation)) {
         sim_buffer_release(event->buffer);
         return;
@@ -199,6 +200,8 @@ static void happen(struct sim_world *world, struct sim_event *event) {
         sim_client_reply(world, event);
     else if (event->kind == SIM_LINE)
         sim_network_line(world, event->target);
+    else if (event->kind == SIM_ANSWER)
+        sim_client_answer(world, event);
     else if (event->kind == SIM_CLIENT)
         sim_client_event(world, event);
     else if (event->kind == SIM_FAULT)
@@ -221,43 +224,9 @@ static bool somebody_is_silent(const struct sim_world *world) {
 }
 
 /*
- * True if a replica has everything up to the newest point of attestation, and not what was ordered since. Where the log
- * does not bring it there, because it is alone in a later view, only the next point does.
- */
-static bool somebody_waits_for_a_point(const struct sim_world *world) {
-    const struct sim_model *model = &world->checker->model;
-    uint64_t point_seq = model->seq_count;
-    while (point_seq > 0 && !model->seqs[point_seq - 1].point)
-        point_seq--;
-    for (uint32_t i = 0; i < world->instance_count; i++) {
-        const struct sim_process *process = world->replicas[i].process;
-        if (world->replicas[i].liar || process == NULL || process->program == NULL)
-            continue;
-        uint64_t seq = channel_applied_seq(replica_channel(process->program));
-        if (seq >= point_seq && seq < model->seq_count)
-            return true;
-    }
-    return false;
-}
-
-/*
- * A replica that is alone in a later view is level with the others, and asks for news of that view for as long as
- * nothing is ordered.
- */
-static bool in_one_view(const struct sim_world *world) {
-    uint64_t view = sim_process_status(world->replicas[0].process).view;
-    for (uint32_t i = 0; i < world->instance_count; i++) {
-        struct ord_status status = sim_process_status(world->replicas[i].process);
-        if (status.changing || status.view != view)
-            return false;
-    }
-    return true;
-}
-
-/*
  * At rest, traffic falls back to the heartbeats. What a replica sends to another one in a second: a STATUS, its newest
  * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again
- * and is not stable yet. True: the run is over.
+ * and is not stable yet. That is counted over a time in which nothing is ordered. True: the run is over.
  */
 static bool is_quiet(struct sim_world *world) {
     if (world->plan.liar_count > 0 || world->replica_count == 1 || world->options.seed % 2 != 0)
@@ -268,10 +237,16 @@ static bool is_quiet(struct sim_world *world) {
     }
     if (world->now_us < world->quiet_us)
         return false;
+    uint64_t ordered = world->checker->model.seq_count;
+    if (world->counts_rest && ordered != world->ordered_at_rest) {
+        /* Something was still under way: a lying client's request, or one for the sake of a silent replica. */
+        world->counts_rest = false;
+        world->quiet_us = 0;
+        return false;
+    }
     if (!world->counts_rest) {
-        if (!in_one_view(world))
-            return true;
         world->counts_rest = true;
+        world->ordered_at_rest = ordered;
         world->messages_at_rest = world->messages_sent;
         world->quiet_us = world->now_us + QUIET_SECONDS * UINT64_C(1000000);
         return false;
@@ -288,7 +263,6 @@ void sim_world_run(struct sim_world *world) {
     struct sim_event event;
     uint64_t look_us = world->plan.load_end_us;
     uint64_t nudge_us = look_us;
-    uint64_t point_us = look_us + NUDGE_POINT_US;
     uint64_t limit_us = world->plan.load_end_us + world->plan.rest_limit_us;
     const char *why = "nothing happens any more";
     while (!world->failed && sim_queue_take(&world->queue, &event)) {
@@ -303,17 +277,14 @@ void sim_world_run(struct sim_world *world) {
         if (world->counts_rest || why == NULL) {
             if (is_quiet(world))
                 return;
-            continue;
+            why = "something is ordered again and again";
+            if (world->now_us <= limit_us)
+                continue;
+            break;
         }
-        /*
-         * Whoever is silent by rule 26 needs traffic, and so does whoever has to wait for the next point. Nothing else
-         * gets any at rest.
-         */
-        bool silent = world->now_us >= nudge_us && somebody_is_silent(world);
-        bool behind = world->now_us >= point_us && somebody_waits_for_a_point(world);
-        if ((silent || behind) && sim_clients_rest(world) == NULL) {
+        /* A replica that is silent by rule 26 needs traffic. Nothing else gets any at rest. */
+        if (world->now_us >= nudge_us && somebody_is_silent(world) && sim_clients_rest(world) == NULL) {
             nudge_us = world->now_us + NUDGE_SILENT_US;
-            point_us = world->now_us + NUDGE_POINT_US;
             sim_clients_nudge(world);
         }
         if (world->now_us > limit_us)

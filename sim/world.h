@@ -33,8 +33,12 @@ struct sim_replica {
     uint32_t instance;
     ord_node_id id;
     bool liar;
-    /* It lost its promises. It counts against f like a liar, but does not lie. */
+    /* It lost its promises. It counts against f like a liar, but does not lie, until no doubt is left (rule 26). */
     bool forgetful;
+    /* It was forgetful: its statements up to this seq may contradict one another. 0: it never was. */
+    uint64_t forgot_until_seq;
+    /* The highest view that it had asked for when it became forgetful. */
+    uint64_t forgot_view;
     /* It took part, and that is on its disk. */
     bool spoke;
     uint64_t silent_until_seq; /* 0: not silent */
@@ -47,6 +51,9 @@ struct sim_replica {
     struct sim_disk disk;
     struct sim_disk image; /* an old one */
     bool has_image;
+    /* The disk as it will be after the last commits are lost, and the commits until then; 0: none will be lost. */
+    struct sim_disk recent;
+    uint32_t recent_commits;
     struct sim_process *process; /* NULL: down */
     uint64_t behaviours;         /* a liar's bits */
     /* A liar's draws. The machine below it has a stream of its own. */
@@ -93,6 +100,7 @@ struct sim_world {
     uint64_t quiet_us;
     bool counts_rest;
     uint64_t messages_at_rest;
+    uint64_t ordered_at_rest; /* seqs */
     bool failed;
     char failure[512];
 
@@ -167,6 +175,9 @@ void sim_network_down(struct sim_world *world, uint32_t instance);
 /* The delay to or from a client. False: the message is lost. */
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
 void sim_network_heal(struct sim_world *world);
+
+/* faults.c. The replica is about to commit. True: it dies instead, and its disk loses the last commits. */
+bool sim_faults_lose(struct sim_replica *replica);
 
 /* ambush.c. sim_ambush_takes is true if the ambush takes this message away. */
 void sim_ambush_begin(struct sim_world *world, uint32_t victim);

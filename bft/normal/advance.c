@@ -29,6 +29,19 @@ static uint32_t matching_commits(const struct ord_core *core, const struct bft_s
     return count;
 }
 
+bool bft_vouched(const struct ord_core *core, const struct bft_slot *slot) {
+    struct bft_certificate_vote votes[ORD_REPLICA_MAX];
+    return slot->seq <= core->delivered_seq ||
+           (slot->own_prepare && matching_prepares(core, slot, votes, core->weak_quorum) == core->weak_quorum);
+}
+
+bool bft_waits_for_primary(const struct ord_core *core, const struct bft_slot *slot) {
+    ord_node_id primary = bft_primary(&core->config, core->view);
+    bool committed = (slot->commits & ord_replica_bit(primary)) != 0 &&
+                     ord_hash_equal(&slot->commit_digests[primary], &slot->digest);
+    return slot->prepared && !committed && matching_commits(core, slot) >= core->weak_quorum;
+}
+
 void bft_own_commit(struct ord_core *core, struct bft_slot *slot) {
     slot->commits |= ord_replica_bit(core->config.self);
     slot->commit_digests[core->config.self] = slot->digest;
@@ -76,6 +89,7 @@ void bft_deliver(struct ord_core *core) {
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
         core->detail.failed_views = 0;
+        bft_failed_delivered(core, slot->seq);
         moved = true;
         slot = bft_slot_find(core, core->delivered_seq + 1);
     }

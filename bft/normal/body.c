@@ -1,6 +1,7 @@
 /*
  * BODY: a batch comes that this replica asked for (fetch.c). It must have the digest that was asked for. A new primary
- * adopts it together with the certificate that vouches for it; a replica whose view proposes it again accepts it.
+ * adopts it together with the certificate that vouches for it; a replica whose view proposes it again accepts it, and
+ * so does one to which others returned its certificate.
  * OSDI'99, section 4.4, has such batches come from the clients or from other replicas.
  */
 #include "bft/bft_internal.h"
@@ -26,8 +27,9 @@ static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size)
 }
 
 /*
- * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. The signature stays
- * empty, because nobody looks at the signature in a record of the own disk.
+ * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. Where the view proposes
+ * the batch again, or it belongs to an earlier view, the signature stays empty: nobody looks at it in a record of the
+ * own disk.
  */
 static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     struct bft_pre_prepare message = {.view = slot->view,
@@ -35,6 +37,10 @@ static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span bo
                                       .sender = bft_primary(&core->config, slot->view),
                                       .digest = slot->digest,
                                       .body = body};
+    /* The batch of a returned certificate makes the PRE-PREPARE whole again (adopt.c). */
+    slot->proposed = slot->recalled && !bft_is_entry(core, slot->seq);
+    if (slot->proposed)
+        message.signature = slot->proof.signature;
     bft_pre_prepare_encode(slot->message, &core->config, &message);
     memcpy(slot->message + BFT_PRE_PREPARE_SIZE, body.data, body.size);
     slot->message_size = BFT_PRE_PREPARE_SIZE + body.size;
@@ -76,6 +82,23 @@ static void adopt(struct ord_core *core, struct bft_slot *slot, struct ord_span 
     core->look_again = true;
 }
 
+void bft_take_body(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
+    if (!make_room(core, slot, body.size)) {
+        core->messages_dropped++;
+        return;
+    }
+    put(core, slot, body);
+    if (slot->proposed) {
+        /* No PREPARE of its own: the replica may have forgotten one for another batch of a primary that lies. */
+        slot->state = BFT_SLOT_ACCEPTED;
+        bft_slot_log(core, slot);
+    } else {
+        ORD_MARK(BODY_OF_ENTRY);
+        bft_accept_entry(core, slot);
+    }
+    bft_slot_advance(core, slot);
+}
+
 enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verified) {
     struct bft_body_message message;
     enum ord_err err = bft_body_decode(&message, &core->config, verified->bytes);
@@ -95,11 +118,6 @@ enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verif
         slot->wanted = false;
         return bft_drop(core);
     }
-    if (!make_room(core, slot, message.body.size))
-        return bft_drop(core);
-    ORD_MARK(BODY_OF_ENTRY);
-    put(core, slot, message.body);
-    bft_accept_entry(core, slot);
-    bft_slot_advance(core, slot);
+    bft_take_body(core, slot, message.body);
     return ORD_OK;
 }

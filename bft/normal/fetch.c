@@ -22,7 +22,7 @@ static ord_node_id after(const struct ord_core *core, ord_node_id node) {
 }
 
 uint64_t bft_fetch_deadline(const struct ord_core *core) {
-    return core->fetch_since_ms == 0 || !bft_speaks(core) ? UINT64_MAX : core->fetch_ms;
+    return core->fetch_since_ms == 0 || core->silence.silent ? UINT64_MAX : core->fetch_ms;
 }
 
 void bft_fetch_check(struct ord_core *core) {

@@ -90,12 +90,19 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
         return ORD_OK;
     }
     struct bft_slot *slot = bft_slot_find(core, message.seq);
+    bool known = slot != NULL && slot->state != BFT_SLOT_EMPTY && slot->view == core->view &&
+                 ord_hash_equal(&slot->digest, &message.digest);
+    if (known && slot->state == BFT_SLOT_AWAITING && slot->recalled) {
+        /* The certificate came before the batch (bft/recovery/adopt.c). */
+        bft_take_body(core, slot, message.body);
+        return ORD_OK;
+    }
     if (slot != NULL && slot->state != BFT_SLOT_EMPTY) {
         /*
          * A slot of an earlier view lies below the seqs of this view. Its seq is certified, and state transfer will
          * bring it.
          */
-        if (slot->view != core->view || ord_hash_equal(&slot->digest, &message.digest))
+        if (known || slot->view != core->view)
             core->messages_dropped++;
         else
             bft_primary_contradicts(core, slot, &message.digest, &proof);
@@ -119,12 +126,14 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     return ORD_OK;
 }
 
-void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible) {
+void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible,
+                   bool lean) {
     struct bft_slot *slot = bft_slot_find(core, seq);
     if (slot == NULL || slot->state != BFT_SLOT_JUDGING || slot->view != view || !ord_hash_equal(&slot->digest, digest))
         /* State transfer has passed this seq, or the view has changed. */
         return;
     bft_bodies_lend(&core->bodies, slot->message, false);
+    core->ratchet.lean = lean;
     if (admissible) {
         slot->state = BFT_SLOT_ACCEPTED;
         slot->own_prepare = true;

@@ -10,6 +10,8 @@
 enum {
     /* A peer counts as left out after this many times retransmit_ms without a delivery. */
     LEFT_OUT_INTERVALS = 2,
+    /* For a batch that is not decided, at least after this part (1/2) of request_timeout_ms. */
+    VOUCHED_PART = 2,
     /* What a peer's STATUS shows counts for this long. A replica sends one every BFT_HEARTBEAT_MS at least. */
     SHOWN_MS = 3 * BFT_HEARTBEAT_MS,
 };
@@ -78,18 +80,27 @@ struct answer {
  * A primary may leave a backup out and answer nothing when it asks. So the other replicas also send what was decided
  * here and has not come there for a while. Otherwise only a checkpoint would bring it, and liars that attest to nobody
  * can delay that for long.
+ *
+ * They send what is not decided, too, if f + 1 replicas vouch for it. Otherwise f liars that leave f honest replicas
+ * out could let everybody wait for their votes; 2f + 1 honest replicas that have the batch do without them. That takes
+ * part of the request timeout, because a large batch may be on its way for long, and must not come there several times.
  */
 static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot, ord_node_id node) {
-    uint64_t since_ms = core->peers[node].delivered_ms;
-    return slot->seq <= core->delivered_seq &&
-           core->now_ms >= since_ms + LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
+    uint64_t wait_ms = LEFT_OUT_INTERVALS * (uint64_t) core->config.retransmit_ms;
+    if (slot->seq > core->delivered_seq)
+        wait_ms = ord_max(wait_ms, core->options->request_timeout_ms / VOUCHED_PART);
+    /* A STATUS of the primary may be older than what it proposed meanwhile. */
+    return node != bft_primary(&core->config, slot->view) && bft_vouched(core, slot) &&
+           core->now_ms >= core->peers[node].delivered_ms + wait_ms;
 }
 
 /* Adds what this replica has of the slot. False: the answer is full. */
 static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
                        const struct bft_slot *slot) {
-    bool ours = slot->proposed && bft_primary(&core->config, slot->view) == core->config.self;
-    bool left_out = slot->proposed && !ours && is_left_out(core, slot, status->sender);
+    ord_node_id author = bft_primary(&core->config, slot->view);
+    bool ours = slot->proposed && author == core->config.self;
+    /* No replica lacks its own PRE-PREPARE, and its door refuses one that is relayed (row T6). */
+    bool left_out = slot->proposed && !ours && author != status->sender && is_left_out(core, slot, status->sender);
     if ((ours || left_out) && !holds(status, slot->seq)) {
         if (answer->pre_prepare_count > 0 && answer->pre_prepare_bytes + slot->message_size > BFT_ANSWER_BYTES_MAX)
             return false;
@@ -137,7 +148,7 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
     return seqs;
 }
 
-enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
+static void note(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     peer->shown_view = status->view;
     peer->shown_ms = core->now_ms;
@@ -147,7 +158,10 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
         peer->delivered_seq = status->delivered_seq;
         peer->delivered_ms = core->now_ms;
     }
-    bft_suspect_check(core);
+}
+
+static enum ord_err answer_status(struct ord_core *core, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
     if (status->view < core->view || (status->view == core->view && bft_mood_changing(status->mood))) {
         bft_answer_view(core, status);
         return ORD_OK;
@@ -198,6 +212,20 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
     return ORD_OK;
 }
 
+enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status) {
+    struct bft_peer *peer = &core->peers[status->sender];
+    const struct bft_peer before = *peer;
+    note(core, status);
+    enum ord_err err = answer_status(core, status);
+    if (err != ORD_OK) {
+        /* The signer failed. A step that fails changes nothing. */
+        *peer = before;
+        return err;
+    }
+    bft_suspect_check(core);
+    return ORD_OK;
+}
+
 void bft_on_tick(struct ord_core *core) {
     look(core);
     bft_silence_tick(core);
@@ -209,7 +237,8 @@ void bft_on_tick(struct ord_core *core) {
 
 void bft_wake(struct ord_core *core) {
     look(core);
-    uint64_t deadline = core->silence.asking ? bft_silence_deadline(core) : status_deadline(core);
+    uint64_t deadline = core->silence.asking ? UINT64_MAX : status_deadline(core);
+    deadline = ord_min(deadline, bft_silence_deadline(core));
     deadline = ord_min(deadline, ord_min(bft_sync_deadline(core), bft_suspect_deadline(core)));
     deadline = ord_min(deadline, bft_fetch_deadline(core));
     if (core->next_view > core->view || core->look_again)

@@ -1,10 +1,12 @@
 /*
  * The memory that this replica has of others' statements. A replica that asks learns from it whether it forgot any
  * (bft/recovery/silence.h). The sources are votes and proposals in slots and certificates, view changes and new views,
- * and the newest statement of each peer, even if that was dropped.
+ * and the newest statement of each peer, even if that was dropped. Prepared certificates that the asker lacks go with
+ * the answer, because no memory of a COMMIT would convince anybody.
  */
 #include "bft/bft_internal.h"
 
+#include "bft/marks.h"
 #include "core/assert.h"
 
 /* Two answers to one peer are retransmit_ms / ANSWER_PARTS apart. */
@@ -87,6 +89,26 @@ static uint64_t reach(const struct ord_core *core) {
     return seq < BFT_SEQ_MAX ? seq : BFT_SEQ_MAX;
 }
 
+/* Writes the prepared certificates that the ASK does not cover into the outbox. */
+static struct ord_span certificates(struct ord_core *core, const struct bft_ask *ask) {
+    struct ord_writer *outbox = &core->outbox;
+    size_t begin = outbox->size;
+    uint32_t count = 0;
+    uint64_t seq = core->stable_seq;
+    for (const struct bft_slot *slot;
+         count < BFT_RECALL_CERTIFICATES_MAX && (slot = bft_slot_next(core, &seq)) != NULL;) {
+        const struct ord_span certificate = ord_span_of(slot->certificate, slot->certificate_size);
+        struct bft_statement statement;
+        if (certificate.size == 0 || bft_certificate_decode(&statement, &core->config, certificate) != ORD_OK ||
+            bft_ask_covers_certificate(ask, &core->config, statement.view, seq))
+            continue;
+        ord_write_span(outbox, certificate);
+        count++;
+    }
+    ORD_MARK_IF(count > 0, RECALL_CERTIFICATES);
+    return ord_span_of(outbox->data + begin, outbox->size - begin);
+}
+
 enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
     struct bft_ask ask;
     enum ord_err err = bft_ask_decode(&ask, &core->config, bytes);
@@ -112,7 +134,8 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
                                       .stable_seq = core->stable_seq,
                                       .certificate = bft_checkpoint_proof(&core->stable),
                                       .reach_seq = reach(core),
-                                      .statement = ord_span_of(statement, size)};
+                                      .statement = ord_span_of(statement, size),
+                                      .certificates = certificates(core, &ask)};
     size_t begin = core->outbox.size;
     bft_recall_encode(&core->outbox, &core->config, core->view, &recall);
     ORD_ASSERT(!core->outbox.failed);

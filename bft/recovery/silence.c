@@ -8,11 +8,17 @@
  * (silence_state.c). It ends when everything that the replica can have voted for lies at or below its stable
  * checkpoint, and its view is not below those in which it made statements. The silence is durable, so a restart does
  * not end it.
+ *
+ * What it cannot prove to have said it may have said all the same, COMMITs above all. So the answers give back prepared
+ * certificates (adopt.c), and it goes on asking those that have not answered until no doubt is left.
  */
 #include "bft/bft_internal.h"
 
 #include "bft/marks.h"
 #include "core/assert.h"
+
+/* For how many times retransmit_ms a replica that could speak waits for the batches of certificates. */
+enum { BATCH_INTERVALS = 4 };
 
 /*
  * The silence is over, so its record goes or changes. Without a stable checkpoint a record that says "speaks" stays: if
@@ -50,21 +56,27 @@ static bool is_held(const struct ord_core *core, const struct bft_ask *ask, cons
            (statement->view == core->view && statement->type == BFT_PRE_PREPARE && bft_is_entry(core, statement->seq));
 }
 
-/* The ASK that this replica would send now. Its `words` are in the outbox. */
+/* The ASK that this replica would send now. Its bitmaps are in the outbox. */
 static struct bft_ask own_ask(struct ord_core *core) {
     struct bft_ask ask = {.view = core->view,
                           .sender = core->config.self,
                           .nonce = core->silence.nonce,
                           .changing = core->changing,
                           .stable_seq = core->stable_seq};
+    size_t size = bft_ask_words_size(&core->config);
     uint8_t *words = core->outbox.data + core->outbox.size;
-    for (uint32_t i = 0; i < bft_ask_words_size(&core->config); i++)
+    uint8_t *prepared = words + size;
+    for (size_t i = 0; i < 2 * size; i++)
         ord_write_u8(&core->outbox, 0);
     ORD_ASSERT(!core->outbox.failed);
-    for (uint32_t i = 0; i < core->config.window && !core->changing; i++)
-        if (has_statement(core, core->stable_seq + 1 + i))
-            words[i / 8] |= (uint8_t) (1u << (i % 8));
+    for (uint32_t i = 0; i < core->config.window && !core->changing; i++) {
+        uint64_t seq = core->stable_seq + 1 + i;
+        const uint8_t bit = (uint8_t) (1u << (i % 8));
+        words[i / 8] |= has_statement(core, seq) ? bit : 0;
+        prepared[i / 8] |= bft_adopt_has(core, seq) ? bit : 0;
+    }
     ask.words = words;
+    ask.prepared = prepared;
     return ask;
 }
 
@@ -74,10 +86,24 @@ static void ask_others(struct ord_core *core) {
     size_t begin = core->outbox.size;
     bft_ask_encode(&core->outbox, &core->config, &ask);
     ORD_ASSERT(!core->outbox.failed);
-    bft_send(core, core->others & ~silence->answered, ord_span_of(core->outbox.data + begin, core->outbox.size - begin),
-             true);
+    ord_replica_set to = core->others & ~silence->answered;
+    if (to != 0)
+        bft_send(core, to, ord_span_of(core->outbox.data + begin, core->outbox.size - begin), true);
     /* After a start the links are not up yet, and a whole interval would be a long time to wait for them. */
-    silence->ask_ms = core->now_ms + core->config.retransmit_ms / 2 + 1;
+    silence->ask_ms =
+        core->now_ms + (silence->asking ? core->config.retransmit_ms / 2 + 1
+                                        : ord_max(core->config.retransmit_ms, (uint64_t) BFT_HEARTBEAT_MS));
+}
+
+uint64_t bft_silence_doubt(const struct ord_core *core) {
+    uint64_t seq = core->silence.reach_seq + core->config.window;
+    return core->stable_seq < seq ? seq : 0;
+}
+
+/* Whether there is a replica to ask. One that answers late may have something that nobody else returned. */
+static bool asks(const struct ord_core *core) {
+    const struct bft_silence *silence = &core->silence;
+    return silence->asking || ((core->others & ~silence->answered) != 0 && bft_silence_doubt(core) > 0);
 }
 
 void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_empty) {
@@ -98,11 +124,11 @@ void bft_silence_start(struct ord_core *core, struct ord_span record, bool disk_
 }
 
 uint64_t bft_silence_deadline(const struct ord_core *core) {
-    return core->silence.asking ? core->silence.ask_ms : UINT64_MAX;
+    return asks(core) ? core->silence.ask_ms : UINT64_MAX;
 }
 
 void bft_silence_tick(struct ord_core *core) {
-    if (core->silence.asking && core->now_ms >= core->silence.ask_ms)
+    if (asks(core) && core->now_ms >= core->silence.ask_ms)
         ask_others(core);
 }
 
@@ -133,7 +159,7 @@ static void speak(struct ord_core *core) {
     bft_send_status(core);
 }
 
-/* Enough replicas have answered: speaks, or is silent. */
+/* Enough replicas have answered, and what they returned is here: speaks, or is silent. */
 static void decide(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
     silence->asking = false;
@@ -149,6 +175,28 @@ static void decide(struct ord_core *core) {
     silence->bound_seq = ord_max(silence->bound_seq, silence->reach_seq);
     bft_silence_keep(core, BFT_SILENCE_SILENT);
     bft_send_status(core);
+}
+
+/*
+ * Takes the certificates of an answer. Each also shows whether this replica signed its batch. An answer that is full
+ * and brought something does not count yet, because its sender may have more.
+ */
+static void take_certificates(struct ord_core *core, const struct bft_recall *recall) {
+    struct ord_span certificate;
+    struct ord_span rest = recall->certificates;
+    uint32_t count = 0;
+    const struct bft_ask ask = own_ask(core);
+    while (bft_recall_next(&certificate, &rest, &core->config)) {
+        struct bft_statement own;
+        struct bft_proof proof;
+        count++;
+        if (bft_certificate_statement(&own, &proof, &core->config, certificate, core->config.self) &&
+            !is_held(core, &ask, &own))
+            bft_silence_prove(core, own.view, own.seq);
+    }
+    bool useful = !core->silence.silent && bft_adopt(core, recall->certificates);
+    if (!useful || count < BFT_RECALL_CERTIFICATES_MAX)
+        core->silence.answered |= ord_replica_bit(recall->sender);
 }
 
 enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
@@ -175,8 +223,8 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
         err = bft_on_attested(core, recall.stable_seq, recall.certificate);
     if (err != ORD_OK)
         return err;
-    bool first = (silence->answered & ord_replica_bit(recall.sender)) == 0;
-    silence->answered |= ord_replica_bit(recall.sender);
+    bool first = (silence->heard & ord_replica_bit(recall.sender)) == 0;
+    silence->heard |= ord_replica_bit(recall.sender);
     if (first && recall.reach_seq > silence->reach_seq)
         silence->reach_seq = recall.reach_seq;
     silence->proven_seq = ord_max(silence->proven_seq, recall.stable_seq);
@@ -185,15 +233,21 @@ enum ord_err bft_on_recall(struct ord_core *core, struct ord_span bytes) {
         if (statement.sender == core->config.self && !is_held(core, &ask, &statement))
             bft_silence_prove(core, statement.view, statement.seq);
     }
-    if (silence->asking && ord_replica_count(silence->answered) >= core->quorum - 1)
-        decide(core);
-    else if (silence->silent && !silence->asking && silence->reach_seq > silence->bound_seq)
+    take_certificates(core, &recall);
+    if (silence->silent && !silence->asking && silence->reach_seq > silence->bound_seq)
         bft_silence_prove(core, silence->floor_view, silence->reach_seq);
     return ORD_OK;
 }
 
 void bft_silence_settle(struct ord_core *core) {
     struct bft_silence *silence = &core->silence;
+    if (silence->asking && ord_replica_count(silence->answered) >= core->quorum - 1) {
+        if (silence->enough_ms == 0)
+            silence->enough_ms = core->now_ms > 0 ? core->now_ms : 1;
+        uint64_t until_ms = silence->enough_ms + BATCH_INTERVALS * (uint64_t) core->config.retransmit_ms;
+        if (!bft_adopt_awaits(core) || core->now_ms >= until_ms)
+            decide(core);
+    }
     bool reached = core->stable_seq >= silence->bound_seq;
     /* In a view that it is still changing to, it made no statement except its VIEW-CHANGE, which it holds. */
     bool above = core->view > silence->floor_view || (core->view == silence->floor_view && !core->changing);

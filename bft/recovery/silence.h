@@ -3,9 +3,22 @@
  * (estimation), adapted: after a restart a replica cannot tell whether its disk is the newest one, so it asks the
  * others which of its signed statements they hold. Rule 26 of docs/protocol.md.
  *
- * An ASK says which of its own statements the sender holds. A RECALL goes to a replica that asked. It says up to which
- * seq its sender has seen anything, and returns a statement of the asker that the ASK does not cover. Only the asker
- * can have signed that statement, so no other replica can silence an intact one.
+ * An ASK says which of its own statements the sender holds, and for which seqs it holds a prepared certificate. A
+ * RECALL goes to a replica that asked. It says up to which seq its sender has seen anything, and returns a statement of
+ * the asker that the ASK does not cover. Only the asker can have signed that statement, so no other replica can silence
+ * an intact one.
+ *
+ * A COMMIT is not signed, so nobody can show it to a replica that forgot it. What it stood for can be shown: a RECALL
+ * also returns prepared certificates of the asker's view that the asker lacks. They prove themselves, whoever returns
+ * them, and any replica may hold any of them (adopt.c).
+ *
+ * Doubt. A replica that lost something that it had on disk counts against f until its stable checkpoint is a window
+ * above the highest reach in the answers, and its view is installed and not below those that it had asked for. Until
+ * then it may lack something that it said. A window above, because an honest replica that answered had executed the
+ * last checkpoint that was stable here: q attested to it, and q - 1 answered. Nothing was said beyond that checkpoint's
+ * window. No rule can do without that count: the COMMIT that a decision rests on may be known to one other honest
+ * replica alone, and while that one is slow, its silence cannot be told from that of a liar, for which no replica may
+ * wait.
  */
 #ifndef ORDAIN_BFT_SILENCE_H
 #define ORDAIN_BFT_SILENCE_H
@@ -25,7 +38,12 @@ struct bft_ask {
      * 1 + i.
      */
     const uint8_t *words;
+    /* The same for the prepared certificates of `view` that the sender holds. */
+    const uint8_t *prepared;
 };
+
+/* Certificates in one RECALL. An asker that lacks more asks again. */
+#define BFT_RECALL_CERTIFICATES_MAX BFT_LIST_MAX
 
 struct bft_recall {
     ord_node_id sender;
@@ -38,6 +56,8 @@ struct bft_recall {
     uint64_t reach_seq;
     /* A statement of the asker, standing alone (bft/wire/proof.h); empty: the ASK covers all that the sender knows. */
     struct ord_span statement;
+    /* Prepared certificates that the ASK does not cover, with rising seqs, at most BFT_RECALL_CERTIFICATES_MAX. */
+    struct ord_span certificates;
 };
 
 size_t bft_ask_words_size(const struct ord_core_config *config);
@@ -46,13 +66,13 @@ size_t bft_recall_size_max(const struct ord_core_config *config);
 void bft_ask_encode(struct ord_writer *writer, const struct ord_core_config *config, const struct bft_ask *ask);
 void bft_recall_encode(struct ord_writer *writer, const struct ord_core_config *config, uint64_t view,
                        const struct bft_recall *recall);
-/* INVALID: malformed, or out of range. MISMATCH: as for bft_header_read. `words` and spans point into `bytes`. */
+/* INVALID: malformed, or out of range. MISMATCH: as for bft_header_read. Pointers and spans point into `bytes`. */
 ORD_MUST_USE enum ord_err bft_ask_decode(struct bft_ask *out, const struct ord_core_config *config,
                                          struct ord_span bytes);
 ORD_MUST_USE enum ord_err bft_recall_decode(struct bft_recall *out, const struct ord_core_config *config,
                                             struct ord_span bytes);
 /*
- * Like decode, and also checks the certificate, the statement's signature, and that the statement is one of the
+ * Like decode, and also checks the certificates, the statement's signature, and that the statement is one of the
  * receiver, config->self. BAD_SIGNATURE: one of the signatures does not verify.
  */
 ORD_MUST_USE enum ord_err bft_recall_verify(struct bft_recall *out, const struct ord_core_config *config,
@@ -60,6 +80,11 @@ ORD_MUST_USE enum ord_err bft_recall_verify(struct bft_recall *out, const struct
 /* Whether the asker holds this statement of its own, or has no use for it because of the view that it is in. */
 bool bft_ask_covers(const struct bft_ask *ask, const struct ord_core_config *config,
                     const struct bft_statement *statement);
+/* Whether a prepared certificate of this view and seq is of no use to the asker, or held by it. */
+bool bft_ask_covers_certificate(const struct bft_ask *ask, const struct ord_core_config *config, uint64_t view,
+                                uint64_t seq);
+/* Takes the next certificate off `rest`. False: there is none, and then `rest` is empty if all was well-formed. */
+bool bft_recall_next(struct ord_span *certificate, struct ord_span *rest, const struct ord_core_config *config);
 
 /* The record of table BFT_TABLE_SILENCE, key 1: bound_seq u64 | floor_view u64 | enum bft_silence_state u8. */
 #define BFT_SILENCE_SIZE (8 + 8 + 1)
@@ -76,7 +101,7 @@ enum bft_silence_state {
 
 struct bft_silence {
     uint64_t nonce;
-    /* True from START until quorum - 1 replicas have answered. */
+    /* From START until quorum - 1 replicas have answered, and the batches of what they returned are here or late. */
     bool asking;
     /* Nothing was on disk when the replica began to ask. */
     bool empty;
@@ -92,8 +117,11 @@ struct bft_silence {
     uint64_t reach_seq;
     /* The highest stable seq that an answer proved. Own statements up to there do not matter any more. */
     uint64_t proven_seq;
-    /* The replicas that have answered. */
+    /* The replicas that have answered, and those of them that have no more certificates to return. */
+    ord_replica_set heard;
     ord_replica_set answered;
+    /* Since when quorum - 1 replicas have answered; 0: they have not. */
+    uint64_t enough_ms;
     /* When the next ASK is due. */
     uint64_t ask_ms;
     /* The record on disk, which is lent to PERSIST. */
@@ -130,6 +158,16 @@ void bft_silence_settle(struct ord_core *core);
 void bft_silence_tick(struct ord_core *core);
 /* When the next ASK is due; UINT64_MAX: never. */
 uint64_t bft_silence_deadline(const struct ord_core *core);
+/* The stable seq that ends the doubt about what this replica said in earlier lives; 0: there is none. */
+uint64_t bft_silence_doubt(const struct ord_core *core);
+
+/* adopt.c: prepared certificates that others return. */
+/* Takes those that are of use. Returns whether any was. */
+bool bft_adopt(struct ord_core *core, struct ord_span certificates);
+/* Whether the batch of a certificate that others returned is still to come. */
+bool bft_adopt_awaits(const struct ord_core *core);
+/* Whether this replica holds a prepared certificate of its view for this seq, or all the votes of one. */
+bool bft_adopt_has(const struct ord_core *core, uint64_t seq);
 
 /* recall.c: the replicas that are asked. */
 ORD_MUST_USE enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes);

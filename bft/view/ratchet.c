@@ -1,18 +1,31 @@
 /*
- * A primary that is slow but not mute (row P3). After Aardvark (Clement et al., NSDI'09, section 4.4): the speed that a
- * primary must reach follows from the speed of others, and rises while it leads.
+ * A primary that is slow but not mute (rows P3, P4). After Aardvark (Clement et al., NSDI'09, section 4.4): what a
+ * primary must reach follows from what others reached, and rises while it leads. After Prime (Amir et al., TDSC'11,
+ * section 4) and RBFT (Aublin et al., ICDCS'13, section 4): the primary is measured by what it does not control. Prime
+ * measures the turnaround of the primary against round trips that the replicas measure among themselves; RBFT runs
+ * f + 1 instances with other primaries beside it. Here the yardstick is what the other replicas have already done for
+ * the same work. That takes no further message, and a full queue does not count as slowness.
  *
- * Three things are measured in windows of twice request_timeout_ms: how long envelopes stood in this replica's request
- * pool before they were executed, how many were executed a second, and for how much of the time in which work waited
- * the primary had proposed nothing. A window is slow if envelopes waited too long, and either the primary was idle for
- * most of the time in which work waited, or far fewer envelopes a second were executed than in the best window so far.
- * Under overload the wait grows too, but the primary is busy and the rate does not fall; another primary would do no
- * better.
+ * Work waits *for the primary alone* while one of these holds:
+ * - There is no proposal for the next seq.
+ * - The newest batch is lean: the node gave the primary other work long ago, and the batch has room for it
+ *   (replica/agree/judge.c). An honest primary proposes all that it has, or fills the batch.
+ * - f + 1 replicas, this one included, have committed to the next seq, and the primary has not. So an honest one had
+ *   the votes that the primary needs, too.
  *
- * "Too long" is several times the wait in the best windows of the views that each replica led last, once f + 1 replicas
- * were measured, because one of these is honest. Before that, the bound falls while the view lasts, down to the part of
- * the timeout that WAIT_FLOOR_PART gives. So no primary sets the standard for itself. Where the network is slow, the
- * first f + 1 primaries are replaced and none after them. Two slow windows in a row make a primary suspect.
+ * Windows of twice request_timeout_ms measure for how much of the time in which work waited it waited for the primary
+ * alone; how long envelopes stood in this replica's request pool before they were executed; how old the oldest work was
+ * at each moment, because the primary chooses what is executed; and how many envelopes were executed a second. A window
+ * is slow in two cases. Work was old, and waited for the primary alone for most of the time. Or envelopes waited too
+ * long, and far fewer were executed than the standard says. Under overload the wait grows too, but the primary is busy
+ * and the rate does not fall; another primary would do no better. Two slow windows in a row make a primary suspect. For
+ * one that was slow when it led last, one window of half the length suffices, so it costs less each time.
+ *
+ * The standard is what the k-th best of the m measured leaders reached, with k = min(f + 1, m - f): never worse than
+ * what an honest one reached, and, from 2f + 1 measured leaders on, never better than what one reached. "Too long" is
+ * several times that wait. Before f + 1 leaders were measured, the bound falls while the view lasts, down to the part
+ * of the timeout that WAIT_FLOOR_PART gives. So no primary sets the standard for itself, and none lowers it for others.
+ * Where the network is slow, the first f + 1 primaries are replaced and none after them.
  */
 #include "bft/bft_internal.h"
 
@@ -21,9 +34,9 @@
 enum {
     /* The length of a window, in request timeouts. */
     WINDOW_TIMEOUTS = 2,
-    /* A window ends only when this many envelopes with a known wait were executed in it. */
+    /* A window ends when this many envelopes with a known wait were executed in it, or work waited for half of it. */
     WAITS_MIN = 2,
-    /* A wait is too long above this many times the best wait. */
+    /* A wait is too long above this many times that of the standard. */
     WAIT_FACTOR = 8,
     /* A wait below request_timeout_ms / WAIT_FLOOR_PART is never too long. */
     WAIT_FLOOR_PART = 4,
@@ -32,12 +45,19 @@ enum {
      */
     FIRST_PARTS = 12,
     PARTS = 16,
-    /* The rate is low below the best rate / RATE_PART. */
+    /* The rate is low below that of the standard / RATE_PART. */
     RATE_PART = 2,
-    /* The primary is idle if it had proposed nothing for more than 1 / IDLE_PART of the time in which work waited. */
-    IDLE_PART = 2,
+    /*
+     * The primary holds work up if that waits for it alone for more than HELD_UP_PARTS / PARTS of its time. Where
+     * batches follow one another without overlap, the next proposal of an honest primary is on its way for a third of
+     * that time and more, and its COMMIT may be the last to come.
+     */
+    HELD_UP_PARTS = 12,
     /* The primary is slow after this many slow windows in a row. */
     SLOW_WINDOWS = 2,
+    /* The same for a primary that was slow when it led last. */
+    FAILED_WINDOW_TIMEOUTS = 1,
+    FAILED_SLOW_WINDOWS = 1,
 };
 
 static void window_begin(struct ord_core *core) {
@@ -49,26 +69,60 @@ static void window_begin(struct ord_core *core) {
     ratchet->clock = (struct bft_ratchet_clock) {0};
 }
 
+static bool has_failed(const struct ord_core *core) {
+    return (core->ratchet.failed & ord_replica_bit(core->ratchet.leader)) != 0;
+}
+
+static uint64_t window_ms(const struct ord_core *core) {
+    uint64_t timeouts = has_failed(core) ? FAILED_WINDOW_TIMEOUTS : WINDOW_TIMEOUTS;
+    return timeouts * core->options->request_timeout_ms;
+}
+
+static uint32_t slow_windows_max(const struct ord_core *core) {
+    return has_failed(core) ? FAILED_SLOW_WINDOWS : SLOW_WINDOWS;
+}
+
 void bft_ratchet_view(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    if (ratchet->own.measured)
+    if (ratchet->own.measured) {
+        bool failed = ratchet->slow_windows >= slow_windows_max(core);
         ratchet->led[ratchet->leader] = ratchet->own;
+        ratchet->failed &= ~ord_replica_bit(ratchet->leader);
+        ratchet->failed |= failed ? ord_replica_bit(ratchet->leader) : 0;
+    }
     ratchet->leader = bft_primary(&core->config, core->view);
     ratchet->own = (struct bft_pace) {.measured = false};
     ratchet->good = ratchet->own;
     ratchet->windows = 0;
     ratchet->slow_windows = 0;
+    ratchet->lean = false;
     window_begin(core);
 }
 
-void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms) {
-    uint64_t since_ms = core->now_ms > core->work_since_ms ? core->now_ms : core->work_since_ms;
-    if (core->changing || since_ms >= now_ms)
-        return;
-    core->ratchet.clock.waiting_ms += now_ms - since_ms;
+static bool holds_up(const struct ord_core *core) {
     const struct bft_slot *next = bft_slot_find(core, core->delivered_seq + 1);
     if (next == NULL || next->state == BFT_SLOT_EMPTY)
-        core->ratchet.clock.idle_ms += now_ms - since_ms;
+        return true;
+    bool commit = bft_waits_for_primary(core, next);
+    ORD_MARK_IF(commit, COMMIT_WITHHELD);
+    return commit || core->ratchet.lean;
+}
+
+/* The sum over the ms from `begin` to `end` of the time since `turn`. */
+static uint64_t age_sum(uint64_t begin_ms, uint64_t end_ms, uint64_t turn_ms) {
+    uint64_t from_ms = ord_max(begin_ms, turn_ms);
+    return from_ms >= end_ms ? 0 : (end_ms - from_ms) * (from_ms - turn_ms + end_ms - turn_ms) / 2;
+}
+
+void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms) {
+    struct bft_ratchet_clock *clock = &core->ratchet.clock;
+    uint64_t since_ms = ord_max(core->now_ms, core->work_since_ms);
+    if (core->changing || since_ms >= now_ms)
+        return;
+    clock->waiting_ms += now_ms - since_ms;
+    clock->oldest_sum += age_sum(since_ms, now_ms, ord_max(core->work_turn_ms, core->view_since_ms));
+    if (holds_up(core))
+        clock->held_up_ms += now_ms - since_ms;
 }
 
 static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
@@ -81,31 +135,64 @@ static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
     best->measured = true;
 }
 
+/* The k-th smallest of `count` values. */
+static uint64_t kth(uint64_t *values, uint32_t count, uint32_t k) {
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = i; j > 0 && values[j] < values[j - 1]; j--) {
+            uint64_t value = values[j];
+            values[j] = values[j - 1];
+            values[j - 1] = value;
+        }
+    return values[k - 1];
+}
+
+/* Fills in what the measured leaders showed to be possible. Returns how many were measured. */
+static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
+    uint64_t waits[ORD_REPLICA_MAX];
+    uint64_t slownesses[ORD_REPLICA_MAX];
+    uint32_t measured = 0;
+    uint32_t faulty = core->weak_quorum - 1;
+    *out = (struct bft_pace) {.measured = false};
+    for (uint32_t i = 0; i < core->config.replica_count; i++) {
+        if (!core->ratchet.led[i].measured)
+            continue;
+        waits[measured] = core->ratchet.led[i].wait_ms;
+        slownesses[measured++] = UINT64_MAX - core->ratchet.led[i].rate;
+    }
+    if (measured == 0)
+        return 0;
+    uint32_t k = measured > faulty ? (uint32_t) ord_min(faulty + 1, measured - faulty) : 1;
+    out->measured = true;
+    out->wait_ms = kth(waits, measured, k);
+    out->rate = UINT64_MAX - kth(slownesses, measured, k);
+    return measured;
+}
+
 static uint64_t wait_bound_ms(const struct ord_core *core, const struct bft_pace *best, uint32_t measured) {
     const struct bft_ratchet *ratchet = &core->ratchet;
     uint64_t timeout_ms = core->options->request_timeout_ms;
     uint64_t floor_ms = timeout_ms / WAIT_FLOOR_PART;
     uint64_t bound_ms = best->wait_ms * WAIT_FACTOR;
     if (measured < core->weak_quorum) {
-        uint32_t less = ratchet->windows < FIRST_PARTS ? ratchet->windows : FIRST_PARTS;
+        bool least = ratchet->windows >= FIRST_PARTS || has_failed(core);
+        uint32_t less = least ? FIRST_PARTS : ratchet->windows;
         bound_ms = timeout_ms * (FIRST_PARTS - less) / PARTS;
     }
     return bound_ms > floor_ms ? bound_ms : floor_ms;
 }
 
 static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
-    struct bft_pace best = core->ratchet.good;
-    uint32_t measured = 0;
-    for (uint32_t i = 0; i < core->config.replica_count; i++) {
-        take_best(&best, &core->ratchet.led[i]);
-        measured += core->ratchet.led[i].measured;
-    }
-    return pace->wait_ms > wait_bound_ms(core, &best, measured) &&
-           (pace->idle || (best.measured && pace->rate < best.rate / RATE_PART));
+    struct bft_pace best;
+    uint32_t measured = standard(core, &best);
+    take_best(&best, &core->ratchet.good);
+    uint64_t bound_ms = wait_bound_ms(core, &best, measured);
+    return (pace->held_up && ord_max(pace->wait_ms, pace->oldest_ms) > bound_ms) ||
+           (best.measured && pace->rate < best.rate / RATE_PART && pace->wait_ms > bound_ms);
 }
 
 void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms) {
     struct bft_ratchet *ratchet = &core->ratchet;
+    const struct bft_ratchet_clock *clock = &ratchet->clock;
     if (core->synced_ms > ratchet->since_ms) {
         /* This replica was behind in this window. What waited here then says nothing about the primary. */
         ORD_MARK(WINDOW_SYNCED);
@@ -116,15 +203,17 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
     ratchet->waits += waits;
     ratchet->wait_sum_ms += wait_sum_ms;
     uint64_t elapsed_ms = core->now_ms - ratchet->since_ms;
-    if (elapsed_ms < (uint64_t) WINDOW_TIMEOUTS * core->options->request_timeout_ms || ratchet->waits < WAITS_MIN)
+    if (elapsed_ms < window_ms(core) || (ratchet->waits < WAITS_MIN && clock->waiting_ms <= elapsed_ms / 2))
         return;
+    uint64_t oldest_ms = clock->oldest_sum / ord_max(clock->waiting_ms, 1);
     struct bft_pace pace = {.measured = true,
-                            .wait_ms = ratchet->wait_sum_ms / ratchet->waits,
+                            .wait_ms = ratchet->waits > 0 ? ratchet->wait_sum_ms / ratchet->waits : oldest_ms,
                             .rate = ratchet->envelopes * 1000 / elapsed_ms,
-                            .idle = ratchet->clock.idle_ms > ratchet->clock.waiting_ms / IDLE_PART};
+                            .oldest_ms = oldest_ms,
+                            .held_up = clock->held_up_ms > clock->waiting_ms * HELD_UP_PARTS / PARTS};
     bool slow = is_slow(core, &pace);
     ORD_MARK_IF(slow, WINDOW_SLOW);
-    ORD_MARK_IF(slow && ratchet->slow_windows + 1 == SLOW_WINDOWS, PRIMARY_SLOW);
+    ORD_MARK_IF(slow && ratchet->slow_windows + 1 == slow_windows_max(core), PRIMARY_SLOW);
     ORD_MARK_IF(!slow && ratchet->slow_windows > 0, WINDOW_FAST_AGAIN);
     ratchet->slow_windows = slow ? ratchet->slow_windows + 1 : 0;
     take_best(&ratchet->own, &pace);
@@ -135,5 +224,5 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
 }
 
 bool bft_ratchet_slow(const struct ord_core *core) {
-    return core->ratchet.slow_windows >= SLOW_WINDOWS && core->work_since_ms != UINT64_MAX;
+    return core->ratchet.slow_windows >= slow_windows_max(core) && core->work_since_ms != UINT64_MAX;
 }

@@ -12,6 +12,8 @@
  * bounds how far the turn lies behind the admission, so a primary that pretends to be overloaded gains no more than
  * that. The first clock needs no such allowance, because a primary that is overloaded delivers.
  *
+ * In the views of leaders that failed lately, the first clock and that of a view change run for less time (failed.c).
+ *
  * A replica whose clocks have run out says so in its STATUS and goes on in the view until f + 1 say so; one of these is
  * honest. In the paper it leaves alone. Here it does not, because a replica that is merely cut off, or slow itself,
  * would leave a view that works, and the others would be one replica nearer to f. This costs nothing: work that an
@@ -32,6 +34,7 @@ static uint64_t timeout_ms(const struct ord_core *core) {
 
 /* When the first of the clocks that run is over; UINT64_MAX: none runs. */
 static uint64_t clock_deadline(const struct ord_core *core) {
+    const uint64_t wait_ms = bft_failed_wait_ms(core, timeout_ms(core));
     if (core->next_view > core->view || core->view == BFT_SEQ_MAX || !bft_speaks(core))
         /* A view change is already due, or this replica makes none. */
         return UINT64_MAX;
@@ -39,17 +42,17 @@ static uint64_t clock_deadline(const struct ord_core *core) {
         return UINT64_MAX;
     /* A replica goes further only when a quorum has come to this view. So a late one finds the others in one view. */
     if (core->changing)
-        return core->quorum_since_ms == 0 ? UINT64_MAX : core->quorum_since_ms + timeout_ms(core);
+        return core->quorum_since_ms == 0 ? UINT64_MAX : core->quorum_since_ms + wait_ms;
     /* Work that waited while this replica was behind says nothing about the primary. */
     uint64_t begin = ord_max(core->view_since_ms, core->synced_ms);
     uint64_t due = UINT64_MAX;
     /* A proposal that this replica has is work that waits, whoever asked for it. */
     if (core->proposed_seq > core->delivered_seq)
-        due = ord_max(ord_max(begin, core->in_flight_ms), core->progress_ms) + timeout_ms(core);
+        due = ord_max(ord_max(begin, core->in_flight_ms), core->progress_ms) + wait_ms;
     if (core->work_since_ms == UINT64_MAX)
         return due;
     uint64_t since = ord_max(begin, core->work_since_ms);
-    due = ord_min(due, ord_max(since, core->progress_ms) + timeout_ms(core));
+    due = ord_min(due, ord_max(since, core->progress_ms) + wait_ms);
     return ord_min(due, ord_max(since, core->work_turn_ms) + AGE_FACTOR * timeout_ms(core));
 }
 
@@ -68,6 +71,13 @@ static uint32_t suspects(const struct ord_core *core) {
             count++;
     }
     return count;
+}
+
+bool bft_view_failed(const struct ord_core *core) {
+    uint32_t count = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        count += node != core->config.self && core->peers[node].shown_view == core->view && core->peers[node].suspects;
+    return (core->detail.suspecting || count >= core->weak_quorum) && !bft_handed_over(core);
 }
 
 void bft_suspect_check(struct ord_core *core) {

@@ -59,6 +59,7 @@ static void leave_slot(struct ord_core *core, struct bft_slot *slot) {
     slot->state = BFT_SLOT_HELD;
     slot->proposed = false;
     slot->wanted = false;
+    slot->recalled = false;
     slot->own_prepare = false;
     slot->prepare_due = false;
     slot->prepared = false;
@@ -102,12 +103,14 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->spare_change = core->changes[core->config.self];
     core->changes[core->config.self] = made;
     bool scheduled = (bft_rotation_due(core) || bft_handed_over(core)) && view == core->view + 1;
+    core->detail.failed_views += !scheduled && !bft_failed_lately(core);
+    if (!scheduled && bft_view_failed(core))
+        bft_failed_note(core);
     core->view = view;
     core->changing = true;
     core->detail.suspecting = false;
     core->detail.handing_over = false;
     core->detail.view_changes++;
-    core->detail.failed_views += !scheduled;
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->distrusted = 0;
@@ -147,6 +150,20 @@ static bool take_named(struct ord_core *core, const struct bft_view_change *chan
     return true;
 }
 
+/*
+ * A newer VIEW-CHANGE of the sender takes the place of this one. If the NEW-VIEW that is due names this one, it stays:
+ * the newer one may come in the same turn as the last message that the view lacked, before FLUSH looks.
+ */
+static void set_aside(struct ord_core *core, const struct bft_kept *kept, ord_node_id sender) {
+    bool names_sender;
+    if (kept->view == 0 || kept->view < core->view ||
+        !bft_is_named(core, kept->view, sender, &kept->digest, &names_sender))
+        return;
+    ORD_MARK(CHANGE_NAMED_SAVED);
+    core->choices_fresh = false;
+    bft_keep(&core->named[sender], kept->view, &kept->digest, bft_kept_bytes(kept));
+}
+
 enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
     struct bft_view_change change;
     enum ord_err err = bft_view_change_decode(&change, &core->config, bytes);
@@ -182,6 +199,8 @@ enum ord_err bft_on_view_change(struct ord_core *core, struct ord_span bytes) {
         bft_evidence(core, &first, &first_proof, &change.digest, &proof);
         return ORD_OK;
     }
+    if (!own)
+        set_aside(core, kept, change.sender);
     keep(core, kept, &change, bytes);
     bft_join(core);
     quorum_check(core);

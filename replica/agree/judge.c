@@ -11,9 +11,17 @@
 
 #include "replica/marks.h"
 
+enum {
+    /* The leader owes an envelope from this part (1/4) of request_timeout_ms after it was sent there ... */
+    LEAN_MARGIN_PART = 4,
+    /* ... until this many request_timeout_ms after. */
+    LEAN_LOST_TIMEOUTS = 2,
+};
+
 void judge_checked(struct replica *replica, struct replica_check *check) {
     struct judgement *judgement = check->envelopes.part;
-    replica->counters.client_signatures_checked += check->envelopes.count;
+    for (uint32_t i = 0; i < check->envelopes.count; i++)
+        verified_note(replica, &check->envelopes.items[i]);
     if (check->bad) {
         replica->counters.client_signatures_bad++;
         judgement->bad = true;
@@ -39,6 +47,47 @@ static struct pool_entry *in_pool(struct replica *replica, const struct channel_
                           envelope->bytes);
 }
 
+/* Notes which envelopes here the leader proposes. Gives what all envelopes of the batch cost. */
+static uint64_t note_proposed(struct replica *replica, struct ord_span bytes) {
+    struct channel_batch batch;
+    struct channel_envelope envelope;
+    struct ord_span item;
+    uint64_t cost = 0;
+    enum ord_err err = channel_batch_decode(&batch, bytes);
+    while (err == ORD_OK && channel_batch_next(&item, &batch.envelopes) == ORD_OK) {
+        uint32_t client_index = UINT32_MAX;
+        cost += item.size + POOL_ENVELOPE_COST;
+        err = channel_envelope_decode(&envelope, item);
+        if (err != ORD_OK || (envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS &&
+                              channel_client_find(replica->execute.channel, &client_index, &envelope.client) == NULL))
+            continue;
+        struct pool_entry *entry = in_pool(replica, &envelope, client_index);
+        if (entry != NULL)
+            pool_proposed(&replica->pool, entry);
+    }
+    return cost;
+}
+
+/*
+ * Tells, when a batch comes, whether it is lean: it leaves out what this replica sent to the leader long before, and
+ * has room for it. An honest leader proposes all that it has, or fills the batch (replica/intake/propose.c). It has
+ * what was sent a margin before, because that is longer than the way there and back. A batch counts as full far below
+ * the bounds of an honest leader: its rate is not known here, and a leader whose checks fall behind has little to
+ * propose. A batch to which the longest envelope cannot be added is full, too.
+ */
+static bool is_lean(struct replica *replica, struct ord_span batch) {
+    const struct channel_config *config = replica_config(replica);
+    uint64_t margin_ms = config->request_timeout_ms / LEAN_MARGIN_PART;
+    uint64_t lost_ms = (uint64_t) config->request_timeout_ms * LEAN_LOST_TIMEOUTS;
+    uint64_t now_ms = replica->turn.now_ms;
+    uint64_t cost = note_proposed(replica, batch);
+    bool owed = pool_owed(&replica->pool, now_ms - ord_min(now_ms, margin_ms), now_ms - ord_min(now_ms, lost_ms));
+    bool lean = owed && cost < pace_lean_cost(replica) &&
+                batch.size + 4 + config->absolute_max_bytes <= config->batch_bytes_max;
+    ORD_MARK_IF(lean, BATCH_LEAN);
+    return lean;
+}
+
 /* Adds one envelope's signature to the check at hand. */
 static enum ord_err add_check(struct replica *replica, struct judgement *judgement, struct replica_check **check,
                               const struct channel_envelope *envelope, const struct crypto_verify_key *key) {
@@ -52,6 +101,7 @@ static enum ord_err add_check(struct replica *replica, struct judgement *judgeme
     item->key = *key;
     item->signature = envelope->signature;
     channel_envelope_id(&item->hash, envelope->body);
+    verified_look(replica, item);
     if ((*check)->envelopes.count == REPLICA_CHECK_ENVELOPES) {
         hand_out(replica, judgement, *check);
         *check = NULL;
@@ -134,8 +184,13 @@ void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const str
         replica_fail(replica, ORD_ERR_NO_MEMORY, "judging a batch");
         return;
     }
-    *judgement = (struct judgement) {
-        .next = replica->judge.first, .view = view, .seq = seq, .digest = *digest, .batch = batch, .fresh = true};
+    *judgement = (struct judgement) {.next = replica->judge.first,
+                                     .view = view,
+                                     .seq = seq,
+                                     .digest = *digest,
+                                     .batch = batch,
+                                     .lean = is_lean(replica, batch),
+                                     .fresh = true};
     replica->judge.first = judgement;
     replica->counters.batches_judged++;
     judge_stir(replica);
@@ -171,7 +226,8 @@ bool judge_next(struct replica *replica, struct ord_event *out) {
                                    .judged = {.view = judgement->view,
                                               .seq = judgement->seq,
                                               .digest = judgement->digest,
-                                              .admissible = !judgement->bad}};
+                                              .admissible = !judgement->bad,
+                                              .lean = judgement->lean}};
         if (!dropped)
             replica->counters.batches_refused += judgement->bad;
         free(judgement);

@@ -21,6 +21,7 @@ struct judgement {
     /* One of its envelopes is being checked for admission. It is looked at again. */
     bool checking;
     bool bad;
+    bool lean; /* `judged.lean` of core/protocol.h */
     bool done;
     /* The core moved past it. It is freed when its checks are back. */
     bool dropped;

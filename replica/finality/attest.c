@@ -13,7 +13,11 @@
 
 #include "replica/marks.h"
 
-enum { RESEND_MS = 1000 };
+enum {
+    RESEND_MS = 1000,
+    /* When nothing was executed for this long, the newest executed seq is attested. */
+    REST_MS = 1000,
+};
 
 enum ord_err attest_init(struct replica *replica) {
     const struct channel_config *config = replica_config(replica);
@@ -75,7 +79,8 @@ void attest_at(struct replica *replica, uint64_t seq) {
     list_add(&replica->attest.gathered, &statement);
     struct channel_open_block open;
     channel_open(channel, &open);
-    struct attest_point point = {.statement = statement, .tail_size = open.data.size};
+    struct attest_point point = {
+        .statement = statement, .tail_size = open.data.size, .bytes_since_point = channel_bytes_since_point(channel)};
     channel_clients_root(channel, &point.clients_root);
     attest_keep(replica, &point);
     write_point(replica, &point);
@@ -309,6 +314,31 @@ static void learn_stable(struct replica *replica) {
 }
 
 /*
+ * What was executed since the last point of attestation has no certificate. A replica that the log does not bring
+ * there, because it is alone in a later view, could get it by state transfer only. So where nothing was executed for a
+ * while, this replica attests the newest executed seq too.
+ *
+ * Invariant: such an attestation changes nothing but what is known of that seq. The channel's count of bytes goes on,
+ * so the next points fall where they do at a replica that did not attest here. Replicas need not agree on which seqs
+ * were attested at rest. A replica that attested one keeps its tail as for any other point, and it takes f + 1
+ * attestations, one of them honest, to make it anybody's target.
+ */
+static void attest_at_rest(struct replica *replica) {
+    struct attest *attest = &replica->attest;
+    uint64_t now_ms = replica->turn.now_ms;
+    uint64_t applied_seq = channel_applied_seq(replica->execute.channel);
+    if (applied_seq != attest->rest_seq) {
+        attest->rest_seq = applied_seq;
+        attest->rest_since_ms = now_ms;
+    }
+    if (applied_seq == 0 || now_ms < attest->rest_since_ms + REST_MS || attest_find(replica, applied_seq) != NULL ||
+        replica->sync.between || replica->sync.synced || !replica->turn.room)
+        return;
+    ORD_MARK(ATTESTED_AT_REST);
+    attest_at(replica, applied_seq);
+}
+
+/*
  * Once a second the newest own attestation goes out again, and the stable certificate goes to all. Nobody's own
  * statements tell whether it holds that certificate: a replica may have attested the seq and miss the others'
  * attestations, each of which was sent once.
@@ -316,6 +346,7 @@ static void learn_stable(struct replica *replica) {
 void attest_resend(struct replica *replica) {
     struct attest *attest = &replica->attest;
     uint64_t now_ms = replica->turn.now_ms;
+    attest_at_rest(replica);
     if (attest->newest.signer != ORD_NO_NODE && now_ms >= attest->newest_sent_ms + RESEND_MS)
         send_newest(replica);
     if (now_ms < attest->stable_sent_ms + RESEND_MS)

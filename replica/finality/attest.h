@@ -48,6 +48,9 @@ struct attest {
     uint64_t ahead_since_ms;
     /* When the stable certificate was last sent to all. */
     uint64_t stable_sent_ms;
+    /* The seq that was executed last, and when attest_resend first saw that. */
+    uint64_t rest_seq;
+    uint64_t rest_since_ms;
     /* When each replica last got an answer to an old attestation. */
     uint64_t answered_ms[ORD_REPLICA_MAX];
     /* The certificate in the ATTESTED at hand. */
@@ -56,7 +59,10 @@ struct attest {
 
 ORD_MUST_USE enum ord_err attest_init(struct replica *replica);
 void attest_deinit(struct replica *replica);
-/* To be called in the turn that executed `seq`: makes the state there a point of attestation. */
+/*
+ * Gathers a statement of the state at `seq`, the newest executed seq, and keeps its point. To be called before the turn
+ * ends whose commit holds that state.
+ */
 void attest_at(struct replica *replica, uint64_t seq);
 /* The own point at `seq`; NULL: this replica does not remember one. */
 const struct attest_point *attest_find(const struct replica *replica, uint64_t seq);
@@ -74,7 +80,7 @@ void attest_settle(struct replica *replica);
 bool attest_next(struct replica *replica, struct ord_event *out);
 /* The core shows the certificate of a stable checkpoint that it is behind. */
 void attest_shown(struct replica *replica, struct ord_span bytes);
-/* Sends again, once a second, what others may have missed. */
+/* Sends again, once a second, what others may have missed, and attests the newest executed seq at rest. */
 void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 void attest_certificate_received(struct replica *replica, ord_node_id from, struct ord_span bytes);

@@ -240,6 +240,7 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
     entry->foreign = foreign;
     item->signature = envelope.signature;
     channel_envelope_id(&item->hash, envelope.body);
+    verified_look(replica, item);
     *out = entry;
     return true;
 }
@@ -373,7 +374,7 @@ void admission_checked(struct replica *replica, struct replica_check *check, boo
             refuse(result, REPLICA_BUSY, "replica is stopping");
             pool_remove(&replica->pool, entry);
         } else {
-            replica->counters.client_signatures_checked++;
+            verified_note(replica, item);
             settle(replica, result, entry, item->ok);
         }
     }

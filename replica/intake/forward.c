@@ -75,6 +75,8 @@ static void parcel_add(struct parcel *parcel, struct pool_entry *entry) {
     channel_batch_add(&parcel->writer, ord_span_of(entry->bytes, entry->size));
     parcel->count++;
     entry->forwarded_ms = parcel->replica->turn.now_ms;
+    if (parcel->replica->agree.leader != ORD_NO_NODE)
+        pool_owe(&parcel->replica->pool, entry);
     pool_set_state(&parcel->replica->pool, entry, state_after(entry));
 }
 

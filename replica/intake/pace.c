@@ -1,10 +1,13 @@
 /*
- * The rate is the best that the last windows showed. It does not fall below a part of what the best leader reached,
- * whoever that was, so a leader that is slow on purpose lowers it only so far (bft/view/ratchet.c keeps rates by leader
- * in the same way, and has such a leader replaced). It does not fall below a floor either. The floor keeps an idle
- * channel responsive, and lets the rate find its way up: what is admitted at the floor is ordered faster than that
- * where the channel can do more, and each window shows it.
+ * The rate is the best that the last windows showed. It does not fall below a part of what the measured leaders show
+ * to be possible, so a leader that is slow on purpose lowers it only so far (bft/view/ratchet.c keeps rates by leader
+ * in the same way, and has such a leader replaced). Of m measured leaders the k-th best counts, with
+ * k = min(f + 1, m - f): that is at least what an honest one reached, and, from 2f + 1 measured leaders on, at most
+ * what one reached. So a liar whose clients help it to a high rate drives up nobody's clock for long. The rate does
+ * not fall below a floor either. The floor keeps an idle channel responsive, and lets the rate find its way up: what
+ * is admitted at the floor is ordered faster than that where the channel can do more, and each window shows it.
  */
+#include "core/quorum.h"
 #include "replica/replica_internal.h"
 
 enum {
@@ -18,6 +21,8 @@ enum {
     FLOOR_PART = 64,
     /* ... and at least this much, or half of a pool that is smaller. */
     FLOOR_COST = 64 << 10,
+    /* A batch is lean below this part (1/32) of the floor. */
+    LEAN_PART = 32,
     /* A turn comes at most this many request timeouts after the envelope was admitted. */
     AHEAD_TIMEOUTS = 2,
     /* A leader moves if something was executed in the last part (1/4) of request_timeout_ms. */
@@ -42,6 +47,25 @@ static uint64_t a_second(uint64_t cost, uint64_t ms) {
     return cost * 1000 / ms;
 }
 
+/* What the leaders that were measured show to be possible; 0: none was. */
+static uint64_t shown_rate(const struct replica *replica) {
+    const struct pace *pace = &replica->pace;
+    uint64_t rates[ORD_REPLICA_MAX];
+    uint32_t count = replica_config(replica)->replica_count;
+    uint32_t faulty = ord_bft_faulty_max(count);
+    uint32_t measured = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = measured;
+        for (; at > 0 && rates[at - 1] < pace->led[i]; at--)
+            rates[at] = rates[at - 1];
+        rates[at] = pace->led[i];
+        measured += pace->led[i] > 0;
+    }
+    if (measured == 0)
+        return 0;
+    return rates[measured > faulty ? ord_min(faulty, measured - faulty - 1) : 0];
+}
+
 static uint64_t rate_now(const struct replica *replica) {
     const struct pace *pace = &replica->pace;
     uint64_t floor = a_second(floor_cost(replica), timeout_ms(replica));
@@ -49,10 +73,13 @@ static uint64_t rate_now(const struct replica *replica) {
         uint64_t start = a_second(pool_cost_max(&replica->pool) / START_PART, timeout_ms(replica));
         return ord_max(1, ord_max(floor, start));
     }
-    uint64_t best = pace->own;
-    for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++)
-        best = ord_max(best, pace->led[i]);
+    /* What the present leader showed counts for itself alone. */
+    uint64_t best = ord_max(pace->own, shown_rate(replica));
     return ord_max(1, ord_max(floor, ord_max(pace->recent, best / BEST_PART)));
+}
+
+uint64_t pace_lean_cost(const struct replica *replica) {
+    return floor_cost(replica) / LEAN_PART;
 }
 
 void pace_init(struct replica *replica) {

@@ -46,6 +46,8 @@ void pace_leader(struct replica *replica, ord_node_id leader);
 uint64_t pace_rate(const struct replica *replica);
 /* What may wait in the pool before clients are told BUSY, in cost. */
 uint64_t pace_budget(const struct replica *replica);
+/* A batch below this cost is not full by any bound of an honest leader. */
+uint64_t pace_lean_cost(const struct replica *replica);
 /* True if the leader serves: something was executed a moment ago. */
 bool pace_moves(const struct replica *replica);
 /* When a client that was refused may try again, in ms: by then half of what waits here is ordered. */

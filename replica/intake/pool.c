@@ -34,6 +34,7 @@ enum ord_err pool_init(struct pool *pool, uint32_t envelopes_max, uint64_t bytes
                            .client_costs = calloc((size_t) clients_max + 1, sizeof(*pool->client_costs)),
                            .waiting = calloc((size_t) clients_max + 1, sizeof(*pool->waiting)),
                            .clients_max = clients_max,
+                           .leaders = 1,
                            .envelopes_max = envelopes_max,
                            .client_envelopes_max = client_envelopes_max,
                            .bytes_max = bytes_max};
@@ -210,6 +211,38 @@ const struct pool_waiting *pool_waiting_longest(const struct pool *pool) {
     return pool->waiting_first == 0 ? NULL : &pool->waiting[pool->waiting_first - 1];
 }
 
+/* ---- what the leader owes ---- */
+
+static void forgive(struct pool *pool, struct pool_entry *entry) {
+    if (!entry->owed)
+        return;
+    *(entry->owed_previous == NULL ? &pool->owed_first : &entry->owed_previous->owed_next) = entry->owed_next;
+    *(entry->owed_next == NULL ? &pool->owed_last : &entry->owed_next->owed_previous) = entry->owed_previous;
+    entry->owed = false;
+}
+
+void pool_owe(struct pool *pool, struct pool_entry *entry) {
+    forgive(pool, entry);
+    if (entry->proposed_to == pool->leaders)
+        return;
+    entry->owed = true;
+    entry->owed_previous = pool->owed_last;
+    entry->owed_next = NULL;
+    *(pool->owed_last == NULL ? &pool->owed_first : &pool->owed_last->owed_next) = entry;
+    pool->owed_last = entry;
+}
+
+void pool_proposed(struct pool *pool, struct pool_entry *entry) {
+    forgive(pool, entry);
+    entry->proposed_to = pool->leaders;
+}
+
+bool pool_owed(struct pool *pool, uint64_t before_ms, uint64_t lost_ms) {
+    while (pool->owed_first != NULL && pool->owed_first->forwarded_ms < lost_ms)
+        forgive(pool, pool->owed_first);
+    return pool->owed_first != NULL && pool->owed_first->forwarded_ms < before_ms;
+}
+
 static void ready_again(struct pool *pool, int first, int last) {
     for (int state = first; state <= last; state++)
         while (pool->lists[state].head != NULL)
@@ -217,6 +250,7 @@ static void ready_again(struct pool *pool, int first, int last) {
 }
 
 void pool_leader_changed(struct pool *pool, uint64_t now_ms) {
+    pool->leaders++;
     ready_again(pool, POOL_PROPOSED, POOL_PROPOSED);
     ready_again(pool, POOL_SPREAD, POOL_SPREAD_LAST);
     ready_again(pool, POOL_SENT, POOL_SENT);
@@ -224,8 +258,10 @@ void pool_leader_changed(struct pool *pool, uint64_t now_ms) {
     pool->turns.clear_us = 0;
     (void) take_turn(&pool->turns, pool->settled_cost, now_ms);
     uint64_t clear_ms = pool->turns.clear_us / 1000;
-    for (struct pool_entry *entry = pool->lists[POOL_READY].head; entry != NULL; entry = entry->next)
+    for (struct pool_entry *entry = pool->lists[POOL_READY].head; entry != NULL; entry = entry->next) {
+        forgive(pool, entry);
         entry->turn_ms = clear_ms;
+    }
     for (uint32_t next = pool->waiting_first; next != 0; next = pool->waiting[next - 1].next)
         pool->waiting[next - 1].turn_ms = clear_ms;
 }
@@ -265,6 +301,7 @@ enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t n
 }
 
 void pool_remove(struct pool *pool, struct pool_entry *entry) {
+    forgive(pool, entry);
     unlink_entry(pool, entry);
     struct pool_entry **slot = &pool->buckets[bucket_of(pool, entry->key)];
     while (*slot != entry) {

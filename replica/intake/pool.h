@@ -49,6 +49,11 @@ struct pool_entry {
     uint64_t since_ms;     /* when it was admitted */
     uint64_t turn_ms;      /* when it could have been proposed (struct pool_turns); at least since_ms */
     uint64_t forwarded_ms; /* when it was last forwarded; for PASSED, or when it became PASSED */
+    uint64_t proposed_to;  /* the pool's `leaders` when it was last proposed; 0: never */
+    bool owed;             /* it is in the list of what the leader owes; then forwarded_ms is when it got there */
+    /* Neighbours in that list. */
+    struct pool_entry *owed_previous;
+    struct pool_entry *owed_next;
     struct pool_entry *bucket_next;
     /* Neighbours in the list of its state. Entries under check are in no list. */
     struct pool_entry *previous;
@@ -110,6 +115,11 @@ struct pool {
     uint64_t bytes;
     uint32_t settled; /* in all states except CHECKING */
     uint64_t settled_cost;
+    /* Counts the leaders, from 1 on. */
+    uint64_t leaders;
+    /* What the leader owes, sorted by when this replica last sent it there. */
+    struct pool_entry *owed_first;
+    struct pool_entry *owed_last;
     /* By state. Those of SENT to PASSED_LAST are sorted by forwarded_ms; CHECKING stays empty. */
     struct pool_list lists[POOL_STATES];
 };
@@ -148,6 +158,15 @@ const struct pool_waiting *pool_waiting_longest(const struct pool *pool);
  * because the next leader has all of it before it, in an order of its own.
  */
 void pool_leader_changed(struct pool *pool, uint64_t now_ms);
+/* The entry was sent to the leader just now. Until it is proposed, removed or forgiven, the leader owes it. */
+void pool_owe(struct pool *pool, struct pool_entry *entry);
+/* The present leader proposed the entry. */
+void pool_proposed(struct pool *pool, struct pool_entry *entry);
+/*
+ * True if the leader owes something that was sent to it before `before_ms`. What was sent before `lost_ms` is forgiven
+ * until it is sent again: it may have been lost, and that is its sender's to mend.
+ */
+bool pool_owed(struct pool *pool, uint64_t before_ms, uint64_t lost_ms);
 /* What all envelopes here cost, those under check included; at most pool_cost_max. */
 uint64_t pool_cost(const struct pool *pool);
 uint64_t pool_cost_max(const struct pool *pool);

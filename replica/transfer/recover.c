@@ -304,8 +304,8 @@ static enum ord_err recover_attest(struct replica *replica) {
     return recover_points(replica, &statement);
 }
 
-/* The newest height with a certificate. Readers are served up to it. */
-static uint64_t newest_certified(struct replica *replica) {
+/* The newest height with a certificate. Readers are served up to it. Fails if the store cannot tell. */
+static enum ord_err newest_certified(struct replica *replica, uint64_t *height) {
     uint64_t low = 0;
     uint64_t high = channel_height(replica->execute.channel);
     /* "There is a certificate at or above h" holds up to some height and not beyond it. Damaged certificates count. */
@@ -318,10 +318,13 @@ static uint64_t newest_certified(struct replica *replica) {
             free(bytes.data);
         if (err == ORD_OK || err == ORD_ERR_CORRUPT)
             low = middle;
-        else
+        else if (err == ORD_ERR_NOT_FOUND)
             high = middle - 1;
+        else
+            return err;
     }
-    return low;
+    *height = low;
+    return ORD_OK;
 }
 
 enum ord_err recover_core(struct replica *replica, struct ord_event *start, struct ord_record **records, char *why,
@@ -342,15 +345,19 @@ enum ord_err recover_core(struct replica *replica, struct ord_event *start, stru
     return ORD_OK;
 }
 
-void recover_finish(struct replica *replica, size_t record_count) {
+enum ord_err recover_finish(struct replica *replica, size_t record_count, char *why, size_t why_size) {
     struct channel *channel = replica->execute.channel;
+    uint64_t height;
+    enum ord_err err = newest_certified(replica, &height);
+    if (err != ORD_OK)
+        return recover_failed(why, why_size, "certificates", err);
     if (replica->sync.between) {
         ORD_MARK(TRANSFER_RESUMED);
         sync_wanted(replica, channel_applied_seq(channel) + 1);
     }
     replica->agree.began_empty = record_count == 0 && channel_applied_seq(channel) == 0;
     agree_note_silence(replica);
-    certified_recover(replica, newest_certified(replica));
+    certified_recover(replica, height);
     execute_note_open(replica);
     struct channel_open_block open;
     channel_open(channel, &open);
@@ -359,4 +366,5 @@ void recover_finish(struct replica *replica, size_t record_count) {
                 " records=%zu",
                 channel_height(channel), channel_applied_seq(channel), agree_status(replica).stable_seq,
                 open.envelope_count, channel_client_count(channel), record_count);
+    return ORD_OK;
 }

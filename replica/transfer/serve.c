@@ -10,23 +10,17 @@
 #include "core/codec.h"
 #include "replica/marks.h"
 
-enum {
-    QUOTA_BYTES_PER_S = 32 << 20, /* limit for one asker */
-    /* The least that a request counts, however little it brings. */
-    REQUEST_BYTES_MIN = 64 << 10,
-};
-
 static bool within_quota(struct replica *replica, ord_node_id from) {
     struct serve *serve = &replica->serve;
     if (replica->turn.now_ms >= serve->second_ms + 1000) {
         serve->second_ms = replica->turn.now_ms;
         memset(serve->bytes, 0, sizeof(serve->bytes));
     }
-    return serve->bytes[from] < QUOTA_BYTES_PER_S;
+    return serve->bytes[from] < SYNC_QUOTA_BYTES_PER_S;
 }
 
 static void charge(struct replica *replica, ord_node_id from, size_t bytes) {
-    replica->serve.bytes[from] += bytes < REQUEST_BYTES_MIN ? REQUEST_BYTES_MIN : bytes;
+    replica->serve.bytes[from] += bytes < SYNC_REQUEST_BYTES_MIN ? SYNC_REQUEST_BYTES_MIN : bytes;
 }
 
 /*
@@ -73,6 +67,30 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     return err == ORD_OK && ord_writer_finish(&writer) == ORD_OK ? writer.size : 0;
 }
 
+static bool can_prove(const struct replica *replica, uint64_t height) {
+    struct ord_bytes bytes;
+    uint64_t at;
+    if (replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &at, height) != ORD_OK)
+        return false;
+    free(bytes.data);
+    return at <= replica->certified.committed_height;
+}
+
+/* The highest of the heights from .. to that a certificate here proves; 0: none. */
+static uint64_t provable(const struct replica *replica, uint64_t from, uint64_t to) {
+    to = ord_min(to, replica->certified.committed_height);
+    if (from > to || !can_prove(replica, from))
+        return 0;
+    while (from < to) {
+        uint64_t middle = to - (to - from) / 2;
+        if (can_prove(replica, middle))
+            from = middle;
+        else
+            to = middle - 1;
+    }
+    return from;
+}
+
 static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t first, uint64_t last) {
     size_t capacity = replica->setup.options.message_bytes_max;
     uint8_t *out = malloc(capacity);
@@ -80,6 +98,12 @@ static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t fir
         return;
     size_t read;
     size_t size = fill_piece(replica, out, capacity, &read, first, last);
+    /* The asker may know of a certificate that this replica has not seen. It gets what can be proved here. */
+    uint64_t less = size == 0 ? provable(replica, first, last) : 0;
+    if (less != 0) {
+        ORD_MARK(SERVED_LESS);
+        size = fill_piece(replica, out, capacity, &read, first, less);
+    }
     /* With nothing to give, say so: then the asker need not wait. */
     if (size == 0) {
         ORD_MARK(SERVED_NOTHING);
@@ -125,11 +149,12 @@ static void serve_tail(struct replica *replica, ord_node_id from, uint64_t heigh
     bool found = find_tail(replica, &tail, &storage, point, height) == ORD_OK;
     if (!found)
         tail = ord_span_of(NULL, 0);
-    uint8_t header[8 + 1 + ORD_HASH_SIZE + 4];
+    uint8_t header[8 + 1 + ORD_HASH_SIZE + 8 + 4];
     struct ord_writer writer = ord_writer_of(header, sizeof(header));
     ord_write_u64(&writer, seq);
     ord_write_u8(&writer, found);
     ord_write_hash(&writer, found ? &point->clients_root : &(struct ord_hash) {{0}});
+    ord_write_u64(&writer, found ? point->bytes_since_point : 0);
     ord_write_u32(&writer, (uint32_t) tail.size);
     const struct ord_span parts[] = {ord_writer_span(&writer), tail};
     replica_send(replica, ord_replica_bit(from), REPLICA_LINK_SYNC_TAIL, parts, 2);

@@ -3,56 +3,43 @@
  * ahead of us by f + 1 attestations, one of which is honest. What ends a lag must not need the lagging replica's own
  * attestation, without which there may be no stable certificate.
  *
- * Blocks are pulled in pieces from one source. A piece has blocks, the headers up to a certified one, and its
- * certificate; it is checked as a whole before any of it is kept. Then comes the open block's part ("tail") as of the
- * target, which the state digest in the certificate proves. A source that is slow or lies is replaced. Kept blocks
- * stay, so an interrupted transfer goes on where it was. The other side is serve.c.
+ * Blocks are pulled in pieces from several sources at once (pieces.c, sources.c). Then comes the open block's part
+ * ("tail") as of the target, which the state digest in the certificate proves. A source that lies or is slow is
+ * replaced. Kept blocks stay, so an interrupted transfer goes on where it was. The other side is serve.c.
  */
-#include "replica/replica_internal.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel/receipt.h"
 #include "core/codec.h"
 #include "replica/marks.h"
+#include "replica/replica_internal.h"
 
 enum {
     REQUEST_SIZE = 1 + 8 + 8 + 8,
-    ANSWER_MS_MAX = 500,
     /* So many times retransmit_ms the log and a strong quorum have, before f + 1 attestations make a target. */
     AHEAD_INTERVALS = 4,
     LEAVES_SLACK = 16,
+    /* Sources that are asked at once, without those that are asked for what another one is late with. */
+    ASKED_MAX = 4,
+    /* So many times a newer target is followed before the tail of one is asked for. */
+    CHASES_MAX = 4,
 };
 
 enum ord_err sync_init(struct replica *replica) {
     struct sync *sync = &replica->sync;
+    sync->due_ms = UINT64_MAX;
     sync->leaf_max = replica_config(replica)->max_message_count + LEAVES_SLACK;
     sync->leaves = calloc(sync->leaf_max, sizeof(*sync->leaves));
     return sync->leaves == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
 }
 
 void sync_deinit(struct replica *replica) {
+    sync_ranges_clear(replica);
     free(replica->sync.leaves);
 }
 
-/* ---- asking ---- */
-
-/* Moves to the next connected replica after the present source. If no other is connected, it is the same one again. */
-static bool next_source(struct replica *replica) {
-    ord_replica_set ready = replica_host(replica)->connected(replica_host(replica)->context);
-    uint32_t count = replica_config(replica)->replica_count;
-    ready &= ~ord_replica_bit(replica_self(replica));
-    for (uint32_t i = 1; i <= count; i++) {
-        ord_node_id candidate = (replica->sync.source + i) % count;
-        if ((ready & ord_replica_bit(candidate)) != 0) {
-            replica->sync.source = candidate;
-            return true;
-        }
-    }
-    return false;
-}
+/* ---- the target ---- */
 
 static bool in_window(const struct replica *replica, uint64_t seq) {
     return seq <= agree_status(replica).stable_seq + replica->setup.core_config.window;
@@ -75,35 +62,120 @@ static const struct channel_certificate *best_target(const struct replica *repli
     return stable_seq > applied_seq ? &attest->stable : NULL;
 }
 
-static void ask(struct replica *replica) {
+/*
+ * A newer target takes the place of the old one while there are blocks to plan, and where the old one's tail was not
+ * to be had, because its holders may be gone. Behind the old one's blocks it is followed a few times, if the others'
+ * logs may not reach back to the old one. After that the tail of the old one comes first, because only a transfer that
+ * ends lets the core hear of what is decided meanwhile.
+ */
+static void move_target(struct replica *replica) {
     struct sync *sync = &replica->sync;
     const struct channel_certificate *best = best_target(replica);
-    /* The old target's holders may be gone. */
-    if (best != NULL && best->statement.seq > sync->target.statement.seq)
-        sync->target = *best;
-    uint64_t height = channel_height(replica->execute.channel);
+    if (best == NULL || best->statement.seq <= sync->target.statement.seq)
+        return;
+    bool planned = sync_ranges_end(replica) >= sync->target.statement.height;
+    bool far = best->statement.seq > sync->target.statement.seq + replica_config(replica)->checkpoint_interval / 2;
+    bool chase = planned && far && sync->tail.kind == 0 && sync->chases < CHASES_MAX;
+    bool in_vain = sync->missing > 0 || sync->tail.late;
+    if (planned && !chase && !in_vain)
+        return;
+    ORD_MARK_IF(chase, SYNC_TARGET_CHASED);
+    sync->chases += chase;
+    sync->target = *best;
+    sync->tail = (struct sync_want) {0};
+}
+
+/* ---- asking ---- */
+
+static void send_request(struct replica *replica, ord_node_id to, const struct sync_want *want) {
     uint8_t bytes[REQUEST_SIZE];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
-    ord_write_u8(&writer, height < sync->target.statement.height ? SYNC_BLOCKS : SYNC_TAIL);
-    ord_write_u64(&writer, height + 1);
-    ord_write_u64(&writer, sync->target.statement.height);
-    ord_write_u64(&writer, sync->target.statement.seq);
+    ord_write_u8(&writer, want->kind);
+    ord_write_u64(&writer, want->first);
+    ord_write_u64(&writer, want->last);
+    ord_write_u64(&writer, want->seq);
     const struct ord_span part = ord_span_of(bytes, sizeof(bytes));
-    sync->asked = true;
-    sync->go_on = false;
-    sync->asked_ms = replica->turn.now_ms;
-    replica_send(replica, ord_replica_bit(sync->source), REPLICA_LINK_SYNC_REQUEST, &part, 1);
+    replica_send(replica, ord_replica_bit(to), REPLICA_LINK_SYNC_REQUEST, &part, 1);
+}
+
+static uint32_t asked_count(const struct replica *replica) {
+    uint32_t count = 0;
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++)
+        count += replica->sync.sources[id].asked;
+    return count;
+}
+
+/* `first`: the transfer waits for this one. Then a source that is late does not keep others from being asked. */
+static void ask_for(struct replica *replica, struct sync_want *want, bool first) {
+    uint64_t now_ms = replica->turn.now_ms;
+    bool trial;
+    if (want->piece != NULL || want->held)
+        return;
+    if (want->asked != 0) {
+        uint64_t again_ms = want->asked_ms + sync_source_wait_ms(replica, want);
+        if (!first)
+            return;
+        if (now_ms < again_ms) {
+            replica->sync.due_ms = ord_min(replica->sync.due_ms, again_ms);
+            return;
+        }
+    } else if (!first && asked_count(replica) >= ASKED_MAX) {
+        return;
+    }
+    ord_node_id id = sync_source_choose(replica, want, first, &trial);
+    if (id == ORD_NO_NODE)
+        return;
+    sync_source_ask(replica, id, want, trial);
+    send_request(replica, id, want);
+    if (first)
+        replica->sync.due_ms = ord_min(replica->sync.due_ms, now_ms + sync_source_wait_ms(replica, want));
+}
+
+/* The source is no longer waited for. */
+static void release(struct replica *replica, ord_node_id id) {
+    struct sync *sync = &replica->sync;
+    for (uint32_t i = 0; i < sync->range_count; i++)
+        sync->ranges[i].asked &= ~ord_replica_bit(id);
+    sync->tail.asked &= ~ord_replica_bit(id);
+}
+
+static void look_at_sources(struct replica *replica) {
+    struct sync *sync = &replica->sync;
+    sync->due_ms = UINT64_MAX;
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++) {
+        if (sync_source_overdue(replica, id)) {
+            sync->tail.late |= (sync->tail.asked & ord_replica_bit(id)) != 0;
+            release(replica, id);
+        }
+        sync->due_ms = ord_min(sync->due_ms, sync_source_due_ms(replica, id));
+    }
 }
 
 void sync_ask(struct replica *replica) {
-    if (replica->sync.active && replica->sync.go_on)
-        ask(replica);
+    struct sync *sync = &replica->sync;
+    if (!sync->active || sync->synced || replica->turn.fatal)
+        return;
+    look_at_sources(replica);
+    uint64_t height = channel_height(replica->execute.channel);
+    /* Before the first piece is taken, the log may bring us on. */
+    if (sync->range_count > 0 && sync->ranges[0].first != height + 1)
+        sync_ranges_clear(replica);
+    move_target(replica);
+    sync_ranges_plan(replica);
+    for (uint32_t i = 0; i < sync->range_count; i++)
+        ask_for(replica, &sync->ranges[i], i == 0);
+    if (height < sync->target.statement.height)
+        return;
+    if (sync->tail.kind == 0)
+        sync->tail = (struct sync_want) {.kind = SYNC_TAIL,
+                                         .first = height + 1,
+                                         .last = sync->target.statement.height,
+                                         .seq = sync->target.statement.seq};
+    ask_for(replica, &sync->tail, true);
 }
 
-static void ask_another(struct replica *replica) {
-    replica->sync.asked = false;
-    if (next_source(replica))
-        ask(replica);
+uint64_t sync_due_ms(const struct replica *replica) {
+    return replica->sync.active ? replica->sync.due_ms : UINT64_MAX;
 }
 
 void sync_wanted(struct replica *replica, uint64_t seq) {
@@ -114,21 +186,26 @@ void sync_wanted(struct replica *replica, uint64_t seq) {
     ORD_MARK_IF(best == &replica->attest.ahead, SYNC_BEFORE_STABLE);
     sync->active = true;
     sync->missing = 0;
+    sync->chases = 0;
     sync->target = *best;
     sync->started_ms = replica->turn.now_ms;
     replica->counters.syncs_started++;
     replica_log(replica, REPLICA_LOG_INFO, "sync_started",
                 "height=%" PRIu64 " target_height=%" PRIu64 " target_seq=%" PRIu64,
                 channel_height(replica->execute.channel), best->statement.height, best->statement.seq);
-    ask_another(replica);
+    sync_ask(replica);
 }
 
+/* Rates stay: the next transfer begins with the sources that served this one well. */
 static void finished(struct replica *replica) {
     struct sync *sync = &replica->sync;
     sync->active = false;
     sync->between = false;
-    sync->asked = false;
-    sync->go_on = false;
+    sync->due_ms = UINT64_MAX;
+    sync_ranges_clear(replica);
+    sync->tail = (struct sync_want) {0};
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++)
+        sync->sources[id].asked = false;
     replica->counters.syncs_finished++;
     replica_log(replica, REPLICA_LOG_INFO, "sync_finished", "height=%" PRIu64 " seq=%" PRIu64 " ms=%" PRIu64,
                 channel_height(replica->execute.channel), channel_applied_seq(replica->execute.channel),
@@ -168,183 +245,75 @@ void sync_tick(struct replica *replica) {
         finished(replica);
         return;
     }
-    bool late = sync->asked && replica->turn.now_ms >= sync->asked_ms + ANSWER_MS_MAX;
-    ORD_MARK_IF(late, SYNC_SOURCE_LATE);
-    if (late || (!sync->asked && !sync->go_on))
-        ask_another(replica);
+    for (uint32_t i = 0; i < sync->range_count; i++)
+        sync->ranges[i].held = false;
+    sync->tail.held = false;
+    sync_ask(replica);
 }
 
+/* ---- answers ---- */
+
 /* True if an answer of this replica is still waited for. The core's last decisions may have ended the transfer. */
-static bool expected(const struct replica *replica, ord_node_id from) {
+static bool expected(const struct replica *replica, ord_node_id from, uint8_t kind, uint64_t first) {
     const struct sync *sync = &replica->sync;
-    return sync->active && sync->asked && from == sync->source && replica->turn.room && !sync->synced;
+    const struct sync_source *source = &sync->sources[from];
+    return sync->active && source->asked && source->kind == kind && source->first == first && replica->turn.room &&
+           !sync->synced;
 }
 
 bool sync_expects(const struct replica *replica, const struct replica_input *input) {
-    bool answer = input->message.kind == REPLICA_LINK_SYNC_BLOCKS || input->message.kind == REPLICA_LINK_SYNC_TAIL;
-    return answer && expected(replica, input->message.from);
+    const struct sync *sync = &replica->sync;
+    return input->message.kind == REPLICA_LINK_SYNC_TAIL && sync->active && sync->sources[input->message.from].asked;
 }
 
 /*
  * The source does not have it, or has it no more. That is no lie, and all others may be in the same position. The next
- * tick asks another source, so that nobody is asked again and again meanwhile.
+ * tick asks another source for it, so that nobody is asked again and again meanwhile.
  */
-static void missing(struct replica *replica, const char *what) {
+static void missing(struct replica *replica, ord_node_id from, struct sync_want *want, const char *what) {
     ORD_MARK(SYNC_MISSING);
     replica->counters.sync_refused++;
-    replica_log(replica, REPLICA_LOG_INFO, "sync_missing", "source=%" PRIu32 " what=\"%s\"", replica->sync.source,
-                what);
-    replica->sync.asked = false;
+    replica_log(replica, REPLICA_LOG_INFO, "sync_missing", "source=%" PRIu32 " what=\"%s\"", from, what);
+    sync_source_missing(replica, from);
+    if (want != NULL)
+        want->held = true;
     replica->sync.missing++;
 }
 
-static void refused(struct replica *replica, const char *why) {
+static void refused(struct replica *replica, ord_node_id from, const char *why) {
     ORD_MARK(SYNC_REFUSED);
     replica->counters.sync_refused++;
-    replica_log(replica, REPLICA_LOG_WARN, "sync_refused", "source=%" PRIu32 " why=\"%s\"", replica->sync.source, why);
-    ask_another(replica);
+    replica_log(replica, REPLICA_LOG_WARN, "sync_refused", "source=%" PRIu32 " why=\"%s\"", from, why);
+    sync_source_lied(replica, from);
 }
 
-/* ---- blocks ---- */
-
-struct piece {
-    uint32_t block_count;
-    struct ord_span blocks; /* block_count x (u32 size, header, data) */
-    uint32_t header_count;
-    struct ord_span headers;
-    struct channel_certificate certificate;
-};
-
-static enum ord_err piece_decode(struct piece *out, uint64_t *from, struct ord_span bytes) {
-    struct ord_reader reader = ord_reader_of(bytes);
-    *from = ord_read_u64(&reader);
-    out->block_count = ord_read_u32(&reader);
-    struct ord_span rest = ord_span_of(reader.data + reader.position, ord_reader_left(&reader));
-    for (uint32_t i = 0; i < out->block_count && !reader.failed; i++)
-        (void) ord_read_string(&reader, SIZE_MAX);
-    if (reader.failed || out->block_count == 0)
-        return ORD_ERR_INVALID;
-    out->blocks = ord_span_of(rest.data, rest.size - ord_reader_left(&reader));
-    out->header_count = ord_read_u32(&reader);
-    if (out->header_count > SYNC_LATER_HEADERS_MAX)
-        return ORD_ERR_INVALID;
-    out->headers = ord_read_span(&reader, (size_t) out->header_count * CHANNEL_HEADER_SIZE);
-    struct ord_span certificate = ord_read_string(&reader, CHANNEL_CERTIFICATE_SIZE_MAX);
-    enum ord_err err = ord_reader_finish(&reader);
-    return err == ORD_OK ? channel_certificate_decode(&out->certificate, certificate) : err;
-}
-
-static enum ord_err split_block(struct channel_header *header, struct ord_span *data, struct ord_span block) {
-    if (block.size < CHANNEL_HEADER_SIZE)
-        return ORD_ERR_INVALID;
-    *data = ord_span_of(block.data + CHANNEL_HEADER_SIZE, block.size - CHANNEL_HEADER_SIZE);
-    return channel_header_decode(header, ord_span_of(block.data, CHANNEL_HEADER_SIZE));
-}
-
-/* Checks the whole piece before any of it is kept (row C2). */
-static enum ord_err piece_check(struct replica *replica, const struct piece *piece, const char **why) {
-    struct sync *sync = &replica->sync;
-    struct channel_chain chain;
-    channel_chain_init(&chain, replica_config(replica), replica->setup.options.genesis_hash,
-                       replica->setup.options.crypto);
-    chain.height = channel_height(replica->execute.channel);
-    chain.head_hash = *channel_head_hash(replica->execute.channel);
-    struct ord_span left = piece->blocks;
-    struct ord_span block;
-    struct channel_header header;
-    struct ord_span data;
-    enum ord_err err = ORD_OK;
-    while (err == ORD_OK && channel_batch_next(&block, &left) == ORD_OK) {
-        *why = "malformed block";
-        err = split_block(&header, &data, block);
-        if (err == ORD_OK)
-            err = channel_chain_block(&chain, &header, data, sync->leaves, sync->leaf_max, why);
+static void take_blocks(struct replica *replica, ord_node_id from, struct sync_want *want, struct ord_span bytes) {
+    const char *why = "";
+    bool whole = false;
+    if (bytes.size == SYNC_PIECE_HEADER_SIZE && ord_load_u32(bytes.data + 8) == 0) {
+        missing(replica, from, want, "blocks");
+        return;
     }
-    /* A source that gives more blocks than we asked for could leave us at a height where no tail is certified. */
-    if (err == ORD_OK && chain.height > sync->target.statement.height) {
-        *why = "blocks beyond the target";
-        err = ORD_ERR_INVALID;
+    /* Another source was faster. */
+    if (want == NULL) {
+        sync_source_was_late(replica, from, bytes.size);
+        return;
     }
-    for (uint32_t i = 0; err == ORD_OK && i < piece->header_count; i++) {
-        err = channel_header_decode(
-            &header, ord_span_of(piece->headers.data + (size_t) i * CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE));
-        if (err == ORD_OK)
-            err = channel_chain_header(&chain, &header, why);
-    }
+    enum ord_err err = sync_piece_keep(replica, want, bytes, &whole, &why);
     if (err == ORD_OK)
-        err = channel_chain_certificate(&chain, &piece->certificate, channel_weak_quorum(replica_config(replica)), why);
-    return err;
-}
-
-/*
- * Takes one piece for each commit, because a turn has bounded bytes. A source that gives single blocks although there
- * are more would keep us for as long as it likes, so another replica gets its turn.
- */
-static void piece_taken(struct replica *replica, size_t size) {
-    struct sync *sync = &replica->sync;
-    sync->asked = false;
-    sync->missing = 0;
-    if (size < SYNC_PIECE_BYTES_MAX && channel_height(replica->execute.channel) < sync->target.statement.height)
-        (void) next_source(replica);
-    sync->go_on = true;
-}
-
-/*
- * Keeps the transfer's target over a restart. The core gets nothing until the transfer is over, and this replica may be
- * the only one that was told of the target, by a view change or by an answer to its ASK.
- */
-static void target_keep(struct replica *replica) {
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    size_t size = channel_certificate_encode(bytes, &replica->sync.target);
-    replica_put_meta(replica, RECORD_TARGET, ord_span_of(bytes, size), "writing a transfer's target");
-}
-
-static void piece_keep(struct replica *replica, const struct piece *piece) {
-    const struct channel_sink sink = {.context = replica, .block = execute_block};
-    target_keep(replica);
-    /* From here until the tail is taken, the core delivers nothing. */
-    replica->sync.between = true;
-    struct ord_span left = piece->blocks;
-    struct ord_span block;
-    while (!replica->turn.fatal && channel_batch_next(&block, &left) == ORD_OK) {
-        struct channel_header header;
-        struct ord_span data;
-        enum ord_err err = split_block(&header, &data, block);
-        if (err == ORD_OK)
-            err = channel_apply_block(replica->execute.channel, &header, data, &sink);
-        if (err != ORD_OK)
-            replica_fail(replica, err, "f + 1 replicas certified a block that cannot follow from ours");
-        replica->counters.sync_blocks++;
-    }
-    replica->execute.state_changed = true;
-    replica_urgent(replica);
-    if (!replica->turn.fatal && piece->header_count == 0)
-        certified_keep(replica, &piece->certificate);
+        sync_source_served(replica, from, bytes.size, whole);
+    else if (err == ORD_ERR_NO_MEMORY)
+        sync_source_missing(replica, from);
+    else
+        refused(replica, from, why);
 }
 
 void sync_blocks_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
-    uint64_t first;
-    if (!expected(replica, from))
+    if (bytes.size < SYNC_PIECE_HEADER_SIZE || !expected(replica, from, SYNC_BLOCKS, ord_load_u64(bytes.data)))
         return;
-    if (bytes.size == SYNC_PIECE_HEADER_SIZE && ord_load_u32(bytes.data + 8) == 0) {
-        missing(replica, "blocks");
-        return;
-    }
-    struct piece *piece = malloc(sizeof(*piece));
-    if (piece == NULL)
-        return;
-    const char *why = "malformed piece";
-    enum ord_err err = piece_decode(piece, &first, bytes);
-    if (err == ORD_OK && first == channel_height(replica->execute.channel) + 1) {
-        err = piece_check(replica, piece, &why);
-        if (err == ORD_OK) {
-            piece_keep(replica, piece);
-            piece_taken(replica, bytes.size);
-        }
-    }
-    free(piece);
-    if (err != ORD_OK)
-        refused(replica, why);
+    take_blocks(replica, from, sync_ranges_find(replica, ord_load_u64(bytes.data)), bytes);
+    release(replica, from);
+    sync_ask(replica);
 }
 
 /* ---- the tail ---- */
@@ -381,12 +350,12 @@ static const struct channel_certificate *proven(const struct replica *replica) {
 }
 
 /* Takes the certified tail: the channel is then at the target, and the next SYNCED tells the core. */
-static void tail_take(struct replica *replica, struct ord_span data) {
+static void tail_take(struct replica *replica, uint64_t bytes_since_point, struct ord_span data) {
     struct sync *sync = &replica->sync;
     struct channel *channel = replica->execute.channel;
     const struct channel_statement *target = &sync->target.statement;
     struct ord_hash digest;
-    enum ord_err err = channel_apply_tail(channel, target->seq, data);
+    enum ord_err err = channel_apply_tail(channel, target->seq, bytes_since_point, data);
     channel_state_digest(channel, &digest);
     if (err != ORD_OK || !ord_hash_equal(&digest, &target->state_digest)) {
         replica_fail(replica, err == ORD_OK ? ORD_ERR_MISMATCH : err, "the certified state does not follow from ours");
@@ -414,22 +383,28 @@ void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_sp
     bool found = ord_read_u8(&reader) != 0;
     struct ord_hash clients_root;
     ord_read_hash(&reader, &clients_root);
+    uint64_t bytes_since_point = ord_read_u64(&reader);
     struct ord_span data = ord_read_string(&reader, SIZE_MAX);
-    if (!expected(replica, from) || seq != target->seq || channel_height(channel) != target->height)
+    if (!expected(replica, from, SYNC_TAIL, seq))
         return;
-    if (channel_applied_seq(channel) >= target->seq && !sync->between) {
+    release(replica, from);
+    if (seq != target->seq || channel_height(channel) != target->height)
+        /* The target has moved on since it was asked. */
+        sync_source_was_late(replica, from, bytes.size);
+    else if (channel_applied_seq(channel) >= target->seq && !sync->between)
         finished(replica);
-        return;
-    }
-    if (ord_reader_finish(&reader) != ORD_OK)
-        refused(replica, "malformed tail");
+    else if (ord_reader_finish(&reader) != ORD_OK)
+        refused(replica, from, "malformed tail");
     else if (!found)
-        missing(replica, "tail");
-    else if (channel_tail_check(channel, data, &clients_root, &target->state_digest) != ORD_OK)
+        missing(replica, from, &sync->tail, "tail");
+    else if (channel_tail_check(channel, data, &clients_root, bytes_since_point, &target->state_digest) != ORD_OK)
         /* Row C5: the tail is checked before it is executed. */
-        refused(replica, "tail does not give the certified state");
-    else
-        tail_take(replica, data);
+        refused(replica, from, "tail does not give the certified state");
+    else {
+        sync_source_served(replica, from, bytes.size, true);
+        tail_take(replica, bytes_since_point, data);
+    }
+    sync_ask(replica);
 }
 
 bool sync_next(struct replica *replica, struct ord_event *out) {

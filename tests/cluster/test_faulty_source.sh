@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A replica that was away comes back by state transfer, and one of the replicas that it asks lies: with spoiled pieces
-# and tails (C2, C5), or with single blocks and no answers (C4). The returning replica accepts nothing wrong, asks
-# another source, and soon has caught up.
+# and tails (C2, C5), with single blocks and no answers (C4), or with nothing but slowness (Q2). The returning replica
+# accepts nothing wrong, asks another source, and soon has caught up.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
@@ -45,4 +45,8 @@ end_liar
 
 lied_to drip
 ok "C4: a source that drips keeps nobody"
+end_liar
+
+lied_to linger
+ok "Q2: a source that is slow without a fault keeps nobody"
 end_liar

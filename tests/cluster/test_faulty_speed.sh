@@ -51,6 +51,7 @@ half_of_it() {
 half_of_it P2 mute 0
 half_of_it P1 equivocate 0
 half_of_it P3 delay 0
+half_of_it P3 pace 0
 half_of_it "V3, T9" flood 2
 half_of_it V3 heavy 2
 # Three times the 32 MiB per second that one asker gets must be read, sealed, sent and opened again here, on processors

@@ -137,6 +137,9 @@ static void end_of_turn(struct ord_core *liar) {
     bft_pbft.status(liar->inner, &status);
     liar->active |= status.proposed_seq >= options_of_process->after_seq;
     liar_release_held(liar);
+    if (liar_does(liar, LIAR_pace) && status.leading && liar_pace_due_ms() > liar->now_ms)
+        liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms =
+            liar->held == NULL ? liar_pace_due_ms() : ord_min(liar->held->due_ms, liar_pace_due_ms());
     if (liar_does(liar, LIAR_flood))
         liar_flood(liar, status.view, status.delivered_seq, status.stable_seq);
     if (liar_does(liar, LIAR_heavy))
@@ -168,18 +171,25 @@ static void keep_effect(struct ord_core *liar, const struct ord_effect *effect) 
     look_at(liar, &kept);
 }
 
-/* As primary: proposes one more batch that does nothing before the turn ends. */
-static void order_nothing(struct ord_core *liar) {
+/* As primary: proposes one more batch before the turn ends, which does nothing, or next to nothing. */
+static void order_little(struct ord_core *liar) {
     struct ord_status status;
     bft_pbft.status(liar->inner, &status);
-    if (!liar_does(liar, LIAR_void_batches) || !status.leading || !status.can_propose || status.in_flight > 0)
+    if (!status.leading || !status.can_propose)
         return;
-    const struct ord_event event = {
-        .type = ORD_EVENT_PROPOSE, .now_ms = liar->now_ms, .propose = {.batch = liar_void_batch(liar)}};
+    struct ord_span batch = ord_span_of(NULL, 0);
+    if (liar_does(liar, LIAR_void_batches) && status.in_flight == 0)
+        batch = liar_void_batch(liar);
+    else if (liar_does(liar, LIAR_pace))
+        batch = liar_pace_batch(liar, status.view);
+    if (batch.size == 0)
+        return;
+    const struct ord_event event = {.type = ORD_EVENT_PROPOSE, .now_ms = liar->now_ms, .propose = {.batch = batch}};
     struct ord_effects effects;
     if (bft_pbft.step(liar->inner, &effects, &event) != ORD_OK)
         return;
-    liar_lied(liar, LIAR_void_batches);
+    if (liar_does(liar, LIAR_void_batches))
+        liar_lied(liar, LIAR_void_batches);
     for (size_t i = 0; i < effects.count; i++)
         keep_effect(liar, &effects.items[i]);
 }
@@ -192,10 +202,18 @@ static enum ord_err liar_step(struct ord_core *liar, struct ord_effects *out, co
     liar->effect_count = 0;
     liar->now_ms = event->now_ms;
     struct ord_event changed = *event;
+    if (event->type == ORD_EVENT_PROPOSE && liar_does(liar, LIAR_pace)) {
+        liar_pace_offered(liar, event->propose.batch);
+        *out = (struct ord_effects) {.items = liar->effects, .count = liar->effect_count};
+        return ORD_OK;
+    }
+    if (event->type == ORD_EVENT_WORK && liar_does(liar, LIAR_pace))
+        /* Its own core would suspect it, too. */
+        changed.work.since_ms = changed.work.turn_ms = UINT64_MAX;
     if (event->type == ORD_EVENT_PROPOSE)
         changed.propose.batch = liar_batch(liar, event->propose.batch);
     if (event->type == ORD_EVENT_FLUSH)
-        order_nothing(liar);
+        order_little(liar);
     struct ord_effects effects;
     enum ord_err err = bft_pbft.step(liar->inner, &effects, &changed);
     for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
@@ -206,8 +224,11 @@ static enum ord_err liar_step(struct ord_core *liar, struct ord_effects *out, co
     return err;
 }
 
+/* A node that believes that nothing is in flight offers what there is at any time. */
 static void liar_status(const struct ord_core *liar, struct ord_status *out) {
     bft_pbft.status(liar->inner, out);
+    if (liar_does(liar, LIAR_pace))
+        out->in_flight = 0;
 }
 
 /* Everything that does not concern a core is the real protocol's. */

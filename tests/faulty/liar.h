@@ -20,6 +20,7 @@
     X(mute, "P2", "sends one more PRE-PREPARE, to 2f backups, and then no message of its core to anybody")             \
     X(delay, "P3", "holds every PRE-PREPARE back for most of the request timeout")                                     \
     X(dawdle, "P3", "holds every PRE-PREPARE back for half of the request timeout")                                    \
+    X(pace, "P3, P4", "withholds COMMITs, and all but two envelopes of each batch; proposes to 2f backups only")       \
     X(skip, "P5", "proposes beyond the window")                                                                        \
     X(censor, "P7", "neither proposes nor forwards what the first client that it saw submits")                         \
     X(bad_batch, "P8", "proposes an envelope with a bad signature")                                                    \
@@ -37,7 +38,8 @@
     X(great_claims, "C3", "says that it is a million seqs ahead: in STATUS, attestations and certificates")            \
     X(ask_flood, "C7", "asks the others for state, without end")                                                       \
     X(wrong_execution, "C1", "not a lie: executes another batch than was decided, and does not know")                  \
-    X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")
+    X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")                       \
+    X(linger, "C4", "gives everything in a state transfer, each time after 490 ms")
 
 enum liar_behaviour {
 #define LIAR_ENUM(name, row, text) LIAR_##name,
@@ -90,7 +92,7 @@ struct ord_core {
 
     bool active;            /* after_seq was reached */
     bool silent;            /* mute: sends no messages of the core any more */
-    struct liar_held *held; /* delay, dawdle: ordered by due time */
+    struct liar_held *held; /* delay, dawdle, linger: ordered by due time */
     bool has_victim;        /* censor: a victim was chosen */
     /* censor: fingerprint of the victim, the first client that was seen. */
     struct ord_hash victim;
@@ -134,12 +136,20 @@ struct ord_span liar_other_batch(struct ord_core *liar, struct ord_span batch);
 
 /* lies_send.c: sends this message of the core, a changed one, or nothing. */
 void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect);
+/* Holds a message of the core back. */
+void liar_hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, uint64_t due_ms);
 /* Sends the messages that were held back and are due. */
 void liar_release_held(struct ord_core *liar);
 /* lies_view.c: changes a NEW-VIEW of the core so that it does not follow from its view changes. */
 struct ord_span liar_other_new_view(struct ord_core *liar, struct ord_span bytes);
 /* A decided batch without its last envelope; unchanged if it has none. */
 struct ord_span liar_shorter_batch(struct ord_core *liar, struct ord_span batch);
+/* lies_pace.c: takes the batch that the node proposes for an offer, which is rejected. */
+void liar_pace_offered(struct ord_core *liar, struct ord_span batch);
+/* The batch to propose now in `view`; empty: none. Valid until the next step. */
+struct ord_span liar_pace_batch(struct ord_core *liar, uint64_t view);
+/* When the next one is due. */
+uint64_t liar_pace_due_ms(void);
 /* flood.c: called at the end of a turn. */
 void liar_heavy(struct ord_core *liar, uint64_t view);
 /* Takes note of a certificate that the core keeps. */
@@ -149,6 +159,8 @@ void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, ui
 void liar_ask_flood(struct ord_core *liar);
 /* First byte of such a request; no message of a core begins with it. */
 #define LIAR_ASK 0xff
+/* linger: answers come as messages of the core, too. The kind follows, then the answer. */
+#define LIAR_LATER 0xfe
 
 #define LIAR_GREAT_CLAIM 1000000u /* seqs and blocks ahead of the truth */
 

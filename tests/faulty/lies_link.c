@@ -108,6 +108,17 @@ static bool drip(struct ord_core *liar, uint8_t kind, uint8_t *bytes, size_t *si
     return true;
 }
 
+/* Case Q2: a source is replaced after 500 ms in which nothing came, and this is never so slow. */
+static void linger(struct ord_core *liar, ord_node_id to, uint8_t kind, struct ord_span answer) {
+    enum { LINGER_MS = 490 };
+    uint8_t *bytes = liar_alloc(liar, 2 + answer.size);
+    bytes[0] = LIAR_LATER;
+    bytes[1] = kind;
+    memcpy(bytes + 2, answer.data, answer.size);
+    liar_hold(liar, ord_replica_bit(to), ord_span_of(bytes, 2 + answer.size), liar->now_ms + LINGER_MS);
+    liar_lied(liar, LIAR_linger);
+}
+
 /* A forward is sent whole or not at all. So whatever shares a forward with the victim's envelopes is held back too. */
 static bool has_victims(const struct ord_core *liar, struct ord_span bytes) {
     struct channel_batch batch;
@@ -124,12 +135,20 @@ static bool has_victims(const struct ord_core *liar, struct ord_span bytes) {
 }
 
 bool liar_outgoing(struct ord_core *liar, ord_node_id to, uint8_t *kind_of, uint8_t *bytes, size_t *size) {
-    (void) to;
     const uint8_t kind = *kind_of;
     if (kind == REPLICA_LINK_CORE && bytes[0] == LIAR_ASK) {
         *kind_of = REPLICA_LINK_SYNC_REQUEST;
         memmove(bytes, bytes + 1, --*size);
         return true;
+    }
+    if (kind == REPLICA_LINK_CORE && bytes[0] == LIAR_LATER) {
+        *kind_of = bytes[1];
+        memmove(bytes, bytes + 2, *size -= 2);
+        return true;
+    }
+    if (is_answer(kind) && liar_does(liar, LIAR_linger)) {
+        linger(liar, to, kind, ord_span_of(bytes, *size));
+        return false;
     }
     if ((kind == REPLICA_LINK_ATTESTATION || kind == REPLICA_LINK_CERTIFICATE) && liar_does(liar, LIAR_great_claims))
         claim_greatly(liar, kind, bytes, *size);

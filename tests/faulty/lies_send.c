@@ -6,8 +6,8 @@
 #include "core/assert.h"
 #include "faulty/liar.h"
 
-/* Parts of request_timeout_ms for which `delay` and `dawdle` hold a PRE-PREPARE back. */
-enum { DELAY_PART = 8, DAWDLE_PART = 5, HOLD_PARTS = 10 };
+/* Parts of request_timeout_ms for which `delay` and `dawdle` hold a PRE-PREPARE back, and `pace` a COMMIT. */
+enum { DELAY_PARTS = 80, DAWDLE_PARTS = 50, PACE_PARTS = 87, HOLD_PARTS = 100 };
 
 /* ---- PRE-PREPARE ---- */
 
@@ -40,20 +40,22 @@ static void equivocate(struct ord_core *liar, const struct bft_pre_prepare *mess
         liar_send(liar, to & ord_replica_bit(liar->last), bytes);
 }
 
-static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, enum liar_behaviour behaviour) {
-    uint32_t part = behaviour == LIAR_delay ? DELAY_PART : DAWDLE_PART;
+void liar_hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, uint64_t due_ms) {
     struct liar_held *held = malloc(sizeof(*held) + bytes.size);
     ORD_ASSERT(held != NULL);
-    *held = (struct liar_held) {
-        .due_ms = liar->now_ms + (uint64_t) bft_options_of(&liar->config)->request_timeout_ms * part / HOLD_PARTS,
-        .to = to,
-        .size = bytes.size,
-    };
+    *held = (struct liar_held) {.due_ms = due_ms, .to = to, .size = bytes.size};
     memcpy(held->bytes, bytes.data, bytes.size);
     struct liar_held **end = &liar->held;
-    while (*end != NULL)
+    while (*end != NULL && (*end)->due_ms <= due_ms)
         end = &(*end)->next;
+    held->next = *end;
     *end = held;
+}
+
+static void hold(struct ord_core *liar, ord_replica_set to, struct ord_span bytes, enum liar_behaviour behaviour) {
+    uint32_t parts = behaviour == LIAR_delay ? DELAY_PARTS : behaviour == LIAR_dawdle ? DAWDLE_PARTS : PACE_PARTS;
+    uint64_t timeout_ms = bft_options_of(&liar->config)->request_timeout_ms;
+    liar_hold(liar, to, bytes, liar->now_ms + timeout_ms * parts / HOLD_PARTS);
     liar_lied(liar, behaviour);
 }
 
@@ -77,6 +79,8 @@ static void send_pre_prepare(struct ord_core *liar, ord_replica_set to, struct o
         liar->silent = true;
         to &= ~ord_replica_bit(liar->last);
     }
+    if (liar_does(liar, LIAR_pace))
+        to &= ~ord_replica_bit(liar->last);
     if (liar_does(liar, LIAR_skip)) {
         message.seq += liar->config.window;
         bytes = signed_again(liar, message, message.body);
@@ -119,6 +123,18 @@ static void send_prepare(struct ord_core *liar, ord_replica_set to, struct ord_s
     liar_lied(liar, LIAR_contradict_prepare);
     liar_send(liar, to & (liar->first_half | ord_replica_bit(liar->last)), bytes);
     liar_send(liar, to & liar->second_half, other);
+}
+
+/* ---- COMMIT ---- */
+
+/* Those of a primary are withheld. */
+static void send_commit(struct ord_core *liar, const struct ord_effect *effect) {
+    struct ord_status status;
+    bft_pbft.status(liar->inner, &status);
+    if (liar_does(liar, LIAR_pace) && status.leading)
+        hold(liar, effect->send.to, effect->send.bytes, LIAR_pace);
+    else
+        *liar_effect(liar, ORD_EFFECT_SEND) = *effect;
 }
 
 /* ---- all ---- */
@@ -167,6 +183,9 @@ void liar_send_lies(struct ord_core *liar, const struct ord_effect *effect) {
         break;
     case BFT_PREPARE:
         send_prepare(liar, effect->send.to, bytes);
+        break;
+    case BFT_COMMIT:
+        send_commit(liar, effect);
         break;
     case BFT_NEW_VIEW:
         send_new_view(liar, effect->send.to, bytes);

@@ -195,12 +195,14 @@ static void receive_ask(struct host *host, struct input *input) {
     uint8_t bytes[64];
     uint8_t words = next(input);
     uint8_t which = next(input);
+    uint8_t prepared = next(input);
     const struct bft_ask ask = {.view = host->view + which / 4 % 3,
                                 .sender = which % 4,
                                 .nonce = which,
                                 .changing = which > 200 && host->view > 0,
                                 .stable_seq = host->applied > words % 8 ? host->applied - words % 8 : 0,
-                                .words = &words};
+                                .words = &words,
+                                .prepared = &prepared};
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     bft_ask_encode(&writer, &host->config, &ask);
     (void) !host_receive(host, ask.sender, ord_writer_span(&writer), input->now_ms);

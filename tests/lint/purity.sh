@@ -2,7 +2,8 @@
 # The pure folders ask nothing of the world. Their libraries may leave undefined only their own functions, plain memory
 # functions, and what a sanitizer adds: no clock, socket, thread, heap, nng or LMDB. All their state is in their
 # callers' memory, except for the counters of the coverage marks (core/mark.h), which marks.c defines. replica/ may take
-# memory and put sentences together; its clock, disk, network and threads are its host's (replica/host.h).
+# memory and put sentences together; its clock, disk, network and threads are its host's (replica/host.h). The same is
+# true of client/flow/, which also sorts (client/flow/engine.h).
 # Usage: purity.sh BUILD_DIR
 set -euo pipefail
 build=$1
@@ -14,7 +15,7 @@ sanitizer='__(asan|ubsan|tsan|msan|sanitizer|sancov|gcov|llvm)_.*|__start___.*|_
 failed=0
 # check FOLDER OWN_PREFIXES: OWN_PREFIXES matches the project's functions that the folder may call.
 check() {
-    local folder=$1 own=$2 library="$build/$1/libord_$1.a" allowed count
+    local folder=$1 own=$2 library="$build/$1/libord_${1##*/}.a" allowed count
     local -A defined
     if [ ! -f "$library" ]; then
         echo "$library is missing"
@@ -69,4 +70,5 @@ check bft 'ord_.*|bft_.*'
 check channel 'ord_.*|channel_.*|crypto_.*'
 check evidence 'ord_.*|bft_.*|channel_.*|crypto_.*'
 check replica 'ord_.*|solo_.*|bft_.*|channel_.*|evidence_.*|malloc|calloc|free|snprintf|__snprintf_chk'
+check client/flow 'ord_.*|channel_.*|crypto_.*|malloc|calloc|free|v?snprintf|__v?snprintf_chk|qsort'
 exit "$failed"

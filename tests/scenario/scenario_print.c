@@ -135,6 +135,13 @@ static void print_recall(const struct ord_core_config *config, struct ord_span b
         fprintf(out, " and");
         print_statement(config, recall.statement);
     }
+    struct ord_span certificate;
+    while (bft_recall_next(&certificate, &recall.certificates, config)) {
+        struct bft_statement statement;
+        ORD_ASSERT(bft_certificate_decode(&statement, config, certificate) == ORD_OK);
+        fprintf(out, " certificate");
+        print_entry(statement.seq, &statement.digest);
+    }
 }
 
 void scenario_print_message(const struct ord_core_config *config, struct ord_span bytes) {

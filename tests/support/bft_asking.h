@@ -30,8 +30,9 @@ static inline void restart(struct bench *bench) {
     host_sends_clear(&bench->host);
 }
 
-static inline struct ord_span make_recall(const struct bench *bench, ord_node_id from, uint64_t nonce,
-                                          uint64_t stable_seq, uint64_t reach_seq, struct ord_span statement) {
+static inline struct ord_span make_recall_with(const struct bench *bench, ord_node_id from, uint64_t nonce,
+                                               uint64_t stable_seq, uint64_t reach_seq, struct ord_span statement,
+                                               struct ord_span certificates) {
     static uint8_t bytes[2048];
     uint8_t checkpoint[STAND_IN_CHECKPOINT_SIZE];
     const struct bft_recall recall = {
@@ -41,11 +42,17 @@ static inline struct ord_span make_recall(const struct bench *bench, ord_node_id
         .certificate =
             stable_seq == 0 ? ord_span_of(NULL, 0) : stand_in_checkpoint(checkpoint, bench->config.crypto, stable_seq),
         .reach_seq = reach_seq,
-        .statement = statement};
+        .statement = statement,
+        .certificates = certificates};
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     bft_recall_encode(&writer, &bench->config, 0, &recall);
     assert_false(writer.failed);
     return ord_writer_span(&writer);
+}
+
+static inline struct ord_span make_recall(const struct bench *bench, ord_node_id from, uint64_t nonce,
+                                          uint64_t stable_seq, uint64_t reach_seq, struct ord_span statement) {
+    return make_recall_with(bench, from, nonce, stable_seq, reach_seq, statement, ord_span_of(NULL, 0));
 }
 
 /* Replica `from` answers the ASK. `said` NULL: it knows no statement that the ASK did not cover. */
@@ -61,8 +68,13 @@ static inline enum ord_err recall(struct bench *bench, ord_node_id from, uint64_
 static inline struct ord_span make_ask(const struct bench *bench, ord_node_id from, uint64_t view, bool changing,
                                        uint64_t stable_seq, uint8_t words) {
     static uint8_t bytes[64];
-    const struct bft_ask ask = {
-        .view = view, .sender = from, .nonce = 77, .changing = changing, .stable_seq = stable_seq, .words = &words};
+    const struct bft_ask ask = {.view = view,
+                                .sender = from,
+                                .nonce = 77,
+                                .changing = changing,
+                                .stable_seq = stable_seq,
+                                .words = &words,
+                                .prepared = &words};
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     bft_ask_encode(&writer, &bench->config, &ask);
     assert_false(writer.failed);

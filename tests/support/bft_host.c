@@ -101,12 +101,12 @@ enum ord_err host_start(struct host *host, uint64_t now_ms) {
     enum ord_err err = host_step(host, &event);
     free(records);
     if (err == ORD_OK && !host->asks)
-        host_answer(host, ord_bft_quorum(host->config.replica_count) - 1, now_ms);
+        host_answer(host, host->config.replica_count - 1, now_ms);
     return err;
 }
 
 void host_answer(struct host *host, uint32_t count, uint64_t now_ms) {
-    uint8_t bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8];
+    uint8_t bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8 + 4];
     for (ord_node_id node = 0; count > 0; node++) {
         if (node == host->config.self)
             continue;

@@ -465,6 +465,30 @@ Ordain__V1__Response *node_world_ask(struct node_world *world, Ordain__V1__Reque
     return response;
 }
 
+void node_world_send_lane(struct node_world *world, ord_node_id to, enum link_lane_name lane, uint64_t turn,
+                          uint8_t fill, size_t size) {
+    enum replica_link kind = lane == LINK_LANE_VOTES ? REPLICA_LINK_ATTESTATION : REPLICA_LINK_FORWARD;
+    uint8_t *bytes = malloc(size);
+    assert_non_null(bytes);
+    memset(bytes, fill, size);
+    const struct ord_span part = ord_span_of(bytes, size);
+    links_send(world->node, turn, ord_replica_bit(to), kind, &part, 1);
+    free(bytes);
+}
+
+uint64_t node_world_dropped(struct node_world *world, enum link_lane_name lane) {
+    struct node_counters *counters = &world->node->counters;
+    return count_get(lane == LINK_LANE_VOTES ? &counters->link_votes_dropped : &counters->link_bulk_dropped);
+}
+
+void node_world_hello(struct node_world *world, ord_node_id from) {
+    struct net_message *message;
+    uint8_t *data;
+    assert_ok(net_message_create(&message, &data, CRYPTO_LINK_HELLO_SIZE));
+    crypto_link_hello(&world->links[from], data);
+    links_on_message(world->node, message);
+}
+
 static void plug_run(void *argument) {
     struct node_plug *plug = argument;
     sem_post(&plug->running);

@@ -79,6 +79,13 @@ void node_world_send_payload(struct node_world *world, ord_node_id from, struct 
 /* Gives how many messages of this kind wait to be sent to `to`. `last` gets the last of them; it may be NULL. */
 size_t node_world_queued(struct node_world *world, struct ord_span *last, ord_node_id to, enum replica_link kind);
 void node_world_forget_queued(struct node_world *world);
+/* Replica `from` sends a HELLO. */
+void node_world_hello(struct node_world *world, ord_node_id from);
+/* Our replica sends `to` a message of `size` bytes, each `fill`, in this lane. It may leave when `turn` is durable. */
+void node_world_send_lane(struct node_world *world, ord_node_id to, enum link_lane_name lane, uint64_t turn,
+                          uint8_t fill, size_t size);
+/* How many messages of this lane our replica has dropped. */
+uint64_t node_world_dropped(struct node_world *world, enum link_lane_name lane);
 
 /* The envelope is malloc'ed. Sequence 0 gives the client's registration. */
 struct ord_span node_world_envelope(const struct node_world *world, uint64_t sequence, size_t transaction_size);

@@ -48,6 +48,53 @@ static void left_out__gets_what_was_decided_from_a_backup(void **state) {
     bench_close(&bench);
 }
 
+/* The primary is behind. It has its own PRE-PREPAREs and refuses them from others, so it gets votes only. */
+static void left_out__primary_gets_none_of_its_own(void **state) {
+    (void) state;
+    struct bench bench;
+    open_decided(&bench);
+    const ord_node_id primary = bft_primary(&bench.config, 0);
+    for (int i = 0; i < 4; i++) {
+        host_sends_clear(&bench.host);
+        assert_ok(receive(&bench, primary, make_status(&bench.config, primary, 0, 0, 0)));
+        assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0);
+        assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
+        bench.now_ms += 200;
+    }
+    bench_close(&bench);
+}
+
+/*
+ * What f + 1 replicas vouch for is passed on before it is decided. Otherwise a decision would need the COMMIT of the
+ * primary that left the backup out.
+ */
+static void left_out__gets_what_is_vouched_for(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 1);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    hear(&bench, 0, 0);
+    bench.now_ms += test_options.request_timeout_ms / 2;
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0); /* this replica alone stands by it */
+    bench_close(&bench);
+    bench_open(&bench, 1);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    vote(&bench, BFT_PREPARE, 2, 1, "a");
+    turn_ends(&bench);
+    hear(&bench, 0, 0);
+    bench.now_ms += test_options.request_timeout_ms / 2 - 1;
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 0); /* the primary's may be on its way */
+    bench.now_ms += bench.config.retransmit_ms / 2;
+    hear(&bench, 0, 0);
+    assert_int_equal(sent(&bench, BFT_RELAY, NULL), 1);
+    assert_int_equal(status_of(&bench).delivered_seq, 0);
+    bench_close(&bench);
+}
+
 /* A silent replica follows by state transfer, and would drop votes and batches. */
 static void silent__gets_no_votes_and_no_batches(void **state) {
     (void) state;
@@ -138,6 +185,8 @@ static void relayed__is_checked_like_the_primarys_own(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(left_out__gets_what_was_decided_from_a_backup),
+    cmocka_unit_test(left_out__primary_gets_none_of_its_own),
+    cmocka_unit_test(left_out__gets_what_is_vouched_for),
     cmocka_unit_test(far_behind__gets_what_its_status_cannot_tell_of),
     cmocka_unit_test(silent__gets_no_votes_and_no_batches),
     cmocka_unit_test(relayed__is_taken_like_the_primarys_own),

@@ -199,6 +199,36 @@ static void answer__proves_how_far_all_are(void **state) {
     bench_close(&bench);
 }
 
+/* It returns the prepared certificates of the asker's view that the asker lacks. */
+static void answer__returns_certificates(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_recall recall;
+    struct bft_statement word;
+    struct bft_statement bound;
+    struct ord_span certificate;
+    bench_open(&bench, 1);
+    accept(&bench, 1, "a");
+    accept(&bench, 2, "b");
+    turn_ends(&bench);
+    vote(&bench, BFT_PREPARE, 2, 2, "b");
+    turn_ends(&bench);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x00)));
+    assert_true(bft_recall_next(&certificate, &recall.certificates, &bench.config));
+    assert_ok(bft_certificate_verify(&bound, &bench.config, certificate, NULL));
+    assert_int_equal(bound.seq, 2);
+    assert_int_equal(recall.certificates.size, 0);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 0, 0x02)));
+    assert_int_equal(recall.certificates.size, 0);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 0, false, 2, 0x00)));
+    assert_int_equal(recall.certificates.size, 0);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 1, false, 0, 0x00)));
+    assert_int_equal(recall.certificates.size, 0);
+    assert_true(answer(&bench, &recall, &word, make_ask(&bench, 3, 1, true, 0, 0x00)));
+    assert_int_equal(recall.certificates.size, 0);
+    bench_close(&bench);
+}
+
 static void answer__costs_little_however_often_it_is_asked_for(void **state) {
     (void) state;
     struct bench bench;
@@ -223,6 +253,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(answer__prefers_the_later_view),
     cmocka_unit_test(answer__gives_back_what_was_proposed_again),
     cmocka_unit_test(answer__proves_how_far_all_are),
+    cmocka_unit_test(answer__returns_certificates),
     cmocka_unit_test(answer__costs_little_however_often_it_is_asked_for),
 };
 TEST_CASES(cases);

@@ -437,7 +437,9 @@ static void status_message__is_not_answered_when_the_signer_fails(void **state) 
     turn_ends(&bench);
     bench.now_ms += 100;
     bench.host.keys.broken = true;
-    assert_err(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0)), ORD_ERR_CRYPTO);
+    const struct bft_peer before = bench.host.core->peers[3];
+    assert_err(receive(&bench, 3, make_mood_status(&bench.config, 3, 0, BFT_SUSPECTS, 0)), ORD_ERR_CRYPTO);
+    assert_memory_equal(&bench.host.core->peers[3], &before, sizeof(before)); /* nor is the suspicion noted */
     bench.host.keys.broken = false;
     host_sends_clear(&bench.host);
     assert_ok(receive(&bench, 3, make_status(&bench.config, 3, 0, 0, 0))); /* the peer may be asked again at once */

@@ -12,10 +12,11 @@ enum {
     ASK_CHANGING_AT = BFT_HEADER_SIZE + 8,
     ASK_STABLE_AT = ASK_CHANGING_AT + 1,
     ASK_WORDS_AT = ASK_STABLE_AT + 8,
+    ASK_PREPARED_AT = ASK_WORDS_AT + 2,
     RECALL_STABLE_AT = BFT_HEADER_SIZE + 8,
     RECALL_CERTIFICATE_AT = RECALL_STABLE_AT + 8 + 4,
     RECALL_REACH_AT = RECALL_CERTIFICATE_AT + STAND_IN_CHECKPOINT_SIZE,
-    RECALL_STATEMENT_AT = RECALL_REACH_AT + 8,
+    RECALL_STATEMENT_AT = RECALL_REACH_AT + 8 + 4,
 };
 
 /* A window whose bitmap does not fill its last byte. */
@@ -38,8 +39,13 @@ static enum ord_err at_door(ord_node_id from, struct ord_span bytes) {
 static size_t good_ask(uint8_t out[SIZE_MAX_HERE]) {
     const struct ord_core_config config = narrow_config();
     static const uint8_t words[] = {0xff, 0x0f};
-    const struct bft_ask ask = {
-        .view = 2, .sender = 3, .nonce = 77, .changing = true, .stable_seq = BFT_SEQ_MAX, .words = words};
+    const struct bft_ask ask = {.view = 2,
+                                .sender = 3,
+                                .nonce = 77,
+                                .changing = true,
+                                .stable_seq = BFT_SEQ_MAX,
+                                .words = words,
+                                .prepared = words};
     struct ord_writer writer = ord_writer_of(out, SIZE_MAX_HERE);
     bft_ask_encode(&writer, &config, &ask);
     assert_false(writer.failed);
@@ -69,7 +75,7 @@ static void ask__that_cannot_be_is_refused(void **state) {
     (void) state;
     uint8_t bytes[SIZE_MAX_HERE];
     size_t size = good_ask(bytes);
-    assert_int_equal(size, ASK_WORDS_AT + 2);
+    assert_int_equal(size, ASK_PREPARED_AT + 2);
     assert_ok(at_door(3, ord_span_of(bytes, size)));
     assert_err(at_door(2, ord_span_of(bytes, size)), ORD_ERR_FORBIDDEN); /* its answer would go to replica 3 */
     for (uint32_t changing = 2; changing < 256; changing++) {
@@ -89,6 +95,9 @@ static void ask__that_cannot_be_is_refused(void **state) {
     for (uint32_t bit = WINDOW % 8; bit < 8; bit++) {
         (void) good_ask(bytes);
         bytes[ASK_WORDS_AT + 1] |= (uint8_t) (1u << bit);
+        assert_err(at_door(3, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+        (void) good_ask(bytes);
+        bytes[ASK_PREPARED_AT + 1] |= (uint8_t) (1u << bit);
         assert_err(at_door(3, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     }
 }
@@ -132,15 +141,13 @@ static void recall__that_cannot_be_is_refused(void **state) {
     }
 }
 
-/* It may end before the statement; then it carries none. */
 static void recall__of_another_length_is_refused(void **state) {
     (void) state;
     uint8_t bytes[SIZE_MAX_HERE] = {0};
     size_t size = make(bytes, 4, 4, 6, &own_vote);
     for (size_t cut = 0; cut <= size + 1; cut++)
-        assert_err(at_door(3, ord_span_of(bytes, cut)),
-                   cut == size || cut == RECALL_STATEMENT_AT ? ORD_OK : ORD_ERR_INVALID);
-    memset(bytes + size, 0, sizeof(bytes) - size); /* longer than any statement */
+        assert_err(at_door(3, ord_span_of(bytes, cut)), cut == size ? ORD_OK : ORD_ERR_INVALID);
+    memset(bytes + size, 0, sizeof(bytes) - size); /* no certificate follows */
     assert_err(at_door(3, ord_span_of(bytes, sizeof(bytes))), ORD_ERR_INVALID);
     /* A certificate that reaches beyond the end, or that is longer than any certificate. */
     for (uint32_t more = 1; more < 1u << 31; more *= 2) {
@@ -204,7 +211,7 @@ static void behind_the_door__nothing_else_counts(void **state) {
     assert_err(bft_recall_decode(&answer, &config, ord_span_of(bytes, size)), ORD_ERR_MISMATCH);
     open_asking(&bench, 1);
     size = make(bytes, 0, 0, 5, &own_vote);
-    bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8] ^= 0xff; /* the first byte of the statement */
+    bytes[BFT_HEADER_SIZE + 8 + 8 + 4 + 8 + 4] ^= 0xff; /* the first byte of the statement */
     assert_err(give(&bench, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     assert_false(status_of(&bench).silent);
     assert_ok(recall(&bench, 2, 0, 0, NULL));

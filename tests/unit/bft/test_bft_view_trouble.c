@@ -539,6 +539,24 @@ static void new_view__is_installed_with_the_last_of_what_it_names(void **state) 
     bench_close(&bench);
 }
 
+/* The author of a VIEW-CHANGE that the NEW-VIEW names goes on to a further view before the turn ends. */
+static void new_view__is_installed_although_an_author_goes_on(void **state) {
+    (void) state;
+    static struct changes changes;
+    struct bench bench;
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    (void) changes_keep(&changes, 1, make_view_change(&bench.config, 1, 1, 0, NULL, 0));
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    assert_ok(receive(&bench, 1, changes.of[1]));
+    assert_ok(receive(&bench, 3, make_view_change(&bench.config, 3, 2, 0, NULL, 0)));
+    turn_ends(&bench);
+    assert_false(status_of(&bench).changing);
+    assert_int_equal(status_of(&bench).view, 1);
+    bench_close(&bench);
+}
+
 /*
  * Others do not send us what our STATUS shows. If the NEW-VIEW names a VIEW-CHANGE of an author, its bit is set only
  * when that very one is here. Another one of the same author, which no NEW-VIEW names, is evidence and is not kept.
@@ -595,6 +613,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(flood__of_view_messages_takes_no_memory),
     cmocka_unit_test(view_change__that_its_author_contradicts_may_still_be_rested_on),
     cmocka_unit_test(new_view__is_installed_with_the_last_of_what_it_names),
+    cmocka_unit_test(new_view__is_installed_although_an_author_goes_on),
     cmocka_unit_test(status__shows_only_the_view_changes_that_are_named),
     cmocka_unit_test(bodies__that_are_wanted_take_the_room_of_those_that_are_not),
     cmocka_unit_test(bodies__that_are_certified_stay),

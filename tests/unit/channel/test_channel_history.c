@@ -313,8 +313,9 @@ static void catch_up(struct run *run) {
     channel_open(run->channel, &open);
     channel_clients_root(run->channel, &root);
     channel_state_digest(run->channel, &digest);
-    CHECK(run, channel_tail_check(run->sleeper, open.data, &root, &digest) == ORD_OK);
-    CHECK(run, channel_apply_tail(run->sleeper, channel_applied_seq(run->channel), open.data) == ORD_OK);
+    uint64_t bytes = channel_bytes_since_point(run->channel);
+    CHECK(run, channel_tail_check(run->sleeper, open.data, &root, bytes, &digest) == ORD_OK);
+    CHECK(run, channel_apply_tail(run->sleeper, channel_applied_seq(run->channel), bytes, open.data) == ORD_OK);
 }
 
 static void follow(struct run *run, struct channel *other, struct chain_log *log, struct ord_span batch) {

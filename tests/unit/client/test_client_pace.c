@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/pace.h"
+#include "client/flow/pace.h"
 #include "tests/support/test_main.h"
 
 #define TIMEOUT_MS  1000u

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/flow/pace.h"
 #include "client/ordain.h"
-#include "client/pace.h"
 #include "tests/support/client_world.h"
 #include "tests/support/test_main.h"
 

@@ -1,5 +1,5 @@
 /* Sequence numbers: never too far ahead, never twice, and which replicas to believe about where to start. */
-#include "client/window.h"
+#include "client/flow/window.h"
 #include "tests/support/test_main.h"
 
 static int owners[2 * CHANNEL_REPLAY_WINDOW];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/text.h"
+#include "client/flow/text.h"
 #include "tests/support/test_main.h"
 
 static uint8_t *pack(const Ordain__V1__Response *response, size_t *size) {

@@ -87,6 +87,47 @@ static void server__opens_a_deaf_listener_anew(void **state) {
     net_server_close(server);
 }
 
+static bool reopened;
+
+/* The hub's thread calls this with the lock, which holds up the callback of an accept that succeeds meanwhile. */
+static uint64_t reopen_once(void *context, uint64_t now_ms) {
+    (void) now_ms;
+    struct net_hub *hub = net_pull_hub(context);
+    if (reopened || !hub->accept_busy)
+        return net_test_now_ms() + 1;
+    const uint64_t until_ms = net_test_now_ms() + 100;
+    while (net_test_now_ms() < until_ms)
+        net_test_pause();
+    net_hub_listener_reopen(hub);
+    reopened = true;
+    return UINT64_MAX;
+}
+
+/* A connection comes while the listener is being opened anew: its accept has succeeded, and there is no listener. */
+static void listener__opens_anew_while_a_connection_comes(void **state) {
+    (void) state;
+    struct net_test_inbox inbox = {0};
+    struct net_test_outbox outbox = {0};
+    struct net_pull_options options = net_test_pull_options(&inbox, NULL, 0);
+    struct net_pull *pull;
+    assert_ok(net_pull_open(&pull, &options));
+    struct net_hub *hub = net_pull_hub(pull);
+    pthread_mutex_lock(&hub->lock);
+    reopened = false;
+    hub->options.owner.on_tick = reopen_once;
+    net_hub_kick(hub);
+    pthread_mutex_unlock(&hub->lock);
+    struct net_push_options push_options = net_test_push_options(&outbox, NULL, net_pull_port(pull));
+    struct net_push *push;
+    assert_ok(net_push_open(&push, &push_options));
+    net_test_push(push, 0, 64);
+    WAIT_FOR(inbox.messages == 1);
+    struct net_listener_counters counters;
+    WAIT_FOR((net_pull_counters(pull, &counters), counters.reopened == 1));
+    net_push_close(push);
+    net_pull_close(pull);
+}
+
 static void listener__closes_in_the_middle_of_everything(void **state) {
     (void) state;
     struct net_test_inbox inbox = {0};
@@ -140,6 +181,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(pull__opens_a_deaf_listener_anew_over_tcp),
     cmocka_unit_test(pull__opens_a_deaf_listener_anew_over_tls),
     cmocka_unit_test(server__opens_a_deaf_listener_anew),
+    cmocka_unit_test(listener__opens_anew_while_a_connection_comes),
     cmocka_unit_test(listener__closes_in_the_middle_of_everything),
     cmocka_unit_test(listener__bounds_half_open_connections),
 };

@@ -94,6 +94,21 @@ static void rate__of_a_slow_leader_has_a_bound(void **state) {
     bench_destroy(bench);
 }
 
+/* A leader that its clients helped to a high rate sets no measure for the others. */
+static void rate__of_one_fast_leader_is_no_measure(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    for (ord_node_id leader = 1; leader <= 3; leader++) {
+        pace_leader(bench->replica, leader);
+        serve(bench, 500, leader == 1 ? 40000000 : 4000000);
+    }
+    pace_leader(bench->replica, 0);
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), 2000000);
+    bench_destroy(bench);
+}
+
 static void rate__has_a_floor(void **state) {
     (void) state;
     struct bench *bench = make();
@@ -294,6 +309,80 @@ static void measure_batch(struct bench *bench, const struct ord_event *event) {
 }
 
 /* A batch that took longer than the timeout would look like a mute primary. So it is small where little is ordered. */
+/* ---- lean batches ---- */
+
+static struct ord_span lean_batch;
+static uint64_t lean_seq;
+
+static void offer(struct bench *bench, const struct ord_event *event) {
+    if (event->type != ORD_EVENT_TICK || lean_batch.size == 0)
+        return;
+    struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_JUDGE);
+    effect->judge.seq = ++lean_seq;
+    effect->judge.batch = lean_batch;
+    lean_batch = ord_span_of(NULL, 0);
+}
+
+/* The leader proposes these envelopes of the client. Gives whether the core is told that the batch is lean. */
+static bool is_lean(struct bench *bench, uint64_t first, uint32_t count) {
+    static uint8_t bytes[65536];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    channel_batch_begin(&writer, 0);
+    for (uint32_t i = 0; i < count; i++)
+        channel_batch_add(&writer, net_envelope(bench->net, bench->client, first + i, 1, 400, (uint8_t) i));
+    assert_ok(channel_batch_end(&writer, count));
+    lean_batch = ord_writer_span(&writer);
+    bench->on_step = offer;
+    bench->replica->agree.wake_at_ms = 0;
+    uint64_t before = bench->stepped[ORD_EVENT_JUDGED];
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], before + 1);
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    return bench->last[ORD_EVENT_JUDGED].judged.lean;
+}
+
+/* A small batch without what the leader has had for a quarter of the timeout is lean. What it has just got may wait. */
+static void batch__without_old_work_is_lean(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    lean_seq = 1;
+    assert_true(pace_lean_cost(bench->replica) > 2000);
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    assert_false(is_lean(bench, 101, 1));
+    bench->time.now_ms += TIMEOUT_MS / 4 + 1;
+    assert_true(is_lean(bench, 102, 1));
+    assert_false(is_lean(bench, 1, 1));
+    bench->time.now_ms += TIMEOUT_MS / 4 + 1;
+    assert_false(is_lean(bench, 103, 1));
+    bench_destroy(bench);
+}
+
+/* A full batch is not lean, and neither is one without what was sent so long ago that it may be lost. */
+static void batch__of_an_honest_leader_is_not_lean(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    lean_seq = 1;
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    bench->time.now_ms += TIMEOUT_MS / 4 + 1;
+    uint32_t full = (uint32_t) (pace_lean_cost(bench->replica) / (POOL_ENVELOPE_COST + 400)) + 1;
+    assert_false(is_lean(bench, 101, full));
+    bench->time.now_ms += TIMEOUT_MS / 4 + 1; /* it was sent again meanwhile, to all */
+    assert_true(is_lean(bench, 201, 1));
+    bench->replica->pool.owed_first->forwarded_ms = bench->time.now_ms - 2 * TIMEOUT_MS - 1;
+    assert_false(is_lean(bench, 202, 1));
+    assert_null(bench->replica->pool.owed_first);
+    /* Another leader owes what it is sent from then on. */
+    pass_until_sent(bench, 20000, false);
+    assert_non_null(bench->replica->pool.owed_first);
+    pool_leader_changed(&bench->replica->pool, bench->time.now_ms);
+    assert_null(bench->replica->pool.owed_first);
+    bench_destroy(bench);
+}
+
 static void batch__is_a_quarter_of_what_is_ordered_in_a_timeout(void **state) {
     (void) state;
     struct bench *bench = make_backup();
@@ -321,12 +410,15 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(rate__begins_high_and_follows_what_is_served),
     cmocka_unit_test(rate__is_not_measured_while_nothing_waits_or_nobody_leads),
     cmocka_unit_test(rate__of_a_slow_leader_has_a_bound),
+    cmocka_unit_test(rate__of_one_fast_leader_is_no_measure),
     cmocka_unit_test(rate__has_a_floor),
     cmocka_unit_test(admission__of_one_client_ends_at_half),
     cmocka_unit_test(admission__has_some_for_every_client),
     cmocka_unit_test(forward__of_what_stays_backs_off),
     cmocka_unit_test(forward__leaves_what_is_queued),
     cmocka_unit_test(forward__has_a_share),
+    cmocka_unit_test(batch__without_old_work_is_lean),
+    cmocka_unit_test(batch__of_an_honest_leader_is_not_lean),
     cmocka_unit_test(batch__is_a_quarter_of_what_is_ordered_in_a_timeout),
 };
 TEST_CASES(cases);

@@ -65,7 +65,8 @@ static void records__owner_round_trip(void **state) {
 
 static void records__point_round_trip(void **state) {
     (void) state;
-    struct attest_point point = {.statement = {.epoch = 1, .seq = 21, .height = 3}, .tail_size = (uint64_t) 1 << 40};
+    struct attest_point point = {
+        .statement = {.epoch = 1, .seq = 21, .height = 3}, .tail_size = (uint64_t) 1 << 40, .bytes_since_point = 77};
     struct attest_point decoded;
     memset(point.clients_root.bytes, 6, 32);
     memset(point.statement.state_digest.bytes, 7, 32);
@@ -74,6 +75,7 @@ static void records__point_round_trip(void **state) {
     assert_ok(record_point_decode(&decoded, ord_span_of(bytes, RECORD_POINT_SIZE)));
     assert_true(channel_statement_equal(&decoded.statement, &point.statement));
     assert_true(decoded.tail_size == point.tail_size);
+    assert_true(decoded.bytes_since_point == 77);
     assert_true(ord_hash_equal(&decoded.clients_root, &point.clients_root));
     for (size_t size = 0; size <= sizeof(bytes); size++)
         if (size != RECORD_POINT_SIZE)

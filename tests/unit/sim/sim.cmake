@@ -4,12 +4,16 @@ set(sim_fresh 70)
 set(sim_slow 40)
 set(sim_crowded 4)
 set(sim_service 24)
+set(sim_rotation 2)
+set(sim_pace 4)
 if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
     set(sim_fixed 20)
     set(sim_fresh 10)
     set(sim_slow 10)
     set(sim_crowded 1)
     set(sim_service 3)
+    set(sim_rotation 1)
+    set(sim_pace 1)
 endif()
 # The fixed seeds must meet the marks that are met often (core/mark.h). Otherwise they test less than before.
 set(sim_marks "")
@@ -26,8 +30,12 @@ add_test(NAME sim.slow
 add_test(NAME sim.crowded
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_crowded.sh $<TARGET_FILE:ordain-sim> ${sim_crowded})
 add_test(NAME sim.service COMMAND ordain-sim --service --seed 1 --runs ${sim_service})
-set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow sim.crowded sim.service PROPERTIES LABELS sim TIMEOUT 300
-                     ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
+add_test(NAME sim.rotation
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_rotation.sh $<TARGET_FILE:ordain-sim> ${sim_rotation})
+add_test(NAME sim.pace
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_pace.sh $<TARGET_FILE:ordain-sim> ${sim_pace})
+set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation sim.pace sim.service
+                     PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
 
 # Some of the planted bugs, each of which another invariant finds within a second. By hand, tests/canary/run runs them
 # all.

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Overload is not a fault. Clients want several times what the channel can order: no view changes, the channel orders as
-# much as ever, and a client that asks for little is served within four timeouts. A primary that leaves out a client
-# behind this crowd is no better off than the rules allow (docs/protocol.md, "Turns" and "Forwarding"): two timeouts
-# until the client's turn, a quarter until all have its envelope, two until its turn has come there, four for the clock,
-# and a view change.
+# Overload is not a fault. Clients want several times what the channel can order, and two of them keep to no window: no
+# view changes, the channel orders as much as ever, and a client that asks for little is served within four timeouts. A
+# primary that leaves out a client behind this crowd is no better off than the rules allow (docs/protocol.md, "Turns"
+# and "Forwarding"): two timeouts until the client's turn, a quarter until all have its envelope, two until its turn has
+# come there, four for the clock, and a view change.
 # Usage: sim_crowded.sh ORDAIN_SIM [SEEDS]
 set -euo pipefail
 sim=$1

@@ -1,5 +1,5 @@
 /* Entries (envelopes on their way), and lists of them. */
-#include "client/entry.h"
+#include "client/flow/entry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +51,17 @@ void client_entry_free(struct client_entry *entry) {
     free(entry);
 }
 
+/* Writes the signature over an encoded envelope into its last bytes. */
+static enum ord_err sign(uint8_t *data, size_t size, const struct client_signing *signing) {
+    struct ord_hash id;
+    struct ord_signature signature;
+    channel_envelope_id(&id, ord_span_of(data, size - ORD_SIGNATURE_SIZE));
+    enum ord_err err = signing->signer.sign(signing->signer.context, &signature, &id);
+    if (err == ORD_OK)
+        memcpy(data + size - ORD_SIGNATURE_SIZE, signature.bytes, ORD_SIGNATURE_SIZE);
+    return err;
+}
+
 enum ord_err client_entry_sign(struct client_entry *entry, const struct client_signing *signing,
                                const struct ord_span *transactions, uint32_t count) {
     struct channel_envelope header = {
@@ -65,7 +76,9 @@ enum ord_err client_entry_sign(struct client_entry *entry, const struct client_s
     if (data == NULL)
         return ORD_ERR_NO_MEMORY;
     struct ord_writer writer = ord_writer_of(data, capacity);
-    enum ord_err err = channel_envelope_encode(&writer, &header, transactions, count, signing->key);
+    enum ord_err err = channel_envelope_encode(&writer, &header, transactions, count, NULL);
+    if (err == ORD_OK)
+        err = sign(data, writer.size, signing);
     if (err != ORD_OK) {
         free(data);
         return err;

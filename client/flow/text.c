@@ -1,7 +1,7 @@
 /*
  * Sentences for people.
  */
-#include "client/text.h"
+#include "client/flow/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,19 +1,16 @@
 /*
- * The engine's state. engine.c owns the thread and the hand-over; engine_send.c decides what to send where;
- * engine_reply.c, with its parts engine_submitted.c, engine_doubt.c and engine_outcome.c, interprets the answers.
+ * The engine's state. turn.c owns the turn; number.c gives out fresh numbers; send.c decides what to send where;
+ * reply.c, with its parts submitted.c, doubt.c and outcome.c, interprets the answers.
  */
-#ifndef ORDAIN_CLIENT_ENGINE_INTERNAL_H
-#define ORDAIN_CLIENT_ENGINE_INTERNAL_H
+#ifndef ORDAIN_CLIENT_FLOW_INTERNAL_H
+#define ORDAIN_CLIENT_FLOW_INTERNAL_H
 
-#include "client/engine.h"
-#include "client/entry.h"
-#include "client/pace.h"
-#include "client/window.h"
+#include "client/flow/engine.h"
+#include "client/flow/pace.h"
 
 /* Wait requests at the same time; each occupies a context at the replica. */
 #define ENGINE_WAITS_MAX  8u
 #define ENGINE_PROBES_MAX 16u
-#define ENGINE_WAIT_MS    150u
 /* Pause before asking a replica again that had nothing to tell. */
 #define ENGINE_WAIT_PAUSE_US  20000u
 #define ENGINE_UNANSWERED_MAX 4u
@@ -34,31 +31,6 @@
 /* How long to wait for replicas to tell our position before fresh numbers are given out. */
 #define ENGINE_RENUMBER_US 500000u
 #define ENGINE_NO_REPLICA  UINT32_MAX
-/* Calls beyond submit requests: waits, probes and position requests. */
-#define ENGINE_CALLS_RESERVED 64u
-
-enum engine_request_kind {
-    ENGINE_REQUEST_SUBMIT,
-    ENGINE_REQUEST_WAIT,
-    ENGINE_REQUEST_PROBE,    /* asks for the full receipt of one number in doubt */
-    ENGINE_REQUEST_POSITION, /* asks for the client's position */
-    ENGINE_REQUEST_REGISTER, /* offers the registration to a replica that does not know the client yet */
-    ENGINE_REQUEST_KINDS,
-};
-
-/* One call. It owns its entries while it is in flight. */
-struct engine_request {
-    struct client_engine *engine;
-    uint64_t sent_us;
-    struct engine_request *next; /* in the list of replies */
-    enum engine_request_kind kind;
-    Ordain__V1__Request__KindCase asked;
-    uint32_t replica;
-    enum ord_err result;
-    struct net_message *reply;
-    uint32_t count;
-    struct client_entry *entries[];
-};
 
 /* What the engine knows and thinks of a replica. */
 struct engine_peer {
@@ -83,43 +55,17 @@ struct engine_peer {
     uint64_t position_at_us;
 };
 
-struct client_engine {
-    struct ordain *client;
-    struct client_signing signing;
+struct engine {
+    struct engine_config config;
+    struct engine_host host;
     uint32_t peer_count;
     /* Shortest time without a receipt after which an envelope is submitted again. */
     uint64_t resubmit_us;
-    pthread_t thread;
 
-    pthread_mutex_t lock;
-    pthread_cond_t wake; /* the engine sleeps here */
-    pthread_cond_t room; /* submitters and drainers sleep here */
-    /* The fields from here to `shared` are protected by `lock`. */
-    bool stopping;
-    bool sleeping;
-    /* The engine wakes when the inbox holds so many entries. */
-    uint32_t wake_count;
-    struct client_entries inbox;
-    struct engine_request *replies;
-    struct engine_request **replies_tail;
-    struct client_window window;
-    /* Numbers that were given out whose envelopes are not in the inbox yet. */
-    uint32_t signing_count;
-    /* Entries that need a fresh number. They go before new submissions. */
-    uint32_t reserved;
-    /* No numbers are given out while `restart` assigns new ones. */
-    bool paused;
-    uint64_t open_count;
-    uint64_t open_bytes;
-    /* Callers wait while this many bytes are open. */
-    uint64_t open_bytes_max;
-    uint64_t unaccepted_count;
-    /* The statistics as of the engine's last turn. */
-    struct ordain_statistics shared;
-
-    /* Only the engine's thread uses the fields from here on. */
     uint64_t now_us;
-    /* The engine wakes at this time at the latest. */
+    /* The replicas to which a request would leave now. */
+    ord_replica_set connected;
+    /* The next turn is due at this time at the latest. */
     uint64_t timer_us;
     struct ordain_statistics statistics;
     struct client_entries outbox;
@@ -127,8 +73,14 @@ struct client_engine {
     struct client_entries opinions;
     struct client_entries doubts;
     struct client_entries renumber;
+    /* They have a fresh number, and are to be signed under it. */
+    struct client_entries numbered;
     /* Finished entries; their numbers are released at the end of the turn. */
     struct client_entries done;
+    /* Finished entries that the gate knows nothing of any more. */
+    struct client_entries settled;
+    /* The gate has more room, or an entry has ended, since the last engine_settle. */
+    bool room;
     /* Entries that were accepted in this turn. */
     uint64_t accepted_now;
     uint32_t in_flight[ENGINE_REQUEST_KINDS];
@@ -160,6 +112,9 @@ struct client_engine {
     uint64_t period_since_us;
     /* When an entry last became final, or when no entry was open. */
     uint64_t progress_at_us;
+    /* Enough replicas told our position: the next engine_number takes it. */
+    bool agreed;
+    uint64_t agreed_position;
     /* Every open number is beyond what the channel accepts: give out new numbers after restart_at. */
     bool restart;
     uint64_t restart_at;
@@ -167,65 +122,76 @@ struct client_engine {
     struct engine_peer peers[ORD_REPLICA_MAX];
 };
 
-static inline void engine_timer(struct client_engine *engine, uint64_t at_us) {
+static inline void engine_timer(struct engine *engine, uint64_t at_us) {
     if (at_us < engine->timer_us)
         engine->timer_us = at_us;
 }
 
-/* engine_send.c: sends what can be sent now. */
-void engine_pump(struct client_engine *engine);
-/* The entry's number is taken. The entry waits for a fresh number until replicas have told where the client stands. */
-void engine_want_number(struct client_engine *engine, struct client_entry *entry);
+/*
+ * send.c. The entry's number is taken. The entry waits for a fresh number until replicas have told where the client
+ * stands.
+ */
+void engine_want_number(struct engine *engine, struct client_entry *entry);
 /* Asks every connected replica for the client's position, but not too often. */
-void engine_ask_positions(struct client_engine *engine);
+void engine_ask_positions(struct engine *engine);
 /* Offers the registration to a replica that does not know the client yet. */
-void engine_offer_registration(struct client_engine *engine, uint32_t replica);
+void engine_offer_registration(struct engine *engine, uint32_t replica);
 /* The entry is not under way any more, and not final: what it had of the window is free. */
-void engine_leave(struct client_engine *engine, struct client_entry *entry);
+void engine_leave(struct engine *engine, struct client_entry *entry);
 
-/* engine_reply.c: takes a reply and frees the request. */
-void engine_take_reply(struct client_engine *engine, struct engine_request *request);
-
-/* engine_submitted.c: the answer to a submit request. */
-void engine_take_submit(struct client_engine *engine, struct engine_request *request, const client_response *response);
+/* submitted.c: the answer to a submit request. */
+void engine_take_submit(struct engine *engine, struct engine_request *request, const struct engine_answer *answer);
 /*
  * Takes a receipt for this entry. The receipt ends the entry's way, or casts doubt on its number. False: the receipt
  * does not verify, and the replica is accused.
  */
-bool engine_take_receipt(struct client_engine *engine, struct client_entry *entry, uint32_t replica,
-                         struct ord_span bytes);
+bool engine_take_receipt(struct engine *engine, struct client_entry *entry, uint32_t replica, struct ord_span bytes);
 /* How long to wait for a receipt before an envelope is submitted again; grows with the usual latency. */
-uint64_t engine_patience_us(const struct client_engine *engine);
-void engine_submit_again(struct client_engine *engine, struct client_entry *entry);
+uint64_t engine_patience_us(const struct engine *engine);
+void engine_submit_again(struct engine *engine, struct client_entry *entry);
 /* No receipt came in time: submits it again, and less at a time. */
-void engine_submit_lost(struct client_engine *engine, struct client_entry *entry);
+void engine_submit_lost(struct engine *engine, struct client_entry *entry);
 
-/* engine_doubt.c: answers about a number that may be taken, and about the client's position. */
-void engine_take_probe(struct client_engine *engine, struct engine_request *request, const client_response *response);
-void engine_take_position(struct client_engine *engine, const struct engine_request *request,
-                          const client_response *response);
+/* doubt.c: the answer about a number that may be taken. */
+void engine_take_probe(struct engine *engine, struct engine_request *request, const struct engine_answer *answer);
 
-/* engine_outcome.c: ends an entry with a FAILED event. */
-void engine_fail(struct client_engine *engine, struct client_entry *entry, enum ordain_error error,
-                 const char *message);
+/* outcome.c: ends an entry with a FAILED event. */
+void engine_fail(struct engine *engine, struct client_entry *entry, enum ordain_error error, const char *message);
 /* A replica accepted the entry. The caller gets one ACCEPTED event, however often this happens. */
-void engine_accept(struct client_engine *engine, struct client_entry *entry);
+void engine_accept(struct engine *engine, struct client_entry *entry);
 /* `receipt` is verified and belongs to this entry: the entry is final. */
-void engine_finish(struct client_engine *engine, struct client_entry *entry, struct channel_receipt *receipt);
+void engine_finish(struct engine *engine, struct client_entry *entry, struct channel_receipt *receipt);
 /* For `time_us`, other replicas are asked before this one. */
-void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_us);
+void engine_avoid(struct engine *engine, uint32_t replica, uint64_t time_us);
 /* The replica said something that no honest replica says. */
-void engine_accuse(struct client_engine *engine, uint32_t replica, const char *what);
-void engine_accuse_receipt(struct client_engine *engine, uint32_t replica, const char *why);
+void engine_accuse(struct engine *engine, uint32_t replica, const char *what);
+void engine_accuse_receipt(struct engine *engine, uint32_t replica, const char *why);
 /* The replica wants no submit requests for so long; 0: it did not say how long. */
-void engine_busy(struct client_engine *engine, uint32_t replica, uint32_t retry_after_ms);
+void engine_busy(struct engine *engine, uint32_t replica, uint32_t retry_after_ms);
 /* `hint`: the number of the leader + 1 as a replica reports it; 0: no hint. */
-void engine_follow_hint(struct client_engine *engine, uint32_t hint);
+void engine_follow_hint(struct engine *engine, uint32_t hint);
 
-/* engine.c: signs the entries of `renumber` under fresh numbers, once it is time and while there are free numbers. */
-void engine_renumber(struct client_engine *engine);
-void engine_request_free(struct engine_request *request);
-/* Moves its entries to the end of the list. */
+/* number.c: the answer about the client's position. */
+void engine_take_position(struct engine *engine, const struct engine_request *request,
+                          const struct engine_answer *answer);
+/* number.c: signs the entries that have a fresh number. */
+void engine_sign_numbered(struct engine *engine);
+
+static inline bool engine_up(const struct engine *engine, uint32_t replica) {
+    return (engine->connected & ord_replica_bit(replica)) != 0;
+}
+
+/* The highest number of replicas that may make the same false statement; 0 when one replica is pinned. */
+static inline uint32_t engine_liars_max(const struct engine *engine) {
+    return engine->config.pinned ? 0 : engine->config.trust->quorum - 1;
+}
+
+/* So many replicas must agree before an unproved statement is believed: enough that one of them is honest. */
+static inline uint32_t engine_believable(const struct engine *engine) {
+    return engine_liars_max(engine) + 1;
+}
+
+/* Moves the request's entries to the end of the list. */
 void engine_request_empty(struct engine_request *request, struct client_entries *list);
 
 #endif

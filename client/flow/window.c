@@ -1,7 +1,7 @@
 /*
  * Sequence numbers, in a ring as large as the channel's replay window.
  */
-#include "client/window.h"
+#include "client/flow/window.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,9 @@
  * receipt that verifies makes it final. A receipt that shows another envelope under its number gives it a fresh number.
  * A refusal counts when so many replicas give it that one of them is honest.
  */
-#include "client/engine_internal.h"
+#include <stdlib.h>
+
+#include "client/flow/internal.h"
 
 static int find(const struct engine_request *request, uint64_t sequence) {
     for (uint32_t i = 0; i < request->count; i++)
@@ -23,7 +25,7 @@ static int find_near(const struct engine_request *request, uint64_t sequence, ui
 }
 
 /* The replica gave no receipt: asks another one next. */
-static void wait_elsewhere(struct client_engine *engine, uint32_t replica) {
+static void wait_elsewhere(struct engine *engine, uint32_t replica) {
     engine->peers[replica].wait_after_us = engine->now_us + ENGINE_WAIT_PAUSE_US;
     if (engine->wait_target == replica)
         engine->wait_target = (replica + 1) % engine->peer_count;
@@ -34,9 +36,8 @@ static void wait_elsewhere(struct client_engine *engine, uint32_t replica) {
  * accepted before goes on to become final, the entry stands in a queue that moves, and its patience starts anew; unless
  * what was sent long after the entry is final already. A replica that is not connected may have died with the entry.
  */
-static bool is_overdue(const struct client_engine *engine, struct client_entry *entry) {
-    if (!client_replica_up(&engine->client->replicas, entry->holder) &&
-        engine->now_us > entry->sent_us + ENGINE_HOLDER_GONE_US)
+static bool is_overdue(const struct engine *engine, struct client_entry *entry) {
+    if (!engine_up(engine, entry->holder) && engine->now_us > entry->sent_us + ENGINE_HOLDER_GONE_US)
         return true;
     if (entry->final_due_us > engine->now_us)
         return false;
@@ -50,19 +51,15 @@ static bool is_overdue(const struct client_engine *engine, struct client_entry *
     return false;
 }
 
-static void take_wait(struct client_engine *engine, struct engine_request *request, const client_response *response) {
+static void take_wait(struct engine *engine, struct engine_request *request, const struct engine_answer *answer) {
     bool lied = false;
     bool some = false;
     uint32_t expected = 0;
-    const Ordain__V1__WaitResponse *wait =
-        response->kind_case == ORDAIN__V1__RESPONSE__KIND_WAIT ? response->wait : NULL;
-    size_t count = wait == NULL ? 0 : wait->n_results;
-    for (size_t i = 0; i < count && i < 2u * CLIENT_WAIT_GROUP_MAX && !lied; i++) {
-        int place = find_near(request, wait->results[i]->sequence, &expected);
+    for (size_t i = 0; i < answer->result_count && i < 2u * CLIENT_WAIT_GROUP_MAX && !lied; i++) {
+        int place = find_near(request, answer->results[i].sequence, &expected);
         if (place < 0)
             continue;
-        lied = !engine_take_receipt(engine, request->entries[place], request->replica,
-                                    client_span(&wait->results[i]->receipt));
+        lied = !engine_take_receipt(engine, request->entries[place], request->replica, answer->results[i].receipt);
         if (!lied) {
             request->entries[place] = NULL;
             some = true;
@@ -83,7 +80,7 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
              * The replica that accepted this entry did not get it ordered, so try another. Avoid `holder`, not the
              * replica that we have turned to since.
              */
-            if (engine->client->replicas.pin == ORDAIN_ANY_REPLICA)
+            if (!engine->config.pinned)
                 engine_avoid(engine, entry->holder, ENGINE_AVOID_SLOW_US);
             engine_submit_lost(engine, entry);
         } else {
@@ -95,21 +92,25 @@ static void take_wait(struct client_engine *engine, struct engine_request *reque
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */
 
+/* No answer came, or the connection ended before it did. */
+static bool is_silence(enum ord_err err) {
+    return err == ORD_ERR_TIMEOUT || err == ORD_ERR_CLOSED;
+}
+
 /* A wait request got no answer in time, but the replica has answered something else since it was sent. */
-static bool is_slow_wait(const struct client_engine *engine, const struct engine_request *request) {
-    return request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT &&
+static bool is_slow_wait(const struct engine *engine, const struct engine_request *request, enum ord_err err) {
+    return request->kind == ENGINE_REQUEST_WAIT && err == ORD_ERR_TIMEOUT &&
            engine->peers[request->replica].answered_us > request->sent_us;
 }
 
 /* The call failed: nobody knows what became of the entries that it carried. */
-static void call_failed(struct client_engine *engine, const struct engine_request *request) {
-    if (is_slow_wait(engine, request)) {
+static void call_failed(struct engine *engine, const struct engine_request *request, enum ord_err err) {
+    if (is_slow_wait(engine, request, err)) {
         wait_elsewhere(engine, request->replica);
         return;
     }
-    engine_avoid(engine, request->replica,
-                 request->result == ORD_ERR_TIMEOUT ? ENGINE_AVOID_SLOW_US : ENGINE_AVOID_DOWN_US);
-    if (request->result == ORD_ERR_TIMEOUT && request->sent_us >= engine->unanswered_us &&
+    engine_avoid(engine, request->replica, err == ORD_ERR_TIMEOUT ? ENGINE_AVOID_SLOW_US : ENGINE_AVOID_DOWN_US);
+    if (err == ORD_ERR_TIMEOUT && request->sent_us >= engine->unanswered_us &&
         engine->unanswered < ENGINE_UNANSWERED_MAX) {
         engine->unanswered++;
         engine->unanswered_us = engine->now_us;
@@ -117,11 +118,11 @@ static void call_failed(struct client_engine *engine, const struct engine_reques
 }
 
 /* There was no answer, or none that can be read. Every entry returns to the list where it waits for its next try. */
-static void give_back(struct client_engine *engine, struct engine_request *request) {
+static void give_back(struct engine *engine, struct engine_request *request, enum ord_err err) {
     struct client_entries entries = {0};
     engine_request_empty(request, &entries);
     if (request->kind == ENGINE_REQUEST_SUBMIT) {
-        if (request->result == ORD_ERR_TIMEOUT)
+        if (err == ORD_ERR_TIMEOUT)
             client_pace_lost(&engine->pace, request->sent_us, engine->now_us);
         for (struct client_entry *entry = entries.head; entry != NULL; entry = entry->next) {
             engine_leave(engine, entry);
@@ -129,8 +130,7 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
         }
         engine->statistics.resent += entries.count;
         client_entries_prepend(&engine->outbox, &entries);
-    } else if (request->kind == ENGINE_REQUEST_WAIT && request->result == ORD_ERR_TIMEOUT &&
-               !is_slow_wait(engine, request)) {
+    } else if (request->kind == ENGINE_REQUEST_WAIT && err == ORD_ERR_TIMEOUT && !is_slow_wait(engine, request, err)) {
         /* The replica that fell silent may be the only one that has these entries. */
         struct client_entry *entry;
         while ((entry = client_entries_pop(&entries)) != NULL)
@@ -142,40 +142,36 @@ static void give_back(struct client_engine *engine, struct engine_request *reque
     }
 }
 
-void engine_take_reply(struct client_engine *engine, struct engine_request *request) {
-    client_response *response = NULL;
+void engine_take_answer(struct engine *engine, struct engine_request *request, enum ord_err err,
+                        const struct engine_answer *answer) {
     engine->in_flight[request->kind]--;
-    if (request->result == ORD_OK)
+    if (!is_silence(err))
         engine->peers[request->replica].answered_us = engine->now_us;
-    enum ord_err err = ORD_OK;
-    if (request->result == ORD_OK)
-        err = client_response_unpack(&response, net_message_bytes(request->reply), request->asked);
-    if (request->result != ORD_OK || err != ORD_OK) {
-        if (request->result != ORD_OK || err == ORD_ERR_NO_MEMORY)
-            call_failed(engine, request);
+    if (err != ORD_OK) {
+        if (is_silence(err) || err == ORD_ERR_NO_MEMORY)
+            call_failed(engine, request, err);
         else
             engine_accuse(engine, request->replica, "it gave a malformed reply");
-        give_back(engine, request);
+        give_back(engine, request, err);
         goto out;
     }
     switch (request->kind) {
     case ENGINE_REQUEST_SUBMIT:
-        engine_take_submit(engine, request, response);
+        engine_take_submit(engine, request, answer);
         break;
     case ENGINE_REQUEST_WAIT:
-        take_wait(engine, request, response);
+        take_wait(engine, request, answer);
         break;
     case ENGINE_REQUEST_PROBE:
-        engine_take_probe(engine, request, response);
+        engine_take_probe(engine, request, answer);
         break;
     case ENGINE_REQUEST_POSITION:
-        engine_take_position(engine, request, response);
+        engine_take_position(engine, request, answer);
         break;
     case ENGINE_REQUEST_REGISTER:
     case ENGINE_REQUEST_KINDS:
         break; /* the next submit request shows whether it helped */
     }
 out:
-    client_response_free(response);
-    engine_request_free(request);
+    free(request);
 }

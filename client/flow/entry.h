@@ -7,7 +7,7 @@
 
 #include "channel/envelope.h"
 #include "client/ordain.h"
-#include "client/wire.h"
+#include "core/crypto_ops.h"
 
 struct client_entry {
     struct client_entry *next;
@@ -33,7 +33,7 @@ struct client_entry {
     enum ordain_error refusal;
     char words[160]; /* what the last refusing replica said */
     uint64_t submitted_us;
-    /* It counts in the bytes under way (client/pace.h). */
+    /* It counts in the bytes under way (client/flow/pace.h). */
     bool under_way;
     /* It was sent before, and that may have come to something. */
     bool sent_before;
@@ -64,7 +64,7 @@ void client_entry_free(struct client_entry *entry);
 
 /* The signing identity, and the network that the signatures are for. */
 struct client_signing {
-    const struct crypto_private_key *key;
+    struct ord_signer signer;
     struct ord_hash genesis_hash;
     struct ord_hash fingerprint;
     uint64_t config_sequence;

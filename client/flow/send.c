@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "client/engine_internal.h"
+#include "client/flow/internal.h"
 #include "core/assert.h"
 
 /* So many submit requests are sent however small they are. */
@@ -31,30 +31,14 @@
 #define SUBMIT_MS_LEAST_MOST 2000u
 #define PATIENCE_MS_MAX      3000u
 #define STALL_US             2000000u
-#define OPINION_US           2000000u
-
-static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
-    struct engine_request *request = context;
-    struct client_engine *engine = request->engine;
-    request->result = result;
-    request->reply = result == ORD_OK ? reply : NULL;
-    request->next = NULL;
-    pthread_mutex_lock(&engine->lock);
-    *engine->replies_tail = request;
-    engine->replies_tail = &request->next;
-    if (engine->sleeping)
-        pthread_cond_signal(&engine->wake);
-    pthread_mutex_unlock(&engine->lock);
-}
 
 /* ---- Which replica ---------------------------------------------------------------------------------------------- */
 
-static bool may_ask(const struct client_engine *engine, uint32_t replica, ord_replica_set except) {
-    return replica < engine->peer_count && (except & ord_replica_bit(replica)) == 0 &&
-           client_replica_up(&engine->client->replicas, replica);
+static bool may_ask(const struct engine *engine, uint32_t replica, ord_replica_set except) {
+    return replica < engine->peer_count && (except & ord_replica_bit(replica)) == 0 && engine_up(engine, replica);
 }
 
-static bool avoided(const struct client_engine *engine, uint32_t replica) {
+static bool avoided(const struct engine *engine, uint32_t replica) {
     return engine->peers[replica].avoid_until_us > engine->now_us;
 }
 
@@ -63,7 +47,7 @@ static bool avoided(const struct client_engine *engine, uint32_t replica) {
  * replica that is avoided, but not while another one is merely busy. ENGINE_NO_REPLICA: none for now (the timer is
  * set).
  */
-static uint32_t choose(struct client_engine *engine, uint32_t start, ord_replica_set except, bool for_wait) {
+static uint32_t choose(struct engine *engine, uint32_t start, ord_replica_set except, bool for_wait) {
     uint32_t avoided_one = ENGINE_NO_REPLICA;
     bool busy = false;
     for (uint32_t i = 0; i < engine->peer_count; i++) {
@@ -93,12 +77,11 @@ static uint32_t choose(struct client_engine *engine, uint32_t start, ord_replica
 
 /* ---- Sending ---------------------------------------------------------------------------------------------------- */
 
-static struct engine_request *request_create(struct client_engine *engine, enum engine_request_kind kind,
-                                             uint32_t replica, uint32_t capacity) {
+static struct engine_request *request_create(struct engine *engine, enum engine_request_kind kind, uint32_t replica,
+                                             uint32_t capacity) {
     struct engine_request *request = calloc(1, sizeof(*request) + (size_t) capacity * sizeof(struct client_entry *));
     if (request == NULL)
         return NULL;
-    request->engine = engine;
     request->kind = kind;
     request->replica = replica;
     request->sent_us = engine->now_us;
@@ -106,7 +89,7 @@ static struct engine_request *request_create(struct client_engine *engine, enum 
 }
 
 /* Starts a request to a replica that `choose` finds. NULL: none for now, and the timer is set. */
-static struct engine_request *begin(struct client_engine *engine, enum engine_request_kind kind, ord_replica_set except,
+static struct engine_request *begin(struct engine *engine, enum engine_request_kind kind, ord_replica_set except,
                                     uint32_t capacity) {
     bool submit = kind == ENGINE_REQUEST_SUBMIT;
     uint32_t replica = choose(engine, submit ? engine->target : engine->wait_target, except, !submit);
@@ -123,10 +106,10 @@ static struct engine_request *begin(struct client_engine *engine, enum engine_re
  * all replicas are slow, doubled after each answer that did not come, because asking again adds load. The bound is
  * short because a frozen leader may hold envelopes that no other replica has.
  */
-static uint32_t patience_ms(const struct client_engine *engine) {
-    uint32_t timeout_ms = engine->client->config.timeout_ms;
+static uint32_t patience_ms(const struct engine *engine) {
+    uint32_t timeout_ms = engine->config.timeout_ms;
     uint64_t most_ms = timeout_ms < PATIENCE_MS_MAX ? timeout_ms : PATIENCE_MS_MAX;
-    uint64_t least_ms = engine->client->trust.config.request_timeout_ms / PATIENCE_PART;
+    uint64_t least_ms = engine->config.trust->config.request_timeout_ms / PATIENCE_PART;
     uint64_t ms = engine->reply_us == 0 ? PATIENCE_MS_FIRST : REPLIES_PATIENT * engine->reply_us / 1000u;
     if (least_ms > PATIENCE_MS_MIN_MOST)
         least_ms = PATIENCE_MS_MIN_MOST;
@@ -138,34 +121,28 @@ static uint32_t patience_ms(const struct client_engine *engine) {
     return (uint32_t) (ms < most_ms ? ms : most_ms);
 }
 
-static uint32_t submit_patience_ms(const struct client_engine *engine) {
-    uint32_t least_ms = engine->client->trust.config.request_timeout_ms;
+static uint32_t submit_patience_ms(const struct engine *engine) {
+    uint32_t least_ms = engine->config.trust->config.request_timeout_ms;
     if (least_ms > SUBMIT_MS_LEAST_MOST)
         least_ms = SUBMIT_MS_LEAST_MOST;
-    if (least_ms > engine->client->config.timeout_ms)
-        least_ms = engine->client->config.timeout_ms;
+    if (least_ms > engine->config.timeout_ms)
+        least_ms = engine->config.timeout_ms;
     uint32_t ms = SUBMIT_PATIENCE * patience_ms(engine);
     return ms > least_ms ? ms : least_ms;
 }
 
 /*
- * True: the call is under way and its reply will come. False: nothing was sent, and the request still belongs to the
+ * True: the call is under way and its answer will come. False: nothing was sent, and the request still belongs to the
  * caller.
  */
-static bool call(struct engine_request *request, const client_request *message, uint32_t timeout_ms) {
-    struct client_engine *engine = request->engine;
-    struct net_message *packed = NULL;
-    request->asked = message->kind_case;
-    if (client_request_pack(&packed, message) == ORD_OK) {
-        enum ord_err err =
-            net_client_call(engine->client->replicas.list[request->replica].net, packed, timeout_ms, on_reply, request);
-        if (err == ORD_OK) {
-            engine->in_flight[request->kind]++;
-            return true;
-        }
-        if (err != ORD_ERR_BUSY)
-            engine->peers[request->replica].avoid_until_us = engine->now_us + ENGINE_AVOID_DOWN_US;
+static bool call(struct engine *engine, struct engine_request *request, uint32_t timeout_ms) {
+    enum ord_err err = engine->host.call(engine->host.context, request, timeout_ms);
+    if (err == ORD_OK) {
+        engine->in_flight[request->kind]++;
+        return true;
     }
+    if (err == ORD_ERR_CLOSED)
+        engine->peers[request->replica].avoid_until_us = engine->now_us + ENGINE_AVOID_DOWN_US;
     engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
     return false;
 }
@@ -175,24 +152,24 @@ static void take_back(struct engine_request *request, struct client_entries *lis
     struct client_entries entries = {0};
     engine_request_empty(request, &entries);
     client_entries_prepend(list, &entries);
-    engine_request_free(request);
+    free(request);
 }
 
-static void enter(struct client_engine *engine, struct client_entry *entry) {
+static void enter(struct engine *engine, struct client_entry *entry) {
     ORD_ASSERT(!entry->under_way);
     entry->under_way = true;
     entry->sent_us = engine->now_us;
     client_pace_sent(&engine->pace, entry->size, engine->now_us);
 }
 
-void engine_leave(struct client_engine *engine, struct client_entry *entry) {
+void engine_leave(struct engine *engine, struct client_entry *entry) {
     if (entry->under_way)
         client_pace_back(&engine->pace, entry->size);
     entry->under_way = false;
 }
 
 /* The pace allows the outbox's next entry. */
-static bool has_room(struct client_engine *engine) {
+static bool has_room(struct engine *engine) {
     uint64_t at_us = 0;
     bool room = client_pace_room(&engine->pace, &at_us, engine->outbox.head->size, engine->now_us);
     engine->held = !room;
@@ -202,44 +179,28 @@ static bool has_room(struct client_engine *engine) {
 }
 
 /* The request was not sent. */
-static void take_back_submit(struct engine_request *request, struct client_entries *list) {
+static void take_back_submit(struct engine *engine, struct engine_request *request, struct client_entries *list) {
     for (uint32_t i = 0; i < request->count; i++)
-        engine_leave(request->engine, request->entries[i]);
+        engine_leave(engine, request->entries[i]);
     take_back(request, list);
 }
 
-static bool send_submit(struct engine_request *request, struct client_entries *list) {
-    struct client_engine *engine = request->engine;
+static bool send_submit(struct engine *engine, struct engine_request *request, struct client_entries *list) {
     for (uint32_t i = 0; i < request->count; i++)
         if (!request->entries[i]->under_way)
             enter(engine, request->entries[i]);
-    ProtobufCBinaryData *envelopes = calloc(request->count, sizeof(*envelopes));
-    if (envelopes == NULL) {
-        engine_timer(engine, engine->now_us + ENGINE_LOOK_US);
-        take_back_submit(request, list);
-        return false;
-    }
-    for (uint32_t i = 0; i < request->count; i++)
-        envelopes[i] = (ProtobufCBinaryData) {request->entries[i]->size, request->entries[i]->envelope};
-    Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
-    submit.n_envelopes = request->count;
-    submit.envelopes = envelopes;
-    client_request message =
-        client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, engine->client->config.channel, &submit);
-    bool sent = call(request, &message, submit_patience_ms(engine));
-    free(envelopes);
+    bool sent = call(engine, request, submit_patience_ms(engine));
     if (sent)
         engine->statistics.requests++;
     else
-        take_back_submit(request, list);
+        take_back_submit(engine, request, list);
     return sent;
 }
 
-static void pump_outbox(struct client_engine *engine) {
-    uint32_t per_request = engine->client->config.envelopes_per_request;
+static void pump_outbox(struct engine *engine) {
+    uint32_t per_request = engine->config.envelopes_per_request;
     engine->held = false;
-    while (engine->outbox.head != NULL &&
-           engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->client->config.in_flight_max) {
+    while (engine->outbox.head != NULL && engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->config.in_flight_max) {
         if (engine->outbox.count < per_request && engine->in_flight[ENGINE_REQUEST_SUBMIT] >= SUBMITS_EAGER)
             break;
         if (!has_room(engine))
@@ -260,36 +221,31 @@ static void pump_outbox(struct client_engine *engine) {
             if (next->alone)
                 break;
         }
-        if (!send_submit(request, &engine->outbox))
+        if (!send_submit(engine, request, &engine->outbox))
             break;
     }
 }
 
-/* Offers what one replica refused to the others, one by one, until enough of them agree. */
-static void pump_opinions(struct client_engine *engine) {
+/*
+ * Offers what one replica refused to the others, one by one, until enough of them agree. While none of the others can
+ * be asked, the entry waits: whoever is connected may be the one that lies.
+ */
+static void pump_opinions(struct engine *engine) {
     uint32_t count = engine->opinions.count;
-    while (count-- > 0 && engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->client->config.in_flight_max) {
+    while (count-- > 0 && engine->in_flight[ENGINE_REQUEST_SUBMIT] < engine->config.in_flight_max) {
         struct client_entry *entry = client_entries_pop(&engine->opinions);
-        bool others = false;
-        for (uint32_t i = 0; i < engine->peer_count; i++)
-            others = others || may_ask(engine, i, entry->refused_by);
-        /* Every replica that can be asked has refused it, and the others have had their time to connect. */
-        if (!others && entry->submitted_us + OPINION_US <= engine->now_us) {
-            engine_fail(engine, entry, entry->refusal, entry->words);
-            continue;
-        }
         struct engine_request *request = begin(engine, ENGINE_REQUEST_SUBMIT, entry->refused_by, 1);
         if (request == NULL) {
             client_entries_push(&engine->opinions, entry);
             continue;
         }
         request->entries[request->count++] = entry;
-        if (!send_submit(request, &engine->opinions))
+        if (!send_submit(engine, request, &engine->opinions))
             break;
     }
 }
 
-static void pump_waits(struct client_engine *engine) {
+static void pump_waits(struct engine *engine) {
     while (engine->waiting.head != NULL && engine->in_flight[ENGINE_REQUEST_WAIT] < ENGINE_WAITS_MAX) {
         if (engine->in_flight[ENGINE_REQUEST_WAIT] >= WAITS_EAGER && engine->waiting.count < WAIT_GROUP_WORTH)
             break;
@@ -298,27 +254,16 @@ static void pump_waits(struct client_engine *engine) {
         if (request == NULL)
             break;
         engine->wait_target = request->replica;
-        uint64_t sequences[CLIENT_WAIT_GROUP_MAX];
-        while (request->count < count) {
-            struct client_entry *entry = client_entries_pop(&engine->waiting);
-            sequences[request->count] = entry->sequence;
-            request->entries[request->count++] = entry;
-        }
-        Ordain__V1__WaitRequest wait = ORDAIN__V1__WAIT_REQUEST__INIT;
-        wait.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
-        wait.n_sequences = request->count;
-        wait.sequences = sequences;
-        wait.timeout_ms = ENGINE_WAIT_MS;
-        client_request message =
-            client_request_of(ORDAIN__V1__REQUEST__KIND_WAIT, engine->client->config.channel, &wait);
-        if (!call(request, &message, ENGINE_WAIT_MS + patience_ms(engine))) {
+        while (request->count < count)
+            request->entries[request->count++] = client_entries_pop(&engine->waiting);
+        if (!call(engine, request, ENGINE_WAIT_MS + patience_ms(engine))) {
             take_back(request, &engine->waiting);
             break;
         }
     }
 }
 
-static void pump_doubts(struct client_engine *engine) {
+static void pump_doubts(struct engine *engine) {
     while (engine->doubts.head != NULL && engine->in_flight[ENGINE_REQUEST_PROBE] < ENGINE_PROBES_MAX) {
         struct client_entry *entry = client_entries_pop(&engine->doubts);
         struct engine_request *request = begin(engine, ENGINE_REQUEST_PROBE, entry->absent_by, 1);
@@ -332,19 +277,14 @@ static void pump_doubts(struct client_engine *engine) {
             break;
         }
         request->entries[request->count++] = entry;
-        Ordain__V1__ReceiptRequest ask = ORDAIN__V1__RECEIPT_REQUEST__INIT;
-        ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
-        ask.sequence = entry->sequence;
-        client_request message =
-            client_request_of(ORDAIN__V1__REQUEST__KIND_RECEIPT, engine->client->config.channel, &ask);
-        if (!call(request, &message, engine->client->config.timeout_ms)) {
+        if (!call(engine, request, engine->config.timeout_ms)) {
             take_back(request, &engine->doubts);
             break;
         }
     }
 }
 
-void engine_want_number(struct client_engine *engine, struct client_entry *entry) {
+void engine_want_number(struct engine *engine, struct client_entry *entry) {
     engine_leave(engine, entry);
     if (engine->renumber.head == NULL) {
         engine->positions_at_us = 0;
@@ -355,47 +295,33 @@ void engine_want_number(struct client_engine *engine, struct client_entry *entry
     client_entries_push(&engine->renumber, entry);
 }
 
-void engine_ask_positions(struct client_engine *engine) {
+void engine_ask_positions(struct engine *engine) {
     if (engine->now_us < engine->positions_at_us)
         return;
     engine->positions_at_us = engine->now_us + ENGINE_POSITION_US;
-    Ordain__V1__ClientRequest ask = ORDAIN__V1__CLIENT_REQUEST__INIT;
-    ask.client = (ProtobufCBinaryData) {ORD_HASH_SIZE, engine->client->fingerprint.bytes};
-    client_request message = client_request_of(ORDAIN__V1__REQUEST__KIND_CLIENT, engine->client->config.channel, &ask);
     for (uint32_t i = 0; i < engine->peer_count; i++) {
         if (!may_ask(engine, i, 0))
             continue;
         struct engine_request *request = request_create(engine, ENGINE_REQUEST_POSITION, i, 0);
         if (request == NULL)
             return;
-        if (!call(request, &message, engine->client->config.timeout_ms))
-            engine_request_free(request);
+        if (!call(engine, request, engine->config.timeout_ms))
+            free(request);
     }
 }
 
-void engine_offer_registration(struct client_engine *engine, uint32_t replica) {
-    uint8_t *envelope = NULL;
-    size_t size = 0;
+void engine_offer_registration(struct engine *engine, uint32_t replica) {
     struct engine_request *request = request_create(engine, ENGINE_REQUEST_REGISTER, replica, 0);
-    if (request == NULL ||
-        client_registration(engine->client, engine->signing.config_sequence, &envelope, &size) != ORD_OK) {
+    if (request != NULL && !call(engine, request, engine->config.timeout_ms))
         free(request);
-        return;
-    }
-    ProtobufCBinaryData bytes = {size, envelope};
-    Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
-    submit.n_envelopes = 1;
-    submit.envelopes = &bytes;
-    client_request message =
-        client_request_of(ORDAIN__V1__REQUEST__KIND_SUBMIT, engine->client->config.channel, &submit);
-    if (!call(request, &message, engine->client->config.timeout_ms))
-        engine_request_free(request);
-    free(envelope);
 }
 
-void engine_pump(struct client_engine *engine) {
-    if (engine->renumber.head != NULL)
-        engine_renumber(engine);
+void engine_pump(struct engine *engine) {
+    client_pace_adapt(&engine->pace, engine->now_us);
+    /* Nothing is sent before every open envelope has its new number. */
+    if (engine->restart)
+        return;
+    engine_sign_numbered(engine);
     /* Nothing becomes final: perhaps we are wrong about our position. */
     if (engine->now_us > engine->progress_at_us + STALL_US)
         engine_ask_positions(engine);

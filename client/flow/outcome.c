@@ -1,12 +1,12 @@
 /* How an envelope's way ends, and what a replica's answer means for our view of that replica. */
 #include <stdlib.h>
 
-#include "client/engine_internal.h"
-#include "client/text.h"
+#include "client/flow/internal.h"
+#include "client/flow/text.h"
 
 #define RETRY_AFTER_MS_DEFAULT 50u
 
-static void tell(struct client_engine *engine, struct client_entry *entry, struct ordain_event *event) {
+static void tell(struct engine *engine, struct client_entry *entry, struct ordain_event *event) {
     if (entry->on_event == NULL)
         return;
     event->sequence = entry->sequence;
@@ -14,15 +14,14 @@ static void tell(struct client_engine *engine, struct client_entry *entry, struc
     entry->on_event(entry->context, event);
 }
 
-static void count_accepted(struct client_engine *engine, struct client_entry *entry) {
+static void count_accepted(struct engine *engine, struct client_entry *entry) {
     if (entry->accepted)
         return;
     entry->accepted = true;
     engine->accepted_now++;
 }
 
-void engine_fail(struct client_engine *engine, struct client_entry *entry, enum ordain_error error,
-                 const char *message) {
+void engine_fail(struct engine *engine, struct client_entry *entry, enum ordain_error error, const char *message) {
     struct ordain_event event = {.kind = ORDAIN_EVENT_FAILED, .error = error, .message = message};
     engine_leave(engine, entry);
     /* Nobody needs to wait for its acceptance any more. */
@@ -32,7 +31,7 @@ void engine_fail(struct client_engine *engine, struct client_entry *entry, enum 
     client_entries_push(&engine->done, entry);
 }
 
-void engine_accept(struct client_engine *engine, struct client_entry *entry) {
+void engine_accept(struct engine *engine, struct client_entry *entry) {
     if (!entry->accepted) {
         struct ordain_event event = {.kind = ORDAIN_EVENT_ACCEPTED, .message = ""};
         count_accepted(engine, entry);
@@ -68,15 +67,15 @@ static enum ord_err full_receipt(uint8_t **out, size_t *size, struct channel_rec
  * How much of an envelope's way to its receipt may have been a wait in the open block: none if the block was closed
  * because it had (nearly) no room for more.
  */
-static uint64_t idle_us(const struct client_engine *engine, const struct channel_header *header) {
-    const struct channel_config *config = &engine->client->trust.config;
+static uint64_t idle_us(const struct engine *engine, const struct channel_header *header) {
+    const struct channel_config *config = &engine->config.trust->config;
     bool full = (uint64_t) header->transaction_count * 4u >= (uint64_t) config->max_message_count * 3u ||
                 header->byte_count * 4u >= (uint64_t) config->preferred_max_bytes * 3u;
     return full ? 0 : (uint64_t) config->batch_timeout_ms * 1000u;
 }
 
 /* What the receipt tells of the channel's pace, and of the replica that accepted the entry. */
-static void learn(struct client_engine *engine, struct client_entry *entry, const struct channel_header *header) {
+static void learn(struct engine *engine, struct client_entry *entry, const struct channel_header *header) {
     struct engine_peer *holder = &engine->peers[entry->holder];
     if (entry->accepted) {
         holder->final_at_us = engine->now_us;
@@ -92,7 +91,7 @@ static void learn(struct client_engine *engine, struct client_entry *entry, cons
         client_pace_final(&engine->pace, entry->size, entry->sent_us, idle_us(engine, header), engine->now_us);
 }
 
-void engine_finish(struct client_engine *engine, struct client_entry *entry, struct channel_receipt *receipt) {
+void engine_finish(struct engine *engine, struct client_entry *entry, struct channel_receipt *receipt) {
     learn(engine, entry, &receipt->header);
     engine_accept(engine, entry);
     struct ordain_event event = {
@@ -102,7 +101,7 @@ void engine_finish(struct client_engine *engine, struct client_entry *entry, str
         .message = "",
     };
     uint8_t *bytes = NULL;
-    if (engine->client->receipts && entry->on_event != NULL &&
+    if (engine->config.receipts && entry->on_event != NULL &&
         full_receipt(&bytes, &event.receipt.size, receipt, entry) == ORD_OK)
         event.receipt.data = bytes;
     tell(engine, entry, &event);
@@ -122,7 +121,7 @@ void engine_finish(struct client_engine *engine, struct client_entry *entry, str
 
 /* ---- Replicas --------------------------------------------------------------------------------------------------- */
 
-void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_us) {
+void engine_avoid(struct engine *engine, uint32_t replica, uint64_t time_us) {
     struct engine_peer *peer = &engine->peers[replica];
     if (peer->avoid_until_us < engine->now_us + time_us)
         peer->avoid_until_us = engine->now_us + time_us;
@@ -138,19 +137,19 @@ void engine_avoid(struct client_engine *engine, uint32_t replica, uint64_t time_
         engine->wait_target = (replica + 1) % engine->peer_count;
 }
 
-void engine_accuse(struct client_engine *engine, uint32_t replica, const char *what) {
+void engine_accuse(struct engine *engine, uint32_t replica, const char *what) {
     engine->statistics.replies_bad++;
-    client_replica_accuse(&engine->client->replicas, replica, "%s", what);
+    engine->host.accuse(engine->host.context, replica, what);
     engine_avoid(engine, replica, ENGINE_AVOID_LIE_US);
 }
 
-void engine_accuse_receipt(struct client_engine *engine, uint32_t replica, const char *why) {
+void engine_accuse_receipt(struct engine *engine, uint32_t replica, const char *why) {
     char what[160];
     client_say(what, sizeof(what), "it gave a receipt that does not verify: %s", why);
     engine_accuse(engine, replica, what);
 }
 
-void engine_busy(struct client_engine *engine, uint32_t replica, uint32_t retry_after_ms) {
+void engine_busy(struct engine *engine, uint32_t replica, uint32_t retry_after_ms) {
     struct engine_peer *peer = &engine->peers[replica];
     uint32_t ms = retry_after_ms == 0 ? RETRY_AFTER_MS_DEFAULT : retry_after_ms;
     if (ms > CLIENT_RETRY_AFTER_MAX)
@@ -159,12 +158,12 @@ void engine_busy(struct client_engine *engine, uint32_t replica, uint32_t retry_
     peer->busy_in_row++;
 }
 
-void engine_follow_hint(struct client_engine *engine, uint32_t hint) {
-    if (hint == 0 || hint > engine->peer_count || engine->client->replicas.pin != ORDAIN_ANY_REPLICA)
+void engine_follow_hint(struct engine *engine, uint32_t hint) {
+    if (hint == 0 || hint > engine->peer_count || engine->config.pinned)
         return;
     uint32_t leader = hint - 1;
     if (leader != engine->target && engine->peers[leader].avoid_until_us <= engine->now_us &&
-        client_replica_up(&engine->client->replicas, leader)) {
+        engine_up(engine, leader)) {
         engine->target = leader;
         engine->wait_target = leader;
     }

@@ -1,7 +1,7 @@
 /*
- * The window of bytes under way (client/pace.h says which control it is, and why).
+ * The window of bytes under way (client/flow/pace.h says which control it is, and why).
  */
-#include "client/pace.h"
+#include "client/flow/pace.h"
 
 #include <string.h>
 

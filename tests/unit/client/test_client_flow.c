@@ -1,0 +1,170 @@
+/* The client's engine alone: time, answers and connections are given in, and its calls are looked at. */
+#include "client/flow/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/test_main.h"
+
+enum { REPLICAS = 4, ALL = 15, CALLS_MAX = 32, START_US = 1000000, STEP_US = 100000 };
+
+struct bench {
+    struct client_trust trust;
+    struct client_gate gate;
+    struct engine *engine;
+    uint64_t now_us;
+    ord_replica_set connected;
+    struct engine_request *calls[CALLS_MAX];
+    uint32_t call_count;
+    uint32_t asked[REPLICAS];
+    uint32_t failed;
+    uint32_t accepted;
+};
+
+static enum ord_err on_call(void *context, struct engine_request *request, uint32_t timeout_ms) {
+    struct bench *bench = context;
+    assert_true(timeout_ms > 0);
+    assert_true(bench->call_count < CALLS_MAX);
+    assert_true((bench->connected & ord_replica_bit(request->replica)) != 0);
+    if (request->kind == ENGINE_REQUEST_SUBMIT)
+        bench->asked[request->replica]++;
+    bench->calls[bench->call_count++] = request;
+    return ORD_OK;
+}
+
+static void on_accuse(void *context, uint32_t replica, const char *what) {
+    (void) context;
+    fail_msg("replica %u is accused: %s", replica, what);
+}
+
+static enum ord_err sign(void *context, struct ord_signature *out, const struct ord_hash *hash) {
+    (void) context;
+    memcpy(out->bytes, hash->bytes, sizeof(hash->bytes));
+    return ORD_OK;
+}
+
+static void on_event(void *context, const struct ordain_event *event) {
+    struct bench *bench = context;
+    bench->failed += event->kind == ORDAIN_EVENT_FAILED;
+    bench->accepted += event->kind == ORDAIN_EVENT_ACCEPTED;
+}
+
+static void begin(struct bench *bench) {
+    memset(bench, 0, sizeof(*bench));
+    channel_config_defaults(&bench->trust.config);
+    bench->trust.config.replica_count = REPLICAS;
+    bench->trust.quorum = 2;
+    bench->now_us = START_US;
+    bench->connected = ALL;
+    const struct engine_config config = {.trust = &bench->trust,
+                                         .signing = {.signer = {.sign = sign}},
+                                         .timeout_ms = 10000,
+                                         .in_flight_max = 4,
+                                         .envelopes_per_request = 4,
+                                         .seed = 1};
+    const struct engine_host host = {.context = bench, .call = on_call, .accuse = on_accuse};
+    assert_ok(engine_create(&bench->engine, &bench->gate, &config, &host, bench->now_us));
+}
+
+static void end(struct bench *bench) {
+    for (uint32_t i = 0; i < bench->call_count; i++)
+        engine_drop(bench->engine, bench->calls[i]);
+    engine_destroy(bench->engine, &bench->gate, bench->now_us);
+}
+
+static void submit(struct bench *bench) {
+    const struct ord_span transaction = ord_span_of((const uint8_t *) "pay", 3);
+    struct client_entry *entry = calloc(1, sizeof(*entry));
+    assert_non_null(entry);
+    entry->on_event = on_event;
+    entry->context = bench;
+    entry->submitted_us = bench->now_us;
+    client_gate_enter(&bench->gate, entry, channel_envelope_size(&transaction, 1));
+    assert_ok(client_entry_sign(entry, engine_signing(bench->engine), &transaction, 1));
+    client_gate_hand_over(&bench->gate, entry);
+}
+
+/* A turn in which `refuser` refuses what it was asked to take. Other calls stay open. */
+static void turn(struct bench *bench, uint32_t refuser) {
+    const struct engine_result result = {.status = ENGINE_STATUS_FORBIDDEN, .message = "no"};
+    const struct engine_result results[] = {result, result, result, result};
+    engine_take_inbox(bench->engine, &bench->gate);
+    engine_begin(bench->engine, bench->now_us, bench->connected);
+    for (uint32_t i = bench->call_count; i-- > 0;) {
+        struct engine_request *request = bench->calls[i];
+        if (request->kind != ENGINE_REQUEST_SUBMIT || request->replica != refuser)
+            continue;
+        const struct engine_answer answer = {
+            .status = ENGINE_STATUS_OK, .result_count = request->count, .results = results};
+        bench->calls[i] = bench->calls[--bench->call_count];
+        engine_take_answer(bench->engine, request, ORD_OK, &answer);
+    }
+    if (engine_needs_gate(bench->engine))
+        engine_number(bench->engine, &bench->gate);
+    engine_pump(bench->engine);
+    (void) engine_settle(bench->engine, &bench->gate);
+    engine_end(bench->engine);
+}
+
+static void turns(struct bench *bench, uint32_t refuser, uint64_t us) {
+    for (uint64_t until_us = bench->now_us + us; bench->now_us < until_us; bench->now_us += STEP_US)
+        turn(bench, refuser);
+}
+
+static void refusal__of_the_only_replica_that_is_connected_does_not_count(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    submit(&bench);
+    turn(&bench, REPLICAS);
+    assert_int_equal(bench.asked[0], 1);
+    bench.connected = 1;
+    /* The refusal comes long after the submission, and the liar stays alone. */
+    bench.now_us += 5000000;
+    turns(&bench, 0, 10000000);
+    assert_int_equal(bench.failed, 0);
+    /* The others are back: one of them is asked, and its refusal counts together with the first. */
+    bench.connected = ALL;
+    turns(&bench, 1, 1000000);
+    assert_int_equal(bench.asked[1], 1);
+    assert_int_equal(bench.failed, 1);
+    end(&bench);
+}
+
+static void engine__has_a_turn_due_only_while_something_is_open(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    turn(&bench, REPLICAS);
+    assert_true(engine_timer_at(bench.engine, &bench.gate) == UINT64_MAX);
+    submit(&bench);
+    assert_true(engine_wake_count(bench.engine) <= bench.gate.inbox.count);
+    turn(&bench, REPLICAS);
+    assert_true(engine_timer_at(bench.engine, &bench.gate) > bench.now_us);
+    assert_true(engine_timer_at(bench.engine, &bench.gate) <= bench.now_us + STEP_US);
+    end(&bench);
+    assert_int_equal(bench.failed, 1); /* it was open at the end */
+    assert_int_equal(bench.accepted, 0);
+}
+
+static void inputs__that_are_the_same_give_the_same_calls(void **state) {
+    (void) state;
+    uint32_t asked[2][REPLICAS];
+    for (uint32_t run = 0; run < 2; run++) {
+        struct bench bench;
+        begin(&bench);
+        for (uint32_t i = 0; i < 3; i++)
+            submit(&bench);
+        turns(&bench, 0, 3000000);
+        memcpy(asked[run], bench.asked, sizeof(asked[run]));
+        end(&bench);
+    }
+    assert_memory_equal(asked[0], asked[1], sizeof(asked[0]));
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(refusal__of_the_only_replica_that_is_connected_does_not_count),
+    cmocka_unit_test(engine__has_a_turn_due_only_while_something_is_open),
+    cmocka_unit_test(inputs__that_are_the_same_give_the_same_calls),
+};
+TEST_CASES(cases);
