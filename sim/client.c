@@ -143,10 +143,18 @@ static struct sim_waiting *free_slot(struct sim_world *world, struct sim_client 
     return NULL;
 }
 
+/* What an honest client still wants must not fall out of its replay window, or nobody orders it any more. */
+static bool outruns(const struct sim_client *client, uint64_t sequence) {
+    for (uint32_t i = 0; i < SIM_CLIENT_WINDOW_MAX && !client->liar; i++)
+        if (client->waiting[i].used && sequence >= client->waiting[i].sequence + FAR / 2)
+            return true;
+    return false;
+}
+
 static void request(struct sim_world *world, uint32_t index, const struct draft *draft) {
     struct sim_client *client = &world->clients[index];
     struct sim_waiting *waiting = free_slot(world, client);
-    if (waiting == NULL)
+    if (waiting == NULL || outruns(client, draft->sequence))
         return;
     *waiting = (struct sim_waiting) {
         .used = true, .sequence = draft->sequence, .envelope = make(world, &client->random, draft)};
