@@ -17,7 +17,7 @@
 #include "sim/process.h"
 #include "solo/solo.h"
 
-enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000 };
+enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000, NUDGE_WINDOW = 64 };
 enum { QUIET_AFTER_US = 3000000, QUIET_SECONDS = 4, QUIET_MESSAGES = 5 };
 
 /* ---- making ---- */
@@ -282,9 +282,13 @@ void sim_world_run(struct sim_world *world) {
                 continue;
             break;
         }
-        /* A replica that is silent by rule 26 needs traffic. Nothing else gets any at rest. */
-        if (world->now_us >= nudge_us && somebody_is_silent(world) && sim_clients_rest(world) == NULL) {
-            nudge_us = world->now_us + NUDGE_SILENT_US;
+        /*
+         * A replica that is silent by rule 26 needs traffic. Nothing else gets any at rest. It needs up to two windows
+         * of it, so with a large window one request does not wait for the last one's receipt.
+         */
+        bool large = world->config->window > NUDGE_WINDOW;
+        if (world->now_us >= nudge_us && somebody_is_silent(world) && (large || sim_clients_rest(world) == NULL)) {
+            nudge_us = world->now_us + (large ? REST_EVERY_US : NUDGE_SILENT_US);
             sim_clients_nudge(world);
         }
         if (world->now_us > limit_us)

@@ -227,6 +227,11 @@ void client_pace_adapt(struct client_pace *pace, uint64_t now_us) {
 
 void client_pace_final_again(struct client_pace *pace, size_t size) {
     client_pace_back(pace, size);
+    /*
+     * It has had its time in the queue, and often it was ordered long ago. If each of many such envelopes made the next
+     * one wait, none would ever be sent that tells that the channel is not full any more.
+     */
+    pace->last_sent_us = 0;
 }
 
 void client_pace_busy(struct client_pace *pace, uint64_t sent_us, uint64_t now_us) {

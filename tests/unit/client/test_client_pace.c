@@ -239,6 +239,31 @@ static void room__for_a_large_envelope_in_a_full_channel_comes_with_time(void **
     assert_true(client_pace_room(&pace, &at_us, 1000, now_us));
 }
 
+/* Many envelopes that were ordered long ago are sent again, one after the other, and tell nothing of the channel. */
+static void room__after_what_was_sent_again_is_there_at_once(void **state) {
+    (void) state;
+    struct client_pace pace;
+    uint64_t at_us = 0;
+    uint64_t now_us = 100 * TIMEOUT_US;
+    client_pace_init(&pace, TIMEOUT_MS, 1, now_us);
+    for (; now_us < 101 * TIMEOUT_US; now_us += STEP_US)
+        client_pace_lost(&pace, now_us, now_us);
+    client_pace_sent(&pace, 1 << 20, now_us);
+    now_us += TIMEOUT_US;
+    client_pace_final(&pace, 1 << 20, now_us - TIMEOUT_US, 0, now_us);
+    client_pace_adapt(&pace, now_us);
+    assert_int_equal(pace.window, CLIENT_PACE_WINDOW_MIN);
+    client_pace_sent(&pace, 1 << 20, now_us);
+    client_pace_back(&pace, 1 << 20);
+    assert_false(client_pace_room(&pace, &at_us, 1 << 20, now_us));
+    for (int i = 0; i < 100; i++) {
+        client_pace_sent(&pace, 1 << 20, now_us);
+        now_us += STEP_US;
+        client_pace_final_again(&pace, 1 << 20);
+        assert_true(client_pace_room(&pace, &at_us, 1 << 20, now_us));
+    }
+}
+
 static void flight__shrinks_the_window_once(void **state) {
     (void) state;
     struct client_pace pace;
@@ -456,6 +481,7 @@ static void window__ages_while_it_is_not_used(void **state) {
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(room__for_one_envelope_however_large),
     cmocka_unit_test(room__for_a_large_envelope_in_a_full_channel_comes_with_time),
+    cmocka_unit_test(room__after_what_was_sent_again_is_there_at_once),
     cmocka_unit_test(flight__shrinks_the_window_once),
     cmocka_unit_test(retry__is_never_early_and_spread),
     cmocka_unit_test(one_client__reaches_the_rate_and_keeps_the_queue_short),
