@@ -414,6 +414,9 @@ void sim_clients_nudge(struct sim_world *world) {
             struct sim_client *client = &world->clients[i];
             if (client->liar != (round > 0) || !model->registered[i])
                 continue;
+            /* Its engine begins with the receipt of its registration. */
+            if (!client->liar && !client->registered)
+                continue;
             if (client->submitter != NULL) {
                 request_more(world, i);
                 return;

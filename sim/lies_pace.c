@@ -100,7 +100,7 @@ struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_sta
     struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + lies->offered->size);
     uint32_t count = 0;
     struct ord_span bytes;
-    uint32_t client;
+    uint32_t client = 0;
     uint64_t sequence;
     struct channel_batch offered;
     ORD_ASSERT(channel_batch_decode(&offered, sim_buffer_span(lies->offered)) == ORD_OK);
