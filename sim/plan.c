@@ -316,7 +316,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     if (sim_chance(&random, 100000))
         draw_crowd(out, &random);
     random = sim_random_of(options->seed, 13);
-    if (sim_chance(&random, 500000))
+    if (sim_chance(&random, 500000) && options->costs)
         sim_plan_costs(out, &random, 8);
     random = sim_random_of(options->seed, 14);
     if (sim_chance(&random, 150000) && out->faults != 0 && !options->faults_given)
@@ -332,7 +332,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     if (options->fault_ms != 0)
         out->fault_end_us = (uint64_t) options->fault_ms * 1000;
     out->load_end_us = out->fault_end_us + (longer && !options->calm ? longer_us : 0);
-    bool service = sim_chance(&random, 120000) && !options->faults_given && !options->calm;
+    bool service = sim_chance(&random, 120000) && options->costs && !options->faults_given && !options->calm;
     if ((service || options->service) && out->replica_count > 1)
         sim_plan_service(out, &random, options);
     out->rest_limit_us = rest_limit_us(out);

@@ -1,5 +1,5 @@
 # The simulator. Sanitizers make it about ten times slower, so they get fewer runs.
-set(sim_fixed 120)
+set(sim_fixed 160)
 set(sim_fresh 70)
 set(sim_slow 40)
 set(sim_crowded 4)
@@ -17,7 +17,7 @@ if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
 endif()
 # The fixed seeds must meet the marks that are met often (core/mark.h). Otherwise they test less than before.
 set(sim_marks "")
-if(ORD_MARKS AND sim_fixed EQUAL 120)
+if(ORD_MARKS AND sim_fixed EQUAL 160)
     set(sim_marks --marks-required often)
 endif()
 add_test(NAME sim.fixed COMMAND ordain-sim --seed 1 --runs ${sim_fixed} ${sim_marks})
