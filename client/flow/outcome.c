@@ -152,8 +152,12 @@ void engine_accuse_receipt(struct engine *engine, uint32_t replica, const char *
 void engine_busy(struct engine *engine, uint32_t replica, uint32_t retry_after_ms) {
     struct engine_peer *peer = &engine->peers[replica];
     uint32_t ms = retry_after_ms == 0 ? RETRY_AFTER_MS_DEFAULT : retry_after_ms;
-    if (ms > CLIENT_RETRY_AFTER_MAX)
-        ms = CLIENT_RETRY_AFTER_MAX;
+    /* No honest replica asks for more than one request timeout (replica/intake/pace.c), and a liar gets no more. */
+    uint32_t most_ms = engine->config.trust->config.request_timeout_ms;
+    if (most_ms > CLIENT_RETRY_AFTER_MAX)
+        most_ms = CLIENT_RETRY_AFTER_MAX;
+    if (ms > most_ms)
+        ms = most_ms;
     peer->not_before_us = engine->now_us + client_pace_retry_us(&engine->pace, ms);
     peer->busy_in_row++;
 }

@@ -17,6 +17,8 @@ struct bench {
     struct engine_request *calls[CALLS_MAX];
     uint32_t call_count;
     uint32_t asked[REPLICAS];
+    /* What the refuser answers instead of a refusal; 0: it refuses. */
+    uint32_t busy_ms;
     uint32_t failed;
     uint32_t accepted;
 };
@@ -94,8 +96,10 @@ static void turn(struct bench *bench, uint32_t refuser) {
         struct engine_request *request = bench->calls[i];
         if (request->kind != ENGINE_REQUEST_SUBMIT || request->replica != refuser)
             continue;
-        const struct engine_answer answer = {
+        const struct engine_answer refusal = {
             .status = ENGINE_STATUS_OK, .result_count = request->count, .results = results};
+        const struct engine_answer busy = {.status = ENGINE_STATUS_BUSY, .retry_after_ms = bench->busy_ms};
+        const struct engine_answer answer = bench->busy_ms > 0 ? busy : refusal;
         bench->calls[i] = bench->calls[--bench->call_count];
         engine_take_answer(bench->engine, request, ORD_OK, &answer);
     }
@@ -128,6 +132,20 @@ static void refusal__of_the_only_replica_that_is_connected_does_not_count(void *
     turns(&bench, 1, 1000000);
     assert_int_equal(bench.asked[1], 1);
     assert_int_equal(bench.failed, 1);
+    end(&bench);
+}
+
+/* Row M14: who is asked first says again and again that it is busy for long. Three request timeouts are borne. */
+static void busy__for_longer_than_an_honest_replica_is_not_believed(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    bench.busy_ms = 3600000;
+    submit(&bench);
+    const uint64_t timeout_us = bench.trust.config.request_timeout_ms * UINT64_C(1000);
+    turns(&bench, 0, 5 * timeout_us);
+    assert_in_range(bench.asked[0], 3, 4);
+    assert_true(bench.asked[1] + bench.asked[2] + bench.asked[3] > 0);
     end(&bench);
 }
 
@@ -164,6 +182,7 @@ static void inputs__that_are_the_same_give_the_same_calls(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(refusal__of_the_only_replica_that_is_connected_does_not_count),
+    cmocka_unit_test(busy__for_longer_than_an_honest_replica_is_not_believed),
     cmocka_unit_test(engine__has_a_turn_due_only_while_something_is_open),
     cmocka_unit_test(inputs__that_are_the_same_give_the_same_calls),
 };
