@@ -196,7 +196,7 @@ void sim_service_end(struct sim_world *world) {
         return;
     sim_say(world, -1, "service: %lu receipts, %lu without liars", (unsigned long) own.receipts,
             (unsigned long) without->receipts);
-    if (own.receipts < without->receipts / 2) {
+    if (own.receipts == 0 || own.receipts < without->receipts / 2) {
         sim_fail(world, "service: %lu receipts, %lu without liars", (unsigned long) own.receipts,
                  (unsigned long) without->receipts);
         return;
