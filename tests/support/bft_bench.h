@@ -144,7 +144,8 @@ struct changes {
 
 static inline struct ord_span changes_keep(struct changes *changes, ord_node_id sender, struct ord_span bytes) {
     assert_true(sender < 4 && bytes.size <= TEST_VIEW_CHANGE_SIZE);
-    memcpy(changes->bytes[sender], bytes.data, bytes.size);
+    if (bytes.size > 0)
+        memcpy(changes->bytes[sender], bytes.data, bytes.size);
     changes->of[sender] = ord_span_of(changes->bytes[sender], bytes.size);
     return changes->of[sender];
 }
