@@ -224,6 +224,20 @@ static bool somebody_is_silent(const struct sim_world *world) {
 }
 
 /*
+ * A replica that is alone in a later view is level with the others, and asks for news of that view for as long as
+ * nothing is ordered.
+ */
+static bool in_one_view(const struct sim_world *world) {
+    uint64_t view = sim_process_status(world->replicas[0].process).view;
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        struct ord_status status = sim_process_status(world->replicas[i].process);
+        if (status.changing || status.view != view)
+            return false;
+    }
+    return true;
+}
+
+/*
  * At rest, traffic falls back to the heartbeats. What a replica sends to another one in a second: a STATUS, its newest
  * attestation, the stable certificate, and in answer to a STATUS two lists of votes for what a new view proposed again
  * and is not stable yet. That is counted over a time in which nothing is ordered. True: the run is over.
@@ -245,6 +259,8 @@ static bool is_quiet(struct sim_world *world) {
         return false;
     }
     if (!world->counts_rest) {
+        if (!in_one_view(world))
+            return true;
         world->counts_rest = true;
         world->ordered_at_rest = ordered;
         world->messages_at_rest = world->messages_sent;
