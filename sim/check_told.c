@@ -74,7 +74,7 @@ struct sim_told {
     uint64_t answered_ms[ANSWER_KINDS][ORD_REPLICA_MAX];
     /* (type, view, seq) -> when its own vote last went to all. */
     struct sim_map sent;
-    /* For each replica: the last view, + 1, in which it said that it hands over; 0: none. */
+    /* For each replica, this one too: the last view, + 1, in which it said that it hands over; 0: none. */
     uint64_t hands_over[ORD_REPLICA_MAX];
     /* For each replica: the view, + 1, whose primary its last STATUS suspects; 0: none. */
     uint64_t suspects[ORD_REPLICA_MAX];
@@ -451,7 +451,9 @@ static void check_patience(struct sim_told *told, const struct ord_status *after
     const uint32_t part = failed_lately(told, primary_of(told, after->view)) ? 16 : 2;
     uint64_t patience_ms = told->process->world->plan.request_timeout_ms / part;
     bool began = detail->suspecting && !told->suspecting;
-    bool handed_over = detail->handing_over || told->hands_over[primary_of(told, after->view)] == after->view + 1;
+    if (detail->handing_over)
+        told->hands_over[told->replica->id] = after->view + 1;
+    bool handed_over = told->hands_over[primary_of(told, after->view)] == after->view + 1;
     told->suspecting = detail->suspecting;
     /* While it changes views it gives up the view change. A window of batches that were of no use is reason enough. */
     if (began && !after->changing && !handed_over && now_ms < told->since_ms + patience_ms &&
