@@ -23,6 +23,7 @@ static enum ord_err pack_submit(struct net_message **out, const struct ordain *c
     Ordain__V1__SubmitRequest submit = ORDAIN__V1__SUBMIT_REQUEST__INIT;
     submit.n_envelopes = request->count;
     submit.envelopes = envelopes;
+    submit.copy = request->kind == ENGINE_REQUEST_COPY;
     enum ord_err err = pack(out, client, ORDAIN__V1__REQUEST__KIND_SUBMIT, &submit);
     free(envelopes);
     return err;
@@ -63,6 +64,7 @@ enum ord_err client_transport_pack(struct net_message **out, const struct ordain
     Ordain__V1__ClientRequest position = ORDAIN__V1__CLIENT_REQUEST__INIT;
     switch (request->kind) {
     case ENGINE_REQUEST_SUBMIT:
+    case ENGINE_REQUEST_COPY:
         return pack_submit(out, client, request);
     case ENGINE_REQUEST_WAIT:
         return pack_wait(out, client, request);
@@ -90,6 +92,7 @@ static Ordain__V1__Request__KindCase asked(enum engine_request_kind kind) {
         [ENGINE_REQUEST_PROBE] = ORDAIN__V1__REQUEST__KIND_RECEIPT,
         [ENGINE_REQUEST_POSITION] = ORDAIN__V1__REQUEST__KIND_CLIENT,
         [ENGINE_REQUEST_REGISTER] = ORDAIN__V1__REQUEST__KIND_SUBMIT,
+        [ENGINE_REQUEST_COPY] = ORDAIN__V1__REQUEST__KIND_SUBMIT,
     };
     return kinds[kind];
 }

@@ -16,6 +16,7 @@ struct replica_submission *submit_begin(struct api_request *request) {
     struct ord_span *envelopes = calloc(count, sizeof(*envelopes));
     request->submission = (struct replica_submission) {
         .source = net_request_source(request->net),
+        .copy = submit->copy,
         .envelopes = envelopes,
         .count = (uint32_t) count,
         .results = calloc(count, sizeof(*request->submission.results)),

@@ -121,6 +121,8 @@ struct replica_result {
 struct replica_submission {
     /* The submitter: any number >= ORD_REPLICA_MAX. Shares are counted by it. */
     uint64_t source;
+    /* Another replica has accepted them, the client says. They are kept as if that one had forwarded them to all. */
+    bool copy;
     const struct ord_span *envelopes; /* `count` of them, 1 .. REPLICA_SUBMISSION_MAX */
     uint32_t count;
     /* `count` of them, in the host's memory. The replica writes them before `answer`. */

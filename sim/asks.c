@@ -103,7 +103,7 @@ static void submit(struct sim_process *process, struct sim_event *event) {
     struct ord_reader reader = ord_reader_of(sim_buffer_span(event->buffer));
     if (event->b == ENGINE_REQUEST_REGISTER)
         envelopes[count++] = sim_buffer_span(event->buffer);
-    while (event->b == ENGINE_REQUEST_SUBMIT && ord_reader_left(&reader) > 0) {
+    while (event->b != ENGINE_REQUEST_REGISTER && ord_reader_left(&reader) > 0) {
         ORD_ASSERT(count < SIM_RESULTS_MAX);
         results[count] = (struct engine_result) {.status = ENGINE_STATUS_ACCEPTED};
         envelopes[count++] = ord_read_string(&reader, SIZE_MAX);
@@ -119,7 +119,10 @@ static void submit(struct sim_process *process, struct sim_event *event) {
         answer(process, event->source, event->a, &said, results, NULL);
         sim_buffer_release(lie_receipt);
     }
-    const struct sim_submission form = {.client = event->source, .call = event->a, .buffer = event->buffer};
+    const struct sim_submission form = {.given = {.copy = event->b == ENGINE_REQUEST_COPY},
+                                        .client = event->source,
+                                        .call = event->a,
+                                        .buffer = event->buffer};
     sim_serve_submit(process, &form, envelopes, count);
 }
 
@@ -228,7 +231,8 @@ void sim_asks_serve(struct sim_process *process) {
 }
 
 bool sim_asks_event(struct sim_process *process, struct sim_event *event) {
-    if (event->kind == SIM_ASK && (event->b == ENGINE_REQUEST_SUBMIT || event->b == ENGINE_REQUEST_REGISTER)) {
+    bool submits = event->b == ENGINE_REQUEST_SUBMIT || event->b == ENGINE_REQUEST_COPY;
+    if (event->kind == SIM_ASK && (submits || event->b == ENGINE_REQUEST_REGISTER)) {
         submit(process, event);
         return true;
     }

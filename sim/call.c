@@ -8,7 +8,7 @@
 enum { ANSWER_HEAD = 1 + 4 + 4 + 8 + 4, RESULT_HEAD = 1 + 8 + 4 };
 
 struct sim_buffer *sim_call_pack(const struct engine_request *request) {
-    bool submits = request->kind == ENGINE_REQUEST_SUBMIT;
+    bool submits = request->kind == ENGINE_REQUEST_SUBMIT || request->kind == ENGINE_REQUEST_COPY;
     size_t size = 0;
     for (uint32_t i = 0; i < request->count; i++)
         size += submits ? 4 + request->entries[i]->size : 8;

@@ -210,7 +210,8 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
         sim_blame(intake->replica, "intake", "is too busy for client %u, which has nothing there", given->party);
 }
 
-static void answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope) {
+static void answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope,
+                     bool copy) {
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
         !sim_intake_is_executed(intake, given.party, given.sequence) &&
@@ -227,6 +228,8 @@ static void answered(struct sim_intake *intake, const struct replica_result *res
                   (unsigned long) given.sequence, given.party);
         return;
     }
+    if (copy)
+        return;
     if (kept->foreign && kept->state == SIM_PASSED)
         kept->state = SIM_READY;
     kept->foreign = false;
@@ -239,7 +242,7 @@ void sim_intake_judged(struct sim_intake *intake, struct sim_submission *submiss
     for (uint32_t i = 0; i < submission->given.count && !sim_over(intake); i++) {
         uint64_t bit = UINT64_C(1) << i;
         if (((submission->judged | waiting) & bit) == 0)
-            answered(intake, &submission->results[i], submission->envelopes[i]);
+            answered(intake, &submission->results[i], submission->envelopes[i], submission->given.copy);
         submission->judged |= bit & ~waiting;
     }
 }
@@ -310,7 +313,7 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
         return;
     }
     if (to_all && pooled->foreign && intake->leader != ORD_NO_NODE)
-        sim_blame(intake->replica, "forward", "forwards to all what another replica forwarded to it");
+        sim_blame(intake->replica, "forward", "forwards to all what another replica looks after");
     if (!to_all && !pooled->foreign && pooled->state != SIM_READY)
         sim_blame(intake->replica, "forward", "forwards its client's envelope to the leader again, and not to all");
     if (pooled->state == SIM_READY && pooled->foreign)

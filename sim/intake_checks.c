@@ -105,6 +105,7 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
         struct ord_span envelope = foreign ? envelope_at(intake->forward, tag) : intake->submitted->envelopes[tag];
         checking->items[i] = sim_pooled_of(intake, envelope, foreign);
         check_admitted(intake, &checking->items[i]);
+        checking->items[i].foreign = foreign || intake->submitted->given.copy;
         waiting |= foreign ? 0 : UINT64_C(1) << tag;
     }
     if (!foreign)

@@ -66,6 +66,7 @@ void sim_serve_submit(struct sim_process *process, const struct sim_submission *
     submission->results = sim_alloc(count * sizeof(*submission->results));
     memcpy(submission->envelopes, envelopes, count * sizeof(*envelopes));
     submission->given = (struct replica_submission) {.source = ORD_REPLICA_MAX + submission->client,
+                                                     .copy = form->given.copy,
                                                      .envelopes = submission->envelopes,
                                                      .count = count,
                                                      .results = submission->results,

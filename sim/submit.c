@@ -58,7 +58,8 @@ static struct sim_replica *machine_of(const struct sim_submitter *submitter, ord
 
 /* The time since which the longest wait counts begins when an honest replica is first asked. */
 static void note_asked(struct sim_submitter *submitter, const struct engine_request *request) {
-    for (uint32_t i = 0; request->kind == ENGINE_REQUEST_SUBMIT && i < request->count; i++) {
+    bool submits = request->kind == ENGINE_REQUEST_SUBMIT || request->kind == ENGINE_REQUEST_COPY;
+    for (uint32_t i = 0; submits && i < request->count; i++) {
         struct sim_waiting *waiting = request->entries[i]->context;
         if (waiting->since_us == 0)
             waiting->since_us = submitter->world->now_us + 1;

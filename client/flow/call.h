@@ -17,7 +17,7 @@
 #define CLIENT_SUBMIT_BYTES_MAX (1u << 20)
 /* How long a replica holds a wait request that it has no receipt for. */
 #define ENGINE_WAIT_MS 150u
-/* Calls under way beyond submit requests: waits, probes and position requests. */
+/* Calls under way beyond submit requests: waits, probes, position requests and copies. */
 #define ENGINE_CALLS_RESERVED 64u
 
 enum engine_request_kind {
@@ -26,10 +26,11 @@ enum engine_request_kind {
     ENGINE_REQUEST_PROBE,    /* asks for the full receipt of one number in doubt: that of entries[0] */
     ENGINE_REQUEST_POSITION, /* asks for the client's position */
     ENGINE_REQUEST_REGISTER, /* offers the registration to a replica that does not know the client yet */
+    ENGINE_REQUEST_COPY,     /* a submit request for what another replica has accepted; its answer tells nothing */
     ENGINE_REQUEST_KINDS,
 };
 
-/* One call. It owns its entries while it is in flight. */
+/* One call. It owns its entries while it is in flight. A copy has them only while it is made. */
 struct engine_request {
     enum engine_request_kind kind;
     uint32_t replica;
@@ -39,7 +40,7 @@ struct engine_request {
     void *host_context;
     void *host_reply;
     enum ord_err host_err;
-    /* A submit request carries the entries' envelopes. A wait request asks for receipts of their numbers. */
+    /* A submit request or a copy carries the entries' envelopes. A wait request asks for receipts of their numbers. */
     uint32_t count;
     struct client_entry *entries[];
 };

@@ -45,6 +45,8 @@ struct engine_peer {
     /* Since when it does not know the client; 0: it does know it. */
     uint64_t unknown_from_us;
     uint32_t busy_in_row;
+    /* It has not answered the last copy yet. */
+    bool copy_open;
     /* When the newest of its answers came. */
     uint64_t answered_us;
     /* When an entry that it accepted last became final, and when the newest such entry was sent. */
@@ -85,6 +87,9 @@ struct engine {
     uint64_t accepted_now;
     uint32_t in_flight[ENGINE_REQUEST_KINDS];
     struct client_pace pace;
+    /* What is accepted from then on has its copies made. */
+    uint64_t copy_at_us;
+    uint64_t random;
     /* The pace does not allow the outbox's next entry yet. */
     bool held;
     uint32_t target;      /* replica that gets submit requests */
@@ -138,6 +143,12 @@ void engine_ask_positions(struct engine *engine);
 void engine_offer_registration(struct engine *engine, uint32_t replica);
 /* The entry is not under way any more, and not final: what it had of the window is free. */
 void engine_leave(struct engine *engine, struct client_entry *entry);
+
+/*
+ * send.c: `holder` accepted these entries, `count` > 0 of them. Sends one of them to the other replicas too, now and
+ * then.
+ */
+void engine_copy(struct engine *engine, uint32_t holder, struct client_entry *const *entries, uint32_t count);
 
 /* submitted.c: the answer to a submit request. */
 void engine_take_submit(struct engine *engine, struct engine_request *request, const struct engine_answer *answer);

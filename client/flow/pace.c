@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "client/flow/random.h"
 #include "core/assert.h"
 
 /*
@@ -42,14 +43,6 @@ static uint64_t square_root(uint64_t value) {
         if ((root | bit) * (root | bit) <= value)
             root |= bit;
     return root;
-}
-
-/* splitmix64 (Steele, Lea and Flood, OOPSLA 2014). */
-static uint64_t next_random(struct client_pace *pace) {
-    uint64_t z = pace->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
 }
 
 static void set_window(struct client_pace *pace, uint64_t window) {
@@ -248,5 +241,5 @@ void client_pace_lost(struct client_pace *pace, uint64_t sent_us, uint64_t now_u
 
 uint64_t client_pace_retry_us(struct client_pace *pace, uint32_t retry_after_ms) {
     uint64_t us = (uint64_t) retry_after_ms * 1000u;
-    return us + next_random(pace) % (us / 2 + 1);
+    return us + client_random(&pace->random) % (us / 2 + 1);
 }

@@ -145,9 +145,13 @@ static void give_back(struct engine *engine, struct engine_request *request, enu
 void engine_take_answer(struct engine *engine, struct engine_request *request, enum ord_err err,
                         const struct engine_answer *answer) {
     engine->in_flight[request->kind]--;
+    if (request->kind == ENGINE_REQUEST_COPY)
+        engine->peers[request->replica].copy_open = false;
     if (!is_silence(err))
         engine->peers[request->replica].answered_us = engine->now_us;
     if (err != ORD_OK) {
+        if (request->kind == ENGINE_REQUEST_COPY && err != ORD_ERR_INVALID && err != ORD_ERR_TOO_LARGE)
+            goto out;
         if (is_silence(err) || err == ORD_ERR_NO_MEMORY)
             call_failed(engine, request, err);
         else
@@ -167,6 +171,8 @@ void engine_take_answer(struct engine *engine, struct engine_request *request, e
         break;
     case ENGINE_REQUEST_POSITION:
         engine_take_position(engine, request, answer);
+        break;
+    case ENGINE_REQUEST_COPY:
         break;
     case ENGINE_REQUEST_REGISTER:
     case ENGINE_REQUEST_KINDS:

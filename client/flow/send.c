@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "client/flow/internal.h"
+#include "client/flow/random.h"
 #include "core/assert.h"
 
 /* So many submit requests are sent however small they are. */
@@ -31,6 +32,12 @@
 #define SUBMIT_MS_LEAST_MOST 2000u
 #define PATIENCE_MS_MAX      3000u
 #define STALL_US             2000000u
+/*
+ * One envelope is copied in about this part (1/2) of the request timeout, and after one of several times so many bytes
+ * none for as many times longer.
+ */
+#define COPY_PART  2u
+#define COPY_BYTES (64u << 10)
 
 /* ---- Which replica ---------------------------------------------------------------------------------------------- */
 
@@ -314,6 +321,38 @@ void engine_offer_registration(struct engine *engine, uint32_t replica) {
     struct engine_request *request = request_create(engine, ENGINE_REQUEST_REGISTER, replica, 0);
     if (request != NULL && !call(engine, request, engine->config.timeout_ms))
         free(request);
+}
+
+/*
+ * An envelope that only the leader has lets no other replica see how long it waits, so nobody could ever tell a leader
+ * that is slow on purpose (bft/view/ratchet.c measures what waits in the other pools). A sample is enough for that. It
+ * is drawn at random, and who gets a copy does not pass it on at once: a leader that knew which envelopes the others
+ * have could serve these alone. Only what one replica has accepted is copied; who was told BUSY must not have the
+ * others wait for the leader.
+ */
+void engine_copy(struct engine *engine, uint32_t holder, struct client_entry *const *entries, uint32_t count) {
+    if (engine->config.pinned || engine->now_us < engine->copy_at_us)
+        return;
+    const struct client_entry *entry = entries[client_random(&engine->random) % count];
+    bool copied = false;
+    for (uint32_t i = 0; i < engine->peer_count; i++) {
+        if (!may_ask(engine, i, ord_replica_bit(holder)) || engine->peers[i].copy_open)
+            continue;
+        struct engine_request *request = request_create(engine, ENGINE_REQUEST_COPY, i, 1);
+        if (request == NULL)
+            return;
+        request->entries[request->count++] = (struct client_entry *) (uintptr_t) entry;
+        engine->peers[i].copy_open = call(engine, request, submit_patience_ms(engine));
+        request->count = 0;
+        copied |= engine->peers[i].copy_open;
+        if (!engine->peers[i].copy_open)
+            free(request);
+    }
+    if (!copied)
+        return;
+    uint64_t usual_us = (uint64_t) engine->config.trust->config.request_timeout_ms * 1000u / COPY_PART;
+    usual_us += usual_us * (entry->size / COPY_BYTES);
+    engine->copy_at_us = engine->now_us + usual_us / 2 + client_random(&engine->random) % (usual_us + 1);
 }
 
 void engine_pump(struct engine *engine) {

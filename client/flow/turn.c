@@ -35,6 +35,7 @@ enum ord_err engine_create(struct engine **out, struct client_gate *gate, const 
     engine->progress_at_us = now_us;
     engine->timer_us = now_us + ENGINE_TICK_US;
     client_pace_init(&engine->pace, channel->request_timeout_ms, config->seed, now_us);
+    engine->random = ~config->seed;
     *gate = (struct client_gate) {.open_bytes_max = client_pace_keep(&engine->pace)};
     client_window_init(&gate->window, config->position);
     *out = engine;

@@ -35,6 +35,8 @@ struct admission {
     struct replica_submission *submission;
     /* A replica's id, or the submission's source. */
     uint64_t source;
+    /* The client has them at another replica too, which looks after them. */
+    bool copy;
     uint32_t count;
     /* Its checks, and 1 until all of them are handed out. */
     uint32_t jobs_open;
@@ -188,7 +190,7 @@ static bool admit_sequence(struct replica *replica, const struct channel_envelop
 
 /* Another entry has the envelope's key, or may get it. */
 static bool refuse_key(struct replica *replica, struct replica_result *result, enum ord_err err, struct pool_key key,
-                       uint64_t source, struct ord_span bytes) {
+                       const struct admission *admission, struct ord_span bytes) {
     struct pool_entry *settled = pool_find(&replica->pool, key);
     /* An envelope under check may be a forgery, so nothing follows from it. */
     if (err == ORD_ERR_BUSY)
@@ -197,8 +199,8 @@ static bool refuse_key(struct replica *replica, struct replica_result *result, e
         ORD_MARK(ANOTHER_BODY_WAITS);
         return refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
     }
-    /* It was submitted before and still waits. If it was forwarded, this replica looks after it from now on. */
-    if (settled->foreign && !is_foreign(source)) {
+    /* It waits here already. If another replica looked after it, this one does from now on. */
+    if (settled->foreign && !is_foreign(admission->source) && !admission->copy) {
         ORD_MARK(FOREIGN_ADOPTED);
         settled->foreign = false;
         if (settled->state >= POOL_PASSED && settled->state <= POOL_PASSED_LAST)
@@ -209,7 +211,7 @@ static bool refuse_key(struct replica *replica, struct replica_result *result, e
 
 /* Puts the envelope into the pool, to be checked. False: it is refused or here already, as `result` says. */
 static bool admit(struct replica *replica, struct pool_entry **out, struct replica_envelope_check *item,
-                  struct replica_result *result, uint64_t source, struct ord_span bytes) {
+                  struct replica_result *result, const struct admission *admission, struct ord_span bytes) {
     struct channel_envelope envelope;
     uint32_t client_index;
     enum ord_err err = channel_envelope_decode(&envelope, bytes);
@@ -221,6 +223,7 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
         return refuse(result, REPLICA_FORBIDDEN, "the channel has as many clients as its configuration allows");
     if (err != ORD_OK)
         return refuse_err(result, err);
+    uint64_t source = admission->source;
     bool foreign = is_foreign(source);
     if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, foreign, result)
                                    : !admit_sequence(replica, &envelope, client_index, foreign, result))
@@ -233,11 +236,11 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
     }
     err = pool_add(&replica->pool, &entry, key, source, bytes, replica->turn.now_ms);
     if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY)
-        return refuse_key(replica, result, err, key, source, bytes);
+        return refuse_key(replica, result, err, key, admission, bytes);
     ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
     if (err != ORD_OK)
         return refuse_err(result, err);
-    entry->foreign = foreign;
+    entry->foreign = foreign || admission->copy;
     item->signature = envelope.signature;
     channel_envelope_id(&item->hash, envelope.body);
     verified_look(replica, item);
@@ -252,6 +255,7 @@ static struct admission *admission_create(struct replica_submission *submission,
     if (admission == NULL)
         return NULL;
     *admission = (struct admission) {.submission = submission, .source = source, .count = count, .jobs_open = 1};
+    admission->copy = submission != NULL && submission->copy;
     admission->results = submission == NULL ? calloc(count, sizeof(*admission->results)) : submission->results;
     if (admission->results != NULL)
         return admission;
@@ -289,7 +293,7 @@ static void admit_one(struct replica *replica, struct admission *admission, stru
         return;
     }
     struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count];
-    if (!admit(replica, &admission->entries[index], item, result, admission->source, bytes)) {
+    if (!admit(replica, &admission->entries[index], item, result, admission, bytes)) {
         shares_give_back(shares, admission->source, bytes.size);
         return;
     }

@@ -44,7 +44,7 @@ struct pool_key {
 struct pool_entry {
     struct pool_key key;
     enum pool_state state;
-    bool foreign;          /* another replica forwarded it */
+    bool foreign;          /* another replica looks after it: it forwarded it, or has accepted it */
     uint64_t source;       /* who sent it here */
     uint64_t since_ms;     /* when it was admitted */
     uint64_t turn_ms;      /* when it could have been proposed (struct pool_turns); at least since_ms */

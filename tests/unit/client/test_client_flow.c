@@ -17,8 +17,11 @@ struct bench {
     struct engine_request *calls[CALLS_MAX];
     uint32_t call_count;
     uint32_t asked[REPLICAS];
+    uint32_t copied[REPLICAS];
     /* What the refuser answers instead of a refusal; 0: it refuses. */
     uint32_t busy_ms;
+    /* The refuser accepts instead. */
+    bool accepts;
     uint32_t failed;
     uint32_t accepted;
 };
@@ -30,6 +33,10 @@ static enum ord_err on_call(void *context, struct engine_request *request, uint3
     assert_true((bench->connected & ord_replica_bit(request->replica)) != 0);
     if (request->kind == ENGINE_REQUEST_SUBMIT)
         bench->asked[request->replica]++;
+    if (request->kind == ENGINE_REQUEST_COPY) {
+        assert_int_equal(request->count, 1);
+        bench->copied[request->replica]++;
+    }
     bench->calls[bench->call_count++] = request;
     return ORD_OK;
 }
@@ -86,9 +93,11 @@ static void submit(struct bench *bench) {
     client_gate_hand_over(&bench->gate, entry);
 }
 
-/* A turn in which `refuser` refuses what it was asked to take. Other calls stay open. */
+/* A turn in which `refuser` refuses what it was asked to take, or accepts it. Other calls stay open. */
 static void turn(struct bench *bench, uint32_t refuser) {
-    const struct engine_result result = {.status = ENGINE_STATUS_FORBIDDEN, .message = "no"};
+    const struct engine_result refused = {.status = ENGINE_STATUS_FORBIDDEN, .message = "no"};
+    const struct engine_result accepted = {.status = ENGINE_STATUS_ACCEPTED};
+    const struct engine_result result = bench->accepts ? accepted : refused;
     const struct engine_result results[] = {result, result, result, result};
     engine_take_inbox(bench->engine, &bench->gate);
     engine_begin(bench->engine, bench->now_us, bench->connected);
@@ -149,6 +158,63 @@ static void busy__for_longer_than_an_honest_replica_is_not_believed(void **state
     end(&bench);
 }
 
+static uint32_t copies(const struct bench *bench) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < REPLICAS; i++)
+        count += bench->copied[i];
+    return count;
+}
+
+/* Row P3: others than the leader see how long an envelope waits. Of many envelopes one is enough. */
+static void copies__of_some_envelopes_go_to_all_replicas_but_the_one_that_accepted(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    bench.accepts = true;
+    for (uint32_t i = 0; i < 8; i++)
+        submit(&bench);
+    turn(&bench, 0);
+    assert_int_equal(copies(&bench), 0); /* nobody has accepted it yet */
+    turn(&bench, 0);
+    assert_int_equal(bench.copied[0], 0);
+    for (uint32_t i = 1; i < REPLICAS; i++)
+        assert_int_equal(bench.copied[i], 1);
+    /* The next is due after a request timeout at most, but the last copies have no answer. */
+    turns(&bench, 0, bench.trust.config.request_timeout_ms * UINT64_C(1000));
+    submit(&bench);
+    turn(&bench, 0);
+    turn(&bench, 0);
+    assert_int_equal(copies(&bench), 3);
+    for (uint32_t i = bench.call_count; i-- > 0;) {
+        struct engine_request *request = bench.calls[i];
+        if (request->kind != ENGINE_REQUEST_COPY)
+            continue;
+        assert_int_equal(request->count, 0); /* the entries go their own way */
+        bench.calls[i] = bench.calls[--bench.call_count];
+        /* Whatever became of it is nobody's fault. */
+        engine_take_answer(bench.engine, request, ORD_ERR_TIMEOUT, NULL);
+    }
+    submit(&bench);
+    turn(&bench, 0);
+    turn(&bench, 0);
+    assert_int_equal(copies(&bench), 6);
+    end(&bench);
+}
+
+/* Who is told BUSY has nothing that the others should wait for. */
+static void copies__are_made_of_nothing_that_was_not_accepted(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    bench.busy_ms = 50;
+    for (uint32_t i = 0; i < 8; i++)
+        submit(&bench);
+    turns(&bench, 0, 2000000);
+    assert_true(bench.asked[0] > 1);
+    assert_int_equal(copies(&bench), 0);
+    end(&bench);
+}
+
 static void engine__has_a_turn_due_only_while_something_is_open(void **state) {
     (void) state;
     struct bench bench;
@@ -183,6 +249,8 @@ static void inputs__that_are_the_same_give_the_same_calls(void **state) {
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(refusal__of_the_only_replica_that_is_connected_does_not_count),
     cmocka_unit_test(busy__for_longer_than_an_honest_replica_is_not_believed),
+    cmocka_unit_test(copies__of_some_envelopes_go_to_all_replicas_but_the_one_that_accepted),
+    cmocka_unit_test(copies__are_made_of_nothing_that_was_not_accepted),
     cmocka_unit_test(engine__has_a_turn_due_only_while_something_is_open),
     cmocka_unit_test(inputs__that_are_the_same_give_the_same_calls),
 };

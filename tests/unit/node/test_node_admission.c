@@ -106,7 +106,7 @@ static void admission__forgeries_of_some_leave_room_for_others(void **state) {
     node_world_close(&world);
 }
 
-static Ordain__V1__Status submitted(struct node_world *world, uint64_t sequence) {
+static Ordain__V1__Status submitted_as(struct node_world *world, uint64_t sequence, bool copy) {
     struct ord_span envelope = node_world_envelope(world, sequence, 10);
     ProtobufCBinaryData bytes = {envelope.size, (uint8_t *) (uintptr_t) envelope.data};
     Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
@@ -114,6 +114,7 @@ static Ordain__V1__Status submitted(struct node_world *world, uint64_t sequence)
     request.kind_case = ORDAIN__V1__REQUEST__KIND_SUBMIT;
     request.submit = &submit;
     submit.n_envelopes = 1;
+    submit.copy = copy;
     submit.envelopes = &bytes;
     Ordain__V1__Response *response = node_world_ask(world, &request);
     assert_int_equal(response->submit->n_results, 1);
@@ -121,6 +122,37 @@ static Ordain__V1__Status submitted(struct node_world *world, uint64_t sequence)
     ordain__v1__response__free_unpacked(response, NULL);
     free((void *) (uintptr_t) envelope.data);
     return status;
+}
+
+static Ordain__V1__Status submitted(struct node_world *world, uint64_t sequence) {
+    return submitted_as(world, sequence, false);
+}
+
+static uint32_t in_state(const struct node_world *world, enum pool_state state) {
+    return world->replica->pool.lists[state].count;
+}
+
+/* A replica has a copy to see how long it waits. The leader must not learn of it soon. */
+static void admission__of_a_copy_tells_the_leader_only_when_it_stays(void **state) {
+    (void) state;
+    static struct node_world world;
+    begin(&world);
+    assert_int_not_equal(world.replica->agree.leader, world.node->config.replica);
+    assert_int_equal(submitted_as(&world, 1, true), ORDAIN__V1__STATUS__ACCEPTED);
+    assert_int_equal(submitted_as(&world, 2, false), ORDAIN__V1__STATUS__ACCEPTED);
+    while (in_state(&world, POOL_READY) > 0)
+        node_world_turn(&world, 10);
+    assert_int_equal(in_state(&world, POOL_PASSED), 1);
+    assert_int_equal(in_state(&world, POOL_SENT), 1);
+    assert_int_equal(world.replica->pool.lists[POOL_PASSED].head->key.sequence, 1);
+    /* Another copy changes nothing; its client's own submission does. */
+    assert_int_equal(submitted_as(&world, 1, true), ORDAIN__V1__STATUS__ACCEPTED);
+    assert_true(world.replica->pool.lists[POOL_PASSED].head->foreign);
+    assert_int_equal(submitted_as(&world, 1, false), ORDAIN__V1__STATUS__ACCEPTED);
+    while (in_state(&world, POOL_READY) > 0)
+        node_world_turn(&world, 10);
+    assert_int_equal(in_state(&world, POOL_PASSED), 0);
+    node_world_close(&world);
 }
 
 /* Row K8: a client registers while its certificate is valid, and later the certificate expires. */
@@ -150,6 +182,7 @@ static void admission__forbids_whose_certificate_has_expired_since(void **state)
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(admission__a_forgery_does_not_keep_its_number),
     cmocka_unit_test(admission__forgeries_of_some_leave_room_for_others),
+    cmocka_unit_test(admission__of_a_copy_tells_the_leader_only_when_it_stays),
     cmocka_unit_test(admission__forbids_whose_certificate_has_expired_since),
 };
 TEST_CASES(cases);
