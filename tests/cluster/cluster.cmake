@@ -11,7 +11,8 @@ function(ord_cluster_test name timeout)
         cluster.${name} PROPERTIES LABELS "cluster;${ARG_UNPARSED_ARGUMENTS}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
                                    ENVIRONMENT "${programs};${ORD_TEST_ENVIRONMENT}")
     if(ARG_BESIDE)
-        set_tests_properties(cluster.${name} PROPERTIES RESOURCE_LOCK cluster)
+        # They begin first, so that all else runs beside them.
+        set_tests_properties(cluster.${name} PROPERTIES RESOURCE_LOCK cluster COST 1000)
     else()
         set_tests_properties(cluster.${name} PROPERTIES RUN_SERIAL ON)
     endif()
