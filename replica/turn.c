@@ -136,6 +136,7 @@ static void timers(struct replica *replica) {
     }
     if (replica->turn.now_ms >= sync_due_ms(replica))
         sync_ask(replica);
+    serve_due(replica);
     if (replica->turn.now_ms < replica->turn.housekeeping_ms)
         return;
     replica->turn.housekeeping_ms = replica->turn.now_ms + HOUSEKEEPING_MS;
@@ -275,6 +276,7 @@ uint64_t replica_durable_turn(const struct replica *replica) {
 uint64_t replica_due_ms(const struct replica *replica) {
     const struct turn *turn = &replica->turn;
     uint64_t due_ms = ord_min(ord_min(turn->housekeeping_ms, replica->agree.wake_at_ms), sync_due_ms(replica));
+    due_ms = ord_min(due_ms, serve_due_ms(replica));
     if (turn->committing == 0)
         due_ms = ord_min(due_ms, turn->commit_due_ms);
     return ord_min(due_ms, propose_due_ms(replica));

@@ -15,8 +15,10 @@ enum {
     HOUSEKEEPING_MS = 100,
     AGAIN_MS = 1000,
     REST_MS = 1000,
-    /* Requests of one asker in a second that are certainly within its quota. */
-    ASKED_MAX = 200,
+    /* A request counts at least so many bytes. The least quota is bytes a second, and is given so long ahead. */
+    REQUEST_CHARGE_MIN = 64 << 10,
+    QUOTA_LEAST = 4 << 20,
+    QUOTA_AHEAD_US = 500000,
     /* Verified attestations of one signer that the replica certainly still knows. */
     HEARD_MAX = 60,
     SLOTS_MAX = 16,
@@ -40,7 +42,6 @@ struct owed {
 
 struct request {
     bool open;
-    ord_node_id from;
     uint64_t first;
     uint64_t height;
     uint64_t seq;
@@ -80,12 +81,10 @@ struct sim_duties {
     /* Evidence was put. It may not be on disk yet. */
     bool evidence_put;
 
-    /* State transfer, as a source */
-    struct request request;
+    /* State transfer, as a source: the newest request of each asker, and when the least quota has paid for it all. */
+    struct request requests[ORD_REPLICA_MAX];
+    uint64_t paid_us[ORD_REPLICA_MAX];
     uint64_t commits;
-    /* When the second began whose requests are counted. */
-    uint64_t asked_ms[ORD_REPLICA_MAX];
-    uint32_t asked[ORD_REPLICA_MAX];
 };
 
 static uint64_t now_of(const struct sim_duties *duties) {
@@ -333,27 +332,27 @@ static void check_piece(struct sim_duties *duties, const struct request *request
     }
 }
 
-static void check_served(struct sim_duties *duties) {
-    if (duties->request.open)
-        sim_blame(duties->replica, "transfer", "does not answer a request of replica %u", duties->request.from);
-    duties->request.open = false;
+/* A request waits for no longer than the asker's quota makes it. */
+static void check_served(const struct sim_duties *duties) {
+    for (ord_node_id id = 0; id < duties->world->replica_count; id++)
+        if (duties->requests[id].open && duties->paid_us[id] <= now_of(duties) * 1000 + QUOTA_AHEAD_US)
+            sim_blame(duties->replica, "transfer", "does not answer a request of replica %u", id);
+}
+
+/* The quota may have been larger, and what the replica read for nothing is not known. */
+static void pay(struct sim_duties *duties, ord_node_id asker, bool nothing, size_t bytes) {
+    uint64_t now_us = now_of(duties) * 1000;
+    uint64_t from_us = duties->paid_us[asker] > now_us ? duties->paid_us[asker] : now_us;
+    uint64_t charged = bytes > REQUEST_CHARGE_MIN ? bytes : (uint64_t) REQUEST_CHARGE_MIN;
+    duties->paid_us[asker] = from_us + (nothing ? 1000000 : charged * 1000000 / QUOTA_LEAST);
 }
 
 static void take_request(struct sim_duties *duties, ord_node_id from, struct ord_span bytes) {
     uint64_t first = bytes.size == REQUEST_SIZE ? ord_load_u64(bytes.data + 1) : 0;
     if (first == 0 || (bytes.data[0] != WANT_BLOCKS && bytes.data[0] != WANT_TAIL))
         return;
-    if (now_of(duties) >= duties->asked_ms[from] + 1000) {
-        duties->asked_ms[from] = now_of(duties);
-        duties->asked[from] = 0;
-    }
-    if (duties->asked[from]++ >= ASKED_MAX)
-        return;
-    duties->request = (struct request) {.open = true,
-                                        .from = from,
-                                        .first = first,
-                                        .height = ord_load_u64(bytes.data + 9),
-                                        .seq = ord_load_u64(bytes.data + 17)};
+    duties->requests[from] = (struct request) {
+        .open = true, .first = first, .height = ord_load_u64(bytes.data + 9), .seq = ord_load_u64(bytes.data + 17)};
 }
 
 /* ---- attestations ---- */
@@ -366,7 +365,6 @@ static void take_message(struct sim_duties *duties, ord_node_id from, uint8_t ki
 void sim_duties_taken(struct sim_duties *duties, const struct sim_input *input) {
     if (duties == NULL || duties->world->failed)
         return;
-    check_served(duties);
     const struct replica_check *check = input->check;
     if (input->type == REPLICA_INPUT_MESSAGE)
         take_message(duties, input->from, input->kind, sim_buffer_span(input->buffer));
@@ -378,6 +376,22 @@ void sim_duties_taken(struct sim_duties *duties, const struct sim_input *input) 
         hear_all(duties, check->certificate);
 }
 
+/* A piece or a tail goes to the replica in `to`. */
+static void served(struct sim_duties *duties, ord_replica_set to, enum replica_link kind, const struct ord_span *parts,
+                   size_t part_count) {
+    ord_node_id asker = 0;
+    while ((to >> asker & 1) == 0)
+        asker++;
+    const struct request request = duties->requests[asker];
+    size_t size = parts[0].size + (part_count > 1 ? 2 * parts[1].size : 0); /* a tail is also read from disk */
+    duties->requests[asker].open = false;
+    pay(duties, asker, kind == REPLICA_LINK_SYNC_BLOCKS && size == PIECE_HEADER, size);
+    if (request.open && kind == REPLICA_LINK_SYNC_TAIL)
+        check_tail(duties, &request, parts, part_count);
+    else if (request.open)
+        check_piece(duties, &request, parts[0]);
+}
+
 void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica_link kind,
                      const struct ord_span *parts, size_t part_count) {
     struct channel_attestation attestation;
@@ -386,12 +400,7 @@ void sim_duties_sent(struct sim_duties *duties, ord_replica_set to, enum replica
     if (kind == REPLICA_LINK_CERTIFICATE) {
         duties->certified_ms = ord_replica_count(~to) == 0 ? now_of(duties) : duties->certified_ms;
     } else if (kind == REPLICA_LINK_SYNC_BLOCKS || kind == REPLICA_LINK_SYNC_TAIL) {
-        const struct request request = duties->request;
-        duties->request.open = false;
-        if (request.open && kind == REPLICA_LINK_SYNC_TAIL)
-            check_tail(duties, &request, parts, part_count);
-        else if (request.open)
-            check_piece(duties, &request, parts[0]);
+        served(duties, to, kind, parts, part_count);
     } else if (kind == REPLICA_LINK_ATTESTATION && channel_attestation_decode(&attestation, parts[0]) == ORD_OK) {
         /* Answers to old attestations are older than its newest one. */
         if (duties->attested && attestation.statement.seq < duties->attested_seq)

@@ -1,6 +1,7 @@
 /*
  * State transfer, the source's side: pieces of the chain with their proofs, and tails of the states that were attested
- * here. Everything comes out of the asker's quota.
+ * here. Everything comes out of the asker's quota. A request that comes too early waits until the quota allows it; a
+ * further one takes its place.
  */
 #include "replica/replica_internal.h"
 
@@ -10,17 +11,32 @@
 #include "core/codec.h"
 #include "replica/marks.h"
 
-static bool within_quota(struct replica *replica, ord_node_id from) {
-    struct serve *serve = &replica->serve;
-    if (replica->turn.now_ms >= serve->second_ms + 1000) {
-        serve->second_ms = replica->turn.now_ms;
-        memset(serve->bytes, 0, sizeof(serve->bytes));
-    }
-    return serve->bytes[from] < SYNC_QUOTA_BYTES_PER_S;
+/*
+ * While work waits here, an asker gets from each source so many bytes a second more than the channel orders. So a
+ * replica that is behind catches up while the others go on, and one that asks without end takes a part only, whatever
+ * this machine can do.
+ */
+enum { BUSY_BYTES_PER_S = 4 << 20 };
+
+/* An asker gets what its quota pays for within this time at once. */
+enum { AHEAD_US = 500000 };
+
+/* Bytes a second that one asker gets now. */
+static uint64_t quota(const struct replica *replica) {
+    if (replica->pool.envelopes == 0)
+        return SYNC_QUOTA_BYTES_PER_S;
+    return ord_min(SYNC_QUOTA_BYTES_PER_S, BUSY_BYTES_PER_S + pace_rate(replica));
 }
 
+/* What comes next waits until this is paid for. */
 static void charge(struct replica *replica, ord_node_id from, size_t bytes) {
-    replica->serve.bytes[from] += bytes < SYNC_REQUEST_BYTES_MIN ? SYNC_REQUEST_BYTES_MIN : bytes;
+    struct serve_asker *asker = &replica->serve.askers[from];
+    uint64_t charged = ord_max(bytes, SYNC_REQUEST_BYTES_MIN);
+    asker->free_us = ord_max(asker->free_us, replica->turn.now_ms * 1000) + charged * 1000000 / quota(replica);
+}
+
+static bool is_free(const struct replica *replica, const struct serve_asker *asker) {
+    return asker->free_us <= replica->turn.now_ms * 1000 + AHEAD_US;
 }
 
 /*
@@ -172,10 +188,35 @@ void serve_request(struct replica *replica, ord_node_id from, struct ord_span by
         replica->counters.messages_refused++;
         return;
     }
-    if (!within_quota(replica, from))
-        return;
-    if (want == SYNC_BLOCKS)
-        serve_blocks(replica, from, first, height);
-    else
-        serve_tail(replica, from, height, seq);
+    struct serve_asker *asker = &replica->serve.askers[from];
+    ORD_MARK_IF(!is_free(replica, asker), SERVED_LATER);
+    asker->waits = true;
+    asker->want = want;
+    asker->first = first;
+    asker->height = height;
+    asker->seq = seq;
+    serve_due(replica);
+}
+
+void serve_due(struct replica *replica) {
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++) {
+        struct serve_asker *asker = &replica->serve.askers[id];
+        if (!asker->waits || !is_free(replica, asker))
+            continue;
+        asker->waits = false;
+        if (asker->want == SYNC_BLOCKS)
+            serve_blocks(replica, id, asker->first, asker->height);
+        else
+            serve_tail(replica, id, asker->height, asker->seq);
+    }
+}
+
+uint64_t serve_due_ms(const struct replica *replica) {
+    uint64_t due_ms = UINT64_MAX;
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++) {
+        const struct serve_asker *asker = &replica->serve.askers[id];
+        if (asker->waits)
+            due_ms = ord_min(due_ms, (asker->free_us - ord_min(asker->free_us, AHEAD_US) + 999) / 1000);
+    }
+    return due_ms;
 }

@@ -18,7 +18,7 @@ enum {
     SYNC_LATER_HEADERS_MAX = 4096,
     /* Room for a piece's lengths and counts, and for a block's header. */
     SYNC_PIECE_SLACK = 1024,
-    /* The bytes of answers that one asker gets from one source in a second. */
+    /* The bytes of answers that one asker gets from one source in a second, at most. */
     SYNC_QUOTA_BYTES_PER_S = 32 << 20,
     /* The least that a request counts, however little it brings. */
     SYNC_REQUEST_BYTES_MIN = 64 << 10,
@@ -157,12 +157,25 @@ ORD_MUST_USE enum ord_err sync_piece_keep(struct replica *replica, struct sync_w
 
 /* ---- the source's side: serve.c ---- */
 
+struct serve_asker {
+    /* Its quota has paid for all that it got, from this time on. */
+    uint64_t free_us;
+    /* Its newest request waits until that time is near. */
+    bool waits;
+    uint8_t want;
+    uint64_t first;
+    uint64_t height;
+    uint64_t seq;
+};
+
 struct serve {
-    /* The bytes that each asker got in this second. */
-    uint64_t bytes[ORD_REPLICA_MAX];
-    uint64_t second_ms; /* when the second began */
+    struct serve_asker askers[ORD_REPLICA_MAX];
 };
 
 void serve_request(struct replica *replica, ord_node_id from, struct ord_span bytes);
+/* Answers the requests that have waited long enough. */
+void serve_due(struct replica *replica);
+/* The time by which that is to be called; UINT64_MAX: nothing waits. */
+uint64_t serve_due_ms(const struct replica *replica);
 
 #endif

@@ -493,25 +493,61 @@ static void transfer__of_what_a_source_has_not(void **state) {
     bench_destroy(source);
 }
 
+/* How many of 600 requests, which all come at the same time, are answered. */
+static uint32_t answered_at_once(struct bench *source, ord_node_id asker) {
+    uint8_t request[1 + 8 + 8 + 8] = {SYNC_BLOCKS};
+    ord_store_u64(request + 1, 1);
+    ord_store_u64(request + 9, 100);
+    uint32_t answers = 0;
+    for (int i = 0; i < 600; i++) {
+        bench_message(source, asker, REPLICA_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
+        bench_turn(source);
+        answers += bench_sent(source, REPLICA_LINK_SYNC_BLOCKS);
+        bench_forget_sent(source);
+    }
+    return answers;
+}
+
+/* How many are answered in this time, although none comes. */
+static uint32_t answered_later(struct bench *source, uint64_t ms) {
+    uint32_t answers = 0;
+    for (uint64_t i = 0; i < ms; i++) {
+        source->time.now_ms++;
+        bench_turn(source);
+        answers += bench_sent(source, REPLICA_LINK_SYNC_BLOCKS);
+        bench_forget_sent(source);
+    }
+    return answers;
+}
+
 static void serve__has_a_quota_for_each(void **state) {
     (void) state;
     struct bench *source = bench_create(blocks_of_four);
     make_batches(source);
     execute(source, SEQS);
-    uint8_t request[1 + 8 + 8 + 8] = {SYNC_BLOCKS};
-    ord_store_u64(request + 1, 1);
-    ord_store_u64(request + 9, 100);
-    uint32_t before = 0;
-    for (int i = 0; i < 600; i++) {
-        bench_message(source, 1, REPLICA_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
-        bench_turn(source);
-        before += bench_sent(source, REPLICA_LINK_SYNC_BLOCKS);
-        bench_forget_sent(source);
-    }
-    assert_true(before > 400 && before < 600); /* 32 MiB in pieces of 64 KiB */
-    bench_message(source, 3, REPLICA_LINK_SYNC_REQUEST, ord_span_of(request, sizeof(request)));
+    /* 32 MiB a second, half a second ahead, and each request counts 64 KiB. */
+    assert_int_equal(answered_at_once(source, 1), 257);
+    /* The newest of the others waits; the quota of another asker is its own. */
+    assert_in_range(replica_due_ms(source->replica), source->time.now_ms + 1, source->time.now_ms + 3);
+    assert_int_equal(answered_at_once(source, 3), 257);
+    assert_int_equal(answered_later(source, 100), 2);
+    bench_destroy(source);
+}
+
+/* While something waits to be ordered, an asker without end takes a part only. */
+static void serve__gives_less_while_work_waits(void **state) {
+    (void) state;
+    struct bench *source = bench_create(blocks_of_four);
+    make_batches(source);
+    execute(source, SEQS);
+    struct ord_span envelope = net_envelope(source->net, source->client, 40, 1, 20, 1);
+    (void) bench_submit(source, &envelope, 1);
+    bench_run(source);
+    assert_int_equal(source->replica->pool.envelopes, 1);
+    source->replica->pace.measured = true; /* and nothing is ordered */
     bench_turn(source);
-    assert_int_equal(bench_sent(source, REPLICA_LINK_SYNC_BLOCKS), 1);
+    uint32_t answers = answered_at_once(source, 1);
+    assert_in_range(answers, 32, 128);
     bench_destroy(source);
 }
 
@@ -571,6 +607,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__takes_nothing_that_does_not_verify),
     cmocka_unit_test(transfer__of_what_a_source_has_not),
     cmocka_unit_test(serve__has_a_quota_for_each),
+    cmocka_unit_test(serve__gives_less_while_work_waits),
     cmocka_unit_test(turns__without_memory),
 };
 TEST_CASES(cases);
