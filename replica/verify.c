@@ -27,8 +27,11 @@ void replica_check_run(struct replica_check *check) {
         break;
     case REPLICA_CHECK_CERTIFICATE:
         check->err = channel_certificate_verify(check->certificate, options->config, options->genesis_hash,
-                                                options->crypto, channel_strong_quorum(options->config));
-        /* An honest replica sends no certificate that has anything wrong with it. */
+                                                options->crypto, channel_weak_quorum(options->config));
+        /*
+         * An honest replica sends no certificate that has anything wrong with it. f + 1 prove a block, and who asks for
+         * it sends such a certificate.
+         */
         check->bad = check->err != ORD_OK;
         break;
     case REPLICA_CHECK_PROPOSED:

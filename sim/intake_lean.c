@@ -65,6 +65,12 @@ void sim_lean_batch(struct sim_intake *intake, struct sim_judged *judged) {
     struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0) {
         struct ord_span envelope = sim_model_next(&rest);
+        struct channel_envelope decoded;
+        if (channel_envelope_decode(&decoded, envelope) != ORD_OK) {
+            intake->lean_unsure = true;
+            judged->lean_known = false;
+            return;
+        }
         cost += envelope.size + ENVELOPE_COST;
         note_proposed(intake, envelope);
     }

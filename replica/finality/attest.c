@@ -338,10 +338,20 @@ static void attest_at_rest(struct replica *replica) {
     attest_at(replica, applied_seq);
 }
 
+static void send_certificate(struct replica *replica, const struct channel_certificate *certificate) {
+    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+    const struct ord_span part = ord_span_of(bytes, channel_certificate_encode(bytes, certificate));
+    replica_send(replica, ~(ord_replica_set) 0, REPLICA_LINK_CERTIFICATE, &part, 1);
+}
+
 /*
  * Once a second the newest own attestation goes out again, and the stable certificate goes to all. Nobody's own
  * statements tell whether it holds that certificate: a replica may have attested the seq and miss the others'
  * attestations, each of which was sent once.
+ *
+ * The same holds for what f + 1 attest and this replica asks for. The only honest replica that still has the blocks may
+ * have missed the attestation of another one that has lost its disk since. It cannot prove the blocks then, and does
+ * not serve them. Those who ask for them can, because they know the target by its certificate.
  */
 void attest_resend(struct replica *replica) {
     struct attest *attest = &replica->attest;
@@ -352,12 +362,16 @@ void attest_resend(struct replica *replica) {
     if (now_ms < attest->stable_sent_ms + RESEND_MS)
         return;
     learn_stable(replica);
-    if (attest->stable.count == 0)
+    const struct sync *sync = &replica->sync;
+    uint64_t stable_seq = attest->stable.count == 0 ? 0 : attest->stable.statement.seq;
+    bool asks = sync->active && sync->target.count > 0 && sync->target.statement.seq > stable_seq;
+    if (stable_seq == 0 && !asks)
         return;
     attest->stable_sent_ms = now_ms;
-    uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
-    const struct ord_span part = ord_span_of(bytes, channel_certificate_encode(bytes, &attest->stable));
-    replica_send(replica, ~(ord_replica_set) 0, REPLICA_LINK_CERTIFICATE, &part, 1);
+    if (stable_seq != 0)
+        send_certificate(replica, &attest->stable);
+    if (asks)
+        send_certificate(replica, &sync->target);
 }
 
 /*

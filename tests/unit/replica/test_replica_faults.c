@@ -421,6 +421,41 @@ static void certificate__of_the_stable_checkpoint_goes_to_all(void **state) {
     bench_destroy(bench);
 }
 
+/*
+ * Replica 1 attested and has the blocks, replica 2 attested and lost its disk, and replica 1 never heard of that. So it
+ * cannot prove its blocks. Who asks for them sends what proves them, again and again, and the source takes it.
+ */
+static void certificate__of_what_f_plus_1_attest_goes_to_the_source(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(blocks_of_four);
+    struct bench *source = bench_create_beside(bench, 1);
+    make_batches(source);
+    execute(source, SEQS);
+    const struct channel_statement target = certificate_of(source).statement;
+    bench->connected = ord_replica_bit(1);
+    attest_as(bench, 2, 2, &target);
+    attest_as(bench, 1, 1, &target);
+    bench->time.now_ms += 100000;
+    bench_run(bench);
+    assert_true(bench->replica->sync.active);
+    struct ord_span bytes;
+    for (uint32_t i = 0; i < 3; i++) {
+        bench_forget_sent(bench);
+        bench->time.now_ms += 1000;
+        bench_run(bench);
+        assert_int_equal(bench_left(bench, REPLICA_LINK_CERTIFICATE, &bytes), 1);
+    }
+    assert_int_equal(source->replica->attest.weak_seq, 0);
+    bench_message(source, 3, REPLICA_LINK_CERTIFICATE, bytes);
+    bench_run(source);
+    bench_check_all(source);
+    bench_run(source);
+    assert_int_equal(source->replica->attest.weak_seq, target.seq);
+    assert_int_equal(source->replica->attest.stable.count, 0);
+    bench_destroy(bench);
+    bench_destroy(source);
+}
+
 /* Every answer that is cut short, changed or empty is refused before any of it is kept. */
 static void transfer__takes_nothing_that_does_not_verify(void **state) {
     (void) state;
@@ -604,6 +639,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__to_what_f_plus_1_attest),
     cmocka_unit_test(attestation__that_is_old_is_answered),
     cmocka_unit_test(certificate__of_the_stable_checkpoint_goes_to_all),
+    cmocka_unit_test(certificate__of_what_f_plus_1_attest_goes_to_the_source),
     cmocka_unit_test(transfer__takes_nothing_that_does_not_verify),
     cmocka_unit_test(transfer__of_what_a_source_has_not),
     cmocka_unit_test(serve__has_a_quota_for_each),
