@@ -15,6 +15,8 @@
 #define CLIENT_WAIT_GROUP_MAX  512u
 /* Bytes of one submit request, unless a single envelope is larger. */
 #define CLIENT_SUBMIT_BYTES_MAX (1u << 20)
+/* A longer envelope is not copied to other replicas, and they would not take it. */
+#define CLIENT_COPY_BYTES_MAX (64u << 10)
 /* How long a replica holds a wait request that it has no receipt for. */
 #define ENGINE_WAIT_MS 150u
 /* Calls under way beyond submit requests: waits, probes, position requests and copies. */

@@ -87,7 +87,13 @@ struct engine {
     uint64_t accepted_now;
     uint32_t in_flight[ENGINE_REQUEST_KINDS];
     struct client_pace pace;
-    /* What is accepted from then on has its copies made. */
+    /*
+     * An entry that was sent to a replica, and that others are to get a copy of: when it waits for its receipt, and at
+     * the latest at sample_due_us. NULL: there is none. A further one is drawn from copy_at_us on.
+     */
+    struct client_entry *sample;
+    uint32_t sample_sent_to;
+    uint64_t sample_due_us;
     uint64_t copy_at_us;
     uint64_t random;
     /* The pace does not allow the outbox's next entry yet. */
@@ -144,11 +150,8 @@ void engine_offer_registration(struct engine *engine, uint32_t replica);
 /* The entry is not under way any more, and not final: what it had of the window is free. */
 void engine_leave(struct engine *engine, struct client_entry *entry);
 
-/*
- * send.c: `holder` accepted these entries, `count` > 0 of them. Sends one of them to the other replicas too, now and
- * then.
- */
-void engine_copy(struct engine *engine, uint32_t holder, struct client_entry *const *entries, uint32_t count);
+/* send.c: sends the sample to some other replicas too. There is one. */
+void engine_copy_sample(struct engine *engine);
 
 /* submitted.c: the answer to a submit request. */
 void engine_take_submit(struct engine *engine, struct engine_request *request, const struct engine_answer *answer);
@@ -187,6 +190,12 @@ void engine_take_position(struct engine *engine, const struct engine_request *re
                           const struct engine_answer *answer);
 /* number.c: signs the entries that have a fresh number. */
 void engine_sign_numbered(struct engine *engine);
+
+/* The entry is over, or goes back: nobody gets a copy of it now. */
+static inline void engine_not_sampled(struct engine *engine, const struct client_entry *entry) {
+    if (engine->sample == entry)
+        engine->sample = NULL;
+}
 
 static inline bool engine_up(const struct engine *engine, uint32_t replica) {
     return (engine->connected & ord_replica_bit(replica)) != 0;

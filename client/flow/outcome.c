@@ -92,6 +92,7 @@ static void learn(struct engine *engine, struct client_entry *entry, const struc
 }
 
 void engine_finish(struct engine *engine, struct client_entry *entry, struct channel_receipt *receipt) {
+    engine_not_sampled(engine, entry);
     learn(engine, entry, &receipt->header);
     engine_accept(engine, entry);
     struct ordain_event event = {

@@ -32,12 +32,11 @@
 #define SUBMIT_MS_LEAST_MOST 2000u
 #define PATIENCE_MS_MAX      3000u
 #define STALL_US             2000000u
-/*
- * One envelope is copied in about this part (1/2) of the request timeout, and after one of several times so many bytes
- * none for as many times longer.
- */
-#define COPY_PART  2u
-#define COPY_BYTES (64u << 10)
+/* One envelope is copied in about this part (1/2) of the request timeout, to so many replicas. */
+#define COPY_PART 2u
+#define COPIES    2u
+/* A sample that has no answer after this part (1/8) of the request timeout is copied without one. */
+#define COPY_DUE_PART 8u
 
 /* ---- Which replica ---------------------------------------------------------------------------------------------- */
 
@@ -128,6 +127,10 @@ static uint32_t patience_ms(const struct engine *engine) {
     return (uint32_t) (ms < most_ms ? ms : most_ms);
 }
 
+static uint64_t timeout_us(const struct engine *engine) {
+    return engine->config.trust->config.request_timeout_ms * UINT64_C(1000);
+}
+
 static uint32_t submit_patience_ms(const struct engine *engine) {
     uint32_t least_ms = engine->config.trust->config.request_timeout_ms;
     if (least_ms > SUBMIT_MS_LEAST_MOST)
@@ -173,6 +176,7 @@ void engine_leave(struct engine *engine, struct client_entry *entry) {
     if (entry->under_way)
         client_pace_back(&engine->pace, entry->size);
     entry->under_way = false;
+    engine_not_sampled(engine, entry);
 }
 
 /* The pace allows the outbox's next entry. */
@@ -192,15 +196,35 @@ static void take_back_submit(struct engine *engine, struct engine_request *reque
     take_back(request, list);
 }
 
+/*
+ * An envelope that only the leader has lets no other replica see how long it waits, so nobody could ever tell a leader
+ * that is slow on purpose (bft/view/ratchet.c measures what waits in the other pools). A sample is enough for that. It
+ * is drawn at random, and who gets a copy does not pass it on at once: a leader that knew which envelopes the others
+ * have could serve these alone. For the same reason few replicas get it, because one of them may be an accomplice. It
+ * is copied when it waits for its receipt, or has no answer soon: a leader that answered only when it proposes would
+ * not be seen otherwise. Who was told BUSY must not have the others wait for the leader.
+ */
+static void draw_sample(struct engine *engine, const struct engine_request *request) {
+    struct client_entry *entry = request->entries[client_random(&engine->random) % request->count];
+    if (engine->config.pinned || engine->sample != NULL || engine->now_us < engine->copy_at_us ||
+        entry->size > CLIENT_COPY_BYTES_MAX)
+        return;
+    engine->sample = entry;
+    engine->sample_sent_to = request->replica;
+    engine->sample_due_us = engine->now_us + timeout_us(engine) / COPY_DUE_PART;
+}
+
 static bool send_submit(struct engine *engine, struct engine_request *request, struct client_entries *list) {
     for (uint32_t i = 0; i < request->count; i++)
         if (!request->entries[i]->under_way)
             enter(engine, request->entries[i]);
     bool sent = call(engine, request, submit_patience_ms(engine));
-    if (sent)
+    if (sent) {
         engine->statistics.requests++;
-    else
+        draw_sample(engine, request);
+    } else {
         take_back_submit(engine, request, list);
+    }
     return sent;
 }
 
@@ -323,36 +347,44 @@ void engine_offer_registration(struct engine *engine, uint32_t replica) {
         free(request);
 }
 
-/*
- * An envelope that only the leader has lets no other replica see how long it waits, so nobody could ever tell a leader
- * that is slow on purpose (bft/view/ratchet.c measures what waits in the other pools). A sample is enough for that. It
- * is drawn at random, and who gets a copy does not pass it on at once: a leader that knew which envelopes the others
- * have could serve these alone. Only what one replica has accepted is copied; who was told BUSY must not have the
- * others wait for the leader.
- */
-void engine_copy(struct engine *engine, uint32_t holder, struct client_entry *const *entries, uint32_t count) {
-    if (engine->config.pinned || engine->now_us < engine->copy_at_us)
-        return;
-    const struct client_entry *entry = entries[client_random(&engine->random) % count];
-    bool copied = false;
-    for (uint32_t i = 0; i < engine->peer_count; i++) {
-        if (!may_ask(engine, i, ord_replica_bit(holder)) || engine->peers[i].copy_open)
-            continue;
-        struct engine_request *request = request_create(engine, ENGINE_REQUEST_COPY, i, 1);
-        if (request == NULL)
-            return;
-        request->entries[request->count++] = (struct client_entry *) (uintptr_t) entry;
-        engine->peers[i].copy_open = call(engine, request, submit_patience_ms(engine));
-        request->count = 0;
-        copied |= engine->peers[i].copy_open;
-        if (!engine->peers[i].copy_open)
-            free(request);
+static bool send_copy(struct engine *engine, uint32_t replica) {
+    struct engine_request *request = request_create(engine, ENGINE_REQUEST_COPY, replica, 1);
+    if (request == NULL)
+        return false;
+    request->entries[request->count++] = engine->sample;
+    bool sent = call(engine, request, submit_patience_ms(engine));
+    /* The entry goes its own way. */
+    request->count = 0;
+    engine->peers[replica].copy_open = sent;
+    if (!sent)
+        free(request);
+    return sent;
+}
+
+void engine_copy_sample(struct engine *engine) {
+    uint32_t left = engine->peer_count;
+    uint32_t wanted = COPIES;
+    ord_replica_set tried = ord_replica_bit(engine->sample_sent_to);
+    while (wanted > 0 && left-- > 1) {
+        uint32_t replica = (uint32_t) (client_random(&engine->random) % engine->peer_count);
+        while ((tried & ord_replica_bit(replica)) != 0)
+            replica = (replica + 1) % engine->peer_count;
+        tried |= ord_replica_bit(replica);
+        if (may_ask(engine, replica, 0) && !engine->peers[replica].copy_open && send_copy(engine, replica))
+            wanted--;
     }
-    if (!copied)
+    engine->sample = NULL;
+    if (wanted == COPIES)
         return;
-    uint64_t usual_us = (uint64_t) engine->config.trust->config.request_timeout_ms * 1000u / COPY_PART;
-    usual_us += usual_us * (entry->size / COPY_BYTES);
+    uint64_t usual_us = timeout_us(engine) / COPY_PART;
     engine->copy_at_us = engine->now_us + usual_us / 2 + client_random(&engine->random) % (usual_us + 1);
+}
+
+static void pump_sample(struct engine *engine) {
+    if (engine->sample != NULL && engine->now_us >= engine->sample_due_us)
+        engine_copy_sample(engine);
+    else if (engine->sample != NULL)
+        engine_timer(engine, engine->sample_due_us);
 }
 
 void engine_pump(struct engine *engine) {
@@ -368,4 +400,5 @@ void engine_pump(struct engine *engine) {
     pump_opinions(engine);
     pump_waits(engine);
     pump_doubts(engine);
+    pump_sample(engine);
 }

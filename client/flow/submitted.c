@@ -39,6 +39,8 @@ static void wait_for(struct engine *engine, struct client_entry *entry, uint32_t
     entry->holder = replica;
     engine_accept(engine, entry);
     client_entries_push(&engine->waiting, entry);
+    if (entry == engine->sample)
+        engine_copy_sample(engine);
 }
 
 /* Is this receipt about our envelope? */
@@ -185,15 +187,9 @@ void engine_take_submit(struct engine *engine, struct engine_request *request, c
         engine->reply_us == 0 ? reply_us : engine->reply_us - engine->reply_us / REPLY_WEIGHT + reply_us / REPLY_WEIGHT;
     if (answer->result_count == request->count) {
         uint32_t busy_before = engine->peers[request->replica].busy_in_row;
-        uint32_t accepted = 0;
-        for (uint32_t i = 0; i < request->count; i++) {
-            struct client_entry *entry = request->entries[i];
-            take_result(engine, entry, request->replica, &answer->results[i], answer->retry_after_ms, &again);
-            if (answer->results[i].status == ENGINE_STATUS_ACCEPTED)
-                request->entries[accepted++] = entry;
-        }
-        if (accepted > 0)
-            engine_copy(engine, request->replica, request->entries, accepted);
+        for (uint32_t i = 0; i < request->count; i++)
+            take_result(engine, request->entries[i], request->replica, &answer->results[i], answer->retry_after_ms,
+                        &again);
         if (engine->peers[request->replica].busy_in_row == busy_before)
             engine->peers[request->replica].busy_in_row = 0;
         engine_follow_hint(engine, answer->leader_hint);

@@ -18,6 +18,8 @@ enum {
     FORWARD_SLACK_S = 300,
     /* A client may have this many envelopes here at any time, while the pool itself has room. */
     CLIENT_AT_ANY_TIME = 4,
+    /* The same for copies, which have to be this small. */
+    COPY_BYTES_MAX = 64 << 10,
     /* An envelope that stayed this long is dropped. Its client submits it again. */
     POOL_AGE_MAX_MS = 120000,
 };
@@ -120,7 +122,9 @@ static void finish(struct replica *replica, struct admission *admission) {
  * is, whoever came first. What is under check is counted by its source, because anybody can send forgeries under
  * anybody's key.
  */
-static bool has_part(struct replica *replica, uint32_t client_index, uint64_t source, uint64_t bytes) {
+static bool has_part(struct replica *replica, uint32_t client_index, const struct admission *admission,
+                     uint64_t bytes) {
+    uint64_t source = admission->source;
     const struct pool *pool = &replica->pool;
     uint64_t most = is_foreign(source) ? pool_cost_max(pool) : pace_budget(replica);
     uint64_t used = pool_cost(pool);
@@ -134,6 +138,9 @@ static bool has_part(struct replica *replica, uint32_t client_index, uint64_t so
         count += checks - 1;
         mine += check_bytes - bytes + (uint64_t) (checks - 1) * POOL_ENVELOPE_COST;
     }
+    /* Nobody knows whether the leader has what comes as a copy, so little of it may wait here and drive the clocks. */
+    if (admission->copy)
+        return count < CLIENT_AT_ANY_TIME && bytes <= COPY_BYTES_MAX;
     if (count < CLIENT_AT_ANY_TIME)
         return true;
     return used < most && mine + bytes + POOL_ENVELOPE_COST <= most - used;
@@ -223,18 +230,17 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
         return refuse(result, REPLICA_FORBIDDEN, "the channel has as many clients as its configuration allows");
     if (err != ORD_OK)
         return refuse_err(result, err);
-    uint64_t source = admission->source;
-    bool foreign = is_foreign(source);
+    bool foreign = is_foreign(admission->source);
     if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, foreign, result)
                                    : !admit_sequence(replica, &envelope, client_index, foreign, result))
         return false;
     struct pool_entry *entry;
     struct pool_key key = pool_key_of(client_index, &envelope.client, envelope.sequence);
-    if (pool_find(&replica->pool, key) == NULL && !has_part(replica, client_index, source, bytes.size)) {
+    if (pool_find(&replica->pool, key) == NULL && !has_part(replica, client_index, admission, bytes.size)) {
         ORD_MARK(BUSY_BY_RATE);
         return refuse_err(result, ORD_ERR_BUSY);
     }
-    err = pool_add(&replica->pool, &entry, key, source, bytes, replica->turn.now_ms);
+    err = pool_add(&replica->pool, &entry, key, admission->source, bytes, replica->turn.now_ms);
     if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY)
         return refuse_key(replica, result, err, key, admission, bytes);
     ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
