@@ -201,8 +201,9 @@ struct bft_ratchet {
     ord_node_id leader;
     /* The replicas that were slow in the last view that they led and in which a window was complete. */
     ord_replica_set failed;
-    /* The last batch that was judged in this view left out work that waited (`judged.lean` of core/protocol.h). */
+    /* The newest batch that was judged in this view left out work that waited (`judged.lean` of core/protocol.h). */
     bool lean;
+    uint64_t lean_seq;
 };
 
 /* A leader whose views failed lately (view/failed.c). */

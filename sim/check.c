@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bft/recovery/silence.h"
 #include "bft/wire/proof.h"
 #include "bft/wire/view_message.h"
 #include "core/quorum.h"
@@ -302,6 +303,13 @@ static void votes_as_judged(struct sim_replica *replica, uint64_t view, const st
                   (unsigned long) view);
 }
 
+/* A vote that did not leave because of a crash counts as given when a certificate that has it leaves. */
+static void say_own_vote(struct sim_replica *replica, const struct bft_statement *statement,
+                         struct ord_span certificate) {
+    if (sim_prepared_has_vote(certificate, replica->id))
+        say(replica, BFT_PREPARE, statement->view, statement->seq, &statement->digest);
+}
+
 /*
  * No replica goes further than one view beyond those that honest replicas asked for: f liars pull nobody along (row
  * V2).
@@ -319,10 +327,18 @@ static void say_change(struct sim_replica *replica, struct bft_view_change *chan
         checker->asked_view = change->view;
     if (change->view > checker->promised[replica->id])
         checker->promised[replica->id] = change->view;
-    /* A vote that did not leave because of a crash counts as given. */
     while (bft_view_change_next(&statement, &certificate, &change->certificates, &replica->process->core_config))
-        if (sim_prepared_has_vote(certificate, replica->id))
-            say(replica, BFT_PREPARE, statement.view, statement.seq, &statement.digest);
+        say_own_vote(replica, &statement, certificate);
+}
+
+/* The answer to a replica that asks what it said before. */
+static void say_recall(struct sim_replica *replica, struct bft_recall *recall) {
+    const struct ord_core_config *config = &replica->process->core_config;
+    struct bft_statement statement;
+    struct ord_span certificate;
+    while (bft_recall_next(&certificate, &recall->certificates, config))
+        if (bft_certificate_decode(&statement, config, certificate) == ORD_OK)
+            say_own_vote(replica, &statement, certificate);
 }
 
 static void say_core(struct sim_replica *replica, struct ord_span bytes) {
@@ -331,6 +347,7 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
     struct bft_vote_list list;
     struct bft_view_change change;
     struct bft_new_view view;
+    struct bft_recall recall;
     if (bytes.data[0] == BFT_PRE_PREPARE && bft_pre_prepare_decode(&pre_prepare, config, bytes) == ORD_OK) {
         say(replica, BFT_PRE_PREPARE, pre_prepare.view, pre_prepare.seq, &pre_prepare.digest);
     } else if ((bytes.data[0] == BFT_PREPARE || bytes.data[0] == BFT_COMMIT) &&
@@ -345,6 +362,8 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
         keeps_promise(replica, list.view);
     } else if (bytes.data[0] == BFT_VIEW_CHANGE && bft_view_change_decode(&change, config, bytes) == ORD_OK) {
         say_change(replica, &change);
+    } else if (bytes.data[0] == BFT_RECALL && bft_recall_decode(&recall, config, bytes) == ORD_OK) {
+        say_recall(replica, &recall);
     } else if (bytes.data[0] == BFT_NEW_VIEW && bft_new_view_decode(&view, config, bytes) == ORD_OK) {
         say(replica, BFT_NEW_VIEW, view.view, 0, &view.digest);
         for (uint64_t seq = view.base_seq + 1; seq <= view.base_seq + view.count; seq++) {

@@ -10,6 +10,10 @@ void sim_check_counters(struct sim_replica *replica, const struct replica_status
     const struct replica_counters *counters = replica_counters(replica->process->program);
     if (world->plan.liar_count > 0)
         return;
+    /* Who has forgotten may contradict itself (rule 26), and is counted as if it lied. */
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        if (world->replicas[i].forgetful || world->replicas[i].forgot_until_seq > 0)
+            return;
     if (counters->messages_refused > 0 || counters->attestations_bad > 0 || status->core.messages_refused > 0 ||
         counters->batches_refused > 0 || counters->evidence_refused > 0)
         sim_blame(replica, "counters",

@@ -10,6 +10,8 @@ enum {
     LEAN_PART = 32,
     MARGIN_PART = 4,
     LOST_TIMEOUTS = 2,
+    WINDOW = 4096,
+    WORK_MAX = 256,
 };
 
 uint64_t sim_intake_floor(const struct sim_intake *intake) {
@@ -54,8 +56,44 @@ static bool is_owed(const struct sim_intake *intake, const struct sim_pooled *po
            pooled->given_ms + LOST_TIMEOUTS * timeout_ms >= now_ms;
 }
 
+/* The different envelopes of a batch that are work. */
+struct work {
+    struct {
+        uint32_t party;
+        uint64_t sequence;
+    } keys[WORK_MAX];
+    uint32_t count;
+    bool known;
+};
+
+/*
+ * Whether an envelope of a batch is work: it was not executed, and does not stand in the batch before. Not known: the
+ * replica may execute it just now, or nobody knows it.
+ */
+static bool is_work(const struct sim_intake *intake, struct work *work, struct ord_span envelope) {
+    const struct sim_item *item = sim_model_item(sim_intake_model(intake), envelope);
+    if (item == NULL || item->party >= SIM_PARTIES || work->count == WORK_MAX) {
+        work->known = false;
+        return true;
+    }
+    uint64_t sequence = item->registration ? 0 : item->sequence;
+    if (sim_intake_is_executed(intake, item->party, sequence))
+        return false;
+    bool far = sequence + WINDOW <= intake->highest[item->party] || sequence > intake->highest[item->party] + WINDOW;
+    bool decided = sim_map_find(&sim_intake_model(intake)->seen, item->party, item->sequence, 0) != NULL;
+    bool registered = !item->registration && intake->registered[item->party];
+    work->known = work->known && !decided && !far && registered;
+    for (uint32_t i = 0; i < work->count; i++)
+        if (work->keys[i].party == item->party && work->keys[i].sequence == sequence)
+            return false;
+    work->keys[work->count].party = item->party;
+    work->keys[work->count++].sequence = sequence;
+    return true;
+}
+
 void sim_lean_batch(struct sim_intake *intake, struct sim_judged *judged) {
     const struct channel_config *config = intake->world->config;
+    struct work work = {.known = true};
     uint64_t cost = 0;
     /* The replica reads a batch that is not well-formed up to its first fault. */
     intake->lean_unsure = intake->lean_unsure || !sim_model_well_formed(judged->batch);
@@ -71,9 +109,11 @@ void sim_lean_batch(struct sim_intake *intake, struct sim_judged *judged) {
             judged->lean_known = false;
             return;
         }
-        cost += envelope.size + ENVELOPE_COST;
+        if (cost < sim_intake_floor(intake) / LEAN_PART && is_work(intake, &work, envelope))
+            cost += envelope.size + ENVELOPE_COST;
         note_proposed(intake, envelope);
     }
+    judged->lean_known = judged->lean_known && work.known;
     if (cost >= sim_intake_floor(intake) / LEAN_PART ||
         judged->batch.size + 4 + config->absolute_max_bytes > config->batch_bytes_max)
         return;

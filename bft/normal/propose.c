@@ -133,7 +133,11 @@ void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const str
         /* State transfer has passed this seq, or the view has changed. */
         return;
     bft_bodies_lend(&core->bodies, slot->message, false);
-    core->ratchet.lean = lean;
+    /* Verdicts come in any order. The newest batch tells. */
+    if (seq >= core->ratchet.lean_seq) {
+        core->ratchet.lean_seq = seq;
+        core->ratchet.lean = lean;
+    }
     if (admissible) {
         slot->state = BFT_SLOT_ACCEPTED;
         slot->own_prepare = true;

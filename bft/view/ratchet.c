@@ -96,6 +96,7 @@ void bft_ratchet_view(struct ord_core *core) {
     ratchet->windows = 0;
     ratchet->slow_windows = 0;
     ratchet->lean = false;
+    ratchet->lean_seq = 0;
     window_begin(core);
 }
 

@@ -16,6 +16,7 @@ enum {
     LEAN_MARGIN_PART = 4,
     /* ... until this many request_timeout_ms after. */
     LEAN_LOST_TIMEOUTS = 2,
+    FRESH_MAX = 256,
 };
 
 void judge_checked(struct replica *replica, struct replica_check *check) {
@@ -47,25 +48,58 @@ static struct pool_entry *in_pool(struct replica *replica, const struct channel_
                           envelope->bytes);
 }
 
-/* Notes which envelopes here the leader proposes. Gives what all envelopes of the batch cost. */
+/* The different envelopes of a batch that are counted. As many as fit in here are no lean batch. */
+struct fresh {
+    struct pool_key keys[FRESH_MAX];
+    uint32_t count;
+};
+
+/* Counts an envelope that was neither executed before nor counted. False: it is no work. */
+static bool count_fresh(struct fresh *fresh, const struct channel_envelope *envelope,
+                        const struct channel_client *client, uint32_t client_index) {
+    bool registration = envelope->kind != CHANNEL_ENVELOPE_TRANSACTIONS;
+    struct pool_key key = pool_key_of(registration ? UINT32_MAX : client_index, &envelope->client, envelope->sequence);
+    if (client != NULL &&
+        (registration || channel_sequence_check(client, envelope->sequence) != CHANNEL_SEQUENCE_FRESH))
+        return false;
+    if (client == NULL && !registration)
+        return true; /* this batch waits for the registration, or is bad */
+    for (uint32_t i = 0; i < fresh->count; i++)
+        if (fresh->keys[i].client_index == key.client_index && fresh->keys[i].sequence == key.sequence)
+            return false;
+    if (fresh->count < FRESH_MAX)
+        fresh->keys[fresh->count++] = key;
+    return true;
+}
+
+/*
+ * Notes which envelopes here the leader proposes. Gives what the batch's work costs. An envelope that was executed
+ * before, or stands in the batch twice, is no work, or a liar would fill its batches up with it.
+ */
 static uint64_t note_proposed(struct replica *replica, struct ord_span bytes) {
     struct channel_batch batch;
     struct channel_envelope envelope;
     struct ord_span item;
+    struct fresh fresh = {.count = 0};
     uint64_t cost = 0;
     enum ord_err err = channel_batch_decode(&batch, bytes);
     while (err == ORD_OK && channel_batch_next(&item, &batch.envelopes) == ORD_OK) {
         uint32_t client_index = UINT32_MAX;
-        cost += item.size + POOL_ENVELOPE_COST;
         err = channel_envelope_decode(&envelope, item);
-        if (err != ORD_OK || (envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS &&
-                              channel_client_find(replica->execute.channel, &client_index, &envelope.client) == NULL))
+        if (err != ORD_OK)
             continue;
-        struct pool_entry *entry = in_pool(replica, &envelope, client_index);
+        const struct channel_client *client =
+            channel_client_find(replica->execute.channel, &client_index, &envelope.client);
+        if (fresh.count < FRESH_MAX && count_fresh(&fresh, &envelope, client, client_index))
+            cost += item.size + POOL_ENVELOPE_COST;
+        if (envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS && client == NULL)
+            continue;
+        struct pool_entry *entry =
+            in_pool(replica, &envelope, envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS ? client_index : UINT32_MAX);
         if (entry != NULL)
             pool_proposed(&replica->pool, entry);
     }
-    return cost;
+    return fresh.count == FRESH_MAX ? UINT64_MAX : cost;
 }
 
 /*

@@ -323,14 +323,15 @@ static void offer(struct bench *bench, const struct ord_event *event) {
     lean_batch = ord_span_of(NULL, 0);
 }
 
-/* The leader proposes these envelopes of the client. Gives whether the core is told that the batch is lean. */
-static bool is_lean(struct bench *bench, uint64_t first, uint32_t count) {
+/* The leader proposes `count` envelopes of the client, each `times`. Tells whether the core hears of a lean batch. */
+static bool is_lean_with(struct bench *bench, uint64_t first, uint32_t count, uint32_t times) {
     static uint8_t bytes[65536];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     channel_batch_begin(&writer, 0);
-    for (uint32_t i = 0; i < count; i++)
-        channel_batch_add(&writer, net_envelope(bench->net, bench->client, first + i, 1, 400, (uint8_t) i));
-    assert_ok(channel_batch_end(&writer, count));
+    for (uint32_t i = 0; i < count * times; i++)
+        channel_batch_add(&writer,
+                          net_envelope(bench->net, bench->client, first + i % count, 1, 400, (uint8_t) (i % count)));
+    assert_ok(channel_batch_end(&writer, count * times));
     lean_batch = ord_writer_span(&writer);
     bench->on_step = offer;
     bench->replica->agree.wake_at_ms = 0;
@@ -341,6 +342,29 @@ static bool is_lean(struct bench *bench, uint64_t first, uint32_t count) {
     assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], before + 1);
     assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
     return bench->last[ORD_EVENT_JUDGED].judged.lean;
+}
+
+static bool is_lean(struct bench *bench, uint64_t first, uint32_t count) {
+    return is_lean_with(bench, first, count, 1);
+}
+
+/* What fills a batch up must be work: nothing twice, and nothing that was executed. */
+static void batch__that_repeats_envelopes_is_lean(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    lean_seq = 1;
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    bench->time.now_ms += TIMEOUT_MS / 4 + 1;
+    uint32_t full = (uint32_t) (pace_lean_cost(bench->replica) / (POOL_ENVELOPE_COST + 400)) + 1;
+    assert_true(is_lean_with(bench, 101, 1, 2 * full));
+    assert_false(is_lean_with(bench, 201, full, 1));
+    bench->time.now_ms += TIMEOUT_MS / 4 + 1; /* it was sent again meanwhile, to all */
+    struct channel_client *client =
+        (struct channel_client *) (uintptr_t) channel_client_get(replica_channel(bench->replica), 0);
+    client->highest_sequence = 5000; /* all that follows is too old to be executed again */
+    assert_true(is_lean_with(bench, 301, full, 1));
+    bench_destroy(bench);
 }
 
 /* A small batch without what the leader has had for a quarter of the timeout is lean. What it has just got may wait. */
@@ -417,6 +441,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(forward__of_what_stays_backs_off),
     cmocka_unit_test(forward__leaves_what_is_queued),
     cmocka_unit_test(forward__has_a_share),
+    cmocka_unit_test(batch__that_repeats_envelopes_is_lean),
     cmocka_unit_test(batch__without_old_work_is_lean),
     cmocka_unit_test(batch__of_an_honest_leader_is_not_lean),
     cmocka_unit_test(batch__is_a_quarter_of_what_is_ordered_in_a_timeout),
