@@ -35,6 +35,9 @@ static void remember(struct sim_replica *replica, struct ord_span message) {
         bft_view_change_decode(&change, &replica->process->core_config, message) != ORD_OK ||
         change.sender != replica->id)
         return;
+    /* The digest is that of the content. A liar may send it under a bad signature first. */
+    if (replica->liar && bft_view_change_verify(&change, &replica->process->core_config, message) != ORD_OK)
+        return;
     if (checker->changes == NULL)
         checker->changes = sim_alloc(sizeof(*checker->changes));
     struct sim_changes *all = checker->changes;
