@@ -299,6 +299,8 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_SYNCED:
         return bft_on_synced(core, event->synced.seq, event->synced.stable_seq, event->synced.certificate);
     case ORD_EVENT_WORK:
+        if (core->work_since_ms == UINT64_MAX && event->work.since_ms != UINT64_MAX)
+            bft_changed(core);
         core->work_since_ms = event->work.since_ms;
         core->work_turn_ms = event->work.turn_ms;
         return ORD_OK;

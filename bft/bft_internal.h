@@ -117,6 +117,11 @@ void bft_send_status(struct ord_core *core);
 /* normal/retransmit.c */
 ORD_MUST_USE enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status);
 void bft_on_tick(struct ord_core *core);
+/*
+ * The time between something that was sent at `sent_ms` and its next repeat: `least_ms`, or longer if nothing has
+ * changed for a while. Never longer than `least_ms` and the heartbeat.
+ */
+uint64_t bft_repeat_ms(const struct ord_core *core, uint64_t sent_ms, uint64_t least_ms);
 /* To be called at the end of FLUSH: emits WAKE_AT unless the next deadline is already announced. */
 void bft_wake(struct ord_core *core);
 

@@ -125,7 +125,8 @@ struct bft_peer {
     bool accused;
     /* The highest seq that its last STATUS showed. */
     uint64_t shown_seq;
-    uint64_t shown_ms; /* when its last STATUS came */
+    uint64_t shown_ms;        /* when its last STATUS came */
+    struct bft_status status; /* its last STATUS */
     /* The delivered seq in its last STATUS. */
     uint64_t delivered_seq;
     /* When delivered_seq last changed. */
@@ -138,6 +139,8 @@ struct bft_peer {
     uint64_t view_ms;
     /* It gets no BODY before this time. */
     uint64_t fetch_ms;
+    /* The nonce of its last ASK. */
+    uint64_t nonce;
     /* It gets no RECALL before this time. */
     uint64_t recall_ms;
 };
@@ -343,6 +346,8 @@ struct ord_core {
     bool outstanding;
     /* The last delivery, or when `outstanding` became true, whichever is later. */
     uint64_t moved_ms;
+    /* When something last changed for this replica (bft_changed). What it repeats is repeated less often since then. */
+    uint64_t changed_ms;
     /* When STATUS was last sent. */
     uint64_t status_ms;
     /* The time that the last WAKE_AT named; 0: there was none. */
@@ -408,6 +413,14 @@ static inline bool bft_is_entry(const struct ord_core *core, uint64_t seq) {
     const struct bft_new_view *entries = &core->entries;
     return !core->changing && entries->view == core->view && seq > entries->base_seq &&
            seq - entries->base_seq <= entries->count;
+}
+
+/*
+ * Something changed: a message brought something new, work came, or the view changed. What this replica repeats begins
+ * anew at its shortest interval (normal/retransmit.c).
+ */
+static inline void bft_changed(struct ord_core *core) {
+    core->changed_ms = core->now_ms;
 }
 
 /* Drops a message that is of no use, which is not its sender's fault. */

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "bft/wire/message.h"
 #include "sim/check.h"
 #include "sim/process.h"
 
@@ -38,6 +39,8 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum re
                     struct sim_buffer *buffer) {
     const struct sim_process *process = world->replicas[from].process;
     world->messages_sent++;
+    if (kind == REPLICA_LINK_CORE && buffer->size > 0 && buffer->data[0] == BFT_STATUS)
+        world->replicas[from].statuses_sent++;
     if (world->plan.costs.cores == 0)
         travel(world, from, to, kind, buffer);
     else if (process != NULL && !world->paths[from * world->instance_count + to].cut)

@@ -41,6 +41,9 @@ struct sim_replica {
     uint64_t forgot_view;
     /* It took part, and that is on its disk. */
     bool spoke;
+    /* STATUS messages sent, one for each receiver; and the same when traffic was looked at first at rest. */
+    uint64_t statuses_sent;
+    uint64_t statuses_at_rest;
     uint64_t silent_until_seq; /* 0: not silent */
     bool paused;
     bool full;            /* no room on disk */

@@ -46,6 +46,7 @@ static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span bo
     slot->message_size = BFT_PRE_PREPARE_SIZE + body.size;
     slot->wanted = false;
     core->body_bytes += body.size;
+    bft_changed(core);
 }
 
 /*

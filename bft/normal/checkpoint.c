@@ -33,6 +33,7 @@ void bft_stabilize(struct ord_core *core, uint64_t seq, struct ord_span certific
         bft_slot_release(core, slot);
     }
     core->stable_seq = seq;
+    bft_changed(core);
     bft_checkpoint_set(&core->stable, seq, certificate);
     bft_persist(core, BFT_TABLE_CHECKPOINT, 1, bft_checkpoint_proof(&core->stable));
     if (logged)

@@ -22,6 +22,7 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
         }
         ORD_MARK_IF(!slot->prepared, COMMIT_BEFORE_PREPARED);
         useful = true;
+        bft_changed(core);
         slot->commits |= sender;
         slot->commit_digests[list->sender] = vote->digest;
         core->voted_seq = ord_max(core->voted_seq, vote->seq);

@@ -49,7 +49,10 @@ void bft_fetch_check(struct ord_core *core) {
     ORD_MARK_IF(core->now_ms > core->fetch_since_ms, FETCH_NEXT_PEER);
     bft_send(core, ord_replica_bit(core->fetch_from), bft_outbox_list(core, list), false);
     core->fetch_from = after(core, core->fetch_from);
-    core->fetch_ms = core->now_ms + core->config.retransmit_ms / 2 + 1;
+    /* One peer is asked at a time, so a round of all of them takes as long as another repeat would. */
+    uint64_t round_ms = bft_repeat_ms(core, core->now_ms, 0);
+    core->fetch_ms =
+        core->now_ms + ord_max(core->config.retransmit_ms / 2 + 1, round_ms / (core->config.replica_count - 1));
     /* A new primary may have to do without this batch. */
     core->look_again = true;
 }

@@ -45,6 +45,7 @@ static void count_vote(struct ord_core *core, const struct bft_vote_list *list, 
     struct bft_slot *slot = bft_slot_open(core, list->votes[index].seq);
     struct bft_prepare_vote *vote = &slot->prepare_votes[list->sender];
     slot->prepares |= ord_replica_bit(list->sender);
+    bft_changed(core);
     vote->digest = list->votes[index].digest;
     bft_vote_tree_proof(&vote->proof, &core->tree, index, &list->signature);
     core->voted_seq = ord_max(core->voted_seq, slot->seq);

@@ -117,6 +117,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     memcpy(slot->message, verified->bytes.data, verified->bytes.size);
     bft_slot_fill(core, slot, BFT_SLOT_JUDGING, &message, verified->bytes.size);
     bft_bodies_lend(&core->bodies, slot->message, true);
+    bft_changed(core);
     bft_witness(core, slot);
     struct ord_effect *effect = bft_effect(core, ORD_EFFECT_JUDGE);
     effect->judge.view = message.view;

@@ -5,6 +5,8 @@
  */
 #include "bft/bft_internal.h"
 
+#include <string.h>
+
 #include "bft/marks.h"
 
 enum {
@@ -14,6 +16,8 @@ enum {
     VOUCHED_PART = 2,
     /* What a peer's STATUS shows counts for this long. A replica sends one every BFT_HEARTBEAT_MS at least. */
     SHOWN_MS = 3 * BFT_HEARTBEAT_MS,
+    /* The interval between repeats is this part (1/4) of the time since something last changed. */
+    REPEAT_PART = 4,
 };
 
 /*
@@ -44,12 +48,23 @@ static void look(struct ord_core *core) {
     core->outstanding = outstanding;
 }
 
+/*
+ * Each interval is a part of the time for which nothing has changed. So repeats become rare while nothing comes of
+ * them, and what becomes possible after a time t is still asked for within a quarter of t, or within a heartbeat.
+ */
+uint64_t bft_repeat_ms(const struct ord_core *core, uint64_t sent_ms, uint64_t least_ms) {
+    uint64_t changed_ms = ord_max(core->changed_ms, core->moved_ms);
+    uint64_t part_ms = sent_ms > changed_ms ? (sent_ms - changed_ms) / REPEAT_PART : 0;
+    return ord_max(least_ms, ord_min(part_ms, BFT_HEARTBEAT_MS));
+}
+
 static uint64_t status_deadline(const struct ord_core *core) {
     uint64_t retransmit_ms = core->config.retransmit_ms;
     uint64_t heartbeat = core->status_ms + ord_max(retransmit_ms, BFT_HEARTBEAT_MS);
     if (!core->outstanding)
         return heartbeat;
-    return ord_min(ord_max(core->moved_ms, core->status_ms) + retransmit_ms, heartbeat);
+    uint64_t since_ms = ord_max(core->moved_ms, core->status_ms);
+    return ord_min(since_ms + bft_repeat_ms(core, since_ms, retransmit_ms), heartbeat);
 }
 
 static bool holds(const struct bft_status *status, uint64_t seq) {
@@ -148,8 +163,17 @@ static uint64_t answer_entries(struct ord_core *core, struct answer *answer, con
     return seqs;
 }
 
+/* Whether the peer says something else than in its last STATUS, or says anything again after it was not heard. */
+static bool is_news(const struct ord_core *core, const struct bft_peer *peer, const struct bft_status *status) {
+    const struct bft_status *last = &peer->status;
+    return core->now_ms >= peer->shown_ms + SHOWN_MS || status->view != last->view || status->mood != last->mood ||
+           status->delivered_seq != last->delivered_seq || status->stable_seq != last->stable_seq ||
+           status->changes != last->changes || memcmp(status->held, last->held, sizeof(status->held)) != 0;
+}
+
 static void note(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
+    peer->status = *status;
     peer->shown_view = status->view;
     peer->shown_ms = core->now_ms;
     peer->hands_over = status->mood == BFT_HANDS_OVER;
@@ -222,6 +246,8 @@ enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *statu
         *peer = before;
         return err;
     }
+    if (is_news(core, &before, status))
+        bft_changed(core);
     bft_suspect_check(core);
     return ORD_OK;
 }

@@ -23,8 +23,10 @@ enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_spa
         ORD_MARK(TARGET_NEARER);
         bft_checkpoint_set(&core->target, seq, certificate);
     }
-    if (seq > core->attested.seq)
+    if (seq > core->attested.seq) {
         bft_checkpoint_set(&core->attested, seq, certificate);
+        bft_changed(core);
+    }
     bft_sync_check(core);
     return ORD_OK;
 }

@@ -115,6 +115,10 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
     if (err != ORD_OK)
         return err;
     struct bft_peer *peer = &core->peers[ask.sender];
+    if (ask.nonce != peer->nonce)
+        /* The peer has restarted, and may lack what was sent to it before. */
+        bft_changed(core);
+    peer->nonce = ask.nonce;
     if (core->now_ms < peer->recall_ms)
         return bft_drop(core);
     peer->recall_ms = core->now_ms + core->config.retransmit_ms / ANSWER_PARTS;

@@ -135,6 +135,7 @@ void bft_silence_tick(struct ord_core *core) {
 /* Begins to speak: goes on as START would have, or from where it was when it fell silent. */
 static void speak(struct ord_core *core) {
     ORD_ASSERT(bft_speaks(core));
+    bft_changed(core);
     release(core);
     core->next_seq = ord_max(core->next_seq, core->delivered_seq + 1);
     core->next_view = core->view;

@@ -80,6 +80,7 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     /* A silent replica opens the entries when it speaks again. */
     if (bft_speaks(core))
         bft_open_entries(core);
+    bft_changed(core);
     bft_announce_leader(core);
     /* The answers bring votes that came too early, before the view was installed. */
     bft_send_status(core);

@@ -194,6 +194,7 @@ enum ord_err bft_on_new_view(struct ord_core *core, struct ord_span bytes) {
     if (!displaces(core, kept, view.view))
         return bft_drop(core);
     bft_keep(kept, view.view, &view.digest, bytes);
+    bft_changed(core);
     core->look_again = true;
     return ORD_OK;
 }

@@ -87,6 +87,8 @@ void bft_suspect_check(struct ord_core *core) {
                (!core->changing && (bft_handed_over(core) || bft_ratchet_slow(core) || bft_useless_many(core)));
     bool changed = due != core->detail.suspecting;
     core->detail.suspecting = due;
+    if (changed)
+        bft_changed(core);
     ORD_MARK_IF(core->changing && due && suspects(core) >= core->weak_quorum, VIEW_FAILED);
     ORD_MARK_IF(core->changing && changed && due && suspects(core) < core->weak_quorum, VIEW_FAILED_ALONE);
     ORD_MARK_IF(!core->changing && changed && !due, CONTENT_AGAIN);

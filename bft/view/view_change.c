@@ -111,6 +111,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->detail.suspecting = false;
     core->detail.handing_over = false;
     core->detail.view_changes++;
+    bft_changed(core);
     core->view_since_ms = core->now_ms;
     core->quorum_since_ms = 0;
     core->distrusted = 0;
@@ -131,6 +132,7 @@ static void keep(struct ord_core *core, struct bft_kept *kept, const struct bft_
     /* The choices point into the message that is overwritten. */
     core->choices_fresh = false;
     bft_keep(kept, change->view, &change->digest, bytes);
+    bft_changed(core);
 }
 
 /*
