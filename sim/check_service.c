@@ -205,23 +205,36 @@ void sim_service_end(struct sim_world *world) {
     check_extra(world, "bytes", own.bytes / own.receipts, without->bytes / without->receipts);
 }
 
-void sim_service_compare(struct sim_world *world) {
-    struct sim_service *service = world->service;
-    if (service == NULL || world->plan.liar_count == 0)
-        return;
+static void run_standard(struct sim_world *world, struct sim_service_standard *standard) {
     struct sim_options options = world->options;
     options.liars_given = true;
     options.liars = 0;
+    options.genome = NULL;
     options.trace = false;
     struct sim_world *other = sim_world_create(&options);
     sim_world_run(other);
     end_samples(other);
     if (other->failed)
         sim_fail(world, "without liars: %s", other->failure);
-    service->compares = !other->failed && other->service->last != 0;
-    if (service->compares)
-        service->without_liars = totals_of(other->service);
+    standard->known = true;
+    standard->compares = !other->failed && other->service->last != 0;
+    if (standard->compares)
+        standard->totals = totals_of(other->service);
+    standard->longest_us = sim_clients_longest_us(other);
     sim_world_destroy(other);
+}
+
+void sim_service_compare(struct sim_world *world, struct sim_service_standard *standard) {
+    struct sim_service *service = world->service;
+    struct sim_service_standard own = {0};
+    if (service == NULL || world->plan.liar_count == 0)
+        return;
+    if (standard == NULL)
+        standard = &own;
+    if (!standard->known)
+        run_standard(world, standard);
+    service->compares = standard->compares;
+    service->without_liars = standard->totals;
 }
 
 uint64_t sim_service_ratio(const struct sim_world *world) {

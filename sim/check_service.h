@@ -19,8 +19,20 @@ struct sim_service;
 /* Does nothing if service is not measured in this run. The same holds for the others. */
 void sim_service_create(struct sim_world *world);
 void sim_service_destroy(struct sim_world *world);
-/* If the run has liars: runs the same seed without them first, as the standard for this one. */
-void sim_service_compare(struct sim_world *world);
+/* What the same seed did without liars. All zero: nobody ran it yet. */
+struct sim_service_standard {
+    bool known;
+    bool compares; /* it came to its end, and `totals` are what it did */
+    struct sim_service_totals totals;
+    /* The longest time that an honest client waited for a receipt. */
+    uint64_t longest_us;
+};
+
+/*
+ * If the run has liars: compares it with the same seed without them, which is run first. `standard`: NULL, or where
+ * that is kept for further runs of this seed.
+ */
+void sim_service_compare(struct sim_world *world, struct sim_service_standard *standard);
 /* After each event. */
 void sim_service_step(struct sim_world *world);
 /* At the end of a run in which nothing was violated. */

@@ -137,6 +137,10 @@ void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_lin
         sim_liar_pass(replica, to, kind, message);
         return;
     }
+    if (replica->world->options.genome != NULL) {
+        sim_genome_send(replica, to, kind, message);
+        return;
+    }
     if (replica->world->now_us < replica->lies->mute_until_us)
         return;
     keep(replica, replica->id, kind, message);
@@ -189,7 +193,9 @@ void sim_liar_event(struct sim_replica *replica, const struct sim_event *event) 
 
 /* ---- hooks ---- */
 
-bool sim_liar_answers(const struct sim_replica *replica) {
+bool sim_liar_answers(struct sim_replica *replica) {
+    if (replica->liar && replica->world->options.genome != NULL)
+        return sim_genome_answers(replica);
     return !replica->liar || sim_liar_has(replica, SIM_LIE_RECEIPT);
 }
 
@@ -243,7 +249,8 @@ static struct sim_replica *choose(struct sim_world *world, uint32_t already) {
 }
 
 void sim_liars_create(struct sim_world *world) {
-    uint32_t count = world->plan.behaviours == 0 ? 0 : world->plan.liar_count;
+    bool none = world->plan.behaviours == 0 && world->options.genome == NULL;
+    uint32_t count = none ? 0 : world->plan.liar_count;
     world->plan.liar_count = count;
     while (count > 0) {
         struct sim_replica *replica = choose(world, world->plan.liar_count - count);
@@ -261,6 +268,8 @@ void sim_liars_destroy(struct sim_world *world) {
             sim_buffer_release(lies->kept[j].message);
         for (uint32_t j = 0; lies != NULL && j < SIM_HOARD; j++)
             sim_buffer_release(lies->hoard[j].certificate);
+        for (uint32_t j = 0; lies != NULL && j < SIM_HELD; j++)
+            sim_buffer_release(lies->held[j].message);
         if (lies != NULL)
             sim_buffer_release(lies->far);
         if (lies != NULL)

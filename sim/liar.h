@@ -100,7 +100,7 @@ uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work);
 void sim_liar_submitted(struct sim_replica *replica, const struct replica_result *result, struct ord_span envelope);
 /* Row D3: gives a receipt for an envelope that was just submitted; NULL: none. The caller holds it. */
 struct sim_buffer *sim_liar_receipt(struct sim_replica *replica, struct ord_span envelope);
-/* True if the replica answers clients at all. */
-bool sim_liar_answers(const struct sim_replica *replica);
+/* True if the replica answers a client now. Liars never do, but for those that lie to clients and those of a genome. */
+bool sim_liar_answers(struct sim_replica *replica);
 
 #endif

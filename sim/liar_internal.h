@@ -17,6 +17,16 @@ struct sim_kept {
     struct sim_buffer *message; /* NULL: empty */
 };
 
+#define SIM_HELD 256
+
+/* A message that a genome holds back until `left` more messages went to that receiver. */
+struct sim_held {
+    uint32_t left;
+    ord_node_id to;
+    enum replica_link kind;
+    struct sim_buffer *message; /* NULL: empty */
+};
+
 #define SIM_HOARD 128
 
 /* A prepared certificate: the liar's own, or one that another replica showed. */
@@ -51,6 +61,9 @@ struct sim_liar {
     uint64_t kept_count;
     struct sim_hoarded hoard[SIM_HOARD]; /* ring */
     uint64_t hoard_count;
+    /* genome: how many messages each rule has fitted so far, and what is held back. */
+    uint64_t fitted[SIM_RULES_MAX];
+    struct sim_held held[SIM_HELD];
 };
 
 static inline const struct ord_core_config *sim_liar_config(const struct sim_replica *liar) {
@@ -141,6 +154,11 @@ void sim_hoard_own(struct sim_replica *liar);
 bool sim_lie_body(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 void sim_lie_accuse(struct sim_replica *liar);
 struct sim_buffer *sim_forge_receipt(struct sim_replica *liar, struct ord_span envelope);
+
+/* lies_genome.c. Sends what the rules leave of a message. Does not take over the hold. */
+void sim_genome_send(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+/* True if the rules let it answer a client now. */
+bool sim_genome_answers(struct sim_replica *liar);
 
 /* lies_other.c */
 void sim_lie_flood(struct sim_replica *liar);

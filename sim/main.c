@@ -16,6 +16,7 @@
 #include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/marks.h"
+#include "sim/search.h"
 #include "sim/world.h"
 
 struct arguments {
@@ -25,6 +26,8 @@ struct arguments {
     double minutes;
     bool json;
     bool stop;
+    bool search;
+    struct sim_genome genome; /* of --genome */
     bool marks;
     /* Fails if a mark of those that are met often was not met. */
     bool marks_often;
@@ -62,7 +65,7 @@ struct totals {
     uint64_t longest_us;
 };
 
-static char replay_line[700];
+static char replay_line[1100];
 static struct sim_marks marks;
 
 static void print_help(void) {
@@ -89,6 +92,8 @@ static void print_help(void) {
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
         "  --service        only runs in which service is measured: no faults, liars, loads from idle to overload\n"
+        "  --genome TEXT    liars that follow these rules, as many as may lie: WORD/WHOM/ROLE/ACT/WHEN, with commas\n"
+        "  --search         --service in search of the genome that harms most\n"
         "  --costs          work costs something in half of the runs, and service is measured in one of eight\n"
         "  --rotate N       views end after N seqs\n"
         "  --load N         with --steady: so many times the load\n"
@@ -103,6 +108,15 @@ static void print_help(void) {
     printf("\nLiars (with the rows of the adversary list that they play):\n");
     for (uint32_t i = 0; i < SIM_BEHAVIOUR_COUNT; i++)
         printf("  %-16s %s (%s)\n", sim_behaviours[i].name, sim_behaviours[i].what, sim_behaviours[i].rows);
+    printf(
+        "\nA genome's rules (up to 5; the first one that fits a message decides; sim/genome.h):\n"
+        "  WORD  any, a type of message (pre-prepare, prepare, commit, status, view-change, new-view, fetch, body,\n"
+        "        relay, witness, attestation, certificate, forward, sync), or answer: those to clients\n"
+        "  WHOM  all, few (f honest replicas), rest (the other honest ones), leader\n"
+        "  ROLE  any, leading, following, changing (between two views)\n"
+        "  ACT   drop, delay:N (thousandths of the request timeout), copy:N (N times more), hold:N (until after the\n"
+        "        next N messages)\n"
+        "  WHEN  N%%, every:N (one of N messages), burst:N (during one of N request timeouts)\n");
     printf("\nExit code: 0 when nothing was violated, 1 when something was or a required mark was not met,\n2 for a "
            "wrong command line.\n");
 }
@@ -170,6 +184,8 @@ enum choice {
     SERVICE,
     COSTS,
     CROWDED,
+    GENOME,
+    SEARCH,
     TRACE,
     JSON,
     STOP,
@@ -192,6 +208,8 @@ static const struct option long_options[] = {
     {"service", no_argument, NULL, SERVICE},
     {"costs", no_argument, NULL, COSTS},
     {"crowded", no_argument, NULL, CROWDED},
+    {"genome", required_argument, NULL, GENOME},
+    {"search", no_argument, NULL, SEARCH},
     {"trace", no_argument, NULL, TRACE},
     {"json", no_argument, NULL, JSON},
     {"stop", no_argument, NULL, STOP},
@@ -266,6 +284,17 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         options->calm = true;
         options->crowded = true;
         return true;
+    case GENOME:
+        options->genome = &arguments->genome;
+        if (sim_genome_parse(&arguments->genome, value))
+            return true;
+        fprintf(stderr, "ordain-sim: \"%s\" is no genome; --help tells the rules\n", value);
+        return false;
+    case SEARCH:
+        arguments->search = true;
+        options->service = true;
+        add_again(arguments, "service", NULL);
+        return true;
     case TRACE:
         options->trace = true;
         return true;
@@ -299,6 +328,10 @@ static bool parse(struct arguments *arguments, int argc, char **argv) {
             return false;
     if (optind != argc) {
         fprintf(stderr, "ordain-sim: \"%s\"? --help tells the options\n", argv[optind]);
+        return false;
+    }
+    if (arguments->search && (arguments->options.replicas == 1 || arguments->options.genome != NULL)) {
+        fprintf(stderr, "ordain-sim: --search wants 4 replicas or more, and makes its own genomes\n");
         return false;
     }
     if (arguments->options.calm && arguments->options.fault_ms == 0)
@@ -369,11 +402,46 @@ static void print_service(const struct totals *totals) {
     printf("\n");
 }
 
-static void run_one(struct totals *totals, const struct arguments *arguments, const struct sim_options *options) {
-    snprintf(replay_line, sizeof(replay_line), "ordain-sim --seed %" PRIu64 "%s --trace\n", options->seed,
-             arguments->again);
+/* Writes the command that replays this run, but for --trace. */
+static void replay(char *out, size_t size, const struct arguments *arguments, uint64_t seed,
+                   const struct sim_genome *genome) {
+    char text[SIM_GENOME_TEXT_MAX] = "";
+    if (genome != NULL)
+        sim_genome_print(text, genome);
+    snprintf(out, size, "ordain-sim --seed %" PRIu64 "%s%s%s", seed, arguments->again,
+             genome == NULL ? "" : " --genome ", text);
+}
+
+static void print_find(const struct sim_search *search, const struct arguments *arguments) {
+    const struct sim_find *find = sim_search_worst(search);
+    char command[1000];
+    replay(command, sizeof(command), arguments, find->worst_seed, &find->genome);
+    printf("genome %" PRIu64 ": goodput %" PRIu64 ".%" PRIu64 " %%; seed %" PRIu64 ": %" PRIu64 ".%" PRIu64
+           " %%, slowest request %" PRIu64 " ms, trace hash %016" PRIx64 "\n  %s\n",
+           sim_search_tries(search), find->ratio / 10, find->ratio % 10, find->worst_seed, find->worst_ratio / 10,
+           find->worst_ratio % 10, find->worst_longest_us / 1000, find->worst_hash, command);
+    fflush(stdout);
+}
+
+static void print_search(const struct sim_search *search) {
+    const struct sim_find *find = sim_search_worst(search);
+    uint64_t median;
+    uint64_t fresh = sim_search_fresh(search, &median);
+    if (fresh > 0)
+        printf("search: %" PRIu64 " genomes, %" PRIu64 " of them fresh; goodput: median of these %" PRIu64 ".%" PRIu64
+               " %%, worst %" PRIu64 ".%" PRIu64 " %%\n",
+               sim_search_tries(search), fresh, median / 10, median % 10, find->ratio / 10, find->ratio % 10);
+}
+
+/* `search`: NULL, or what the run is for. */
+static void run_one(struct totals *totals, const struct arguments *arguments, struct sim_options *options,
+                    struct sim_search *search) {
+    struct sim_service_standard *standard = search == NULL ? NULL : sim_search_next(search, options);
+    char command[1000];
+    replay(command, sizeof(command), arguments, options->seed, options->genome);
+    snprintf(replay_line, sizeof(replay_line), "%s --trace\n", command);
     struct sim_world *world = sim_world_create(options);
-    sim_service_compare(world);
+    sim_service_compare(world, standard);
     sim_world_run(world);
     if (!world->failed)
         sim_service_end(world);
@@ -406,6 +474,8 @@ static void run_one(struct totals *totals, const struct arguments *arguments, co
         printf("seed %" PRIu64 ": %u replicas, %zu seqs, %zu blocks, trace hash %016" PRIx64 "\n", options->seed,
                world->replica_count, world->checker->model.seq_count, world->checker->model.block_count,
                world->trace_hash);
+    if (search != NULL && sim_search_took(search, world) && !arguments->json)
+        print_find(search, arguments);
     sim_world_destroy(world);
 }
 
@@ -451,6 +521,7 @@ int main(int argc, char **argv) {
     struct totals totals = {0};
     uint64_t first_seed = arguments.options.seed;
     double begin_s = seconds_now();
+    struct sim_search *search = arguments.search ? sim_search_create(&arguments.options) : NULL;
     if (!arguments.json)
         printf("ordain-sim: first seed %" PRIu64 "\n", first_seed);
     fflush(stdout);
@@ -459,11 +530,15 @@ int main(int argc, char **argv) {
             break;
         struct sim_options options = arguments.options;
         options.seed = first_seed + i;
-        run_one(&totals, &arguments, &options);
+        run_one(&totals, &arguments, &options, search);
     }
     print_totals(&totals, first_seed, seconds_now() - begin_s, arguments.json);
     if (!arguments.json)
         print_service(&totals);
+    if (search != NULL && !arguments.json)
+        print_search(search);
+    if (search != NULL)
+        sim_search_destroy(search);
     if (arguments.marks)
         sim_marks_print(&marks, arguments.json);
     uint32_t missing =

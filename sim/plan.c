@@ -173,6 +173,10 @@ static void draw_liars(struct sim_plan *plan, struct sim_random *random, const s
         plan->behaviours = options->liars;
         plan->liar_count = options->liars == 0 ? 0 : plan->faulty_max;
     }
+    if (options->genome != NULL) {
+        plan->behaviours = 0;
+        plan->liar_count = plan->faulty_max;
+    }
 }
 
 /* Clients want more than the channel can order, all the time. */

@@ -7,7 +7,7 @@
 #define ORDAIN_SIM_PLAN_H
 
 #include "channel/config.h"
-#include "sim/random.h"
+#include "sim/genome.h"
 
 #define SIM_FAULTS(X)                                                                                                  \
     X(LOSS, "loss", "messages are lost")                                                                               \
@@ -50,7 +50,9 @@ struct sim_options {
     uint64_t faults; /* bits by enum sim_fault */
     /* Use `liars` instead of a draw. */
     bool liars_given;
-    uint64_t liars;    /* bits by enum sim_behaviour_index */
+    uint64_t liars; /* bits by enum sim_behaviour_index */
+    /* NULL, or what all liars do instead. Whoever makes the options keeps it until the run is over. */
+    const struct sim_genome *genome;
     uint32_t replicas; /* 0: drawn */
     /* Simulated time with faults; 0: drawn. */
     uint32_t fault_ms;

@@ -163,7 +163,7 @@ static void draw_service_liars(struct sim_plan *plan, struct sim_random *random,
     plan->liars_lead = sim_chance(random, 600000);
     bool single = sim_chance(random, 500000);
     uint64_t behaviour = sim_below(random, SIM_BEHAVIOUR_COUNT);
-    if (!single || options->liars_given)
+    if (!single || options->liars_given || options->genome != NULL)
         return;
     plan->behaviours = UINT64_C(1) << behaviour;
     plan->lie_ppm = 1000000;

@@ -6,6 +6,7 @@ set(sim_crowded 4)
 set(sim_service 24)
 set(sim_rotation 2)
 set(sim_pace 4)
+set(sim_search 10)
 if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
     set(sim_fixed 20)
     set(sim_fresh 10)
@@ -14,6 +15,7 @@ if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
     set(sim_service 3)
     set(sim_rotation 1)
     set(sim_pace 1)
+    set(sim_search 8)
 endif()
 # The fixed seeds must meet the marks that are met often (core/mark.h). Otherwise they test less than before.
 set(sim_marks "")
@@ -34,7 +36,10 @@ add_test(NAME sim.rotation
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_rotation.sh $<TARGET_FILE:ordain-sim> ${sim_rotation})
 add_test(NAME sim.pace
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_pace.sh $<TARGET_FILE:ordain-sim> ${sim_pace})
+add_test(NAME sim.search
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_search.sh $<TARGET_FILE:ordain-sim> ${sim_search})
 set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation sim.pace sim.service
+                     sim.search
                      PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
 
 # Some of the planted bugs, each of which another invariant finds within a second. By hand, tests/canary/run runs them
@@ -46,3 +51,5 @@ if(NOT (ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE OR ORD_FUZZ))
                                        evidence-dropped tail-size-wrong)
     set_tests_properties(sim.canaries PROPERTIES LABELS sim TIMEOUT 600)
 endif()
+
+ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/test_sim_genome.c DEPENDS ord_sim)
