@@ -142,6 +142,7 @@ static enum ord_err bft_init(struct ord_core **out, void *memory, size_t memory_
         return ORD_ERR_NO_SPACE;
     struct ord_core *core = memory;
     memset(core, 0, sizeof(*core));
+    core->ratchet.stall_since_ms = UINT64_MAX;
     (void) lay_out(core, memory, config);
     *out = core;
     core->config = *config;

@@ -167,10 +167,14 @@ struct bft_pace {
     uint64_t wait_ms;
     /* Envelopes per second. */
     uint64_t rate;
+    /* How long at a stretch work waits for the primary alone: the average over that time. */
+    uint64_t stall_ms;
     /* Only for a window: average time that the work waited which was oldest at each moment. */
     uint64_t oldest_ms;
     /* Only for a window: for most of the time in which work waited, it waited for the primary alone. */
     bool held_up;
+    /* Only for a window: it did so for much of that time. */
+    bool stalled;
 };
 
 /* The clocks of one window. */
@@ -181,6 +185,8 @@ struct bft_ratchet_clock {
     uint64_t held_up_ms;
     /* Added up over each ms of waiting_ms: the time since the oldest work's turn. */
     uint64_t oldest_sum;
+    /* Added up over each ms of held_up_ms: for how long that has gone on without a break. */
+    uint64_t stall_sum;
 };
 
 struct bft_ratchet {
@@ -190,6 +196,8 @@ struct bft_ratchet {
     uint64_t waits;
     uint64_t wait_sum_ms;
     struct bft_ratchet_clock clock;
+    /* Since when work has waited for the primary alone without a break; UINT64_MAX: it does not. */
+    uint64_t stall_since_ms;
     /* Complete windows of this view. */
     uint32_t windows;
     /* Slow windows in a row, up to the last complete one. */

@@ -14,17 +14,19 @@
  *   the votes that the primary needs, too.
  *
  * Windows of twice request_timeout_ms measure for how much of the time in which work waited it waited for the primary
- * alone; how long envelopes stood in this replica's request pool before they were executed; how old the oldest work was
- * at each moment, because the primary chooses what is executed; and how many envelopes were executed a second. A window
- * is slow in two cases. Work was old, and waited for the primary alone for most of the time. Or envelopes waited too
- * long, and far fewer were executed than the standard says. Under overload the wait grows too, but the primary is busy
- * and the rate does not fall; another primary would do no better. Two slow windows in a row make a primary suspect. For
- * one that was slow when it led last, one window of half the length suffices, so it costs less each time.
+ * alone, and for how long at a stretch; how long envelopes stood in this replica's request pool before they were
+ * executed; how old the oldest work was at each moment, because the primary chooses what is executed; and how many
+ * envelopes were executed a second. A window is slow in three cases. Work was old, and waited for the primary alone for
+ * most of the time. Or it did so for much of the time, and for long at a stretch: a primary that proposes late, and
+ * then much at once, leaves the others nothing to do in between. Or envelopes waited too long, and far fewer were
+ * executed than the standard says. Under overload the wait grows too, but the primary is busy and the rate does not
+ * fall; another primary would do no better. Two slow windows in a row make a primary suspect. For one that was slow
+ * when it led last, one window of half the length suffices, so it costs less each time.
  *
  * The standard is what the k-th best of the m measured leaders reached, with k = min(f + 1, m - f): never worse than
  * what an honest one reached, and, from 2f + 1 measured leaders on, never better than what one reached. "Too long" is
- * several times that wait. Before f + 1 leaders were measured, the bound falls while the view lasts, down to the part
- * of the timeout that WAIT_FLOOR_PART gives. So no primary sets the standard for itself, and none lowers it for others.
+ * several times that wait, or stall. Before f + 1 leaders were measured, the bound falls while the view lasts, down to
+ * the part of the timeout that WAIT_FLOOR_PART or STALL_FLOOR_PART gives. So no primary sets the standard for itself, and none lowers it for others.
  * Where the network is slow, the first f + 1 primaries are replaced and none after them.
  */
 #include "bft/bft_internal.h"
@@ -41,6 +43,11 @@ enum {
     /* A wait below request_timeout_ms / WAIT_FLOOR_PART is never too long. */
     WAIT_FLOOR_PART = 4,
     /*
+     * The same for a stall. On a channel with slow links, an honest primary that has more to propose than they carry
+     * was seen to make work stall for a sixth of the timeout at a stretch, for most of the time.
+     */
+    STALL_FLOOR_PART = 5,
+    /*
      * The bound of a view's first window is FIRST_PARTS / PARTS of request_timeout_ms; each later one has a part less.
      */
     FIRST_PARTS = 12,
@@ -53,6 +60,8 @@ enum {
      * that time and more, and its COMMIT may be the last to come.
      */
     HELD_UP_PARTS = 12,
+    /* It makes work stall if that is so for more than STALLED_PARTS / PARTS, for long at a stretch. */
+    STALLED_PARTS = 6,
     /* The primary is slow after this many slow windows in a row. */
     SLOW_WINDOWS = 2,
     /* The same for a primary that was slow when it led last. */
@@ -97,6 +106,7 @@ void bft_ratchet_view(struct ord_core *core) {
     ratchet->slow_windows = 0;
     ratchet->lean = false;
     ratchet->lean_seq = 0;
+    ratchet->stall_since_ms = UINT64_MAX;
     window_begin(core);
 }
 
@@ -116,14 +126,19 @@ static uint64_t age_sum(uint64_t begin_ms, uint64_t end_ms, uint64_t turn_ms) {
 }
 
 void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms) {
-    struct bft_ratchet_clock *clock = &core->ratchet.clock;
+    struct bft_ratchet *ratchet = &core->ratchet;
+    struct bft_ratchet_clock *clock = &ratchet->clock;
     uint64_t since_ms = ord_max(core->now_ms, core->work_since_ms);
+    bool held_up = !core->changing && core->work_since_ms != UINT64_MAX && holds_up(core);
+    ratchet->stall_since_ms = held_up ? ord_min(ratchet->stall_since_ms, since_ms) : UINT64_MAX;
     if (core->changing || since_ms >= now_ms)
         return;
     clock->waiting_ms += now_ms - since_ms;
     clock->oldest_sum += age_sum(since_ms, now_ms, ord_max(core->work_turn_ms, core->view_since_ms));
-    if (holds_up(core))
-        clock->held_up_ms += now_ms - since_ms;
+    if (!held_up)
+        return;
+    clock->held_up_ms += now_ms - since_ms;
+    clock->stall_sum += age_sum(since_ms, now_ms, ratchet->stall_since_ms);
 }
 
 static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
@@ -133,6 +148,8 @@ static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
         best->wait_ms = pace->wait_ms;
     if (!best->measured || pace->rate > best->rate)
         best->rate = pace->rate;
+    if (!best->measured || pace->stall_ms < best->stall_ms)
+        best->stall_ms = pace->stall_ms;
     best->measured = true;
 }
 
@@ -151,6 +168,7 @@ static uint64_t kth(uint64_t *values, uint32_t count, uint32_t k) {
 static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
     uint64_t waits[ORD_REPLICA_MAX];
     uint64_t slownesses[ORD_REPLICA_MAX];
+    uint64_t stalls[ORD_REPLICA_MAX];
     uint32_t measured = 0;
     uint32_t faulty = core->weak_quorum - 1;
     *out = (struct bft_pace) {.measured = false};
@@ -158,6 +176,7 @@ static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
         if (!core->ratchet.led[i].measured)
             continue;
         waits[measured] = core->ratchet.led[i].wait_ms;
+        stalls[measured] = core->ratchet.led[i].stall_ms;
         slownesses[measured++] = UINT64_MAX - core->ratchet.led[i].rate;
     }
     if (measured == 0)
@@ -165,15 +184,17 @@ static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
     uint32_t k = measured > faulty ? (uint32_t) ord_min(faulty + 1, measured - faulty) : 1;
     out->measured = true;
     out->wait_ms = kth(waits, measured, k);
+    out->stall_ms = kth(stalls, measured, k);
     out->rate = UINT64_MAX - kth(slownesses, measured, k);
     return measured;
 }
 
-static uint64_t wait_bound_ms(const struct ord_core *core, const struct bft_pace *best, uint32_t measured) {
+/* `best_ms`: what the standard says. It counts once f + 1 leaders were measured. */
+static uint64_t bound_of(const struct ord_core *core, uint64_t best_ms, uint32_t measured, uint32_t floor_part) {
     const struct bft_ratchet *ratchet = &core->ratchet;
     uint64_t timeout_ms = core->options->request_timeout_ms;
-    uint64_t floor_ms = timeout_ms / WAIT_FLOOR_PART;
-    uint64_t bound_ms = best->wait_ms * WAIT_FACTOR;
+    uint64_t floor_ms = timeout_ms / floor_part;
+    uint64_t bound_ms = best_ms * WAIT_FACTOR;
     if (measured < core->weak_quorum) {
         bool least = ratchet->windows >= FIRST_PARTS || has_failed(core);
         uint32_t less = least ? FIRST_PARTS : ratchet->windows;
@@ -186,8 +207,11 @@ static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
     struct bft_pace best;
     uint32_t measured = standard(core, &best);
     take_best(&best, &core->ratchet.good);
-    uint64_t bound_ms = wait_bound_ms(core, &best, measured);
+    uint64_t bound_ms = bound_of(core, best.wait_ms, measured, WAIT_FLOOR_PART);
+    uint64_t stall_bound_ms = bound_of(core, best.stall_ms, measured, STALL_FLOOR_PART);
+    ORD_MARK_IF(pace->stalled && !pace->held_up && pace->stall_ms > stall_bound_ms, WORK_STALLS);
     return (pace->held_up && ord_max(pace->wait_ms, pace->oldest_ms) > bound_ms) ||
+           (pace->stalled && pace->stall_ms > stall_bound_ms) ||
            (best.measured && pace->rate < best.rate / RATE_PART && pace->wait_ms > bound_ms);
 }
 
@@ -210,7 +234,9 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
     struct bft_pace pace = {.measured = true,
                             .wait_ms = ratchet->waits > 0 ? ratchet->wait_sum_ms / ratchet->waits : oldest_ms,
                             .rate = ratchet->envelopes * 1000 / elapsed_ms,
+                            .stall_ms = 2 * clock->stall_sum / ord_max(clock->held_up_ms, 1),
                             .oldest_ms = oldest_ms,
+                            .stalled = clock->held_up_ms > clock->waiting_ms * STALLED_PARTS / PARTS,
                             .held_up = clock->held_up_ms > clock->waiting_ms * HELD_UP_PARTS / PARTS};
     bool slow = is_slow(core, &pace);
     ORD_MARK_IF(slow, WINDOW_SLOW);

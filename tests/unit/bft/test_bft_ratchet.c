@@ -20,6 +20,8 @@ static void window_of(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint
         assert_ok(host_step(&bench->host, &event));
         /* Everything that was applied was also delivered, so the other clocks do not run. */
         bench->host.core->progress_ms = bench->now_ms;
+        /* And proposed before. */
+        bench->host.core->ratchet.stall_since_ms = UINT64_MAX;
         turn_ends(bench);
     }
 }
@@ -352,9 +354,46 @@ static void ratchet__looks_at_the_oldest_work(void **state) {
             event.now_ms = bench.now_ms;
             assert_ok(host_step(&bench.host, &event));
             bench.host.core->progress_ms = bench.now_ms;
+            bench.host.core->ratchet.stall_since_ms = UINT64_MAX;
             turn_ends(&bench);
         }
         assert_int_equal(suspects(&bench), old);
+        bench_close(&bench);
+    }
+}
+
+/*
+ * Twenty stalls: work waits for the primary alone for `stall_ms`, and then for as long for others, while much is
+ * executed. None of it is old.
+ */
+static void stalls(struct bench *bench, uint64_t stall_ms) {
+    for (int i = 0; i < 20; i++)
+        for (int busy = 0; busy < 2; busy++) {
+            bench->host.core->ratchet.lean = busy == 0;
+            for (uint64_t ms = 0; ms < stall_ms; ms += 10) {
+                struct ord_event event = {.type = ORD_EVENT_APPLIED};
+                bench->now_ms += 10;
+                event.now_ms = bench->now_ms;
+                if (busy)
+                    event.applied.envelopes = event.applied.waits = 10;
+                host_work(&bench->host, bench->now_ms, bench->now_ms);
+                assert_ok(host_step(&bench->host, &event));
+                bench->host.core->progress_ms = bench->now_ms;
+                turn_ends(bench);
+            }
+        }
+}
+
+/* It holds work up for half of the time only, but for long at a stretch: it proposes late, and much at once. */
+static void ratchet__of_a_primary_that_proposes_late(void **state) {
+    (void) state;
+    for (int late = 0; late < 2; late++) {
+        struct bench bench;
+        bench_open(&bench, 2);
+        accept(&bench, 1, "in flight");
+        for (int i = 0; i < 2; i++)
+            stalls(&bench, late ? 400 : 150);
+        assert_int_equal(suspects(&bench), late);
         bench_close(&bench);
     }
 }
@@ -389,6 +428,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__of_a_withheld_commit),
     cmocka_unit_test(ratchet__of_lean_batches),
     cmocka_unit_test(ratchet__looks_at_the_oldest_work),
+    cmocka_unit_test(ratchet__of_a_primary_that_proposes_late),
     cmocka_unit_test(ratchet__says_nothing_when_nothing_waits),
 };
 TEST_CASES(cases);
