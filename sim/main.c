@@ -89,7 +89,6 @@ static void print_help(void) {
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
         "  --service        only runs in which service is measured: no faults, liars, loads from idle to overload\n"
-        "  --costs          work costs something in half of the runs, and service is measured in one of eight\n"
         "  --rotate N       views end after N seqs\n"
         "  --load N         with --steady: so many times the load\n"
         "  --trace          tell everything that happens\n"
@@ -168,7 +167,6 @@ enum choice {
     LOAD,
     STEADY,
     SERVICE,
-    COSTS,
     CROWDED,
     TRACE,
     JSON,
@@ -190,7 +188,6 @@ static const struct option long_options[] = {
     {"load", required_argument, NULL, LOAD},
     {"steady", no_argument, NULL, STEADY},
     {"service", no_argument, NULL, SERVICE},
-    {"costs", no_argument, NULL, COSTS},
     {"crowded", no_argument, NULL, CROWDED},
     {"trace", no_argument, NULL, TRACE},
     {"json", no_argument, NULL, JSON},
@@ -258,9 +255,6 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         return true;
     case SERVICE:
         options->service = true;
-        return true;
-    case COSTS:
-        options->costs = true;
         return true;
     case CROWDED:
         options->calm = true;
