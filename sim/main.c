@@ -94,7 +94,6 @@ static void print_help(void) {
         "  --service        only runs in which service is measured: no faults, liars, loads from idle to overload\n"
         "  --genome TEXT    liars that follow these rules, as many as may lie: WORD/WHOM/ROLE/ACT/WHEN, with commas\n"
         "  --search         --service in search of the genome that harms most\n"
-        "  --costs          work costs something in half of the runs, and service is measured in one of eight\n"
         "  --rotate N       views end after N seqs\n"
         "  --load N         with --steady: so many times the load\n"
         "  --trace          tell everything that happens\n"
@@ -182,7 +181,6 @@ enum choice {
     LOAD,
     STEADY,
     SERVICE,
-    COSTS,
     CROWDED,
     GENOME,
     SEARCH,
@@ -206,7 +204,6 @@ static const struct option long_options[] = {
     {"load", required_argument, NULL, LOAD},
     {"steady", no_argument, NULL, STEADY},
     {"service", no_argument, NULL, SERVICE},
-    {"costs", no_argument, NULL, COSTS},
     {"crowded", no_argument, NULL, CROWDED},
     {"genome", required_argument, NULL, GENOME},
     {"search", no_argument, NULL, SEARCH},
@@ -276,9 +273,6 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         return true;
     case SERVICE:
         options->service = true;
-        return true;
-    case COSTS:
-        options->costs = true;
         return true;
     case CROWDED:
         options->calm = true;

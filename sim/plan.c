@@ -285,6 +285,14 @@ static void crowd(struct sim_plan *plan) {
     plan->pool_bytes_max = UINT64_C(4) << 20;
 }
 
+/* The share is small because a run in which service is measured takes some four times as long as another one. */
+enum { SERVICE_PPM = 40000 };
+
+/* True if an option asks for something that a run in which service is measured does not have. */
+static bool wants_no_service(const struct sim_options *options) {
+    return options->faults_given || options->fault_ms != 0 || options->decisions_per_leader != 0 || options->calm;
+}
+
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 1);
     *out = (struct sim_plan) {0};
@@ -320,7 +328,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     if (sim_chance(&random, 100000))
         draw_crowd(out, &random);
     random = sim_random_of(options->seed, 13);
-    if (sim_chance(&random, 500000) && options->costs)
+    if (sim_chance(&random, 500000))
         sim_plan_costs(out, &random, 8);
     random = sim_random_of(options->seed, 14);
     if (sim_chance(&random, 150000) && out->faults != 0 && !options->faults_given)
@@ -336,7 +344,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     if (options->fault_ms != 0)
         out->fault_end_us = (uint64_t) options->fault_ms * 1000;
     out->load_end_us = out->fault_end_us + (longer && !options->calm ? longer_us : 0);
-    bool service = sim_chance(&random, 120000) && options->costs && !options->faults_given && !options->calm;
+    bool service = sim_chance(&random, SERVICE_PPM) && !wants_no_service(options);
     if ((service || options->service) && out->replica_count > 1)
         sim_plan_service(out, &random, options);
     out->rest_limit_us = rest_limit_us(out);

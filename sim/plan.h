@@ -64,8 +64,6 @@ struct sim_options {
     bool calm;
     /* Every seed is a run in which service is measured. */
     bool service;
-    /* Work costs something in half of the seeds, and service is measured in one of eight. */
-    bool costs;
     /* With `calm`: small batches on a slow network, and clients that want many times what it can order. */
     bool crowded;
 };

@@ -38,7 +38,9 @@ add_test(NAME sim.pace
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_pace.sh $<TARGET_FILE:ordain-sim> ${sim_pace})
 add_test(NAME sim.search
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_search.sh $<TARGET_FILE:ordain-sim> ${sim_search})
-set_tests_properties(sim.fixed sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation sim.pace sim.service
+add_test(NAME sim.late
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_late.sh $<TARGET_FILE:ordain-sim>)
+set_tests_properties(sim.late sim.fixed sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation sim.pace sim.service
                      sim.search
                      PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
 
