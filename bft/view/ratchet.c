@@ -26,8 +26,8 @@
  * The standard is what the k-th best of the m measured leaders reached, with k = min(f + 1, m - f): never worse than
  * what an honest one reached, and, from 2f + 1 measured leaders on, never better than what one reached. "Too long" is
  * several times that wait, or stall. Before f + 1 leaders were measured, the bound falls while the view lasts, down to
- * the part of the timeout that WAIT_FLOOR_PART or STALL_FLOOR_PART gives. So no primary sets the standard for itself, and none lowers it for others.
- * Where the network is slow, the first f + 1 primaries are replaced and none after them.
+ * the part of the timeout that WAIT_FLOOR_PART or STALL_FLOOR_PART gives. So no primary sets the standard for itself,
+ * and none lowers it for others. Where the network is slow, the first f + 1 primaries are replaced and none after them.
  */
 #include "bft/bft_internal.h"
 

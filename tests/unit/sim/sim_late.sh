@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A first primary that proposes late is replaced, so no invariant of service is violated. `ordain-sim --search` found it.
+# A first primary that proposes late is replaced, so no invariant of service is violated. ordain-sim --search found it.
 # Usage: sim_late.sh ORDAIN_SIM
 set -euo pipefail
 sim=$1

@@ -60,8 +60,9 @@ static void text__refuses_what_is_no_genome(void **state) {
         "commit/nobody/leading/drop/50%",
         "commits/all/leading/drop/50%",
         "answer/all/any/copy:3/50%",
-        "any/all/any/drop/1%,any/all/any/drop/1%,any/all/any/drop/1%,any/all/any/drop/1%,any/all/any/drop/1%,"
-        "any/all/any/drop/1%",
+        /* six rules */
+        ("any/all/any/drop/1%,any/all/any/drop/1%,any/all/any/drop/1%,any/all/any/drop/1%,any/all/any/drop/1%,"
+         "any/all/any/drop/1%"),
     };
     struct sim_genome genome;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
