@@ -10,7 +10,7 @@ void sim_check_counters(struct sim_replica *replica, const struct replica_status
     const struct replica_counters *counters = replica_counters(replica->process->program);
     if (world->plan.liar_count > 0)
         return;
-    /* Who has forgotten may contradict itself (rule 26), and is counted as if it lied. */
+    /* A replica that has forgotten may contradict itself (rule 26). Others count that as a lie. */
     for (uint32_t i = 0; i < world->instance_count; i++)
         if (world->replicas[i].forgetful || world->replicas[i].forgot_until_seq > 0)
             return;

@@ -235,7 +235,7 @@ static void copies__do_not_wait_for_an_answer_that_does_not_come(void **state) {
     end(&bench);
 }
 
-/* Who is told BUSY has nothing that the others should wait for. */
+/* The leader has no room for an envelope that it refuses as BUSY, so the others must not wait for it. */
 static void copies__are_made_of_nothing_that_was_not_accepted(void **state) {
     (void) state;
     struct bench bench;
