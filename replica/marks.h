@@ -45,7 +45,7 @@
     X(TRANSFER_RESUMED, OFTEN, "a restart finds a transfer that was cut off between blocks and tail")                  \
     X(SERVED_NOTHING, OFTEN, "a source has nothing to give that can be proved")                                        \
     X(SERVED_LATER, RARE, "an asker has used up its quota, and its request waits")                                     \
-    X(SERVED_LESS, RARE, "a source is asked for more than its certificates prove")                                     \
+    X(SERVED_LESS, RARE, "a piece ends before what it has room for, at a certified block")                             \
     X(TAIL_OF_CLOSED_BLOCK, OFTEN, "a tail is asked for whose block is closed by now")                                 \
     X(SYNC_BEFORE_STABLE, OFTEN, "a replica transfers to a state that is not stable yet")                              \
     X(SYNC_MISSING, OFTEN, "a source does not have what it is asked for")                                              \

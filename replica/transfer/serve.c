@@ -39,6 +39,73 @@ static bool is_free(const struct replica *replica, const struct serve_asker *ask
     return asker->free_us <= replica->turn.now_ms * 1000 + AHEAD_US;
 }
 
+/* The lowest height >= `height` that has a certificate here; 0: none. */
+static uint64_t certified_from(const struct replica *replica, uint64_t height) {
+    struct ord_bytes bytes;
+    uint64_t at;
+    if (replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &at, height) != ORD_OK)
+        return 0;
+    free(bytes.data);
+    return at;
+}
+
+/*
+ * Where a piece ends that has room for the blocks `from` to `to`: at the last of them that has a certificate of its
+ * own, and at `to` only if none has.
+ *
+ * Invariant: an asker keeps the certificate of such a piece, because no headers are between (pieces.c). So between two
+ * certificates that it holds in a row are at most as many blocks as in a piece, or as between two of the source's.
+ * Otherwise each transfer would leave fewer certificates than its source has, and after some of them nobody could
+ * prove a block within SYNC_LATER_HEADERS_MAX headers any more.
+ */
+static uint64_t piece_end(const struct replica *replica, uint64_t from, uint64_t to) {
+    if (certified_from(replica, to) == to)
+        return to;
+    uint64_t low = from - 1;
+    uint64_t high = to;
+    /* "There is a certificate in h .. to" holds up to some h and not beyond it. */
+    while (low < high) {
+        uint64_t middle = high - (high - low) / 2;
+        uint64_t at = certified_from(replica, middle);
+        if (at != 0 && at <= to)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    ORD_MARK_IF(low >= from, SERVED_LESS);
+    return low >= from ? low : to;
+}
+
+/* The bytes of `count` blocks in a piece, each behind its size. */
+static size_t blocks_size(const uint8_t *blocks, uint64_t count) {
+    size_t size = 0;
+    for (uint64_t i = 0; i < count; i++)
+        size += sizeof(uint32_t) + ord_load_u32(blocks + size);
+    return size;
+}
+
+/* Writes the headers behind block `end` up to a certified one, and its certificate. */
+static enum ord_err write_proof(struct replica *replica, struct ord_writer *writer, uint64_t end) {
+    const struct replica_store *store = replica_store(replica);
+    struct ord_bytes certificate;
+    struct ord_bytes headers = {0};
+    uint64_t at;
+    enum ord_err err = replica_host(replica)->certificate(replica_host(replica)->context, &certificate, &at, end);
+    if (err != ORD_OK)
+        return err;
+    if (at > end)
+        err = store->get_headers(store->ledger, &headers, end + 1, at, CHANNEL_HEADER_SIZE,
+                                 (size_t) SYNC_LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
+    if (headers.size / CHANNEL_HEADER_SIZE < at - end)
+        err = ORD_ERR_TOO_LARGE; /* The asker could not tie the certificate to the blocks. */
+    ord_write_u32(writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
+    ord_write_span(writer, ord_span_of(headers.data, headers.size));
+    ord_write_string(writer, ord_span_of(certificate.data, certificate.size));
+    free(headers.data);
+    free(certificate.data);
+    return err == ORD_OK ? ord_writer_finish(writer) : err;
+}
+
 /*
  * Fills a piece from block `from` on. Returns its size, or 0 if nothing can be proved. `*read` gets the bytes that were
  * read for it.
@@ -49,7 +116,6 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     struct ord_writer writer = ord_writer_of(out, capacity);
     struct ord_bytes bytes;
     uint64_t height = from;
-    uint64_t certified;
     *read = 0;
     ord_write_u64(&writer, from);
     ord_write_u32(&writer, 0);
@@ -64,47 +130,13 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
         ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
         free(bytes.data);
     }
-    if (height == from ||
-        replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &certified, height - 1) != ORD_OK)
+    if (height == from || writer.failed)
         return 0;
-    ord_store_u32(out + 8, (uint32_t) (height - from));
-    struct ord_bytes headers = {0};
-    enum ord_err err = ORD_OK;
-    if (certified > height - 1)
-        err = store->get_headers(store->ledger, &headers, height, certified, CHANNEL_HEADER_SIZE,
-                                 (size_t) SYNC_LATER_HEADERS_MAX * CHANNEL_HEADER_SIZE);
-    if (headers.size / CHANNEL_HEADER_SIZE < certified - (height - 1))
-        err = ORD_ERR_TOO_LARGE; /* The asker could not tie the certificate to the blocks. */
-    ord_write_u32(&writer, (uint32_t) (headers.size / CHANNEL_HEADER_SIZE));
-    ord_write_span(&writer, ord_span_of(headers.data, headers.size));
-    ord_write_string(&writer, ord_span_of(bytes.data, bytes.size));
-    free(headers.data);
-    free(bytes.data);
-    return err == ORD_OK && ord_writer_finish(&writer) == ORD_OK ? writer.size : 0;
-}
-
-static bool can_prove(const struct replica *replica, uint64_t height) {
-    struct ord_bytes bytes;
-    uint64_t at;
-    if (replica_host(replica)->certificate(replica_host(replica)->context, &bytes, &at, height) != ORD_OK)
-        return false;
-    free(bytes.data);
-    return at <= replica->certified.committed_height;
-}
-
-/* The highest of the heights from .. to that a certificate here proves; 0: none. */
-static uint64_t provable(const struct replica *replica, uint64_t from, uint64_t to) {
-    to = ord_min(to, replica->certified.committed_height);
-    if (from > to || !can_prove(replica, from))
-        return 0;
-    while (from < to) {
-        uint64_t middle = to - (to - from) / 2;
-        if (can_prove(replica, middle))
-            from = middle;
-        else
-            to = middle - 1;
-    }
-    return from;
+    uint64_t end = piece_end(replica, from, height - 1);
+    uint64_t count = end - from + 1;
+    writer.size = SYNC_PIECE_HEADER_SIZE + blocks_size(out + SYNC_PIECE_HEADER_SIZE, count);
+    ord_store_u32(out + 8, (uint32_t) count);
+    return write_proof(replica, &writer, end) == ORD_OK ? writer.size : 0;
 }
 
 static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t first, uint64_t last) {
@@ -114,12 +146,6 @@ static void serve_blocks(struct replica *replica, ord_node_id from, uint64_t fir
         return;
     size_t read;
     size_t size = fill_piece(replica, out, capacity, &read, first, last);
-    /* The asker may know of a certificate that this replica has not seen. It gets what can be proved here. */
-    uint64_t less = size == 0 ? provable(replica, first, last) : 0;
-    if (less != 0) {
-        ORD_MARK(SERVED_LESS);
-        size = fill_piece(replica, out, capacity, &read, first, less);
-    }
     /* With nothing to give, say so: then the asker need not wait. */
     if (size == 0) {
         ORD_MARK(SERVED_NOTHING);

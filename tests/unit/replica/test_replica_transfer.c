@@ -441,6 +441,42 @@ static void serve__gives_what_it_can_prove(void **state) {
     world_destroy(world);
 }
 
+/* Commits what waits for a later commit. */
+static void commit_lazily(struct bench *bench) {
+    bench_run(bench);
+    bench->time.now_ms += 200;
+    bench_run(bench);
+}
+
+/*
+ * A replica that got its blocks by transfer serves them later. So it needs certificates as close to one another as its
+ * source's, although few pieces have room for the blocks between two of them exactly.
+ */
+static void transfer__keeps_the_certificates_of_its_source(void **state) {
+    (void) state;
+    static const uint64_t more[] = {BLOCKS - 40, BLOCKS - 29, BLOCKS - 17, BLOCKS - 8};
+    struct world *world = world_create();
+    const struct replica_host *host = &world->bench->replica->setup.options.host;
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        const struct channel_certificate certificate = certificate_at(world, more[i]);
+        const struct ord_span bytes = encoded(world, &certificate);
+        assert_int_equal(
+            host->store.put_certificate((struct ledger *) (void *) world->chain, certificate.statement.height, bytes),
+            ORD_OK);
+    }
+    commit_lazily(world->chain);
+    (void) transfer_ms(world);
+    commit_lazily(world->bench);
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        struct ord_bytes bytes;
+        uint64_t at;
+        assert_int_equal(host->certificate(host->context, &bytes, &at, more[i]), ORD_OK);
+        free(bytes.data);
+        assert_int_equal(at, more[i]);
+    }
+    world_destroy(world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__comes_from_several_at_once),
     cmocka_unit_test(transfer__is_not_slowed_by_a_source_that_drips),
@@ -451,6 +487,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__holds_no_more_than_its_bound),
     cmocka_unit_test(transfer__takes_one_piece_a_turn),
     cmocka_unit_test(transfer__takes_a_newer_target_between_the_blocks_and_the_tail),
+    cmocka_unit_test(transfer__keeps_the_certificates_of_its_source),
     cmocka_unit_test(serve__gives_what_it_can_prove),
 };
 TEST_CASES(cases);
