@@ -79,18 +79,24 @@ bool bft_waits_for_primary(const struct ord_core *core, const struct bft_slot *s
 bool bft_has_room(const struct ord_core *core, size_t batch_size);
 ORD_MUST_USE enum ord_err bft_on_propose(struct ord_core *core, struct ord_span batch);
 ORD_MUST_USE enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified *verified);
+/* False: this PRE-PREPARE, whose signature need not be checked, would change nothing. */
+bool bft_wants_pre_prepare(const struct ord_core *core, struct ord_span bytes);
 void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible,
                    bool lean);
 
 /* normal/prepare.c */
 /* Takes a verified PREPARE of another replica, or this replica's own, which was just signed. */
 void bft_on_prepare(struct ord_core *core, const struct bft_vote_list *list);
+/* False: this PREPARE, whose signature need not be checked, would change nothing. */
+bool bft_wants_prepare(const struct ord_core *core, struct ord_span bytes);
 /* Signs and sends the PREPAREs that are due, and counts them. */
 ORD_MUST_USE enum ord_err bft_flush_prepares(struct ord_core *core);
 ORD_MUST_USE enum ord_err bft_sign_list(struct ord_core *core, struct bft_vote_list *list);
 
 /* normal/commit.c */
 void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list);
+/* False: this COMMIT would change nothing. */
+bool bft_wants_commit(const struct ord_core *core, struct ord_span bytes);
 void bft_flush_commits(struct ord_core *core);
 
 /* normal/checkpoint.c */
@@ -194,6 +200,8 @@ void bft_on_hand_over(struct ord_core *core);
 void bft_witness(struct ord_core *core, struct bft_slot *slot);
 ORD_MUST_USE enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes);
 ORD_MUST_USE enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes);
+/* False: this EVIDENCE, whose signatures need not be checked, would change nothing. */
+bool bft_wants_evidence(const struct ord_core *core, struct ord_span bytes);
 /* The primary bound another digest to the (view, seq) of this slot as well. */
 void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const struct ord_hash *digest,
                              const struct bft_proof *proof);
@@ -265,7 +273,7 @@ void bft_accept_entry(struct ord_core *core, struct bft_slot *slot);
 /* Sends what another replica signed. `bytes` stay where they are. */
 void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes);
 void bft_answer_view(struct ord_core *core, const struct bft_status *status);
-/* False for a VIEW-CHANGE, NEW-VIEW or RECALL, relayed or not, that is old or known. True for everything else. */
+/* False for a message, relayed or not, that is old or known, so that it would change nothing. */
 bool bft_wants(const struct ord_core *core, struct ord_span bytes);
 
 /* recovery/recover.c */

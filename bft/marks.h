@@ -28,6 +28,7 @@
     X(CHOICE_BELOW_BASE, OFTEN, "a certificate lies at or below another replica's stable checkpoint")                  \
     /* commit.c */                                                                                                     \
     X(COMMIT_BEFORE_PREPARED, OFTEN, "a COMMIT comes for a batch that is not prepared here")                           \
+    X(COMMIT_NOT_WANTED, OFTEN, "a COMMIT comes whose votes are all counted")                                          \
     X(COMMIT_CONTRADICTS, OFTEN, "a replica sends a second COMMIT, for another batch")                                 \
     /* entries.c */                                                                                                    \
     X(ENTRY_VOIDS_BATCH, OFTEN, "the NEW-VIEW has another batch for a seq than we kept")                               \
@@ -60,8 +61,10 @@
     /* prepare.c */                                                                                                    \
     X(PREPARE_BY_PRIMARY, OFTEN, "the primary sends a PREPARE")                                                        \
     X(PREPARE_CONTRADICTS, OFTEN, "evidence: a backup sends two PREPAREs for one seq")                                 \
+    X(PREPARE_NOT_WANTED, OFTEN, "a PREPARE comes whose votes are all counted, and is not checked")                    \
     X(PREPARE_OUT_OF_WINDOW, OFTEN, "a list of votes has one outside the window")                                      \
     /* propose.c */                                                                                                    \
+    X(PRE_PREPARE_NOT_WANTED, OFTEN, "a PRE-PREPARE comes that is here, and is not checked")                           \
     X(PRE_PREPARE_USURPED, OFTEN, "a replica that is not the primary sends a PRE-PREPARE")                             \
     X(PRE_PREPARE_BELOW_BASE, RARE, "a PRE-PREPARE lies below the base of its view")                                   \
     X(PRE_PREPARE_NO_ROOM, RARE, "there is no room for the batch of a PRE-PREPARE")                                    \

@@ -76,6 +76,12 @@ bool channel_attestation_verify(const struct channel_attestation *attestation, c
     return crypto->verify(crypto->context, attestation->signer, &hash, &attestation->signature);
 }
 
+bool channel_certificate_equal(const struct channel_certificate *a, const struct channel_certificate *b) {
+    return a->count == b->count && channel_statement_equal(&a->statement, &b->statement) &&
+           memcmp(a->signers, b->signers, a->count * sizeof(a->signers[0])) == 0 &&
+           memcmp(a->signatures, b->signatures, a->count * sizeof(a->signatures[0])) == 0;
+}
+
 size_t channel_certificate_encode(uint8_t *out, const struct channel_certificate *certificate) {
     ORD_ASSERT(certificate->count <= ORD_REPLICA_MAX);
     struct ord_writer writer = ord_writer_of(out, CHANNEL_CERTIFICATE_SIZE_MAX);

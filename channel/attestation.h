@@ -48,6 +48,8 @@ ORD_MUST_USE enum ord_err channel_attestation_decode(struct channel_attestation 
 bool channel_attestation_verify(const struct channel_attestation *attestation, const struct ord_hash *genesis_hash,
                                 const struct ord_crypto_ops *crypto);
 
+/* True if both have the same statement and the same signatures. */
+bool channel_certificate_equal(const struct channel_certificate *a, const struct channel_certificate *b);
 /* `out` must have CHANNEL_CERTIFICATE_SIZE_MAX bytes. Returns the encoded size. */
 size_t channel_certificate_encode(uint8_t *out, const struct channel_certificate *certificate);
 /* INVALID: malformed, without signers, or with signers that do not rise strictly. */

@@ -18,6 +18,8 @@
     X(JUDGE_WAITS_FOR_CHECK, OFTEN, "a batch has an envelope whose signature is being checked for admission")          \
     X(JUDGEMENT_DROPPED, OFTEN, "the core moves past a batch while it is judged")                                      \
     X(ALLOWANCE_SPENT, RARE, "a sender's messages have more signatures than it may have checked")                      \
+    X(CHECK_REPEATED, OFTEN, "a message comes again while the same one of its sender is being checked")                \
+    X(CHECK_WAITS, OFTEN, "a message waits because enough of its sender's are being checked")                          \
     X(MESSAGE_NOT_NOW, OFTEN, "a message is checked while the core may not run")                                       \
     X(SENDER_IGNORED, OFTEN, "a message comes from a sender whose last signature did not verify")                      \
     /* intake/ */                                                                                                      \
@@ -37,6 +39,7 @@
     /* finality/ */                                                                                                    \
     X(LOG_CUT_AT_ONCE, OFTEN, "the log is cut without the usual lag, because its window or its bodies fill up")        \
     X(ATTESTED_AT_REST, OFTEN, "the newest executed seq is attested because nothing follows it")                       \
+    X(ATTESTATION_KNOWN, OFTEN, "an attestation comes that is here, and is not checked")                               \
     X(ATTESTED_AGAIN, RARE, "a replica that repeats an old attestation gets ours of that seq")                         \
     X(STABLE_AHEAD, OFTEN, "a stable checkpoint is ahead of us")                                                       \
     X(STABLE_LEARNT_FROM_CORE, RARE, "a stable checkpoint is executed here that only view changes told of")            \

@@ -73,6 +73,7 @@ enum ord_err replica_create(struct replica **out, const struct replica_options *
 void replica_destroy(struct replica *replica) {
     if (replica == NULL)
         return;
+    accounts_deinit(replica);
     judge_deinit(replica);
     sync_deinit(replica);
     attest_deinit(replica);
@@ -125,6 +126,10 @@ void replica_status(const struct replica *replica, struct replica_status *out) {
         .intake_open = replica->turn.room,
     };
     memcpy(out->evidence, replica->accusations.committed, sizeof(out->evidence));
+}
+
+struct replica_waiting replica_waiting(const struct replica *replica, ord_node_id from) {
+    return replica->accounts[from].waiting;
 }
 
 const struct replica_counters *replica_counters(const struct replica *replica) {

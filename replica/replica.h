@@ -108,11 +108,17 @@ void replica_check_drop(struct replica *replica, struct replica_check *check);
 
 /* The bounded work that is under way. */
 struct replica_open {
-    uint32_t messages; /* checks of messages, attestations and certificates */
+    uint32_t messages; /* checks of messages, attestations and certificates that the host has */
     /* Upper bound of the signatures to check in the messages among them. */
     uint64_t cost;
     uint32_t costly;    /* messages in the view queue */
     uint32_t envelopes; /* checks of submitted and forwarded envelopes */
+};
+
+/* Checks of one sender's messages, attestations and certificates that wait for its earlier ones. */
+struct replica_waiting {
+    uint32_t checks;
+    uint32_t cost; /* as in struct replica_open */
 };
 
 struct replica_status {
@@ -133,6 +139,7 @@ struct replica_status {
     uint32_t evidence[ORD_REPLICA_MAX]; /* pieces on disk, by culprit */
 };
 void replica_status(const struct replica *replica, struct replica_status *out);
+struct replica_waiting replica_waiting(const struct replica *replica, ord_node_id from);
 
 /* A replica's counters, for status. Each is a field of struct replica_counters. */
 #define REPLICA_COUNTERS(X)                                                                                            \

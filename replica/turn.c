@@ -83,6 +83,7 @@ static bool take_checked(struct replica *replica, struct replica_check *check, s
 
 static void take(struct replica *replica, const struct replica_input *input) {
     struct ord_event event;
+    ord_node_id from;
     switch (input->type) {
     case REPLICA_INPUT_MESSAGE:
         /*
@@ -94,9 +95,12 @@ static void take(struct replica *replica, const struct replica_input *input) {
         take_message(replica, input);
         break;
     case REPLICA_INPUT_CHECKED:
+        from = input->check->from;
         if (take_checked(replica, input->check, &event))
             step(replica, &event);
         check_destroy(replica, input->check);
+        if (from != ORD_NO_NODE)
+            account_go_on(replica, from);
         break;
     case REPLICA_INPUT_SUBMITTED:
         admission_submitted(replica, input->submission);

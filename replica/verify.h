@@ -70,6 +70,8 @@ struct replica_check {
     /* The owner of `bytes`, which the check holds; NULL: none. */
     void *owner;
     struct ord_span bytes; /* of a message */
+    /* The sender's next check that waits until the host may have it. */
+    struct replica_check *next;
     /* Outcome of a message, an attestation or a certificate. */
     enum ord_err err;
     union {

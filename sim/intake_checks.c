@@ -7,7 +7,6 @@
 enum {
     SLACK_S = 300,
     CORE_BYTES_MIN = 29,
-    COST_LOOK = 1,
     COST_VOTE = 16,
     COST_MAX = 2048,
     CHECKS_MAX = 512,
@@ -160,13 +159,15 @@ static void expect_message(struct sim_intake *intake, ord_node_id from, struct o
     if (bytes.size < CORE_BYTES_MIN)
         return;
     uint32_t cost = protocol->cost(bytes);
-    if (cost > COST_LOOK && !protocol->wants(process->observer.inner, bytes))
+    if (!protocol->wants(process->observer.inner, bytes))
         return;
-    uint64_t open = intake->cost[from];
+    /* The program says how many of the sender's checks wait there. Whatever it says, it must keep the bounds. */
+    const struct replica_waiting waiting = replica_waiting(process->program, from);
+    uint64_t open = intake->cost[from] + waiting.cost;
     bool much = open > 0 && open + cost > COST_MAX;
     if (much || !can_afford(intake, from, cost))
         intake->message = SIM_MUST_DROP;
-    else if (intake->messages[from] < CHECKS_MAX)
+    else if (intake->messages[from] + waiting.checks < CHECKS_MAX)
         intake->message = SIM_MUST_CHECK; /* unless its sender is ignored */
     intake->over_share = replica_counters(process->program)->link_jobs_over_share;
 }

@@ -35,6 +35,24 @@ void bft_on_commit(struct ord_core *core, const struct bft_vote_list *list) {
         core->messages_dropped++;
 }
 
+/* Mirrors bft_on_commit. What may count in a view that is not installed yet is wanted. */
+bool bft_wants_commit(const struct ord_core *core, struct ord_span bytes) {
+    struct bft_vote_list list;
+    if (bft_vote_list_decode(&list, &core->config, bytes) != ORD_OK)
+        return true;
+    if (list.view != core->view || core->changing || !bft_speaks(core))
+        return list.view >= core->view;
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct bft_vote *vote = &list.votes[i];
+        const struct bft_slot *slot = bft_slot_find(core, vote->seq);
+        if (bft_in_window(core, vote->seq) && (slot == NULL || (slot->commits & ord_replica_bit(list.sender)) == 0 ||
+                                               !ord_hash_equal(&slot->commit_digests[list.sender], &vote->digest)))
+            return true;
+    }
+    ORD_MARK(COMMIT_NOT_WANTED);
+    return false;
+}
+
 void bft_flush_commits(struct ord_core *core) {
     struct bft_vote_list *list = &core->list;
     const uint64_t end = bft_slots_end(core);

@@ -27,6 +27,26 @@ static enum use use_of(const struct ord_core *core, ord_node_id sender, const st
     return ord_hash_equal(&slot->prepare_votes[sender].digest, &vote->digest) ? USELESS : CONTRADICTION;
 }
 
+/* Mirrors bft_on_prepare. What may count in a view that is not installed yet is wanted. */
+bool bft_wants_prepare(const struct ord_core *core, struct ord_span bytes) {
+    struct bft_vote_list list;
+    if (bft_vote_list_decode(&list, &core->config, bytes) != ORD_OK ||
+        bft_heard_newer(core, list.sender, list.view, list.votes[list.count - 1].seq))
+        return true;
+    if (list.view != core->view || core->changing || !bft_speaks(core))
+        return list.view >= core->view;
+    for (uint32_t i = 0; i < list.count; i++) {
+        enum use use = use_of(core, list.sender, &list.votes[i]);
+        if (use == NEW)
+            return true;
+        if (use == CONTRADICTION &&
+            (bft_slot_find(core, list.votes[i].seq)->contradicted & ord_replica_bit(list.sender)) == 0)
+            return true;
+    }
+    ORD_MARK(PREPARE_NOT_WANTED);
+    return false;
+}
+
 static void contradiction(struct ord_core *core, struct bft_slot *slot, const struct bft_vote_list *list,
                           uint32_t index) {
     if ((slot->contradicted & ord_replica_bit(list->sender)) != 0 || core->evidence_given)

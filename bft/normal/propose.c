@@ -127,6 +127,25 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     return ORD_OK;
 }
 
+/* Mirrors bft_on_pre_prepare. What may count in a view that is not installed yet is wanted. */
+bool bft_wants_pre_prepare(const struct ord_core *core, struct ord_span bytes) {
+    struct bft_pre_prepare message;
+    if (bft_pre_prepare_decode(&message, &core->config, bytes) != ORD_OK ||
+        bft_heard_newer(core, message.sender, message.view, message.seq))
+        return true;
+    if (message.view != core->view || core->changing || !bft_speaks(core))
+        return message.view >= core->view;
+    if (message.seq <= core->stable_seq)
+        return false;
+    const struct bft_slot *slot = bft_slot_find(core, message.seq);
+    if (slot == NULL || slot->state == BFT_SLOT_EMPTY || slot->view != core->view)
+        return true;
+    if (!ord_hash_equal(&slot->digest, &message.digest))
+        return !slot->primary_contradicted;
+    ORD_MARK(PRE_PREPARE_NOT_WANTED);
+    return slot->state == BFT_SLOT_AWAITING && slot->recalled;
+}
+
 void bft_on_judged(struct ord_core *core, uint64_t view, uint64_t seq, const struct ord_hash *digest, bool admissible,
                    bool lean) {
     struct bft_slot *slot = bft_slot_find(core, seq);

@@ -65,9 +65,27 @@ static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span 
     return kept->view == view && ord_span_equal(bft_kept_bytes(kept), bytes);
 }
 
+static bool wants_view_message(const struct ord_core *core, const struct bft_header *header, struct ord_span bytes) {
+    if (header->view < core->view)
+        return false;
+    /* A message of this replica itself that it does not hold proves that it has forgotten that message. */
+    if (header->sender == core->config.self && bft_speaks(core))
+        return header->view > core->view || (header->type == BFT_NEW_VIEW && core->changing);
+    const struct bft_kept *kept = header->type == BFT_NEW_VIEW ? core->candidates : core->changes;
+    if (is_kept(&kept[header->sender], header->view, bytes) ||
+        is_kept(&core->named[header->sender], header->view, bytes) ||
+        is_kept(&core->chosen[header->sender], header->view, bytes) || is_kept(&core->installed, header->view, bytes))
+        return false;
+    /* If a later VIEW-CHANGE of the same sender is here, only one that a NEW-VIEW may name is of use. */
+    bool followed =
+        !bft_speaks(core) && core->candidates[bft_primary(&core->config, header->view)].view == header->view;
+    return header->type == BFT_NEW_VIEW || header->view == core->view || followed ||
+           header->view > kept[header->sender].view;
+}
+
 /*
  * Refuses what is of no use before its signatures are checked (row V3): any replica has certificates of long ago, and a
- * message full of them takes long to check.
+ * message full of them takes long to check. A vote that was counted may come again and again, too.
  */
 bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
     struct bft_header header;
@@ -75,22 +93,19 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
         bytes = bft_behind_header(bytes);
     struct ord_reader reader = ord_reader_of(bytes);
     enum ord_err err = bft_header_read(&header, &reader, &core->config);
-    if (err == ORD_OK && header.type == BFT_RECALL && header.sender < core->config.replica_count)
+    bool of_view = header.type == BFT_VIEW_CHANGE || header.type == BFT_NEW_VIEW;
+    if (err != ORD_OK || header.sender >= core->config.replica_count)
+        return err != ORD_OK || !of_view; /* `authenticate` says what is wrong with it */
+    if (of_view)
+        return wants_view_message(core, &header, bytes);
+    if (header.type == BFT_RECALL)
         return ord_read_u64(&reader) == core->silence.nonce &&
                (core->silence.answered & ord_replica_bit(header.sender)) == 0;
-    if (err != ORD_OK || (header.type != BFT_VIEW_CHANGE && header.type != BFT_NEW_VIEW))
-        return true; /* `authenticate` says what is wrong with it */
-    if (header.sender >= core->config.replica_count || header.view < core->view)
-        return false;
-    /* A message of this replica itself that it does not hold proves that it has forgotten that message. */
-    if (header.sender == core->config.self && bft_speaks(core))
-        return header.view > core->view || (header.type == BFT_NEW_VIEW && core->changing);
-    const struct bft_kept *kept = header.type == BFT_NEW_VIEW ? core->candidates : core->changes;
-    if (is_kept(&kept[header.sender], header.view, bytes) || is_kept(&core->named[header.sender], header.view, bytes) ||
-        is_kept(&core->chosen[header.sender], header.view, bytes) || is_kept(&core->installed, header.view, bytes))
-        return false;
-    /* If a later VIEW-CHANGE of the same sender is here, only one that a NEW-VIEW may name is of use. */
-    bool followed = !bft_speaks(core) && core->candidates[bft_primary(&core->config, header.view)].view == header.view;
-    return header.type == BFT_NEW_VIEW || header.view == core->view || followed ||
-           header.view > kept[header.sender].view;
+    if (header.type == BFT_PREPARE)
+        return bft_wants_prepare(core, bytes);
+    if (header.type == BFT_COMMIT)
+        return bft_wants_commit(core, bytes);
+    if (header.type == BFT_PRE_PREPARE)
+        return bft_wants_pre_prepare(core, bytes);
+    return header.type != BFT_EVIDENCE || bft_wants_evidence(core, bytes);
 }

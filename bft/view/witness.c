@@ -55,6 +55,12 @@ void bft_primary_contradicts(struct ord_core *core, struct bft_slot *slot, const
     bft_pass_on_evidence(core);
 }
 
+/* True if it is a statement by which the primary of this replica's installed view leads. */
+static bool about_primary(const struct ord_core *core, const struct bft_statement *statement) {
+    return !core->changing && (statement->type == BFT_PRE_PREPARE || statement->type == BFT_NEW_VIEW) &&
+           statement->view == core->view && statement->sender == bft_primary(&core->config, core->view);
+}
+
 /*
  * Gives evidence about a backup, or about a view that is not (or no longer) this replica's. It convicts all the same,
  * and makes nobody leave a view. It is given once for each culprit, so a replica that contradicts itself endlessly
@@ -68,6 +74,20 @@ static void give_late(struct ord_core *core, const struct bft_statement *stateme
     }
     core->peers[statement->sender].accused = true;
     bft_evidence(core, statement, proof, other_digest, other_proof);
+}
+
+/* Evidence against the primary of this view moves a replica to the next one. Any other convicts once. */
+bool bft_wants_evidence(const struct ord_core *core, struct ord_span bytes) {
+    struct ord_span first;
+    struct ord_span second;
+    struct bft_statement statement;
+    struct bft_proof proof;
+    if (bft_evidence_split(bytes, &first, &second) != ORD_OK ||
+        bft_signed_decode(&statement, &proof, &core->config, first) != ORD_OK)
+        return true;
+    if (about_primary(core, &statement))
+        return core->proof_size == 0 || core->proof_view != core->view;
+    return !core->peers[statement.sender].accused;
 }
 
 enum ord_err bft_on_witness(struct ord_core *core, struct ord_span bytes) {
@@ -113,9 +133,7 @@ enum ord_err bft_on_evidence(struct ord_core *core, struct ord_span bytes) {
         err = bft_signed_decode(&other, &other_proof, &core->config, second);
     if (err != ORD_OK)
         return err;
-    bool about_primary = statement.type == BFT_PRE_PREPARE || statement.type == BFT_NEW_VIEW;
-    if (core->changing || !about_primary || statement.view != core->view ||
-        statement.sender != bft_primary(&core->config, core->view)) {
+    if (!about_primary(core, &statement)) {
         give_late(core, &statement, &proof, &other.digest, &other_proof);
         return ORD_OK;
     }

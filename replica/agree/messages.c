@@ -16,8 +16,8 @@
 #include "replica/marks.h"
 
 enum {
-    /* The core is asked first whether it wants a message that costs more. */
-    COST_LOOK = 1,
+    /* So many bytes to hash take about as long as a signature to check. */
+    LOAD_BYTES = 64 << 10,
     /* Limit of the signatures to check in one sender's open checks. */
     COST_MAX = 2048,
     /* A message that costs more goes to the view queue, and counts against the allowance. */
@@ -68,26 +68,152 @@ void check_hand_out(struct replica *replica, struct replica_check *check) {
 
 /* ---- accounts ---- */
 
-struct replica_check *account_check(struct replica *replica, enum replica_check_type type, enum replica_queue queue,
-                                    ord_node_id from, struct ord_span bytes, void *owner) {
+struct replica_check *account_check(struct replica *replica, enum replica_check_type type, ord_node_id from,
+                                    struct ord_span bytes, void *owner) {
     struct account *account = &replica->accounts[from];
     if (replica->turn.now_ms < account->ignored_until_ms) {
         ORD_MARK(SENDER_IGNORED);
         replica->counters.link_messages_ignored++;
         return NULL;
     }
-    if (account->checks_open >= MESSAGES_CHECKS_MAX) {
+    if (account->checks_open + account->waiting.checks >= MESSAGES_CHECKS_MAX) {
         replica->counters.link_jobs_over_share++;
         return NULL;
     }
-    struct replica_check *check = check_create(replica, type, queue, from, bytes, owner);
-    account->checks_open += check != NULL;
+    return check_create(replica, type, REPLICA_QUEUE_VOTES, from, bytes, owner);
+}
+
+static uint32_t cost_of(const struct replica_check *check) {
+    return check->type == REPLICA_CHECK_MESSAGE ? check->message.cost : 0;
+}
+
+/* What the check takes, in signatures; 1 at least, because the loop takes it and takes it back. */
+static uint32_t load_of(const struct replica_check *check) {
+    switch (check->type) {
+    case REPLICA_CHECK_ATTESTATION:
+        return 1;
+    case REPLICA_CHECK_CERTIFICATE:
+        return check->certificate->count;
+    case REPLICA_CHECK_MESSAGE:
+    case REPLICA_CHECK_PROPOSED:
+    case REPLICA_CHECK_SUBMITTED:
+        break;
+    }
+    uint32_t cost = check->message.cost == 0 ? 1 : check->message.cost;
+    return cost + (uint32_t) (check->bytes.size / LOAD_BYTES);
+}
+
+static bool has_room(const struct account *account, uint32_t load) {
+    return account->load_open == 0 ||
+           (account->load_open < MESSAGES_LOAD_MAX && load <= MESSAGES_LOAD_MAX - account->load_open);
+}
+
+static bool is_same(const struct replica_check *a, const struct replica_check *b) {
+    if (a->type != b->type)
+        return false;
+    if (a->type == REPLICA_CHECK_MESSAGE)
+        return ord_span_equal(a->bytes, b->bytes);
+    return a->type == REPLICA_CHECK_ATTESTATION
+               ? channel_statement_equal(&a->attestation.statement, &b->attestation.statement)
+               : channel_certificate_equal(a->certificate, b->certificate);
+}
+
+/*
+ * True if the host has the same at this moment. If that one does not verify, its sender is ignored; if the core could
+ * not use it, the sender repeats it.
+ */
+static bool is_repeat(struct replica *replica, const struct replica_check *check) {
+    const struct account *account = &replica->accounts[check->from];
+    bool found = false;
+    for (uint32_t i = 0; i < account->checks_open && !found; i++)
+        found = is_same(account->open[i], check);
+    ORD_MARK_IF(found, CHECK_REPEATED);
+    replica->counters.link_messages_useless += found;
+    return found;
+}
+
+static bool core_wants(struct replica *replica, struct ord_span bytes) {
+    bool wanted = replica->setup.protocol->wants(replica->agree.core, bytes);
+    replica->counters.link_messages_useless += !wanted;
+    return wanted;
+}
+
+/* Whether the outcome of a check that has waited would still change anything. */
+static bool still_wanted(struct replica *replica, const struct replica_check *check) {
+    return check->type == REPLICA_CHECK_MESSAGE ? core_wants(replica, check->bytes) : attest_wants(replica, check);
+}
+
+/*
+ * A sender's later messages stay behind its costly ones, because votes of a new view are of no use before the
+ * NEW-VIEW.
+ */
+static void give(struct replica *replica, struct replica_check *check) {
+    struct account *account = &replica->accounts[check->from];
+    account->open[account->checks_open++] = check;
+    account->load_open += load_of(check);
+    if (check->type == REPLICA_CHECK_MESSAGE) {
+        check->message.costly = check->message.cost > COST_VOTE || account->costly_open > 0;
+        check->queue = check->message.costly ? REPLICA_QUEUE_VIEWS : REPLICA_QUEUE_VOTES;
+        account->cost_open += check->message.cost;
+        account->costly_open += check->message.costly;
+        replica->counters.messages_authenticated++;
+    } else {
+        replica->counters.attestations_checked++;
+    }
+    check_hand_out(replica, check);
+}
+
+void account_hand_out(struct replica *replica, struct replica_check *check) {
+    struct account *account = &replica->accounts[check->from];
+    if (account->waiting.checks > 0 || !has_room(account, load_of(check))) {
+        ORD_MARK(CHECK_WAITS);
+        if (account->waiting.checks++ == 0)
+            account->first = check;
+        else
+            account->last->next = check;
+        account->last = check;
+        account->waiting.cost += cost_of(check);
+    } else if (is_repeat(replica, check)) {
+        check_destroy(replica, check);
+    } else {
+        give(replica, check);
+    }
+}
+
+static struct replica_check *take_waiting(struct account *account) {
+    struct replica_check *check = account->first;
+    account->first = check->next;
+    account->waiting.checks--;
+    account->waiting.cost -= cost_of(check);
     return check;
+}
+
+void account_go_on(struct replica *replica, ord_node_id from) {
+    struct account *account = &replica->accounts[from];
+    while (account->waiting.checks > 0 && has_room(account, load_of(account->first))) {
+        struct replica_check *check = take_waiting(account);
+        bool ignored = replica->turn.now_ms < account->ignored_until_ms;
+        replica->counters.link_messages_ignored += ignored;
+        if (!ignored && !is_repeat(replica, check) && still_wanted(replica, check))
+            give(replica, check);
+        else
+            check_destroy(replica, check);
+    }
+}
+
+void accounts_deinit(struct replica *replica) {
+    for (uint32_t i = 0; i < ORD_REPLICA_MAX; i++)
+        while (replica->accounts[i].waiting.checks > 0)
+            check_destroy(replica, take_waiting(&replica->accounts[i]));
 }
 
 void account_end(struct replica *replica, const struct replica_check *check) {
     struct account *account = &replica->accounts[check->from];
+    for (uint32_t i = account->checks_open; i-- > 0;)
+        if (account->open[i] == check)
+            account->open[i] = account->open[account->checks_open - 1];
     account->checks_open--;
+    account->load_open -= load_of(check);
     if (check->type == REPLICA_CHECK_MESSAGE) {
         account->cost_open -= check->message.cost;
         account->costly_open -= check->message.costly;
@@ -128,42 +254,30 @@ void accounts_forgive(struct replica *replica) {
 /* ---- messages ---- */
 
 void message_received(struct replica *replica, ord_node_id from, struct ord_span bytes, void *owner) {
-    const struct ord_protocol *protocol = replica->setup.protocol;
     struct account *account = &replica->accounts[from];
     if (bytes.size < CORE_BYTES_MIN) {
         replica->counters.messages_refused++;
         return;
     }
-    uint32_t cost = protocol->cost(bytes);
-    if (cost > COST_LOOK && !protocol->wants(replica->agree.core, bytes)) {
-        replica->counters.link_messages_useless++;
+    uint32_t cost = replica->setup.protocol->cost(bytes);
+    if (!core_wants(replica, bytes))
         return;
-    }
     /*
      * A view change brings messages with hundreds of signatures. A sender may have up to COST_MAX of them open, or a
      * single message.
      */
-    bool much = account->cost_open > 0 && (account->cost_open > COST_MAX || cost > COST_MAX - account->cost_open);
+    uint32_t before = account->cost_open + account->waiting.cost;
+    bool much = before > 0 && (before > COST_MAX || cost > COST_MAX - before);
     if (much || !afford(replica, account, cost)) {
         ORD_MARK(ALLOWANCE_SPENT);
         replica->counters.link_jobs_over_share++;
         return;
     }
-    /*
-     * A sender's later messages stay behind its costly ones, because votes of a new view are of no use before the
-     * NEW-VIEW.
-     */
-    bool costly = cost > COST_VOTE || account->costly_open > 0;
-    struct replica_check *check = account_check(replica, REPLICA_CHECK_MESSAGE,
-                                                costly ? REPLICA_QUEUE_VIEWS : REPLICA_QUEUE_VOTES, from, bytes, owner);
+    struct replica_check *check = account_check(replica, REPLICA_CHECK_MESSAGE, from, bytes, owner);
     if (check == NULL)
         return;
     check->message.cost = cost;
-    check->message.costly = costly;
-    account->cost_open += cost;
-    account->costly_open += costly;
-    replica->counters.messages_authenticated++;
-    check_hand_out(replica, check);
+    account_hand_out(replica, check);
 }
 
 bool message_checked(struct replica *replica, struct replica_check *check, struct ord_event *out) {

@@ -5,15 +5,29 @@
 #define ORDAIN_REPLICA_MESSAGES_H
 
 #include "core/protocol.h"
+#include "replica/replica.h"
 #include "replica/verify.h"
+
+/* Limit of one sender's checks at a time, those that wait included. */
+#define MESSAGES_CHECKS_MAX 512
+/* Limit of the load of one sender's checks that the host has. A single check may have more. */
+#define MESSAGES_LOAD_MAX 16
 
 /* The part of the vote and view queues that a sender's messages take now. */
 struct account {
-    uint32_t checks_open; /* <= MESSAGES_CHECKS_MAX */
+    /* The checks that the host has. With those that wait, <= MESSAGES_CHECKS_MAX. */
+    uint32_t checks_open;
+    struct replica_check *open[MESSAGES_LOAD_MAX];
+    /* Sum of their loads, each of which is at least 1. <= MESSAGES_LOAD_MAX, unless a single check has more. */
+    uint32_t load_open;
     /* Upper bound of the signatures to check in them. */
     uint32_t cost_open;
-    /* How many of its checks are in the view queue. */
+    /* How many of them are in the view queue. */
     uint32_t costly_open;
+    /* The checks that wait for these, in order of arrival. */
+    struct replica_check *first;
+    struct replica_check *last;
+    struct replica_waiting waiting;
     /* Signatures beyond the allowance that its messages have used, as of debt_ms. */
     uint64_t debt;
     uint64_t debt_ms;
@@ -21,18 +35,21 @@ struct account {
     uint64_t ignored_until_ms;
 };
 
-/* Limit of one sender's checks at a time. */
-#define MESSAGES_CHECKS_MAX 512
-
 void message_received(struct replica *replica, ord_node_id from, struct ord_span bytes, void *owner);
 /* Takes a check of a message that is back. True: the core is to get `out`. */
 bool message_checked(struct replica *replica, struct replica_check *check, struct ord_event *out);
 
 /* Makes a check of this sender's. NULL: the message is to be dropped. */
-struct replica_check *account_check(struct replica *replica, enum replica_check_type type, enum replica_queue queue,
-                                    ord_node_id from, struct ord_span bytes, void *owner);
+struct replica_check *account_check(struct replica *replica, enum replica_check_type type, ord_node_id from,
+                                    struct ord_span bytes, void *owner);
+/* Hands the check out as soon as the sender's earlier ones allow it. It may be dropped before that. */
+void account_hand_out(struct replica *replica, struct replica_check *check);
 /* Takes a check of a sender's that is back. */
 void account_end(struct replica *replica, const struct replica_check *check);
+/* A check of this sender's is back, and its outcome was used: hands out those that waited for it. */
+void account_go_on(struct replica *replica, ord_node_id from);
+/* Drops the checks that wait. */
+void accounts_deinit(struct replica *replica);
 /* A view was installed: forgives the debts that its view changes caused. */
 void accounts_forgive(struct replica *replica);
 

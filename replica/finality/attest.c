@@ -420,19 +420,50 @@ void attest_checked(struct replica *replica, struct replica_check *check) {
 }
 
 /* True: nobody needs this statement any more, and the message that has it is not checked. */
-static bool covered(struct replica *replica, const struct channel_statement *statement) {
+static bool covered(const struct replica *replica, const struct channel_statement *statement) {
     const struct attest *attest = &replica->attest;
-    bool is_covered = statement->epoch != replica->setup.core_config.epoch ||
-                      (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq);
-    replica->counters.attestations_skipped += is_covered;
-    return is_covered;
+    return statement->epoch != replica->setup.core_config.epoch ||
+           (attest->stable.count > 0 && statement->seq <= attest->stable.statement.seq);
 }
 
-/* NULL: the message is dropped. */
-static struct replica_check *begin_check(struct replica *replica, enum replica_check_type type, ord_node_id from) {
-    struct replica_check *check = account_check(replica, type, REPLICA_QUEUE_VOTES, from, ord_span_of(NULL, 0), NULL);
-    replica->counters.attestations_checked += check != NULL;
-    return check;
+/* True: this replica has the signer's attestation of this very statement. */
+static bool is_known(const struct replica *replica, const struct channel_attestation *attestation) {
+    struct channel_attestation kept;
+    return channel_collector_find(replica->attest.collector, &kept, attestation->signer, attestation->statement.seq) &&
+           channel_statement_equal(&kept.statement, &attestation->statement);
+}
+
+/*
+ * True: the certificate proves no more than is proven here, and contradicts nobody. One of a quorum that is not covered
+ * always proves more.
+ */
+static bool proves_nothing_new(const struct replica *replica, const struct channel_certificate *certificate) {
+    const struct channel_statement *statement = &certificate->statement;
+    const struct attest *attest = &replica->attest;
+    bool ahead = statement->seq > channel_applied_seq(replica->execute.channel);
+    if (certificate->count >= channel_strong_quorum(replica_config(replica)) ||
+        statement->seq > (ahead ? attest->ahead.statement.seq : attest->weak_seq))
+        return false;
+    for (uint32_t i = 0; i < certificate->count; i++) {
+        struct channel_attestation kept;
+        if (certificate->signers[i] >= replica_config(replica)->replica_count ||
+            (channel_collector_find(attest->collector, &kept, certificate->signers[i], statement->seq) &&
+             !channel_statement_equal(&kept.statement, statement)))
+            return false;
+    }
+    return true;
+}
+
+static bool wants_certificate(const struct replica *replica, const struct channel_certificate *certificate) {
+    return !covered(replica, &certificate->statement) && !proves_nothing_new(replica, certificate);
+}
+
+bool attest_wants(struct replica *replica, const struct replica_check *check) {
+    bool wanted = check->type == REPLICA_CHECK_CERTIFICATE
+                      ? wants_certificate(replica, check->certificate)
+                      : !covered(replica, &check->attestation.statement) && !is_known(replica, &check->attestation);
+    replica->counters.attestations_skipped += !wanted;
+    return wanted;
 }
 
 void attest_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
@@ -441,13 +472,21 @@ void attest_received(struct replica *replica, ord_node_id from, struct ord_span 
         replica->counters.messages_refused++;
         return;
     }
-    if (covered(replica, &attestation.statement))
+    if (covered(replica, &attestation.statement)) {
+        replica->counters.attestations_skipped++;
         return;
-    struct replica_check *check = begin_check(replica, REPLICA_CHECK_ATTESTATION, from);
+    }
+    if (is_known(replica, &attestation)) {
+        ORD_MARK(ATTESTATION_KNOWN);
+        replica->counters.attestations_skipped++;
+        answer_old(replica, from, attestation.statement.seq);
+        return;
+    }
+    struct replica_check *check = account_check(replica, REPLICA_CHECK_ATTESTATION, from, ord_span_of(NULL, 0), NULL);
     if (check == NULL)
         return;
     check->attestation = attestation;
-    check_hand_out(replica, check);
+    account_hand_out(replica, check);
 }
 
 void attest_certificate_received(struct replica *replica, ord_node_id from, struct ord_span bytes) {
@@ -456,11 +495,13 @@ void attest_certificate_received(struct replica *replica, ord_node_id from, stru
         replica->counters.messages_refused++;
         return;
     }
-    if (covered(replica, &certificate.statement))
+    if (!wants_certificate(replica, &certificate)) {
+        replica->counters.attestations_skipped++;
         return;
-    struct replica_check *check = begin_check(replica, REPLICA_CHECK_CERTIFICATE, from);
+    }
+    struct replica_check *check = account_check(replica, REPLICA_CHECK_CERTIFICATE, from, ord_span_of(NULL, 0), NULL);
     if (check == NULL)
         return;
     *check->certificate = certificate;
-    check_hand_out(replica, check);
+    account_hand_out(replica, check);
 }

@@ -85,6 +85,8 @@ void attest_resend(struct replica *replica);
 void attest_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 void attest_certificate_received(struct replica *replica, ord_node_id from, struct ord_span bytes);
 void attest_checked(struct replica *replica, struct replica_check *check);
+/* False: this check of an attestation or a certificate, which has not begun, would change nothing. */
+bool attest_wants(struct replica *replica, const struct replica_check *check);
 
 /* ---- the blocks that readers may have, which are committed here and certified: certified.c ---- */
 

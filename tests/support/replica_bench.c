@@ -55,8 +55,7 @@ static bool core_bulk(struct ord_span bytes) {
 }
 
 static bool core_wants(const struct ord_core *core, struct ord_span bytes) {
-    (void) core;
-    return bytes.data[2] == 0;
+    return bytes.data[2] == 0 && !core->bench->wants_nothing;
 }
 
 static enum ord_err core_step(struct ord_core *core, struct ord_effects *out, const struct ord_event *event) {

@@ -63,6 +63,7 @@ struct bench {
     enum ord_err get_err;
 
     /* The core, as the test plays it. */
+    bool wants_nothing;                                                  /* of what the core is asked about */
     void (*on_step)(struct bench *bench, const struct ord_event *event); /* NULL: nothing happens */
     struct ord_effect effects[BENCH_EFFECTS_MAX];
     uint32_t effect_count;

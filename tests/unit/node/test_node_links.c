@@ -134,16 +134,19 @@ static void links__one_peer_has_a_share_of_the_vote_pool(void **state) {
 
     enum { COUNT = 5000, SIZE = 29 };
     static uint8_t bytes[COUNT * SIZE];
+    for (uint32_t i = 0; i < COUNT; i++)
+        ord_store_u32(bytes + (size_t) i * SIZE + 1, i);
     node_world_send_many(&world, liar, REPLICA_LINK_CORE, bytes, SIZE, COUNT);
     node_world_turn(&world, 0);
     send_true(&world, liar, 3);
     node_world_turn(&world, 0);
-    assert_int_equal(counted(&world, "messages_authenticated"), before + MESSAGES_CHECKS_MAX);
+    assert_int_equal(counted(&world, "messages_authenticated"), before + MESSAGES_LOAD_MAX);
+    assert_int_equal(replica_waiting(world.replica, liar).checks, MESSAGES_CHECKS_MAX - MESSAGES_LOAD_MAX);
     assert_int_equal(counted(&world, "attestations_checked"), 0);
     assert_int_equal(counted(&world, "link_jobs_over_share"), COUNT - MESSAGES_CHECKS_MAX + 1);
     /* The checks' memory counts as the peer's. */
     assert_true(links_inbound_bytes(&world.node->links.peers[liar]) >
-                sizeof(bytes) + MESSAGES_CHECKS_MAX * sizeof(void *));
+                sizeof(bytes) + MESSAGES_LOAD_MAX * sizeof(void *));
     /* Another peer has its own share. */
     send_true(&world, other, 3);
     node_world_turn(&world, 0);
@@ -253,10 +256,12 @@ static void links__votes_do_not_wait_behind_anothers_view_change(void **state) {
     send_cheap(&world, liar);
     send_cheap(&world, other);
     node_world_turn(&world, 0);
-    assert_int_equal(world.replica->accounts[liar].costly_open, 2);
+    assert_int_equal(world.replica->accounts[liar].costly_open, 1);
+    assert_int_equal(replica_waiting(world.replica, liar).checks, 1);
     node_world_until_idle(&world, other);
     assert_int_equal(counted(&world, "messages_refused"), 1);
-    assert_int_equal(world.replica->accounts[liar].checks_open, 2);
+    assert_int_equal(world.replica->accounts[liar].checks_open, 1);
+    assert_int_equal(replica_waiting(world.replica, liar).checks, 1);
     node_plug_out(&plug);
     node_world_until_idle(&world, liar);
     assert_int_equal(counted(&world, "messages_refused"), 3);

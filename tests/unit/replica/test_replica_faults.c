@@ -399,6 +399,12 @@ static void attestation__that_is_old_is_answered(void **state) {
     bench_forget_sent(bench);
     attest_as(bench, 2, 2, &attest_find(bench->replica, 4)->statement); /* at once again: once a second is enough */
     assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, NULL), 0);
+    /* This replica has that attestation, so it answers without a check. */
+    uint64_t checked = replica_counters(bench->replica)->attestations_checked;
+    bench->time.now_ms += 1000;
+    attest_as(bench, 2, 2, &attest_find(bench->replica, 4)->statement);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_ATTESTATION, &answer), 2); /* and the newest goes to all */
+    assert_int_equal(replica_counters(bench->replica)->attestations_checked, checked);
     bench_destroy(bench);
 }
 

@@ -366,16 +366,24 @@ static void messages__of_one_sender_have_a_share(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
     uint8_t costly[32] = {2, 64}; /* 1024 signatures */
-    for (int i = 0; i < 4; i++)
+    for (uint8_t i = 0; i < 4; i++) {
+        costly[3] = i;
         bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    }
     bench_message(bench, 2, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
     bench_run(bench);
-    assert_int_equal(bench->check_count, 3);
+    /* The first sender's second message waits for its first. */
+    assert_int_equal(bench->check_count, 2);
     assert_int_equal(bench->checks[0]->queue, REPLICA_QUEUE_VIEWS);
+    assert_int_equal(replica_waiting(bench->replica, 1).checks, 1);
+    assert_int_equal(replica_waiting(bench->replica, 1).cost, 1024);
     assert_int_equal(replica_counters(bench->replica)->link_jobs_over_share, 2);
     bench_check_all(bench);
     bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
     assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], 3);
+    assert_int_equal(replica_waiting(bench->replica, 1).cost, 0);
     /* Its debt is paid in time, and it is forgiven when a view is installed. */
     for (int i = 0; i < 20; i++) {
         bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
@@ -391,6 +399,86 @@ static void messages__of_one_sender_have_a_share(void **state) {
     bench_check_all(bench);
     bench_run(bench);
     assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], taken + 1);
+    bench_destroy(bench);
+}
+
+/* Sends a message whose signatures cost nothing; `tag` tells it from others. */
+static void send_vote(struct bench *bench, ord_node_id from, uint8_t tag) {
+    uint8_t vote[32] = {2, 0, 0, tag};
+    bench_message(bench, from, REPLICA_LINK_CORE, ord_span_of(vote, sizeof(vote)));
+}
+
+/* The host has a few of a sender's checks at a time, so that the others' do not queue behind the rest. */
+static void messages__wait_behind_their_own_senders(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    for (uint8_t i = 0; i < MESSAGES_LOAD_MAX + 10; i++)
+        send_vote(bench, 1, i);
+    send_vote(bench, 2, 0);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, MESSAGES_LOAD_MAX + 1);
+    assert_int_equal(bench->checks[MESSAGES_LOAD_MAX]->from, 2);
+    assert_int_equal(replica_waiting(bench->replica, 1).checks, 10);
+    /* The rest follows in order, and what comes meanwhile comes last. */
+    send_vote(bench, 1, 200);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 11);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(bench->checks[i]->bytes.data[3], MESSAGES_LOAD_MAX + i);
+    assert_int_equal(bench->checks[10]->bytes.data[3], 200);
+    assert_int_equal(replica_waiting(bench->replica, 1).checks, 0);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->stepped[ORD_EVENT_MESSAGE], MESSAGES_LOAD_MAX + 12);
+    bench_destroy(bench);
+}
+
+/* What is being checked is not checked again, and what waited is looked at again. A replica that ends drops the rest. */
+static void messages__that_repeat_others_are_not_checked(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    const struct replica_counters *counters = replica_counters(bench->replica);
+    for (int i = 0; i < 13; i++)
+        send_vote(bench, 1, 0);
+    send_vote(bench, 2, 0);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 2);
+    assert_int_equal(counters->link_messages_useless, 12);
+    for (uint8_t i = 1; i < MESSAGES_LOAD_MAX + 4; i++)
+        send_vote(bench, 1, i);
+    bench_run(bench);
+    assert_int_equal(replica_waiting(bench->replica, 1).checks, 4);
+    /* The core has what these would bring. */
+    bench->wants_nothing = true;
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 0);
+    assert_int_equal(counters->link_messages_useless, 16);
+    bench->wants_nothing = false;
+    /* Nothing is remembered of what is done: the core may need it now. */
+    for (uint8_t i = 0; i < MESSAGES_LOAD_MAX + 4; i++)
+        send_vote(bench, 1, i);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, MESSAGES_LOAD_MAX);
+    bench_destroy(bench);
+}
+
+/* A bad signature costs its sender what waits, too. */
+static void messages__that_wait_are_ignored_with_their_sender(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    for (uint8_t i = 0; i < MESSAGES_LOAD_MAX + 10; i++)
+        send_vote(bench, 1, i);
+    bench_run(bench);
+    bench->checks[0]->bad = true;
+    for (uint32_t i = 0; i < bench->check_count; i++)
+        bench->checks[i]->ignored = true;
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 0);
+    assert_int_equal(replica_waiting(bench->replica, 1).checks, 0);
+    assert_int_equal(replica_counters(bench->replica)->link_messages_ignored, MESSAGES_LOAD_MAX + 10);
     bench_destroy(bench);
 }
 
@@ -581,6 +669,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(messages__of_a_sender_with_a_bad_signature_are_ignored),
     cmocka_unit_test(messages__malformed_useless_and_of_no_kind),
     cmocka_unit_test(messages__of_one_sender_have_a_share),
+    cmocka_unit_test(messages__wait_behind_their_own_senders),
+    cmocka_unit_test(messages__that_repeat_others_are_not_checked),
+    cmocka_unit_test(messages__that_wait_are_ignored_with_their_sender),
     cmocka_unit_test(submissions__are_answered_when_all_is_checked),
     cmocka_unit_test(submissions__that_will_not_be_checked_are_answered_busy),
     cmocka_unit_test(judgement__needs_every_signature),
