@@ -9,6 +9,8 @@
 
 /* After a bad signature, nothing of its sender is checked for this long. */
 enum { IGNORE_US = 1000000 };
+/* Limit of one sender's checks that are under way. */
+enum { SHARE_MAX = 16 };
 
 /* Everything that an honest replica sends over its link verifies. */
 static void run(struct sim_process *process, struct replica_check *check) {
@@ -62,9 +64,32 @@ static size_t free_slot(struct sim_process *process) {
     return process->checking_count++;
 }
 
+/* One sender's checks must not keep the others' waiting: docs/protocol.md, "Bounds". */
+static void check_share(struct sim_process *process, const struct replica_check *check) {
+    uint32_t open = 0;
+    bool repeats = false;
+    if (check->from == ORD_NO_NODE || process->replica->liar)
+        return;
+    for (size_t i = 0; i < process->checking_count; i++) {
+        const struct replica_check *other = process->checking[i].check;
+        if (other == NULL || other->from != check->from)
+            continue;
+        open++;
+        repeats |= other->type == REPLICA_CHECK_MESSAGE && check->type == REPLICA_CHECK_MESSAGE &&
+                   ord_span_equal(other->bytes, check->bytes);
+    }
+    if (open >= SHARE_MAX)
+        sim_blame(process->replica, "queues", "has more than %u messages of replica %u checked at a time", open,
+                  check->from);
+    if (repeats)
+        sim_blame(process->replica, "queues", "has the same message of replica %u checked twice at a time",
+                  check->from);
+}
+
 void sim_checks_begin(void *context, struct replica_check *check) {
     struct sim_process *process = context;
     sim_intake_check(process->intake, check);
+    check_share(process, check);
     uint64_t delay_us = duration_us(process, check);
     if (delay_us == 0) {
         give_back(process, check);

@@ -87,6 +87,10 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
         if (intake->message == SIM_MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
             sim_blame(intake->replica, "allowance", "checks a message of replica %u, which has used up its own",
                       check->from);
+        if (check->type == REPLICA_CHECK_MESSAGE &&
+            !intake->world->protocol->wants(intake->process->observer.inner, check->bytes))
+            sim_blame(intake->replica, "queues", "has a message of replica %u checked that would change nothing",
+                      check->from);
         if (costly && cost <= COST_VOTE && intake->costly[check->from] == 0)
             sim_blame(intake->replica, "queues", "lets a vote of replica %u wait behind view changes", check->from);
         intake->costly[check->from] += costly;

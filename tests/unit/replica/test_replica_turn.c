@@ -434,7 +434,7 @@ static void messages__wait_behind_their_own_senders(void **state) {
     bench_destroy(bench);
 }
 
-/* What is being checked is not checked again, and what waited is looked at again. A replica that ends drops the rest. */
+/* What is being checked is not checked again, and what waited is asked about again. A replica that ends drops it. */
 static void messages__that_repeat_others_are_not_checked(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
