@@ -163,6 +163,8 @@ void replica_status(const struct replica *replica, struct replica_status *out);
     X(envelopes_submitted)                                                                                             \
     X(envelopes_busy)                                                                                                  \
     X(envelopes_forwarded)                                                                                             \
+    X(envelopes_offered)                                                                                               \
+    X(envelopes_wanted)                                                                                                \
     X(syncs_started)                                                                                                   \
     X(syncs_finished)                                                                                                  \
     X(sync_blocks)                                                                                                     \
