@@ -4,9 +4,9 @@
  * alone would allow 20 MB/s and more to each peer, in the place of what is ordered.
  *
  * Invariant: in any time t, a peer is sent again at most BFT_REPEAT_BYTES_MAX, one message more, and t times
- * (FLOOR_BYTES_PER_S + half of what is delivered lately). Liveness needs only that it gets something ever again: as soon
- * as less than BFT_REPEAT_BYTES_MAX is unpaid it gets a whole message, whatever its size, and time pays for that at the
- * floor at least. Each peer has its own, so a liar that asks all the time takes nothing from the others.
+ * (FLOOR_BYTES_PER_S + half of what is delivered lately). Liveness needs only that it gets something ever again: as
+ * soon as less than BFT_REPEAT_BYTES_MAX is unpaid it gets a whole message, whatever its size, and time pays for that
+ * at the floor at least. Each peer has its own, so a liar that asks all the time takes nothing from the others.
  */
 #include "bft/bft_internal.h"
 

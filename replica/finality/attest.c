@@ -441,6 +441,7 @@ void attest_received(struct replica *replica, ord_node_id from, struct ord_span 
         replica->counters.messages_refused++;
         return;
     }
+    sync_source_attested(replica, from, attestation.statement.seq);
     if (covered(replica, &attestation.statement))
         return;
     struct replica_check *check = begin_check(replica, REPLICA_CHECK_ATTESTATION, from);
