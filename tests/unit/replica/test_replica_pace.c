@@ -308,7 +308,7 @@ static struct ord_span name_of(uint32_t client_index, uint64_t sequence) {
 static uint32_t told(struct bench *bench, ord_node_id from, enum replica_link kind, struct ord_span names,
                      enum replica_link answer) {
     bench_forget_sent(bench);
-    bench_message(bench, from, kind, names);
+    bench_message(bench, from, (uint8_t) kind, names);
     bench_run(bench);
     if (bench_sent(bench, answer) > 0)
         assert_int_equal(sent_to(bench, answer), ord_replica_bit(from));
