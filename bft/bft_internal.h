@@ -128,6 +128,10 @@ void bft_on_tick(struct ord_core *core);
  * changed for a while. Never longer than `least_ms` and the heartbeat.
  */
 uint64_t bft_repeat_ms(const struct ord_core *core, uint64_t sent_ms, uint64_t least_ms);
+/* Charges a peer for a message that it is about to be sent again. False: it has had its share, and gets it later. */
+ORD_MUST_USE bool bft_budget_spend(struct ord_core *core, ord_node_id node, size_t bytes);
+/* A batch of so many bytes was delivered. */
+void bft_budget_delivered(struct ord_core *core, size_t bytes);
 /* To be called at the end of FLUSH: emits WAKE_AT unless the next deadline is already announced. */
 void bft_wake(struct ord_core *core);
 

@@ -94,6 +94,7 @@
     X(NEWS_EVIDENCE_AGAIN, OFTEN, "evidence is sent again to a replica that stays in the view")                        \
     /* retransmit.c */                                                                                                 \
     X(ANSWER_TOO_SOON, OFTEN, "a peer's STATUS comes too soon after the last answer")                                  \
+    X(REPEATS_SPENT, RARE, "a peer has been sent so much again that it gets no more for now")                          \
     X(STATUS_OF_LATER_VIEW, OFTEN, "a STATUS is of a later view")                                                      \
     /* suspect.c */                                                                                                    \
     X(SUSPECTS_ALONE, OFTEN, "a replica suspects the primary, but too few others do")                                  \

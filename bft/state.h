@@ -39,6 +39,8 @@ enum bft_table {
 #define BFT_ANSWER_SEQS_MAX BFT_LIST_MAX
 /* Bytes of PRE-PREPAREs in one answer. A single PRE-PREPARE that is larger goes alone. */
 #define BFT_ANSWER_BYTES_MAX (1024u * 1024u)
+/* A peer that has been sent this many bytes again that time has not paid for gets no more (normal/budget.c). */
+#define BFT_REPEAT_BYTES_MAX (1024u * 1024u)
 
 enum bft_slot_state {
     /* No pre-prepare yet; votes may be here. */
@@ -143,6 +145,16 @@ struct bft_peer {
     uint64_t nonce;
     /* It gets no RECALL before this time. */
     uint64_t recall_ms;
+    /* What it was sent again, less what time has paid for since, as of `repeated_ms` (normal/budget.c). */
+    uint64_t repeated_bytes;
+    uint64_t repeated_ms;
+};
+
+/* What was delivered lately: `bytes` of batches since `since_ms`, and `rate` a second before that. */
+struct bft_flow {
+    uint64_t since_ms;
+    uint64_t bytes;
+    uint64_t rate;
 };
 
 /* A message that is kept whole. */
@@ -365,6 +377,7 @@ struct ord_core {
     uint64_t messages_dropped;
     uint64_t messages_refused;
     uint64_t retransmissions;
+    struct bft_flow flow;
 
     /* `window` elements: seq s lives at s % window. */
     struct bft_slot *slots;

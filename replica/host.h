@@ -31,11 +31,14 @@ enum replica_link {
     REPLICA_LINK_SYNC_REQUEST = 5,
     REPLICA_LINK_SYNC_BLOCKS = 6,
     REPLICA_LINK_SYNC_TAIL = 7,
+    /* Names of envelopes that the sender forwards again if it is asked for them, and of those that it is asked for. */
+    REPLICA_LINK_OFFER = 8,
+    REPLICA_LINK_WANT = 9,
 };
 
 /*
- * Each link has two lanes. Bulk is what is large and comes in amounts: batches, forwards, and pieces of a state
- * transfer. Everything else is small and agreement waits for it: votes, view changes, STATUS, attestations,
+ * Each link has two lanes. Bulk is what is large and comes in amounts: batches, forwards with their offers, and pieces
+ * of a state transfer. Everything else is small and agreement waits for it: votes, view changes, STATUS, attestations,
  * certificates. Bulk delays none of it by more than one frame. Messages of one lane keep their order; between lanes
  * there is no order. `begin` is the message, or at least its first ORD_BULK_LOOK_SIZE bytes.
  */

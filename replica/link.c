@@ -11,7 +11,7 @@
 static const bool bulk_kinds[] = {
     [REPLICA_LINK_CORE] = false,     [REPLICA_LINK_ATTESTATION] = false,  [REPLICA_LINK_CERTIFICATE] = false,
     [REPLICA_LINK_FORWARD] = true,   [REPLICA_LINK_SYNC_REQUEST] = false, [REPLICA_LINK_SYNC_BLOCKS] = true,
-    [REPLICA_LINK_SYNC_TAIL] = true,
+    [REPLICA_LINK_SYNC_TAIL] = true, [REPLICA_LINK_OFFER] = true,         [REPLICA_LINK_WANT] = true,
 };
 
 bool replica_link_bulk(const struct ord_protocol *protocol, enum replica_link kind, struct ord_span begin) {

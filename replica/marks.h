@@ -31,6 +31,8 @@
     X(FORWARD_WITHOUT_LEADER, OFTEN, "a replica that has had no leader for long forwards to all")                      \
     X(FORWARD_QUEUED, OFTEN, "an envelope that is due again is queued behind others, and the leader serves")           \
     X(FORWARD_SHARE_SPENT, OFTEN, "what is due again waits, because repeats have sent all that they may")              \
+    X(OFFER_NOT_NEEDED, OFTEN, "an envelope is offered that is here already, or was executed")                         \
+    X(WANTED_IN_VAIN, OFTEN, "a replica asks for an envelope that is gone, or that it was given")                      \
     X(BUSY_BY_RATE, OFTEN, "a client has more here than its part of what is ordered soon")                             \
     X(FORWARDED_TO_ALL, OFTEN, "an envelope that was forwarded to all is still not executed")                          \
     X(FORWARDED_AGAIN, OFTEN, "an envelope that another replica forwarded is still not executed")                      \

@@ -170,6 +170,8 @@ struct replica_waiting replica_waiting(const struct replica *replica, ord_node_i
     X(envelopes_submitted)                                                                                             \
     X(envelopes_busy)                                                                                                  \
     X(envelopes_forwarded)                                                                                             \
+    X(envelopes_offered)                                                                                               \
+    X(envelopes_wanted)                                                                                                \
     X(syncs_started)                                                                                                   \
     X(syncs_finished)                                                                                                  \
     X(sync_blocks)                                                                                                     \

@@ -47,9 +47,14 @@ static void flush(struct replica *replica) {
 
 /* By kind. Messages of the core are not among them: their check holds the owner of their bytes. */
 static void (*const takers[])(struct replica *replica, ord_node_id from, struct ord_span bytes) = {
-    [REPLICA_LINK_ATTESTATION] = attest_received,      [REPLICA_LINK_CERTIFICATE] = attest_certificate_received,
-    [REPLICA_LINK_FORWARD] = admission_forwarded,      [REPLICA_LINK_SYNC_REQUEST] = serve_request,
-    [REPLICA_LINK_SYNC_BLOCKS] = sync_blocks_received, [REPLICA_LINK_SYNC_TAIL] = sync_tail_received,
+    [REPLICA_LINK_ATTESTATION] = attest_received,
+    [REPLICA_LINK_CERTIFICATE] = attest_certificate_received,
+    [REPLICA_LINK_FORWARD] = admission_forwarded,
+    [REPLICA_LINK_SYNC_REQUEST] = serve_request,
+    [REPLICA_LINK_SYNC_BLOCKS] = sync_blocks_received,
+    [REPLICA_LINK_SYNC_TAIL] = sync_tail_received,
+    [REPLICA_LINK_OFFER] = forward_offered,
+    [REPLICA_LINK_WANT] = forward_wanted,
 };
 
 static void take_message(struct replica *replica, const struct replica_input *input) {

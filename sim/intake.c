@@ -76,7 +76,7 @@ bool sim_intake_is_over(const struct sim_intake *intake, const struct sim_pooled
     return pooled->sequence + WINDOW <= intake->highest[pooled->party];
 }
 
-static struct sim_pooled *find_key(struct sim_intake *intake, uint32_t party, uint64_t sequence) {
+struct sim_pooled *sim_pooled_at(struct sim_intake *intake, uint32_t party, uint64_t sequence) {
     for (size_t i = 0; i < intake->pool_count; i++)
         if (intake->pool[i].party == party && intake->pool[i].sequence == sequence)
             return &intake->pool[i];
@@ -86,7 +86,7 @@ static struct sim_pooled *find_key(struct sim_intake *intake, uint32_t party, ui
 void sim_intake_settle(struct sim_intake *intake, const struct sim_pooled *pooled) {
     uint32_t slot = sim_slot_of(pooled->party, pooled->sequence);
     uint32_t most = pooled->sequence == 0 ? UINT32_MAX : intake->world->plan.client_envelopes_max;
-    if (!pooled->good || find_key(intake, pooled->party, pooled->sequence) != NULL || intake->counts[slot] >= most)
+    if (!pooled->good || sim_pooled_at(intake, pooled->party, pooled->sequence) != NULL || intake->counts[slot] >= most)
         return;
     intake->lost = intake->lost || intake->counts[slot] + intake->ghosts[slot] >= most;
     if (intake->pool_count == 0)
@@ -110,7 +110,7 @@ void sim_intake_drop(struct sim_intake *intake, size_t index) {
 }
 
 static void drop_key(struct sim_intake *intake, const struct sim_placed *placed) {
-    struct sim_pooled *pooled = find_key(intake, placed->party, placed->sequence);
+    struct sim_pooled *pooled = sim_pooled_at(intake, placed->party, placed->sequence);
     if (pooled != NULL)
         sim_intake_drop(intake, (size_t) (pooled - intake->pool));
 }
@@ -185,7 +185,7 @@ struct sim_pooled sim_pooled_of(const struct sim_intake *intake, struct ord_span
 
 struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span envelope) {
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
-    struct sim_pooled *kept = given.party == UINT32_MAX ? NULL : find_key(intake, given.party, given.sequence);
+    struct sim_pooled *kept = given.party == UINT32_MAX ? NULL : sim_pooled_at(intake, given.party, given.sequence);
     return kept == NULL || kept->item != given.item ? NULL : kept;
 }
 
@@ -328,27 +328,58 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
     pooled->state = pooled->foreign ? SIM_PASSED : pooled->state == SIM_READY ? SIM_SENT : SIM_SPREAD;
 }
 
-void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
-                     const struct ord_span *parts, size_t part_count) {
-    if (intake == NULL || kind != REPLICA_LINK_FORWARD || sim_over(intake))
-        return;
-    ord_replica_set leader = intake->leader == ORD_NO_NODE ? 0 : ord_replica_bit(intake->leader);
-    struct ord_span batch = part_count == 1 ? parts[0] : ord_span_of(NULL, 0);
-    if (!sim_model_well_formed(batch) || (to & leader) != leader ||
-        leader == ord_replica_bit(sim_intake_self(intake))) {
-        sim_blame(intake->replica, "forward", "forwards to others than the leader");
+/* An envelope goes whole: to the leader for the first time, or to a replica that asked for it. */
+static void sent_whole(struct sim_intake *intake, struct sim_pooled *pooled, ord_replica_set to) {
+    bool fresh = intake->leader != ORD_NO_NODE && to == ord_replica_bit(intake->leader);
+    if (fresh && pooled->state == SIM_READY && !pooled->foreign)
+        forwarded(intake, pooled, false);
+    else
+        sim_offer_given(intake, pooled, to);
+}
+
+static void sent_batch(struct sim_intake *intake, ord_replica_set to, struct ord_span batch) {
+    if (!sim_model_well_formed(batch)) {
+        sim_blame(intake->replica, "forward", "forwards what is no batch");
         return;
     }
     struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
     while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
-        if (pooled == NULL && intake->unsure > 0)
-            continue;
-        if (pooled == NULL)
+        if (pooled != NULL)
+            sent_whole(intake, pooled, to);
+        else if (intake->unsure == 0)
             sim_blame(intake->replica, "forward", "forwards what it has not admitted, or has executed");
-        else
-            forwarded(intake, pooled, to != leader);
     }
+}
+
+static void sent_offer(struct sim_intake *intake, ord_replica_set to, struct ord_span names) {
+    ord_replica_set leader = intake->leader == ORD_NO_NODE ? 0 : ord_replica_bit(intake->leader);
+    if ((to & leader) != leader || leader == ord_replica_bit(sim_intake_self(intake))) {
+        sim_blame(intake->replica, "forward", "offers to others than the leader");
+        return;
+    }
+    while (names.size > 0 && !sim_over(intake)) {
+        struct sim_pooled *pooled = sim_offer_next(intake, &names);
+        if (pooled == NULL && intake->unsure == 0)
+            sim_blame(intake->replica, "forward", "offers what it has not admitted, or has executed");
+        if (pooled == NULL || sim_over(intake))
+            continue;
+        forwarded(intake, pooled, to != leader);
+        pooled->offered_to = to;
+    }
+}
+
+void sim_intake_sent(struct sim_intake *intake, ord_replica_set to, enum replica_link kind,
+                     const struct ord_span *parts, size_t part_count) {
+    if (intake == NULL || sim_over(intake))
+        return;
+    struct ord_span bytes = part_count == 1 ? parts[0] : ord_span_of(NULL, 0);
+    if (kind == REPLICA_LINK_FORWARD)
+        sent_batch(intake, to, bytes);
+    else if (kind == REPLICA_LINK_OFFER)
+        sent_offer(intake, to, bytes);
+    else if (kind == REPLICA_LINK_WANT)
+        sim_offer_asked(intake, to, bytes);
 }
 
 /* ---- the turn ---- */
@@ -445,6 +476,7 @@ void sim_intake_ended(struct sim_intake *intake) {
         return;
     check_rate(intake);
     sim_intake_check_message(intake);
+    sim_offer_check(intake);
     if (intake->fault[0] != '\0')
         sim_fail(intake->world, "%s", intake->fault);
     intake->fault[0] = '\0';

@@ -187,6 +187,7 @@ void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) 
     if (intake == NULL || sim_over(intake))
         return;
     sim_intake_check_message(intake);
+    sim_offer_check(intake);
     if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_CORE)
         expect_message(intake, input->from, sim_buffer_span(input->buffer));
     intake->forward = ord_span_of(NULL, 0);
@@ -197,6 +198,10 @@ void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) 
         intake->submitted = input->submission;
     else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_FORWARD)
         intake->forward = sim_buffer_span(input->buffer);
+    else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_OFFER)
+        sim_offer_taken(intake, input->from, sim_buffer_span(input->buffer));
+    else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_WANT)
+        sim_offer_wanted(intake, input->from, sim_buffer_span(input->buffer));
     else if (input->type == REPLICA_INPUT_HAND_OVER)
         intake->hand_over = true;
 }

@@ -31,6 +31,10 @@ struct sim_pooled {
     bool given;
     bool proposed;
     uint64_t given_ms;
+    /* To whom it was offered with the last repeat, and not given since. */
+    ord_replica_set offered_to;
+    /* The input at hand asks for it, and it must be given. */
+    bool asked;
 };
 
 /* Envelopes whose signatures are being checked for admission. */
@@ -129,6 +133,11 @@ struct sim_intake {
 
     /* The forwarded batch of the input at hand; empty: there is none. */
     struct ord_span forward;
+    /* The offer of the input at hand, and who sent it; empty: there is none. */
+    struct ord_span offer;
+    ord_node_id offer_from;
+    /* Who asks for something with the input at hand. */
+    ord_node_id wanted_by;
     /* The submission at hand; NULL: there is none. */
     struct sim_submission *submitted;
     /* A hand-over was taken, and the core must be told. */
@@ -205,6 +214,22 @@ struct sim_pooled sim_pooled_of(const struct sim_intake *intake, struct ord_span
  * key.
  */
 struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span envelope);
+
+/* The settled envelope under this key; NULL: none. */
+struct sim_pooled *sim_pooled_at(struct sim_intake *intake, uint32_t party, uint64_t sequence);
+
+/* intake_offers.c */
+/* Takes a name off the front. Gives the envelope that the pool has under it, or NULL. */
+struct sim_pooled *sim_offer_next(struct sim_intake *intake, struct ord_span *names);
+/* An input: an offer, or a replica's answer to this one's offer. */
+void sim_offer_taken(struct sim_intake *intake, ord_node_id from, struct ord_span names);
+void sim_offer_wanted(struct sim_intake *intake, ord_node_id from, struct ord_span names);
+/* The replica asks for these. */
+void sim_offer_asked(struct sim_intake *intake, ord_replica_set to, struct ord_span names);
+/* The replica gives an envelope that was asked for. */
+void sim_offer_given(struct sim_intake *intake, struct sim_pooled *pooled, ord_replica_set to);
+/* The replica is done with the offer, or the answer, at hand. */
+void sim_offer_check(struct sim_intake *intake);
 
 /* intake_checks.c */
 /* The replica is done with the message at hand: it was checked or dropped as it had to be. */

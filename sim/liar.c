@@ -66,7 +66,7 @@ static void reflect(struct sim_replica *liar, ord_node_id from, enum replica_lin
 static bool garbage(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {
     struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(message));
     enum replica_link as =
-        sim_chance(&liar->random, 200000) ? (enum replica_link) sim_between(&liar->random, 1, 7) : kind;
+        sim_chance(&liar->random, 200000) ? (enum replica_link) sim_between(&liar->random, 1, 9) : kind;
     sim_liar_give(liar, to, as, copy);
     return true;
 }

@@ -27,6 +27,8 @@ static enum sim_word word_of(enum replica_link kind, const struct sim_buffer *me
     case REPLICA_LINK_CERTIFICATE:
         return SIM_WORD_CERTIFICATE;
     case REPLICA_LINK_FORWARD:
+    case REPLICA_LINK_OFFER:
+    case REPLICA_LINK_WANT:
         return SIM_WORD_FORWARD;
     case REPLICA_LINK_SYNC_REQUEST:
     case REPLICA_LINK_SYNC_BLOCKS:

@@ -6,6 +6,7 @@
 
 #include "bft/wire/message.h"
 #include "core/assert.h"
+#include "replica/intake/forward.h"
 #include "sim/liar_internal.h"
 
 /* Row T9: messages each of which is valid. */
@@ -103,8 +104,25 @@ bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link 
     return sim_chance(&liar->random, 500000);
 }
 
+/* Row P19: offers of what it does not have, and requests for what it was not offered or was given. */
+static void false_names(struct sim_replica *liar) {
+    uint8_t names[20 * FORWARD_NAME_SIZE + 1];
+    size_t size = (size_t) sim_between(&liar->random, 0, 20) * FORWARD_NAME_SIZE + sim_chance(&liar->random, 100000);
+    enum replica_link kind = sim_chance(&liar->random, 500000) ? REPLICA_LINK_OFFER : REPLICA_LINK_WANT;
+    for (uint8_t *at = names; at + FORWARD_NAME_SIZE <= names + size; at += FORWARD_NAME_SIZE) {
+        ord_store_u32(at, sim_chance(&liar->random, 100000) ? UINT32_MAX : (uint32_t) sim_below(&liar->random, 6));
+        ord_store_u64(at + 4, sim_below(&liar->random, 200));
+    }
+    sim_liar_say_all(liar, kind, ord_span_of(names, size));
+    const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_OFFER);
+    if (kept != NULL)
+        sim_liar_say_all(liar, sim_chance(&liar->random, 500000) ? REPLICA_LINK_OFFER : REPLICA_LINK_WANT,
+                         sim_buffer_span(kept->message));
+}
+
 /* Row P8: envelopes in the names of known clients, which did not make them. */
 void sim_lie_forward(struct sim_replica *liar) {
+    false_names(liar);
     const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_FORWARD);
     if (kept != NULL) {
         struct sim_buffer *copy = sim_liar_scratch(liar, sim_buffer_span(kept->message));

@@ -85,6 +85,7 @@ void bft_deliver(struct ord_core *core) {
         struct ord_effect *effect = bft_effect(core, ORD_EFFECT_DELIVER);
         effect->deliver.seq = slot->seq;
         effect->deliver.batch = bft_slot_body(slot);
+        bft_budget_delivered(core, slot->message_size);
         core->delivered_seq = slot->seq;
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;

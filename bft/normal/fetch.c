@@ -69,6 +69,8 @@ void bft_on_fetch(struct ord_core *core, const struct bft_vote_list *list) {
         const struct bft_slot *slot = bft_slot_find(core, list->votes[i].seq);
         if (slot == NULL || slot->message == NULL || !ord_hash_equal(&slot->digest, &list->votes[i].digest))
             continue;
+        if (!bft_budget_spend(core, list->sender, slot->message_size))
+            break;
         struct bft_body_message message = {
             .view = core->view, .sender = core->config.self, .seq = slot->seq, .body = bft_slot_body(slot)};
         uint8_t header[BFT_BODY_SIZE];

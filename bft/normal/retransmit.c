@@ -109,6 +109,21 @@ static bool is_left_out(const struct ord_core *core, const struct bft_slot *slot
            core->now_ms >= core->peers[node].delivered_ms + wait_ms;
 }
 
+/* Sends the batch again, unless the peer has had its share. Votes go all the same: they are small. */
+static void answer_batch(struct ord_core *core, struct answer *answer, ord_node_id to, const struct bft_slot *slot) {
+    if (!bft_budget_spend(core, to, slot->message_size))
+        return;
+    answer->pre_prepare_count++;
+    answer->pre_prepare_bytes += slot->message_size;
+    const struct ord_span message = ord_span_of(slot->message, slot->message_size);
+    bool ours = bft_primary(&core->config, slot->view) == core->config.self;
+    ORD_MARK_IF(!ours, PRE_PREPARE_RELAYED);
+    if (ours)
+        bft_send(core, ord_replica_bit(to), message, true);
+    else
+        bft_relay(core, ord_replica_bit(to), message);
+}
+
 /* Adds what this replica has of the slot. False: the answer is full. */
 static bool answer_add(struct ord_core *core, struct answer *answer, const struct bft_status *status,
                        const struct bft_slot *slot) {
@@ -119,14 +134,7 @@ static bool answer_add(struct ord_core *core, struct answer *answer, const struc
     if ((ours || left_out) && !holds(status, slot->seq)) {
         if (answer->pre_prepare_count > 0 && answer->pre_prepare_bytes + slot->message_size > BFT_ANSWER_BYTES_MAX)
             return false;
-        answer->pre_prepare_count++;
-        answer->pre_prepare_bytes += slot->message_size;
-        const struct ord_span message = ord_span_of(slot->message, slot->message_size);
-        ORD_MARK_IF(left_out, PRE_PREPARE_RELAYED);
-        if (ours)
-            bft_send(core, ord_replica_bit(status->sender), message, true);
-        else
-            bft_relay(core, ord_replica_bit(status->sender), message);
+        answer_batch(core, answer, status->sender, slot);
     }
     struct bft_vote vote = {.seq = slot->seq, .digest = slot->digest};
     if (slot->own_prepare && !slot->prepare_due)

@@ -119,7 +119,7 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
         /* The peer has restarted, and may lack what was sent to it before. */
         bft_changed(core);
     peer->nonce = ask.nonce;
-    if (core->now_ms < peer->recall_ms)
+    if (core->now_ms < peer->recall_ms || !bft_budget_spend(core, ask.sender, 0))
         return bft_drop(core);
     peer->recall_ms = core->now_ms + core->config.retransmit_ms / ANSWER_PARTS;
     struct search search = {.core = core, .ask = &ask};
@@ -143,6 +143,7 @@ enum ord_err bft_on_ask(struct ord_core *core, struct ord_span bytes) {
     size_t begin = core->outbox.size;
     bft_recall_encode(&core->outbox, &core->config, core->view, &recall);
     ORD_ASSERT(!core->outbox.failed);
+    peer->repeated_bytes += core->outbox.size - begin;
     bft_send(core, ord_replica_bit(ask.sender), ord_span_of(core->outbox.data + begin, core->outbox.size - begin),
              true);
     return ORD_OK;

@@ -19,7 +19,7 @@ void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes)
 
 static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
     struct ord_span bytes = bft_kept_bytes(kept);
-    if (author == core->config.self && !bft_speaks(core))
+    if ((author == core->config.self && !bft_speaks(core)) || !bft_budget_spend(core, to, bytes.size))
         return;
     core->retransmissions++;
     if (author == core->config.self) {

@@ -472,6 +472,7 @@ void attest_received(struct replica *replica, ord_node_id from, struct ord_span 
         replica->counters.messages_refused++;
         return;
     }
+    sync_source_attested(replica, from, attestation.statement.seq);
     if (covered(replica, &attestation.statement)) {
         replica->counters.attestations_skipped++;
         return;

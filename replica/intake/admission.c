@@ -358,6 +358,22 @@ void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_s
     admit_last(replica, admission, check);
 }
 
+/*
+ * An envelope of this key that is under check here is no reason to go without: it may be a forgery, which a liar sent
+ * to keep the true one out.
+ */
+bool admission_wants(struct replica *replica, ord_node_id from, struct pool_key key) {
+    const struct admission admission = {.source = from};
+    const struct channel *channel = replica->execute.channel;
+    if (!replica->turn.room || !pool_takes(&replica->pool, key, from) ||
+        !has_part(replica, key.client_index, &admission, 0))
+        return false;
+    if (key.client_index == UINT32_MAX)
+        return channel_client_count(channel) < replica_config(replica)->clients_max;
+    const struct channel_client *client = channel_client_get(channel, key.client_index);
+    return client != NULL && channel_sequence_check(client, key.sequence) == CHANNEL_SEQUENCE_FRESH;
+}
+
 /* ---- checks that are back ---- */
 
 static void settle(struct replica *replica, struct replica_result *result, struct pool_entry *entry, bool ok) {

@@ -4,6 +4,13 @@
  * hand when it leads next. An envelope that another replica forwarded to all came to the leader with that. It goes to
  * the leader from here only if it stays, because the other replica's link may be down; a clock runs on it here too.
  *
+ * Only the first forward, to the leader, is sent whole. Whoever gets an envelope later may hold it already, so it is
+ * offered by its name: its key in the pool, under which a pool and the chain hold one envelope at most. The receiver
+ * asks for what it lacks (WANT), and keeps nothing about an offer, so one that comes to nothing costs it no more than
+ * its answer. Invariant: what was offered is given to each receiver at most once for each offer, and soon after it. An
+ * offer is charged like the envelope itself, so what is given stays within the share of repeats, whatever a receiver
+ * asks for.
+ *
  * Overload must not make forwards a load of their own:
  * - While the leader serves, an envelope whose turn has not come (pool.h) is queued behind other work, and is not sent
  *   again. Turns are bounded, so a leader that serves others delays this only so far.
@@ -71,13 +78,22 @@ static enum pool_state state_after(const struct pool_entry *entry) {
     return last ? entry->state : entry->state + 1;
 }
 
-static void parcel_add(struct parcel *parcel, struct pool_entry *entry) {
+/* Adds one more envelope. Sends what is there first if that leaves no room. */
+static void parcel_add(struct parcel *parcel, const struct pool_entry *entry) {
+    if (parcel_full(parcel, entry)) {
+        parcel_send(parcel);
+        parcel_begin(parcel);
+    }
     channel_batch_add(&parcel->writer, ord_span_of(entry->bytes, entry->size));
     parcel->count++;
-    entry->forwarded_ms = parcel->replica->turn.now_ms;
-    if (parcel->replica->agree.leader != ORD_NO_NODE)
-        pool_owe(&parcel->replica->pool, entry);
-    pool_set_state(&parcel->replica->pool, entry, state_after(entry));
+}
+
+/* The envelope is sent or offered now. A leader to which it is offered owes it, because it may ask for it. */
+static void note_sent(struct replica *replica, struct pool_entry *entry) {
+    entry->forwarded_ms = replica->turn.now_ms;
+    if (replica->agree.leader != ORD_NO_NODE)
+        pool_owe(&replica->pool, entry);
+    pool_set_state(&replica->pool, entry, state_after(entry));
 }
 
 /*
@@ -110,10 +126,87 @@ void forward_fresh(struct replica *replica) {
             pool_set_state(&replica->pool, entry, entry->foreign ? POOL_PASSED : POOL_SENT);
             continue;
         }
-        if (parcel_full(&parcel, entry)) {
-            parcel_send(&parcel);
-            parcel_begin(&parcel);
+        parcel_add(&parcel, entry);
+        note_sent(replica, entry);
+    }
+    parcel_send(&parcel);
+}
+
+/* ---- names ---- */
+
+static struct ord_writer names_begin(struct replica *replica) {
+    size_t most = (size_t) FORWARD_NAMES_MAX * FORWARD_NAME_SIZE;
+    return ord_writer_of(replica->batch_buffer, ord_min(most, replica_config(replica)->batch_bytes_max));
+}
+
+static bool names_full(const struct ord_writer *names) {
+    return names->size + FORWARD_NAME_SIZE > names->capacity;
+}
+
+static void name_write(struct ord_writer *names, struct pool_key key) {
+    ord_write_u32(names, key.client_index);
+    ord_write_u64(names, key.sequence);
+}
+
+static struct pool_key name_read(struct ord_reader *names) {
+    struct pool_key key = {.client_index = ord_read_u32(names)};
+    key.sequence = ord_read_u64(names);
+    return key;
+}
+
+static void names_send(struct replica *replica, ord_replica_set to, enum replica_link kind,
+                       const struct ord_writer *names) {
+    struct ord_span bytes = ord_writer_span(names);
+    if (bytes.size > 0)
+        replica_send(replica, to, kind, &bytes, 1);
+}
+
+/* False: this is no list of names. It is counted. */
+static bool names_check(struct replica *replica, struct ord_span bytes) {
+    bool good =
+        bytes.size > 0 && bytes.size % FORWARD_NAME_SIZE == 0 && bytes.size / FORWARD_NAME_SIZE <= FORWARD_NAMES_MAX;
+    replica->counters.messages_refused += !good;
+    return good;
+}
+
+/* ---- the other replica's offer, and its answer to ours ---- */
+
+void forward_offered(struct replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct ord_reader names = ord_reader_of(bytes);
+    struct ord_writer wanted = names_begin(replica);
+    if (!names_check(replica, bytes))
+        return;
+    while (ord_reader_left(&names) > 0 && !names_full(&wanted)) {
+        struct pool_key key = name_read(&names);
+        if (admission_wants(replica, from, key))
+            name_write(&wanted, key);
+        else
+            ORD_MARK(OFFER_NOT_NEEDED);
+    }
+    replica->counters.envelopes_wanted += wanted.size / FORWARD_NAME_SIZE;
+    names_send(replica, ord_replica_bit(from), REPLICA_LINK_WANT, &wanted);
+}
+
+/* True if this envelope was offered to `to` lately, and not given since. */
+static bool is_offered(const struct replica *replica, const struct pool_entry *entry, ord_node_id to) {
+    return entry->state >= POOL_SPREAD && entry->state <= POOL_PASSED_LAST &&
+           (entry->offered_to & ord_replica_bit(to)) != 0 &&
+           replica->turn.now_ms <= entry->forwarded_ms + replica_config(replica)->request_timeout_ms;
+}
+
+void forward_wanted(struct replica *replica, ord_node_id from, struct ord_span bytes) {
+    struct ord_reader names = ord_reader_of(bytes);
+    struct parcel parcel = {.replica = replica, .to = ord_replica_bit(from)};
+    if (!names_check(replica, bytes))
+        return;
+    parcel_begin(&parcel);
+    while (ord_reader_left(&names) > 0) {
+        struct pool_entry *entry = pool_find(&replica->pool, name_read(&names));
+        if (entry == NULL || !is_offered(replica, entry, from)) {
+            ORD_MARK(WANTED_IN_VAIN);
+            continue;
         }
+        entry->offered_to &= ~ord_replica_bit(from);
         parcel_add(&parcel, entry);
     }
     parcel_send(&parcel);
@@ -141,23 +234,26 @@ static bool is_due(const struct replica *replica, const struct pool_entry *entry
     return now_ms >= entry->forwarded_ms + after_ms && !queued;
 }
 
-/* Sends one parcel of a list's entries that are due. Those that do not fit, or may not be sent now, wait. */
-static void forward_list(struct replica *replica, enum pool_state state, ord_replica_set to, uint64_t after_ms,
-                         enum forward_kind kind) {
+/* Offers a list's entries that are due, in one message. Those that do not fit, or may not be sent now, wait. */
+static void offer_list(struct replica *replica, enum pool_state state, ord_replica_set to, uint64_t after_ms,
+                       enum forward_kind kind) {
     const struct pool_list *list = &replica->pool.lists[state];
     int64_t *left = &replica->forward.left[kind];
     uint64_t soon_ms = replica_config(replica)->request_timeout_ms / SOON_PART;
-    struct parcel parcel = {.replica = replica, .to = to};
-    parcel_begin(&parcel);
-    /* What stays in its list was sent in this call, and is not due again. */
-    while (list->head != NULL && is_due(replica, list->head, after_ms, soon_ms) && !parcel_full(&parcel, list->head)) {
+    struct ord_writer names = names_begin(replica);
+    /* What stays in its list was offered in this call, and is not due again. */
+    while (list->head != NULL && is_due(replica, list->head, after_ms, soon_ms) && !names_full(&names)) {
+        struct pool_entry *entry = list->head;
         ORD_MARK_IF(*left <= 0, FORWARD_SHARE_SPENT);
         if (*left <= 0)
             break;
-        *left -= (int64_t) list->head->size + POOL_ENVELOPE_COST;
-        parcel_add(&parcel, list->head);
+        *left -= (int64_t) entry->size + POOL_ENVELOPE_COST;
+        name_write(&names, entry->key);
+        entry->offered_to = to;
+        note_sent(replica, entry);
     }
-    parcel_send(&parcel);
+    replica->counters.envelopes_offered += names.size / FORWARD_NAME_SIZE;
+    names_send(replica, to, REPLICA_LINK_OFFER, &names);
 }
 
 /* How long an envelope stays with the leader alone. Replicas in the order of the views after this one. */
@@ -178,9 +274,9 @@ void forward_again(struct replica *replica) {
     ord_replica_set all = ~(ord_replica_set) 0;
     ORD_MARK_IF(replica->pool.lists[POOL_SPREAD].count > 0, FORWARDED_TO_ALL);
     ORD_MARK_IF(replica->pool.lists[POOL_PASSED].count > 0, FORWARDED_AGAIN);
-    forward_list(replica, POOL_SENT, all, soon_ms(replica), FORWARD_SENT);
+    offer_list(replica, POOL_SENT, all, soon_ms(replica), FORWARD_SENT);
     for (uint32_t i = 0; i <= POOL_SPREAD_LAST - POOL_SPREAD; i++)
-        forward_list(replica, POOL_SPREAD + i, all, timeout_ms << i, FORWARD_SPREAD);
+        offer_list(replica, POOL_SPREAD + i, all, timeout_ms << i, FORWARD_SPREAD);
     for (uint32_t i = 0; i <= POOL_PASSED_LAST - POOL_PASSED; i++)
-        forward_list(replica, POOL_PASSED + i, to, (timeout_ms / PASSED_PART) << i, FORWARD_PASSED);
+        offer_list(replica, POOL_PASSED + i, to, (timeout_ms / PASSED_PART) << i, FORWARD_PASSED);
 }

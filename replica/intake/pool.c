@@ -97,6 +97,11 @@ static bool share_is_taken(const struct pool *pool, struct pool_key key) {
     return key.client_index < pool->clients_max && pool->client_counts[key.client_index] >= pool->client_envelopes_max;
 }
 
+bool pool_takes(const struct pool *pool, struct pool_key key, uint64_t source) {
+    return pool->envelopes < pool->envelopes_max && !share_is_taken(pool, key) &&
+           check_key(pool, key, source, ord_span_of(NULL, 0)) == ORD_OK;
+}
+
 enum ord_err pool_add(struct pool *pool, struct pool_entry **out, struct pool_key key, uint64_t source,
                       struct ord_span envelope, uint64_t now_ms) {
     enum ord_err err = check_key(pool, key, source, envelope);
@@ -260,6 +265,7 @@ void pool_leader_changed(struct pool *pool, uint64_t now_ms) {
     uint64_t clear_ms = pool->turns.clear_us / 1000;
     for (struct pool_entry *entry = pool->lists[POOL_READY].head; entry != NULL; entry = entry->next) {
         forgive(pool, entry);
+        entry->offered_to = 0;
         entry->turn_ms = clear_ms;
     }
     for (uint32_t next = pool->waiting_first; next != 0; next = pool->waiting[next - 1].next)

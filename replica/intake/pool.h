@@ -19,7 +19,7 @@ enum pool_state {
     POOL_READY,    /* to be proposed, or forwarded to the leader */
     /* Forwarded to the leader, which is another replica. */
     POOL_SENT,
-    /* Forwarded to all, because it was not executed soon. */
+    /* Offered to all, because it was not executed soon. */
     POOL_SPREAD,
     POOL_SPREAD_LAST = POOL_SPREAD + 3,
     /* Another replica forwarded it. It goes on to the leader if it is not executed. */
@@ -44,13 +44,14 @@ struct pool_key {
 struct pool_entry {
     struct pool_key key;
     enum pool_state state;
-    bool foreign;          /* another replica looks after it: it forwarded it, or has accepted it */
-    uint64_t source;       /* who sent it here */
-    uint64_t since_ms;     /* when it was admitted */
-    uint64_t turn_ms;      /* when it could have been proposed (struct pool_turns); at least since_ms */
-    uint64_t forwarded_ms; /* when it was last forwarded; for PASSED, or when it became PASSED */
-    uint64_t proposed_to;  /* the pool's `leaders` when it was last proposed; 0: never */
-    bool owed;             /* it is in the list of what the leader owes; then forwarded_ms is when it got there */
+    bool foreign;               /* another replica looks after it: it forwarded it, or has accepted it */
+    uint64_t source;            /* who sent it here */
+    uint64_t since_ms;          /* when it was admitted */
+    uint64_t turn_ms;           /* when it could have been proposed (struct pool_turns); at least since_ms */
+    uint64_t forwarded_ms;      /* when it was last forwarded; for PASSED, or when it became PASSED */
+    ord_replica_set offered_to; /* offered with the last repeat, and not given since */
+    uint64_t proposed_to;       /* the pool's `leaders` when it was last proposed; 0: never */
+    bool owed;                  /* it is in the list of what the leader owes; then forwarded_ms is when it got there */
     /* Neighbours in that list. */
     struct pool_entry *owed_previous;
     struct pool_entry *owed_next;
@@ -149,6 +150,8 @@ ORD_MUST_USE enum ord_err pool_settle(struct pool *pool, struct pool_entry *entr
 /* Moves a settled entry to the list of another state, which is not CHECKING. */
 void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state);
 void pool_remove(struct pool *pool, struct pool_entry *entry);
+/* True if `source` may bring an envelope under this key: none is settled, and none of this source is under check. */
+bool pool_takes(const struct pool *pool, struct pool_key key, uint64_t source);
 /* An envelope of this client was executed (UINT32_MAX: a registration). */
 void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms);
 /* The client that waits longest; NULL: none waits. */

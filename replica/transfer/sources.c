@@ -25,7 +25,9 @@ enum {
     WAIT_MS_MIN = 50,
     WAIT_MS_UNKNOWN = 250,
     WAIT_MS_MAX = 1000,
-    MISSING_MS = 100,
+    /* A source that has nothing rests for so long, and twice as long each further time. */
+    MISSING_MS_MIN = 100,
+    MISSING_MS_MAX = 1000,
     LIED_MS = 60000,
     /* The quota with some slack, because the source's seconds begin elsewhere. */
     PACE_BYTES_PER_MS = SYNC_QUOTA_BYTES_PER_S / 1024 * 15 / 16,
@@ -213,6 +215,7 @@ void sync_source_served(struct replica *replica, ord_node_id id, size_t size, bo
     struct sync_source *source = source_of(replica, id);
     /* A request costs the same however much it brings, unless the source kept something back. */
     source->failed = false;
+    source->missing_ms = 0;
     rate_with(source, sample(replica, source, size + (whole ? SYNC_REQUEST_BYTES_MIN : 0)));
     answered(replica, source, size);
 }
@@ -229,7 +232,24 @@ void sync_source_missing(struct replica *replica, ord_node_id id) {
     struct sync_source *source = source_of(replica, id);
     answered(replica, source, 0);
     source->failed = true;
-    source->free_ms = ord_max(source->free_ms, replica->turn.now_ms + MISSING_MS);
+    source->missing_ms = ord_min(ord_max(2 * source->missing_ms, MISSING_MS_MIN), MISSING_MS_MAX);
+    source->free_ms = ord_max(source->free_ms, replica->turn.now_ms + source->missing_ms);
+}
+
+void sync_source_attested(struct replica *replica, ord_node_id id, uint64_t seq) {
+    struct sync_source *source = source_of(replica, id);
+    if (seq <= source->attested_seq)
+        return;
+    source->attested_seq = seq;
+    sync_source_renew(replica, id);
+}
+
+void sync_source_renew(struct replica *replica, ord_node_id id) {
+    struct sync_source *source = source_of(replica, id);
+    if (source->missing_ms == 0)
+        return;
+    source->missing_ms = 0;
+    source->free_ms = ord_min(source->free_ms, source->asked_ms + MISSING_MS_MIN);
 }
 
 void sync_source_lied(struct replica *replica, ord_node_id id) {
@@ -237,7 +257,7 @@ void sync_source_lied(struct replica *replica, ord_node_id id) {
     answered(replica, source, 0);
     source->rate = 0;
     source->barred_ms = replica->turn.now_ms + LIED_MS;
-    source->free_ms = ord_max(source->free_ms, replica->turn.now_ms + MISSING_MS);
+    source->free_ms = ord_max(source->free_ms, replica->turn.now_ms + MISSING_MS_MIN);
 }
 
 bool sync_source_overdue(struct replica *replica, ord_node_id id) {

@@ -62,6 +62,13 @@ static const struct channel_certificate *best_target(const struct replica *repli
     return stable_seq > applied_seq ? &attest->stable : NULL;
 }
 
+/* Those that had nothing for the last target may have what this one needs. */
+static void set_target(struct replica *replica, const struct channel_certificate *target) {
+    replica->sync.target = *target;
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++)
+        sync_source_renew(replica, id);
+}
+
 /*
  * A newer target takes the place of the old one while there are blocks to plan, and where the old one's tail was not
  * to be had, because its holders may be gone. Behind the old one's blocks it is followed a few times, if the others'
@@ -81,7 +88,7 @@ static void move_target(struct replica *replica) {
         return;
     ORD_MARK_IF(chase, SYNC_TARGET_CHASED);
     sync->chases += chase;
-    sync->target = *best;
+    set_target(replica, best);
     sync->tail = (struct sync_want) {0};
 }
 
@@ -187,7 +194,7 @@ void sync_wanted(struct replica *replica, uint64_t seq) {
     sync->active = true;
     sync->missing = 0;
     sync->chases = 0;
-    sync->target = *best;
+    set_target(replica, best);
     sync->started_ms = replica->turn.now_ms;
     replica->counters.syncs_started++;
     replica_log(replica, REPLICA_LOG_INFO, "sync_started",

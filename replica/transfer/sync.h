@@ -60,6 +60,10 @@ struct sync_source {
     uint64_t rate;
     /* Its last answer was missing, or did not come in time. */
     bool failed;
+    /* For how long it rested when it had nothing last; 0: something has changed for it since. */
+    uint64_t missing_ms;
+    /* The highest seq that it attested since this replica began. */
+    uint64_t attested_seq;
     /* Not asked before this time: it has served its quota, or has nothing. */
     uint64_t free_ms;
     /* It gave something that does not verify. It is asked before this time only if nobody else is there. */
@@ -136,6 +140,10 @@ void sync_source_served(struct replica *replica, ord_node_id id, size_t size, bo
 /* The source has answered what another one had answered before. That can only lower its rate. */
 void sync_source_was_late(struct replica *replica, ord_node_id id, size_t size);
 void sync_source_missing(struct replica *replica, ord_node_id id);
+/* Something changed: a source that had nothing may have it now. It is asked again like one that had nothing once. */
+void sync_source_renew(struct replica *replica, ord_node_id id);
+/* The source says that it has executed `seq`. That is news if it is higher than before. */
+void sync_source_attested(struct replica *replica, ord_node_id id, uint64_t seq);
 void sync_source_lied(struct replica *replica, ord_node_id id);
 /* True if the source's answer is overdue; then it is no longer waited for. */
 bool sync_source_overdue(struct replica *replica, ord_node_id id);

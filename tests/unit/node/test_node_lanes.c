@@ -185,6 +185,8 @@ static void lanes__agreement_waits_for_nothing_that_is_bulk(void **state) {
         {REPLICA_LINK_FORWARD, 0, 0, LINK_LANE_BULK},
         {REPLICA_LINK_SYNC_BLOCKS, 0, 0, LINK_LANE_BULK},
         {REPLICA_LINK_SYNC_TAIL, 0, 0, LINK_LANE_BULK},
+        {REPLICA_LINK_OFFER, 0, 0, LINK_LANE_BULK},
+        {REPLICA_LINK_WANT, 0, 0, LINK_LANE_BULK},
     };
     static struct node_world world;
     node_world_open(&world);

@@ -206,11 +206,11 @@ static void admission__has_some_for_every_client(void **state) {
     bench_destroy(bench);
 }
 
-/* Lets time pass in steps of housekeeping. Gives how long it took until something was forwarded, at most `most_ms`. */
-static uint64_t pass_until_sent(struct bench *bench, uint64_t most_ms, bool moves) {
+/* Lets time pass in steps of housekeeping. Gives how long it took until something was offered, at most `most_ms`. */
+static uint64_t pass_until_offered(struct bench *bench, uint64_t most_ms, bool moves) {
     uint64_t passed_ms = 0;
     bench_forget_sent(bench);
-    while (passed_ms < most_ms && bench_sent(bench, REPLICA_LINK_FORWARD) == 0) {
+    while (passed_ms < most_ms && bench_sent(bench, REPLICA_LINK_OFFER) == 0) {
         bench_forget_sent(bench);
         passed_ms += 100;
         bench->time.now_ms += 100;
@@ -221,14 +221,15 @@ static uint64_t pass_until_sent(struct bench *bench, uint64_t most_ms, bool move
     return passed_ms;
 }
 
-static ord_replica_set forwarded_to(const struct bench *bench) {
+/* To whom the last message of this kind went. */
+static ord_replica_set sent_to(const struct bench *bench, enum replica_link kind) {
     for (uint32_t i = bench->sent_count; i > 0; i--)
-        if (bench->sent[i - 1].kind == REPLICA_LINK_FORWARD)
+        if (bench->sent[i - 1].kind == kind)
             return bench->sent[i - 1].to;
     return 0;
 }
 
-/* To the leader at once, to all soon, and then ever more rarely. */
+/* To the leader at once, offered to all soon, and then ever more rarely. */
 static void forward__of_what_stays_backs_off(void **state) {
     (void) state;
     struct bench *bench = make_backup();
@@ -236,15 +237,15 @@ static void forward__of_what_stays_backs_off(void **state) {
     bench_forget_sent(bench);
     assert_int_equal(submit(bench, 1, 1, &submission), 1);
     assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 1);
-    assert_int_equal(forwarded_to(bench), ord_replica_bit(1));
-    uint64_t soon_ms = pass_until_sent(bench, 5000, false);
+    assert_int_equal(sent_to(bench, REPLICA_LINK_FORWARD), ord_replica_bit(1));
+    uint64_t soon_ms = pass_until_offered(bench, 5000, false);
     /* A sixteenth of the timeout, and for the last of four replicas three quarters of that more. */
     assert_in_range(soon_ms, 108, 208);
-    assert_int_equal(forwarded_to(bench), UINT64_MAX);
+    assert_int_equal(sent_to(bench, REPLICA_LINK_OFFER), UINT64_MAX);
     static const uint64_t waits_ms[] = {1000, 2000, 4000, 8000, 8000};
     for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
-        assert_in_range(pass_until_sent(bench, 20000, false), waits_ms[i], waits_ms[i] + 100);
-        assert_int_equal(forwarded_to(bench), UINT64_MAX);
+        assert_in_range(pass_until_offered(bench, 20000, false), waits_ms[i], waits_ms[i] + 100);
+        assert_int_equal(sent_to(bench, REPLICA_LINK_OFFER), UINT64_MAX);
     }
     bench_destroy(bench);
 }
@@ -257,15 +258,15 @@ static void forward__leaves_what_is_queued(void **state) {
         struct replica_submission *submission;
         assert_int_equal(submit(bench, 1, 1, &submission), 1);
         bench->replica->pool.lists[POOL_SENT].head->turn_ms = bench->time.now_ms + 1500;
-        assert_int_equal(pass_until_sent(bench, 1000, true), 1000);
-        assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 0);
-        assert_in_range(pass_until_sent(bench, 5000, stops == 0), stops == 0 ? 500 : 200, stops == 0 ? 800 : 400);
-        assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 1);
+        assert_int_equal(pass_until_offered(bench, 1000, true), 1000);
+        assert_int_equal(bench_sent(bench, REPLICA_LINK_OFFER), 0);
+        assert_in_range(pass_until_offered(bench, 5000, stops == 0), stops == 0 ? 500 : 200, stops == 0 ? 800 : 400);
+        assert_int_equal(bench_sent(bench, REPLICA_LINK_OFFER), 1);
         bench_destroy(bench);
     }
 }
 
-/* Repeats send no more than their share, and go on until all that stays was sent. */
+/* Repeats offer no more than their share, and go on until all that stays was sent. */
 static void forward__has_a_share(void **state) {
     (void) state;
     struct bench *bench = make_backup();
@@ -273,7 +274,7 @@ static void forward__has_a_share(void **state) {
     uint32_t accepted = submit(bench, 1, 20, &submission);
     struct pool *pool = &bench->replica->pool;
     uint64_t cost = pool->settled_cost / accepted;
-    uint64_t before = bench->replica->counters.envelopes_forwarded;
+    uint64_t before = bench->replica->counters.envelopes_offered;
     assert_int_equal(pool->lists[POOL_SENT].count, accepted);
     /* Half of the rate, for four replicas and three kinds of repeats. */
     uint64_t share = floor_rate(bench) / 24;
@@ -283,12 +284,117 @@ static void forward__has_a_share(void **state) {
         bench_forget_sent(bench);
         bench->time.now_ms += 100;
         bench_run(bench);
-        spread = bench->replica->counters.envelopes_forwarded - before;
+        spread = bench->replica->counters.envelopes_offered - before;
         /* The last one may overdraw it. Repeats of what all have got have a share of their own. */
         assert_true(spread * cost <= 2 * (share * (passed_ms + 300) / 1000 + cost));
     }
     assert_int_equal(pool->lists[POOL_SENT].count, 0);
     assert_true(passed_ms >= (accepted - 2) * cost * 1000 / share - 1000);
+    bench_destroy(bench);
+}
+
+/* ---- offers (row P19) ---- */
+
+enum { NAME_SIZE = 12 };
+
+static struct ord_span name_of(uint32_t client_index, uint64_t sequence) {
+    static uint8_t name[NAME_SIZE];
+    ord_store_u32(name, client_index);
+    ord_store_u64(name + 4, sequence);
+    return ord_span_of(name, sizeof(name));
+}
+
+/* A replica sends these names. Gives how many messages of `answer` came of it. */
+static uint32_t told(struct bench *bench, ord_node_id from, enum replica_link kind, struct ord_span names,
+                     enum replica_link answer) {
+    bench_forget_sent(bench);
+    bench_message(bench, from, (uint8_t) kind, names);
+    bench_run(bench);
+    if (bench_sent(bench, answer) > 0)
+        assert_int_equal(sent_to(bench, answer), ord_replica_bit(from));
+    return bench_sent(bench, answer);
+}
+
+/* What was offered is given to each that asks, once, and soon. */
+static void offer__is_given_once_to_each(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    struct ord_span bytes;
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    /* It was sent to the leader, and is not offered yet. */
+    assert_int_equal(told(bench, 2, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 0);
+    (void) pass_until_offered(bench, 5000, false);
+    assert_int_equal(bench_sent(bench, REPLICA_LINK_FORWARD), 0);
+    assert_int_equal(bench_left(bench, REPLICA_LINK_OFFER, &bytes), 1);
+    assert_true(ord_span_equal(bytes, name_of(0, 1)));
+    assert_int_equal(told(bench, 2, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 1);
+    assert_int_equal(told(bench, 2, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 0);
+    assert_int_equal(told(bench, 3, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 1);
+    assert_int_equal(told(bench, 3, REPLICA_LINK_WANT, name_of(0, 3), REPLICA_LINK_FORWARD), 0);
+    /* It is offered again later, and may be asked for again. */
+    (void) pass_until_offered(bench, 5000, false);
+    assert_int_equal(told(bench, 2, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 1);
+    /* Who asks late waits for the next offer. */
+    bench->replica->pool.lists[POOL_SPREAD + 1].head->forwarded_ms -= TIMEOUT_MS + 1;
+    assert_int_equal(told(bench, 3, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 0);
+    /* With another leader no earlier offer counts. */
+    bench->replica->pool.lists[POOL_SPREAD + 1].head->foreign = true;
+    pool_leader_changed(&bench->replica->pool, bench->time.now_ms);
+    bench_run(bench);
+    assert_int_equal(bench->replica->pool.lists[POOL_PASSED].count, 1);
+    assert_int_equal(told(bench, 3, REPLICA_LINK_WANT, name_of(0, 1), REPLICA_LINK_FORWARD), 0);
+    bench_destroy(bench);
+}
+
+/* Asked for is what is neither here nor executed, from everybody who offers it. */
+static void offer__is_asked_for_if_it_is_needed(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    struct ord_span wanted;
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    uint8_t names[6 * NAME_SIZE];
+    static const struct pool_key keys[] = {{0, 1}, {0, 2}, {0, 3}, {0, 0}, {0, 9000}, {1, 1}};
+    for (size_t i = 0; i < 6; i++) {
+        ord_store_u32(names + i * NAME_SIZE, keys[i].client_index);
+        ord_store_u64(names + i * NAME_SIZE + 4, keys[i].sequence);
+    }
+    /* An offer that comes to nothing keeps nobody from asking another one. */
+    for (ord_node_id from = 1; from <= 3; from++) {
+        assert_int_equal(told(bench, from, REPLICA_LINK_OFFER, ord_span_of(names, sizeof(names)), REPLICA_LINK_WANT),
+                         1);
+        assert_int_equal(bench_left(bench, REPLICA_LINK_WANT, &wanted), 1);
+        assert_int_equal(wanted.size, 2 * NAME_SIZE);
+        assert_memory_equal(wanted.data, names + NAME_SIZE, 2 * NAME_SIZE);
+    }
+    /* What replica 2 sent is being checked: it need not come from there again. It may be a forgery, so others may. */
+    const struct ord_span envelope = net_envelope(bench->net, bench->client, 2, 1, 100, 2);
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, net_batch(bench->net, 0, &envelope, 1));
+    bench_run(bench);
+    assert_int_equal(told(bench, 2, REPLICA_LINK_OFFER, name_of(0, 2), REPLICA_LINK_WANT), 0);
+    assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 2), REPLICA_LINK_WANT), 1);
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 2), REPLICA_LINK_WANT), 0);
+    /* Without room on disk nothing is admitted. */
+    bench->time.room = false;
+    assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 3), REPLICA_LINK_WANT), 0);
+    bench_destroy(bench);
+}
+
+static void offer__that_is_malformed_is_refused(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    static uint8_t names[(FORWARD_NAMES_MAX + 1) * NAME_SIZE];
+    static const size_t sizes[] = {0, 1, NAME_SIZE - 1, NAME_SIZE + 1, sizeof(names)};
+    uint64_t refused = bench->replica->counters.messages_refused;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        for (int kind = REPLICA_LINK_OFFER; kind <= REPLICA_LINK_WANT; kind++) {
+            assert_int_equal(told(bench, 2, (enum replica_link) kind, ord_span_of(names, sizes[i]), REPLICA_LINK_WANT),
+                             0);
+            assert_int_equal(bench->replica->counters.messages_refused, ++refused);
+        }
     bench_destroy(bench);
 }
 
@@ -400,7 +506,7 @@ static void batch__of_an_honest_leader_is_not_lean(void **state) {
     assert_false(is_lean(bench, 202, 1));
     assert_null(bench->replica->pool.owed_first);
     /* Another leader owes what it is sent from then on. */
-    pass_until_sent(bench, 20000, false);
+    pass_until_offered(bench, 20000, false);
     assert_non_null(bench->replica->pool.owed_first);
     pool_leader_changed(&bench->replica->pool, bench->time.now_ms);
     assert_null(bench->replica->pool.owed_first);
@@ -441,6 +547,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(forward__of_what_stays_backs_off),
     cmocka_unit_test(forward__leaves_what_is_queued),
     cmocka_unit_test(forward__has_a_share),
+    cmocka_unit_test(offer__is_given_once_to_each),
+    cmocka_unit_test(offer__is_asked_for_if_it_is_needed),
+    cmocka_unit_test(offer__that_is_malformed_is_refused),
     cmocka_unit_test(batch__that_repeats_envelopes_is_lean),
     cmocka_unit_test(batch__without_old_work_is_lean),
     cmocka_unit_test(batch__of_an_honest_leader_is_not_lean),

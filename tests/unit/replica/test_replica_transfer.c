@@ -336,6 +336,37 @@ static void transfer__comes_from_the_only_source(void **state) {
     world_destroy(world);
 }
 
+/*
+ * A source that has nothing is asked ever more rarely, at least once a second. When it has executed more it is asked at
+ * once; when it only says the same again it is not.
+ */
+static void transfer__asks_a_source_that_has_nothing_rarely(void **state) {
+    (void) state;
+    struct world *world = world_create();
+    struct replica *replica = world->bench->replica;
+    world->bench->connected = ord_replica_bit(2);
+    world->lies[2] = HAS_NOTHING;
+    begin(world);
+    for (uint32_t i = 0; i < 5000; i++)
+        run_ms(world);
+    assert_in_range(world->asked[2], 6, 9);
+    for (int again = 0; again < 2; again++) {
+        while (replica->sync.sources[2].missing_ms < 1000 || replica->sync.sources[2].asked ||
+               replica->turn.now_ms < replica->sync.sources[2].asked_ms + 200)
+            run_ms(world);
+        uint32_t before = world->asked[2];
+        sync_source_attested(replica, 2, 5000);
+        for (uint32_t i = 0; i < 150; i++)
+            run_ms(world);
+        assert_int_equal(world->asked[2], before + (again ? 0 : 1));
+    }
+    world->lies[2] = HONEST;
+    while (world->bench->replica->sync.active)
+        run_ms(world);
+    assert_int_equal(replica->sync.sources[2].missing_ms, 0);
+    world_destroy(world);
+}
+
 /* A source that was slow is not asked with the others. It is tried after a rest, and serves again if it is fast. */
 static void transfer__tries_a_slow_source_again_after_a_rest(void **state) {
     (void) state;
@@ -483,6 +514,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__is_not_slowed_by_a_mute_source),
     cmocka_unit_test(transfer__leaves_a_source_that_lies),
     cmocka_unit_test(transfer__comes_from_the_only_source),
+    cmocka_unit_test(transfer__asks_a_source_that_has_nothing_rarely),
     cmocka_unit_test(transfer__tries_a_slow_source_again_after_a_rest),
     cmocka_unit_test(transfer__holds_no_more_than_its_bound),
     cmocka_unit_test(transfer__takes_one_piece_a_turn),
