@@ -1,12 +1,14 @@
 /*
  * Whose turn to lead is passed over, by the rules of docs/protocol.md, "Passing over", to the letter.
  */
+#include "core/assert.h"
 #include "core/codec.h"
 #include "core/quorum.h"
 #include "sim/model.h"
 
 static struct sim_model_leader *leader_of(struct sim_model *model, uint64_t view) {
     const uint64_t count = model->config->replica_count;
+    ORD_ASSERT(count > 0);
     const uint64_t first = ord_load_u64(model->genesis_hash.bytes);
     return &model->turns.leaders[(view % count + first % count) % count];
 }
