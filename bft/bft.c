@@ -298,7 +298,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_ATTESTED:
         return bft_on_attested(core, event->attested.seq, event->attested.certificate);
     case ORD_EVENT_SYNCED:
-        return bft_on_synced(core, event->synced.seq, event->synced.stable_seq, event->synced.certificate);
+        return bft_on_synced(core, event);
     case ORD_EVENT_WORK:
         if (core->work_since_ms == UINT64_MAX && event->work.since_ms != UINT64_MAX)
             bft_changed(core);
@@ -316,9 +316,15 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_PERSISTED: /* each SEND carries its own condition */
         return ORD_OK;
     case ORD_EVENT_APPLIED:
-        /* This moves only the judgement of the primary. The seq becomes stable by ATTESTED, when that is proven. */
+        /*
+         * This moves only the judgement of the primary and the end of its view. The seq becomes stable by ATTESTED,
+         * when that is proven.
+         */
         bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
         bft_useless_applied(core, event->applied.seq, event->applied.useful_seq);
+        bft_pass_over(core, event->applied.seq, event->applied.pass_over);
+        if (bft_speaks(core) && !core->votes_due)
+            bft_rotate_check(core);
         return ORD_OK;
     }
     return ORD_ERR_INVALID;
@@ -357,6 +363,7 @@ static void bft_status_of(const struct ord_core *core, struct ord_status *out) {
         .leading = leading,
         .changing = core->changing,
         .can_propose = leading && !core->detail.handing_over && bft_has_room(core, core->config.batch_bytes_max),
+        .names_view = leading && bft_names_view(core, core->next_seq),
         .delivered_seq = core->delivered_seq,
         .stable_seq = core->stable_seq,
         .stable_certificate = bft_checkpoint_proof(&core->stable),

@@ -109,8 +109,7 @@ void bft_targets_check(struct ord_core *core);
 
 /* normal/sync.c */
 ORD_MUST_USE enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_span certificate);
-ORD_MUST_USE enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, uint64_t stable_seq,
-                                        struct ord_span certificate);
+ORD_MUST_USE enum ord_err bft_on_synced(struct ord_core *core, const struct ord_event *event);
 /* Emits SYNC if it is due. */
 void bft_sync_check(struct ord_core *core);
 /* When SYNC is due next; UINT64_MAX: never. */
@@ -159,10 +158,16 @@ bool bft_handed_over(const struct ord_core *core);
 /* view/rotate.c: views that end by themselves. */
 /* The last seq that the primary of the installed view may propose; UINT64_MAX: there is none. */
 uint64_t bft_view_end(const struct ord_core *core);
-/* FLUSH: goes to the next view if that is due. */
+/* Whether the batch of this seq is the first that the primary of the installed view proposes, and has to name it. */
+bool bft_names_view(const struct ord_core *core, uint64_t seq);
+/* The state was executed up to `seq`, and it says whose turn is passed over. */
+void bft_pass_over(struct ord_core *core, uint64_t seq, ord_replica_set pass_over);
+/* Whether the last seq of the installed view is delivered; the view that follows may not be known before APPLIED. */
+bool bft_view_over(const struct ord_core *core);
+/* The view that is to follow on schedule; 0: none is due. */
+uint64_t bft_rotation_view(const struct ord_core *core);
+/* Goes to the view that is due on schedule. To be called when no COMMIT of the installed view is due. */
 void bft_rotate_check(struct ord_core *core);
-/* Whether the last seq of the installed view is delivered, so that the next view is to follow. */
-bool bft_rotation_due(const struct ord_core *core);
 
 /* view/failed.c: leaders whose views failed lately. */
 /* Whether the leader of this replica's view is remembered. */

@@ -96,6 +96,8 @@
     X(ANSWER_TOO_SOON, OFTEN, "a peer's STATUS comes too soon after the last answer")                                  \
     X(REPEATS_SPENT, RARE, "a peer has been sent so much again that it gets no more for now")                          \
     X(STATUS_OF_LATER_VIEW, OFTEN, "a STATUS is of a later view")                                                      \
+    /* rotate.c */                                                                                                     \
+    X(ROTATION_PASSES_OVER, RARE, "a view ends on schedule, and the turn of one that failed lately is passed over")    \
     /* suspect.c */                                                                                                    \
     X(SUSPECTS_ALONE, OFTEN, "a replica suspects the primary, but too few others do")                                  \
     X(CONTENT_AGAIN, OFTEN, "a replica that suspected the primary is content again")                                   \

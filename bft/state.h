@@ -343,6 +343,10 @@ struct ord_core {
 
     /* At least stable_seq. */
     uint64_t delivered_seq;
+    /* Up to this seq the node has executed what was delivered. */
+    uint64_t applied_seq;
+    /* Replicas that the state at applied_seq passes over (view/rotate.c). */
+    ord_replica_set pass_over;
     /* Slots are for seqs in (stable_seq, stable_seq + window]. */
     uint64_t stable_seq;
     /* The seq that this replica would propose next as the primary. */

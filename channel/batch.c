@@ -4,12 +4,21 @@
 #include "channel/config.h"
 #include "channel/envelope.h"
 
+/* The second version names a view. It is used exactly then, so that each batch has one encoding. */
 #define BATCH_VERSION      1
+#define BATCH_VERSION_VIEW 2
 #define BATCH_COUNT_OFFSET (1 + 8)
 
 void channel_batch_begin(struct ord_writer *writer, uint64_t cut_height) {
     ord_write_u8(writer, BATCH_VERSION);
     ord_write_u64(writer, cut_height);
+    ord_write_u32(writer, 0);
+}
+
+void channel_batch_begin_view(struct ord_writer *writer, uint64_t cut_height, uint64_t view) {
+    ord_write_u8(writer, BATCH_VERSION_VIEW);
+    ord_write_u64(writer, cut_height);
+    ord_write_u64(writer, view);
     ord_write_u32(writer, 0);
 }
 
@@ -21,9 +30,11 @@ enum ord_err channel_batch_end(struct ord_writer *writer, uint32_t envelope_coun
     if (envelope_count > CHANNEL_BATCH_ENVELOPES_MAX)
         return ORD_ERR_TOO_LARGE;
     enum ord_err err = ord_writer_finish(writer);
-    if (err == ORD_OK)
-        ord_store_u32(writer->data + BATCH_COUNT_OFFSET, envelope_count);
-    return err;
+    if (err != ORD_OK)
+        return err;
+    size_t view_size = writer->data[0] == BATCH_VERSION_VIEW ? CHANNEL_BATCH_VIEW_SIZE : 0;
+    ord_store_u32(writer->data + BATCH_COUNT_OFFSET + view_size, envelope_count);
+    return ORD_OK;
 }
 
 bool channel_items_fill(struct ord_span items, uint32_t count) {
@@ -38,16 +49,23 @@ enum ord_err channel_batch_decode(struct channel_batch *out, struct ord_span byt
     if (bytes.size == 0)
         return ORD_OK;
     struct ord_reader reader = ord_reader_of(bytes);
-    if (ord_read_u8(&reader) != BATCH_VERSION)
+    uint8_t version = ord_read_u8(&reader);
+    if (version != BATCH_VERSION && version != BATCH_VERSION_VIEW)
         return ORD_ERR_INVALID;
     uint64_t cut_height = ord_read_u64(&reader);
+    bool names_view = version == BATCH_VERSION_VIEW;
+    uint64_t view = names_view ? ord_read_u64(&reader) : 0;
     uint32_t count = ord_read_u32(&reader);
     if (count > CHANNEL_BATCH_ENVELOPES_MAX)
         return ORD_ERR_INVALID;
     struct ord_span envelopes = ord_read_span(&reader, ord_reader_left(&reader));
     if (ord_reader_finish(&reader) != ORD_OK || !channel_items_fill(envelopes, count))
         return ORD_ERR_INVALID;
-    *out = (struct channel_batch) {.cut_height = cut_height, .envelope_count = count, .envelopes = envelopes};
+    *out = (struct channel_batch) {.cut_height = cut_height,
+                                   .names_view = names_view,
+                                   .view = view,
+                                   .envelope_count = count,
+                                   .envelopes = envelopes};
     return ORD_OK;
 }
 

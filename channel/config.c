@@ -93,6 +93,11 @@ static bool host_is_sane(const char *host) {
     return true;
 }
 
+uint64_t channel_batch_bytes_least(const struct channel_config *config) {
+    uint64_t view_size = config->decisions_per_leader > 0 ? CHANNEL_BATCH_VIEW_SIZE : 0;
+    return (uint64_t) config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + view_size;
+}
+
 static enum ord_err check_numbers(const struct channel_config *config, const char **why) {
     REQUIRE(within(config->epoch, 1, UINT64_MAX), "epoch starts at 1");
     REQUIRE(within(config->absolute_max_bytes, ENVELOPE_BYTES_MIN, CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT),
@@ -106,8 +111,8 @@ static enum ord_err check_numbers(const struct channel_config *config, const cha
     REQUIRE(config->checkpoint_interval >= 1, "checkpoint_interval must be at least 1");
     REQUIRE((uint64_t) config->checkpoint_interval * CHECKPOINTS_A_WINDOW <= config->window,
             "checkpoint_interval must be at most half of window");
-    REQUIRE((uint64_t) config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD <= config->batch_bytes_max,
-            "batch_bytes_max must hold an envelope of absolute_max_bytes and 17 bytes more");
+    REQUIRE(channel_batch_bytes_least(config) <= config->batch_bytes_max,
+            "batch_bytes_max must hold an envelope of absolute_max_bytes and 17 bytes more (25 if views rotate)");
     REQUIRE(config->batch_bytes_max <= BATCH_BYTES_LIMIT, "batch_bytes_max must be at most 128 MiB");
     REQUIRE(within(config->body_bytes_max, (uint64_t) config->batch_bytes_max * BODY_BATCHES_MIN, BODY_BYTES_LIMIT),
             "body_bytes_max must hold 4 batches, and be at most 64 GiB");

@@ -51,7 +51,7 @@ struct channel_config {
     /* Consensus; core/protocol.h explains these. */
     uint32_t window;
     uint32_t checkpoint_interval;
-    uint32_t batch_bytes_max; /* >= absolute_max_bytes + CHANNEL_BATCH_OVERHEAD */
+    uint32_t batch_bytes_max; /* >= channel_batch_bytes_least */
     uint64_t body_bytes_max;
     uint32_t retransmit_ms;
     /* pbft: after this many seqs another replica leads. 0: only when the leader fails. */
@@ -66,6 +66,8 @@ struct channel_config {
     struct channel_replica replicas[ORD_REPLICA_MAX];
 };
 
+/* What a batch needs that holds one envelope of absolute_max_bytes. */
+uint64_t channel_batch_bytes_least(const struct channel_config *config);
 /* Sets every number to a sensible default. Name, organisations and replicas stay empty. */
 void channel_config_defaults(struct channel_config *out);
 /* Checks that a channel can run with this configuration. On failure `why` (may be NULL) gets a static sentence. */

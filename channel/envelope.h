@@ -59,19 +59,29 @@ ORD_MUST_USE enum ord_err channel_envelope_encode(struct ord_writer *out, const 
 
 /*
  * Batches: each consensus instance decides one. A batch is version u8, cut height u64 (0: no cut marker; else "close
- * block h"), envelope count u32, and the envelopes with their u32 lengths.
+ * block h"), in version 2 the view that it names u64, envelope count u32, and the envelopes with their u32 lengths.
  */
 /* The bytes of a batch with one envelope, without that envelope's own bytes. */
 #define CHANNEL_BATCH_OVERHEAD (1 + 8 + 4 + 4)
+/* A batch that names its view has so many bytes more. */
+#define CHANNEL_BATCH_VIEW_SIZE 8
 
 struct channel_batch {
     uint64_t cut_height;
+    /*
+     * The batch names the view in which its primary proposed it. Where views end on schedule, the first batch of each
+     * primary does so, and no other (channel/progress.h).
+     */
+    bool names_view;
+    uint64_t view;           /* 0 unless it names one */
     uint32_t envelope_count; /* <= CHANNEL_BATCH_ENVELOPES_MAX */
     struct ord_span envelopes;
 };
 
 /* Begins a batch. The writer must be empty. */
 void channel_batch_begin(struct ord_writer *writer, uint64_t cut_height);
+/* Begins a batch that names `view`. */
+void channel_batch_begin_view(struct ord_writer *writer, uint64_t cut_height, uint64_t view);
 void channel_batch_add(struct ord_writer *writer, struct ord_span envelope);
 /* Ends the batch and fills in its envelope count. TOO_LARGE: more than CHANNEL_BATCH_ENVELOPES_MAX. NO_SPACE. */
 ORD_MUST_USE enum ord_err channel_batch_end(struct ord_writer *writer, uint32_t envelope_count);

@@ -127,6 +127,8 @@ static enum ord_err apply_batch(struct channel *channel, struct channel_applied 
     struct channel_batch batch;
     if (channel_batch_decode(&batch, bytes) != ORD_OK && bytes.size > 0)
         applied->refused++; /* a malformed batch is executed as the null batch */
+    if (batch.names_view)
+        channel_progress_named(&channel->progress, &channel->config, &channel->genesis_hash, batch.view, seq);
     if (batch.cut_height != 0) {
         applied->cut_void = batch.cut_height != channel->head_height + 1 || channel->cutter.envelope_count == 0;
         ORD_MARK_IF(!applied->cut_void, CUT_BY_MARKER);
@@ -162,11 +164,11 @@ enum ord_err channel_apply(struct channel *channel, struct channel_applied *out,
         return err;
     }
     channel->applied_seq = seq;
-    channel->bytes_since_point += batch.size;
+    channel->progress.bytes_since_point += batch.size;
     out->attest = out->blocks > 0 || seq % channel->config.checkpoint_interval == 0 ||
-                  channel->bytes_since_point >= channel->config.body_bytes_max / POINT_BYTES_PART;
+                  channel->progress.bytes_since_point >= channel->config.body_bytes_max / POINT_BYTES_PART;
     ORD_MARK_IF(out->attest && out->blocks == 0 && seq % channel->config.checkpoint_interval != 0, POINT_BY_BYTES);
     if (out->attest)
-        channel->bytes_since_point = 0;
+        channel->progress.bytes_since_point = 0;
     return ORD_OK;
 }

@@ -39,6 +39,11 @@
     X(ENVELOPE_OF_UNKNOWN, OFTEN, "an envelope comes from a client that is not registered")                            \
     X(REGISTRATION_OF_ANOTHER, RARE, "a registration has another client's certificate")                                \
     X(REGISTRATION_NO_ROOM, OFTEN, "a registration comes while the client table is full")                              \
+    /* progress.c */                                                                                                   \
+    X(TURN_PASSED_OVER, RARE, "the turn of a leader that failed lately was passed over")                               \
+    X(TURN_FAILED_AGAIN, RARE, "a leader that failed lately fails again, and misses more turns")                       \
+    X(TURN_DISPLACED, RARE, "f other leaders have failed since one did, and it is no longer passed over")              \
+    X(TURN_FORGIVEN, RARE, "a leader that failed lately ends enough views on schedule")                                \
     /* restore.c, transfer.c */                                                                                        \
     X(RESTORE_OPEN_BLOCK, OFTEN, "a restart finds an open block")                                                      \
     X(RESTORE_IN_TRANSFER, RARE, "a restart finds a transferred block without its tail")                               \

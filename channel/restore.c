@@ -22,7 +22,7 @@ enum ord_err channel_restore_client(struct channel *channel, uint32_t client_ind
 }
 
 enum ord_err channel_restore_head(struct channel *channel, const struct channel_header *head, uint64_t applied_seq,
-                                  uint64_t bytes_since_point) {
+                                  const struct channel_progress *progress) {
     if (channel->cutter.envelope_count > 0)
         return ORD_ERR_WRONG_STATE;
     struct ord_hash hash;
@@ -41,7 +41,7 @@ enum ord_err channel_restore_head(struct channel *channel, const struct channel_
     channel->head_hash = hash;
     channel->head_last_seq = head->last_seq;
     channel->applied_seq = applied_seq;
-    channel->bytes_since_point = bytes_since_point;
+    channel->progress = *progress;
     return ORD_OK;
 }
 

@@ -89,8 +89,8 @@ const struct ord_hash *channel_head_hash(const struct channel *channel) {
     return &channel->head_hash;
 }
 
-uint64_t channel_bytes_since_point(const struct channel *channel) {
-    return channel->bytes_since_point;
+const struct channel_progress *channel_progress(const struct channel *channel) {
+    return &channel->progress;
 }
 
 uint64_t channel_applied_seq(const struct channel *channel) {
@@ -110,8 +110,8 @@ void channel_open(const struct channel *channel, struct channel_open_block *out)
 }
 
 void channel_digest_of(const struct channel *channel, struct ord_hash *out, const struct ord_hash *clients_root,
-                       const struct ord_hash *open_digest, uint64_t bytes_since_point) {
-    uint8_t bytes[8 + ORD_HASH_SIZE * 4 + 8 + 8];
+                       const struct ord_hash *open_digest, const struct channel_progress *progress) {
+    uint8_t bytes[8 + ORD_HASH_SIZE * 4 + 8 + CHANNEL_PROGRESS_SIZE_MAX];
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     ord_write_u64(&writer, channel->head_height);
     ord_write_hash(&writer, &channel->head_hash);
@@ -119,8 +119,8 @@ void channel_digest_of(const struct channel *channel, struct ord_hash *out, cons
     ord_write_hash(&writer, open_digest);
     ord_write_hash(&writer, &channel->config_hash);
     ord_write_u64(&writer, channel->config.epoch);
-    ord_write_u64(&writer, bytes_since_point);
-    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK && writer.size == sizeof(bytes));
+    channel_progress_write(&writer, &channel->config, progress);
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
     channel_tagged_hash(out, CHANNEL_TAG_STATE, ord_writer_span(&writer));
 }
 
@@ -133,5 +133,5 @@ void channel_state_digest(struct channel *channel, struct ord_hash *out) {
     struct ord_hash open_digest;
     channel_table_root(&channel->table, &clients_root);
     channel_cutter_digest(&channel->cutter, &open_digest);
-    channel_digest_of(channel, out, &clients_root, &open_digest, channel->bytes_since_point);
+    channel_digest_of(channel, out, &clients_root, &open_digest, &channel->progress);
 }

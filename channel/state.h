@@ -4,7 +4,7 @@
  * allocates nothing after init.
  *
  * State digest = tagged hash of (head height, head header hash, client table root, open block digest, config hash,
- * epoch, bytes since the last point of attestation). Two replicas with equal digests at a seq behave alike from then
+ * epoch, progress). Two replicas with equal digests at a seq behave alike from then
  * on.
  */
 #ifndef ORDAIN_CHANNEL_STATE_H
@@ -13,6 +13,7 @@
 #include "channel/block.h"
 #include "channel/config.h"
 #include "channel/envelope.h"
+#include "channel/progress.h"
 
 /* Accepted sequence numbers lie at most this far ahead of a client's highest one, and less than this far behind it. */
 #define CHANNEL_REPLAY_WINDOW     4096
@@ -109,21 +110,22 @@ ORD_MUST_USE enum ord_err channel_apply_block(struct channel *channel, const str
                                               struct ord_span data, const struct channel_sink *sink);
 /*
  * Ends a transfer after its last block. `data` holds the open block's envelopes as of `seq`, and must begin with our
- * own open block's. Sets applied_seq to `seq`, and the bytes since the last point of attestation to what they were
- * there. New entries get seq `seq` and CHANNEL_NO_BATCH_INDEX.
+ * own open block's. Sets applied_seq to `seq`, and the progress to what it was there. New entries get seq `seq` and
+ * CHANNEL_NO_BATCH_INDEX.
  * Call channel_tail_check first: if an envelope is not acceptable, the result is INVALID and every later call returns
  * WRONG_STATE.
  */
-ORD_MUST_USE enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq, uint64_t bytes_since_point,
-                                             struct ord_span data);
+ORD_MUST_USE enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq,
+                                             const struct channel_progress *progress, struct ord_span data);
 /*
  * Checks, before anything is executed, that `data` is the tail at a certified seq. The source sends its client table's
- * root at that seq along (channel_clients_root), and the bytes since the last point of attestation. Tail, root, bytes
- * and our head, which must be that seq's, must give the certified state digest. MISMATCH: they do not, so the source
+ * root at that seq along (channel_clients_root), and the progress. Tail, root, progress and our head, which must be
+ * that seq's, must give the certified state digest. MISMATCH: they do not, so the source
  * lied. Does not change the state.
  */
 ORD_MUST_USE enum ord_err channel_tail_check(struct channel *channel, struct ord_span data,
-                                             const struct ord_hash *clients_root, uint64_t bytes_since_point,
+                                             const struct ord_hash *clients_root,
+                                             const struct channel_progress *progress,
                                              const struct ord_hash *state_digest);
 
 /*
@@ -134,7 +136,7 @@ ORD_MUST_USE enum ord_err channel_tail_check(struct channel *channel, struct ord
 ORD_MUST_USE enum ord_err channel_restore_client(struct channel *channel, uint32_t client_index,
                                                  struct ord_span record);
 ORD_MUST_USE enum ord_err channel_restore_head(struct channel *channel, const struct channel_header *head,
-                                               uint64_t applied_seq, uint64_t bytes_since_point);
+                                               uint64_t applied_seq, const struct channel_progress *progress);
 ORD_MUST_USE enum ord_err channel_restore_open(struct channel *channel, struct ord_span envelope,
                                                const struct channel_entry *entry);
 
@@ -179,11 +181,8 @@ ORD_MUST_USE enum ord_err channel_registration(const struct channel *channel, st
 uint64_t channel_height(const struct channel *channel);
 const struct ord_hash *channel_head_hash(const struct channel *channel);
 uint64_t channel_applied_seq(const struct channel *channel);
-/*
- * Bytes of the batches executed since the last point of attestation. The replica keeps this number on disk, and it is
- * part of the state digest.
- */
-uint64_t channel_bytes_since_point(const struct channel *channel);
+/* How ordering goes on from here. The replica keeps it on disk, and it is part of the state digest. */
+const struct channel_progress *channel_progress(const struct channel *channel);
 void channel_open(const struct channel *channel, struct channel_open_block *out);
 /* Merkle root over the client table. It is part of the state digest. */
 void channel_clients_root(struct channel *channel, struct ord_hash *out);

@@ -20,12 +20,8 @@ struct channel {
     /* All seqs up to this one are executed completely. If it is less than head_last_seq, a transfer is under way, and
      * only blocks and the tail may follow. */
     uint64_t applied_seq;
-    /*
-     * Bytes of the batches executed since the last point of attestation. It follows from the ordered batches alone and
-     * is part of the state digest, because it decides where the next points fall. An attestation at rest does not
-     * change it.
-     */
-    uint64_t bytes_since_point;
+    /* It follows from the ordered batches alone, and is part of the state digest. */
+    struct channel_progress progress;
     /* A block or batch was executed only in part, so nothing may follow. */
     bool broken;
     struct channel_cutter cutter;
@@ -65,6 +61,6 @@ void channel_ordered_commit(struct channel *channel, struct channel_entry *entry
 
 /* Computes the state digest from our head and configuration and from these values. */
 void channel_digest_of(const struct channel *channel, struct ord_hash *out, const struct ord_hash *clients_root,
-                       const struct ord_hash *open_digest, uint64_t bytes_since_point);
+                       const struct ord_hash *open_digest, const struct channel_progress *progress);
 
 #endif

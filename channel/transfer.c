@@ -94,7 +94,7 @@ enum ord_err channel_apply_block(struct channel *channel, const struct channel_h
 }
 
 enum ord_err channel_tail_check(struct channel *channel, struct ord_span data, const struct ord_hash *clients_root,
-                                uint64_t bytes_since_point, const struct ord_hash *state_digest) {
+                                const struct channel_progress *progress, const struct ord_hash *state_digest) {
     const struct ord_crypto_ops ops = channel_merkle_ops();
     struct channel_cutter *cutter = &channel->cutter;
     if (channel->broken)
@@ -112,12 +112,12 @@ enum ord_err channel_tail_check(struct channel *channel, struct ord_span data, c
     struct ord_hash open_digest;
     struct ord_hash digest;
     channel_tagged_hash(&open_digest, CHANNEL_TAG_OPEN, ord_span_of(cutter->leaves, (size_t) count * ORD_HASH_SIZE));
-    channel_digest_of(channel, &digest, clients_root, &open_digest, bytes_since_point);
+    channel_digest_of(channel, &digest, clients_root, &open_digest, progress);
     ORD_MARK_IF(!ord_hash_equal(&digest, state_digest), TRANSFER_TAIL_FORGED);
     return ord_hash_equal(&digest, state_digest) ? ORD_OK : ORD_ERR_MISMATCH;
 }
 
-static enum ord_err execute_tail(struct channel *channel, uint64_t seq, uint64_t bytes_since_point,
+static enum ord_err execute_tail(struct channel *channel, uint64_t seq, const struct channel_progress *progress,
                                  struct ord_span rest) {
     struct channel_cutter *cutter = &channel->cutter;
     while (rest.size > 0) {
@@ -137,11 +137,11 @@ static enum ord_err execute_tail(struct channel *channel, uint64_t seq, uint64_t
     }
     ORD_MARK_IF(cutter->envelope_count > 0, TRANSFER_TAIL);
     channel->applied_seq = seq;
-    channel->bytes_since_point = bytes_since_point;
+    channel->progress = *progress;
     return ORD_OK;
 }
 
-enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq, uint64_t bytes_since_point,
+enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq, const struct channel_progress *progress,
                                 struct ord_span data) {
     if (channel->broken || seq < channel->applied_seq || seq < channel->head_last_seq)
         return ORD_ERR_WRONG_STATE;
@@ -149,7 +149,7 @@ enum ord_err channel_apply_tail(struct channel *channel, uint64_t seq, uint64_t 
     bool never_open = channel->config.batch_timeout_ms == 0;
     if (!skip_open(channel, &rest) || (never_open && data.size > 0))
         return ORD_ERR_INVALID;
-    enum ord_err err = execute_tail(channel, seq, bytes_since_point, rest);
+    enum ord_err err = execute_tail(channel, seq, progress, rest);
     channel->broken = err != ORD_OK;
     return err;
 }

@@ -127,8 +127,8 @@ static int take_consensus(struct channel_config *config, const struct arguments 
  * and a batch. Values that were not given are raised to fit those that were.
  */
 static void fit_sizes(struct channel_config *config, const struct arguments *arguments) {
-    if (arguments->batch_said == 0 && config->batch_bytes_max < config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD)
-        config->batch_bytes_max = config->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD;
+    if (arguments->batch_said == 0 && config->batch_bytes_max < channel_batch_bytes_least(config))
+        config->batch_bytes_max = (uint32_t) channel_batch_bytes_least(config);
     if (arguments->body_said > 0)
         return;
     if (config->body_bytes_max < 4ull * config->batch_bytes_max)

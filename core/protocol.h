@@ -95,7 +95,8 @@ struct ord_event {
         struct {
             const struct ord_record *records; /* sorted by (table, key); all that PERSIST kept and FORGET left */
             size_t record_count;
-            uint64_t applied_seq; /* highest executed seq on disk; 0: none */
+            uint64_t applied_seq;      /* highest executed seq on disk; 0: none */
+            ord_replica_set pass_over; /* as in `applied`, at applied_seq */
         } start;
         const struct ord_verified *message;
         struct {
@@ -127,6 +128,11 @@ struct ord_event {
             uint64_t wait_sum_ms;
             /* The last seq in which an envelope was executed or a block was closed. 0: none since START. */
             uint64_t useful_seq;
+            /*
+             * Replicas whose turn to lead is passed over when a leader's time is over. It follows from what was
+             * executed up to `seq`, so all replicas that executed it have the same set.
+             */
+            ord_replica_set pass_over;
         } applied;
         struct {
             uint64_t seq;
@@ -144,6 +150,7 @@ struct ord_event {
             struct ord_span certificate;
             /* View or term of the entry at seq, where the attested state of the protocol has one; else 0. */
             uint64_t view;
+            ord_replica_set pass_over; /* as in `applied`, at `seq` */
         } synced;
         struct {
             /*
@@ -201,6 +208,8 @@ struct ord_effect {
             uint64_t view;
             uint64_t seq;
             struct ord_hash digest;
+            /* The batch has to name `view`, or it is not admissible; false: it must name no view (`ord_status`). */
+            bool names_view;
             /* Valid until the step that gets its JUDGED, that makes seq stable, or that gives LEADER. */
             struct ord_span batch;
         } judge;
@@ -244,6 +253,11 @@ struct ord_status {
     /* A change of leader is under way: nobody is known to lead `view` yet, and `leader` is ORD_NO_NODE. */
     bool changing;
     bool can_propose; /* a PROPOSE of batch_bytes_max would be taken now */
+    /*
+     * Views end on schedule, and the next PROPOSE is the first in `view`: its batch names the view, and no other does.
+     * So what is decided tells who led.
+     */
+    bool names_view;
     uint64_t delivered_seq;
     uint64_t stable_seq;
     /* Proves stable_seq. Size 0: there is none. Valid until the next step. */

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "core/types.h"
+
 /* f: how many of `replica_count` replicas may be faulty. Requires replica_count >= 1. */
 uint32_t ord_bft_faulty_max(uint32_t replica_count);
 
@@ -18,5 +20,11 @@ uint32_t ord_bft_weak_quorum(uint32_t replica_count);
 
 /* Majority, the quorum for crash faults. Requires replica_count >= 1. */
 uint32_t ord_majority(uint32_t replica_count);
+
+/*
+ * Who leads `view` where replicas lead by turns, one view each. The genesis hash decides who begins, so that not every
+ * channel begins with replica 0.
+ */
+ord_node_id ord_leader_of_view(const struct ord_hash *genesis_hash, uint32_t replica_count, uint64_t view);
 
 #endif

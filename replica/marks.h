@@ -14,6 +14,7 @@
     X(FORGET_KEEPS_OPEN_BLOCK, OFTEN, "the core forgets bodies that the open block still needs")                       \
     X(TAIL_CLOSED, OFTEN, "a block closes that state transfer had brought a part of")                                  \
     X(BATCH_LEAN, RARE, "a batch leaves out what the leader has had for long, and has room for it")                    \
+    X(BATCH_MISNAMED, RARE, "a batch does not name the view that it has to name, or names one")                        \
     X(JUDGE_WAITS_FOR_CLIENT, OFTEN, "a batch names a client that is not registered yet")                              \
     X(JUDGE_WAITS_FOR_CHECK, OFTEN, "a batch has an envelope whose signature is being checked for admission")          \
     X(JUDGEMENT_DROPPED, OFTEN, "the core moves past a batch while it is judged")                                      \

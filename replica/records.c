@@ -21,16 +21,21 @@ enum ord_err record_replica_decode(ord_node_id *replica, struct ord_span bytes) 
     return ORD_OK;
 }
 
-void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point) {
-    ord_store_u64(out, seq);
-    ord_store_u64(out + 8, bytes_since_point);
+size_t record_applied_encode(uint8_t out[RECORD_APPLIED_MAX], const struct channel_config *config, uint64_t seq,
+                             const struct channel_progress *progress) {
+    struct ord_writer writer = ord_writer_of(out, RECORD_APPLIED_MAX);
+    ord_write_u64(&writer, seq);
+    channel_progress_write(&writer, config, progress);
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
+    return writer.size;
 }
 
-enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_since_point, struct ord_span bytes) {
-    if (bytes.size != RECORD_APPLIED_SIZE)
+enum ord_err record_applied_decode(uint64_t *seq, struct channel_progress *progress,
+                                   const struct channel_config *config, struct ord_span bytes) {
+    struct ord_reader reader = ord_reader_of(bytes);
+    *seq = ord_read_u64(&reader);
+    if (channel_progress_read(progress, config, &reader) != ORD_OK || ord_reader_finish(&reader) != ORD_OK)
         return ORD_ERR_CORRUPT;
-    *seq = ord_load_u64(bytes.data);
-    *bytes_since_point = ord_load_u64(bytes.data + 8);
     return ORD_OK;
 }
 
@@ -108,20 +113,24 @@ void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot) {
     snprintf(out, RECORD_POINT_NAME_SIZE, "point.%05" PRIu32, slot);
 }
 
-void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point) {
+size_t record_point_encode(uint8_t out[RECORD_POINT_MAX], const struct channel_config *config,
+                           const struct attest_point *point) {
     record_statement_encode(out, &point->statement);
-    struct ord_writer writer = ord_writer_of(out + RECORD_STATEMENT_SIZE, RECORD_POINT_SIZE - RECORD_STATEMENT_SIZE);
+    struct ord_writer writer = ord_writer_of(out + RECORD_STATEMENT_SIZE, RECORD_POINT_MAX - RECORD_STATEMENT_SIZE);
     ord_write_u64(&writer, point->tail_size);
     ord_write_hash(&writer, &point->clients_root);
-    ord_write_u64(&writer, point->bytes_since_point);
+    channel_progress_write(&writer, config, &point->progress);
+    ORD_ASSERT(ord_writer_finish(&writer) == ORD_OK);
+    return RECORD_STATEMENT_SIZE + writer.size;
 }
 
-enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes) {
+enum ord_err record_point_decode(struct attest_point *out, const struct channel_config *config, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
     read_statement(&out->statement, &reader);
     out->tail_size = ord_read_u64(&reader);
     ord_read_hash(&reader, &out->clients_root);
-    out->bytes_since_point = ord_read_u64(&reader);
+    if (channel_progress_read(&out->progress, config, &reader) != ORD_OK)
+        return ORD_ERR_CORRUPT;
     return ord_reader_finish(&reader) == ORD_OK && out->statement.seq > 0 ? ORD_OK : ORD_ERR_CORRUPT;
 }
 

@@ -9,7 +9,7 @@
 
 /* The replica that this ledger belongs to: its index in the genesis block, u32. */
 #define RECORD_REPLICA "replica"
-/* The seq that the channel's state is at, u64, and the bytes ordered since the last point of attestation, u64. */
+/* The seq that the channel's state is at, u64, and the progress there. */
 #define RECORD_APPLIED "applied"
 /* The open block's entries: where each of its envelopes stands in the consensus log. */
 #define RECORD_OPEN "open"
@@ -35,7 +35,7 @@ uint32_t record_evidence_slots(uint32_t replica_count);
 void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, uint32_t slot);
 
 #define RECORD_REPLICA_SIZE   4
-#define RECORD_APPLIED_SIZE   16
+#define RECORD_APPLIED_MAX    (8 + CHANNEL_PROGRESS_SIZE_MAX)
 #define RECORD_STATEMENT_SIZE CHANNEL_STATEMENT_SIZE
 #define RECORD_OPEN_ENTRY     (4 + 4 + 8 + 8)
 /* height u64, count u32, entries: client_index u32, batch_index u32, sequence u64, seq u64 */
@@ -44,8 +44,11 @@ void record_evidence_name(char out[RECORD_EVIDENCE_SIZE], ord_node_id culprit, u
 void record_replica_encode(uint8_t out[RECORD_REPLICA_SIZE], ord_node_id replica);
 ORD_MUST_USE enum ord_err record_replica_decode(ord_node_id *replica, struct ord_span bytes);
 
-void record_applied_encode(uint8_t out[RECORD_APPLIED_SIZE], uint64_t seq, uint64_t bytes_since_point);
-ORD_MUST_USE enum ord_err record_applied_decode(uint64_t *seq, uint64_t *bytes_since_point, struct ord_span bytes);
+/* Gives the encoded size. */
+size_t record_applied_encode(uint8_t out[RECORD_APPLIED_MAX], const struct channel_config *config, uint64_t seq,
+                             const struct channel_progress *progress);
+ORD_MUST_USE enum ord_err record_applied_decode(uint64_t *seq, struct channel_progress *progress,
+                                                const struct channel_config *config, struct ord_span bytes);
 
 /* `out` has RECORD_OPEN_SIZE(open->envelope_count) bytes. */
 size_t record_open_encode(uint8_t *out, const struct channel_open_block *open);
@@ -73,15 +76,15 @@ struct attest_point {
     struct channel_statement statement;
     uint64_t tail_size;
     struct ord_hash clients_root;
-    uint64_t bytes_since_point;
+    struct channel_progress progress;
 };
 
 /*
  * "point.SSSSS" is the newest point whose seq modulo record_point_slots is SSSSS: the statement, the tail's size u64,
- * the root over the client table, and the bytes since the last point of attestation u64.
+ * the root over the client table, and the progress.
  */
 #define RECORD_POINT_NAME_SIZE 12
-#define RECORD_POINT_SIZE      (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE + 8)
+#define RECORD_POINT_MAX       (RECORD_STATEMENT_SIZE + 8 + ORD_HASH_SIZE + CHANNEL_PROGRESS_SIZE_MAX)
 #define RECORD_POINT_SLOTS_MAX 65537u
 /*
  * There are enough slots for the checkpoint where the core's log begins and for every seq that a window (<= 65536) lets
@@ -90,9 +93,12 @@ struct attest_point {
 uint32_t record_point_slots(uint32_t window);
 /* slot < RECORD_POINT_SLOTS_MAX. */
 void record_point_name(char out[RECORD_POINT_NAME_SIZE], uint32_t slot);
-void record_point_encode(uint8_t out[RECORD_POINT_SIZE], const struct attest_point *point);
+/* Gives the encoded size. */
+size_t record_point_encode(uint8_t out[RECORD_POINT_MAX], const struct channel_config *config,
+                           const struct attest_point *point);
 /* CORRUPT: also for seq 0, which has no point. */
-ORD_MUST_USE enum ord_err record_point_decode(struct attest_point *out, struct ord_span bytes);
+ORD_MUST_USE enum ord_err record_point_decode(struct attest_point *out, const struct channel_config *config,
+                                              struct ord_span bytes);
 
 void record_statement_encode(uint8_t out[RECORD_STATEMENT_SIZE], const struct channel_statement *statement);
 ORD_MUST_USE enum ord_err record_statement_decode(struct channel_statement *out, struct ord_span bytes);

@@ -166,6 +166,14 @@ bool sim_check_too_many(const struct sim_world *world);
 /* NULL: the replica takes part. Otherwise the reason why it does not. */
 const char *sim_check_speaking(const struct sim_replica *replica);
 void sim_check_durable(struct sim_replica *replica);
+/* check_turns.c. Views that end on schedule. */
+struct bft_new_view;
+/* The replica installs this view. */
+void sim_turns_installed(struct sim_replica *replica, const struct bft_new_view *view);
+/* Gives the last seq that the view proposes again. False: the replica installed another one since. */
+bool sim_turns_begin(const struct sim_replica *replica, uint64_t view, uint64_t *seq);
+/* The replica executed up to `applied_seq`, and goes to view `to` because its view `from` ended on schedule. */
+void sim_turns_rotated(struct sim_replica *replica, uint64_t from, uint64_t to, uint64_t applied_seq);
 /* check_told.c. What a replica was told, and what it owes for it. NULL: a liar, or a replica that is alone. */
 struct sim_told *sim_told_create(struct sim_process *process);
 void sim_told_destroy(struct sim_told *told);

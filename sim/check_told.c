@@ -500,6 +500,9 @@ void sim_told_step(struct sim_told *told, const struct ord_event *event, const s
         check_flushed(told, before, after);
         note_sent(told, event, effects);
     }
+    bool gave_place = told->hands_over[primary_of(told, before->view)] == before->view + 1;
+    if (after->view > before->view && is_scheduled(effects) && !gave_place)
+        sim_turns_rotated(told->replica, before->view, after->view, after->delivered_seq);
     if (event->type == ORD_EVENT_FLUSH && after->view > before->view && speaks(before))
         note_left(told, before->view, after->changing && !is_scheduled(effects));
     if (event->type == ORD_EVENT_START || before->view != after->view || before->changing != after->changing ||

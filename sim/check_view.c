@@ -135,6 +135,9 @@ static const char *new_view_fault(struct sim_replica *replica, const struct bft_
 void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t key, struct ord_span bytes) {
     struct sim_world *world = replica->world;
     struct bft_new_view view;
+    if (table == TABLE_NEW_VIEW && replica->process != NULL &&
+        bft_new_view_decode(&view, &replica->process->core_config, bytes) == ORD_OK)
+        sim_turns_installed(replica, &view);
     /* It is said in this turn, perhaps after a new view that counts it. */
     if (table == TABLE_VIEW_CHANGE && key == replica->id)
         remember(replica, bytes);

@@ -29,7 +29,8 @@ enum {
     WANT_TAIL = 2,
     REQUEST_SIZE = 25,
     PIECE_HEADER = 12,
-    TAIL_HEADER = 8 + 1 + 32 + 8 + 4,
+    /* What precedes the progress in a tail. */
+    TAIL_HEADER = 8 + 1 + 32,
 };
 
 struct heard {
@@ -257,6 +258,10 @@ static struct ord_span tail_at(const struct sim_model *model, uint64_t seq) {
     return ord_span_of(data, after->open_size);
 }
 
+static struct ord_span progress_at(const struct sim_model *model, uint64_t seq) {
+    return ord_span_of(model->seqs[seq - 1].progress, model->seqs[seq - 1].progress_size);
+}
+
 /* True if this point is on disk, with everything that its tail is made of. */
 static bool has_tail(const struct sim_duties *duties, uint64_t height, uint64_t seq) {
     const struct sim_process *process = duties->process;
@@ -275,11 +280,13 @@ static bool has_tail(const struct sim_duties *duties, uint64_t height, uint64_t 
 static void check_tail(struct sim_duties *duties, const struct request *request, const struct ord_span *parts,
                        size_t part_count) {
     const struct sim_model *model = &duties->world->checker->model;
-    bool form = part_count == 2 && parts[0].size == TAIL_HEADER && ord_load_u64(parts[0].data) == request->seq;
+    bool form = part_count == 2 && parts[0].size > TAIL_HEADER + 4 && ord_load_u64(parts[0].data) == request->seq;
     bool found = form && parts[0].data[8] != 0;
+    struct ord_span progress =
+        form ? ord_span_of(parts[0].data + TAIL_HEADER, parts[0].size - TAIL_HEADER - 4) : ord_span_of(NULL, 0);
     if (found && (request->seq == 0 || request->seq > model->seq_count ||
                   model->seqs[request->seq - 1].height != request->height ||
-                  model->seqs[request->seq - 1].bytes_since_point != ord_load_u64(parts[0].data + 8 + 1 + 32) ||
+                  !ord_span_equal(progress, progress_at(model, request->seq)) ||
                   !ord_span_equal(parts[1], tail_at(model, request->seq))))
         form = false;
     if (!form)

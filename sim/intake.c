@@ -342,7 +342,7 @@ static void sent_batch(struct sim_intake *intake, ord_replica_set to, struct ord
         sim_blame(intake->replica, "forward", "forwards what is no batch");
         return;
     }
-    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(batch);
     while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
         if (pooled != NULL)

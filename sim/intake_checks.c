@@ -19,7 +19,7 @@ static struct ord_span envelope_at(struct ord_span batch, uint32_t index) {
     struct ord_span envelope = ord_span_of(NULL, 0);
     if (!sim_model_well_formed(batch))
         return envelope;
-    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(batch);
     for (uint32_t i = 0; i <= index; i++)
         envelope = sim_model_next(&rest);
     return envelope;

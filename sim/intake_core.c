@@ -38,11 +38,16 @@ static void look_at_proposal(struct sim_intake *intake, struct ord_span batch) {
         sim_blame(intake->replica, "proposal", "proposes what is no batch");
         return;
     }
+    const struct ord_status *status = &intake->process->observer.status;
+    uint64_t view = 0;
+    bool names = sim_model_names(batch, &view);
+    if (names != status->names_view || (names && view != status->view))
+        sim_blame(intake->replica, "proposal", "does not name the view where it has to, or names one");
     intake->offered_cut = ord_load_u64(batch.data + 1);
     if (intake->offered_cut != 0 &&
         (intake->offered_cut != intake->open_height || marker_ms(intake) > sim_intake_now(intake)))
         sim_blame(intake->replica, "proposal", "cuts block %lu, which is not due", (unsigned long) intake->offered_cut);
-    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(batch);
     while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
         if (pooled == NULL || pooled->state != SIM_READY || sim_intake_is_over(intake, pooled))
@@ -61,12 +66,26 @@ static bool is_bad(const struct sim_intake *intake, const struct sim_item *item)
            item->message_count > config->max_message_count;
 }
 
+/*
+ * True if this batch does not name its view although it is the first one in it, or names one although it is not.
+ * `known` is false if the reference does not know where its view begins.
+ */
+static bool is_misnamed(const struct sim_intake *intake, const struct sim_judged *judged, bool *known) {
+    uint64_t view = 0;
+    bool names = sim_model_names(judged->batch, &view);
+    uint64_t begin_seq = 0;
+    *known = sim_turns_begin(intake->replica, judged->view, &begin_seq);
+    bool has_to = intake->world->config->decisions_per_leader > 0 && judged->seq == begin_seq + 1;
+    return names != has_to || (names && view != judged->view);
+}
+
 /* True if this batch may be refused. False: everything in it is admissible. */
 static bool may_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
     uint64_t applied_seq = channel_applied_seq(replica_channel(intake->process->program));
-    if (!sim_model_well_formed(judged->batch))
+    bool known;
+    if (!sim_model_well_formed(judged->batch) || is_misnamed(intake, judged, &known) || !known)
         return true;
-    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(judged->batch);
     while (rest.size > 0) {
         const struct sim_item *item = sim_model_item(sim_intake_model(intake), sim_model_next(&rest));
         if (is_bad(intake, item) || (!item->registration && item->sequence == 0))
@@ -79,9 +98,10 @@ static bool may_refuse(const struct sim_intake *intake, const struct sim_judged 
 
 /* True if this batch must be refused. While the client table is full, registrations are not looked at any more. */
 static bool must_refuse(const struct sim_intake *intake, const struct sim_judged *judged) {
-    if (!sim_model_well_formed(judged->batch))
+    bool known;
+    if (!sim_model_well_formed(judged->batch) || (is_misnamed(intake, judged, &known) && known))
         return true;
-    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(judged->batch);
     while (rest.size > 0 && intake->client_count < intake->world->config->clients_max) {
         if (is_bad(intake, sim_model_item(sim_intake_model(intake), sim_model_next(&rest))))
             return true;
@@ -266,7 +286,7 @@ void sim_intake_stepped(struct sim_intake *intake, const struct ord_event *event
     }
     intake->refused = true;
     struct ord_span batch = event->propose.batch;
-    struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(batch);
     while (rest.size > 0) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
         if (pooled != NULL)

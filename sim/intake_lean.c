@@ -100,7 +100,7 @@ void sim_lean_batch(struct sim_intake *intake, struct sim_judged *judged) {
     judged->lean_known = !intake->lean_unsure && intake->unsure == 0;
     if (intake->lean_unsure)
         return;
-    struct ord_span rest = ord_span_of(judged->batch.data + SIM_BATCH_HEADER, judged->batch.size - SIM_BATCH_HEADER);
+    struct ord_span rest = sim_model_envelopes(judged->batch);
     while (rest.size > 0) {
         struct ord_span envelope = sim_model_next(&rest);
         struct channel_envelope decoded;

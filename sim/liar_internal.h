@@ -81,6 +81,8 @@ void sim_liar_attest(struct sim_replica *liar, struct channel_attestation *out,
 /* Makes the liar the one signer of the certificate for `out->statement`. */
 void sim_liar_attest_alone(struct sim_replica *liar, struct channel_certificate *out);
 
+/* Begins a batch that the liar's own core can propose next: it names the view if it has to. */
+void sim_liar_begin(const struct sim_replica *liar, struct ord_writer *writer, uint64_t cut_height);
 /* Sends a message unchanged, now. */
 void sim_liar_pass(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
 /* The same, and takes over the caller's hold. */

@@ -29,6 +29,14 @@ void sim_liar_later(struct sim_replica *liar, ord_node_id to, enum replica_link 
     sim_plan_event(liar->world, delay_us, &event);
 }
 
+void sim_liar_begin(const struct sim_replica *liar, struct ord_writer *writer, uint64_t cut_height) {
+    struct ord_status status = sim_process_status(liar->process);
+    if (status.names_view)
+        channel_batch_begin_view(writer, cut_height, status.view);
+    else
+        channel_batch_begin(writer, cut_height);
+}
+
 void sim_liar_sign(struct sim_replica *liar, struct ord_signature *out, const struct ord_hash *hash) {
     const struct ord_signer signer = sim_crypto_signer(&liar->world->crypto, liar->id);
     ORD_ASSERT(signer.sign(signer.context, out, hash) == ORD_OK);

@@ -12,7 +12,7 @@
 #include "sim/liar_internal.h"
 
 /* The height of the void batches' marker: block 1 is closed already, or else the marker closes it early. */
-enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1 };
+enum { SEQUENCE_AT = 1 + 1 + 32 + 32, VOID_CUT_HEIGHT = 1, MISNAMED_PPM = 50000 };
 
 static struct sim_buffer *finish(struct ord_writer *writer, uint32_t count) {
     ORD_ASSERT(channel_batch_end(writer, count) == ORD_OK);
@@ -120,15 +120,11 @@ void sim_liar_submitted(struct sim_replica *replica, const struct replica_result
     replica->lies->far = sim_buffer_create(envelope);
 }
 
-static struct sim_buffer *batch_of(const struct sim_buffer *envelope) {
+void sim_liar_forward(struct sim_replica *liar, const struct sim_buffer *envelope) {
     struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + envelope->size);
     channel_batch_begin(&writer, 0);
     channel_batch_add(&writer, sim_buffer_span(envelope));
-    return finish(&writer, 1);
-}
-
-void sim_liar_forward(struct sim_replica *liar, const struct sim_buffer *envelope) {
-    struct sim_buffer *batch = batch_of(envelope);
+    struct sim_buffer *batch = finish(&writer, 1);
     sim_liar_say_all(liar, REPLICA_LINK_FORWARD, sim_buffer_span(batch));
     sim_buffer_release(batch);
 }
@@ -144,6 +140,23 @@ static struct sim_buffer *forged(struct sim_replica *liar, struct ord_span envel
 }
 
 /* ---- batches ---- */
+
+static struct sim_buffer *batch_of(const struct sim_replica *liar, const struct sim_buffer *envelope) {
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + CHANNEL_BATCH_VIEW_SIZE + envelope->size);
+    sim_liar_begin(liar, &writer, 0);
+    channel_batch_add(&writer, sim_buffer_span(envelope));
+    return finish(&writer, 1);
+}
+
+/* Begins a batch that names another view than it has to, or none, or one although it must not. */
+static void begin_misnamed(struct sim_replica *liar, struct ord_writer *writer, uint64_t cut_height) {
+    struct ord_status status = sim_process_status(liar->process);
+    liar->world->lies++;
+    if (status.names_view && sim_chance(&liar->random, 500000))
+        channel_batch_begin(writer, cut_height);
+    else
+        channel_batch_begin_view(writer, cut_height, status.view + status.names_view);
+}
 
 struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span bytes) {
     struct channel_batch batch;
@@ -162,7 +175,11 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
     struct ord_writer writer = sim_writer(sim_liar_config(liar)->batch_bytes_max);
     uint32_t count = 0;
     uint64_t cut_height = other_cut(liar, batch.cut_height);
-    channel_batch_begin(&writer, cut_height);
+    if (liar->world->config->decisions_per_leader > 0 && sim_liar_has(liar, SIM_LIE_BATCH) &&
+        sim_chance(&liar->random, MISNAMED_PPM))
+        begin_misnamed(liar, &writer, cut_height);
+    else
+        sim_liar_begin(liar, &writer, cut_height);
     while (channel_batch_next(&envelope, &batch.envelopes) == ORD_OK) {
         if (is_censored(liar, envelope)) {
             liar->world->lies++;
@@ -186,9 +203,9 @@ struct sim_buffer *sim_liar_batch(struct sim_replica *liar, struct ord_span byte
     return NULL;
 }
 
-static struct sim_buffer *empty_batch(uint64_t cut_height) {
-    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD);
-    channel_batch_begin(&writer, cut_height);
+static struct sim_buffer *empty_batch(const struct sim_replica *liar, uint64_t cut_height) {
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + CHANNEL_BATCH_VIEW_SIZE);
+    sim_liar_begin(liar, &writer, cut_height);
     return finish(&writer, 0);
 }
 
@@ -207,18 +224,18 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
             return NULL;
         lies->void_due_ms = now_ms + lies->void_pace_ms;
         liar->world->lies++;
-        return empty_batch(VOID_CUT_HEIGHT);
+        return empty_batch(liar, VOID_CUT_HEIGHT);
     }
     if (sim_liar_paces(liar))
         return sim_pace_batch(liar, status, now_ms);
     if (lies->far != NULL) {
-        struct sim_buffer *batch = batch_of(lies->far);
+        struct sim_buffer *batch = batch_of(liar, lies->far);
         sim_buffer_release(lies->far);
         lies->far = NULL;
         return batch;
     }
     uint64_t cut_height = status->in_flight == 0 ? other_cut(liar, 0) : 0;
-    return cut_height == 0 ? NULL : empty_batch(cut_height);
+    return cut_height == 0 ? NULL : empty_batch(liar, cut_height);
 }
 
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work) {

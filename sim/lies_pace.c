@@ -97,7 +97,7 @@ struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_sta
     bool paces = sim_liar_has(liar, SIM_LIE_PACE);
     if (lies->offered == NULL || now_ms < lies->pace_due_ms || (!paces && status->in_flight >= LEAN_IN_FLIGHT))
         return NULL;
-    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + lies->offered->size);
+    struct ord_writer writer = sim_writer(CHANNEL_BATCH_OVERHEAD + CHANNEL_BATCH_VIEW_SIZE + lies->offered->size);
     uint32_t count = 0;
     struct ord_span bytes;
     uint32_t client = 0;
@@ -105,7 +105,7 @@ struct sim_buffer *sim_pace_batch(struct sim_replica *liar, const struct ord_sta
     struct channel_batch offered;
     ORD_ASSERT(channel_batch_decode(&offered, sim_buffer_span(lies->offered)) == ORD_OK);
     uint64_t cut_height = offered.cut_height > lies->pace_cut_height ? offered.cut_height : 0;
-    channel_batch_begin(&writer, cut_height);
+    sim_liar_begin(liar, &writer, cut_height);
     while (count < SERVED_AT_ONCE && pick(lies, &bytes, &client, &sequence)) {
         channel_batch_add(&writer, bytes);
         lies->served[client] = ++lies->served_count;

@@ -176,20 +176,32 @@ static uint64_t number(const uint8_t *bytes, uint32_t size) {
 }
 
 /*
- * A batch has a version, a cut height, a count, and then (length, envelope) each. A batch of any other form executes as
- * nothing.
+ * A batch has a version, a cut height, in version 2 a view, a count, and then (length, envelope) each. A batch of any
+ * other form executes as nothing.
  */
 bool sim_model_well_formed(struct ord_span batch) {
-    if (batch.size < 13 || batch.data[0] != 1)
+    size_t at = batch.size > 0 && batch.data[0] == 2 ? 21 : 13;
+    if (batch.size < at || (batch.data[0] != 1 && batch.data[0] != 2))
         return false;
-    uint64_t count = number(batch.data + 9, 4);
-    size_t at = 13;
+    uint64_t count = number(batch.data + at - 4, 4);
     for (uint64_t i = 0; i < count; i++) {
         if (batch.size - at < 4 || number(batch.data + at, 4) > batch.size - at - 4)
             return false;
         at += 4 + (size_t) number(batch.data + at, 4);
     }
     return at == batch.size;
+}
+
+bool sim_model_names(struct ord_span batch, uint64_t *view) {
+    if (batch.data[0] != 2)
+        return false;
+    *view = number(batch.data + 9, 8);
+    return true;
+}
+
+struct ord_span sim_model_envelopes(struct ord_span batch) {
+    size_t at = batch.data[0] == 2 ? 21 : 13;
+    return ord_span_of(batch.data + at, batch.size - at);
 }
 
 struct ord_span sim_model_next(struct ord_span *rest) {
@@ -206,10 +218,13 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     size_t blocks = model->block_count;
     model->accepted = 0;
     if (sim_model_well_formed(batch)) {
+        uint64_t view;
+        if (sim_model_names(batch, &view))
+            sim_model_turn(model, view, seq);
         uint64_t cut = number(batch.data + 1, 8);
         if (cut != 0 && cut == model->block_count + 1)
             close_block(model, seq);
-        struct ord_span rest = ord_span_of(batch.data + SIM_BATCH_HEADER, batch.size - SIM_BATCH_HEADER);
+        struct ord_span rest = sim_model_envelopes(batch);
         while (rest.size > 0)
             execute(model, sim_model_next(&rest), seq);
     }
@@ -227,7 +242,8 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
                                      .point = point,
                                      .height = model->block_count,
                                      .open_size = model->data_size,
-                                     .bytes_since_point = model->bytes_since_point,
+                                     .passes = sim_model_passes(model),
                                      .order_end = model->order_count};
+    after->progress_size = sim_model_progress(model, after->progress);
     sim_model_batch_digest(after->batch, batch);
 }

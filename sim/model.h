@@ -48,6 +48,24 @@ struct sim_ordered {
     size_t capacity;
 };
 
+/* How often a replica failed as a leader lately, as the decided batches tell. */
+struct sim_model_leader {
+    uint64_t failures; /* 0: it did not fail, or that is forgotten */
+    uint32_t terms;    /* complete ones since the last failure */
+    uint32_t passes;
+    uint64_t failed_at; /* counts all failures */
+};
+
+struct sim_model_turns {
+    bool any;           /* a view was named */
+    uint64_t view;      /* the newest one */
+    uint64_t first_seq; /* its batch */
+    uint64_t failures;
+    struct sim_model_leader leaders[ORD_REPLICA_MAX];
+};
+
+#define SIM_PROGRESS_MAX 192
+
 /* The model's state after a seq. */
 struct sim_model_seq {
     uint64_t batch[2]; /* two digests of the batch */
@@ -58,7 +76,10 @@ struct sim_model_seq {
     bool rest_point;
     uint64_t height;
     size_t open_size; /* size of the open block's data */
-    uint64_t bytes_since_point;
+    /* What a tail tells of the state beside clients and envelopes. */
+    uint8_t progress[SIM_PROGRESS_MAX];
+    size_t progress_size;
+    ord_replica_set passes; /* replicas whose turn to lead is passed over */
     /* The part of `order` before this was executed up to this seq. */
     size_t order_end;
 };
@@ -104,6 +125,7 @@ struct sim_model {
     uint32_t accepted; /* in the seq under way */
     /* Bytes of batches since the last point of attestation. */
     uint64_t bytes_since_point;
+    struct sim_model_turns turns;
 };
 
 void sim_model_init(struct sim_model *model, const struct channel_config *config, const struct ord_hash *genesis_hash);
@@ -114,11 +136,18 @@ void sim_model_made(struct sim_model *model, struct ord_span envelope, const str
 const struct sim_item *sim_model_item(const struct sim_model *model, struct ord_span envelope);
 /* True if it has the form of a batch. */
 bool sim_model_well_formed(struct ord_span batch);
-/* Takes one envelope off the front of `rest`. A well-formed batch's rest begins behind SIM_BATCH_HEADER. */
+/* Whether a well-formed batch names the view in which it is the first, and which. */
+bool sim_model_names(struct ord_span batch, uint64_t *view);
+/* The envelopes of a well-formed batch, and how to take one off the front of them. */
+struct ord_span sim_model_envelopes(struct ord_span batch);
 struct ord_span sim_model_next(struct ord_span *rest);
-#define SIM_BATCH_HEADER 13
 /* The times between which this party's certificate is valid. */
 void sim_model_validity(uint32_t party, int64_t *not_before_s, int64_t *not_after_s);
+/* The batch of this seq names a view: who failed, and who served (model_turns.c). */
+void sim_model_turn(struct sim_model *model, uint64_t view, uint64_t seq);
+ord_replica_set sim_model_passes(const struct sim_model *model);
+/* Writes the bytes that have the state's rest in a digest and in a tail. Gives their number. */
+size_t sim_model_progress(const struct sim_model *model, uint8_t out[SIM_PROGRESS_MAX]);
 /* Executes the batch of the next seq. */
 void sim_model_apply(struct sim_model *model, struct ord_span batch);
 /* The value that the channel's digest must have now. */

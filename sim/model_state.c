@@ -83,10 +83,36 @@ static void clients_root(struct ord_hash *out, const struct sim_model *model, ui
     crypto_sha256(out, parts, 2);
 }
 
+size_t sim_model_progress(const struct sim_model *model, uint8_t out[SIM_PROGRESS_MAX]) {
+    const struct sim_model_turns *turns = &model->turns;
+    uint8_t *at = out;
+    put_number(&at, model->bytes_since_point, 8);
+    if (model->config->decisions_per_leader == 0)
+        return (size_t) (at - out);
+    put_number(&at, turns->view, 8);
+    put_number(&at, turns->first_seq, 8);
+    uint8_t *count = at++;
+    *count = 0;
+    /* The newest failure first. */
+    for (uint64_t failed_at = turns->failures; failed_at > 0; failed_at--) {
+        for (ord_node_id node = 0; node < model->config->replica_count; node++) {
+            const struct sim_model_leader *leader = &turns->leaders[node];
+            if (leader->failures == 0 || leader->failed_at != failed_at)
+                continue;
+            put_number(&at, node, 4);
+            put_number(&at, leader->failures > 6 ? 6 : leader->failures, 1);
+            put_number(&at, leader->terms, 1);
+            put_number(&at, leader->passes, 1);
+            ++*count;
+        }
+    }
+    return (size_t) (at - out);
+}
+
 void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out) {
     struct ord_hash clients;
     struct ord_hash open;
-    uint8_t bytes[8 + 4 * ORD_HASH_SIZE + 8 + 8];
+    uint8_t bytes[8 + 4 * ORD_HASH_SIZE + 8 + SIM_PROGRESS_MAX];
     uint8_t *at = bytes;
     uint32_t width = 1;
     while (width < model->config->clients_max)
@@ -101,8 +127,8 @@ void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out)
     put(&at, open.bytes, ORD_HASH_SIZE);
     put(&at, model->config_hash.bytes, ORD_HASH_SIZE);
     put_number(&at, model->config->epoch, 8);
-    put_number(&at, model->bytes_since_point, 8);
-    tagged(out, "ordain/state/v1", bytes, sizeof(bytes));
+    at += sim_model_progress(model, at);
+    tagged(out, "ordain/state/v1", bytes, (size_t) (at - bytes));
 }
 
 void sim_model_state_init(struct sim_model *model) {

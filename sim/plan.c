@@ -197,6 +197,14 @@ static void draw_rotation(struct sim_plan *plan, const struct sim_options *optio
         plan->decisions_per_leader = options->decisions_per_leader;
 }
 
+/* The batch that names its view has to hold the largest envelope, too. */
+static void make_room_for_view(struct sim_plan *plan) {
+    if (plan->decisions_per_leader == 0)
+        return;
+    plan->batch_bytes_max += CHANNEL_BATCH_VIEW_SIZE;
+    plan->body_bytes_max += UINT64_C(4) * CHANNEL_BATCH_VIEW_SIZE;
+}
+
 /* The settings of the replica around the core. They come from a stream of their own, too. */
 static void draw_replica(struct sim_plan *plan, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 9);
@@ -347,5 +355,6 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     bool service = sim_chance(&random, SERVICE_PPM) && !wants_no_service(options);
     if ((service || options->service) && out->replica_count > 1)
         sim_plan_service(out, &random, options);
+    make_room_for_view(out);
     out->rest_limit_us = rest_limit_us(out);
 }

@@ -39,6 +39,10 @@ struct sim_replica {
     uint64_t forgot_until_seq;
     /* The highest view that it had asked for when it became forgetful. */
     uint64_t forgot_view;
+    /* The newest view that it installed, if that is above 0, and the last seq that its NEW-VIEW proposes again. */
+    uint64_t new_view;
+    uint64_t new_view_seq;
+    uint64_t rotated_to; /* the view that was due on schedule when it last went to one */
     /* It took part, and that is on its disk. */
     bool spoke;
     /* STATUS messages sent, one for each receiver; and the same when traffic was looked at first at rest. */

@@ -123,6 +123,7 @@ enum ord_err bft_on_pre_prepare(struct ord_core *core, const struct ord_verified
     effect->judge.view = message.view;
     effect->judge.seq = message.seq;
     effect->judge.digest = message.digest;
+    effect->judge.names_view = bft_names_view(core, message.seq);
     effect->judge.batch = bft_slot_body(slot);
     return ORD_OK;
 }

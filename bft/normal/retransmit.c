@@ -275,8 +275,9 @@ void bft_wake(struct ord_core *core) {
     deadline = ord_min(deadline, bft_silence_deadline(core));
     deadline = ord_min(deadline, ord_min(bft_sync_deadline(core), bft_suspect_deadline(core)));
     deadline = ord_min(deadline, bft_fetch_deadline(core));
-    if (core->next_view > core->view || core->look_again)
-        /* A turn takes one step of a view change, and more are due. */
+    bool over = bft_view_over(core) && core->applied_seq < core->delivered_seq && bft_speaks(core);
+    if (core->next_view > core->view || core->look_again || over)
+        /* A turn takes one step of a view change, and more are due. A view that is over ends with the next APPLIED. */
         deadline = core->now_ms;
     if (core->wake_ms != 0 && core->wake_ms > core->now_ms && core->wake_ms <= deadline)
         /* The TICK comes early, and the core asks again then. */

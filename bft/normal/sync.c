@@ -52,12 +52,16 @@ void bft_sync_check(struct ord_core *core) {
     effect->sync.certificate = bft_checkpoint_proof(&core->attested);
 }
 
-enum ord_err bft_on_synced(struct ord_core *core, uint64_t seq, uint64_t stable_seq, struct ord_span certificate) {
+enum ord_err bft_on_synced(struct ord_core *core, const struct ord_event *event) {
+    const uint64_t seq = event->synced.seq;
+    const uint64_t stable_seq = event->synced.stable_seq;
+    const struct ord_span certificate = event->synced.certificate;
     if (seq == 0 || seq > BFT_SEQ_MAX || stable_seq > seq || (stable_seq == 0) != (certificate.size == 0) ||
         certificate.size > core->options->checkpoints.size_max ||
         seq > ord_max(core->stable_seq, stable_seq) + core->config.window)
         return ORD_ERR_INVALID;
     bool moved = seq > core->delivered_seq;
+    bft_pass_over(core, seq, event->synced.pass_over);
     core->sync_after_ms = core->now_ms;
     core->synced_ms = core->now_ms;
     if (moved) {

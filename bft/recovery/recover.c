@@ -285,6 +285,7 @@ enum ord_err bft_on_start(struct ord_core *core, const struct ord_event *event) 
         return err;
     core->started = true;
     core->delivered_seq = event->start.applied_seq;
+    bft_pass_over(core, event->start.applied_seq, event->start.pass_over);
     core->stable_seq = views.stable_seq;
     bft_checkpoint_set(&core->stable, views.stable_seq, views.checkpoint);
     core->proposed_seq = core->delivered_seq;

@@ -102,7 +102,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     struct bft_kept made = core->spare_change;
     core->spare_change = core->changes[core->config.self];
     core->changes[core->config.self] = made;
-    bool scheduled = (bft_rotation_due(core) || bft_handed_over(core)) && view == core->view + 1;
+    bool scheduled = view == bft_rotation_view(core) || (bft_handed_over(core) && view == core->view + 1);
     core->detail.failed_views += !scheduled && !bft_failed_lately(core);
     if (!scheduled && bft_view_failed(core))
         bft_failed_note(core);

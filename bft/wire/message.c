@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/merkle.h"
+#include "core/quorum.h"
 
 /* Each tag has BFT_TAG_SIZE characters and no terminator, so no tag is a prefix of another. */
 static const char tag_statement[] = "ordain pbft stmt";
@@ -17,8 +18,7 @@ _Static_assert(sizeof(tag_statement) == BFT_TAG_SIZE + 1 && sizeof(tag_body) == 
                "tags are fixed-width");
 
 ord_node_id bft_primary(const struct ord_core_config *config, uint64_t view) {
-    uint64_t count = config->replica_count;
-    return (ord_node_id) ((view % count + ord_load_u64(config->genesis_hash.bytes) % count) % count);
+    return ord_leader_of_view(&config->genesis_hash, config->replica_count, view);
 }
 
 void bft_body_digest(struct ord_hash *out, const struct ord_crypto_ops *crypto, struct ord_span body) {

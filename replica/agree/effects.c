@@ -82,7 +82,7 @@ static void carry_out(struct replica *replica, const struct ord_effect *effect) 
         send(replica, effect);
         break;
     case ORD_EFFECT_JUDGE:
-        judge_begin(replica, effect->judge.view, effect->judge.seq, &effect->judge.digest, effect->judge.batch);
+        judge_begin(replica, effect);
         break;
     case ORD_EFFECT_DELIVER:
         execute_batch(replica, effect->deliver.seq, effect->deliver.batch);

@@ -116,6 +116,10 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     execute_note_open(replica);
 }
 
+ord_replica_set execute_passes(const struct replica *replica) {
+    return channel_progress_passes(channel_progress(replica->execute.channel));
+}
+
 bool execute_next(struct replica *replica, struct ord_event *out) {
     struct execute *execute = &replica->execute;
     if (!execute->applied_due)
@@ -125,7 +129,8 @@ bool execute_next(struct replica *replica, struct ord_event *out) {
                                            .envelopes = execute->executed,
                                            .waits = execute->waits,
                                            .wait_sum_ms = execute->wait_sum_ms,
-                                           .useful_seq = execute->useful_seq}};
+                                           .useful_seq = execute->useful_seq,
+                                           .pass_over = execute_passes(replica)}};
     execute->applied_due = false;
     execute->executed = 0;
     execute->waits = 0;
@@ -157,10 +162,11 @@ void execute_write_state(struct replica *replica) {
     put_clients(replica);
     struct channel_open_block open;
     channel_open(execute->channel, &open);
-    uint8_t applied[RECORD_APPLIED_SIZE];
-    record_applied_encode(applied, channel_applied_seq(execute->channel), channel_bytes_since_point(execute->channel));
-    replica_put_meta(replica, RECORD_APPLIED, ord_span_of(applied, sizeof(applied)), "writing state");
-    size_t size = record_open_encode(execute->record_buffer, &open);
+    uint8_t applied[RECORD_APPLIED_MAX];
+    size_t size = record_applied_encode(applied, replica_config(replica), channel_applied_seq(execute->channel),
+                                        channel_progress(execute->channel));
+    replica_put_meta(replica, RECORD_APPLIED, ord_span_of(applied, size), "writing state");
+    size = record_open_encode(execute->record_buffer, &open);
     replica_put_meta(replica, RECORD_OPEN, ord_span_of(execute->record_buffer, size), "writing state");
     if (execute->tail_height != 0 && execute->tail_height != open.height) {
         ORD_MARK(TAIL_CLOSED);

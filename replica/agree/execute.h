@@ -41,6 +41,8 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
 enum ord_err execute_block(void *context, const struct channel_block *block);
 /* Gives the next APPLIED, if something was executed. */
 bool execute_next(struct replica *replica, struct ord_event *out);
+/* Replicas whose turn to lead is passed over, as the executed state has it. */
+ord_replica_set execute_passes(const struct replica *replica);
 /* To be called after the channel executed. Notes when the open block was opened. */
 void execute_note_open(struct replica *replica);
 /* Puts the channel's state into the store, beside the blocks, if it changed. */

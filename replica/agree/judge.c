@@ -2,7 +2,8 @@
  * Judging the primary's batches. A backup prepares a batch only if it is admissible: every envelope has the right form,
  * size and authority, and a good signature. If this replica has already checked a signature (the same envelope, byte
  * for byte, is in its pool), it does not check it again. A batch that names an unregistered client waits until
- * everything before it is executed. If the client is still unknown then, the batch is inadmissible.
+ * everything before it is executed. If the client is still unknown then, the batch is inadmissible. Where views end on
+ * schedule, so is a batch that does not name its view although it is the first of it, or names one although it is not.
  */
 #include "replica/replica_internal.h"
 
@@ -143,12 +144,21 @@ static enum ord_err add_check(struct replica *replica, struct judgement *judgeme
     return ORD_OK;
 }
 
+/* Whether the batch names its view if it has to, and no view otherwise (channel/progress.h). */
+static bool is_named_well(const struct judgement *judgement, const struct channel_batch *batch) {
+    return batch->names_view ? judgement->names_view && batch->view == judgement->view : !judgement->names_view;
+}
+
 /* UNKNOWN_CLIENT: a client is not registered in the executed state. Other errors: the batch is inadmissible. */
 static enum ord_err judge_batch(struct replica *replica, struct judgement *judgement, bool checks) {
     struct channel_batch batch;
     enum ord_err err = channel_batch_decode(&batch, judgement->batch);
     struct replica_check *check = NULL;
     struct ord_span bytes;
+    if (err == ORD_OK && !is_named_well(judgement, &batch)) {
+        ORD_MARK(BATCH_MISNAMED);
+        err = ORD_ERR_INVALID;
+    }
     while (err == ORD_OK && channel_batch_next(&bytes, &batch.envelopes) == ORD_OK) {
         struct channel_envelope envelope;
         struct crypto_verify_key key;
@@ -210,8 +220,7 @@ static void look(struct replica *replica, struct judgement *judgement) {
         judgement->done = true;
 }
 
-void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
-                 struct ord_span batch) {
+void judge_begin(struct replica *replica, const struct ord_effect *effect) {
     struct judgement *judgement = calloc(1, sizeof(*judgement));
     if (judgement == NULL) {
         /* The core would wait for the verdict for ever. */
@@ -219,11 +228,12 @@ void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const str
         return;
     }
     *judgement = (struct judgement) {.next = replica->judge.first,
-                                     .view = view,
-                                     .seq = seq,
-                                     .digest = *digest,
-                                     .batch = batch,
-                                     .lean = is_lean(replica, batch),
+                                     .view = effect->judge.view,
+                                     .seq = effect->judge.seq,
+                                     .digest = effect->judge.digest,
+                                     .names_view = effect->judge.names_view,
+                                     .batch = effect->judge.batch,
+                                     .lean = is_lean(replica, effect->judge.batch),
                                      .fresh = true};
     replica->judge.first = judgement;
     replica->counters.batches_judged++;

@@ -12,6 +12,8 @@ struct judgement {
     uint64_t view;
     uint64_t seq;
     struct ord_hash digest;
+    /* The batch has to name `view`; otherwise it must name none. */
+    bool names_view;
     /* The core's. It is valid until the core gets the verdict, or until the judgement is dropped. */
     struct ord_span batch;
     uint32_t jobs_open;
@@ -36,8 +38,8 @@ struct judge {
 };
 
 void judge_deinit(struct replica *replica);
-void judge_begin(struct replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest,
-                 struct ord_span batch);
+/* `effect` is a JUDGE. */
+void judge_begin(struct replica *replica, const struct ord_effect *effect);
 void judge_checked(struct replica *replica, struct replica_check *check);
 /* Something happened that a judgement may wait for: a check for admission came back, or a batch was executed. */
 void judge_stir(struct replica *replica);

@@ -53,10 +53,10 @@ void attest_keep(struct replica *replica, const struct attest_point *point) {
 
 static void write_point(struct replica *replica, const struct attest_point *point) {
     char name[RECORD_POINT_NAME_SIZE];
-    uint8_t record[RECORD_POINT_SIZE];
+    uint8_t record[RECORD_POINT_MAX];
     record_point_name(name, slot_of(replica, point->statement.seq));
-    record_point_encode(record, point);
-    replica_put_meta(replica, name, ord_span_of(record, sizeof(record)), "writing a point of attestation");
+    size_t size = record_point_encode(record, replica_config(replica), point);
+    replica_put_meta(replica, name, ord_span_of(record, size), "writing a point of attestation");
 }
 
 static void list_add(struct attest_list *list, const struct channel_statement *statement) {
@@ -80,7 +80,7 @@ void attest_at(struct replica *replica, uint64_t seq) {
     struct channel_open_block open;
     channel_open(channel, &open);
     struct attest_point point = {
-        .statement = statement, .tail_size = open.data.size, .bytes_since_point = channel_bytes_since_point(channel)};
+        .statement = statement, .tail_size = open.data.size, .progress = *channel_progress(channel)};
     channel_clients_root(channel, &point.clients_root);
     attest_keep(replica, &point);
     write_point(replica, &point);

@@ -74,11 +74,15 @@ static bool worth_it(const struct replica *replica, const struct ord_status *sta
  * Fills the batch buffer from the pool's head. Envelopes that were executed since their admission are left out, because
  * a primary that orders useless envelopes is suspected (bft/view/useless.c).
  */
-static void fill(struct replica *replica, struct ord_writer *writer, uint64_t cut_height) {
+static void fill(struct replica *replica, struct ord_writer *writer, const struct ord_status *status,
+                 uint64_t cut_height) {
     struct propose *propose = &replica->propose;
     uint64_t left = pace_rate(replica) * replica_config(replica)->request_timeout_ms / 1000 / BATCH_TIMEOUT_PART;
     propose->count = 0;
-    channel_batch_begin(writer, cut_height);
+    if (status->names_view)
+        channel_batch_begin_view(writer, cut_height, status->view);
+    else
+        channel_batch_begin(writer, cut_height);
     struct pool_entry *next;
     for (struct pool_entry *entry = replica->pool.lists[POOL_READY].head; entry != NULL; entry = next) {
         next = entry->next;
@@ -105,7 +109,7 @@ bool propose_next(struct replica *replica, struct ord_event *out) {
     if (cut_height == 0 && !worth_it(replica, &status))
         return false;
     struct ord_writer writer = ord_writer_of(replica->batch_buffer, replica_config(replica)->batch_bytes_max);
-    fill(replica, &writer, cut_height);
+    fill(replica, &writer, &status, cut_height);
     if ((propose->count == 0 && cut_height == 0) || channel_batch_end(&writer, propose->count) != ORD_OK)
         return false;
     /* The entries become PROPOSED before the step: solo executes the batch within it, and executing removes entries. */

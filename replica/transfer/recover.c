@@ -108,14 +108,14 @@ static enum ord_err restore_clients(struct replica *replica) {
 static enum ord_err restore_head(struct replica *replica) {
     uint64_t height;
     uint64_t applied_seq = 0;
-    uint64_t bytes_since_point = 0;
+    struct channel_progress progress;
     struct ord_bytes bytes;
     struct channel_header header;
     const struct replica_store *store = replica_store(replica);
     enum ord_err err = load(replica, &bytes, RECORD_APPLIED);
     if (err != ORD_OK || bytes.data == NULL) /* nothing was executed yet */
         return err;
-    err = record_applied_decode(&applied_seq, &bytes_since_point, span_of(&bytes));
+    err = record_applied_decode(&applied_seq, &progress, replica_config(replica), span_of(&bytes));
     free(bytes.data);
     if (err == ORD_OK)
         err = store->height(store->ledger, &height);
@@ -127,8 +127,7 @@ static enum ord_err restore_head(struct replica *replica) {
     free(bytes.data);
     /* A transfer was cut off behind a block. It has to go on before the core may deliver. */
     replica->sync.between = applied_seq < header.last_seq;
-    return err == ORD_OK ? channel_restore_head(replica->execute.channel, &header, applied_seq, bytes_since_point)
-                         : err;
+    return err == ORD_OK ? channel_restore_head(replica->execute.channel, &header, applied_seq, &progress) : err;
 }
 
 /* Gives an envelope of the consensus log. `record` keeps the log record from call to call. */
@@ -232,7 +231,7 @@ static enum ord_err recover_point(struct replica *replica, uint32_t slot, const 
     enum ord_err err = load(replica, &bytes, name);
     if (err != ORD_OK || bytes.data == NULL)
         return err;
-    err = record_point_decode(&point, span_of(&bytes));
+    err = record_point_decode(&point, replica_config(replica), span_of(&bytes));
     free(bytes.data);
     if (err != ORD_OK)
         return err;
@@ -341,7 +340,8 @@ enum ord_err recover_core(struct replica *replica, struct ord_event *start, stru
     *start = (struct ord_event) {.type = ORD_EVENT_START,
                                  .start = {.records = *records,
                                            .record_count = count,
-                                           .applied_seq = channel_applied_seq(replica->execute.channel)}};
+                                           .applied_seq = channel_applied_seq(replica->execute.channel),
+                                           .pass_over = execute_passes(replica)}};
     return ORD_OK;
 }
 

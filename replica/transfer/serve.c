@@ -191,12 +191,13 @@ static void serve_tail(struct replica *replica, ord_node_id from, uint64_t heigh
     bool found = find_tail(replica, &tail, &storage, point, height) == ORD_OK;
     if (!found)
         tail = ord_span_of(NULL, 0);
-    uint8_t header[8 + 1 + ORD_HASH_SIZE + 8 + 4];
+    static const struct channel_progress none;
+    uint8_t header[8 + 1 + ORD_HASH_SIZE + CHANNEL_PROGRESS_SIZE_MAX + 4];
     struct ord_writer writer = ord_writer_of(header, sizeof(header));
     ord_write_u64(&writer, seq);
     ord_write_u8(&writer, found);
     ord_write_hash(&writer, found ? &point->clients_root : &(struct ord_hash) {{0}});
-    ord_write_u64(&writer, found ? point->bytes_since_point : 0);
+    channel_progress_write(&writer, replica_config(replica), found ? &point->progress : &none);
     ord_write_u32(&writer, (uint32_t) tail.size);
     const struct ord_span parts[] = {ord_writer_span(&writer), tail};
     replica_send(replica, ord_replica_bit(from), REPLICA_LINK_SYNC_TAIL, parts, 2);

@@ -357,12 +357,12 @@ static const struct channel_certificate *proven(const struct replica *replica) {
 }
 
 /* Takes the certified tail: the channel is then at the target, and the next SYNCED tells the core. */
-static void tail_take(struct replica *replica, uint64_t bytes_since_point, struct ord_span data) {
+static void tail_take(struct replica *replica, const struct channel_progress *progress, struct ord_span data) {
     struct sync *sync = &replica->sync;
     struct channel *channel = replica->execute.channel;
     const struct channel_statement *target = &sync->target.statement;
     struct ord_hash digest;
-    enum ord_err err = channel_apply_tail(channel, target->seq, bytes_since_point, data);
+    enum ord_err err = channel_apply_tail(channel, target->seq, progress, data);
     channel_state_digest(channel, &digest);
     if (err != ORD_OK || !ord_hash_equal(&digest, &target->state_digest)) {
         replica_fail(replica, err == ORD_OK ? ORD_ERR_MISMATCH : err, "the certified state does not follow from ours");
@@ -390,7 +390,8 @@ void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_sp
     bool found = ord_read_u8(&reader) != 0;
     struct ord_hash clients_root;
     ord_read_hash(&reader, &clients_root);
-    uint64_t bytes_since_point = ord_read_u64(&reader);
+    struct channel_progress progress;
+    bool sane = channel_progress_read(&progress, replica_config(replica), &reader) == ORD_OK;
     struct ord_span data = ord_read_string(&reader, SIZE_MAX);
     if (!expected(replica, from, SYNC_TAIL, seq))
         return;
@@ -400,16 +401,16 @@ void sync_tail_received(struct replica *replica, ord_node_id from, struct ord_sp
         sync_source_was_late(replica, from, bytes.size);
     else if (channel_applied_seq(channel) >= target->seq && !sync->between)
         finished(replica);
-    else if (ord_reader_finish(&reader) != ORD_OK)
+    else if (!sane || ord_reader_finish(&reader) != ORD_OK)
         refused(replica, from, "malformed tail");
     else if (!found)
         missing(replica, from, &sync->tail, "tail");
-    else if (channel_tail_check(channel, data, &clients_root, bytes_since_point, &target->state_digest) != ORD_OK)
+    else if (channel_tail_check(channel, data, &clients_root, &progress, &target->state_digest) != ORD_OK)
         /* Row C5: the tail is checked before it is executed. */
         refused(replica, from, "tail does not give the certified state");
     else {
         sync_source_served(replica, from, bytes.size, true);
-        tail_take(replica, bytes_since_point, data);
+        tail_take(replica, &progress, data);
     }
     sync_ask(replica);
 }
@@ -422,6 +423,7 @@ bool sync_next(struct replica *replica, struct ord_event *out) {
     *out = (struct ord_event) {.type = ORD_EVENT_SYNCED,
                                .synced = {.seq = sync->target.statement.seq,
                                           .stable_seq = sync->told_seq,
-                                          .certificate = ord_span_of(sync->told, sync->told_size)}};
+                                          .certificate = ord_span_of(sync->told, sync->told_size),
+                                          .pass_over = execute_passes(replica)}};
     return true;
 }

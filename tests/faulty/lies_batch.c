@@ -22,7 +22,12 @@ struct draft {
 static struct draft draft_begin(struct ord_core *liar, uint64_t cut_height) {
     size_t capacity = liar->config.batch_bytes_max;
     struct draft draft = {.writer = ord_writer_of(liar_alloc(liar, capacity), capacity)};
-    channel_batch_begin(&draft.writer, cut_height);
+    struct ord_status status;
+    bft_pbft.status(liar->inner, &status);
+    if (status.names_view)
+        channel_batch_begin_view(&draft.writer, cut_height, status.view);
+    else
+        channel_batch_begin(&draft.writer, cut_height);
     return draft;
 }
 

@@ -77,8 +77,7 @@ static void check_restored(struct channel *channel) {
         size_t size = channel_client_record(channel, i, bytes);
         ORD_ASSERT(channel_restore_client(copy, i, ord_span_of(bytes, size)) == ORD_OK);
     }
-    ORD_ASSERT(channel_restore_head(copy, &head, channel_applied_seq(channel), channel_bytes_since_point(channel)) ==
-               ORD_OK);
+    ORD_ASSERT(channel_restore_head(copy, &head, channel_applied_seq(channel), channel_progress(channel)) == ORD_OK);
     struct channel_open_block open;
     channel_open(channel, &open);
     struct ord_span envelope;

@@ -93,10 +93,13 @@ enum ord_err host_start(struct host *host, uint64_t now_ms) {
         const struct host_record *record = &host->disk.items[i];
         records[i] = (struct ord_record) {record->table, record->key, ord_span_of(record->data, record->size)};
     }
-    struct ord_event event = {
-        .type = ORD_EVENT_START,
-        .now_ms = now_ms,
-        .start = {.records = records, .record_count = host->disk.count, .applied_seq = host->durable_applied}};
+    struct ord_event event = {.type = ORD_EVENT_START,
+                              .now_ms = now_ms,
+                              .start = {.records = records,
+                                        .record_count = host->disk.count,
+                                        .applied_seq = host->durable_applied,
+                                        .pass_over = host->pass_over}};
+    host->told_applied = host->durable_applied;
     host->lost = host->lost || (host->disk.count == 0 && host->durable_applied == 0);
     enum ord_err err = host_step(host, &event);
     free(records);
@@ -156,6 +159,7 @@ static void keep_judge(struct host *host, const struct ord_effect *effect) {
     *judge = (struct host_judge) {.view = effect->judge.view,
                                   .seq = effect->judge.seq,
                                   .digest = effect->judge.digest,
+                                  .names_view = effect->judge.names_view,
                                   .batch = effect->judge.batch};
     host->config.crypto->hash(&judge->check, &judge->batch, 1);
 }
@@ -220,6 +224,16 @@ static void carry_out(struct host *host, const struct ord_effect *effect) {
     }
 }
 
+/* Where views end on schedule, the core has to know that the last seq of a view was executed, and what follows. */
+static void tell_applied(struct host *host, uint64_t now_ms) {
+    host->told_applied = host->applied;
+    struct ord_event event = {
+        .type = ORD_EVENT_APPLIED,
+        .now_ms = now_ms,
+        .applied = {.seq = host->applied, .useful_seq = host->applied, .pass_over = host->pass_over}};
+    ORD_ASSERT(host_step(host, &event) == ORD_OK);
+}
+
 enum ord_err host_step(struct host *host, const struct ord_event *event) {
     struct ord_effects effects;
     struct ord_event numbered = *event;
@@ -231,6 +245,8 @@ enum ord_err host_step(struct host *host, const struct ord_event *event) {
             host->on_effect(host, &effects.items[i]);
         carry_out(host, &effects.items[i]);
     }
+    if (err == ORD_OK && host->applied > host->told_applied && bft_options_of(&host->config)->decisions_per_leader > 0)
+        tell_applied(host, event->now_ms);
     return err;
 }
 
@@ -294,8 +310,10 @@ void host_sync_above(struct host *host, const struct host *source, uint64_t seq,
         host->applied = seq;
     }
     uint8_t certificate[STAND_IN_CHECKPOINT_SIZE];
-    struct ord_event event = {
-        .type = ORD_EVENT_SYNCED, .now_ms = now_ms, .synced = {.seq = seq, .stable_seq = stable_seq}};
+    struct ord_event event = {.type = ORD_EVENT_SYNCED,
+                              .now_ms = now_ms,
+                              .synced = {.seq = seq, .stable_seq = stable_seq, .pass_over = host->pass_over}};
+    host->told_applied = ord_max(host->told_applied, seq);
     if (stable_seq > 0)
         event.synced.certificate = stand_in_checkpoint(certificate, host->config.crypto, stable_seq);
     ORD_ASSERT(host_step(host, &event) == ORD_OK);

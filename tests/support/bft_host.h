@@ -37,6 +37,7 @@ struct host_judge {
     uint64_t view;
     uint64_t seq;
     struct ord_hash digest;
+    bool names_view;
     struct ord_span batch; /* lent by the core */
     struct ord_hash check; /* hash of the batch when it was lent */
 };
@@ -85,6 +86,9 @@ struct host {
     struct host_records turn; /* data NULL: forget records up to key */
     uint64_t turn_number;     /* that the next step belongs to */
     uint64_t applied;
+    /* What the executed state says in START, SYNCED and APPLIED; and the last seq of which APPLIED told. */
+    ord_replica_set pass_over;
+    uint64_t told_applied;
     struct host_message *sends;
     size_t send_count;
     size_t send_capacity;

@@ -65,6 +65,8 @@ struct chain_log {
     struct channel_block *blocks; /* deep copies */
 };
 struct chain_log *net_log(struct net *net);
+/* The progress of a channel that has executed nothing. */
+static const struct channel_progress no_progress;
 struct channel_sink log_sink(struct chain_log *log);
 
 /* Applies a batch as the next seq. Aborts the test if that returns an error. */

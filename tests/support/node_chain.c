@@ -143,7 +143,7 @@ void node_chain_send_tail(const struct node_chain *chain, ord_node_id source, bo
     ord_write_u64(&writer, chain->target.statement.seq);
     ord_write_u8(&writer, found);
     ord_write_hash(&writer, &chain->clients_root);
-    ord_write_u64(&writer, channel_bytes_since_point(chain->channel));
+    channel_progress_write(&writer, &chain->world->plan.config, channel_progress(chain->channel));
     ord_write_string(&writer, found ? chain->tail : ord_span_of(NULL, 0));
     assert_false(writer.failed);
     node_world_send(chain->world, source, REPLICA_LINK_SYNC_TAIL, ord_writer_span(&writer));

@@ -308,6 +308,7 @@ static void leader__of_a_view_that_ended_on_schedule_has_not_failed(void **state
     bench_open(&bench, 2);
     rotating = test_options;
     rotating.decisions_per_leader = 1;
+    bench.host.config.options = &rotating;
     bench.host.core->options = &rotating;
     accept(&bench, 1, "x");
     turn_ends(&bench);

@@ -162,9 +162,164 @@ static void rotation__is_no_failed_view(void **state) {
     bench_close(&bench);
 }
 
+/* Backup 2 of a channel with one seq a view. Its state passes over these replicas. */
+static void one_seq_open(struct bench *bench, ord_replica_set pass_over) {
+    rotating_open(bench, 2, 1);
+    bench->host.pass_over = pass_over;
+}
+
+/* Seq 1 is decided in view 0. */
+static void decide_first(struct bench *bench) {
+    accept(bench, 1, "a");
+    turn_ends(bench);
+    vote(bench, BFT_PREPARE, 1, 1, "a");
+    vote(bench, BFT_COMMIT, 1, 1, "a");
+    vote(bench, BFT_COMMIT, 0, 1, "a");
+    turn_ends(bench);
+    assert_int_equal(bench->host.applied, 1);
+}
+
+static void rotation__passes_over_whom_the_state_says(void **state) {
+    (void) state;
+    static const struct {
+        ord_replica_set pass_over;
+        uint64_t view;
+    } cases[] = {{0, 1}, {1 << 1, 2}, {1 << 2, 1}, {1 << 1 | 1 << 2, 3}, {1 << 1 | 1 << 2 | 1 << 3, 4}, {15, 1}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bench bench;
+        one_seq_open(&bench, cases[i].pass_over);
+        decide_first(&bench);
+        turn_ends(&bench);
+        expect_view(&bench, cases[i].view, true);
+        assert_int_equal(bench.host.core->detail.failed_views, 0);
+        assert_int_equal(bench.host.core->failed_count, 0);
+        bench_close(&bench);
+    }
+}
+
+/* What is delivered and not executed does not tell yet whose turn it is. */
+static void rotation__waits_until_the_last_seq_is_executed(void **state) {
+    (void) state;
+    struct bench bench;
+    one_seq_open(&bench, 0);
+    bench.host.told_applied = UINT64_MAX; /* the node is late */
+    decide_first(&bench);
+    assert_true(bench.host.wake_ms <= bench.now_ms);
+    turn_ends(&bench);
+    expect_view(&bench, 0, false);
+    struct ord_event event = {
+        .type = ORD_EVENT_APPLIED, .now_ms = bench.now_ms, .applied = {.seq = 1, .useful_seq = 1, .pass_over = 1 << 1}};
+    assert_ok(host_step(&bench.host, &event));
+    turn_ends(&bench);
+    expect_view(&bench, 2, true);
+    bench_close(&bench);
+}
+
+/* State transfer and a restart bring the set as well. */
+static void rotation__passes_over_after_a_transfer_and_a_restart(void **state) {
+    (void) state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct bench bench;
+        struct bench source;
+        rotating_open(&source, 3, 8);
+        rotating_open(&bench, 2, 8);
+        source.host.durable_applied = 8;
+        bench.host.pass_over = 1 << 1;
+        host_attested(&bench.host, 8, bench.now_ms);
+        host_sync_from(&bench.host, &source.host, 8, bench.now_ms);
+        host_commit(&bench.host);
+        if (restart == 1) {
+            host_crash(&bench.host);
+            assert_ok(host_start(&bench.host, bench.now_ms));
+        }
+        turn_ends(&bench);
+        turn_ends(&bench);
+        expect_view(&bench, 2, true);
+        bench_close(&source);
+        bench_close(&bench);
+    }
+}
+
+/*
+ * A state beyond the view's last seq is that of a later view. The next view is not beyond those of the others, who
+ * bring this replica on from there.
+ */
+static void rotation__with_a_later_state_passes_over_nobody(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    rotating_open(&source, 3, 4);
+    rotating_open(&bench, 2, 4);
+    source.host.durable_applied = 8;
+    bench.host.pass_over = 1 << 1;
+    host_attested(&bench.host, 8, bench.now_ms);
+    host_sync_from(&bench.host, &source.host, 8, bench.now_ms);
+    host_commit(&bench.host);
+    turn_ends(&bench);
+    turn_ends(&bench);
+    expect_view(&bench, 1, true);
+    bench_close(&source);
+    bench_close(&bench);
+}
+
+/* After a timeout one view follows the other, whatever the state says. */
+static void timeout__passes_over_nobody(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    one_seq_open(&bench, 1 << 1);
+    time_out(&bench, &changes);
+    expect_view(&bench, 1, true);
+    bench_close(&bench);
+}
+
+/* The node learns which batch is the first of its view: after what the NEW-VIEW proposes again. */
+static void view__is_named_by_its_first_batch_alone(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    rotating_open(&bench, 2, 3);
+    pre_prepare(&bench, 1, "a");
+    pre_prepare(&bench, 2, "b");
+    assert_int_equal(bench.host.judge_count, 2);
+    assert_true(bench.host.judges[0].names_view);
+    assert_false(bench.host.judges[1].names_view);
+    assert_false(status_of(&bench).names_view);
+    time_out(&bench, &changes);
+    const struct prepared prepared = {.seq = 1, .digest = digest_of("b")};
+    change(&bench, &changes, 1, 1, 0, &prepared, 1);
+    change(&bench, &changes, 3, 1, 0, NULL, 0);
+    new_view(&bench, &changes, 1, 0, &prepared.digest, 1);
+    turn_ends(&bench);
+    expect_view(&bench, 1, false);
+    for (uint64_t seq = 2; seq <= 3; seq++)
+        assert_ok(receive(&bench, 1, make_pre_prepare(&bench.config, 1, 1, seq, "c")));
+    assert_int_equal(bench.host.judge_count, 2);
+    assert_true(bench.host.judges[0].names_view);
+    assert_false(bench.host.judges[1].names_view);
+    bench_close(&bench);
+    /* The primary's own. */
+    for (uint32_t decisions = 0; decisions <= 3; decisions += 3) {
+        rotating_open(&bench, 0, decisions);
+        assert_int_equal(status_of(&bench).names_view, decisions > 0);
+        host_propose(&bench.host, ord_span_of("a", 1), bench.now_ms);
+        assert_false(status_of(&bench).names_view);
+        bench_close(&bench);
+    }
+}
+
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(rotation__follows_the_last_seq_of_a_view),     cmocka_unit_test(rotation__stops_the_primary),
-    cmocka_unit_test(rotation__counts_from_what_is_proposed_again), cmocka_unit_test(rotation__is_due_after_a_restart),
-    cmocka_unit_test(rotation__waits_for_the_last_commit),          cmocka_unit_test(rotation__is_no_failed_view),
+    cmocka_unit_test(rotation__passes_over_whom_the_state_says),
+    cmocka_unit_test(rotation__waits_until_the_last_seq_is_executed),
+    cmocka_unit_test(rotation__passes_over_after_a_transfer_and_a_restart),
+    cmocka_unit_test(rotation__with_a_later_state_passes_over_nobody),
+    cmocka_unit_test(timeout__passes_over_nobody),
+    cmocka_unit_test(view__is_named_by_its_first_batch_alone),
+    cmocka_unit_test(rotation__follows_the_last_seq_of_a_view),
+    cmocka_unit_test(rotation__stops_the_primary),
+    cmocka_unit_test(rotation__counts_from_what_is_proposed_again),
+    cmocka_unit_test(rotation__is_due_after_a_restart),
+    cmocka_unit_test(rotation__waits_for_the_last_commit),
+    cmocka_unit_test(rotation__is_no_failed_view),
 };
 TEST_CASES(cases);

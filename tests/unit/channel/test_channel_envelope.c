@@ -204,6 +204,30 @@ static void batch__comes_back(void **state) {
     }
 }
 
+/* A batch that names view 0 is another one than a batch that names none. */
+static void batch__that_names_its_view_comes_back(void **state) {
+    (void) state;
+    uint8_t bytes[64];
+    struct channel_batch batch;
+    struct ord_span envelope;
+    for (uint64_t view = 0; view < 2; view++) {
+        struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+        channel_batch_begin_view(&writer, 9, view);
+        channel_batch_add(&writer, ord_span_of("ab", 2));
+        assert_ok(channel_batch_end(&writer, 1));
+        assert_int_equal(writer.size, CHANNEL_BATCH_OVERHEAD + CHANNEL_BATCH_VIEW_SIZE + 2);
+        assert_ok(channel_batch_decode(&batch, ord_writer_span(&writer)));
+        assert_int_equal(batch.cut_height, 9);
+        assert_true(batch.names_view);
+        assert_int_equal(batch.view, view);
+        assert_int_equal(batch.envelope_count, 1);
+        assert_ok(channel_batch_next(&envelope, &batch.envelopes));
+        assert_true(ord_span_equal(envelope, ord_span_of("ab", 2)));
+        for (size_t size = 1; size < writer.size; size++)
+            assert_err(channel_batch_decode(&batch, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+    }
+}
+
 static void batch__empty_span_is_the_null_batch(void **state) {
     (void) state;
     struct channel_batch batch;
@@ -263,6 +287,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(envelope__kinds_and_versions),
     cmocka_unit_test(envelope__encoder_makes_nothing_that_does_not_decode),
     cmocka_unit_test(batch__comes_back),
+    cmocka_unit_test(batch__that_names_its_view_comes_back),
     cmocka_unit_test(batch__empty_span_is_the_null_batch),
     cmocka_unit_test(batch__overhead_is_that_of_one_envelope),
     cmocka_unit_test(batch__wild_counts_are_refused),

@@ -279,8 +279,8 @@ static struct channel *restore(struct run *run) {
         CHECK(run, channel_restore_client(channel, i, ord_span_of(run->records[i], run->record_sizes[i])) == ORD_OK);
     const struct channel_header *head =
         run->log->count == 0 ? &run->net->genesis_header : &run->log->blocks[run->log->count - 1].header;
-    CHECK(run, channel_restore_head(channel, head, channel_applied_seq(run->channel),
-                                    channel_bytes_since_point(run->channel)) == ORD_OK);
+    CHECK(run, channel_restore_head(channel, head, channel_applied_seq(run->channel), channel_progress(run->channel)) ==
+                   ORD_OK);
     struct channel_open_block open;
     channel_open(run->channel, &open);
     struct ord_span bytes;
@@ -313,9 +313,9 @@ static void catch_up(struct run *run) {
     channel_open(run->channel, &open);
     channel_clients_root(run->channel, &root);
     channel_state_digest(run->channel, &digest);
-    uint64_t bytes = channel_bytes_since_point(run->channel);
-    CHECK(run, channel_tail_check(run->sleeper, open.data, &root, bytes, &digest) == ORD_OK);
-    CHECK(run, channel_apply_tail(run->sleeper, channel_applied_seq(run->channel), bytes, open.data) == ORD_OK);
+    const struct channel_progress *progress = channel_progress(run->channel);
+    CHECK(run, channel_tail_check(run->sleeper, open.data, &root, progress, &digest) == ORD_OK);
+    CHECK(run, channel_apply_tail(run->sleeper, channel_applied_seq(run->channel), progress, open.data) == ORD_OK);
 }
 
 static void follow(struct run *run, struct channel *other, struct chain_log *log, struct ord_span batch) {

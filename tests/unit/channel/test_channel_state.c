@@ -66,25 +66,26 @@ static bool signature_holds(const struct fixture *fixture, struct ord_span bytes
 }
 
 /* True if the channel's state is what had the digest `before`, except for the bytes since the last point. */
-static bool only_bytes_counted(struct channel *channel, const struct ord_hash *before, uint64_t bytes_before) {
+static bool only_bytes_counted(struct channel *channel, const struct ord_hash *before,
+                               const struct channel_progress *progress) {
     struct channel_open_block open;
     struct ord_hash root;
     channel_open(channel, &open);
     channel_clients_root(channel, &root);
-    return channel_bytes_since_point(channel) > bytes_before &&
-           channel_tail_check(channel, open.data, &root, bytes_before, before) == ORD_OK;
+    return channel_progress(channel)->bytes_since_point > progress->bytes_since_point &&
+           channel_tail_check(channel, open.data, &root, progress, before) == ORD_OK;
 }
 
 /* Judges and executes one envelope that is not admissible. It must be dropped, and only its bytes count. */
 static void expect_dropped(struct fixture *fixture, struct ord_span bytes, enum ord_err expected) {
     struct ord_hash before;
-    const uint64_t bytes_before = channel_bytes_since_point(fixture->channel);
+    const struct channel_progress progress = *channel_progress(fixture->channel);
     assert_err(judge(fixture, bytes), expected);
     channel_state_digest(fixture->channel, &before);
     const struct channel_applied applied = net_apply(fixture->net, fixture->channel, fixture->log, 0, &bytes, 1);
     assert_int_equal(applied.refused, 1);
     assert_int_equal(applied.accepted, 0);
-    assert_true(only_bytes_counted(fixture->channel, &before, bytes_before));
+    assert_true(only_bytes_counted(fixture->channel, &before, &progress));
 }
 
 static struct channel_envelope header_of(const struct fixture *fixture) {
@@ -332,12 +333,12 @@ static void apply__malformed_batch_uses_up_its_seq_only(void **state) {
     const struct channel_sink sink = log_sink(fixture->log);
     struct channel_applied applied;
     struct ord_hash before;
-    const uint64_t bytes_before = channel_bytes_since_point(fixture->channel);
+    const struct channel_progress progress = *channel_progress(fixture->channel);
     channel_state_digest(fixture->channel, &before);
     assert_ok(channel_apply(fixture->channel, &applied, 2, ord_span_of("\1garbage", 8), &sink));
     assert_int_equal(applied.refused, 1);
     assert_int_equal(channel_applied_seq(fixture->channel), 2);
-    assert_true(only_bytes_counted(fixture->channel, &before, bytes_before));
+    assert_true(only_bytes_counted(fixture->channel, &before, &progress));
 }
 
 static enum ord_err failing_sink(void *context, const struct channel_block *block) {
@@ -468,15 +469,15 @@ static void restore__refuses_a_foreign_head(void **state) {
     (void) net_apply(fixture->net, fixture->channel, fixture->log, 1, NULL, 0);
     struct channel *fresh = net_channel(fixture->net);
     struct channel_header head = fixture->log->blocks[0].header;
-    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 0, 0));
-    assert_ok(channel_restore_head(fresh, &head, 5, 0));
+    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 0, &no_progress));
+    assert_ok(channel_restore_head(fresh, &head, 5, &no_progress));
     assert_int_equal(channel_applied_seq(fresh), 5);
-    assert_err(channel_restore_head(fresh, &head, 0, 0), ORD_ERR_CORRUPT);
+    assert_err(channel_restore_head(fresh, &head, 0, &no_progress), ORD_ERR_CORRUPT);
     head.genesis_hash.bytes[3] ^= 1;
-    assert_err(channel_restore_head(fresh, &head, 5, 0), ORD_ERR_MISMATCH);
+    assert_err(channel_restore_head(fresh, &head, 5, &no_progress), ORD_ERR_MISMATCH);
     head = fixture->net->genesis_header;
     head.data_root.bytes[0] ^= 1;
-    assert_err(channel_restore_head(fresh, &head, 5, 0), ORD_ERR_MISMATCH);
+    assert_err(channel_restore_head(fresh, &head, 5, &no_progress), ORD_ERR_MISMATCH);
 }
 
 static void restore__refuses_an_open_envelope_that_was_not_executed(void **state) {
@@ -486,7 +487,7 @@ static void restore__refuses_an_open_envelope_that_was_not_executed(void **state
     size_t size = channel_client_record(fixture->channel, 0, record);
     struct channel *fresh = net_channel(fixture->net);
     assert_ok(channel_restore_client(fresh, 0, ord_span_of(record, size)));
-    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 2, 0));
+    assert_ok(channel_restore_head(fresh, &fixture->net->genesis_header, 2, &no_progress));
     struct channel_entry entry = {.sequence = 2, .seq = 2};
     struct ord_span other = net_envelope(fixture->net, fixture->ann, 2, 1, 8, 0);
     assert_err(channel_restore_open(fresh, other, &entry), ORD_ERR_CORRUPT);
@@ -513,12 +514,12 @@ static void restore__goes_on_counting_towards_the_next_point(void **state) {
     assert_ok(
         channel_restore_client(restarted, 0, ord_span_of(record, channel_client_record(fixture->channel, 0, record))));
     assert_ok(channel_restore_head(restarted, &fixture->net->genesis_header, channel_applied_seq(fixture->channel),
-                                   channel_bytes_since_point(fixture->channel)));
+                                   channel_progress(fixture->channel)));
     struct channel *both[] = {fixture->channel, restarted};
     for (size_t i = 0; i < 2; i++) {
         assert_ok(channel_apply(both[i], &applied, 3, ord_span_of(large.data, 8000), &sink));
         assert_true(applied.attest);
-        assert_int_equal(channel_bytes_since_point(both[i]), 0);
+        assert_int_equal(channel_progress(both[i])->bytes_since_point, 0);
         assert_ok(channel_apply(both[i], &applied, 4, large, &sink));
         assert_false(applied.attest);
     }
@@ -551,8 +552,8 @@ static void transfer__waits_for_the_tail(void **state) {
     assert_int_equal(log->blocks[0].entries[1].batch_index, 0);
     assert_int_equal(log->blocks[0].entries[1].sequence, 1);
     assert_err(channel_apply(late, &applied, block->header.last_seq, ord_span_of(NULL, 0), &sink), ORD_ERR_WRONG_STATE);
-    assert_err(channel_apply_tail(late, block->header.last_seq - 1, 0, tail), ORD_ERR_WRONG_STATE);
-    assert_ok(channel_apply_tail(late, 4, channel_bytes_since_point(fixture->channel), tail));
+    assert_err(channel_apply_tail(late, block->header.last_seq - 1, &no_progress, tail), ORD_ERR_WRONG_STATE);
+    assert_ok(channel_apply_tail(late, 4, channel_progress(fixture->channel), tail));
     assert_int_equal(channel_applied_seq(late), 4);
     struct channel_open_block open;
     channel_open(late, &open);
@@ -579,11 +580,10 @@ static void transfer__goes_on_after_a_restart_in_between(void **state) {
     struct channel *restarted = net_channel(fixture->net);
     struct channel_applied applied;
     assert_ok(channel_restore_client(restarted, 0, ord_span_of(record, size)));
-    assert_ok(
-        channel_restore_head(restarted, &block->header, channel_applied_seq(late), channel_bytes_since_point(late)));
+    assert_ok(channel_restore_head(restarted, &block->header, channel_applied_seq(late), channel_progress(late)));
     assert_err(channel_apply(restarted, &applied, block->header.last_seq, ord_span_of(NULL, 0), &sink),
                ORD_ERR_WRONG_STATE);
-    assert_ok(channel_apply_tail(restarted, 4, channel_bytes_since_point(fixture->channel), tail));
+    assert_ok(channel_apply_tail(restarted, 4, channel_progress(fixture->channel), tail));
     struct ord_hash ours;
     struct ord_hash theirs;
     channel_state_digest(restarted, &ours);
@@ -661,8 +661,9 @@ static void transfer__tail_is_checked_before_it_is_executed(void **state) {
     struct ord_hash root;
     channel_state_digest(fixture->channel, &digest);
     channel_clients_root(fixture->channel, &root);
-    const uint64_t since = channel_bytes_since_point(fixture->channel);
-    assert_true(since > 0);
+    const struct channel_progress since = *channel_progress(fixture->channel);
+    struct channel_progress other = since;
+    assert_true(since.bytes_since_point > 0);
     struct channel *late = net_channel(net);
     const struct channel_sink sink = log_sink(net_log(net));
     const struct channel_block *block = &fixture->log->blocks[0];
@@ -671,17 +672,18 @@ static void transfer__tail_is_checked_before_it_is_executed(void **state) {
     memcpy(bytes, tail.data, tail.size);
     for (size_t i = 0; i < tail.size; i += 3) {
         bytes[i] ^= 1;
-        assert_err(channel_tail_check(late, ord_span_of(bytes, tail.size), &root, since, &digest), ORD_ERR_MISMATCH);
+        assert_err(channel_tail_check(late, ord_span_of(bytes, tail.size), &root, &since, &digest), ORD_ERR_MISMATCH);
         bytes[i] ^= 1;
     }
-    assert_err(channel_tail_check(late, ord_span_of(NULL, 0), &root, since, &digest), ORD_ERR_MISMATCH);
+    assert_err(channel_tail_check(late, ord_span_of(NULL, 0), &root, &since, &digest), ORD_ERR_MISMATCH);
     root.bytes[0] ^= 1;
-    assert_err(channel_tail_check(late, tail, &root, since, &digest), ORD_ERR_MISMATCH);
+    assert_err(channel_tail_check(late, tail, &root, &since, &digest), ORD_ERR_MISMATCH);
     root.bytes[0] ^= 1;
-    assert_err(channel_tail_check(late, tail, &root, 0, &digest), ORD_ERR_MISMATCH);
-    assert_err(channel_tail_check(late, tail, &root, since + 1, &digest), ORD_ERR_MISMATCH);
-    assert_ok(channel_tail_check(late, tail, &root, since, &digest));
-    assert_ok(channel_apply_tail(late, 4, since, tail));
+    assert_err(channel_tail_check(late, tail, &root, &no_progress, &digest), ORD_ERR_MISMATCH);
+    other.bytes_since_point++;
+    assert_err(channel_tail_check(late, tail, &root, &other, &digest), ORD_ERR_MISMATCH);
+    assert_ok(channel_tail_check(late, tail, &root, &since, &digest));
+    assert_ok(channel_apply_tail(late, 4, &since, tail));
     struct ord_hash ours;
     channel_state_digest(late, &ours);
     assert_true(ord_hash_equal(&ours, &digest));
@@ -691,14 +693,14 @@ static void transfer__tail_must_begin_with_what_is_open(void **state) {
     struct fixture *fixture = *state;
     struct ord_span tail = blocks_and_tail(fixture);
     struct ord_span first = ord_span_of(tail.data, 4 + ord_load_u32(tail.data));
-    assert_err(channel_apply_tail(fixture->channel, 9, 0, first), ORD_ERR_INVALID);
-    assert_err(channel_apply_tail(fixture->channel, 9, 0, ord_span_of(NULL, 0)), ORD_ERR_INVALID);
+    assert_err(channel_apply_tail(fixture->channel, 9, &no_progress, first), ORD_ERR_INVALID);
+    assert_err(channel_apply_tail(fixture->channel, 9, &no_progress, ord_span_of(NULL, 0)), ORD_ERR_INVALID);
     uint8_t *bytes = net_alloc(fixture->net, tail.size);
     memcpy(bytes, tail.data, tail.size);
     /* Change a signature, which execution does not check. */
     bytes[tail.size - 1] ^= 1;
-    assert_err(channel_apply_tail(fixture->channel, 9, 0, ord_span_of(bytes, tail.size)), ORD_ERR_INVALID);
-    assert_ok(channel_apply_tail(fixture->channel, 9, 0, tail));
+    assert_err(channel_apply_tail(fixture->channel, 9, &no_progress, ord_span_of(bytes, tail.size)), ORD_ERR_INVALID);
+    assert_ok(channel_apply_tail(fixture->channel, 9, &no_progress, tail));
     assert_int_equal(channel_applied_seq(fixture->channel), 9);
 }
 

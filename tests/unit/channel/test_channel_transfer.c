@@ -100,17 +100,18 @@ static void restore__head_must_be_of_this_channel(void **state) {
     const struct channel_header good = fixture->log->blocks[0].header;
     struct channel_header header = good;
     header.last_seq = 0;
-    assert_err(channel_restore_head(fresh, &header, 5, 0), ORD_ERR_MISMATCH);
+    assert_err(channel_restore_head(fresh, &header, 5, &no_progress), ORD_ERR_MISMATCH);
     header = good;
     header.epoch++;
-    assert_err(channel_restore_head(fresh, &header, 5, 0), ORD_ERR_MISMATCH);
+    assert_err(channel_restore_head(fresh, &header, 5, &no_progress), ORD_ERR_MISMATCH);
     header = good;
     header.config_height++;
-    assert_err(channel_restore_head(fresh, &header, 5, 0), ORD_ERR_MISMATCH);
-    assert_ok(channel_restore_head(fresh, &good, 5, 0));
+    assert_err(channel_restore_head(fresh, &header, 5, &no_progress), ORD_ERR_MISMATCH);
+    assert_ok(channel_restore_head(fresh, &good, 5, &no_progress));
     const struct ord_span envelope = of_ann(fixture, 1, 1, 8);
     (void) net_apply(fixture->net, fixture->channel, fixture->log, 0, &envelope, 1);
-    assert_err(channel_restore_head(fixture->channel, &good, 5, 0), ORD_ERR_WRONG_STATE); /* a block is open */
+    assert_err(channel_restore_head(fixture->channel, &good, 5, &no_progress),
+               ORD_ERR_WRONG_STATE); /* a block is open */
 }
 
 static void restore__open_block_must_be_what_was_executed(void **state) {
@@ -125,7 +126,7 @@ static void restore__open_block_must_be_what_was_executed(void **state) {
     size_t size = channel_client_record(fixture->channel, 0, record);
     struct channel *fresh = net_channel(net);
     assert_ok(channel_restore_client(fresh, 0, ord_span_of(record, size)));
-    assert_ok(channel_restore_head(fresh, &net->genesis_header, 4, 0));
+    assert_ok(channel_restore_head(fresh, &net->genesis_header, 4, &no_progress));
     struct ord_span ours = of_ann(fixture, 1, 1, 8);
     assert_err(channel_restore_open(fresh, ord_span_of(ours.data, ours.size - 1), &entry), ORD_ERR_CORRUPT);
     const struct party *bob = net_party(net, 1, CRYPTO_ROLE_CLIENT, "bob");
@@ -199,8 +200,8 @@ static void expect_stopped(const struct fixture *fixture) {
     assert_err(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, ord_span_of(NULL, 0), &sink),
                ORD_ERR_WRONG_STATE);
     assert_err(channel_apply_block(channel, &header, ord_span_of(NULL, 0), &sink), ORD_ERR_WRONG_STATE);
-    assert_err(channel_tail_check(channel, ord_span_of(NULL, 0), &none, 0, &none), ORD_ERR_WRONG_STATE);
-    assert_err(channel_apply_tail(channel, 9, 0, ord_span_of(NULL, 0)), ORD_ERR_WRONG_STATE);
+    assert_err(channel_tail_check(channel, ord_span_of(NULL, 0), &none, &no_progress, &none), ORD_ERR_WRONG_STATE);
+    assert_err(channel_apply_tail(channel, 9, &no_progress, ord_span_of(NULL, 0)), ORD_ERR_WRONG_STATE);
 }
 
 static void transfer__stops_on_a_block_that_cannot_be_executed(void **state) {
@@ -221,7 +222,7 @@ static void transfer__stops_on_more_envelopes_than_a_block_may_have(void **state
     const struct channel_header header = header_of(fixture, 9);
     const struct ord_span data = data_of(fixture->net, envelopes, 9);
     struct ord_hash digest = {{0}};
-    assert_err(channel_tail_check(fixture->channel, data, &digest, 0, &digest), ORD_ERR_MISMATCH);
+    assert_err(channel_tail_check(fixture->channel, data, &digest, &no_progress, &digest), ORD_ERR_MISMATCH);
     const struct channel_sink sink = log_sink(fixture->log);
     assert_err(channel_apply_block(fixture->channel, &header, data, &sink), ORD_ERR_INVALID);
     expect_stopped(fixture);
@@ -243,20 +244,20 @@ static void transfer__tail_check_refuses_what_is_no_tail(void **state) {
     struct ord_hash digest;
     channel_state_digest(channel, &digest);
     channel_clients_root(channel, &root);
-    const uint64_t since = channel_bytes_since_point(channel);
+    const struct channel_progress since = *channel_progress(channel);
     struct channel_open_block open;
     channel_open(channel, &open);
     struct ord_span tail = net_copy(fixture->net, open.data);
-    assert_ok(channel_tail_check(channel, tail, &root, since, &digest));
-    assert_err(channel_tail_check(channel, ord_span_of(tail.data, tail.size - 1), &root, since, &digest),
+    assert_ok(channel_tail_check(channel, tail, &root, &since, &digest));
+    assert_err(channel_tail_check(channel, ord_span_of(tail.data, tail.size - 1), &root, &since, &digest),
                ORD_ERR_MISMATCH);
     /* The tail does not begin with the open block any more. */
     ((uint8_t *) (uintptr_t) tail.data)[tail.size - 1] ^= 1;
-    assert_err(channel_tail_check(channel, tail, &root, since, &digest), ORD_ERR_MISMATCH);
+    assert_err(channel_tail_check(channel, tail, &root, &since, &digest), ORD_ERR_MISMATCH);
     const struct ord_span envelopes[] = {net_registration(fixture->net, fixture->ann), of_ann(fixture, 1, 1, 8)};
     struct ord_span longer = data_of(fixture->net, envelopes, 2);
     longer.size--; /* its second envelope is cut short */
-    assert_err(channel_tail_check(channel, longer, &root, since, &digest), ORD_ERR_MISMATCH);
+    assert_err(channel_tail_check(channel, longer, &root, &since, &digest), ORD_ERR_MISMATCH);
 }
 
 /* Applies a tail of seq 3 that holds the registration, then the envelopes `more`, and lacks its last `cut` bytes. */
@@ -265,7 +266,7 @@ static enum ord_err apply_tail(const struct fixture *fixture, const struct ord_s
     memcpy(&envelopes[1], more, count * sizeof(*more));
     struct ord_span data = data_of(fixture->net, envelopes, count + 1);
     data.size -= cut;
-    return channel_apply_tail(fixture->channel, 3, 0, data);
+    return channel_apply_tail(fixture->channel, 3, &no_progress, data);
 }
 
 static void transfer__tail_goes_on_from_here(void **state) {
@@ -273,7 +274,8 @@ static void transfer__tail_goes_on_from_here(void **state) {
     const struct ord_span more[] = {of_ann(fixture, 1, 1, 8), of_ann(fixture, 2, 1, 8)};
     struct channel_open_block open;
     channel_open(fixture->channel, &open);
-    assert_err(channel_apply_tail(fixture->channel, 0, 0, open.data), ORD_ERR_WRONG_STATE); /* we are at seq 1 */
+    assert_err(channel_apply_tail(fixture->channel, 0, &no_progress, open.data),
+               ORD_ERR_WRONG_STATE); /* we are at seq 1 */
     assert_ok(apply_tail(fixture, more, 2, 0));
     channel_open(fixture->channel, &open);
     assert_int_equal(open.envelope_count, 3);
@@ -317,8 +319,8 @@ static void transfer__no_tail_where_every_batch_closes_its_block(void **state) {
     struct party *ann = net_party(net, 0, CRYPTO_ROLE_CLIENT, "ann");
     struct channel *channel = net_channel(net);
     const struct ord_span registration = net_registration(net, ann);
-    assert_err(channel_apply_tail(channel, 3, 0, data_of(net, &registration, 1)), ORD_ERR_INVALID);
-    assert_ok(channel_apply_tail(channel, 3, 0, ord_span_of(NULL, 0)));
+    assert_err(channel_apply_tail(channel, 3, &no_progress, data_of(net, &registration, 1)), ORD_ERR_INVALID);
+    assert_ok(channel_apply_tail(channel, 3, &no_progress, ord_span_of(NULL, 0)));
     assert_int_equal(channel_applied_seq(channel), 3);
     net_destroy(net);
 }

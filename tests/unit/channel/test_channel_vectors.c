@@ -212,6 +212,25 @@ static void vectors__envelopes_and_batch(void **state) {
     channel_envelope_id(&id, envelope.body);
     expect_hash("envelope.transactions.id", &id);
     expect("batch.cut", net_batch(&example->net, 1, &example->transactions, 1));
+    uint8_t bytes[64];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    channel_batch_begin_view(&writer, 1, 5);
+    assert_ok(channel_batch_end(&writer, 0));
+    expect("batch.view", ord_writer_span(&writer));
+}
+
+static void vectors__progress(void **state) {
+    (void) state;
+    const struct channel_config config = {.replica_count = 4, .decisions_per_leader = 100};
+    const struct channel_progress progress = {.bytes_since_point = 77,
+                                              .view = 9,
+                                              .first_seq = 120,
+                                              .failed = {{.node = 3, .failures = 2, .terms = 1, .passes = 0}},
+                                              .failed_count = 1};
+    uint8_t bytes[CHANNEL_PROGRESS_SIZE_MAX];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    channel_progress_write(&writer, &config, &progress);
+    expect("progress", ord_writer_span(&writer));
 }
 
 static void vectors__block(void **state) {
@@ -306,6 +325,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(vectors__configuration_and_genesis, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__envelopes_and_batch, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__block, setup, teardown),
+    cmocka_unit_test_setup_teardown(vectors__progress, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__state, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__attestation_and_certificate, setup, teardown),
     cmocka_unit_test_setup_teardown(vectors__receipt, setup, teardown),

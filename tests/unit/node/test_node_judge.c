@@ -36,10 +36,10 @@ static void judge_without(int allocation) {
     struct ord_span envelope = node_world_envelope(&world, 1, 10);
     node_world_order(&world, 1, node_world_batch(&registration, 1, 0));
     struct ord_span batch = node_world_batch(&envelope, 1, 0);
-    struct ord_hash digest = {{0}};
+    const struct ord_effect effect = {.type = ORD_EFFECT_JUDGE, .judge = {.seq = 2, .batch = batch}};
     struct ord_event event;
     fail_in = allocation;
-    judge_begin(world.replica, 0, 2, &digest, batch);
+    judge_begin(world.replica, &effect);
     assert_false(judge_next(world.replica, &event));
     fail_in = 0;
     assert_err(replica_fatal(world.replica), ORD_ERR_NO_MEMORY);

@@ -161,7 +161,7 @@ static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
     static struct node_world world;
     char why[256];
     char name[RECORD_POINT_NAME_SIZE];
-    uint8_t record[RECORD_POINT_SIZE];
+    uint8_t record[RECORD_POINT_MAX];
     for (int lie = 0; lie < 3; lie++) {
         node_world_plan(&world, CHANNEL_PBFT, 4);
         world.plan.config.max_message_count = 3;
@@ -175,9 +175,9 @@ static void sync__does_not_start_from_points_that_do_not_fit(void **state) {
         else if (lie == 1)
             /* Beyond the newest point, in its own slot. */
             point.statement.seq++;
-        record_point_encode(record, &point);
+        size_t size = record_point_encode(record, &world.plan.config, &point);
         record_point_name(name, lie == 2 ? 7 : (uint32_t) point.statement.seq);
-        assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(record, sizeof(record))));
+        assert_ok(ledger_put_meta(world.node->ledger, name, ord_span_of(record, size)));
         world.replica->turn.urgent = true;
         node_world_turn(&world, 0);
         node_world_stop(&world);

@@ -123,7 +123,7 @@ static void rest__moves_no_point(void **state) {
     execute(rested, REST_SEQ);
     rest(rested);
     assert_non_null(attest_find(rested->replica, REST_SEQ));
-    assert_true(channel_bytes_since_point(replica_channel(rested->replica)) > 0);
+    assert_true(channel_progress(replica_channel(rested->replica))->bytes_since_point > 0);
     assert_ok(bench_restart(rested)); /* the count of bytes is on disk */
     execute(rested, SEQS);
     execute(busy, SEQS);
