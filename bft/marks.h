@@ -77,6 +77,7 @@
     /* recall.c */                                                                                                     \
     X(RECALL_CERTIFICATES, OFTEN, "certificates are returned to a replica that asks")                                  \
     /* recover.c */                                                                                                    \
+    X(RESTART_BATCH_ADOPTED, RARE, "restart: a batch that came with a returned certificate, and no own PREPARE")       \
     X(RESTART_BATCH_LOOSE, OFTEN, "restart: no certificate covers a batch of an earlier view")                         \
     X(RESTART_BATCH_VOID, RARE, "restart: a later view made a batch void")                                             \
     X(RESTART_CERTIFICATE_VOID, RARE, "restart: a later view made a certificate void")                                 \

@@ -71,10 +71,13 @@ struct bft_slot {
     struct ord_hash digest;
     /* Proof of the primary's statement that bound it. */
     struct bft_proof proof;
-    /* In `bodies`: the PRE-PREPARE as it came, perhaps in an earlier view. NULL: AWAITING, or a null batch. */
+    /*
+     * In `bodies`: the PRE-PREPARE as it came, perhaps in an earlier view, or one without a signature for a batch that
+     * came by a BODY. NULL: AWAITING, or a null batch.
+     */
     uint8_t *message;
     size_t message_size;
-    /* `message` is the PRE-PREPARE of `view`. */
+    /* `message` is the PRE-PREPARE of `view`, with its signature. */
     bool proposed;
     /* The batch with `wanted_digest` is to be fetched. */
     bool wanted;
