@@ -317,7 +317,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
         return ORD_OK;
     case ORD_EVENT_APPLIED:
         /* This moves only the judgement of the primary. The seq becomes stable by ATTESTED, when that is proven. */
-        bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
+        bft_on_applied(core, event);
         bft_useless_applied(core, event->applied.seq, event->applied.useful_seq);
         return ORD_OK;
     }

@@ -168,8 +168,9 @@ struct bft_pace {
     bool measured;
     /* Average time in the request pool. */
     uint64_t wait_ms;
-    /* Envelopes per second. */
+    /* Envelopes per second, and their bytes. */
     uint64_t rate;
+    uint64_t byte_rate;
     /* How long at a stretch work waits for the primary alone: the average over that time. */
     uint64_t stall_ms;
     /* Only for a window: average time that the work waited which was oldest at each moment. */
@@ -193,9 +194,10 @@ struct bft_ratchet_clock {
 };
 
 struct bft_ratchet {
-    /* When the present window began. The next four fields count within it. */
+    /* When the present window began. The next five fields count within it. */
     uint64_t since_ms;
     uint64_t envelopes;
+    uint64_t bytes;
     uint64_t waits;
     uint64_t wait_sum_ms;
     struct bft_ratchet_clock clock;
