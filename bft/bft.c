@@ -320,7 +320,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
          * This moves only the judgement of the primary and the end of its view. The seq becomes stable by ATTESTED,
          * when that is proven.
          */
-        bft_on_applied(core, event->applied.envelopes, event->applied.waits, event->applied.wait_sum_ms);
+        bft_on_applied(core, event);
         bft_useless_applied(core, event->applied.seq, event->applied.useful_seq);
         bft_pass_over(core, event->applied.seq, event->applied.pass_over);
         if (bft_speaks(core) && !core->votes_due)

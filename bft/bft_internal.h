@@ -183,7 +183,7 @@ void bft_failed_delivered(struct ord_core *core, uint64_t seq);
 void bft_ratchet_view(struct ord_core *core);
 /* Time goes on to `now_ms`; everything else is as it was since core->now_ms. */
 void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms);
-void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms);
+void bft_on_applied(struct ord_core *core, const struct ord_event *event);
 bool bft_ratchet_slow(const struct ord_core *core);
 
 /* view/useless.c: whether the primary orders anything of use. */

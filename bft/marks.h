@@ -76,10 +76,12 @@
     X(WORK_STALLS, RARE, "work waits for the primary alone for long, and then much is done at once")                   \
     X(WINDOW_SLOW, OFTEN, "envelopes wait much longer than in the best views")                                         \
     X(WINDOW_FAST_AGAIN, OFTEN, "a window is fast again after a slow one")                                             \
+    X(LOAD_OF_OTHER_SIZES, RARE, "few envelopes are executed but many bytes, or the other way round")                  \
     X(PRIMARY_SLOW, RARE, "two slow windows follow each other")                                                        \
     /* recall.c */                                                                                                     \
     X(RECALL_CERTIFICATES, OFTEN, "certificates are returned to a replica that asks")                                  \
     /* recover.c */                                                                                                    \
+    X(RESTART_BATCH_ADOPTED, RARE, "restart: a batch that came with a returned certificate, and no own PREPARE")       \
     X(RESTART_BATCH_LOOSE, OFTEN, "restart: no certificate covers a batch of an earlier view")                         \
     X(RESTART_BATCH_VOID, RARE, "restart: a later view made a batch void")                                             \
     X(RESTART_CERTIFICATE_VOID, RARE, "restart: a later view made a certificate void")                                 \

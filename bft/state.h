@@ -73,10 +73,13 @@ struct bft_slot {
     struct ord_hash digest;
     /* Proof of the primary's statement that bound it. */
     struct bft_proof proof;
-    /* In `bodies`: the PRE-PREPARE as it came, perhaps in an earlier view. NULL: AWAITING, or a null batch. */
+    /*
+     * In `bodies`: the PRE-PREPARE as it came, perhaps in an earlier view, or one without a signature for a batch that
+     * came by a BODY. NULL: AWAITING, or a null batch.
+     */
     uint8_t *message;
     size_t message_size;
-    /* `message` is the PRE-PREPARE of `view`. */
+    /* `message` is the PRE-PREPARE of `view`, with its signature. */
     bool proposed;
     /* The batch with `wanted_digest` is to be fetched. */
     bool wanted;
@@ -177,8 +180,9 @@ struct bft_pace {
     bool measured;
     /* Average time in the request pool. */
     uint64_t wait_ms;
-    /* Envelopes per second. */
+    /* Envelopes per second, and their bytes. */
     uint64_t rate;
+    uint64_t byte_rate;
     /* How long at a stretch work waits for the primary alone: the average over that time. */
     uint64_t stall_ms;
     /* Only for a window: average time that the work waited which was oldest at each moment. */
@@ -202,9 +206,10 @@ struct bft_ratchet_clock {
 };
 
 struct bft_ratchet {
-    /* When the present window began. The next four fields count within it. */
+    /* When the present window began. The next five fields count within it. */
     uint64_t since_ms;
     uint64_t envelopes;
+    uint64_t bytes;
     uint64_t waits;
     uint64_t wait_sum_ms;
     struct bft_ratchet_clock clock;

@@ -120,6 +120,7 @@ struct ord_event {
         struct {
             uint64_t seq;
             uint32_t envelopes; /* that were executed since the last APPLIED, and not dropped */
+            uint64_t bytes;     /* of these envelopes */
             uint32_t waits;     /* how many of `envelopes` stood in this replica's request pool */
             /*
              * How long those stood there, added up; for each since it could have been proposed (see `work`), or since

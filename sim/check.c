@@ -108,7 +108,9 @@ void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_s
                   (unsigned long) seq);
 }
 
-void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envelopes, uint64_t useful_seq) {
+void sim_check_applied(struct sim_replica *replica, const struct ord_event *event) {
+    const uint64_t seq = event->applied.seq;
+    const struct ord_core *observer = &replica->process->observer;
     const struct sim_model *model = &checker_of(replica)->model;
     const struct sim_process *process = replica->process;
     struct channel_open_block open;
@@ -121,18 +123,20 @@ void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envel
         sim_fail(replica->world, "order: replica %u: the core is at seq %lu, the channel at %lu", replica->instance,
                  (unsigned long) sim_process_status(process).delivered_seq,
                  (unsigned long) channel_applied_seq(channel));
-    else if (envelopes != process->observer.accepted || useful_seq != process->observer.useful_seq ||
-             channel_height(channel) != expected->height || open.data.size != expected->open_size)
+    else if (event->applied.envelopes != observer->accepted || event->applied.bytes != observer->accepted_bytes ||
+             event->applied.useful_seq != observer->useful_seq || channel_height(channel) != expected->height ||
+             open.data.size != expected->open_size)
         sim_fail(replica->world,
-                 "validity: up to seq %lu replica %u accepts %u (reference %u), does something at seq %lu (%lu), has "
-                 "height %lu (%lu), open block %zu (%zu)",
-                 (unsigned long) seq, replica->instance, envelopes, process->observer.accepted,
-                 (unsigned long) useful_seq, (unsigned long) process->observer.useful_seq,
+                 "validity: up to seq %lu replica %u accepts %u (reference %u) with %lu bytes (%lu), does something at "
+                 "seq %lu (%lu), has height %lu (%lu), open block %zu (%zu)",
+                 (unsigned long) seq, replica->instance, event->applied.envelopes, observer->accepted,
+                 (unsigned long) event->applied.bytes, (unsigned long) observer->accepted_bytes,
+                 (unsigned long) event->applied.useful_seq, (unsigned long) observer->useful_seq,
                  (unsigned long) channel_height(channel), (unsigned long) expected->height, open.data.size,
                  expected->open_size);
-    else if (process->observer.point_seq > process->last_statement.seq)
+    else if (observer->point_seq > process->last_statement.seq)
         sim_blame(replica, "attestation", "makes no statement about seq %lu, a point of attestation",
-                  (unsigned long) process->observer.point_seq);
+                  (unsigned long) observer->point_seq);
 }
 
 void sim_check_turn(struct sim_replica *replica, bool executed) {

@@ -65,8 +65,8 @@ void sim_checker_deinit(struct sim_world *world);
 
 /* Agreement and total order, when a batch is decided. Called before the batch is executed. */
 void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch);
-/* Everything delivered up to `seq` is executed: `envelopes` of it since the last call, and the state is the model's. */
-void sim_check_applied(struct sim_replica *replica, uint64_t seq, uint32_t envelopes, uint64_t useful_seq);
+/* Everything up to the seq of this APPLIED is executed. What it tells, and the channel's state, are the model's. */
+void sim_check_applied(struct sim_replica *replica, const struct ord_event *event);
 /*
  * At the end of a turn: core and channel are at one seq, and the pool is within its bounds. `executed`: this turn
  * executed a batch.

@@ -162,6 +162,7 @@ static void execute(struct sim_model *model, struct ord_span envelope, uint64_t 
     }
     model->order = sim_grow(model->order, &model->order_capacity, model->order_count, sizeof(*model->order));
     model->accepted++;
+    model->accepted_bytes += envelope.size;
     add(model, item, envelope, seq);
     model->order[model->order_count++] = model->placed[model->leaf_count - 1];
     if (alone || model->message_count == config->max_message_count)
@@ -217,6 +218,7 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     uint64_t seq = model->seq_count + 1;
     size_t blocks = model->block_count;
     model->accepted = 0;
+    model->accepted_bytes = 0;
     if (sim_model_well_formed(batch)) {
         uint64_t view;
         if (sim_model_names(batch, &view))
@@ -239,6 +241,7 @@ void sim_model_apply(struct sim_model *model, struct ord_span batch) {
     struct sim_model_seq *after = &model->seqs[model->seq_count++];
     *after = (struct sim_model_seq) {.null_batch = batch.size == 0,
                                      .accepted = model->accepted,
+                                     .accepted_bytes = model->accepted_bytes,
                                      .point = point,
                                      .height = model->block_count,
                                      .open_size = model->data_size,

@@ -71,6 +71,7 @@ struct sim_model_seq {
     uint64_t batch[2]; /* two digests of the batch */
     bool null_batch;
     uint32_t accepted;
+    uint64_t accepted_bytes;
     bool point; /* replicas attest here */
     /* A replica attested here because nothing followed for a while. */
     bool rest_point;
@@ -123,6 +124,7 @@ struct sim_model {
     uint64_t byte_count;
     uint64_t first_seq;
     uint32_t accepted; /* in the seq under way */
+    uint64_t accepted_bytes;
     /* Bytes of batches since the last point of attestation. */
     uint64_t bytes_since_point;
     struct sim_model_turns turns;

@@ -31,6 +31,7 @@ static void follow(struct ord_core *core, const struct ord_effect *effect) {
     sim_intake_executed(process->intake, seq);
     core->point_seq = after->point ? seq : core->point_seq;
     core->accepted += after->accepted;
+    core->accepted_bytes += after->accepted_bytes;
     if (after->accepted > 0 || after->height != (seq == 1 ? 0 : model->seqs[seq - 2].height))
         core->useful_seq = seq;
     sim_say(process->world, process->replica->instance, "delivers seq %lu: %u accepted, height %lu",
@@ -58,8 +59,9 @@ static void look_at_event(struct ord_core *core, const struct ord_event *event) 
     } else if (event->type == ORD_EVENT_JUDGED && !event->judged.admissible) {
         sim_check_refused(replica, event->judged.view, event->judged.seq, &event->judged.digest);
     } else if (event->type == ORD_EVENT_APPLIED) {
-        sim_check_applied(replica, event->applied.seq, event->applied.envelopes, event->applied.useful_seq);
+        sim_check_applied(replica, event);
         core->accepted = 0;
+        core->accepted_bytes = 0;
         core->executed = true;
     } else if (event->type == ORD_EVENT_WORK) {
         core->work_since_ms = event->work.since_ms;

@@ -25,8 +25,9 @@ struct ord_core {
     struct ord_effects given;
     /* The effects before this one were followed: the reference has what they decide. */
     size_t followed;
-    /* Envelopes that the reference accepted since the last APPLIED. */
+    /* Envelopes that the reference accepted since the last APPLIED, and their bytes. */
     uint32_t accepted;
+    uint64_t accepted_bytes;
     bool executed; /* in this turn */
     /* The last seq in this life that had an effect, by the reference; 0: none. */
     uint64_t useful_seq;

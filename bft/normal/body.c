@@ -27,9 +27,9 @@ static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size)
 }
 
 /*
- * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. Where the view proposes
- * the batch again, or it belongs to an earlier view, the signature stays empty: nobody looks at it in a record of the
- * own disk.
+ * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. The signature stays empty.
+ * Nobody checks it in a record of the own disk, and the next START sees by it that this replica did not prepare the
+ * batch when it came (recover.c).
  */
 static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     struct bft_pre_prepare message = {.view = slot->view,
@@ -37,10 +37,6 @@ static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span bo
                                       .sender = bft_primary(&core->config, slot->view),
                                       .digest = slot->digest,
                                       .body = body};
-    /* The batch of a returned certificate makes the PRE-PREPARE whole again (adopt.c). */
-    slot->proposed = slot->recalled && !bft_is_entry(core, slot->seq);
-    if (slot->proposed)
-        message.signature = slot->proof.signature;
     bft_pre_prepare_encode(slot->message, &core->config, &message);
     memcpy(slot->message + BFT_PRE_PREPARE_SIZE, body.data, body.size);
     slot->message_size = BFT_PRE_PREPARE_SIZE + body.size;
@@ -89,7 +85,7 @@ void bft_take_body(struct ord_core *core, struct bft_slot *slot, struct ord_span
         return;
     }
     put(core, slot, body);
-    if (slot->proposed) {
+    if (slot->recalled && !bft_is_entry(core, slot->seq)) {
         /* No PREPARE of its own: the replica may have forgotten one for another batch of a primary that lies. */
         slot->state = BFT_SLOT_ACCEPTED;
         bft_slot_log(core, slot);

@@ -5,8 +5,9 @@
  * had repeated them; advance.c prepares the slot.
  *
  * Invariant: taking a certificate binds its digest, and no other, to a seq that this replica has bound to none in its
- * view, and makes no PREPARE of its own. Only certificates of the installed view are taken. This replica lost no COMMIT
- * of an earlier view than the one on its disk, because what is lost is the end of what was written.
+ * view, and makes no PREPARE of its own. The LOG record of the batch has no signature, so the next START knows of no
+ * PREPARE either (recover.c). Only certificates of the installed view are taken. This replica lost no COMMIT of an
+ * earlier view than the one on its disk, because what is lost is the end of what was written.
  */
 #include "bft/bft_internal.h"
 
@@ -26,8 +27,8 @@ bool bft_adopt_awaits(const struct ord_core *core) {
 }
 
 /*
- * Binds a seq of which nothing is known here but votes. The primary's statement stood alone in its PRE-PREPARE; its
- * signature and the batch are that message again.
+ * Binds a seq of which nothing is known here but votes. The primary's statement must have stood alone in its
+ * PRE-PREPARE: one from a NEW-VIEW is no new proposal.
  */
 static bool bind(struct ord_core *core, uint64_t seq, const struct bft_statement *statement,
                  const struct bft_proof *proof) {

@@ -1,8 +1,9 @@
 /*
  * Restart: the slots are rebuilt from what was durable, so that this replica stands by every vote and promise that it
- * may have made. A LOG record of its view is an own PRE-PREPARE if it is the primary, otherwise an own PREPARE. If the
- * installed view proposes a batch again and the LOG has it, that is an own PREPARE too. A certificate of the installed
- * view is an own COMMIT. A VIEW-CHANGE for a later view is a promise: the same message is sent again.
+ * may have made. A LOG record of its view is an own PRE-PREPARE if it is the primary, otherwise an own PREPARE, unless
+ * it has no signature (adopt.c): then the replica made no PREPARE, and nothing but a certificate of the view binds it.
+ * If the installed view proposes a batch again and the LOG has it, that is an own PREPARE too. A certificate of the
+ * installed view is an own COMMIT. A VIEW-CHANGE for a later view is a promise: the same message is sent again.
  *
  * Records of earlier views that a NEW-VIEW made void stay on disk until their seq is stable. Their view tells them
  * apart.
@@ -151,6 +152,25 @@ static enum ord_err check_records(const struct ord_core *core, const struct view
     return body_bytes > 2 * core->config.body_bytes_max ? ORD_ERR_NO_SPACE : ORD_OK;
 }
 
+/* Whether the batch came together with a certificate that others returned, and not from the primary. */
+static bool is_adopted(const struct bft_pre_prepare *message) {
+    static const struct ord_signature empty;
+    return memcmp(&message->signature, &empty, sizeof(empty)) == 0;
+}
+
+/*
+ * Fills in the proof of the primary's statement from the certificate of this view that this replica kept with the
+ * batch. False: there is none. The replica went down before it could make use of the batch, and is bound to nothing.
+ */
+static bool certified_proof(struct bft_proof *out, const struct ord_core *core, const struct ord_event *event,
+                            const struct bft_pre_prepare *message) {
+    struct bft_statement statement;
+    const struct ord_span certificate = record_bytes(event, BFT_TABLE_CERTIFICATE, message->seq);
+    return bft_certificate_decode(&statement, &core->config, certificate) == ORD_OK &&
+           statement.view == message->view &&
+           bft_certificate_statement(&statement, out, &core->config, certificate, message->sender);
+}
+
 /* Restores a batch as HELD, or as a statement of the installed view if that view proposed it itself. */
 static void restore_log(struct ord_core *core, const struct views *views, const struct ord_event *event,
                         const struct ord_record *record, bool loose) {
@@ -160,6 +180,17 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
     if (is_void(views, message.view, message.seq, &message.digest) || is_loose(views, event, &message) != loose)
         return;
     ORD_MARK_IF(loose, RESTART_BATCH_LOOSE);
+    /*
+     * Only a batch that the installed view itself proposed is an own statement here. bft_open_entries binds those that
+     * it proposed again.
+     */
+    bool again = views->entries.view > 0 && message.seq <= views->entries.base_seq + views->entries.count;
+    bool bound = !views->changing && message.view == views->view && !again;
+    bool adopted = bound && is_adopted(&message);
+    struct bft_proof proof;
+    ORD_MARK_IF(adopted, RESTART_BATCH_ADOPTED);
+    if (adopted && !certified_proof(&proof, core, event, &message))
+        return;
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (!bft_slot_alloc(core, slot, message.body.size, 2 * core->config.body_bytes_max)) {
         ORD_ASSERT(loose); /* check_records found room for all others */
@@ -170,16 +201,13 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
     bft_slot_fill(core, slot, BFT_SLOT_HELD, &message, record->bytes.size);
     slot->logged = true;
     slot->proposed = false;
-    /*
-     * Only a batch that the installed view itself proposed is an own statement here. bft_open_entries binds those that
-     * it proposed again.
-     */
-    bool again = views->entries.view > 0 && message.seq <= views->entries.base_seq + views->entries.count;
-    if (views->changing || message.view != views->view || again)
+    if (!bound)
         return;
     slot->state = BFT_SLOT_ACCEPTED;
-    slot->proposed = true;
-    slot->own_prepare = message.sender != core->config.self;
+    slot->proposed = !adopted;
+    if (adopted)
+        slot->proof = proof;
+    slot->own_prepare = message.sender != core->config.self && !adopted;
     slot->prepare_due = slot->own_prepare && slot->seq > core->delivered_seq;
 }
 

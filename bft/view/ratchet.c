@@ -16,12 +16,13 @@
  * Windows of twice request_timeout_ms measure for how much of the time in which work waited it waited for the primary
  * alone, and for how long at a stretch; how long envelopes stood in this replica's request pool before they were
  * executed; how old the oldest work was at each moment, because the primary chooses what is executed; and how many
- * envelopes were executed a second. A window is slow in three cases. Work was old, and waited for the primary alone for
- * most of the time. Or it did so for much of the time, and for long at a stretch: a primary that proposes late, and
- * then much at once, leaves the others nothing to do in between. Or envelopes waited too long, and far fewer were
- * executed than the standard says. Under overload the wait grows too, but the primary is busy and the rate does not
- * fall; another primary would do no better. Two slow windows in a row make a primary suspect. For one that was slow
- * when it led last, one window of half the length suffices, so it costs less each time.
+ * envelopes, and bytes of envelopes, were executed a second. A window is slow in three cases. Work was old, and waited
+ * for the primary alone for most of the time. Or it did so for much of the time, and for long at a stretch: a primary
+ * that proposes late, and then much at once, leaves the others nothing to do in between. Or envelopes waited too long,
+ * and far fewer of them and of their bytes were executed than the standard says. Under overload the wait grows too, but
+ * the primary is busy, and one of the two rates does not fall; another primary would do no better. Two slow windows in
+ * a row make a primary suspect. For one that was slow when it led last, one window of half the length suffices, so it
+ * costs less each time.
  *
  * The standard is what the k-th best of the m measured leaders reached, with k = min(f + 1, m - f): never worse than
  * what an honest one reached, and, from 2f + 1 measured leaders on, never better than what one reached. "Too long" is
@@ -52,7 +53,7 @@ enum {
      */
     FIRST_PARTS = 12,
     PARTS = 16,
-    /* The rate is low below that of the standard / RATE_PART. */
+    /* The rates are low below those of the standard / RATE_PART. */
     RATE_PART = 2,
     /*
      * The primary holds work up if that waits for it alone for more than HELD_UP_PARTS / PARTS of its time. Where
@@ -73,6 +74,7 @@ static void window_begin(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
     ratchet->since_ms = core->now_ms;
     ratchet->envelopes = 0;
+    ratchet->bytes = 0;
     ratchet->waits = 0;
     ratchet->wait_sum_ms = 0;
     ratchet->clock = (struct bft_ratchet_clock) {0};
@@ -148,6 +150,8 @@ static void take_best(struct bft_pace *best, const struct bft_pace *pace) {
         best->wait_ms = pace->wait_ms;
     if (!best->measured || pace->rate > best->rate)
         best->rate = pace->rate;
+    if (!best->measured || pace->byte_rate > best->byte_rate)
+        best->byte_rate = pace->byte_rate;
     if (!best->measured || pace->stall_ms < best->stall_ms)
         best->stall_ms = pace->stall_ms;
     best->measured = true;
@@ -168,6 +172,7 @@ static uint64_t kth(uint64_t *values, uint32_t count, uint32_t k) {
 static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
     uint64_t waits[ORD_REPLICA_MAX];
     uint64_t slownesses[ORD_REPLICA_MAX];
+    uint64_t byte_slownesses[ORD_REPLICA_MAX];
     uint64_t stalls[ORD_REPLICA_MAX];
     uint32_t measured = 0;
     uint32_t faulty = core->weak_quorum - 1;
@@ -177,7 +182,8 @@ static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
             continue;
         waits[measured] = core->ratchet.led[i].wait_ms;
         stalls[measured] = core->ratchet.led[i].stall_ms;
-        slownesses[measured++] = UINT64_MAX - core->ratchet.led[i].rate;
+        slownesses[measured] = UINT64_MAX - core->ratchet.led[i].rate;
+        byte_slownesses[measured++] = UINT64_MAX - core->ratchet.led[i].byte_rate;
     }
     if (measured == 0)
         return 0;
@@ -186,6 +192,7 @@ static uint32_t standard(const struct ord_core *core, struct bft_pace *out) {
     out->wait_ms = kth(waits, measured, k);
     out->stall_ms = kth(stalls, measured, k);
     out->rate = UINT64_MAX - kth(slownesses, measured, k);
+    out->byte_rate = UINT64_MAX - kth(byte_slownesses, measured, k);
     return measured;
 }
 
@@ -203,6 +210,19 @@ static uint64_t bound_of(const struct ord_core *core, uint64_t best_ms, uint32_t
     return bound_ms > floor_ms ? bound_ms : floor_ms;
 }
 
+/*
+ * Whether less was executed than by a primary that meets the standard. Where an envelope takes the time a, and a byte
+ * the time b, no primary exceeds 1 / a envelopes or 1 / b bytes a second, and a busy one that executes n envelopes and
+ * s bytes a second has a n + b s = 1. So at least one of the two reaches half of the standard, whatever load the
+ * standard was measured with.
+ */
+static bool is_below(const struct bft_pace *pace, const struct bft_pace *best) {
+    bool few = pace->rate < best->rate / RATE_PART;
+    bool small = pace->byte_rate < best->byte_rate / RATE_PART;
+    ORD_MARK_IF(best->measured && few != small, LOAD_OF_OTHER_SIZES);
+    return best->measured && few && small;
+}
+
 static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
     struct bft_pace best;
     uint32_t measured = standard(core, &best);
@@ -211,11 +231,10 @@ static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
     uint64_t stall_bound_ms = bound_of(core, best.stall_ms, measured, STALL_FLOOR_PART);
     ORD_MARK_IF(pace->stalled && !pace->held_up && pace->stall_ms > stall_bound_ms, WORK_STALLS);
     return (pace->held_up && ord_max(pace->wait_ms, pace->oldest_ms) > bound_ms) ||
-           (pace->stalled && pace->stall_ms > stall_bound_ms) ||
-           (best.measured && pace->rate < best.rate / RATE_PART && pace->wait_ms > bound_ms);
+           (pace->stalled && pace->stall_ms > stall_bound_ms) || (pace->wait_ms > bound_ms && is_below(pace, &best));
 }
 
-void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, uint64_t wait_sum_ms) {
+void bft_on_applied(struct ord_core *core, const struct ord_event *event) {
     struct bft_ratchet *ratchet = &core->ratchet;
     const struct bft_ratchet_clock *clock = &ratchet->clock;
     if (core->synced_ms > ratchet->since_ms) {
@@ -224,9 +243,10 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
         window_begin(core);
         return;
     }
-    ratchet->envelopes += envelopes;
-    ratchet->waits += waits;
-    ratchet->wait_sum_ms += wait_sum_ms;
+    ratchet->envelopes += event->applied.envelopes;
+    ratchet->bytes += event->applied.bytes;
+    ratchet->waits += event->applied.waits;
+    ratchet->wait_sum_ms += event->applied.wait_sum_ms;
     uint64_t elapsed_ms = core->now_ms - ratchet->since_ms;
     if (elapsed_ms < window_ms(core) || (ratchet->waits < WAITS_MIN && clock->waiting_ms <= elapsed_ms / 2))
         return;
@@ -234,6 +254,7 @@ void bft_on_applied(struct ord_core *core, uint32_t envelopes, uint32_t waits, u
     struct bft_pace pace = {.measured = true,
                             .wait_ms = ratchet->waits > 0 ? ratchet->wait_sum_ms / ratchet->waits : oldest_ms,
                             .rate = ratchet->envelopes * 1000 / elapsed_ms,
+                            .byte_rate = ratchet->bytes * 1000 / elapsed_ms,
                             .stall_ms = 2 * clock->stall_sum / ord_max(clock->held_up_ms, 1),
                             .oldest_ms = oldest_ms,
                             .stalled = clock->held_up_ms > clock->waiting_ms * STALLED_PARTS / PARTS,

@@ -61,6 +61,7 @@ enum ord_err execute_block(void *context, const struct channel_block *block) {
         err = store->put_index(store->ledger, entry->client_index, entry->sequence, height, i);
         remove_pooled(replica, entry);
     }
+    replica->execute.closed_bytes += block->header.byte_count;
     replica->counters.blocks_closed++;
     return err;
 }
@@ -75,6 +76,11 @@ void execute_note_open(struct replica *replica) {
     execute->open_since_ms = replica->turn.now_ms;
 }
 
+/* Bytes of the envelopes in the open block, without their lengths. */
+static uint64_t open_bytes(const struct channel_open_block *open) {
+    return open->data.size - (uint64_t) open->envelope_count * CHANNEL_LENGTH_SIZE;
+}
+
 /* Removes what was just executed into the open block. The leader still owes everything that is left in the pool. */
 static void remove_executed(struct replica *replica, uint64_t height, uint32_t count) {
     struct channel_open_block open;
@@ -85,13 +91,15 @@ static void remove_executed(struct replica *replica, uint64_t height, uint32_t c
 
 void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch) {
     struct execute *execute = &replica->execute;
-    struct channel_open_block before;
-    channel_open(execute->channel, &before);
-    uint64_t before_height = before.height;
-    uint32_t before_count = before.envelope_count;
+    struct channel_open_block open;
+    channel_open(execute->channel, &open);
+    uint64_t before_height = open.height;
+    uint32_t before_count = open.envelope_count;
+    uint64_t before_bytes = open_bytes(&open);
     const struct channel_sink sink = {.context = replica, .block = execute_block};
     struct channel_applied applied;
     execute->executing_seq = seq;
+    execute->closed_bytes = 0;
     enum ord_err err = channel_apply(execute->channel, &applied, seq, batch, &sink);
     if (err != ORD_OK) {
         replica_fail(replica, err, "executing a batch");
@@ -101,7 +109,9 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     replica->counters.envelopes_accepted += applied.accepted;
     replica->counters.envelopes_duplicate += applied.duplicates;
     replica->counters.envelopes_refused += applied.refused;
+    channel_open(execute->channel, &open);
     execute->executed += applied.accepted;
+    execute->executed_bytes += execute->closed_bytes + open_bytes(&open) - before_bytes;
     execute->applied_due = true;
     judge_stir(replica);
     if (applied.accepted > 0 || applied.blocks > 0)
@@ -127,12 +137,14 @@ bool execute_next(struct replica *replica, struct ord_event *out) {
     *out = (struct ord_event) {.type = ORD_EVENT_APPLIED,
                                .applied = {.seq = channel_applied_seq(execute->channel),
                                            .envelopes = execute->executed,
+                                           .bytes = execute->executed_bytes,
                                            .waits = execute->waits,
                                            .wait_sum_ms = execute->wait_sum_ms,
                                            .useful_seq = execute->useful_seq,
                                            .pass_over = execute_passes(replica)}};
     execute->applied_due = false;
     execute->executed = 0;
+    execute->executed_bytes = 0;
     execute->waits = 0;
     execute->wait_sum_ms = 0;
     return true;

@@ -19,11 +19,14 @@ struct execute {
     /* The contents of the next APPLIED: everything executed since the last one. */
     bool applied_due;
     uint32_t executed;
+    uint64_t executed_bytes;
     uint32_t waits;
     uint64_t wait_sum_ms;
     /* The last seq in which an envelope was executed or a block closed; 0: none since the start. */
     uint64_t useful_seq;
     uint64_t executing_seq;
+    /* Bytes of the envelopes in blocks that the batch under way closed. */
+    uint64_t closed_bytes;
     /* The open block, and when it was opened. Its timeout counts from then. */
     uint64_t open_height;
     uint64_t open_since_ms;

@@ -107,12 +107,24 @@ static void lost_commit__that_nobody_gives_back_is_not_reported(void **state) {
     bench_close(&bench);
 }
 
+/* The last turn sent no PREPARE for `seq`. */
+static void assert_not_prepared(const struct bench *bench, uint64_t seq) {
+    for (size_t i = 0; i < bench->host.send_count; i++) {
+        struct bft_vote_list list;
+        const struct ord_span bytes = ord_span_of(bench->host.sends[i].data, bench->host.sends[i].size);
+        if (bytes.data[0] != BFT_PREPARE)
+            continue;
+        assert_ok(bft_vote_list_decode(&list, &bench->config, bytes));
+        for (uint32_t j = 0; j < list.count; j++)
+            assert_int_not_equal(list.votes[j].seq, seq);
+    }
+}
+
 /* The batch went with the certificate. The replica speaks when it has both again. */
 static void lost_batch__is_fetched_before_the_replica_speaks(void **state) {
     (void) state;
     struct bench bench;
     struct bft_vote_list list;
-    struct bft_pre_prepare record;
     const struct prepared prepared = {.seq = 2, .digest = digest_of("b")};
     bench_open(&bench, 3);
     accept(&bench, 1, "a");
@@ -134,19 +146,49 @@ static void lost_batch__is_fetched_before_the_replica_speaks(void **state) {
     assert_int_equal(list.votes[0].seq, 1);
     assert_int_equal(sent(&bench, BFT_COMMIT, &list), 1);
     assert_int_equal(list.votes[0].seq, 2);
-    /* What it keeps is the primary's PRE-PREPARE, which it can give to others. */
-    for (size_t i = 0; i < bench.host.disk.count; i++)
-        if (bench.host.disk.items[i].table == BFT_TABLE_LOG && bench.host.disk.items[i].key == 2) {
-            assert_ok(bft_pre_prepare_decode(
-                &record, &bench.config, ord_span_of(bench.host.disk.items[i].data, bench.host.disk.items[i].size)));
-            const struct bft_statement statement = bft_pre_prepare_statement(&record);
-            assert_true(bft_statement_verify(&bench.config, &statement, &record.signature));
-        }
+    /* After another restart it still has made no PREPARE, also for one that asks for what it lacks. */
     restart(&bench);
     assert_ok(recall(&bench, 1, 0, 0, NULL));
     assert_ok(recall(&bench, 2, 0, 0, NULL));
     turn_ends(&bench);
     assert_int_equal(sent(&bench, BFT_COMMIT, &list), 1);
+    assert_int_equal(list.votes[0].seq, 2);
+    assert_not_prepared(&bench, 2);
+    bench.now_ms += 10 * (uint64_t) bench.config.retransmit_ms;
+    host_sends_clear(&bench.host);
+    assert_ok(receive(&bench, 1, make_status(&bench.config, 1, 0, 0, 0)));
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
+    assert_not_prepared(&bench, 2);
+    assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 1);
+    bench_close(&bench);
+}
+
+/* It goes down with the batch and without the certificate. So it has said nothing, and is bound to nothing. */
+static void lost_batch__without_its_certificate_binds_nobody(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bft_vote_list list;
+    const struct prepared prepared = {.seq = 2, .digest = digest_of("b")};
+    bench_open(&bench, 3);
+    accept(&bench, 1, "a");
+    turn_ends(&bench);
+    restart(&bench);
+    assert_ok(give_back(&bench, 0, &prepared));
+    assert_ok(receive(&bench, 0, make_body(&bench.config, 0, 0, 2, "b")));
+    assert_true(status_of(&bench).asking);
+    turn_ends(&bench);
+    assert_int_equal(on_disk(&bench, BFT_TABLE_LOG), 2);
+    assert_int_equal(on_disk(&bench, BFT_TABLE_CERTIFICATE), 0);
+    restart(&bench);
+    assert_ok(recall(&bench, 1, 0, 0, NULL));
+    assert_ok(recall(&bench, 2, 0, 0, NULL));
+    assert_true(speaks(&bench));
+    turn_ends(&bench);
+    assert_not_prepared(&bench, 2);
+    assert_int_equal(sent(&bench, BFT_COMMIT, NULL), 0);
+    accept(&bench, 2, "c");
+    turn_ends(&bench);
+    assert_int_equal(sent(&bench, BFT_PREPARE, &list), 1);
     assert_int_equal(list.votes[0].seq, 2);
     bench_close(&bench);
 }
@@ -265,6 +307,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(lost_commit__is_given_back_late),
     cmocka_unit_test(lost_commit__that_nobody_gives_back_is_not_reported),
     cmocka_unit_test(lost_batch__is_fetched_before_the_replica_speaks),
+    cmocka_unit_test(lost_batch__without_its_certificate_binds_nobody),
     cmocka_unit_test(lost_batch__is_not_waited_for_for_ever),
     cmocka_unit_test(certificate__with_an_own_vote_that_is_lost_silences),
     cmocka_unit_test(certificate__that_is_of_no_use_changes_nothing),

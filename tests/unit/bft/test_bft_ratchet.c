@@ -3,10 +3,10 @@
 #include "tests/support/bft_bench.h"
 
 /*
- * One window of request_timeout_ms * 2, in which `rate` envelopes a second were executed. So many as `own_rate` says
- * stood in this replica's pool, each for `wait_ms`.
+ * One window of request_timeout_ms * 2, in which `rate` envelopes of `size` bytes were executed a second. So many as
+ * `own_rate` says stood in this replica's pool, each for `wait_ms`.
  */
-static void window_of(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint32_t own_rate) {
+static void window_sized(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint32_t own_rate, uint32_t size) {
     struct ord_event event = {.type = ORD_EVENT_APPLIED};
     uint32_t envelopes = rate * 2;
     uint32_t waits = own_rate * 2;
@@ -15,6 +15,7 @@ static void window_of(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint
         host_work(&bench->host, bench->now_ms, bench->now_ms); /* there is always some work, and it is never old */
         event.now_ms = bench->now_ms;
         event.applied.envelopes = envelopes / 10;
+        event.applied.bytes = (uint64_t) (envelopes / 10) * size;
         event.applied.waits = waits / 10;
         event.applied.wait_sum_ms = waits / 10 * wait_ms;
         assert_ok(host_step(&bench->host, &event));
@@ -24,6 +25,11 @@ static void window_of(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint
         bench->host.core->ratchet.stall_since_ms = UINT64_MAX;
         turn_ends(bench);
     }
+}
+
+/* The same with envelopes of one size. */
+static void window_of(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint32_t own_rate) {
+    window_sized(bench, wait_ms, rate, own_rate, 1000);
 }
 
 /* The same, and all of them stood in this replica's pool. */
@@ -98,6 +104,30 @@ static void ratchet__counts_what_other_replicas_admitted(void **state) {
     window_of(&bench, 900, 200, 200);
     assert_true(suspects(&bench));
     bench_close(&bench);
+}
+
+/*
+ * The load changes from small envelopes to large ones, and back. A busy primary then executes fewer envelopes or fewer
+ * bytes a second than before. One that executes fewer of both is slow, whatever the load is.
+ */
+static void ratchet__counts_envelopes_and_bytes(void **state) {
+    (void) state;
+    const struct {
+        uint32_t rate;
+        uint32_t size;
+        bool slow;
+    } after[] = {{50, 2000, false}, {500, 100, false}, {50, 1000, false}, {20, 2000, true}, {200, 100, true}};
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+        struct bench bench;
+        bench_open(&bench, 2);
+        accept(&bench, 1, "in flight"); /* the primary always has something proposed */
+        window_sized(&bench, 20, 500, 500, 200);
+        window_sized(&bench, 20, 50, 50, 2000);
+        for (int j = 0; j < 2; j++)
+            window_sized(&bench, 900, after[i].rate, after[i].rate, after[i].size);
+        assert_int_equal(suspects(&bench), after[i].slow);
+        bench_close(&bench);
+    }
 }
 
 /* Work waits, and the primary proposes nothing meanwhile. Then its rate shows what the others allow it. */
@@ -416,6 +446,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__of_a_primary_that_gets_slow),
     cmocka_unit_test(ratchet__lets_a_primary_under_load_be),
     cmocka_unit_test(ratchet__counts_what_other_replicas_admitted),
+    cmocka_unit_test(ratchet__counts_envelopes_and_bytes),
     cmocka_unit_test(ratchet__of_an_idle_primary),
     cmocka_unit_test(ratchet__begins_anew_with_each_view),
     cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
