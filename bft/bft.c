@@ -335,7 +335,7 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     if (!core->started && event->type != ORD_EVENT_START)
         return ORD_ERR_WRONG_STATE;
     uint64_t before_ms = core->now_ms;
-    struct bft_ratchet_clock clock = core->ratchet.clock;
+    struct bft_ratchet_clock clock = core->ratchet.window.clock;
     if (event->now_ms > core->now_ms) {
         bft_ratchet_pass(core, event->now_ms);
         core->now_ms = event->now_ms;
@@ -344,7 +344,7 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
     enum ord_err err = dispatch(core, event);
     if (err != ORD_OK) {
         core->now_ms = before_ms;
-        core->ratchet.clock = clock;
+        core->ratchet.window.clock = clock;
         return err;
     }
     bft_silence_settle(core);

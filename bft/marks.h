@@ -76,6 +76,7 @@
     X(WORK_STALLS, RARE, "work waits for the primary alone for long, and then much is done at once")                   \
     X(WINDOW_SLOW, OFTEN, "envelopes wait much longer than in the best views")                                         \
     X(WINDOW_FAST_AGAIN, OFTEN, "a window is fast again after a slow one")                                             \
+    X(WINDOW_GOES_ON, OFTEN, "a primary leads again, and its unfinished window goes on")                               \
     X(LOAD_OF_OTHER_SIZES, RARE, "few envelopes are executed but many bytes, or the other way round")                  \
     X(PRIMARY_SLOW, RARE, "two slow windows follow each other")                                                        \
     /* recall.c */                                                                                                     \

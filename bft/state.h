@@ -195,6 +195,8 @@ struct bft_pace {
 
 /* The clocks of one window. */
 struct bft_ratchet_clock {
+    /* For how long the primary has led. */
+    uint64_t elapsed_ms;
     /* For how long work waited. */
     uint64_t waiting_ms;
     /* The part of waiting_ms in which it waited for the primary alone (ratchet.c). */
@@ -205,20 +207,28 @@ struct bft_ratchet_clock {
     uint64_t stall_sum;
 };
 
-struct bft_ratchet {
-    /* When the present window began. The next five fields count within it. */
-    uint64_t since_ms;
+/* A replica's present window. It goes on in each view that this replica leads. */
+struct bft_ratchet_window {
     uint64_t envelopes;
     uint64_t bytes;
     uint64_t waits;
     uint64_t wait_sum_ms;
     struct bft_ratchet_clock clock;
-    /* Since when work has waited for the primary alone without a break; UINT64_MAX: it does not. */
-    uint64_t stall_since_ms;
-    /* Complete windows of this view. */
+    /* Complete windows before it, since the replica first led or its view last failed. */
     uint32_t windows;
     /* Slow windows in a row, up to the last complete one. */
     uint32_t slow_windows;
+};
+
+struct bft_ratchet {
+    /* That of this view's primary. */
+    struct bft_ratchet_window window;
+    /* When it began, or went on in this view. */
+    uint64_t since_ms;
+    /* Those of the other replicas, as they were when their last views ended. */
+    struct bft_ratchet_window windows[ORD_REPLICA_MAX];
+    /* Since when work has waited for the primary alone without a break; UINT64_MAX: it does not. */
+    uint64_t stall_since_ms;
     /* The best of all windows of this view. */
     struct bft_pace own;
     /* The best of the windows of this view that were not slow. */
@@ -227,6 +237,8 @@ struct bft_ratchet {
     struct bft_pace led[ORD_REPLICA_MAX];
     /* The primary of this view. */
     ord_node_id leader;
+    /* It was left because it failed (view/failed.c), and the next one is not installed yet. */
+    bool view_failed;
     /* The replicas that were slow in the last view that they led and in which a window was complete. */
     ord_replica_set failed;
     /* The newest batch that was judged in this view left out work that waited (`judged.lean` of core/protocol.h). */

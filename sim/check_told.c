@@ -70,6 +70,8 @@ struct sim_told {
     uint64_t since_ms;
     uint64_t since_seq;
     bool suspecting;
+    /* For how long each replica led views that ended, since this replica last left one because it suspected. */
+    uint64_t led_ms[ORD_REPLICA_MAX];
     /* When each replica got the last answer of each kind, + 1; 0: it got none. */
     uint64_t answered_ms[ANSWER_KINDS][ORD_REPLICA_MAX];
     /* (type, view, seq) -> when its own vote last went to all. */
@@ -419,22 +421,26 @@ static void check_flushed(struct sim_told *told, const struct ord_status *before
 }
 
 /*
- * The replica left a view: notes whether it failed. `gave_up`: the replica made a VIEW-CHANGE, and not because the view
- * ended on schedule.
+ * The replica left a view after `led_ms`: notes whether it failed. `changed`: the replica made a VIEW-CHANGE.
+ * `scheduled`: it did so because the view ended on schedule.
  */
-static void note_left(struct sim_told *told, uint64_t view, bool gave_up) {
+static void note_left(struct sim_told *told, uint64_t view, uint64_t led_ms, bool changed, bool scheduled) {
     const uint32_t count = told->process->world->replica_count;
     const ord_node_id primary = primary_of(told, view);
     uint32_t suspects = 0;
     for (ord_node_id node = 0; node < count; node++)
         suspects += told->suspects[node] == view + 1;
-    bool failed = gave_up && (told->suspecting || suspects > ord_bft_faulty_max(count));
+    bool failed = changed && (told->suspecting || (!scheduled && suspects > ord_bft_faulty_max(count)));
     if (failed)
         told->failed[primary] = view + 1;
-    if (failed && told->hands_over[primary] != view + 1)
+    const bool handed_over = told->hands_over[primary] == view + 1;
+    if (failed && !handed_over)
         told->served &= ~ord_replica_bit(primary);
     else
         told->served |= ord_replica_bit(primary);
+    /* What others said may have changed since, so only its own suspicion surely ends what it measures. */
+    bool begins_anew = changed && told->suspecting && !handed_over;
+    told->led_ms[primary] = begins_anew ? 0 : told->led_ms[primary] + led_ms;
 }
 
 /* Whether the primary is one of the f whose views failed last; those that served since then do not count. */
@@ -455,11 +461,15 @@ static void check_patience(struct sim_told *told, const struct ord_status *after
         told->hands_over[told->replica->id] = after->view + 1;
     bool handed_over = told->hands_over[primary_of(told, after->view)] == after->view + 1;
     told->suspecting = detail->suspecting;
-    /* While it changes views it gives up the view change. A window of batches that were of no use is reason enough. */
-    if (began && !after->changing && !handed_over && now_ms < told->since_ms + patience_ms &&
+    /*
+     * While it changes views it gives up the view change. It measures a primary in one view after the other. A window
+     * of batches that were of no use is reason enough.
+     */
+    uint64_t led_ms = now_ms - told->since_ms + told->led_ms[primary_of(told, after->view)];
+    if (began && !after->changing && !handed_over && led_ms < patience_ms &&
         after->delivered_seq <= told->since_seq + told->window)
         sim_blame(told->replica, "patience", "suspects the primary of view %lu after %lu ms",
-                  (unsigned long) after->view, (unsigned long) (now_ms - told->since_ms));
+                  (unsigned long) after->view, (unsigned long) led_ms);
 }
 
 static bool is_scheduled(const struct ord_effects *effects) {
@@ -504,7 +514,8 @@ void sim_told_step(struct sim_told *told, const struct ord_event *event, const s
     if (after->view > before->view && is_scheduled(effects) && !gave_place)
         sim_turns_rotated(told->replica, before->view, after->view, after->delivered_seq);
     if (event->type == ORD_EVENT_FLUSH && after->view > before->view && speaks(before))
-        note_left(told, before->view, after->changing && !is_scheduled(effects));
+        note_left(told, before->view, before->changing ? 0 : event->now_ms - told->since_ms, after->changing,
+                  is_scheduled(effects));
     if (event->type == ORD_EVENT_START || before->view != after->view || before->changing != after->changing ||
         speaks(before) != speaks(after))
         view_began(told, after, event->now_ms);

@@ -6,9 +6,9 @@
  * (Clement et al., NSDI'09), where a primary has to earn its time as well. The memory is local and ends with the
  * process.
  *
- * A view failed for this replica if it suspected the primary itself, or if f + 1 others said that they do: one of these
- * is honest. A replica that merely follows the VIEW-CHANGEs of others knows nothing of the kind, because the view may
- * have ended on schedule.
+ * A view failed for this replica if it suspected the primary itself, even where the view then ended on schedule, or if
+ * f + 1 others said that they do: one of these is honest. A replica that merely follows the VIEW-CHANGEs of others
+ * knows nothing of the kind, because the view may have ended on schedule.
  *
  * At most f leaders have less time, and nobody has it for ever:
  * - At most f leaders are remembered, those that failed last. A further one displaces the one that failed longest ago.

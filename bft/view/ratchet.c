@@ -24,9 +24,14 @@
  * a row make a primary suspect. For one that was slow when it led last, one window of half the length suffices, so it
  * costs less each time.
  *
+ * Under scheduled rotation a view may be much shorter than a window. So the window of a primary counts only the time in
+ * which it leads, and goes on when it leads again. Otherwise a primary could be as slow in each of its short views as
+ * clock 1 of suspect.c lets it, for ever. For the same reason a view that a primary ends itself (hand_over.c) does not
+ * end its window. A view that fails does: what waited may be the network's fault, and failed.c remembers the primary.
+ *
  * The standard is what the k-th best of the m measured leaders reached, with k = min(f + 1, m - f): never worse than
  * what an honest one reached, and, from 2f + 1 measured leaders on, never better than what one reached. "Too long" is
- * several times that wait, or stall. Before f + 1 leaders were measured, the bound falls while the view lasts, down to
+ * several times that wait, or stall. Before f + 1 leaders were measured, the bound falls with each window, down to
  * the part of the timeout that WAIT_FLOOR_PART or STALL_FLOOR_PART gives. So no primary sets the standard for itself,
  * and none lowers it for others. Where the network is slow, the first f + 1 primaries are replaced and none after them.
  */
@@ -35,7 +40,7 @@
 #include "bft/marks.h"
 
 enum {
-    /* The length of a window, in request timeouts. */
+    /* The length of a window, in request timeouts in which its primary leads. */
     WINDOW_TIMEOUTS = 2,
     /* A window ends when this many envelopes with a known wait were executed in it, or work waited for half of it. */
     WAITS_MIN = 2,
@@ -73,11 +78,13 @@ enum {
 static void window_begin(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
     ratchet->since_ms = core->now_ms;
-    ratchet->envelopes = 0;
-    ratchet->bytes = 0;
-    ratchet->waits = 0;
-    ratchet->wait_sum_ms = 0;
-    ratchet->clock = (struct bft_ratchet_clock) {0};
+    ratchet->window =
+        (struct bft_ratchet_window) {.windows = ratchet->window.windows, .slow_windows = ratchet->window.slow_windows};
+}
+
+/* True if this replica was behind in the present window. What waited here then says nothing about the primary. */
+static bool was_behind(const struct ord_core *core) {
+    return core->synced_ms > core->ratchet.since_ms;
 }
 
 static bool has_failed(const struct ord_core *core) {
@@ -93,23 +100,35 @@ static uint32_t slow_windows_max(const struct ord_core *core) {
     return has_failed(core) ? FAILED_SLOW_WINDOWS : SLOW_WINDOWS;
 }
 
+/* The last view of `leader` is over. */
+static void leader_ends(struct ord_core *core) {
+    struct bft_ratchet *ratchet = &core->ratchet;
+    bool failed = ratchet->window.slow_windows >= slow_windows_max(core);
+    if (was_behind(core))
+        window_begin(core);
+    if (failed || ratchet->view_failed)
+        ratchet->window = (struct bft_ratchet_window) {0};
+    ratchet->view_failed = false;
+    ratchet->windows[ratchet->leader] = ratchet->window;
+    if (!ratchet->own.measured)
+        return;
+    ratchet->led[ratchet->leader] = ratchet->own;
+    ratchet->failed &= ~ord_replica_bit(ratchet->leader);
+    ratchet->failed |= failed ? ord_replica_bit(ratchet->leader) : 0;
+}
+
 void bft_ratchet_view(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    if (ratchet->own.measured) {
-        bool failed = ratchet->slow_windows >= slow_windows_max(core);
-        ratchet->led[ratchet->leader] = ratchet->own;
-        ratchet->failed &= ~ord_replica_bit(ratchet->leader);
-        ratchet->failed |= failed ? ord_replica_bit(ratchet->leader) : 0;
-    }
+    leader_ends(core);
     ratchet->leader = bft_primary(&core->config, core->view);
+    ratchet->window = ratchet->windows[ratchet->leader];
+    ORD_MARK_IF(ratchet->window.clock.elapsed_ms > 0, WINDOW_GOES_ON);
+    ratchet->since_ms = core->now_ms;
     ratchet->own = (struct bft_pace) {.measured = false};
     ratchet->good = ratchet->own;
-    ratchet->windows = 0;
-    ratchet->slow_windows = 0;
     ratchet->lean = false;
     ratchet->lean_seq = 0;
     ratchet->stall_since_ms = UINT64_MAX;
-    window_begin(core);
 }
 
 static bool holds_up(const struct ord_core *core) {
@@ -129,11 +148,13 @@ static uint64_t age_sum(uint64_t begin_ms, uint64_t end_ms, uint64_t turn_ms) {
 
 void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    struct bft_ratchet_clock *clock = &ratchet->clock;
+    struct bft_ratchet_clock *clock = &ratchet->window.clock;
     uint64_t since_ms = ord_max(core->now_ms, core->work_since_ms);
-    bool held_up = !core->changing && core->work_since_ms != UINT64_MAX && holds_up(core);
+    bool leads = core->started && !core->changing && bft_speaks(core) && !bft_view_over(core);
+    bool held_up = leads && core->work_since_ms != UINT64_MAX && holds_up(core);
     ratchet->stall_since_ms = held_up ? ord_min(ratchet->stall_since_ms, since_ms) : UINT64_MAX;
-    if (core->changing || since_ms >= now_ms)
+    clock->elapsed_ms += leads ? now_ms - core->now_ms : 0;
+    if (!leads || since_ms >= now_ms)
         return;
     clock->waiting_ms += now_ms - since_ms;
     clock->oldest_sum += age_sum(since_ms, now_ms, ord_max(core->work_turn_ms, core->view_since_ms));
@@ -203,8 +224,8 @@ static uint64_t bound_of(const struct ord_core *core, uint64_t best_ms, uint32_t
     uint64_t floor_ms = timeout_ms / floor_part;
     uint64_t bound_ms = best_ms * WAIT_FACTOR;
     if (measured < core->weak_quorum) {
-        bool least = ratchet->windows >= FIRST_PARTS || has_failed(core);
-        uint32_t less = least ? FIRST_PARTS : ratchet->windows;
+        bool least = ratchet->window.windows >= FIRST_PARTS || has_failed(core);
+        uint32_t less = least ? FIRST_PARTS : ratchet->window.windows;
         bound_ms = timeout_ms * (FIRST_PARTS - less) / PARTS;
     }
     return bound_ms > floor_ms ? bound_ms : floor_ms;
@@ -234,43 +255,49 @@ static bool is_slow(const struct ord_core *core, const struct bft_pace *pace) {
            (pace->stalled && pace->stall_ms > stall_bound_ms) || (pace->wait_ms > bound_ms && is_below(pace, &best));
 }
 
-void bft_on_applied(struct ord_core *core, const struct ord_event *event) {
+/* The window is complete: judges the primary by it, and begins the next one. */
+static void window_ends(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    const struct bft_ratchet_clock *clock = &ratchet->clock;
-    if (core->synced_ms > ratchet->since_ms) {
-        /* This replica was behind in this window. What waited here then says nothing about the primary. */
-        ORD_MARK(WINDOW_SYNCED);
-        window_begin(core);
-        return;
-    }
-    ratchet->envelopes += event->applied.envelopes;
-    ratchet->bytes += event->applied.bytes;
-    ratchet->waits += event->applied.waits;
-    ratchet->wait_sum_ms += event->applied.wait_sum_ms;
-    uint64_t elapsed_ms = core->now_ms - ratchet->since_ms;
-    if (elapsed_ms < window_ms(core) || (ratchet->waits < WAITS_MIN && clock->waiting_ms <= elapsed_ms / 2))
-        return;
+    struct bft_ratchet_window *window = &ratchet->window;
+    const struct bft_ratchet_clock *clock = &window->clock;
     uint64_t oldest_ms = clock->oldest_sum / ord_max(clock->waiting_ms, 1);
     struct bft_pace pace = {.measured = true,
-                            .wait_ms = ratchet->waits > 0 ? ratchet->wait_sum_ms / ratchet->waits : oldest_ms,
-                            .rate = ratchet->envelopes * 1000 / elapsed_ms,
-                            .byte_rate = ratchet->bytes * 1000 / elapsed_ms,
+                            .wait_ms = window->waits > 0 ? window->wait_sum_ms / window->waits : oldest_ms,
+                            .rate = window->envelopes * 1000 / clock->elapsed_ms,
+                            .byte_rate = window->bytes * 1000 / clock->elapsed_ms,
                             .stall_ms = 2 * clock->stall_sum / ord_max(clock->held_up_ms, 1),
                             .oldest_ms = oldest_ms,
                             .stalled = clock->held_up_ms > clock->waiting_ms * STALLED_PARTS / PARTS,
                             .held_up = clock->held_up_ms > clock->waiting_ms * HELD_UP_PARTS / PARTS};
     bool slow = is_slow(core, &pace);
     ORD_MARK_IF(slow, WINDOW_SLOW);
-    ORD_MARK_IF(slow && ratchet->slow_windows + 1 == slow_windows_max(core), PRIMARY_SLOW);
-    ORD_MARK_IF(!slow && ratchet->slow_windows > 0, WINDOW_FAST_AGAIN);
-    ratchet->slow_windows = slow ? ratchet->slow_windows + 1 : 0;
+    ORD_MARK_IF(slow && window->slow_windows + 1 == slow_windows_max(core), PRIMARY_SLOW);
+    ORD_MARK_IF(!slow && window->slow_windows > 0, WINDOW_FAST_AGAIN);
+    window->slow_windows = slow ? window->slow_windows + 1 : 0;
     take_best(&ratchet->own, &pace);
     if (!slow)
         take_best(&ratchet->good, &pace);
-    ratchet->windows++;
+    window->windows++;
     window_begin(core);
 }
 
+void bft_on_applied(struct ord_core *core, const struct ord_event *event) {
+    struct bft_ratchet_window *window = &core->ratchet.window;
+    const struct bft_ratchet_clock *clock = &window->clock;
+    if (was_behind(core)) {
+        ORD_MARK(WINDOW_SYNCED);
+        window_begin(core);
+        return;
+    }
+    window->envelopes += event->applied.envelopes;
+    window->bytes += event->applied.bytes;
+    window->waits += event->applied.waits;
+    window->wait_sum_ms += event->applied.wait_sum_ms;
+    if (clock->elapsed_ms >= window_ms(core) &&
+        (window->waits >= WAITS_MIN || clock->waiting_ms > clock->elapsed_ms / 2))
+        window_ends(core);
+}
+
 bool bft_ratchet_slow(const struct ord_core *core) {
-    return core->ratchet.slow_windows >= slow_windows_max(core) && core->work_since_ms != UINT64_MAX;
+    return core->ratchet.window.slow_windows >= slow_windows_max(core) && core->work_since_ms != UINT64_MAX;
 }

@@ -104,8 +104,11 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->changes[core->config.self] = made;
     bool scheduled = view == bft_rotation_view(core) || (bft_handed_over(core) && view == core->view + 1);
     core->detail.failed_views += !scheduled && !bft_failed_lately(core);
-    if (!scheduled && bft_view_failed(core))
+    /* A view that ends on schedule has failed if this replica found fault with its primary. */
+    if (bft_view_failed(core) && (!scheduled || core->detail.suspecting)) {
         bft_failed_note(core);
+        core->ratchet.view_failed = core->ratchet.view_failed || !core->changing;
+    }
     core->view = view;
     core->changing = true;
     core->detail.suspecting = false;

@@ -279,6 +279,32 @@ static void leader__has_failed_when_enough_others_say_so(void **state) {
     bench_close(&bench);
 }
 
+/* A term of one seq ends on schedule as soon as that seq is executed, which shows whether its primary was slow. */
+static void leader__that_is_found_slow_at_the_end_of_its_term_has_failed(void **state) {
+    (void) state;
+    static struct bft_options rotating;
+    rotating = test_options;
+    rotating.decisions_per_leader = 1;
+    for (uint32_t slow = 0; slow < 2; slow++) {
+        struct bench bench;
+        bench_open(&bench, 1);
+        bench.host.core->options = &rotating;
+        bench.host.config.options = &rotating;
+        host_work(&bench.host, bench.now_ms, bench.now_ms);
+        accept(&bench, 1, "a");
+        turn_ends(&bench);
+        bench.host.core->ratchet.window.slow_windows = slow == 0 ? 1 : 2;
+        vote(&bench, BFT_PREPARE, 2, 1, "a");
+        vote(&bench, BFT_COMMIT, 2, 1, "a");
+        vote(&bench, BFT_COMMIT, 0, 1, "a");
+        while (!status_of(&bench).changing)
+            turn_ends(&bench);
+        assert_int_equal(status_of(&bench).view, 1);
+        assert_int_equal(bench.host.core->failed_count, slow);
+        bench_close(&bench);
+    }
+}
+
 /* A primary that gives its place up has not failed. */
 static void leader__that_hands_over_has_not_failed(void **state) {
     (void) state;
@@ -337,6 +363,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(leader__completes_a_term_with_its_view),
     cmocka_unit_test(leader__of_a_view_that_others_left_has_not_failed),
     cmocka_unit_test(leader__has_failed_when_enough_others_say_so),
+    cmocka_unit_test(leader__that_is_found_slow_at_the_end_of_its_term_has_failed),
     cmocka_unit_test(leader__that_hands_over_has_not_failed),
     cmocka_unit_test(leader__of_a_view_that_ended_on_schedule_has_not_failed),
 };

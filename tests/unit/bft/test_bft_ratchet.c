@@ -3,21 +3,19 @@
 #include "tests/support/bft_bench.h"
 
 /*
- * One window of request_timeout_ms * 2, in which `rate` envelopes of `size` bytes were executed a second. So many as
- * `own_rate` says stood in this replica's pool, each for `wait_ms`.
+ * The primary leads for `ms`, in which `rate` envelopes of `size` bytes are executed a second. So many as `own_rate`
+ * says stood in this replica's pool, each for `wait_ms`.
  */
-static void window_sized(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint32_t own_rate, uint32_t size) {
+static void lead(struct bench *bench, uint64_t ms, uint64_t wait_ms, uint32_t rate, uint32_t own_rate, uint32_t size) {
     struct ord_event event = {.type = ORD_EVENT_APPLIED};
-    uint32_t envelopes = rate * 2;
-    uint32_t waits = own_rate * 2;
-    for (uint32_t i = 0; i < 10; i++) {
+    for (uint64_t i = 0; i < ms; i += 200) {
         bench->now_ms += 200;
         host_work(&bench->host, bench->now_ms, bench->now_ms); /* there is always some work, and it is never old */
         event.now_ms = bench->now_ms;
-        event.applied.envelopes = envelopes / 10;
-        event.applied.bytes = (uint64_t) (envelopes / 10) * size;
-        event.applied.waits = waits / 10;
-        event.applied.wait_sum_ms = waits / 10 * wait_ms;
+        event.applied.envelopes = rate / 5;
+        event.applied.bytes = (uint64_t) (rate / 5) * size;
+        event.applied.waits = own_rate / 5;
+        event.applied.wait_sum_ms = own_rate / 5 * wait_ms;
         assert_ok(host_step(&bench->host, &event));
         /* Everything that was applied was also delivered, so the other clocks do not run. */
         bench->host.core->progress_ms = bench->now_ms;
@@ -25,6 +23,11 @@ static void window_sized(struct bench *bench, uint64_t wait_ms, uint32_t rate, u
         bench->host.core->ratchet.stall_since_ms = UINT64_MAX;
         turn_ends(bench);
     }
+}
+
+/* One window, of request_timeout_ms * 2. */
+static void window_sized(struct bench *bench, uint64_t wait_ms, uint32_t rate, uint32_t own_rate, uint32_t size) {
+    lead(bench, 2000, wait_ms, rate, own_rate, size);
 }
 
 /* The same with envelopes of one size. */
@@ -216,6 +219,54 @@ static void ratchet__expects_more_the_longer_it_leads(void **state) {
     assert_false(suspects(&bench));
     window(&bench, 500, 20);
     assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* Replicas 1 to 3 lead for a while, each as fast as any. */
+static void others_lead(struct bench *bench, uint64_t ms) {
+    for (int i = 0; i < 3; i++) {
+        next_view(bench);
+        lead(bench, ms, 20, 500, 500, 1000);
+        assert_false(suspects(bench));
+    }
+    next_view(bench);
+}
+
+/* Views are shorter than a window. One that is slow in each of its views is found when they make two windows. */
+static void ratchet__goes_on_when_a_primary_leads_again(void **state) {
+    (void) state;
+    for (int slow = 0; slow < 2; slow++) {
+        struct bench bench;
+        bench_open(&bench, 2);
+        for (int view = 0; view < 7; view++) {
+            assert_false(suspects(&bench));
+            lead(&bench, 600, slow ? 800 : 20, slow ? 10 : 500, slow ? 10 : 500, 1000);
+            if (view < 6)
+                others_lead(&bench, 200);
+        }
+        assert_int_equal(suspects(&bench), slow);
+        /* It led as one that is slow, so the next time one window of one timeout suffices, and no less. */
+        others_lead(&bench, 200);
+        lead(&bench, 800, 800, 10, 10, 1000);
+        assert_false(suspects(&bench));
+        lead(&bench, 200, 800, 10, 10, 1000);
+        assert_int_equal(suspects(&bench), slow);
+        bench_close(&bench);
+    }
+}
+
+/* The time in which others lead is not counted, so a busy primary is as fast as it is. */
+static void ratchet__counts_only_while_a_primary_leads(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "in flight"); /* the primary always has something proposed */
+    window(&bench, 20, 500);
+    for (int view = 0; view < 12; view++) {
+        others_lead(&bench, 2000);
+        lead(&bench, 600, 900, 500, 500, 1000);
+        assert_false(suspects(&bench));
+    }
     bench_close(&bench);
 }
 
@@ -452,6 +503,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
     cmocka_unit_test(ratchet__begins_anew_after_a_transfer),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
+    cmocka_unit_test(ratchet__goes_on_when_a_primary_leads_again),
+    cmocka_unit_test(ratchet__counts_only_while_a_primary_leads),
     cmocka_unit_test(ratchet__of_a_slow_network),
     cmocka_unit_test(ratchet__counts_each_primary_once),
     cmocka_unit_test(ratchet__expects_what_the_last_views_gave),
