@@ -24,9 +24,9 @@
  * that were told BUSY have asked twice more. They choose the replica by chance, so up to a ninth of them asked liars
  * only. The last check at rest demands the whole.
  *
- * Cost: without liars a batch takes a PRE-PREPARE to each replica, and a PREPARE and a COMMIT from each to each; a block
- * takes an attestation from each to each; and an envelope is forwarded to each replica at most once. Heartbeats come on
- * top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the average, and an envelope goes
+ * Cost: without liars a batch takes a PRE-PREPARE to each replica, and a PREPARE and a COMMIT from each to each. A
+ * block takes an attestation from each to each, and an envelope is forwarded to each replica at most once. Heartbeats
+ * come on top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the average, and an envelope goes
  * to each replica once. With liars it may be COST_FACTOR times as much. Compared with the same seed without them, each
  * receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes: what a liar asks for again may
  * be large.
