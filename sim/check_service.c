@@ -13,23 +13,23 @@
  * views end, if a liar led it.
  *
  * Oldest request: a client that asked an honest replica has its receipt within V for each view of the run that failed
- * and one more, one decision, the block's timeout, one pause for BUSY, and LOST_US for each replica that lies or fails
- * and so owes an answer (the client library's longest patience, PATIENCE_MS_MAX). Clients that want more than can be
- * ordered are left out: they wait for that. When the replica that it takes for the leader answers BUSY, the client
- * library waits BUSY_COUNT times in a row (BUSY_IN_ROW_MAX), each time for a request timeout and half as much again at
- * most. So each liar that answers clients falsely may cost that on top.
+ * and one more, one decision, the block's timeout, one pause for BUSY and, where a replica lies or fails, LOST_US for
+ * an answer that was lost with the replica that owed it. Clients that want more than can be ordered are left out: they
+ * wait for that. When the replica that it takes for the leader answers BUSY, the client library waits BUSY_COUNT times
+ * in a row (BUSY_IN_ROW_MAX), each time for a request timeout and half as much again at most. So each liar that answers
+ * clients falsely may cost that on top.
  *
  * Drain: after the load has ended, all but an eighth of what still waits is served at half the rate of the last ten
- * seconds at least, after V, two pauses for BUSY and LOST_US for each replica that lies or fails. Until then clients
+ * seconds at least, after V, two pauses for BUSY and, where a replica lies or fails, LOST_US. Until then clients
  * that were told BUSY have asked twice more. They choose the replica by chance, so up to a ninth of them asked liars
  * only. The last check at rest demands the whole.
  *
  * Cost: without liars a batch takes a PRE-PREPARE to each replica, and a PREPARE and a COMMIT from each to each. A
  * block takes an attestation from each to each, and an envelope is forwarded to each replica at most once. Heartbeats
- * come on top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the average, and an envelope goes
- * to each replica once. With liars it may be COST_FACTOR times as much. Compared with the same seed without them, each
- * receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes: what a liar asks for again may
- * be large.
+ * come on top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the average, and an
+ * envelope goes to each replica once. With liars it may be COST_FACTOR times as much. Compared with the same seed
+ * without them, each receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes: what a liar
+ * asks for again may be large.
  */
 #include "sim/check_service.h"
 
@@ -41,7 +41,7 @@
 #include "sim/client.h"
 #include "sim/liar_internal.h"
 
-enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, LOST_US = 3000000 };
+enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, LOST_US = 8000000 };
 enum { COST_FACTOR = 2, MESSAGES_FACTOR = 2, BYTES_FACTOR = 4 };
 enum { BUSY_COUNT = 3 };
 enum { HEARTBEATS = 5, MESSAGE_BYTES = 250, ENVELOPE_BYTES = 400 };
@@ -134,9 +134,9 @@ static uint64_t busy_us(const struct sim_plan *plan) {
     return least(plan->request_timeout_ms, CLIENT_RETRY_AFTER_MAX) * 1000 * 3 / 2;
 }
 
-/* For the answers that liars and replicas that failed owe. */
+/* For an answer that was lost with the replica that owed it. Nothing is lost where nobody lies or fails. */
 static uint64_t lost_answers_us(const struct sim_plan *plan) {
-    return (plan->liar_count + plan->victim_count) * (uint64_t) LOST_US;
+    return plan->liar_count + plan->victim_count > 0 ? LOST_US : 0;
 }
 
 static void check_oldest(struct sim_world *world) {

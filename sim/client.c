@@ -324,11 +324,17 @@ static void end_waiting(struct sim_waiting *waiting) {
 }
 
 /*
- * Where service is measured, the waits of the client library count. What does not go through its engine
- * (registrations, and clients that are other programs) asks a replica at random, which may lie several times in a row.
+ * For how long it has waited for its receipt. Where service is measured, the waits of the client library count, from
+ * the registration on. What does not go through its engine (registrations, and clients that are other programs) asks a
+ * replica at random, which may lie several times in a row.
  */
-static bool is_judged(const struct sim_world *world, const struct sim_waiting *waiting) {
-    return waiting->since_us != 0 && (!world->plan.service || waiting->submitter != NULL);
+static uint64_t waited_us(const struct sim_world *world, const struct sim_client *client,
+                          const struct sim_waiting *waiting) {
+    uint64_t since_us = waiting->since_us;
+    bool judged = since_us != 0 && (!world->plan.service || (waiting->submitter != NULL && client->registered));
+    if (world->plan.service && since_us < client->registered_us)
+        since_us = client->registered_us;
+    return judged ? world->now_us + 1 - since_us : 0;
 }
 
 void sim_client_served(struct sim_world *world, uint32_t index, struct sim_waiting *waiting, struct ord_span bytes) {
@@ -351,8 +357,10 @@ void sim_client_served(struct sim_world *world, uint32_t index, struct sim_waiti
     if (!client->liar && !ord_span_equal(receipt.envelope, sim_buffer_span(waiting->envelope)))
         sim_fail(world, "receipt: client %u gets one for another envelope than its own", index);
     sim_say(world, -1, "client %u has its receipt for sequence %lu", index, (unsigned long) waiting->sequence);
+    if (waiting->sequence == 0 && !client->registered)
+        client->registered_us = world->now_us;
     client->registered |= waiting->sequence == 0;
-    uint64_t took_us = !is_judged(world, waiting) ? 0 : world->now_us + 1 - waiting->since_us;
+    uint64_t took_us = waited_us(world, client, waiting);
     client->longest_us = took_us > client->longest_us ? took_us : client->longest_us;
     end_waiting(waiting);
     if (client->registered && !client->liar && !client->plain && client->submitter == NULL)
@@ -400,8 +408,8 @@ uint64_t sim_clients_longest_us(const struct sim_world *world) {
         longest_us = client->longest_us > longest_us ? client->longest_us : longest_us;
         for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX; j++) {
             const struct sim_waiting *waiting = &client->waiting[j];
-            if (waiting->used && is_judged(world, waiting) && world->now_us + 1 - waiting->since_us > longest_us)
-                longest_us = world->now_us + 1 - waiting->since_us;
+            if (waiting->used && waited_us(world, client, waiting) > longest_us)
+                longest_us = waited_us(world, client, waiting);
         }
     }
     return longest_us;
@@ -411,7 +419,8 @@ uint64_t sim_clients_waiting(const struct sim_world *world) {
     uint64_t count = 0;
     for (uint32_t i = 0; i < world->plan.client_count; i++)
         for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX && !world->clients[i].liar; j++)
-            count += world->clients[i].waiting[j].used && is_judged(world, &world->clients[i].waiting[j]);
+            count += world->clients[i].waiting[j].used &&
+                     waited_us(world, &world->clients[i], &world->clients[i].waiting[j]) > 0;
     return count;
 }
 
