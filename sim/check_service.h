@@ -1,6 +1,6 @@
 /*
- * The invariants of service, in the runs that are drawn for it (plan.service): no faults, at most f liars, loads from
- * idle to overload. What is ordered has to keep flowing. Each bound is derived in check_service.c.
+ * The invariants of service, in the runs that are drawn for it (plan.service): at most f replicas lie or fail,
+ * loads from idle to overload. What is ordered has to keep flowing. Each bound is derived in check_service.c.
  */
 #ifndef ORDAIN_SIM_CHECK_SERVICE_H
 #define ORDAIN_SIM_CHECK_SERVICE_H
@@ -10,6 +10,8 @@
 /* From the end of the grace period to the end of the load. */
 struct sim_service_totals {
     uint64_t receipts;
+    uint64_t batches;
+    uint64_t blocks;
     uint64_t messages; /* of the honest replicas */
     uint64_t bytes;
 };

@@ -240,6 +240,14 @@ static struct sim_waiting *find_waiting(struct sim_client *client, uint64_t sequ
     return NULL;
 }
 
+/* Clients that come and go at once all begin again at the same time. */
+static uint64_t next_request_us(struct sim_world *world, struct sim_client *client) {
+    uint64_t delay_us = sim_spread(&client->random, world->plan.client_every_us) + 1;
+    uint64_t wave_us = world->plan.client_wave_us;
+    uint64_t wave = wave_us == 0 ? 0 : (world->now_us + delay_us) / wave_us;
+    return wave % 2 == 0 ? delay_us : (wave + 1) * wave_us - world->now_us;
+}
+
 static void want_new(struct sim_world *world, uint32_t index) {
     struct sim_client *client = &world->clients[index];
     if (world->now_us >= world->plan.load_end_us)
@@ -252,7 +260,7 @@ static void want_new(struct sim_world *world, uint32_t index) {
     } else {
         request_more(world, index);
     }
-    sim_client_plan(world, index, SIM_CLIENT_NEW, 0, sim_spread(&client->random, world->plan.client_every_us) + 1);
+    sim_client_plan(world, index, SIM_CLIENT_NEW, 0, next_request_us(world, client));
 }
 
 void sim_client_event(struct sim_world *world, const struct sim_event *event) {
@@ -315,6 +323,20 @@ static void end_waiting(struct sim_waiting *waiting) {
     waiting->envelope = NULL;
 }
 
+/*
+ * For how long it has waited for its receipt. Where service is measured, the waits of the client library count, from
+ * the registration on. What does not go through its engine (registrations, and clients that are other programs) asks a
+ * replica at random, which may lie several times in a row.
+ */
+static uint64_t waited_us(const struct sim_world *world, const struct sim_client *client,
+                          const struct sim_waiting *waiting) {
+    uint64_t since_us = waiting->since_us;
+    bool judged = since_us != 0 && (!world->plan.service || (waiting->submitter != NULL && client->registered));
+    if (world->plan.service && since_us < client->registered_us)
+        since_us = client->registered_us;
+    return judged ? world->now_us + 1 - since_us : 0;
+}
+
 void sim_client_served(struct sim_world *world, uint32_t index, struct sim_waiting *waiting, struct ord_span bytes) {
     struct sim_client *client = &world->clients[index];
     struct channel_receipt receipt;
@@ -335,8 +357,10 @@ void sim_client_served(struct sim_world *world, uint32_t index, struct sim_waiti
     if (!client->liar && !ord_span_equal(receipt.envelope, sim_buffer_span(waiting->envelope)))
         sim_fail(world, "receipt: client %u gets one for another envelope than its own", index);
     sim_say(world, -1, "client %u has its receipt for sequence %lu", index, (unsigned long) waiting->sequence);
+    if (waiting->sequence == 0 && !client->registered)
+        client->registered_us = world->now_us;
     client->registered |= waiting->sequence == 0;
-    uint64_t took_us = waiting->since_us == 0 ? 0 : world->now_us + 1 - waiting->since_us;
+    uint64_t took_us = waited_us(world, client, waiting);
     client->longest_us = took_us > client->longest_us ? took_us : client->longest_us;
     end_waiting(waiting);
     if (client->registered && !client->liar && !client->plain && client->submitter == NULL)
@@ -384,8 +408,8 @@ uint64_t sim_clients_longest_us(const struct sim_world *world) {
         longest_us = client->longest_us > longest_us ? client->longest_us : longest_us;
         for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX; j++) {
             const struct sim_waiting *waiting = &client->waiting[j];
-            if (waiting->used && waiting->since_us != 0 && world->now_us + 1 - waiting->since_us > longest_us)
-                longest_us = world->now_us + 1 - waiting->since_us;
+            if (waiting->used && waited_us(world, client, waiting) > longest_us)
+                longest_us = waited_us(world, client, waiting);
         }
     }
     return longest_us;
@@ -395,7 +419,8 @@ uint64_t sim_clients_waiting(const struct sim_world *world) {
     uint64_t count = 0;
     for (uint32_t i = 0; i < world->plan.client_count; i++)
         for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX && !world->clients[i].liar; j++)
-            count += world->clients[i].waiting[j].used && world->clients[i].waiting[j].since_us != 0;
+            count += world->clients[i].waiting[j].used &&
+                     waited_us(world, &world->clients[i], &world->clients[i].waiting[j]) > 0;
     return count;
 }
 

@@ -35,9 +35,10 @@ struct sim_waiting {
 
 struct sim_client {
     bool liar;
-    bool eager;      /* does not wait for its registration */
-    bool registered; /* has its registration's receipt */
-    bool plain;      /* another program than libordain: it keeps to no window */
+    bool eager;             /* does not wait for its registration */
+    bool registered;        /* has its registration's receipt */
+    uint64_t registered_us; /* when it got that */
+    bool plain;             /* another program than libordain: it keeps to no window */
     struct sim_random random;
     struct sim_buffer *registration;
     /* NULL: it lies, is another program, or is not registered yet. */

@@ -94,8 +94,11 @@ bool sim_faults_lose(struct sim_replica *replica) {
     return loses;
 }
 
-static void partition(struct sim_world *world) {
+/* Where only some replicas may fail, one of them is alone on its side. */
+static void partition(struct sim_world *world, const struct sim_replica *victim) {
     uint64_t side = sim_roll(&world->fault_random);
+    if (world->plan.victim_count > 0)
+        side = UINT64_C(1) << victim->instance;
     for (uint32_t i = 0; i < world->instance_count; i++)
         for (uint32_t j = 0; j < world->instance_count; j++)
             world->paths[i * world->instance_count + j].cut |= (side >> i & 1) != (side >> j & 1);
@@ -111,9 +114,12 @@ static void one_way(struct sim_world *world, uint32_t victim) {
     plan_action(world, MEND_PATHS, 0, length_us(world));
 }
 
-static void clog_path(struct sim_world *world) {
+static void clog_path(struct sim_world *world, const struct sim_replica *victim) {
     uint32_t paths = world->instance_count * world->instance_count;
-    struct sim_path *path = &world->paths[sim_below(&world->fault_random, paths)];
+    uint32_t number = (uint32_t) sim_below(&world->fault_random, paths);
+    if (world->plan.victim_count > 0)
+        number = victim->instance * world->instance_count + number % world->instance_count;
+    struct sim_path *path = &world->paths[number];
     path->clogged_until = world->now_us + length_us(world);
 }
 
@@ -145,7 +151,7 @@ static void stop(struct sim_world *world, struct sim_replica *victim) {
 
 static void crash_or_stop(struct sim_world *world, struct sim_replica *victim) {
     /* Now and then all replicas crash at once. */
-    if (sim_chance(&world->fault_random, 100000))
+    if (sim_chance(&world->fault_random, 100000) && world->plan.victim_count == 0)
         for (uint32_t i = 0; i < world->instance_count; i++)
             sim_crash(&world->replicas[i], length_us(world));
     /* Some stop in good order. */
@@ -155,15 +161,23 @@ static void crash_or_stop(struct sim_world *world, struct sim_replica *victim) {
         sim_crash(victim, length_us(world));
 }
 
+static struct sim_replica *draw_victim(struct sim_world *world) {
+    const struct sim_plan *plan = &world->plan;
+    uint64_t drawn = sim_below(&world->fault_random, world->instance_count);
+    if (plan->victim_count > 0)
+        drawn = (plan->victim_first + drawn % plan->victim_count) % world->replica_count;
+    return &world->replicas[drawn];
+}
+
 /* The other kinds of fault are in force all the time. */
 static void strike(struct sim_world *world, enum sim_fault fault) {
-    struct sim_replica *victim = &world->replicas[sim_below(&world->fault_random, world->instance_count)];
+    struct sim_replica *victim = draw_victim(world);
     if (fault == SIM_FAULT_PARTITION) {
-        partition(world);
+        partition(world, victim);
     } else if (fault == SIM_FAULT_ONE_WAY) {
         one_way(world, victim->instance);
     } else if (fault == SIM_FAULT_CLOG) {
-        clog_path(world);
+        clog_path(world, victim);
     } else if (fault == SIM_FAULT_CRASH) {
         crash_or_stop(world, victim);
     } else if (fault == SIM_FAULT_PAUSE) {

@@ -91,7 +91,7 @@ static void print_help(void) {
         "  --seconds S      faults for so many simulated seconds\n"
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
-        "  --service        only runs in which service is measured: no faults, liars, loads from idle to overload\n"
+        "  --service        only runs in which service is measured: up to f lie or fail, from idle to overload\n"
         "  --genome TEXT    liars that follow these rules, as many as may lie: WORD/WHOM/ROLE/ACT/WHEN, with commas\n"
         "  --search         --service in search of the genome that harms most\n"
         "  --rotate N       views end after N seqs\n"

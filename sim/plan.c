@@ -294,7 +294,7 @@ static void crowd(struct sim_plan *plan) {
 }
 
 /* The share is small because a run in which service is measured takes some four times as long as another one. */
-enum { SERVICE_PPM = 40000 };
+enum { SERVICE_PPM = 80000 };
 
 /* True if an option asks for something that a run in which service is measured does not have. */
 static bool wants_no_service(const struct sim_options *options) {
@@ -355,6 +355,8 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     bool service = sim_chance(&random, SERVICE_PPM) && !wants_no_service(options);
     if ((service || options->service) && out->replica_count > 1)
         sim_plan_service(out, &random, options);
+    if (options->without_liars)
+        out->liar_count = 0;
     make_room_for_view(out);
     out->rest_limit_us = rest_limit_us(out);
 }

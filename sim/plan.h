@@ -51,6 +51,8 @@ struct sim_options {
     /* Use `liars` instead of a draw. */
     bool liars_given;
     uint64_t liars; /* bits by enum sim_behaviour_index */
+    /* Everything as drawn, but nobody lies. */
+    bool without_liars;
     /* NULL, or what all liars do instead. Whoever makes the options keeps it until the run is over. */
     const struct sim_genome *genome;
     uint32_t replicas; /* 0: drawn */
@@ -82,7 +84,7 @@ struct sim_costs {
 };
 
 struct sim_plan {
-    bool service; /* service is measured in this run: no faults, and up to f liars */
+    bool service; /* service is measured in this run: at most f replicas lie or fail */
     uint32_t replica_count;
     uint32_t faulty_max; /* f */
     bool real_crypto;
@@ -107,6 +109,8 @@ struct sim_plan {
     uint32_t client_window;
     /* So many clients, the last ones, have one request at a time. */
     uint32_t modest_clients;
+    /* All clients make requests for so long, and none for as long, in turn; 0: they always do. */
+    uint64_t client_wave_us;
     /* How often a request has the largest size. */
     uint32_t large_ppm;
     uint32_t lying_clients;
@@ -134,6 +138,9 @@ struct sim_plan {
     uint64_t faults; /* bits */
     uint64_t fault_every_us;
     uint64_t fault_long_us; /* mean length of one fault */
+    /* 0, or faults strike these replicas only: so many from the first one on. */
+    uint32_t victim_count;
+    uint32_t victim_first;
     /* No fault strikes after this time. */
     uint64_t fault_end_us;
     /* Clients make new requests until this time, which may be later. */
@@ -151,7 +158,7 @@ struct sim_plan {
 
 /* plan_service.c. Draws what work costs: to check a view change or a batch takes a `part` of the timeout at most. */
 void sim_plan_costs(struct sim_plan *plan, struct sim_random *random, uint32_t part);
-/* Makes it a run in which service is measured: no faults, a load that goes on for some time, the liars that it has. */
+/* Makes it a run in which service is measured: a load that goes on for some time, and at most f that lie or fail. */
 void sim_plan_service(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options);
 /* What such a run can order in a second, and how long a decision takes at most. Estimates. */
 uint64_t sim_plan_capacity(const struct sim_plan *plan);
@@ -161,7 +168,7 @@ uint64_t sim_plan_decision_us(const struct sim_plan *plan);
  * has waited for four), and twice the timeout for the view change.
  */
 uint64_t sim_plan_view_us(const struct sim_plan *plan);
-/* Service is measured from this time on: registrations, and two views that fail. */
+/* Service is measured from this time on: the faults, registrations, and two views that fail. */
 uint64_t sim_plan_grace_us(const struct sim_plan *plan);
 
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options);

@@ -49,7 +49,7 @@ void sim_plan_costs(struct sim_plan *plan, struct sim_random *random, uint32_t p
     uint64_t link_bytes_s = bytes * 8 * 1000000 / timeout_us;
     uint32_t cores = (uint32_t) sim_between(random, 1, 2);
     uint64_t link_factor = sim_between(random, 1, 16);
-    if (!plan->service && link_bytes_s < TRANSFER_BYTES_S)
+    if ((!plan->service || plan->faults != 0) && link_bytes_s < TRANSFER_BYTES_S)
         link_bytes_s = TRANSFER_BYTES_S;
     uint64_t lane_ms = sim_between(random, 100, 2000);
     if (scale_max < SCALE_LEAST || plan->replica_count == 1)
@@ -117,7 +117,7 @@ uint64_t sim_plan_view_us(const struct sim_plan *plan) {
 }
 
 uint64_t sim_plan_grace_us(const struct sim_plan *plan) {
-    return 3000000 + 2 * sim_plan_view_us(plan);
+    return plan->fault_end_us + 3000000 + 2 * sim_plan_view_us(plan);
 }
 
 static void draw_service_channel(struct sim_plan *plan, struct sim_random *random) {
@@ -132,11 +132,21 @@ static void draw_service_channel(struct sim_plan *plan, struct sim_random *rando
         plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + (uint32_t) sim_between(random, 2000, 16000);
     plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max) +
                            2 * (uint64_t) plan->window * plan->batch_bytes_max;
-    plan->decisions_per_leader = 0;
     plan->clients_max = SIM_CLIENTS;
     plan->pool_envelopes_max = (uint32_t) sim_between(random, 300, 4000);
     plan->client_envelopes_max = (uint32_t) sim_between(random, 64, 1024);
     plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * plan->pool_envelopes_max;
+}
+
+/* A far network, small batches and a small window: a channel that clients can ask for more than it can order. */
+static void draw_service_narrow(struct sim_plan *plan, struct sim_random *random) {
+    plan->absolute_max_bytes = 1024;
+    plan->batch_bytes_max = plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + (uint32_t) sim_between(random, 0, 500);
+    plan->window = (uint32_t) sim_between(random, 4, 6);
+    plan->checkpoint_interval = 2;
+    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * plan->pool_envelopes_max;
+    plan->costs = (struct sim_costs) {0};
+    plan->delay_least_us = (uint64_t) plan->request_timeout_ms * 1000 / sim_between(random, 12, 20);
 }
 
 static void draw_service_machines(struct sim_plan *plan, struct sim_random *random) {
@@ -158,11 +168,18 @@ static void draw_service_machines(struct sim_plan *plan, struct sim_random *rand
     sim_plan_costs(plan, random, 1);
 }
 
-/* Half of the liars have one behaviour and never pause, and many lead: that harms service most. */
+/*
+ * Half of the liars have one behaviour and never pause, and many lead: that harms service most. Half of these have a
+ * behaviour that aims at service and at nothing else.
+ */
 static void draw_service_liars(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
+    static const uint8_t aims[] = {SIM_LIE_MUTE, SIM_LIE_DELAY, SIM_LIE_CENSOR, SIM_LIE_EMPTY,
+                                   SIM_LIE_SLOW, SIM_LIE_PACE,  SIM_LIE_LEAN,   SIM_LIE_RECEIPT};
     plan->liars_lead = sim_chance(random, 600000);
     bool single = sim_chance(random, 500000);
     uint64_t behaviour = sim_below(random, SIM_BEHAVIOUR_COUNT);
+    if (sim_chance(random, 500000))
+        behaviour = aims[sim_below(random, sizeof(aims) / sizeof(aims[0]))];
     if (!single || options->liars_given || options->genome != NULL)
         return;
     plan->behaviours = UINT64_C(1) << behaviour;
@@ -189,7 +206,27 @@ static void draw_service_load(struct sim_plan *plan, struct sim_random *random) 
     plan->lying_clients = 0;
 }
 
+/* Faults strike for a while, and together with the liars at most f replicas. */
+static void draw_service_faults(struct sim_plan *plan, struct sim_random *random) {
+    static const uint8_t kinds[] = {SIM_FAULT_PARTITION, SIM_FAULT_ONE_WAY,   SIM_FAULT_CLOG,     SIM_FAULT_CRASH,
+                                    SIM_FAULT_PAUSE,     SIM_FAULT_SLOW_DISK, SIM_FAULT_DISK_FULL};
+    uint32_t most = (uint32_t) sim_between(random, 1, plan->faulty_max);
+    plan->victim_first = (uint32_t) sim_below(random, plan->replica_count);
+    plan->fault_every_us = sim_between(random, 100, 1000) * 1000;
+    plan->fault_long_us = sim_between(random, 100, 2000) * 1000;
+    plan->fault_end_us = sim_between(random, 2, 6) * 1000000;
+    plan->victim_count = most;
+    if (plan->liar_count > plan->faulty_max - most)
+        plan->liar_count = plan->faulty_max - most;
+    for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (sim_chance(random, 500000))
+            plan->faults |= UINT64_C(1) << kinds[i];
+}
+
 void sim_plan_service(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
+    /* A stream of its own. Liars that are chosen by hand meet the plain worlds. */
+    struct sim_random more = sim_random_of(options->seed, 16);
+    const bool chosen = options->liars_given || options->genome != NULL;
     plan->service = true;
     /* Real signatures for thousands of envelopes, twice if there are liars, would take ten seconds and more. */
     plan->real_crypto = false;
@@ -200,10 +237,19 @@ void sim_plan_service(struct sim_plan *plan, struct sim_random *random, const st
     plan->io_error_ppm = 0;
     plan->fault_every_us = UINT64_C(1000000000);
     plan->fault_end_us = 1000;
+    plan->decisions_per_leader = 0;
+    plan->client_wave_us = 0;
+    if (sim_chance(&more, 200000) && !chosen)
+        draw_service_faults(plan, &more);
+    if (sim_chance(&more, 150000) && !chosen)
+        plan->decisions_per_leader = (uint32_t) sim_between(&more, 20, 200);
+    if (sim_chance(&more, 200000) && !chosen)
+        plan->client_wave_us = sim_between(&more, 500, 4000) * 1000;
     draw_service_channel(plan, random);
     draw_service_machines(plan, random);
+    if (sim_chance(&more, 300000) && !chosen)
+        draw_service_narrow(plan, &more);
     draw_service_load(plan, random);
     draw_service_liars(plan, random, options);
-    plan->load_end_us =
-        plan->fault_end_us + sim_plan_grace_us(plan) + 2 * plan->faulty_max * sim_plan_view_us(plan) + 12000000;
+    plan->load_end_us = sim_plan_grace_us(plan) + 2 * plan->faulty_max * sim_plan_view_us(plan) + 12000000;
 }

@@ -40,10 +40,14 @@ struct sim_search {
  * liars are the first primaries.
  */
 static uint64_t next_seed(struct sim_search *search, bool lead) {
+    struct sim_options options = search->options;
     struct sim_plan plan;
+    /* Any genome: the plan depends only on whether there is one. */
+    options.genome = &search->current.genome;
     do {
         search->options.seed = search->next_seed++;
-        sim_plan_draw(&plan, &search->options);
+        options.seed = search->options.seed;
+        sim_plan_draw(&plan, &options);
     } while (!plan.service || plan.modest_clients == 0 || plan.liars_lead != lead);
     return search->options.seed;
 }
