@@ -239,7 +239,7 @@ static enum ordain_error reserve(struct client_engine *engine, struct client_ent
     uint64_t deadline = client_now_us() + (uint64_t) timeout_ms * 1000u;
     pthread_mutex_lock(&engine->lock);
     enum ordain_error error = engine->stopping ? ORDAIN_STOPPED : ORDAIN_OK;
-    while (error == ORDAIN_OK && !client_gate_room(&engine->gate, size))
+    while (error == ORDAIN_OK && !client_gate_room(&engine->gate))
         error = wait_for_room(engine, deadline);
     if (error == ORDAIN_OK)
         client_gate_enter(&engine->gate, entry, size);

@@ -172,7 +172,7 @@ static void request_more(struct sim_world *world, uint32_t index) {
         return;
     const struct draft draft = honest_draft(world, index, 0);
     uint8_t *bytes = contents(transactions, &client->random, &draft);
-    if (sim_submitter_room(client->submitter, transactions, draft.count))
+    if (sim_submitter_room(client->submitter))
         sim_submitter_submit(client->submitter, waiting, transactions, draft.count);
     free(bytes);
 }

@@ -248,8 +248,8 @@ void sim_submitter_answer(struct sim_submitter *submitter, const struct sim_even
 
 /* ---- the caller ---- */
 
-bool sim_submitter_room(const struct sim_submitter *submitter, const struct ord_span *transactions, uint32_t count) {
-    return client_gate_room(&submitter->gate, channel_envelope_size(transactions, count));
+bool sim_submitter_room(const struct sim_submitter *submitter) {
+    return client_gate_room(&submitter->gate);
 }
 
 void sim_submitter_submit(struct sim_submitter *submitter, struct sim_waiting *waiting,

@@ -12,8 +12,8 @@ struct sim_submitter;
 
 struct sim_submitter *sim_submitter_create(struct sim_world *world, uint32_t client);
 void sim_submitter_destroy(struct sim_submitter *submitter);
-/* An envelope with these transactions would be taken now. */
-bool sim_submitter_room(const struct sim_submitter *submitter, const struct ord_span *transactions, uint32_t count);
+/* An envelope would be taken now. */
+bool sim_submitter_room(const struct sim_submitter *submitter);
 /* There must be room. Fills in the number and the envelope of `waiting`, which waits until sim_client_served. */
 void sim_submitter_submit(struct sim_submitter *submitter, struct sim_waiting *waiting,
                           const struct ord_span *transactions, uint32_t count);

@@ -6,6 +6,7 @@
 #define ORDAIN_CLIENT_ENTRY_H
 
 #include "channel/envelope.h"
+#include "client/flow/blocks.h"
 #include "client/ordain.h"
 #include "core/crypto_ops.h"
 
@@ -37,8 +38,9 @@ struct client_entry {
     bool under_way;
     /* It was sent before, and that may have come to something. */
     bool sent_before;
-    /* When it was last sent. */
+    /* When it was last sent, and what was known of blocks then. */
     uint64_t sent_us;
+    struct client_blocks sent_blocks;
     /* Submit it again if no receipt came until this time. */
     uint64_t final_due_us;
     /* The replica that accepted it last. */

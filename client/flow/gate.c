@@ -3,8 +3,8 @@
 
 #include "core/assert.h"
 
-bool client_gate_room(const struct client_gate *gate, size_t size) {
-    bool bytes_full = gate->open_count > 0 && gate->open_bytes + size > gate->open_bytes_max;
+bool client_gate_room(const struct client_gate *gate) {
+    bool bytes_full = gate->open_bytes >= gate->open_bytes_max;
     return !gate->paused && gate->reserved == 0 && !bytes_full && !client_window_full(&gate->window);
 }
 

@@ -20,15 +20,18 @@ struct client_gate {
     bool paused;
     uint64_t open_count;
     uint64_t open_bytes;
-    /* Callers wait while this many bytes are open. */
+    /*
+     * Callers wait while this many bytes are open. It is more than the pace's window, and an envelope enters below it
+     * whatever its own size: so the window is what holds envelopes back, and knows that it does.
+     */
     uint64_t open_bytes_max;
     uint64_t unaccepted_count;
     /* The statistics as of the engine's last turn. */
     struct ordain_statistics statistics;
 };
 
-/* An envelope of `size` bytes may enter. */
-bool client_gate_room(const struct client_gate *gate, size_t size);
+/* One more envelope may enter. */
+bool client_gate_room(const struct client_gate *gate);
 /* Takes a number for an entry whose envelope will have `size` bytes. There must be room. */
 void client_gate_enter(struct client_gate *gate, struct client_entry *entry, size_t size);
 /* The entry is signed: the engine owns it now. */

@@ -87,6 +87,7 @@ struct engine {
     uint64_t accepted_now;
     uint32_t in_flight[ENGINE_REQUEST_KINDS];
     struct client_pace pace;
+    struct client_blocks blocks;
     /*
      * An entry that was sent to a replica, and that others are to get a copy of: when it waits for its receipt, and at
      * the latest at sample_due_us. NULL: there is none. A further one is drawn from copy_at_us on.

@@ -63,17 +63,6 @@ static enum ord_err full_receipt(uint8_t **out, size_t *size, struct channel_rec
     return ORD_OK;
 }
 
-/*
- * How much of an envelope's way to its receipt may have been a wait in the open block: none if the block was closed
- * because it had (nearly) no room for more.
- */
-static uint64_t idle_us(const struct engine *engine, const struct channel_header *header) {
-    const struct channel_config *config = &engine->config.trust->config;
-    bool full = (uint64_t) header->transaction_count * 4u >= (uint64_t) config->max_message_count * 3u ||
-                header->byte_count * 4u >= (uint64_t) config->preferred_max_bytes * 3u;
-    return full ? 0 : (uint64_t) config->batch_timeout_ms * 1000u;
-}
-
 /* What the receipt tells of the channel's pace, and of the replica that accepted the entry. */
 static void learn(struct engine *engine, struct client_entry *entry, const struct channel_header *header) {
     struct engine_peer *holder = &engine->peers[entry->holder];
@@ -82,13 +71,17 @@ static void learn(struct engine *engine, struct client_entry *entry, const struc
         if (holder->final_sent_us < entry->sent_us)
             holder->final_sent_us = entry->sent_us;
     }
+    client_blocks_seen(&engine->blocks, header->height, engine->now_us);
     if (!entry->under_way)
         return;
     entry->under_way = false;
-    if (entry->sent_before)
+    if (entry->sent_before) {
         client_pace_final_again(&engine->pace, entry->size);
-    else
-        client_pace_final(&engine->pace, entry->size, entry->sent_us, idle_us(engine, header), engine->now_us);
+    } else {
+        const struct channel_config *config = &engine->config.trust->config;
+        uint64_t idle_us = client_blocks_idle_us(&entry->sent_blocks, config, header, engine->now_us);
+        client_pace_final(&engine->pace, entry->size, entry->sent_us, idle_us, engine->now_us);
+    }
 }
 
 void engine_finish(struct engine *engine, struct client_entry *entry, struct channel_receipt *receipt) {

@@ -76,7 +76,7 @@ void client_pace_sent(struct client_pace *pace, size_t size, uint64_t now_us);
 void client_pace_back(struct client_pace *pace, size_t size);
 /*
  * Its receipt is verified. `sent_us`: when it was sent. `idle_us`: how much of the time since then it may have spent in
- * an open block that waited for more, rather than in a queue.
+ * an open block that waited for more, rather than in a queue (client/flow/blocks.h).
  */
 void client_pace_final(struct client_pace *pace, size_t size, uint64_t sent_us, uint64_t idle_us, uint64_t now_us);
 /*

@@ -169,6 +169,7 @@ static void enter(struct engine *engine, struct client_entry *entry) {
     ORD_ASSERT(!entry->under_way);
     entry->under_way = true;
     entry->sent_us = engine->now_us;
+    entry->sent_blocks = engine->blocks;
     client_pace_sent(&engine->pace, entry->size, engine->now_us);
 }
 

@@ -2,7 +2,7 @@
 set(client_world SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world.c
     ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world_answers.c
     ${CMAKE_CURRENT_SOURCE_DIR}/support/client_world_chain.c)
-foreach(name config flow pace window wire)
+foreach(name config flow loop pace window wire)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/client/test_client_${name}.c DEPENDS ord_client)
 endforeach()
 foreach(name submit faults deliver evidence)
