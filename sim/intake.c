@@ -218,7 +218,8 @@ static void answered(struct sim_intake *intake, const struct replica_result *res
         given.sequence + WINDOW > intake->highest[given.party])
         sim_blame(intake->replica, "intake", "tells client %u that sequence %lu is ordered, and it is not", given.party,
                   (unsigned long) given.sequence);
-    if (result->verdict == REPLICA_BUSY)
+    /* Of copies a replica takes no more than it can pass on, whoever they are from. */
+    if (result->verdict == REPLICA_BUSY && !copy)
         check_busy(intake, &given);
     if (result->verdict != REPLICA_ACCEPTED)
         return;

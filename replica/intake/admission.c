@@ -16,10 +16,10 @@ enum {
     /* One source may have this part (1/8) of the pool's bytes under check. */
     CHECKS_BYTES_PART = 8,
     FORWARD_SLACK_S = 300,
-    /* A client may have this many envelopes here at any time, while the pool itself has room. */
+    /* A client may have this many envelopes here at any time, while the pool itself has room, ... */
     CLIENT_AT_ANY_TIME = 4,
-    /* The same for copies, which have to be this small. */
-    COPY_BYTES_MAX = 64 << 10,
+    /* ... if all of them together cost no more than this. The same for copies. */
+    CLIENT_COST_AT_ANY_TIME = (64 << 10) + CLIENT_AT_ANY_TIME * POOL_ENVELOPE_COST,
     /* An envelope that stayed this long is dropped. Its client submits it again. */
     POOL_AGE_MAX_MS = 120000,
 };
@@ -116,10 +116,26 @@ static void finish(struct replica *replica, struct admission *admission) {
 /* ---- one envelope ---- */
 
 /*
+ * Nobody knows whether the leader has what comes as a copy, so little of it may wait here and drive the clocks: of each
+ * client four small ones, and of all together what is passed on to the leader in one request timeout. Of that too a
+ * client has at most as much as it leaves free, or a first one.
+ */
+static bool copy_has_part(const struct replica *replica, uint32_t count, uint64_t mine, uint64_t cost) {
+    uint64_t used = pool_copies_cost(&replica->pool);
+    uint64_t most = forward_passed_cost(replica);
+    if (count >= CLIENT_AT_ANY_TIME || mine + cost > CLIENT_COST_AT_ANY_TIME)
+        return false;
+    return used == 0 || (used + cost <= most && (count == 0 || mine + cost <= most - used));
+}
+
+/*
  * True if the client may have one more envelope here. What clients bring to this replica is bounded by what the channel
  * orders in one request timeout; what replicas forward by the pool alone, because their clocks depend on it. Either way
  * a client has at most as much as it leaves free. So one client alone gets half, and as many as come share what there
- * is, whoever came first. What is under check is counted by its source, because anybody can send forgeries under
+ * is, whoever came first. A client that has little here gets in even beyond that with small envelopes. One that has
+ * nothing gets in with an envelope of any size while half of the bound is free. So a newcomer is not shut out, and
+ * neither is an envelope that is larger than the bound; many clients with large envelopes stay within the bound, and
+ * leave room for what is small. What is under check is counted by its source, because anybody can send forgeries under
  * anybody's key.
  */
 static bool has_part(struct replica *replica, uint32_t client_index, const struct admission *admission,
@@ -128,6 +144,7 @@ static bool has_part(struct replica *replica, uint32_t client_index, const struc
     const struct pool *pool = &replica->pool;
     uint64_t most = is_foreign(source) ? pool_cost_max(pool) : pace_budget(replica);
     uint64_t used = pool_cost(pool);
+    uint64_t cost = bytes + POOL_ENVELOPE_COST;
     uint32_t count;
     uint64_t mine = pool_client_cost(pool, client_index, &count);
     if (!is_foreign(source)) {
@@ -138,12 +155,13 @@ static bool has_part(struct replica *replica, uint32_t client_index, const struc
         count += checks - 1;
         mine += check_bytes - bytes + (uint64_t) (checks - 1) * POOL_ENVELOPE_COST;
     }
-    /* Nobody knows whether the leader has what comes as a copy, so little of it may wait here and drive the clocks. */
     if (admission->copy)
-        return count < CLIENT_AT_ANY_TIME && bytes <= COPY_BYTES_MAX;
-    if (count < CLIENT_AT_ANY_TIME)
+        return copy_has_part(replica, count, mine, cost);
+    if (count < CLIENT_AT_ANY_TIME && mine + cost <= CLIENT_COST_AT_ANY_TIME)
         return true;
-    return used < most && mine + bytes + POOL_ENVELOPE_COST <= most - used;
+    if (count == 0 && used <= most / 2)
+        return true;
+    return used < most && mine + cost <= most - used;
 }
 
 /*
@@ -210,6 +228,7 @@ static bool refuse_key(struct replica *replica, struct replica_result *result, e
     if (settled->foreign && !is_foreign(admission->source) && !admission->copy) {
         ORD_MARK(FOREIGN_ADOPTED);
         settled->foreign = false;
+        pool_set_copy(&replica->pool, settled, false);
         if (settled->state >= POOL_PASSED && settled->state <= POOL_PASSED_LAST)
             pool_set_state(&replica->pool, settled, POOL_READY);
     }
@@ -247,6 +266,7 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
     if (err != ORD_OK)
         return refuse_err(result, err);
     entry->foreign = foreign || admission->copy;
+    pool_set_copy(&replica->pool, entry, admission->copy);
     item->signature = envelope.signature;
     channel_envelope_id(&item->hash, envelope.body);
     verified_look(replica, item);

@@ -214,13 +214,22 @@ void forward_wanted(struct replica *replica, ord_node_id from, struct ord_span b
 
 /* ---- repeats ---- */
 
+/* What the repeats of one kind may send to each receiver in so long. */
+static uint64_t share_in(const struct replica *replica, uint64_t ms) {
+    uint64_t parts = (uint64_t) SHARE_PART * replica_config(replica)->replica_count * FORWARD_KINDS;
+    return pace_rate(replica) * ms / 1000 / parts;
+}
+
+uint64_t forward_passed_cost(const struct replica *replica) {
+    return share_in(replica, replica_config(replica)->request_timeout_ms);
+}
+
 /* Time has passed: more may be sent. */
 static void fill_up(struct replica *replica) {
     struct forward *forward = &replica->forward;
     uint64_t passed_ms = ord_min(replica->turn.now_ms - forward->filled_ms, KEPT_MS);
-    uint64_t parts = (uint64_t) SHARE_PART * replica_config(replica)->replica_count * FORWARD_KINDS;
-    int64_t more = (int64_t) (pace_rate(replica) * passed_ms / 1000 / parts) + 1;
-    int64_t most = (int64_t) (pace_rate(replica) * KEPT_MS / 1000 / parts) + 1;
+    int64_t more = (int64_t) share_in(replica, passed_ms) + 1;
+    int64_t most = (int64_t) share_in(replica, KEPT_MS) + 1;
     for (int kind = 0; kind < FORWARD_KINDS; kind++)
         forward->left[kind] = forward->left[kind] + more < most ? forward->left[kind] + more : most;
     forward->filled_ms = replica->turn.now_ms;

@@ -24,6 +24,8 @@ struct forward {
 
 /* Forwards what came in since the last turn. */
 void forward_fresh(struct replica *replica);
+/* What is passed on to the leader in one request timeout, of all that others forwarded or gave copies of: its cost. */
+uint64_t forward_passed_cost(const struct replica *replica);
 /* Offers what was forwarded and is not executed yet. To be called several times a second. */
 void forward_again(struct replica *replica);
 /* Another replica offers these names: asks it for those that are needed here. */

@@ -276,6 +276,18 @@ uint64_t pool_cost(const struct pool *pool) {
     return pool->bytes + (uint64_t) pool->envelopes * POOL_ENVELOPE_COST;
 }
 
+uint64_t pool_copies_cost(const struct pool *pool) {
+    return pool->copies_cost;
+}
+
+void pool_set_copy(struct pool *pool, struct pool_entry *entry, bool copy) {
+    if (copy && !entry->copy)
+        pool->copies_cost += cost_of(entry);
+    if (!copy && entry->copy)
+        pool->copies_cost -= cost_of(entry);
+    entry->copy = copy;
+}
+
 uint64_t pool_cost_max(const struct pool *pool) {
     return pool->bytes_max + (uint64_t) pool->envelopes_max * POOL_ENVELOPE_COST;
 }
@@ -308,6 +320,7 @@ enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t n
 
 void pool_remove(struct pool *pool, struct pool_entry *entry) {
     forgive(pool, entry);
+    pool_set_copy(pool, entry, false);
     unlink_entry(pool, entry);
     struct pool_entry **slot = &pool->buckets[bucket_of(pool, entry->key)];
     while (*slot != entry) {

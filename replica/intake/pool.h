@@ -51,6 +51,7 @@ struct pool_entry {
     uint64_t forwarded_ms;      /* when it was last forwarded; for PASSED, or when it became PASSED */
     ord_replica_set offered_to; /* offered with the last repeat, and not given since */
     uint64_t proposed_to;       /* the pool's `leaders` when it was last proposed; 0: never */
+    bool copy;                  /* it came as a copy (pool_copies_cost), and nobody has submitted it here since */
     bool owed;                  /* it is in the list of what the leader owes; then forwarded_ms is when it got there */
     /* Neighbours in that list. */
     struct pool_entry *owed_previous;
@@ -116,6 +117,7 @@ struct pool {
     uint64_t bytes;
     uint32_t settled; /* in all states except CHECKING */
     uint64_t settled_cost;
+    uint64_t copies_cost;
     /* Counts the leaders, from 1 on. */
     uint64_t leaders;
     /* What the leader owes, sorted by when this replica last sent it there. */
@@ -152,6 +154,8 @@ void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state
 void pool_remove(struct pool *pool, struct pool_entry *entry);
 /* True if `source` may bring an envelope under this key: none is settled, and none of this source is under check. */
 bool pool_takes(const struct pool *pool, struct pool_key key, uint64_t source);
+/* The entry, just added or settled, came as a copy; or it is none any more. */
+void pool_set_copy(struct pool *pool, struct pool_entry *entry, bool copy);
 /* An envelope of this client was executed (UINT32_MAX: a registration). */
 void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms);
 /* The client that waits longest; NULL: none waits. */
@@ -173,6 +177,8 @@ bool pool_owed(struct pool *pool, uint64_t before_ms, uint64_t lost_ms);
 /* What all envelopes here cost, those under check included; at most pool_cost_max. */
 uint64_t pool_cost(const struct pool *pool);
 uint64_t pool_cost_max(const struct pool *pool);
+/* What the copies of all clients cost, those under check included. */
+uint64_t pool_copies_cost(const struct pool *pool);
 /* What a client's settled envelopes cost, and how many they are. UINT32_MAX: registrations. */
 uint64_t pool_client_cost(const struct pool *pool, uint32_t client_index, uint32_t *count);
 

@@ -149,19 +149,44 @@ static struct bench *make_backup(void) {
     return bench;
 }
 
+/* What is submitted: the size of its transactions, and whether it is a copy. */
+struct kind {
+    size_t size;
+    bool copy;
+};
+
 /* Submits `count` envelopes from sequence `first` on, and has them checked. Gives how many were accepted. */
-static uint32_t submit(struct bench *bench, uint64_t first, uint32_t count, struct replica_submission **out) {
+static uint32_t submit_kind(struct bench *bench, struct kind kind, uint64_t first, uint32_t count,
+                            struct replica_submission **out) {
     static struct ord_span envelopes[32];
     uint32_t accepted = 0;
     for (uint32_t i = 0; i < count; i++)
-        envelopes[i] = net_envelope(bench->net, bench->client, first + i, 1, 400, (uint8_t) i);
+        envelopes[i] = net_envelope(bench->net, bench->client, first + i, 1, kind.size, (uint8_t) i);
     *out = bench_submit(bench, envelopes, count);
+    (*out)->copy = kind.copy;
     bench_run(bench);
     bench_check_all(bench);
     bench_run(bench);
     for (uint32_t i = 0; i < count; i++)
         accepted += (*out)->results[i].verdict == REPLICA_ACCEPTED;
     return accepted;
+}
+
+static uint32_t submit(struct bench *bench, uint64_t first, uint32_t count, struct replica_submission **out) {
+    return submit_kind(bench, (struct kind) {.size = 400}, first, count, out);
+}
+
+/* An envelope of another client, which is settled. */
+static struct pool_entry *settle_other(struct bench *bench, uint32_t client_index, uint64_t sequence, size_t size) {
+    static uint8_t bytes[200000];
+    struct pool *pool = &bench->replica->pool;
+    struct pool_entry *entry;
+    assert_true(size <= sizeof(bytes));
+    assert_ok(pool_add(pool, &entry, (struct pool_key) {client_index, sequence}, 2, ord_span_of(bytes, size),
+                       bench->time.now_ms));
+    entry->foreign = true;
+    assert_ok(pool_settle(pool, entry, bench->time.now_ms));
+    return entry;
 }
 
 static void admission__of_one_client_ends_at_half(void **state) {
@@ -192,17 +217,62 @@ static void admission__has_some_for_every_client(void **state) {
     struct bench *bench = make_backup();
     struct replica_submission *submission;
     struct pool *pool = &bench->replica->pool;
-    static uint8_t large[1000];
-    for (uint64_t i = 0; i < 40; i++) {
-        struct pool_entry *entry;
-        assert_ok(pool_add(pool, &entry, (struct pool_key) {5 + (uint32_t) i / 20, i + 1}, 2,
-                           ord_span_of(large, sizeof(large)), bench->time.now_ms));
-        entry->foreign = true;
-        assert_ok(pool_settle(pool, entry, bench->time.now_ms));
-    }
+    for (uint32_t i = 0; i < 40; i++)
+        (void) settle_other(bench, 5 + i / 20, i + 1, 1000);
     assert_true(pool_cost(pool) > pace_budget(bench->replica));
     assert_int_equal(submit(bench, 1, 8, &submission), 4);
     assert_true(submission->retry_after_ms >= 10 && submission->retry_after_ms <= TIMEOUT_MS);
+    bench_destroy(bench);
+}
+
+/* One large envelope of a client that has nothing here may exceed what is ordered soon, and no more than one does. */
+static void admission__has_room_for_one_large_envelope(void **state) {
+    (void) state;
+    const struct kind large = {.size = 100000};
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    assert_true(large.size > pace_budget(bench->replica));
+    struct pool_entry *other = settle_other(bench, 5, 1, 1000);
+    assert_int_equal(submit_kind(bench, large, 1, 4, &submission), 1);
+    assert_int_equal(submission->results[0].verdict, REPLICA_ACCEPTED);
+    assert_int_equal(submission->results[1].verdict, REPLICA_BUSY);
+    pool_remove(&bench->replica->pool, other);
+    bench_destroy(bench);
+    /* Another client has exceeded it already: a large envelope waits until that is ordered, small ones do not. */
+    bench = make_backup();
+    other = settle_other(bench, 5, 1, 100000);
+    assert_int_equal(submit_kind(bench, large, 1, 1, &submission), 0);
+    assert_int_equal(submission->results[0].verdict, REPLICA_BUSY);
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    pool_remove(&bench->replica->pool, pool_find(&bench->replica->pool, (struct pool_key) {0, 1}));
+    pool_remove(&bench->replica->pool, other);
+    assert_int_equal(submit_kind(bench, large, 1, 1, &submission), 1);
+    bench_destroy(bench);
+}
+
+/* All clients' copies together are no more than what is passed on to the leader in time. */
+static void admission__of_copies_has_a_total(void **state) {
+    (void) state;
+    const struct kind copy = {.size = 400, .copy = true};
+    struct bench *bench = make_backup();
+    struct replica_submission *submission;
+    struct pool *pool = &bench->replica->pool;
+    uint64_t most = forward_passed_cost(bench->replica);
+    assert_in_range(most, 1, pace_budget(bench->replica) / 20);
+    struct pool_entry *other = settle_other(bench, 5, 1, most);
+    pool_set_copy(pool, other, true);
+    pool_set_copy(pool, other, true);
+    assert_int_equal(pool_copies_cost(pool), most + POOL_ENVELOPE_COST);
+    assert_int_equal(submit_kind(bench, copy, 1, 1, &submission), 0);
+    assert_int_equal(submission->results[0].verdict, REPLICA_BUSY);
+    pool_remove(pool, other);
+    assert_int_equal(pool_copies_cost(pool), 0);
+    /* One is taken at any time, and of one client no more than it leaves free. */
+    assert_int_equal(submit_kind(bench, copy, 1, 4, &submission), 1);
+    assert_true(pool_copies_cost(pool) > 400);
+    /* Its client brings it to be looked after: it is no copy any more. */
+    assert_int_equal(submit(bench, 1, 1, &submission), 1);
+    assert_int_equal(pool_copies_cost(pool), 0);
     bench_destroy(bench);
 }
 
@@ -544,6 +614,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(rate__has_a_floor),
     cmocka_unit_test(admission__of_one_client_ends_at_half),
     cmocka_unit_test(admission__has_some_for_every_client),
+    cmocka_unit_test(admission__has_room_for_one_large_envelope),
+    cmocka_unit_test(admission__of_copies_has_a_total),
     cmocka_unit_test(forward__of_what_stays_backs_off),
     cmocka_unit_test(forward__leaves_what_is_queued),
     cmocka_unit_test(forward__has_a_share),
