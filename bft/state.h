@@ -261,8 +261,8 @@ struct bft_choice {
     bool chosen;
     uint64_t view;
     struct ord_hash digest;
-    /* The replica whose VIEW-CHANGE has the certificate. */
-    ord_node_id holder;
+    /* The replicas whose VIEW-CHANGEs have a certificate of this view for this digest. */
+    ord_replica_set holders;
     struct ord_span certificate;
 };
 
