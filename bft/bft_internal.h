@@ -197,7 +197,7 @@ bool bft_useless_many(const struct ord_core *core);
 void bft_suspect_check(struct ord_core *core);
 /* When the next timer is due; UINT64_MAX: none runs. */
 uint64_t bft_suspect_deadline(const struct ord_core *core);
-/* Whether this replica, or f + 1 others, want another primary, and that of its view did not give its place up. */
+/* Whether this replica, or f + 1 others, want another primary. */
 bool bft_view_failed(const struct ord_core *core);
 
 /* view/hand_over.c: a primary that lets another replica lead. */
