@@ -134,6 +134,7 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
     if (err != ORD_OK)
         return err;
     bft_install(core, &core->spare_view, &changes);
+    bft_give_along(core);
     bft_send(core, core->others, bft_kept_bytes(&core->installed), true);
     return ORD_OK;
 }
@@ -253,6 +254,20 @@ static bool follows(struct ord_core *core, const struct bft_new_view *view, cons
     return true;
 }
 
+/*
+ * The NEW-VIEW of the view that is due names a VIEW-CHANGE that is not here. A liar may have sent it to the new primary
+ * alone, in every view of an honest one. So this replica shows the primary at once what it lacks, and the answer comes
+ * at once as well (relay.c): a liar delays the view by one round trip. Once a view, because the STATUS that is due
+ * later asks again, and asks all.
+ */
+static void ask_primary(struct ord_core *core, uint64_t view) {
+    if (!bft_speaks(core) || view != core->view || core->asked_view == view)
+        return;
+    ORD_MARK(NEW_VIEW_ASKS);
+    core->asked_view = view;
+    bft_send_status_to(core, bft_primary(&core->config, view));
+}
+
 void bft_try_candidates(struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         struct bft_kept *kept = &core->candidates[node];
@@ -265,6 +280,7 @@ void bft_try_candidates(struct ord_core *core) {
         ORD_ASSERT(bft_new_view_decode(&view, &core->config, bft_kept_bytes(kept)) == ORD_OK);
         if (!gather(core, &view, &set)) {
             ORD_MARK(NEW_VIEW_LACKS_CHANGE);
+            ask_primary(core, view.view);
             continue;
         }
         if (follows(core, &view, &set)) {
