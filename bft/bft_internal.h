@@ -118,6 +118,8 @@ uint64_t bft_sync_deadline(const struct ord_core *core);
 /* normal/status.c */
 /* Sends STATUS to all, unless this replica asks (bft/recovery/silence.h). */
 void bft_send_status(struct ord_core *core);
+/* Sends it to one replica, besides those that are due to all. */
+void bft_send_status_to(struct ord_core *core, ord_node_id to);
 
 /* normal/retransmit.c */
 ORD_MUST_USE enum ord_err bft_on_status(struct ord_core *core, const struct bft_status *status);
@@ -197,7 +199,7 @@ bool bft_useless_many(const struct ord_core *core);
 void bft_suspect_check(struct ord_core *core);
 /* When the next timer is due; UINT64_MAX: none runs. */
 uint64_t bft_suspect_deadline(const struct ord_core *core);
-/* Whether this replica, or f + 1 others, want another primary, and that of its view did not give its place up. */
+/* Whether this replica, or f + 1 others, want another primary. */
 bool bft_view_failed(const struct ord_core *core);
 
 /* view/hand_over.c: a primary that lets another replica lead. */
@@ -282,6 +284,8 @@ void bft_accept_entry(struct ord_core *core, struct bft_slot *slot);
 /* Sends what another replica signed. `bytes` stay where they are. */
 void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes);
 void bft_answer_view(struct ord_core *core, const struct bft_status *status);
+/* Sends the VIEW-CHANGEs under the own NEW-VIEW to peers that lacked those of the same authors lately. */
+void bft_give_along(struct ord_core *core);
 /* False for a message, relayed or not, that is old or known, so that it would change nothing. */
 bool bft_wants(const struct ord_core *core, struct ord_span bytes);
 

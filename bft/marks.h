@@ -52,6 +52,7 @@
     X(NEW_VIEW_OUT_OF_WINDOW, OFTEN, "a new primary proposes a seq again that lies outside its own window")            \
     X(NEW_VIEW_LACKS_BATCH, OFTEN, "a new primary waits for a batch")                                                  \
     X(NEW_VIEW_LACKS_CHANGE, OFTEN, "a NEW-VIEW waits for a VIEW-CHANGE that it names")                                \
+    X(NEW_VIEW_ASKS, OFTEN, "the primary is asked at once for a VIEW-CHANGE that its NEW-VIEW names")                  \
     X(NEW_VIEW_REFUSED, RARE, "a NEW-VIEW does not follow from its view changes")                                      \
     X(NEW_VIEW_DUE_TAKEN, RARE, "the NEW-VIEW that is due replaces one of a later view")                               \
     X(NEW_VIEW_TWICE, RARE, "a primary sends two NEW-VIEWs for one view")                                              \
@@ -93,6 +94,7 @@
     /* relay.c */                                                                                                      \
     X(PRE_PREPARE_RELAYED, OFTEN, "a replica that the primary left out gets a PRE-PREPARE from another one")           \
     X(NEWS_RELAYED, OFTEN, "another replica's VIEW-CHANGE or NEW-VIEW is passed on")                                   \
+    X(CHANGE_ALONG, OFTEN, "a peer gets the VIEW-CHANGE of an author that it lacked before, with the NEW-VIEW")        \
     X(NEWS_TOO_SOON, OFTEN, "a peer needs news of the view again too soon")                                            \
     X(NEWS_EVIDENCE_AGAIN, OFTEN, "evidence is sent again to a replica that stays in the view")                        \
     /* retransmit.c */                                                                                                 \

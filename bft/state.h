@@ -140,8 +140,14 @@ struct bft_peer {
     uint64_t again_seq;
     /* It gets no answer to its STATUS before this time. */
     uint64_t answer_ms;
-    /* It gets no news of the view before this time. */
+    /* It gets no news of the view before this time, except VIEW-CHANGEs that are not in news_given. */
     uint64_t view_ms;
+    /* The authors of the VIEW-CHANGEs under the installed view that it was given. */
+    ord_replica_set news_given;
+    /* The authors of the VIEW-CHANGEs that it lacked under our NEW-VIEWs lately. */
+    ord_replica_set lacked;
+    /* How many of our NEW-VIEWs it got them along with. */
+    uint32_t lacked_views;
     /* It gets no BODY before this time. */
     uint64_t fetch_ms;
     /* The nonce of its last ASK. */
@@ -261,8 +267,8 @@ struct bft_choice {
     bool chosen;
     uint64_t view;
     struct ord_hash digest;
-    /* The replica whose VIEW-CHANGE has the certificate. */
-    ord_node_id holder;
+    /* The replicas whose VIEW-CHANGEs have a certificate of this view for this digest. */
+    ord_replica_set holders;
     struct ord_span certificate;
 };
 
@@ -316,6 +322,8 @@ struct ord_core {
     struct bft_kept *named;
     /* The VIEW-CHANGEs that the installed view rests on. */
     struct bft_kept *chosen;
+    /* The primary of this view was asked for VIEW-CHANGEs that its NEW-VIEW names. */
+    uint64_t asked_view;
     /* One NEW-VIEW of each replica that is not installed yet: the one that is due, otherwise the newest. */
     struct bft_kept *candidates;
     /* The NEW-VIEW of the installed view; none in view 0. */

@@ -17,15 +17,17 @@
  * the core has no room for it.
  *
  * Answers. A peer gets no two answers to its STATUS within half a retransmission interval, no news of a view within two
- * intervals, no batches and no RECALL within a quarter, however often it asks. A vote that went to all less than half
- * an interval ago is not in an answer.
+ * intervals, no batches and no RECALL within a quarter, however often it asks. The primary of a view may give each
+ * VIEW-CHANGE under it once to each peer before that. A vote that went to all less than half an interval ago is not in
+ * an answer.
  *
  * Views. A replica that is changing to the view of an honest primary, and has its NEW-VIEW and each VIEW-CHANGE that
- * this names, installs it with the next FLUSH. It suspects no primary that does not hand over before half a request
- * timeout has passed since the view was installed. A sixteenth is enough if the primary is one of the f whose views
- * failed last: the replica suspected it then, or f + 1 others did.
+ * this names, installs it with the next FLUSH. If it lacks one of them, it has asked the primary by then. It suspects
+ * no primary that does not hand over before half a request timeout has passed since the view was installed. A sixteenth
+ * is enough if the primary is one of the f whose views failed last: the replica suspected it then, or f + 1 others did.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "bft/bft.h"
 #include "bft/recovery/silence.h"
@@ -66,6 +68,8 @@ struct sim_told {
     struct sim_buffer *due;
     /* The VIEW-CHANGEs that `due` names and that came after it. */
     ord_replica_set named;
+    /* The last view about which it sent the primary alone a STATUS. */
+    uint64_t asked_view;
     /* When its view was installed, and what was delivered then. */
     uint64_t since_ms;
     uint64_t since_seq;
@@ -74,6 +78,9 @@ struct sim_told {
     uint64_t led_ms[ORD_REPLICA_MAX];
     /* When each replica got the last answer of each kind, + 1; 0: it got none. */
     uint64_t answered_ms[ANSWER_KINDS][ORD_REPLICA_MAX];
+    /* For each replica: the authors of the VIEW-CHANGEs under the view `given_view` that were given to it. */
+    ord_replica_set given[ORD_REPLICA_MAX];
+    uint64_t given_view;
     /* (type, view, seq) -> when its own vote last went to all. */
     struct sim_map sent;
     /* For each replica, this one too: the last view, + 1, in which it said that it hands over; 0: none. */
@@ -160,11 +167,14 @@ static void note_effect(struct sim_told *told, const struct ord_effect *effect) 
         if ((told->liars & ord_replica_bit(primary)) != 0)
             note(told, BFT_PRE_PREPARE, primary, effect->judge.view, effect->judge.seq, &effect->judge.digest);
     } else if (effect->type == ORD_EFFECT_SEND && effect->send.bytes.size > 0) {
-        if (effect->send.bytes.data[0] == BFT_WITNESS)
+        const uint64_t at_view = told->process->observer.status.view;
+        if (effect->send.bytes.data[0] == BFT_STATUS && effect->send.to == ord_replica_bit(primary_of(told, at_view)))
+            told->asked_view = at_view;
+        else if (effect->send.bytes.data[0] == BFT_WITNESS)
             note_witness(told, effect);
         else if (effect->send.bytes.data[0] == BFT_EVIDENCE &&
                  ord_replica_count(effect->send.to) == told->process->world->replica_count - 1)
-            told->passed = told->process->observer.status.view + 1;
+            told->passed = at_view + 1;
     } else if (effect->type == ORD_EFFECT_PERSIST && effect->persist.table == TABLE_NEW_VIEW &&
                bft_new_view_decode(&view, &told->process->core_config, effect->persist.bytes) == ORD_OK) {
         told->installed = (struct newest) {.view = view.view, .digest = view.digest};
@@ -353,11 +363,34 @@ static enum answer answer_to(const struct sim_told *told, uint64_t *least_ms, co
     return news ? ANSWER_NEWS : ANSWER_VOTES;
 }
 
+/* The author of the VIEW-CHANGE in the message; empty: it has none. */
+static ord_replica_set change_in(const struct sim_told *told, const struct ord_effect *effect) {
+    struct bft_view_change change;
+    const struct ord_span bytes = effect->send.body.size > 0 ? effect->send.body : effect->send.bytes;
+    bool has = bytes.data[0] == BFT_VIEW_CHANGE &&
+               bft_view_change_decode(&change, &told->process->core_config, bytes) == ORD_OK;
+    return has ? ord_replica_bit(change.sender) : 0;
+}
+
+/* Whether the primary gives `to` nothing but VIEW-CHANGEs under its view for the first time. */
+static bool gives_first(struct sim_told *told, const struct ord_status *after, ord_node_id to,
+                        ord_replica_set changes) {
+    if (after->changing)
+        return false;
+    if (told->given_view != after->view)
+        memset(told->given, 0, sizeof(told->given));
+    told->given_view = after->view;
+    bool first = changes != 0 && (changes & told->given[to]) == 0;
+    told->given[to] |= changes;
+    return first && primary_of(told, after->view) == told->replica->id;
+}
+
 static void check_answer(struct sim_told *told, const struct ord_event *event, const struct ord_status *after,
                          const struct ord_effects *effects) {
     ord_node_id from = event->message->from;
     uint64_t least_ms;
     bool answers = false;
+    ord_replica_set changes = 0;
     enum answer kind =
         event->message->bytes.size == 0 ? ANSWER_KINDS : answer_to(told, &least_ms, after, event->message->bytes);
     if (kind == ANSWER_KINDS)
@@ -368,12 +401,14 @@ static void check_answer(struct sim_told *told, const struct ord_event *event, c
             effect->send.bytes.size == 0 || effect->send.bytes.data[0] == BFT_STATUS)
             continue;
         answers = true;
+        changes |= change_in(told, effect);
         check_votes_again(told, effect, event->now_ms, false);
     }
     if (!answers)
         return;
     uint64_t *last_ms = &told->answered_ms[kind][from];
-    if (*last_ms != 0 && event->now_ms + 1 < *last_ms + least_ms)
+    bool first = kind == ANSWER_NEWS && gives_first(told, after, from, changes);
+    if (!first && *last_ms != 0 && event->now_ms + 1 < *last_ms + least_ms)
         sim_blame(told->replica, "answers", "gives replica %u %s again after %lu ms", from, answer_names[kind],
                   (unsigned long) (event->now_ms + 1 - *last_ms));
     *last_ms = event->now_ms + 1;
@@ -390,19 +425,22 @@ static void note_sent(struct sim_told *told, const struct ord_event *event, cons
 
 /* ---- views ---- */
 
-/* It has the NEW-VIEW of the view that it is changing to, and everything that this names. */
-static bool is_complete(const struct sim_told *told, uint64_t view) {
-    struct bft_new_view due;
-    if (told->due == NULL ||
-        bft_new_view_decode(&due, &told->process->core_config, sim_buffer_span(told->due)) != ORD_OK ||
-        due.view != view || (told->liars & ord_replica_bit(due.sender)) != 0)
-        return false;
-    for (uint32_t i = 0; i < due.change_count; i++) {
+/* It has the NEW-VIEW of the view that it is changing to, and the primary is honest. */
+static bool has_due(const struct sim_told *told, struct bft_new_view *due, uint64_t view) {
+    return told->due != NULL &&
+           bft_new_view_decode(due, &told->process->core_config, sim_buffer_span(told->due)) == ORD_OK &&
+           due->view == view && (told->liars & ord_replica_bit(due->sender)) == 0;
+}
+
+/* It has everything that the NEW-VIEW names. */
+static bool is_complete(const struct sim_told *told, const struct bft_new_view *due) {
+    for (uint32_t i = 0; i < due->change_count; i++) {
         ord_node_id sender;
         struct ord_hash digest;
-        bft_new_view_change(&sender, &digest, &due, i);
+        bft_new_view_change(&sender, &digest, due, i);
         const struct newest *newest = &told->changes[sender];
-        bool here = sender == told->replica->id || (newest->view == view && ord_hash_equal(&newest->digest, &digest)) ||
+        bool here = sender == told->replica->id ||
+                    (newest->view == due->view && ord_hash_equal(&newest->digest, &digest)) ||
                     (told->named & ord_replica_bit(sender)) != 0;
         if (!here)
             return false;
@@ -412,9 +450,15 @@ static bool is_complete(const struct sim_told *told, uint64_t view) {
 
 static void check_flushed(struct sim_told *told, const struct ord_status *before, const struct ord_status *after) {
     bool stays = before->view == after->view && speaks(before) && speaks(after);
-    if (stays && before->changing && after->changing && !told->replica->forgetful && is_complete(told, after->view))
-        sim_blame(told->replica, "view", "does not install view %lu, of which it has everything",
-                  (unsigned long) after->view);
+    struct bft_new_view due;
+    if (stays && before->changing && after->changing && !told->replica->forgetful && has_due(told, &due, after->view)) {
+        if (is_complete(told, &due))
+            sim_blame(told->replica, "view", "does not install view %lu, of which it has everything",
+                      (unsigned long) after->view);
+        else if (told->asked_view != after->view)
+            sim_blame(told->replica, "view", "does not ask the primary of view %lu for what its NEW-VIEW names",
+                      (unsigned long) after->view);
+    }
     if (stays && !after->changing && told->leaves == after->view + 1)
         sim_blame(told->replica, "evidence", "stays in view %lu, whose primary it has convicted",
                   (unsigned long) after->view);

@@ -8,10 +8,11 @@ static enum bft_mood changing_mood(const struct ord_core *core) {
     return core->detail.suspecting ? BFT_GIVES_UP : BFT_CHANGING;
 }
 
-void bft_send_status(struct ord_core *core) {
+/* False: this replica sends none now. */
+static bool send_to(struct ord_core *core, ord_replica_set to) {
     if (core->silence.asking)
         /* STATUS would bring votes, which a replica that asks cannot use yet. */
-        return;
+        return false;
     struct bft_status status = {.view = core->view,
                                 .sender = core->config.self,
                                 .delivered_seq = core->delivered_seq,
@@ -30,6 +31,15 @@ void bft_send_status(struct ord_core *core) {
     uint8_t bytes[BFT_STATUS_SIZE];
     bft_status_encode(bytes, &core->config, &status);
     /* STATUS reports what this turn makes durable. */
-    bft_send(core, core->others, bft_outbox_copy(core, bytes, sizeof(bytes)), true);
-    core->status_ms = core->now_ms;
+    bft_send(core, to, bft_outbox_copy(core, bytes, sizeof(bytes)), true);
+    return true;
+}
+
+void bft_send_status(struct ord_core *core) {
+    if (send_to(core, core->others))
+        core->status_ms = core->now_ms;
+}
+
+void bft_send_status_to(struct ord_core *core, ord_node_id to) {
+    (void) send_to(core, ord_replica_bit(to));
 }

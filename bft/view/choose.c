@@ -22,6 +22,18 @@ static bool better(const struct bft_choice *choice, const struct bft_statement *
     return memcmp(statement->digest.bytes, choice->digest.bytes, ORD_HASH_SIZE) < 0;
 }
 
+/* Takes the certificate, which `node` reports, if it is better than the choice. Notes who reports the chosen one. */
+static void choose_from(struct bft_choice *choice, const struct bft_statement *statement, struct ord_span certificate,
+                        ord_node_id node) {
+    if (better(choice, statement)) {
+        ORD_MARK_IF(choice->chosen, CHOICE_LATER_VIEW);
+        *choice = (struct bft_choice) {
+            .chosen = true, .view = statement->view, .digest = statement->digest, .certificate = certificate};
+    }
+    if (statement->view == choice->view && ord_hash_equal(&statement->digest, &choice->digest))
+        choice->holders |= ord_replica_bit(node);
+}
+
 /* Reads the replica's VIEW-CHANGE. False: it has none in the set. */
 static bool read_change(struct bft_view_change *out, const struct ord_core *core, const struct bft_change_set *set,
                         ord_node_id node) {
@@ -53,14 +65,7 @@ void bft_choose(struct ord_core *core, const struct bft_change_set *set) {
             /* The window of the certificate's sender begins at or below the base, so the index is below `window`. */
             uint32_t i = (uint32_t) (statement.seq - base_seq - 1);
             ORD_ASSERT(i < core->config.window);
-            if (!better(&core->choices[i], &statement))
-                continue;
-            ORD_MARK_IF(core->choices[i].chosen, CHOICE_LATER_VIEW);
-            core->choices[i] = (struct bft_choice) {.chosen = true,
-                                                    .view = statement.view,
-                                                    .digest = statement.digest,
-                                                    .holder = node,
-                                                    .certificate = certificate};
+            choose_from(&core->choices[i], &statement, certificate, node);
             core->choice_count = (uint32_t) ord_max(core->choice_count, i + 1);
         }
     }

@@ -8,7 +8,8 @@
  *
  * A view failed for this replica if it suspected the primary itself, even where the view then ended on schedule, or if
  * f + 1 others said that they do: one of these is honest. A replica that merely follows the VIEW-CHANGEs of others
- * knows nothing of the kind, because the view may have ended on schedule.
+ * knows nothing of the kind, because the view may have ended on schedule. A primary that hands over (hand_over.c) is
+ * suspected as well, and has failed. Otherwise it could do so late in every view, having ordered nothing.
  *
  * At most f leaders have less time, and nobody has it for ever:
  * - At most f leaders are remembered, those that failed last. A further one displaces the one that failed longest ago.

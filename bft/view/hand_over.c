@@ -4,8 +4,10 @@
  *
  * The primary proposes nothing more in its view, suspects itself, and says in each STATUS that it hands over. A backup
  * that hears this from the primary of its own view suspects it at once and says so in its STATUS. When f + 1 replicas
- * suspect, they leave the view as always (suspect.c). Like a scheduled view change, this one does not count as a failed
- * view. The VIEW-CHANGEs carry over what is in flight.
+ * suspect, they leave the view as always (suspect.c). Like a scheduled view change, this one doubles no timeout. The
+ * VIEW-CHANGEs carry over what is in flight. A liar may hand over whenever it leads, and late, so this primary has less
+ * time in its next views, like others whose views failed (failed.c). That costs an honest one little: only f + 1
+ * suspects replace it, and it has the whole time again after a few terms.
  *
  * A primary whose own clocks have run out also suspects itself (suspect.c), but it does not hand over. Where the
  * network is slower than the timeout, every primary comes to suspect itself. If those views did not count as failed,

@@ -75,8 +75,10 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     core->proposed_seq = core->delivered_seq > last_seq ? core->delivered_seq : last_seq;
     core->next_seq = core->proposed_seq + 1;
     core->voted_seq = core->delivered_seq;
-    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         core->peers[node].shown_seq = 0;
+        core->peers[node].news_given = 0;
+    }
     /* A silent replica opens the entries when it speaks again. */
     if (bft_speaks(core))
         bft_open_entries(core);

@@ -17,6 +17,21 @@ static bool at_hand(const struct ord_core *core, uint64_t seq, const struct ord_
            (slot != NULL && slot->message != NULL && ord_hash_equal(&slot->digest, digest));
 }
 
+/*
+ * The replicas that have the batch of the choice, if they are honest: those that report its certificate, and those that
+ * signed it. The latter stood by the batch with the batch on disk. At most f of all these lie. A liar may be the only
+ * one that reports the certificate.
+ */
+static ord_replica_set holders_of(const struct ord_core *core, const struct bft_choice *choice) {
+    ord_replica_set holders = choice->holders;
+    struct bft_statement statement;
+    struct bft_proof proof;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        if (bft_certificate_statement(&statement, &proof, &core->config, choice->certificate, node))
+            holders |= ord_replica_bit(node);
+    return holders;
+}
+
 /* Returns the replicas whose view changes want a batch that is not here, and asks them for what is missing. */
 static ord_replica_set lacking(struct ord_core *core) {
     ord_replica_set holders = 0;
@@ -24,7 +39,8 @@ static ord_replica_set lacking(struct ord_core *core) {
     for (struct bft_slot *slot; (slot = bft_slot_next(core, &at)) != NULL;)
         slot->wanted = false;
     /*
-     * The holder of a certificate has its batch, but may lie and not give it. After a while all others are asked too.
+     * One holder after the other is asked (fetch.c), so each liar among them costs one interval. After a while all
+     * others are asked too, because a signer may have made room for a batch of a later view.
      */
     bool patient =
         core->fetch_since_ms == 0 || core->now_ms < core->fetch_since_ms + 2 * (uint64_t) core->config.retransmit_ms;
@@ -37,8 +53,8 @@ static ord_replica_set lacking(struct ord_core *core) {
         if (!bft_in_window(core, seq) || at_hand(core, seq, digest))
             /* The others decide what lies beyond this replica's window. */
             continue;
-        holders |= ord_replica_bit(core->choices[i].holder);
-        bft_want(core, bft_slot_open(core, seq), digest, from | ord_replica_bit(core->choices[i].holder));
+        holders |= core->choices[i].holders;
+        bft_want(core, bft_slot_open(core, seq), digest, from | holders_of(core, &core->choices[i]));
     }
     if (holders == 0)
         core->fetch_since_ms = 0;
@@ -118,6 +134,7 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
     if (err != ORD_OK)
         return err;
     bft_install(core, &core->spare_view, &changes);
+    bft_give_along(core);
     bft_send(core, core->others, bft_kept_bytes(&core->installed), true);
     return ORD_OK;
 }
@@ -237,6 +254,20 @@ static bool follows(struct ord_core *core, const struct bft_new_view *view, cons
     return true;
 }
 
+/*
+ * The NEW-VIEW of the view that is due names a VIEW-CHANGE that is not here. A liar may have sent it to the new primary
+ * alone, in every view of an honest one. So this replica shows the primary at once what it lacks, and the answer comes
+ * at once as well (relay.c): a liar delays the view by one round trip. Once a view, because the STATUS that is due
+ * later asks again, and asks all.
+ */
+static void ask_primary(struct ord_core *core, uint64_t view) {
+    if (!bft_speaks(core) || view != core->view || core->asked_view == view)
+        return;
+    ORD_MARK(NEW_VIEW_ASKS);
+    core->asked_view = view;
+    bft_send_status_to(core, bft_primary(&core->config, view));
+}
+
 void bft_try_candidates(struct ord_core *core) {
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         struct bft_kept *kept = &core->candidates[node];
@@ -249,6 +280,7 @@ void bft_try_candidates(struct ord_core *core) {
         ORD_ASSERT(bft_new_view_decode(&view, &core->config, bft_kept_bytes(kept)) == ORD_OK);
         if (!gather(core, &view, &set)) {
             ORD_MARK(NEW_VIEW_LACKS_CHANGE);
+            ask_primary(core, view.view);
             continue;
         }
         if (follows(core, &view, &set)) {

@@ -2,6 +2,11 @@
  * News of the view for replicas that lack it: the own VIEW-CHANGE while a view change is under way, and afterwards the
  * NEW-VIEW with the view changes that it rests on. They convince by their authors' signatures, so any replica may relay
  * them (row V10).
+ *
+ * A liar may send its VIEW-CHANGE to the new primary alone. Then all others have to ask before they can install the
+ * view (new_view.c), and lose what is sent in it until then. So the primary remembers which authors' VIEW-CHANGEs each
+ * peer lacked, and sends them along with its next NEW-VIEWs, before them. A peer that lies about what it lacks gets
+ * more itself, and changes nothing for others.
  */
 #include "bft/bft_internal.h"
 
@@ -9,6 +14,9 @@
 
 /* The time between two answers to one peer, in units of retransmit_ms. */
 enum { NEWS_INTERVALS = 2 };
+
+/* For so many of this replica's NEW-VIEWs a peer gets along with them what it lacked. */
+enum { LACKED_VIEWS = 16 };
 
 void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes) {
     uint8_t data[BFT_RELAY_SIZE];
@@ -30,13 +38,53 @@ static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, c
     bft_relay(core, ord_replica_bit(to), bytes);
 }
 
+void bft_give_along(struct ord_core *core) {
+    ord_replica_set to[ORD_REPLICA_MAX] = {0};
+    for (ord_node_id id = 0; id < core->config.replica_count; id++) {
+        struct bft_peer *peer = &core->peers[id];
+        for (ord_node_id node = 0; node < core->config.replica_count; node++)
+            to[node] |= (peer->lacked >> node & 1) != 0 ? ord_replica_bit(id) : 0;
+        if (peer->lacked != 0 && ++peer->lacked_views >= LACKED_VIEWS) {
+            peer->lacked = 0;
+            peer->lacked_views = 0;
+        }
+    }
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        to[node] &= core->others & ~ord_replica_bit(node);
+        if (node == core->config.self || core->chosen[node].view != core->view || to[node] == 0)
+            continue;
+        ORD_MARK(CHANGE_ALONG);
+        bft_relay(core, to[node], bft_kept_bytes(&core->chosen[node]));
+    }
+}
+
+/* The authors of the VIEW-CHANGEs that the installed view rests on. */
+static ord_replica_set authors(const struct ord_core *core) {
+    ord_replica_set set = 0;
+    for (ord_node_id node = 0; node < core->config.replica_count && !core->changing; node++)
+        if (core->chosen[node].view == core->view)
+            set |= ord_replica_bit(node);
+    return set;
+}
+
 void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
     struct bft_peer *peer = &core->peers[status->sender];
     const struct bft_kept *own = &core->changes[core->config.self];
     ord_replica_set has = status->view == core->view ? status->changes : 0;
-    ORD_MARK_IF(core->now_ms < peer->view_ms, NEWS_TOO_SOON);
-    if (core->now_ms < peer->view_ms)
-        return;
+    ord_replica_set lacks = authors(core) & ~has;
+    if (core->now_ms < peer->view_ms) {
+        ORD_MARK(NEWS_TOO_SOON);
+        /*
+         * The primary gives each VIEW-CHANGE once to each peer at any time. Its NEW-VIEW may name one that a liar gave
+         * to nobody else, and then nobody can install the view without it.
+         */
+        lacks &= bft_primary(&core->config, core->view) == core->config.self ? ~peer->news_given : 0;
+        if (lacks == 0)
+            return;
+    }
+    if (status->view == core->view && bft_primary(&core->config, core->view) == core->config.self)
+        peer->lacked |= lacks;
+    peer->news_given |= lacks;
     peer->view_ms = core->now_ms + (uint64_t) NEWS_INTERVALS * core->config.retransmit_ms;
     bool convicts = core->proof_size > 0 && core->proof_view == status->view && status->view < core->view;
     ORD_MARK_IF(convicts, NEWS_EVIDENCE_AGAIN);
@@ -55,7 +103,7 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
     ord_node_id node = core->config.self;
     for (uint32_t i = 0; i < core->config.replica_count;
          i++, node = node + 1 < core->config.replica_count ? node + 1 : 0)
-        if (core->chosen[node].view == core->view && (has & ord_replica_bit(node)) == 0)
+        if ((lacks & ord_replica_bit(node)) != 0)
             pass_on(core, status->sender, node, &core->chosen[node]);
     if (core->installed.view == core->view && core->view > 0)
         pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed);

@@ -77,7 +77,7 @@ bool bft_view_failed(const struct ord_core *core) {
     uint32_t count = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         count += node != core->config.self && core->peers[node].shown_view == core->view && core->peers[node].suspects;
-    return (core->detail.suspecting || count >= core->weak_quorum) && !bft_handed_over(core);
+    return core->detail.suspecting || count >= core->weak_quorum;
 }
 
 void bft_suspect_check(struct ord_core *core) {

@@ -107,7 +107,8 @@ enum ord_err bft_change_view(struct ord_core *core) {
     /* A view that ends on schedule has failed if this replica found fault with its primary. */
     if (bft_view_failed(core) && (!scheduled || core->detail.suspecting)) {
         bft_failed_note(core);
-        core->ratchet.view_failed = core->ratchet.view_failed || !core->changing;
+        /* A primary cannot have the ratchet begin anew by handing over. */
+        core->ratchet.view_failed = core->ratchet.view_failed || (!core->changing && !bft_handed_over(core));
     }
     core->view = view;
     core->changing = true;

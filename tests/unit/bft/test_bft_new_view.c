@@ -312,6 +312,123 @@ static void new_view__waits_for_the_view_changes_that_it_names(void **state) {
     bench_close(&bench);
 }
 
+/* How many STATUS the last turn sent to one replica alone; `status` gets the last of them. */
+static size_t asked(struct bench *bench, ord_node_id *of, struct bft_status *status) {
+    size_t count = 0;
+    for (size_t i = 0; i < bench->host.send_count; i++) {
+        const struct host_message *message = &bench->host.sends[i];
+        if (message->data[0] != BFT_STATUS || ord_replica_count(message->to) != 1)
+            continue;
+        for (ord_node_id node = 0; node < 4; node++)
+            *of = message->to == ord_replica_bit(node) ? node : *of;
+        assert_ok(bft_status_decode(status, &bench->config, ord_span_of(message->data, message->size)));
+        count++;
+    }
+    return count;
+}
+
+/*
+ * V10: a liar sends its VIEW-CHANGE to the new primary alone. The others ask the primary at once, and it gives them
+ * what they lack at once, so such a view costs a round trip and no interval of repeats.
+ */
+static void new_view__that_names_what_is_not_here_makes_a_backup_ask(void **state) {
+    (void) state;
+    struct bench backup;
+    struct bench primary;
+    static struct changes changes;
+    struct bft_status status;
+    ord_node_id of = ORD_NO_NODE;
+    memset(&changes, 0, sizeof(changes));
+    bench_open(&primary, 1);
+    bench_open(&backup, 2);
+    /* The primary has just given this peer news of the view before. */
+    primary.host.core->peers[2].view_ms = UINT64_MAX;
+    time_out(&primary, &changes);
+    time_out(&backup, &changes);
+    assert_ok(receive(&primary, 2, changes.of[2]));
+    assert_ok(receive(&backup, 1, changes.of[1]));
+    change(&primary, &changes, 3, 1, 0, NULL, 0);
+    turn_ends(&primary);
+    assert_ok(receive(&backup, 1, sent_message(&primary, BFT_NEW_VIEW)));
+    turn_ends(&backup);
+    assert_true(status_of(&backup).changing);
+    assert_int_equal(asked(&backup, &of, &status), 1);
+    assert_int_equal(of, 1);
+    assert_int_equal(status.changes, 6);
+    host_sends_clear(&primary.host);
+    assert_ok(receive(&primary, 2, make_view_status(&primary.config, 2, 1, true, status.changes)));
+    assert_int_equal(sent(&primary, BFT_RELAY, NULL), 1);
+    assert_ok(receive(&backup, 1, sent_message(&primary, BFT_RELAY)));
+    turn_ends(&backup);
+    assert_false(status_of(&backup).changing);
+    /* The primary gives each VIEW-CHANGE once. */
+    host_sends_clear(&primary.host);
+    assert_ok(receive(&primary, 2, make_view_status(&primary.config, 2, 1, true, status.changes)));
+    assert_int_equal(primary.host.send_count, 0);
+    assert_ok(receive(&primary, 2, make_view_status(&primary.config, 2, 1, true, 0)));
+    assert_int_equal(sent(&primary, BFT_RELAY, NULL), 1);
+    host_sends_clear(&primary.host);
+    assert_ok(receive(&primary, 2, make_view_status(&primary.config, 2, 1, true, 0)));
+    assert_int_equal(primary.host.send_count, 0);
+    bench_close(&primary);
+    bench_close(&backup);
+}
+
+/*
+ * A peer loses what is sent in the view before it can install it. So what it lacked once comes along with the next
+ * NEW-VIEWs of that primary, before them, and to that peer alone.
+ */
+static void new_view__brings_along_what_a_peer_lacked_before(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    bench_open(&bench, 1);
+    for (uint64_t view = 1; view <= 4 * UINT64_C(18); view += 4) {
+        memset(&changes, 0, sizeof(changes));
+        for (ord_node_id node = 0; node < 4; node++)
+            if (node != 1)
+                change(&bench, &changes, node, view, 0, NULL, 0);
+        turn_ends(&bench);
+        assert_int_equal(status_of(&bench).view, view);
+        turn_ends(&bench);
+        assert_true(status_of(&bench).leading);
+        ord_replica_set along = 0;
+        size_t at = 0;
+        while (bench.host.sends[at].data[0] != BFT_NEW_VIEW) {
+            along |= bench.host.sends[at].data[0] == BFT_RELAY ? bench.host.sends[at].to : 0;
+            at++;
+        }
+        /* After 16 views it has to be lacked again. */
+        assert_int_equal(along, view > 1 && view <= 1 + 4 * 16 ? ord_replica_bit(2) : 0);
+        if (view == 1)
+            assert_ok(receive(&bench, 2, make_view_status(&bench.config, 2, view, true, 7)));
+        bench.now_ms += bench.config.retransmit_ms;
+    }
+    bench_close(&bench);
+}
+
+/* It asks once a view. Otherwise each message of a liar would make it ask. */
+static void new_view__that_names_what_is_not_here_is_asked_about_once(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    struct bft_status status;
+    ord_node_id of = ORD_NO_NODE;
+    memset(&changes, 0, sizeof(changes));
+    bench_open(&bench, 2);
+    time_out(&bench, &changes);
+    (void) changes_keep(&changes, 1, make_view_change(&bench.config, 1, 1, 0, NULL, 0));
+    (void) changes_keep(&changes, 3, make_view_change(&bench.config, 3, 1, 0, NULL, 0));
+    new_view(&bench, &changes, 1, 0, NULL, 0);
+    turn_ends(&bench);
+    assert_int_equal(asked(&bench, &of, &status), 1);
+    assert_ok(receive(&bench, 1, changes.of[1]));
+    turn_ends(&bench);
+    assert_true(status_of(&bench).changing);
+    assert_int_equal(asked(&bench, &of, &status), 0);
+    bench_close(&bench);
+}
+
 /*
  * The NEW-VIEW is computed from exactly the view changes that it names. While another one of the same author is here
  * instead, no replica is accused.
@@ -646,6 +763,9 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(new_view__reaches_beyond_the_window_of_who_is_behind),
     cmocka_unit_test(new_view__that_does_not_follow_is_refused),
     cmocka_unit_test(new_view__waits_for_the_view_changes_that_it_names),
+    cmocka_unit_test(new_view__that_names_what_is_not_here_makes_a_backup_ask),
+    cmocka_unit_test(new_view__that_names_what_is_not_here_is_asked_about_once),
+    cmocka_unit_test(new_view__brings_along_what_a_peer_lacked_before),
     cmocka_unit_test(new_view__rests_on_view_changes_by_digest),
     cmocka_unit_test(new_view__makes_other_certificates_void),
     cmocka_unit_test(new_view__is_taken_by_who_slept),

@@ -131,7 +131,7 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
         assert_int_equal(status_of(&bench).view, 1);
         assert_true(status_of(&bench).changing);
     }
-    /* First the replica whose view change needs the batch, then all others. */
+    /* First the replicas that report or signed the certificate, then all others. */
     assert_int_equal(asked, 0xd);
     assert_ok(receive(&bench, 0, make_body(&bench.config, 0, 1, 1, "late")));
     turn_ends(&bench);
@@ -140,6 +140,44 @@ static void new_primary__never_does_with_less_than_a_quorum(void **state) {
     assert_ok(bft_new_view_verify(&view, &bench.config, sent_message(&bench, BFT_NEW_VIEW)));
     assert_int_equal(view.count, 1);
     bench_close(&bench);
+}
+
+/* The replicas that are asked for a batch within `ms`, in that order; `digits` gets one decimal digit for each. */
+static void ask_for(struct bench *bench, uint64_t ms, uint64_t *digits) {
+    *digits = 0;
+    for (uint64_t end_ms = bench->now_ms + ms; bench->now_ms < end_ms;) {
+        for (size_t i = 0; i < bench->host.send_count; i++)
+            for (ord_node_id node = 0; node < 4 && bench->host.sends[i].data[0] == BFT_FETCH; node++)
+                if (bench->host.sends[i].to == ord_replica_bit(node))
+                    *digits = *digits * 10 + node;
+        tick(bench, bench->now_ms + 10);
+        turn_ends(bench);
+    }
+}
+
+/*
+ * Each honest replica that reports or signed the certificate of a batch has the batch. They are asked in turn, so a
+ * liar among them delays the view by one interval, also where it alone reports the certificate.
+ */
+static void new_primary__asks_all_that_have_the_batch(void **state) {
+    (void) state;
+    struct bench bench;
+    static struct changes changes;
+    /* Replica 2 led view 2; replicas 0 and 1 signed. Replica 3 has to be asked where it reports the certificate. */
+    const struct prepared prepared = {.seq = 1, .view = 2, .digest = digest_of("a")};
+    for (int reported = 0; reported < 2; reported++) {
+        uint64_t digits;
+        memset(&changes, 0, sizeof(changes));
+        bench_open(&bench, 1);
+        change(&bench, &changes, 0, 5, 0, &prepared, 1);
+        change(&bench, &changes, 3, 5, 0, &prepared, (uint32_t) reported);
+        turn_ends(&bench);
+        assert_int_equal(status_of(&bench).view, 5);
+        turn_ends(&bench);
+        ask_for(&bench, 2 * (uint64_t) bench.config.retransmit_ms - 50, &digits);
+        assert_int_equal(digits, reported == 0 ? 202 : 230);
+        bench_close(&bench);
+    }
 }
 
 /* Replicas 0, 2 and 3 are in view 5, which the same replica leads. Replica 0 has the certificate, if one is given. */
@@ -603,6 +641,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(signer__that_fails_delays_each_step),
     cmocka_unit_test(new_primary__does_without_batches_that_nobody_gives),
     cmocka_unit_test(new_primary__never_does_with_less_than_a_quorum),
+    cmocka_unit_test(new_primary__asks_all_that_have_the_batch),
     cmocka_unit_test(new_primary__distrusts_for_one_view),
     cmocka_unit_test(new_primary__asks_in_each_view_for_its_time),
     cmocka_unit_test(new_primary__goes_on_when_a_transfer_passes_what_it_wants),
