@@ -27,9 +27,9 @@ static bool make_room(struct ord_core *core, struct bft_slot *slot, size_t size)
 }
 
 /*
- * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. The signature stays empty.
- * Nobody checks it in a record of the own disk, and the next START sees by it that this replica did not prepare the
- * batch when it came (recover.c).
+ * Puts the batch into the slot as a PRE-PREPARE of the slot's view, the form of a LOG record. The signature stays
+ * empty. Nobody checks it in a record of the own disk, and the next START sees by it that this replica did not prepare
+ * the batch when it came (recover.c).
  */
 static void put(struct ord_core *core, struct bft_slot *slot, struct ord_span body) {
     struct bft_pre_prepare message = {.view = slot->view,

@@ -61,13 +61,19 @@ uint64_t bft_suspect_deadline(const struct ord_core *core) {
     return core->detail.suspecting ? UINT64_MAX : clock_deadline(core);
 }
 
-/* How many replicas want another primary than that of this replica's view, or have already left that view. */
+/*
+ * How many replicas want another primary than that of this replica's view, or have already left that view. That the
+ * primary hands over is a reason to suspect it, and is none of the f + 1: a primary that says so to one backup alone
+ * would be half of them, and bring that backup out of a view that works. An honest one says it to all, and f + 1
+ * backups or more are honest.
+ */
 static uint32_t suspects(const struct ord_core *core) {
     uint32_t count = core->detail.suspecting;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         const struct bft_peer *peer = &core->peers[node];
-        if (node != core->config.self && (core->changes[node].view > core->view || peer->shown_view > core->view ||
-                                          (peer->shown_view == core->view && peer->suspects)))
+        bool here = peer->shown_view == core->view && peer->suspects && !peer->hands_over;
+        if (node != core->config.self &&
+            (core->changes[node].view > core->view || peer->shown_view > core->view || here))
             count++;
     }
     return count;
