@@ -15,6 +15,7 @@ enum { POINT_BYTES_PART = 4 };
 
 enum ord_err channel_ordered_judge(const struct channel *channel, struct channel_ordered *out, struct ord_span bytes) {
     out->fate = CHANNEL_FATE_REFUSE;
+    out->verdict.verified = false;
     if (channel_envelope_decode(&out->envelope, bytes) != ORD_OK)
         return ORD_OK;
     enum ord_err err = channel_consider(channel, &out->verdict, &out->envelope);
@@ -23,10 +24,8 @@ enum ord_err channel_ordered_judge(const struct channel *channel, struct channel
     if (err != ORD_OK)
         return ORD_OK;
     if (out->verdict.client_index == UINT32_MAX) {
-        uint32_t known;
-        bool again = channel_table_find(&channel->table, &known, &out->envelope.client) != NULL;
-        ORD_MARK_IF(again, REGISTERED_AGAIN);
-        out->fate = again ? CHANNEL_FATE_DUPLICATE : CHANNEL_FATE_ACCEPT;
+        ORD_MARK_IF(out->verdict.again, REGISTERED_AGAIN);
+        out->fate = out->verdict.again ? CHANNEL_FATE_DUPLICATE : CHANNEL_FATE_ACCEPT;
         return ORD_OK;
     }
     const struct channel_client *client = &channel->table.clients[out->verdict.client_index];
@@ -58,9 +57,18 @@ void channel_ordered_commit(struct channel *channel, struct channel_entry *entry
         channel_table_mark(&channel->table, entry->client_index, entry->sequence);
         return;
     }
-    struct channel_client newcomer = ordered->verdict.newcomer;
-    newcomer.registered_seq = seq;
-    enum ord_err err = channel_table_add(&channel->table, &entry->client_index, &newcomer);
+    const struct channel_newcomer *newcomer = &ordered->verdict.newcomer;
+    const struct channel_client client = {
+        .fingerprint = newcomer->fingerprint,
+        .key = newcomer->key,
+        .verify_key = newcomer->verify_key,
+        .org_index = newcomer->org_index,
+        .role = newcomer->role,
+        .not_before_s = newcomer->not_before_s,
+        .not_after_s = newcomer->not_after_s,
+        .registered_seq = seq,
+    };
+    enum ord_err err = channel_table_add(&channel->table, &entry->client_index, &client);
     ORD_ASSERT(err == ORD_OK);
 }
 
@@ -95,6 +103,7 @@ static enum ord_err apply_envelope(struct channel *channel, struct channel_appli
                                    uint64_t seq, uint32_t batch_index, const struct channel_sink *sink) {
     struct channel_ordered ordered;
     enum ord_err err = channel_ordered_judge(channel, &ordered, bytes);
+    applied->verified += ordered.verdict.verified;
     if (err != ORD_OK)
         return err;
     if (ordered.fate != CHANNEL_FATE_ACCEPT) {

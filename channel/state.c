@@ -8,20 +8,25 @@
 #include "channel/state_internal.h"
 #include "channel/tags.h"
 #include "core/assert.h"
+#include "core/codec.h"
+
+enum { NEWCOMERS = 2048 };
 
 /* Lays out the arrays of a channel with this configuration behind struct channel. */
-static void lay_out(struct channel_cutter *cutter, struct channel_table *table, struct layout *layout,
-                    const struct channel_config *config) {
+static void lay_out(struct channel_cutter *cutter, struct channel_table *table, struct channel_newcomer **newcomers,
+                    struct layout *layout, const struct channel_config *config) {
     layout->offset = sizeof(struct channel);
     channel_cutter_lay_out(cutter, layout, config);
     channel_table_lay_out(table, layout, config->clients_max);
+    *newcomers = layout_array(layout, NEWCOMERS, sizeof(**newcomers));
 }
 
 size_t channel_memory_size(const struct channel_config *config) {
     struct channel_cutter cutter;
     struct channel_table table;
+    struct channel_newcomer *newcomers;
     struct layout layout = {.base = NULL};
-    lay_out(&cutter, &table, &layout, config);
+    lay_out(&cutter, &table, &newcomers, &layout, config);
     /* channel_init encodes the configuration into the memory behind struct channel. */
     size_t least = sizeof(struct channel) + CHANNEL_CONFIG_BYTES_MAX;
     return layout.offset > least ? layout.offset : least;
@@ -46,10 +51,11 @@ enum ord_err channel_init(struct channel **out, void *memory, size_t memory_size
     channel->genesis_hash = *genesis_hash;
     channel->head_hash = *genesis_hash;
     struct layout layout = {.base = base};
-    lay_out(&channel->cutter, &channel->table, &layout, config);
+    lay_out(&channel->cutter, &channel->table, &channel->newcomers, &layout, config);
     ORD_ASSERT(layout.offset <= memory_size);
     channel_cutter_reset(&channel->cutter);
     channel_table_init(&channel->table);
+    memset(channel->newcomers, 0, NEWCOMERS * sizeof(*channel->newcomers));
     *out = channel;
     return ORD_OK;
 }
@@ -66,6 +72,21 @@ void channel_clients_clean(struct channel *channel) {
 size_t channel_client_record(const struct channel *channel, uint32_t client_index, uint8_t *out) {
     ORD_ASSERT(client_index < channel->table.count);
     return channel_record_encode(out, &channel->table.clients[client_index]);
+}
+
+static struct channel_newcomer *slot_of(const struct channel *channel, const struct ord_hash *fingerprint) {
+    return &channel->newcomers[ord_load_u32(fingerprint->bytes) % NEWCOMERS];
+}
+
+void channel_newcomer_note(struct channel *channel, const struct channel_newcomer *newcomer) {
+    *slot_of(channel, &newcomer->fingerprint) = *newcomer;
+}
+
+const struct channel_newcomer *channel_newcomer_find(const struct channel *channel,
+                                                     const struct ord_hash *fingerprint) {
+    const struct channel_newcomer *newcomer = slot_of(channel, fingerprint);
+    bool is_there = newcomer->role != CRYPTO_ROLE_NONE && ord_hash_equal(&newcomer->fingerprint, fingerprint);
+    return is_there ? newcomer : NULL;
 }
 
 const struct channel_client *channel_client_find(const struct channel *channel, uint32_t *client_index,

@@ -41,6 +41,28 @@ struct channel_client {
     uint8_t window[CHANNEL_REPLAY_WINDOW / 8];
 };
 
+/*
+ * What the certificate of a registration says. It is a pure function of the certificate and the configuration, and
+ * whoever has it need not verify the certificate.
+ */
+struct channel_newcomer {
+    struct ord_hash fingerprint;
+    struct ord_public_key key;
+    struct crypto_verify_key verify_key;
+    uint32_t org_index;
+    enum crypto_role role;
+    int64_t not_before_s;
+    int64_t not_after_s;
+};
+
+/* The key that an envelope's signature is to verify with. */
+struct channel_judged {
+    uint32_t client_index; /* UINT32_MAX: the envelope is a registration */
+    struct crypto_verify_key key;
+    /* Not empty: the key is the certificate's, and this channel does not know whether the certificate is good. */
+    struct ord_span certificate;
+};
+
 enum channel_sequence { CHANNEL_SEQUENCE_FRESH, CHANNEL_SEQUENCE_SEEN, CHANNEL_SEQUENCE_OLD, CHANNEL_SEQUENCE_AHEAD };
 
 /*
@@ -61,6 +83,8 @@ struct channel_applied {
     uint32_t refused;
     /* Blocks that were closed. */
     uint32_t blocks;
+    /* Certificates that the channel did not know (channel_newcomer_note) and had to verify. */
+    uint32_t verified;
     /* The batch's cut marker did not match the open block. */
     bool cut_void;
     /* This seq is a point of attestation: it closed a block, is a multiple of the checkpoint interval, or many bytes
@@ -158,24 +182,29 @@ enum channel_sequence channel_sequence_check(const struct channel_client *client
 
 /*
  * Decides whether this envelope may be in a batch, as far as the executed state can tell. Replay is not judged here:
- * execution drops it, and admission calls channel_sequence_check.
- * ORD_OK: the caller must still check the envelope's signature over channel_envelope_id, with `key`. `client_index` is
- * UINT32_MAX for a registration.
- * NO_SPACE: the envelope is admissible, except that the client table is full; `key` and `client_index` are set.
- * Admission refuses the envelope. In a batch it must count as admissible, because an honest primary that has executed
- * less cannot know that the table is full; execution drops the envelope.
+ * execution drops it, and admission calls channel_sequence_check. It verifies no certificate, which takes as long as
+ * tens of signatures, so a thread that must not wait may call it.
+ * ORD_OK: the caller must still check the envelope's signature over channel_envelope_id, with `key`. If `certificate`
+ * is not empty, it must call channel_newcomer_verify before, which gives the key.
+ * NO_SPACE: a registration for which the client table has no room; nothing else is known of it. Admission refuses the
+ * envelope. In a batch it must count as admissible, because an honest primary that has executed less cannot know that
+ * the table is full; execution drops the envelope.
  * UNKNOWN_CLIENT: the client is not registered in the executed state; its registration may be in flight. MISMATCH:
  * another network. TOO_LARGE: over absolute_max_bytes or max_message_count. STALE: another config sequence. FORBIDDEN:
- * the certificate is not acceptable, its role may not write, or the kind is not allowed. INVALID: malformed. NO_MEMORY:
- * this machine could not judge it.
+ * the kind is not allowed. INVALID: malformed.
  */
-ORD_MUST_USE enum ord_err channel_judge(const struct channel *channel, struct crypto_verify_key *key,
-                                        uint32_t *client_index, const struct channel_envelope *envelope);
+ORD_MUST_USE enum ord_err channel_judge(const struct channel *channel, struct channel_judged *out,
+                                        const struct channel_envelope *envelope);
 /*
- * Reads and checks the identity in a registration envelope. Admission needs it to compare its validity with the clock.
+ * Verifies the certificate of a registration. Any thread may call it. FORBIDDEN: it is not acceptable, or its role may
+ * not write. NO_MEMORY: this machine could not verify it.
  */
-ORD_MUST_USE enum ord_err channel_registration(const struct channel *channel, struct crypto_identity *out,
-                                               const struct channel_envelope *envelope);
+ORD_MUST_USE enum ord_err channel_newcomer_verify(struct channel_newcomer *out, const struct channel_config *config,
+                                                  struct ord_span certificate);
+/* Remembers a certificate that channel_newcomer_verify found good. A newer one may take an older one's place. */
+void channel_newcomer_note(struct channel *channel, const struct channel_newcomer *newcomer);
+/* NULL: not known. Valid until the next channel_newcomer_note. */
+const struct channel_newcomer *channel_newcomer_find(const struct channel *channel, const struct ord_hash *fingerprint);
 
 /* Height of the newest closed block. */
 uint64_t channel_height(const struct channel *channel);

@@ -26,16 +26,28 @@ struct channel {
     bool broken;
     struct channel_cutter cutter;
     struct channel_table table;
+    /*
+     * Certificates that verified here, each in the slot of its fingerprint. It is no part of the state: it only spares
+     * the work of computing a pure function again.
+     */
+    struct channel_newcomer *newcomers;
 };
 
 /* The data that executing an envelope needs besides the envelope itself. */
 struct channel_verdict {
     uint32_t client_index; /* UINT32_MAX: the envelope is a registration */
     /* The client that a registration would add. */
-    struct channel_client newcomer;
+    struct channel_newcomer newcomer;
+    /* The client is registered already. */
+    bool again;
+    /* The certificate was not known and had to be verified. */
+    bool verified;
 };
 
-/* Judges an envelope as channel_judge does. `out` is complete on ORD_OK and NO_SPACE. */
+/*
+ * Judges an envelope as channel_judge does, certificate included. `out` is complete on ORD_OK. FORBIDDEN: the
+ * certificate is not acceptable. NO_MEMORY: this machine could not verify it.
+ */
 ORD_MUST_USE enum ord_err channel_consider(const struct channel *channel, struct channel_verdict *out,
                                            const struct channel_envelope *envelope);
 

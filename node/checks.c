@@ -69,6 +69,7 @@ enum ord_err checks_open(struct node *node) {
         [REPLICA_QUEUE_VIEWS] = 1,
         [REPLICA_QUEUE_PROPOSALS] = node->config.verify_threads,
         [REPLICA_QUEUE_CLIENTS] = node->config.verify_threads,
+        [REPLICA_QUEUE_NEWCOMERS] = 1,
     };
     enum ord_err err = ORD_OK;
     for (uint32_t i = 0; err == ORD_OK && i < REPLICA_QUEUE_COUNT; i++)

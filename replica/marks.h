@@ -25,6 +25,8 @@
     X(SENDER_IGNORED, OFTEN, "a message comes from a sender whose last signature did not verify")                      \
     /* intake/ */                                                                                                      \
     X(ANOTHER_BODY_WAITS, OFTEN, "an envelope comes while another one waits under its number")                         \
+    X(NEWCOMERS_SHARE_SPENT, RARE, "a source has as many registrations under check as it may have")                    \
+    X(FORWARD_IGNORED, RARE, "a replica forwards more within a second of a bad signature or certificate")              \
     X(CHECKS_SHARE_SPENT, RARE, "a source has as many signatures under check as it may have")                          \
     X(FOREIGN_ADOPTED, OFTEN, "a client submits an envelope here that another replica had forwarded")                  \
     X(POOL_FULL, OFTEN, "the pool, or a client's share of it, is full")                                                \

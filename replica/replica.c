@@ -100,7 +100,7 @@ void replica_check_drop(struct replica *replica, struct replica_check *check) {
 /* ---- status ---- */
 
 static struct replica_open open_of(const struct replica *replica) {
-    struct replica_open open = {.envelopes = replica->checks.total};
+    struct replica_open open = {.envelopes = replica->checks.total + replica->newcomers.total};
     for (uint32_t i = 0; i < replica_config(replica)->replica_count; i++) {
         open.messages += replica->accounts[i].checks_open;
         open.cost += replica->accounts[i].cost_open;

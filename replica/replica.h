@@ -151,6 +151,8 @@ struct replica_waiting replica_waiting(const struct replica *replica, ord_node_i
     X(client_signatures_checked)                                                                                       \
     X(client_signatures_bad)                                                                                           \
     X(client_signatures_skipped)                                                                                       \
+    X(certificates_checked)                                                                                            \
+    X(certificates_executed)                                                                                           \
     X(messages_authenticated)                                                                                          \
     X(messages_refused)                                                                                                \
     X(attestations_made)                                                                                               \

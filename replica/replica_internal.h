@@ -54,6 +54,10 @@ struct replica {
     struct judge judge;
     struct account accounts[ORD_REPLICA_MAX]; /* by sender */
     struct shares checks; /* envelopes whose signatures are being checked for admission, by source */
+    /* The same for registrations, in which certificates have to be verified. */
+    struct shares newcomers;
+    /* A forward of this replica had a bad signature or certificate. Its forwards are ignored until then. */
+    uint64_t forwards_ignored_until_ms[ORD_REPLICA_MAX];
     struct verified verified;
     struct pool pool;
     struct pace pace;

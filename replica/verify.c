@@ -3,12 +3,29 @@
  */
 #include "replica/replica_internal.h"
 
+/* The key comes with the certificate. */
+static bool run_newcomer(const struct replica_options *options, struct replica_envelope_check *item) {
+    struct replica_newcomer *newcomer = item->newcomer;
+    newcomer->err =
+        channel_newcomer_verify(&newcomer->says, options->config, ord_span_of(newcomer->certificate, newcomer->size));
+    if (newcomer->err == ORD_OK)
+        item->key = newcomer->says.verify_key;
+    return newcomer->err == ORD_OK;
+}
+
+/* After a bad envelope of a proposed batch nothing else of it matters. Of a flood of forgeries only one is checked. */
 static void run_envelopes(struct replica_check *check) {
-    const struct replica_verifier *verifier = &check->setup->options.verifier;
+    const struct replica_options *options = &check->setup->options;
+    const struct replica_verifier *verifier = &options->verifier;
     for (uint32_t i = 0; i < check->envelopes.count; i++) {
         struct replica_envelope_check *item = &check->envelopes.items[i];
-        item->ok = item->known || verifier->verify(verifier->context, &item->key, &item->hash, &item->signature);
-        check->bad |= !item->ok;
+        bool fits = item->newcomer == NULL || item->newcomer->known || run_newcomer(options, item);
+        item->ok =
+            fits && (item->known || verifier->verify(verifier->context, &item->key, &item->hash, &item->signature));
+        /* A shortage of memory here is nobody's lie. */
+        check->bad |= !item->ok && (fits || item->newcomer->err != ORD_ERR_NO_MEMORY);
+        if (check->bad && check->type == REPLICA_CHECK_PROPOSED)
+            break;
     }
 }
 

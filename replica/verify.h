@@ -6,6 +6,7 @@
 #define ORDAIN_REPLICA_VERIFY_H
 
 #include "channel/attestation.h"
+#include "channel/state.h"
 #include "core/protocol.h"
 #include "crypto/sign.h"
 
@@ -18,6 +19,7 @@ enum replica_queue {
     REPLICA_QUEUE_VIEWS,     /* consensus messages with many signatures */
     REPLICA_QUEUE_PROPOSALS, /* envelopes of proposed batches */
     REPLICA_QUEUE_CLIENTS,   /* envelopes that were submitted or forwarded */
+    REPLICA_QUEUE_NEWCOMERS, /* registrations among them, each of which takes as long as tens of others */
     REPLICA_QUEUE_COUNT,
 };
 
@@ -39,10 +41,23 @@ struct replica_verifier {
                    const struct ord_signature *signature);
 };
 
+/* A registration's certificate. */
+struct replica_newcomer {
+    /* The certificate verified before, so `says` is set, and `certificate` is empty. */
+    bool known;
+    enum ord_err err;             /* outcome; WRONG_STATE: not run */
+    struct channel_newcomer says; /* outcome, if that is ORD_OK */
+    uint32_t size;
+    uint8_t certificate[];
+};
+
 struct replica_envelope_check {
+    /* Outcome if a newcomer is not known. */
     struct crypto_verify_key key;
     struct ord_hash hash;
     struct ord_signature signature;
+    /* The check's own. NULL: the envelope is no registration, or the client is registered. */
+    struct replica_newcomer *newcomer;
     /* Tells the part that waits which of its envelopes this is. */
     uint32_t tag;
     bool known; /* the same signature verified here before, so it is not checked */
@@ -54,15 +69,15 @@ struct replica_check {
     _Alignas(max_align_t) unsigned char host_space[64];
     enum replica_check_type type;
     enum replica_queue queue;
-    ord_node_id from; /* the message's sender; ORD_NO_NODE: envelopes */
+    ord_node_id from; /* the sender of the message, or of forwarded registrations; ORD_NO_NODE: other envelopes */
     /*
      * The host sets this instead of running the check: the sender's last check failed, so its other checks are skipped
      * for a while.
      */
     bool ignored;
     /*
-     * Outcome: a signature does not verify. For a message, `from` is then no honest replica; for envelopes, one of them
-     * is bad.
+     * Outcome: a signature or a certificate does not verify. If there is a `from`, that is then no honest replica. For
+     * envelopes, one of them is bad.
      */
     bool bad;
     /* The constants that checks need. They live as long as the replica does. */

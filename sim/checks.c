@@ -33,18 +33,45 @@ static void run(struct sim_process *process, struct replica_check *check) {
     sim_check_refuses_sender(process->replica, check->from);
 }
 
+/*
+ * Forwarded registrations run when they are handed out, as of the time when their thread gets to them: those behind a
+ * bad one are ignored, and take no time.
+ */
+static bool runs_early(const struct sim_process *process, const struct replica_check *check) {
+    return process->world->plan.costs.cores > 0 && check->queue == REPLICA_QUEUE_NEWCOMERS &&
+           check->from != ORD_NO_NODE;
+}
+
+static uint64_t run_early(struct sim_process *process, struct replica_check *check) {
+    uint64_t now_us = process->world->now_us;
+    uint64_t *bad_until_us = &process->newcomers_bad_until_us[check->from];
+    uint64_t busy_us = process->cost.busy_us[check->queue];
+    check->ignored = (busy_us > now_us ? busy_us : now_us) < *bad_until_us;
+    if (check->ignored)
+        return sim_cost_job(process, check->queue, 0) - now_us;
+    replica_check_run(check);
+    uint64_t end_us = sim_cost_job(process, check->queue, sim_cost_check_ns(process, check));
+    if (check->bad)
+        *bad_until_us = end_us + IGNORE_US;
+    return end_us - now_us;
+}
+
 static void give_back(struct sim_process *process, struct replica_check *check) {
-    run(process, check);
+    if (!runs_early(process, check))
+        run(process, check);
     sim_process_give(process, &(struct sim_input) {.type = REPLICA_INPUT_CHECKED, .check = check});
 }
 
 /* The time that the check takes; 0: none. */
-static uint64_t duration_us(struct sim_process *process, const struct replica_check *check) {
+static uint64_t duration_us(struct sim_process *process, struct replica_check *check) {
     const struct sim_plan *plan = &process->world->plan;
     struct sim_random *random = &process->replica->machine_random;
+    if (runs_early(process, check))
+        return run_early(process, check);
     if (plan->costs.cores > 0)
         return sim_cost_job(process, check->queue, sim_cost_check_ns(process, check)) - process->world->now_us;
-    if (check->queue == REPLICA_QUEUE_PROPOSALS || check->queue == REPLICA_QUEUE_CLIENTS)
+    if (check->queue == REPLICA_QUEUE_PROPOSALS || check->queue == REPLICA_QUEUE_CLIENTS ||
+        check->queue == REPLICA_QUEUE_NEWCOMERS)
         return 1 + sim_spread(random, plan->judge_us);
     if (plan->check_us == 0)
         return 0;

@@ -37,6 +37,7 @@ struct draft {
     size_t size;
     bool other_network;
     bool bad_signature;
+    bool forged; /* the certificate of a registration */
 };
 
 /* The transactions' bytes, which the caller frees. `out` has TRANSACTIONS_MAX places. */
@@ -63,6 +64,12 @@ static struct sim_buffer *make(struct sim_world *world, struct sim_random *rando
         .sequence = draft->sequence,
     };
     header.genesis_hash.bytes[0] ^= draft->other_network;
+    struct sim_identity forged = *identity;
+    if (draft->forged) {
+        ord_store_u64(forged.cert + forged.cert_size - 8, sim_roll(random));
+        transactions[0] = ord_span_of(forged.cert, forged.cert_size);
+        crypto_cert_fingerprint(&header.client, transactions[0]);
+    }
     size_t size = channel_envelope_size(transactions, draft->count);
     struct ord_writer writer = sim_writer(size);
     ORD_ASSERT(channel_envelope_encode(&writer, &header, transactions, draft->count, NULL) == ORD_OK);
@@ -73,9 +80,10 @@ static struct sim_buffer *make(struct sim_world *world, struct sim_random *rando
     signature.bytes[7] ^= draft->bad_signature;
     memcpy(writer.data + size - ORD_SIGNATURE_SIZE, signature.bytes, ORD_SIGNATURE_SIZE);
     struct sim_buffer *envelope = sim_buffer_create(ord_writer_span(&writer));
-    const struct sim_item item = {.party = draft->party,
+    bool stranger = draft->forged || draft->party >= SIM_CLIENTS;
+    const struct sim_item item = {.party = draft->forged ? SIM_CLIENTS : draft->party,
                                   .registration = draft->registration,
-                                  .junk = draft->other_network || draft->bad_signature || draft->party >= SIM_CLIENTS,
+                                  .junk = draft->other_network || draft->bad_signature || stranger,
                                   .sequence = draft->sequence,
                                   .message_count = draft->registration ? 1 : draft->count};
     sim_model_made(&world->checker->model, sim_buffer_span(envelope), &item);
@@ -183,6 +191,14 @@ static void send_made(struct sim_world *world, uint32_t client, const struct dra
     (void) submit(world, client, draft->sequence, make(world, &world->clients[client].random, draft));
 }
 
+/* Certificates that no authority signed, each of which takes as long to verify as tens of signatures. */
+static void register_forged(struct sim_world *world, uint32_t index) {
+    const struct draft draft = {.party = index, .count = 1, .registration = true, .forged = true};
+    uint64_t count = sim_between(&world->clients[index].random, 1, 20);
+    for (uint64_t i = 0; i < count; i++)
+        send_made(world, index, &draft);
+}
+
 static void lie(struct sim_world *world, uint32_t index) {
     struct sim_client *client = &world->clients[index];
     struct sim_random *random = &client->random;
@@ -217,7 +233,11 @@ static void lie(struct sim_world *world, uint32_t index) {
     case 7:
         (void) submit(world, index, 1, sim_buffer_create(ord_span_of(junk, sizeof(junk))));
         return;
-    case 8: /* row K8: a stranger, of a foreign organisation or with a replica's certificate */
+    case 8: /* row K8: a stranger, of a foreign organisation or with a replica's certificate, or of none */
+        if (sim_chance(random, 300000)) {
+            register_forged(world, index);
+            return;
+        }
         draft = (struct draft) {.party = (uint32_t) sim_between(random, SIM_CLIENTS, SIM_PARTIES - 1), .count = 1};
         draft.registration = sim_chance(random, 700000);
         draft.sequence = draft.registration ? 0 : 1;

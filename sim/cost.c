@@ -22,16 +22,30 @@ uint64_t sim_cost_job(struct sim_process *process, uint32_t thread, uint64_t ns)
     return *busy_us;
 }
 
+/* Those whose certificate is not known. After a bad envelope of a batch the others are not looked at. */
+static uint64_t certificates_of(const struct replica_check *check) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < check->envelopes.count; i++) {
+        const struct replica_newcomer *newcomer = check->envelopes.items[i].newcomer;
+        count += newcomer != NULL && !newcomer->known;
+    }
+    return count;
+}
+
 uint64_t sim_cost_check_ns(const struct sim_process *process, const struct replica_check *check) {
     const struct sim_costs *costs = costs_of(process);
     uint64_t signatures = 1;
-    if (check->type == REPLICA_CHECK_MESSAGE)
+    uint64_t certificates = 0;
+    if (check->type == REPLICA_CHECK_MESSAGE) {
         signatures = check->message.cost;
-    else if (check->type == REPLICA_CHECK_CERTIFICATE)
+    } else if (check->type == REPLICA_CHECK_CERTIFICATE) {
         signatures = check->certificate->count;
-    else if (check->type != REPLICA_CHECK_ATTESTATION)
+    } else if (check->type != REPLICA_CHECK_ATTESTATION) {
         signatures = check->envelopes.count;
-    return signatures * costs->verify_ns + check->bytes.size * costs->byte_ps / 1000;
+        certificates = certificates_of(check);
+    }
+    return signatures * costs->verify_ns + certificates * costs->certificate_ns +
+           check->bytes.size * costs->byte_ps / 1000;
 }
 
 void sim_cost_message(struct sim_process *process, size_t size, uint32_t copies) {
@@ -48,6 +62,9 @@ void sim_cost_turn(struct sim_process *process) {
 }
 
 void sim_cost_spend(struct sim_process *process) {
+    uint64_t executed = replica_counters(process->program)->certificates_executed;
+    process->cost.loop_ns += (executed - process->cost.certificates) * costs_of(process)->certificate_ns;
+    process->cost.certificates = executed;
     if (costs_of(process)->cores > 0 && process->cost.loop_ns > 0)
         (void) sim_cost_job(process, SIM_THREAD_LOOP, process->cost.loop_ns);
     process->cost.loop_ns = 0;

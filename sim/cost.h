@@ -16,6 +16,7 @@ enum { SIM_THREAD_LOOP = REPLICA_QUEUE_COUNT, SIM_THREAD_COUNT };
 struct sim_cost {
     uint64_t busy_us[SIM_THREAD_COUNT]; /* the thread is done with all its jobs at this time */
     uint64_t loop_ns;                   /* work of the loop that busy_us does not have yet */
+    uint64_t certificates;              /* that execution has verified, and that were charged to the loop */
     bool free_planned;                  /* SIM_FREE is under way */
 };
 

@@ -2,6 +2,7 @@
  * The checks of signatures that the replica hands out and gets back. This file holds what admission must look at
  * before such a check, each sender's allowance and its messages, and the replica's count of the checks under way.
  */
+#include "sim/check.h"
 #include "sim/intake_internal.h"
 
 enum {
@@ -48,10 +49,17 @@ static void check_part(struct sim_intake *intake, const struct sim_pooled *poole
                   pooled->party, (unsigned long) used, (unsigned long) budget);
 }
 
-/* Checks what admission must look at before it has the signature checked. */
-static void check_admitted(struct sim_intake *intake, const struct sim_pooled *pooled) {
+static bool is_valid_now(const struct sim_intake *intake, const struct sim_pooled *pooled) {
     int64_t before_s;
     int64_t after_s;
+    sim_model_validity(pooled->party, &before_s, &after_s);
+    int64_t wall_s = sim_process_wall_s(intake->process);
+    int64_t slack_s = pooled->foreign ? SLACK_S : 0;
+    return wall_s + slack_s >= before_s && wall_s - slack_s <= after_s;
+}
+
+/* Checks what admission must look at before it has the signature checked. */
+static void check_admitted(struct sim_intake *intake, const struct sim_pooled *pooled) {
     if (!intake->room)
         sim_blame(intake->replica, "intake", "admits an envelope although it has no room");
     if (!pooled->good)
@@ -61,10 +69,8 @@ static void check_admitted(struct sim_intake *intake, const struct sim_pooled *p
                   (unsigned long) pooled->sequence, pooled->party);
     if (!pooled->foreign)
         check_part(intake, pooled);
-    sim_model_validity(pooled->party, &before_s, &after_s);
-    int64_t wall_s = sim_process_wall_s(intake->process);
-    int64_t slack_s = pooled->foreign ? SLACK_S : 0;
-    if (wall_s + slack_s < before_s || wall_s - slack_s > after_s)
+    /* A registration's time is in its certificate, and not known before the check. */
+    if (pooled->sequence != 0 && !is_valid_now(intake, pooled))
         sim_blame(intake->replica, "intake", "admits an envelope of client %u, whose certificate is not valid",
                   pooled->party);
 }
@@ -102,6 +108,10 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     checking->check = check;
     checking->count = check->envelopes.count;
     bool foreign = intake->forward.size > 0;
+    checking->forwarder = foreign ? intake->forwarder : ORD_NO_NODE;
+    if (foreign && sim_intake_now(intake) < intake->forwards_bad_until_ms[intake->forwarder])
+        sim_blame(intake->replica, "door", "goes on checking what replica %u forwards after a bad signature",
+                  intake->forwarder);
     uint64_t waiting = 0;
     for (uint32_t i = 0; i < checking->count; i++) {
         uint32_t tag = check->envelopes.items[i].tag;
@@ -113,6 +123,22 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     }
     if (!foreign)
         sim_intake_judged(intake, intake->submitted, waiting);
+}
+
+/* A stranger is no client, and a registration must be valid by the clock when its check is back. */
+static void envelopes_are_back(struct sim_intake *intake, const struct sim_admitting *checking) {
+    ord_node_id from = checking->forwarder;
+    intake->ignored += checking->check->ignored;
+    if (checking->check->bad && from != ORD_NO_NODE) {
+        intake->ignored_until_ms = intake->forwards_bad_until_ms[from] = sim_intake_now(intake) + 1000;
+        sim_check_refuses_sender(intake->replica, from);
+    }
+    for (uint32_t i = 0; i < checking->count && !checking->check->ignored; i++) {
+        const struct sim_pooled *pooled = &checking->items[i];
+        bool newcomer = pooled->good && pooled->sequence == 0;
+        if (!newcomer || (pooled->party < SIM_CLIENTS && is_valid_now(intake, pooled)))
+            sim_intake_settle(intake, pooled);
+    }
 }
 
 static void check_is_back(struct sim_intake *intake, const struct replica_check *check) {
@@ -132,8 +158,7 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
     }
     for (size_t i = 0; i < intake->checking_count; i++)
         if (intake->checking[i].check == check) {
-            for (uint32_t j = 0; j < intake->checking[i].count; j++)
-                sim_intake_settle(intake, &intake->checking[i].items[j]);
+            envelopes_are_back(intake, &intake->checking[i]);
             intake->checking[i] = intake->checking[--intake->checking_count];
             return;
         }
@@ -183,6 +208,11 @@ void sim_intake_check_message(struct sim_intake *intake) {
     intake->message = SIM_MAY_EITHER;
 }
 
+static void note_forward(struct sim_intake *intake, const struct sim_input *input) {
+    intake->forward = sim_buffer_span(input->buffer);
+    intake->forwarder = input->from;
+}
+
 void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) {
     if (intake == NULL || sim_over(intake))
         return;
@@ -197,7 +227,7 @@ void sim_intake_taken(struct sim_intake *intake, const struct sim_input *input) 
     else if (input->type == REPLICA_INPUT_SUBMITTED)
         intake->submitted = input->submission;
     else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_FORWARD)
-        intake->forward = sim_buffer_span(input->buffer);
+        note_forward(intake, input);
     else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_OFFER)
         sim_offer_taken(intake, input->from, sim_buffer_span(input->buffer));
     else if (input->type == REPLICA_INPUT_MESSAGE && input->kind == REPLICA_LINK_WANT)

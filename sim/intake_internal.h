@@ -42,6 +42,7 @@ struct sim_admitting {
     const struct replica_check *check;
     struct sim_pooled items[REPLICA_CHECK_ENVELOPES];
     uint32_t count;
+    ord_node_id forwarder; /* ORD_NO_NODE: a client submitted them */
 };
 
 /* A batch that the core wants to be judged. */
@@ -133,6 +134,9 @@ struct sim_intake {
 
     /* The forwarded batch of the input at hand; empty: there is none. */
     struct ord_span forward;
+    ord_node_id forwarder;
+    /* The forwards of this replica had something bad, and are ignored. */
+    uint64_t forwards_bad_until_ms[ORD_REPLICA_MAX];
     /* The offer of the input at hand, and who sent it; empty: there is none. */
     struct ord_span offer;
     ord_node_id offer_from;

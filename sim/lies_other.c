@@ -120,8 +120,40 @@ static void false_names(struct sim_replica *liar) {
                          sim_buffer_span(kept->message));
 }
 
+/*
+ * Registrations that no authority signed: some bytes of a good certificate's signature are changed. Each takes as long
+ * to verify as tens of signatures.
+ */
+static void forward_forged_registrations(struct sim_replica *liar) {
+    const struct sim_identities *identities = sim_identities_get();
+    struct ord_writer writer = sim_writer(sim_liar_config(liar)->batch_bytes_max);
+    uint32_t count = (uint32_t) sim_between(&liar->random, 1, 200);
+    uint32_t made = 0;
+    channel_batch_begin(&writer, 0);
+    for (; made < count; made++) {
+        uint8_t bytes[CRYPTO_CERT_DER_MAX + 512];
+        struct ord_writer envelope = ord_writer_of(bytes, sizeof(bytes));
+        struct sim_identity forged = identities->parties[sim_below(&liar->random, SIM_CLIENTS)];
+        ord_store_u64(forged.cert + forged.cert_size - 8, sim_roll(&liar->random));
+        const struct ord_span certificate = ord_span_of(forged.cert, forged.cert_size);
+        struct channel_envelope header = {.kind = CHANNEL_ENVELOPE_REGISTER, .genesis_hash = liar->world->genesis_hash};
+        crypto_cert_fingerprint(&header.client, certificate);
+        ORD_ASSERT(channel_envelope_encode(&envelope, &header, &certificate, 1, NULL) == ORD_OK);
+        if (writer.size + 4 + envelope.size > writer.capacity)
+            break;
+        channel_batch_add(&writer, ord_writer_span(&envelope));
+    }
+    if (channel_batch_end(&writer, made) == ORD_OK && made > 0)
+        sim_liar_say_all(liar, REPLICA_LINK_FORWARD, ord_writer_span(&writer));
+    free(writer.data);
+}
+
 /* Row P8: envelopes in the names of known clients, which did not make them. */
 void sim_lie_forward(struct sim_replica *liar) {
+    if (sim_chance(&liar->random, 250000)) {
+        forward_forged_registrations(liar);
+        return;
+    }
     false_names(liar);
     const struct sim_kept *kept = sim_liar_kept(liar, REPLICA_LINK_FORWARD);
     if (kept != NULL) {

@@ -74,6 +74,7 @@ struct sim_options {
 struct sim_costs {
     uint32_t cores; /* of each replica's processor; 0: work and bytes cost nothing */
     uint64_t verify_ns;
+    uint64_t certificate_ns; /* a registration's certificate */
     uint64_t sign_ns;
     uint64_t turn_ns;
     uint64_t message_ns;   /* for each message that is received or sent */

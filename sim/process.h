@@ -135,6 +135,7 @@ struct sim_process {
     uint64_t check_number;
     /* Until this time the queue's one thread works on earlier checks. */
     uint64_t queue_busy_us[REPLICA_QUEUE_COUNT];
+    uint64_t newcomers_bad_until_us[ORD_REPLICA_MAX];
     uint64_t ignored_until_us[ORD_REPLICA_MAX];
     struct sim_cost cost;
 

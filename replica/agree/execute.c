@@ -109,6 +109,7 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     replica->counters.envelopes_accepted += applied.accepted;
     replica->counters.envelopes_duplicate += applied.duplicates;
     replica->counters.envelopes_refused += applied.refused;
+    replica->counters.certificates_executed += applied.verified;
     channel_open(execute->channel, &open);
     execute->executed += applied.accepted;
     execute->executed_bytes += execute->closed_bytes + open_bytes(&open) - before_bytes;

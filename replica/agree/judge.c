@@ -18,18 +18,25 @@ enum {
     /* ... until this many request_timeout_ms after. */
     LEAN_LOST_TIMEOUTS = 2,
     FRESH_MAX = 256,
+    /* How many registrations of a batch are under check at a time. */
+    NEWCOMERS_CHECK = 8,
 };
 
 void judge_checked(struct replica *replica, struct replica_check *check) {
     struct judgement *judgement = check->envelopes.part;
-    for (uint32_t i = 0; i < check->envelopes.count; i++)
-        verified_note(replica, &check->envelopes.items[i]);
+    for (uint32_t i = 0; i < check->envelopes.count; i++) {
+        const struct replica_envelope_check *item = &check->envelopes.items[i];
+        verified_note(replica, item);
+        /* A shortage of memory here is no verdict on the batch. */
+        if (item->newcomer != NULL && item->newcomer->err == ORD_ERR_NO_MEMORY)
+            replica_fail(replica, ORD_ERR_NO_MEMORY, "judging a batch");
+    }
     if (check->bad) {
         replica->counters.client_signatures_bad++;
         judgement->bad = true;
     }
     if (--judgement->jobs_open == 0)
-        judgement->done = true;
+        judgement->done = judgement->bad || judgement->newcomers_from == UINT32_MAX;
     judge_stir(replica);
 }
 
@@ -83,6 +90,7 @@ static uint64_t note_proposed(struct replica *replica, struct ord_span bytes) {
     struct ord_span item;
     struct fresh fresh = {.count = 0};
     uint64_t cost = 0;
+    bool full = channel_client_count(replica->execute.channel) >= replica_config(replica)->clients_max;
     enum ord_err err = channel_batch_decode(&batch, bytes);
     while (err == ORD_OK && channel_batch_next(&item, &batch.envelopes) == ORD_OK) {
         uint32_t client_index = UINT32_MAX;
@@ -91,7 +99,9 @@ static uint64_t note_proposed(struct replica *replica, struct ord_span bytes) {
             continue;
         const struct channel_client *client =
             channel_client_find(replica->execute.channel, &client_index, &envelope.client);
-        if (fresh.count < FRESH_MAX && count_fresh(&fresh, &envelope, client, client_index))
+        /* A registration that finds no room is admissible unchecked, and no work. */
+        bool no_room = full && client == NULL && envelope.kind == CHANNEL_ENVELOPE_REGISTER;
+        if (!no_room && fresh.count < FRESH_MAX && count_fresh(&fresh, &envelope, client, client_index))
             cost += item.size + POOL_ENVELOPE_COST;
         if (envelope.kind == CHANNEL_ENVELOPE_TRANSACTIONS && client == NULL)
             continue;
@@ -125,15 +135,19 @@ static bool is_lean(struct replica *replica, struct ord_span batch) {
 
 /* Adds one envelope's signature to the check at hand. */
 static enum ord_err add_check(struct replica *replica, struct judgement *judgement, struct replica_check **check,
-                              const struct channel_envelope *envelope, const struct crypto_verify_key *key) {
+                              const struct channel_envelope *envelope, const struct channel_judged *judged) {
     if (*check == NULL)
         *check = check_create(replica, REPLICA_CHECK_PROPOSED, REPLICA_QUEUE_PROPOSALS, ORD_NO_NODE,
                               ord_span_of(NULL, 0), NULL);
     if (*check == NULL)
         return ORD_ERR_NO_MEMORY;
     (*check)->envelopes.part = judgement;
-    struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count++];
-    item->key = *key;
+    struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count];
+    enum ord_err err = newcomer_look(replica, item, judged, &envelope->client);
+    if (err != ORD_OK)
+        return err;
+    (*check)->envelopes.count++;
+    item->key = judged->key;
     item->signature = envelope->signature;
     channel_envelope_id(&item->hash, envelope->body);
     verified_look(replica, item);
@@ -149,6 +163,41 @@ static bool is_named_well(const struct judgement *judgement, const struct channe
     return batch->names_view ? judgement->names_view && batch->view == judgement->view : !judgement->names_view;
 }
 
+/*
+ * Checks the next registrations of a batch whose form is good. There are only a few at a time, because each takes as
+ * long as tens of signatures: a batch of many delays no other's checks, and of many forged ones few are checked.
+ */
+static enum ord_err check_newcomers(struct replica *replica, struct judgement *judgement) {
+    struct channel_batch batch;
+    struct channel_envelope envelope;
+    struct channel_judged judged;
+    struct ord_span bytes;
+    struct replica_check *check = NULL;
+    enum ord_err err = channel_batch_decode(&batch, judgement->batch);
+    for (uint32_t i = 0; err == ORD_OK && channel_batch_next(&bytes, &batch.envelopes) == ORD_OK; i++) {
+        if (i < judgement->newcomers_from || channel_envelope_decode(&envelope, bytes) != ORD_OK ||
+            envelope.kind != CHANNEL_ENVELOPE_REGISTER)
+            continue;
+        if (check != NULL && check->envelopes.count == NEWCOMERS_CHECK) {
+            judgement->newcomers_from = i;
+            hand_out(replica, judgement, check);
+            return ORD_OK;
+        }
+        /* The client table may have become full meanwhile. */
+        err = channel_judge(replica->execute.channel, &judged, &envelope);
+        const struct pool_entry *entry = in_pool(replica, &envelope, UINT32_MAX);
+        if (err == ORD_OK && entry != NULL && entry->state != POOL_CHECKING)
+            replica->counters.client_signatures_skipped++;
+        else if (err == ORD_OK)
+            err = add_check(replica, judgement, &check, &envelope, &judged);
+        err = err == ORD_ERR_NO_SPACE ? ORD_OK : err;
+    }
+    judgement->newcomers_from = UINT32_MAX;
+    if (check != NULL)
+        hand_out(replica, judgement, check);
+    return err;
+}
+
 /* UNKNOWN_CLIENT: a client is not registered in the executed state. Other errors: the batch is inadmissible. */
 static enum ord_err judge_batch(struct replica *replica, struct judgement *judgement, bool checks) {
     struct channel_batch batch;
@@ -161,33 +210,58 @@ static enum ord_err judge_batch(struct replica *replica, struct judgement *judge
     }
     while (err == ORD_OK && channel_batch_next(&bytes, &batch.envelopes) == ORD_OK) {
         struct channel_envelope envelope;
-        struct crypto_verify_key key;
-        uint32_t client_index;
+        struct channel_judged judged;
         err = channel_envelope_decode(&envelope, bytes);
         if (err == ORD_OK)
-            err = channel_judge(replica->execute.channel, &key, &client_index, &envelope);
-        if (err == ORD_ERR_NO_SPACE) {
+            err = channel_judge(replica->execute.channel, &judged, &envelope);
+        if (err == ORD_ERR_NO_SPACE || (err == ORD_OK && judged.client_index == UINT32_MAX)) {
+            judgement->newcomers_from = 0;
             /*
-             * The client table is full. A primary that has executed less cannot know that, and execution drops the
-             * envelope too.
+             * check_newcomers checks registrations. If the client table is full, a primary that has executed less
+             * cannot know that, and execution drops the envelope too.
              */
             err = ORD_OK;
             continue;
         }
         if (err != ORD_OK)
             continue;
-        const struct pool_entry *entry = in_pool(replica, &envelope, client_index);
+        const struct pool_entry *entry = in_pool(replica, &envelope, judged.client_index);
         if (!checks)
             judgement->checking |= entry != NULL && entry->state == POOL_CHECKING;
         else if (entry != NULL)
             replica->counters.client_signatures_skipped++;
         else
-            err = add_check(replica, judgement, &check, &envelope, &key);
+            err = add_check(replica, judgement, &check, &envelope, &judged);
     }
     /* Also after an error: the caller then sets `bad`, whatever the checks say. */
     if (check != NULL)
         hand_out(replica, judgement, check);
     return err;
+}
+
+static void look_failed(struct replica *replica, struct judgement *judgement, enum ord_err err) {
+    if (err == ORD_ERR_NO_MEMORY) {
+        /* A shortage of memory here is no verdict on the batch. */
+        replica_fail(replica, err, "judging a batch");
+        return;
+    }
+    judgement->bad = true;
+    replica_log(replica, REPLICA_LOG_WARN, "batch_inadmissible", "view=%" PRIu64 " seq=%" PRIu64 " err=%s",
+                judgement->view, judgement->seq, ord_err_name(err));
+}
+
+/*
+ * The checks so far are back and good. The next registrations may need none. A replica that ends gives no verdict.
+ */
+static void go_on(struct replica *replica, struct judgement *judgement) {
+    while (!replica->turn.fatal && judgement->newcomers_from != UINT32_MAX && judgement->jobs_open == 0 &&
+           !judgement->bad) {
+        enum ord_err err = check_newcomers(replica, judgement);
+        if (err != ORD_OK)
+            look_failed(replica, judgement, err);
+    }
+    if (judgement->jobs_open == 0 && !replica->turn.fatal)
+        judgement->done = true;
 }
 
 /*
@@ -206,18 +280,10 @@ static void look(struct replica *replica, struct judgement *judgement) {
         return;
     if (err == ORD_OK)
         err = judge_batch(replica, judgement, true);
-    if (err == ORD_ERR_NO_MEMORY) {
-        /* A shortage of memory here is no verdict on the batch. */
-        replica_fail(replica, err, "judging a batch");
-        return;
-    }
-    if (err != ORD_OK) {
-        judgement->bad = true;
-        replica_log(replica, REPLICA_LOG_WARN, "batch_inadmissible", "view=%" PRIu64 " seq=%" PRIu64 " err=%s",
-                    judgement->view, judgement->seq, ord_err_name(err));
-    }
-    if (judgement->jobs_open == 0)
-        judgement->done = true;
+    if (err != ORD_OK)
+        look_failed(replica, judgement, err);
+    judgement->looked = true;
+    go_on(replica, judgement);
 }
 
 void judge_begin(struct replica *replica, const struct ord_effect *effect) {
@@ -233,6 +299,7 @@ void judge_begin(struct replica *replica, const struct ord_effect *effect) {
                                      .digest = effect->judge.digest,
                                      .names_view = effect->judge.names_view,
                                      .batch = effect->judge.batch,
+                                     .newcomers_from = UINT32_MAX,
                                      .lean = is_lean(replica, effect->judge.batch),
                                      .fresh = true};
     replica->judge.first = judgement;
@@ -247,6 +314,8 @@ static struct judgement *take_done(struct replica *replica) {
         bool ready = judgement->waiting && channel_applied_seq(replica->execute.channel) + 1 >= judgement->seq;
         if ((judgement->fresh || ready || judgement->checking) && !judgement->dropped)
             look(replica, judgement);
+        else if (judgement->looked && judgement->jobs_open == 0 && !judgement->done && !judgement->dropped)
+            go_on(replica, judgement);
         if ((judgement->done || judgement->dropped) && judgement->jobs_open == 0) {
             *slot = judgement->next;
             return judgement;

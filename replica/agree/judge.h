@@ -17,7 +17,11 @@ struct judgement {
     /* The core's. It is valid until the core gets the verdict, or until the judgement is dropped. */
     struct ord_span batch;
     uint32_t jobs_open;
+    /* Registrations from this envelope of the batch on are not checked yet; UINT32_MAX: all are. */
+    uint32_t newcomers_from;
     bool fresh; /* not looked at yet */
+    /* Its form is judged, and checks are handed out. */
+    bool looked;
     /* The batch names a client that is not registered yet. It is looked at again when seq - 1 is executed. */
     bool waiting;
     /* One of its envelopes is being checked for admission. It is looked at again. */

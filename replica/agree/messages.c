@@ -57,6 +57,8 @@ struct replica_check *check_create(struct replica *replica, enum replica_check_t
 }
 
 void check_destroy(struct replica *replica, struct replica_check *check) {
+    if (check->type == REPLICA_CHECK_PROPOSED || check->type == REPLICA_CHECK_SUBMITTED)
+        newcomers_destroy(check);
     if (check->owner != NULL)
         replica_host(replica)->release(replica_host(replica)->context, check->owner);
     free(check);

@@ -13,6 +13,15 @@
 enum {
     /* Envelopes whose signatures are under check. Further ones are refused BUSY. */
     CHECKS_OPEN_MAX = 8192,
+    /*
+     * The same for registrations. Each takes as long as tens of others, in a queue of its own, so that these are half
+     * a second or two.
+     */
+    NEWCOMERS_OPEN_MAX = 512,
+    /* What one check of the newcomers' queue has at most, so that few are run after a liar is known. */
+    NEWCOMERS_CHECK = 4,
+    /* After a bad signature or certificate, the forwards of the replica that sent it are ignored for this long. */
+    IGNORE_MS = 1000,
     /* One source may have this part (1/8) of the pool's bytes under check. */
     CHECKS_BYTES_PART = 8,
     FORWARD_SLACK_S = 300,
@@ -31,6 +40,9 @@ enum {
 static const struct share_limits client_limits = {.at_any_time = 256, .most = CHECKS_OPEN_MAX / 2};
 static const struct share_limits link_limits = {.at_any_time = 1024, .most = CHECKS_OPEN_MAX};
 
+static const struct share_limits newcomer_client_limits = {.at_any_time = 8, .most = NEWCOMERS_OPEN_MAX / 4};
+static const struct share_limits newcomer_link_limits = {.at_any_time = 64, .most = NEWCOMERS_OPEN_MAX};
+
 /* The envelopes of one submission, or of one forward, until each has its result. */
 struct admission {
     /* NULL: another replica forwarded them, and nobody waits for results. */
@@ -42,6 +54,9 @@ struct admission {
     uint32_t count;
     /* Its checks, and 1 until all of them are handed out. */
     uint32_t jobs_open;
+    /* The checks that are being filled: of registrations, and of others. NULL: none. */
+    struct replica_check *newcomers;
+    struct replica_check *others;
     /* the submission's, or own memory */
     struct replica_result *results;
     /* NULL for each envelope that was refused at once. */
@@ -58,11 +73,17 @@ enum ord_err admission_init(struct replica *replica) {
     enum ord_err err = shares_init(checks, replica->setup.options.sources_max + ORD_REPLICA_MAX);
     checks->total_max = CHECKS_OPEN_MAX;
     checks->source_bytes_max = replica->setup.options.pool_bytes_max / CHECKS_BYTES_PART;
+    if (err != ORD_OK)
+        return err;
+    err = shares_init(&replica->newcomers, checks->entries_max);
+    replica->newcomers.total_max = NEWCOMERS_OPEN_MAX;
+    replica->newcomers.source_bytes_max = checks->source_bytes_max;
     return err;
 }
 
 void admission_deinit(struct replica *replica) {
     shares_deinit(&replica->checks);
+    shares_deinit(&replica->newcomers);
 }
 
 /* ---- results ---- */
@@ -115,6 +136,10 @@ static void finish(struct replica *replica, struct admission *admission) {
 
 /* ---- one envelope ---- */
 
+static struct shares *shares_for(struct replica *replica, bool registration) {
+    return registration ? &replica->newcomers : &replica->checks;
+}
+
 /*
  * Nobody knows whether the leader has what comes as a copy, so little of it may wait here and drive the clocks: of each
  * client four small ones, and of all together what is passed on to the leader in one request timeout. Of that too a
@@ -151,7 +176,7 @@ static bool has_part(struct replica *replica, uint32_t client_index, const struc
         uint32_t checks;
         uint64_t check_bytes;
         /* This envelope is among them. */
-        shares_of(&replica->checks, source, &checks, &check_bytes);
+        shares_of(shares_for(replica, client_index == UINT32_MAX), source, &checks, &check_bytes);
         count += checks - 1;
         mine += check_bytes - bytes + (uint64_t) (checks - 1) * POOL_ENVELOPE_COST;
     }
@@ -180,17 +205,13 @@ static bool clock_allows(const struct replica *replica, int64_t not_before_s, in
            refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
 }
 
-static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope, bool foreign,
+/* The certificate is verified with the signature, and looked at after that (clock_allows_newcomer). */
+static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope,
                                struct replica_result *result) {
-    struct crypto_identity identity;
-    if (channel_client_find(replica->execute.channel, &result->client_index, &envelope->client) != NULL) {
-        result->ordered = true;
-        return refuse(result, REPLICA_DUPLICATE, "client is registered already");
-    }
-    enum ord_err err = channel_registration(replica->execute.channel, &identity, envelope);
-    if (err != ORD_OK)
-        return refuse_err(result, err);
-    return clock_allows(replica, identity.not_before_s, identity.not_after_s, foreign, result);
+    if (channel_client_find(replica->execute.channel, &result->client_index, &envelope->client) == NULL)
+        return true;
+    result->ordered = true;
+    return refuse(result, REPLICA_DUPLICATE, "client is registered already");
 }
 
 static bool admit_sequence(struct replica *replica, const struct channel_envelope *envelope, uint32_t client_index,
@@ -237,24 +258,22 @@ static bool refuse_key(struct replica *replica, struct replica_result *result, e
 
 /* Puts the envelope into the pool, to be checked. False: it is refused or here already, as `result` says. */
 static bool admit(struct replica *replica, struct pool_entry **out, struct replica_envelope_check *item,
-                  struct replica_result *result, const struct admission *admission, struct ord_span bytes) {
-    struct channel_envelope envelope;
-    uint32_t client_index;
-    enum ord_err err = channel_envelope_decode(&envelope, bytes);
-    if (err == ORD_OK) {
-        result->sequence = envelope.sequence;
-        err = channel_judge(replica->execute.channel, &item->key, &client_index, &envelope);
-    }
+                  struct replica_result *result, const struct admission *admission,
+                  const struct channel_envelope *envelope) {
+    struct channel_judged judged;
+    struct ord_span bytes = envelope->bytes;
+    enum ord_err err = channel_judge(replica->execute.channel, &judged, envelope);
+    uint32_t client_index = judged.client_index;
     if (err == ORD_ERR_NO_SPACE)
         return refuse(result, REPLICA_FORBIDDEN, "the channel has as many clients as its configuration allows");
     if (err != ORD_OK)
         return refuse_err(result, err);
     bool foreign = is_foreign(admission->source);
-    if (client_index == UINT32_MAX ? !admit_registration(replica, &envelope, foreign, result)
-                                   : !admit_sequence(replica, &envelope, client_index, foreign, result))
+    if (client_index == UINT32_MAX ? !admit_registration(replica, envelope, result)
+                                   : !admit_sequence(replica, envelope, client_index, foreign, result))
         return false;
     struct pool_entry *entry;
-    struct pool_key key = pool_key_of(client_index, &envelope.client, envelope.sequence);
+    struct pool_key key = pool_key_of(client_index, &envelope->client, envelope->sequence);
     if (pool_find(&replica->pool, key) == NULL && !has_part(replica, client_index, admission, bytes.size)) {
         ORD_MARK(BUSY_BY_RATE);
         return refuse_err(result, ORD_ERR_BUSY);
@@ -265,10 +284,16 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
     ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
     if (err != ORD_OK)
         return refuse_err(result, err);
+    err = newcomer_look(replica, item, &judged, &envelope->client);
+    if (err != ORD_OK) {
+        pool_remove(&replica->pool, entry);
+        return refuse_err(result, err);
+    }
     entry->foreign = foreign || admission->copy;
     pool_set_copy(&replica->pool, entry, admission->copy);
-    item->signature = envelope.signature;
-    channel_envelope_id(&item->hash, envelope.body);
+    item->key = judged.key;
+    item->signature = envelope->signature;
+    channel_envelope_id(&item->hash, envelope->body);
     verified_look(replica, item);
     *out = entry;
     return true;
@@ -294,53 +319,81 @@ static void hand_out(struct replica *replica, struct admission *admission, struc
     check_hand_out(replica, check);
 }
 
+/* The check at hand for this envelope. NULL: there is no memory for one. */
+static struct replica_check *check_for(struct replica *replica, struct admission *admission, bool registration) {
+    struct replica_check **check = registration ? &admission->newcomers : &admission->others;
+    /* The host skips the other registrations of a replica one of whose certificates is bad. */
+    bool skips = registration && is_foreign(admission->source);
+    if (*check == NULL)
+        *check = check_create(replica, REPLICA_CHECK_SUBMITTED,
+                              registration ? REPLICA_QUEUE_NEWCOMERS : REPLICA_QUEUE_CLIENTS,
+                              skips ? (ord_node_id) admission->source : ORD_NO_NODE, ord_span_of(NULL, 0), NULL);
+    if (*check != NULL)
+        (*check)->envelopes.part = admission;
+    return *check;
+}
+
+static const struct share_limits *limits_of(uint64_t source, bool registration) {
+    if (registration)
+        return is_foreign(source) ? &newcomer_link_limits : &newcomer_client_limits;
+    return is_foreign(source) ? &link_limits : &client_limits;
+}
+
 /* Admits one envelope into the check at hand. Makes that check if there is none. */
-static void admit_one(struct replica *replica, struct admission *admission, struct replica_check **check,
-                      uint32_t index, struct ord_span bytes) {
+static void admit_one(struct replica *replica, struct admission *admission, uint32_t index, struct ord_span bytes) {
     struct replica_result *result = &admission->results[index];
-    struct shares *shares = &replica->checks;
-    const struct share_limits *limits = is_foreign(admission->source) ? &link_limits : &client_limits;
+    struct channel_envelope envelope;
     *result = (struct replica_result) {.verdict = REPLICA_ACCEPTED};
     if (!replica->turn.room) {
         refuse(result, REPLICA_BUSY, "no room on disk");
         return;
     }
-    if (*check == NULL)
-        *check = check_create(replica, REPLICA_CHECK_SUBMITTED, REPLICA_QUEUE_CLIENTS, ORD_NO_NODE,
-                              ord_span_of(NULL, 0), NULL);
-    if (*check == NULL) {
+    enum ord_err err = channel_envelope_decode(&envelope, bytes);
+    if (err != ORD_OK) {
+        refuse_err(result, err);
+        return;
+    }
+    result->sequence = envelope.sequence;
+    bool registration = envelope.kind == CHANNEL_ENVELOPE_REGISTER;
+    struct replica_check *check = check_for(replica, admission, registration);
+    if (check == NULL) {
         refuse_err(result, ORD_ERR_NO_MEMORY);
         return;
     }
-    (*check)->envelopes.part = admission;
-    if (!shares_take(shares, admission->source, limits, bytes.size)) {
-        ORD_MARK(CHECKS_SHARE_SPENT);
+    struct shares *shares = shares_for(replica, registration);
+    if (!shares_take(shares, admission->source, limits_of(admission->source, registration), bytes.size)) {
+        ORD_MARK_IF(!registration, CHECKS_SHARE_SPENT);
+        ORD_MARK_IF(registration, NEWCOMERS_SHARE_SPENT);
         refuse(result, REPLICA_BUSY, "too many signatures to check");
         return;
     }
-    struct replica_envelope_check *item = &(*check)->envelopes.items[(*check)->envelopes.count];
-    if (!admit(replica, &admission->entries[index], item, result, admission, bytes)) {
+    struct replica_envelope_check *item = &check->envelopes.items[check->envelopes.count];
+    if (!admit(replica, &admission->entries[index], item, result, admission, &envelope)) {
         shares_give_back(shares, admission->source, bytes.size);
         return;
     }
     item->tag = index;
-    if (++(*check)->envelopes.count == REPLICA_CHECK_ENVELOPES) {
-        hand_out(replica, admission, *check);
-        *check = NULL;
-    }
+    if (++check->envelopes.count < (registration ? NEWCOMERS_CHECK : REPLICA_CHECK_ENVELOPES))
+        return;
+    *(registration ? &admission->newcomers : &admission->others) = NULL;
+    hand_out(replica, admission, check);
 }
 
-static void admit_last(struct replica *replica, struct admission *admission, struct replica_check *check) {
+static void hand_out_last(struct replica *replica, struct admission *admission, struct replica_check *check) {
     if (check != NULL && check->envelopes.count > 0)
         hand_out(replica, admission, check);
     else if (check != NULL)
         check_destroy(replica, check);
+}
+
+static void admit_last(struct replica *replica, struct admission *admission) {
+    hand_out_last(replica, admission, admission->newcomers);
+    hand_out_last(replica, admission, admission->others);
     if (--admission->jobs_open == 0)
         finish(replica, admission);
 }
 
 void admission_submitted(struct replica *replica, struct replica_submission *submission) {
-    struct replica_check *check = NULL;
     replica->counters.submissions++;
     replica->counters.envelopes_submitted += submission->count;
     struct admission *admission = admission_create(submission, submission->source, submission->count);
@@ -355,13 +408,18 @@ void admission_submitted(struct replica *replica, struct replica_submission *sub
         return;
     }
     for (uint32_t i = 0; i < submission->count; i++)
-        admit_one(replica, admission, &check, i, submission->envelopes[i]);
-    admit_last(replica, admission, check);
+        admit_one(replica, admission, i, submission->envelopes[i]);
+    admit_last(replica, admission);
 }
 
 void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_span bytes) {
-    struct replica_check *check = NULL;
     struct channel_batch batch;
+    /* An honest replica forwards only what it has checked. */
+    if (replica->turn.now_ms < replica->forwards_ignored_until_ms[from]) {
+        ORD_MARK(FORWARD_IGNORED);
+        replica->counters.link_messages_ignored++;
+        return;
+    }
     if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0) {
         replica->counters.messages_refused++;
         return;
@@ -373,9 +431,9 @@ void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_s
         struct ord_span envelope = ord_span_of(NULL, 0);
         if (channel_batch_next(&envelope, &batch.envelopes) != ORD_OK)
             envelope = ord_span_of(NULL, 0);
-        admit_one(replica, admission, &check, i, envelope);
+        admit_one(replica, admission, i, envelope);
     }
-    admit_last(replica, admission, check);
+    admit_last(replica, admission);
 }
 
 /*
@@ -396,32 +454,56 @@ bool admission_wants(struct replica *replica, ord_node_id from, struct pool_key 
 
 /* ---- checks that are back ---- */
 
-static void settle(struct replica *replica, struct replica_result *result, struct pool_entry *entry, bool ok) {
-    enum ord_err err = ok ? pool_settle(&replica->pool, entry, replica->turn.now_ms) : ORD_ERR_BAD_SIGNATURE;
+/* The fault that the check found; ORD_OK: none. */
+static enum ord_err fault_of(const struct replica_envelope_check *item) {
+    if (item->ok)
+        return ORD_OK;
+    return item->newcomer != NULL && item->newcomer->err != ORD_OK ? item->newcomer->err : ORD_ERR_BAD_SIGNATURE;
+}
+
+static bool clock_allows_newcomer(const struct replica *replica, const struct replica_envelope_check *item,
+                                  const struct admission *admission, struct replica_result *result) {
+    const struct replica_newcomer *newcomer = item->newcomer;
+    return newcomer == NULL || clock_allows(replica, newcomer->says.not_before_s, newcomer->says.not_after_s,
+                                            is_foreign(admission->source), result);
+}
+
+static void settle(struct replica *replica, struct replica_result *result, struct pool_entry *entry,
+                   const struct replica_envelope_check *item, const struct admission *admission) {
+    enum ord_err err = fault_of(item);
+    replica->counters.client_signatures_bad += err != ORD_OK && err != ORD_ERR_NO_MEMORY;
+    if (err == ORD_OK && !clock_allows_newcomer(replica, item, admission, result)) {
+        pool_remove(&replica->pool, entry);
+        return;
+    }
+    if (err == ORD_OK)
+        err = pool_settle(&replica->pool, entry, replica->turn.now_ms);
     if (err == ORD_OK)
         return;
-    if (err == ORD_ERR_EXISTS) {
+    if (err == ORD_ERR_EXISTS)
         refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
-    } else {
-        replica->counters.client_signatures_bad += err == ORD_ERR_BAD_SIGNATURE;
+    else
         refuse_err(result, err);
-    }
     pool_remove(&replica->pool, entry);
 }
 
 void admission_checked(struct replica *replica, struct replica_check *check, bool dropped) {
     struct admission *admission = check->envelopes.part;
+    struct shares *shares = shares_for(replica, check->queue == REPLICA_QUEUE_NEWCOMERS);
+    if (check->bad && is_foreign(admission->source))
+        replica->forwards_ignored_until_ms[admission->source] = replica->turn.now_ms + IGNORE_MS;
+    replica->counters.link_messages_ignored += check->ignored;
     for (uint32_t i = 0; i < check->envelopes.count; i++) {
         const struct replica_envelope_check *item = &check->envelopes.items[i];
         struct pool_entry *entry = admission->entries[item->tag];
         struct replica_result *result = &admission->results[item->tag];
-        shares_give_back(&replica->checks, admission->source, entry->size);
-        if (dropped) {
+        shares_give_back(shares, admission->source, entry->size);
+        if (dropped || check->ignored) {
             refuse(result, REPLICA_BUSY, "replica is stopping");
             pool_remove(&replica->pool, entry);
         } else {
             verified_note(replica, item);
-            settle(replica, result, entry, item->ok);
+            settle(replica, result, entry, item, admission);
         }
     }
     judge_stir(replica);

@@ -1,6 +1,7 @@
 #include "replica/intake/verified.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/codec.h"
 #include "replica/replica_internal.h"
@@ -36,8 +37,46 @@ void verified_look(struct replica *replica, struct replica_envelope_check *item)
     item->ok = false;
 }
 
+enum ord_err newcomer_look(struct replica *replica, struct replica_envelope_check *item,
+                           const struct channel_judged *judged, const struct ord_hash *client) {
+    uint32_t client_index;
+    struct ord_span certificate = judged->certificate;
+    item->newcomer = NULL;
+    if (judged->client_index != UINT32_MAX ||
+        channel_client_find(replica->execute.channel, &client_index, client) != NULL)
+        return ORD_OK;
+    struct replica_newcomer *newcomer = malloc(sizeof(*newcomer) + certificate.size);
+    if (newcomer == NULL)
+        return ORD_ERR_NO_MEMORY;
+    *newcomer = (struct replica_newcomer) {
+        .known = certificate.size == 0, .err = ORD_ERR_WRONG_STATE, .size = (uint32_t) certificate.size};
+    if (newcomer->known) {
+        newcomer->err = ORD_OK;
+        newcomer->says = *channel_newcomer_find(replica->execute.channel, client);
+    } else {
+        memcpy(newcomer->certificate, certificate.data, certificate.size);
+    }
+    item->newcomer = newcomer;
+    return ORD_OK;
+}
+
+void newcomers_destroy(struct replica_check *check) {
+    for (uint32_t i = 0; i < check->envelopes.count; i++)
+        free(check->envelopes.items[i].newcomer);
+}
+
+/* A certificate may be good although the signature of the envelope that brought it is not. */
+static void newcomer_note(struct replica *replica, const struct replica_newcomer *newcomer) {
+    if (newcomer == NULL || newcomer->known || newcomer->err == ORD_ERR_WRONG_STATE)
+        return;
+    replica->counters.certificates_checked++;
+    if (newcomer->err == ORD_OK)
+        channel_newcomer_note(replica->execute.channel, &newcomer->says);
+}
+
 void verified_note(struct replica *replica, const struct replica_envelope_check *item) {
     struct ord_hash digest;
+    newcomer_note(replica, item->newcomer);
     replica->counters.client_signatures_checked += !item->known;
     replica->counters.client_signatures_skipped += item->known;
     if (!item->ok || item->known)

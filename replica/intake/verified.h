@@ -26,7 +26,17 @@ ORD_MUST_USE enum ord_err verified_init(struct replica *replica);
 void verified_deinit(struct replica *replica);
 /* Sets item->known if this very signature verified here before. `hash`, `key` and `signature` are set. */
 void verified_look(struct replica *replica, struct replica_envelope_check *item);
-/* To be called for each item of a check that ran. Counts it, and remembers a signature that verified. */
+/*
+ * Adds the newcomer to a registration's item, or none if the client is registered. NO_MEMORY. `judged` is what
+ * channel_judge says.
+ */
+ORD_MUST_USE enum ord_err newcomer_look(struct replica *replica, struct replica_envelope_check *item,
+                                        const struct channel_judged *judged, const struct ord_hash *client);
+/* Frees the newcomers of a check of envelopes. */
+void newcomers_destroy(struct replica_check *check);
+/*
+ * To be called for each item of a check that ran. Counts it, and remembers a signature and a certificate that verified.
+ */
 void verified_note(struct replica *replica, const struct replica_envelope_check *item);
 
 #endif

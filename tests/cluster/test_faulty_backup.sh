@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Backups that lie under load: contradicting votes (P14), a flood of valid messages with view changes for ever higher
-# views (V3, T9), attestations of another state (C1). The primary stays, the chain goes on, and every provable lie is
-# noticed.
+# views (V3, T9), forged registrations (P8), attestations of another state (C1). The primary stays, the chain goes on,
+# and every provable lie is noticed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/faulty.sh"
@@ -32,6 +32,24 @@ honest_is 'all(.view == 0)' || die "one replica's view changes moved somebody"
 honest_is 'all(.counters.core_messages_dropped > 1000 and .counters.evidence == 0)' ||
     die "the flood was not dropped, or an honest replica was accused"
 ok "V3, T9: $(honest 'map(.counters.core_messages_dropped | tostring) | join(" ")') messages dropped, view 0"
+end_liar
+
+# Each forged certificate takes as long to verify as tens of signatures: all of them would take several times as long as
+# the liar waits between two forwards. Each replica verifies a few a second. While it ignores the liar the other three
+# are all needed, so a replica that this machine delays may cost a view, which is not the liar's doing.
+with_liar 2 forge_registrations 10
+start_cluster
+LOAD_PIECE=100 load_start
+wait_lie 4
+before=$(honest 'map(.counters.certificates_checked) | max')
+started=$(now_ms)
+goes_on 50
+wait_lie 16
+took=$(($(now_ms) - started))
+verified=$(($(honest 'map(.counters.certificates_checked) | max') - before))
+honest_is 'all(.counters.client_signatures_bad > 0)' || die "no forged registration was noticed"
+[ "$verified" -le $((16 * (1 + took / 1000))) ] || die "$verified certificates verified in $took ms"
+ok "P8: $verified certificates verified in $took ms of $(lies "$LIES" forge_registrations) forwards of 2000"
 end_liar
 
 # Two honest attestations certify blocks but do not make a checkpoint stable. Without a third one there is no stable

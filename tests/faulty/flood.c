@@ -3,8 +3,12 @@
 #include <string.h>
 
 #include "bft/wire/view_message.h"
+#include "channel/envelope.h"
 #include "core/assert.h"
+#include "core/codec.h"
+#include "crypto/x509.h"
 #include "faulty/liar.h"
+#include "replica/host.h"
 #include "replica/transfer/sync.h"
 
 enum {
@@ -15,6 +19,8 @@ enum {
     HEAVY_INTERVAL_MS = 20,
     CERTIFICATE_TABLE = 2, /* of the core's records; see docs/protocol.md */
     ASK_COUNT = 50,
+    FORGE_INTERVAL_MS = 500,
+    FORGE_COUNT = 2000,
 };
 
 /* A STATUS that claims to have nothing: a replica that believes it has much to send. */
@@ -101,4 +107,56 @@ void liar_ask_flood(struct ord_core *liar) {
         }
     }
     liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms = liar->flood_ms + INTERVAL_MS;
+}
+
+void liar_note_registration(struct ord_core *liar, struct ord_span batch) {
+    struct channel_batch decoded;
+    struct channel_envelope envelope;
+    struct ord_span bytes;
+    if (liar->registration != NULL || channel_batch_decode(&decoded, batch) != ORD_OK)
+        return;
+    while (liar->registration == NULL && channel_batch_next(&bytes, &decoded.envelopes) == ORD_OK) {
+        if (channel_envelope_decode(&envelope, bytes) != ORD_OK || envelope.kind != CHANNEL_ENVELOPE_REGISTER)
+            continue;
+        liar->registration = malloc(bytes.size);
+        ORD_ASSERT(liar->registration != NULL);
+        memcpy(liar->registration, bytes.data, bytes.size);
+        liar->registration_size = bytes.size;
+    }
+}
+
+/* The certificate's signature is changed, so no authority made it, and it has a fingerprint of its own. */
+static void forge(struct ord_core *liar, struct ord_writer *writer) {
+    struct channel_envelope envelope;
+    struct ord_span certificate;
+    uint8_t forged[CRYPTO_CERT_DER_MAX];
+    ORD_ASSERT(channel_envelope_decode(&envelope, ord_span_of(liar->registration, liar->registration_size)) == ORD_OK);
+    ORD_ASSERT(channel_envelope_next(&certificate, &envelope.transactions) == ORD_OK);
+    memcpy(forged, certificate.data, certificate.size);
+    ord_store_u64(forged + certificate.size - 8, ++liar->forged_count);
+    const struct ord_span transaction = ord_span_of(forged, certificate.size);
+    crypto_cert_fingerprint(&envelope.client, transaction);
+    size_t capacity = liar->registration_size + 64;
+    struct ord_writer out = ord_writer_of(liar_alloc(liar, capacity), capacity);
+    ORD_ASSERT(channel_envelope_encode(&out, &envelope, &transaction, 1, NULL) == ORD_OK);
+    channel_batch_add(writer, ord_writer_span(&out));
+}
+
+void liar_forge_registrations(struct ord_core *liar) {
+    if (liar->registration != NULL && liar->now_ms >= liar->flood_ms + FORGE_INTERVAL_MS) {
+        liar->flood_ms = liar->now_ms;
+        liar_lied(liar, LIAR_forge_registrations);
+        size_t capacity = 2 + CHANNEL_BATCH_OVERHEAD + FORGE_COUNT * (liar->registration_size + 4);
+        uint8_t *bytes = liar_alloc(liar, capacity);
+        bytes[0] = LIAR_LATER;
+        bytes[1] = REPLICA_LINK_FORWARD;
+        struct ord_writer writer = ord_writer_of(bytes + 2, capacity - 2);
+        channel_batch_begin(&writer, 0);
+        for (int i = 0; i < FORGE_COUNT; i++)
+            forge(liar, &writer);
+        ORD_ASSERT(channel_batch_end(&writer, FORGE_COUNT) == ORD_OK);
+        liar_send(liar, liar->first_half | liar->second_half, ord_span_of(bytes, 2 + writer.size));
+    }
+    liar_effect(liar, ORD_EFFECT_WAKE_AT)->wake.at_ms =
+        (liar->registration == NULL ? liar->now_ms : liar->flood_ms) + FORGE_INTERVAL_MS;
 }

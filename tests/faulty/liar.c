@@ -111,6 +111,7 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
     case ORD_EFFECT_DELIVER: {
         struct ord_effect *deliver = liar_effect(liar, effect->type);
         *deliver = *effect;
+        liar_note_registration(liar, effect->deliver.batch);
         if (liar_does(liar, LIAR_wrong_execution))
             deliver->deliver.batch = liar_shorter_batch(liar, effect->deliver.batch);
         break;
@@ -146,6 +147,8 @@ static void end_of_turn(struct ord_core *liar) {
         liar_heavy(liar, status.view);
     if (liar_does(liar, LIAR_ask_flood))
         liar_ask_flood(liar);
+    if (liar_does(liar, LIAR_forge_registrations))
+        liar_forge_registrations(liar);
 }
 
 /*

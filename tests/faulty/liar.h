@@ -37,6 +37,7 @@
     X(lying_source, "C2, C5", "spoils whatever it gives in a state transfer")                                          \
     X(great_claims, "C3", "says that it is a million seqs ahead: in STATUS, attestations and certificates")            \
     X(ask_flood, "C7", "asks the others for state, without end")                                                       \
+    X(forge_registrations, "P8", "forwards registrations whose certificates are forged, without end")                  \
     X(wrong_execution, "C1", "not a lie: executes another batch than was decided, and does not know")                  \
     X(drip, "C4", "gives one block at a time in a state transfer, and every other time nothing")                       \
     X(linger, "C4", "gives everything in a state transfer, each time after 490 ms")
@@ -107,6 +108,10 @@ struct ord_core {
     /* flood, heavy: view of the last VIEW-CHANGE that was made up. */
     uint64_t flood_view;
     uint64_t flood_ms;
+    /* forge_registrations: the first registration that was decided, malloc'ed; NULL: none yet. */
+    uint8_t *registration;
+    size_t registration_size;
+    uint64_t forged_count;
     /* heavy: certificates of seqs 1 to window, malloc'ed; an element of size 0 is not known yet. */
     struct ord_span *certificates;
     /* lying_source, drip: number of answers that were requested. */
@@ -155,11 +160,14 @@ void liar_heavy(struct ord_core *liar, uint64_t view);
 /* Takes note of a certificate that the core keeps. */
 void liar_note_certificate(struct ord_core *liar, const struct ord_record *record);
 void liar_flood(struct ord_core *liar, uint64_t view, uint64_t delivered_seq, uint64_t stable_seq);
+/* Takes note of the first registration that was decided. */
+void liar_note_registration(struct ord_core *liar, struct ord_span batch);
+void liar_forge_registrations(struct ord_core *liar);
 /* Requests for state travel as messages of the core, and liar_outgoing turns them into requests. */
 void liar_ask_flood(struct ord_core *liar);
 /* First byte of such a request; no message of a core begins with it. */
 #define LIAR_ASK 0xff
-/* linger: answers come as messages of the core, too. The kind follows, then the answer. */
+/* linger, forge_registrations: what it sends comes as a message of the core, too. The kind follows, then the bytes. */
 #define LIAR_LATER 0xfe
 
 #define LIAR_GREAT_CLAIM 1000000u /* seqs and blocks ahead of the truth */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/codec.h"
+#include "tests/support/channel_judge.h"
 
 static void reply(struct net_request *request, const Ordain__V1__Response *response) {
     struct net_message *message = NULL;
@@ -50,7 +51,7 @@ static Ordain__V1__Status admit(struct world *world, struct replica *replica, st
         replica->fault.busy_results--;
         return ORDAIN__V1__STATUS__BUSY;
     }
-    enum ord_err err = channel_judge(world->channel, &key, &client_index, &envelope);
+    enum ord_err err = judge_whole(world->channel, world->config, &key, &envelope);
     if (err == ORD_ERR_UNKNOWN_CLIENT)
         return ORDAIN__V1__STATUS__UNKNOWN_CLIENT;
     if (err == ORD_ERR_TOO_LARGE)

@@ -8,6 +8,7 @@
 
 #include "core/merkle.h"
 #include "crypto/hash.h"
+#include "tests/support/channel_judge.h"
 #include "tests/support/channel_support.h"
 #include "tests/support/test_main.h"
 
@@ -48,19 +49,17 @@ static int teardown(void **state) {
 static enum ord_err judge(const struct fixture *fixture, struct ord_span bytes) {
     struct channel_envelope envelope;
     struct crypto_verify_key key;
-    uint32_t client_index;
     enum ord_err err = channel_envelope_decode(&envelope, bytes);
-    return err != ORD_OK ? err : channel_judge(fixture->channel, &key, &client_index, &envelope);
+    return err != ORD_OK ? err : judge_whole(fixture->channel, &fixture->net->config, &key, &envelope);
 }
 
-/* True if the signature verifies with the key that channel_judge returns. */
+/* True if the signature verifies with the key that judging gives. */
 static bool signature_holds(const struct fixture *fixture, struct ord_span bytes) {
     struct channel_envelope envelope;
     struct crypto_verify_key key;
-    uint32_t client_index;
     struct ord_hash id;
     assert_ok(channel_envelope_decode(&envelope, bytes));
-    assert_ok(channel_judge(fixture->channel, &key, &client_index, &envelope));
+    assert_ok(judge_whole(fixture->channel, &fixture->net->config, &key, &envelope));
     channel_envelope_id(&id, envelope.body);
     return crypto_verify(&key, &id, &envelope.signature);
 }
@@ -234,17 +233,34 @@ static void registration__table_is_bounded(void **state) {
     assert_ok(judge(fixture, net_registration(net, carl))); /* a registered client stays registered */
 }
 
-static void registration__identity_for_admission(void **state) {
+/* A certificate that is registered, or known to be good, is not to be verified again, and none is in a full table. */
+static void registration__is_verified_once(void **state) {
     struct fixture *fixture = *state;
+    struct net *net = fixture->net;
     struct channel_envelope envelope;
-    struct crypto_identity identity;
-    assert_ok(channel_envelope_decode(&envelope, net_registration(fixture->net, fixture->bob)));
-    assert_ok(channel_registration(fixture->channel, &identity, &envelope));
-    assert_string_equal(identity.organisation, "beta");
-    assert_string_equal(identity.name, "bob");
-    assert_true(identity.not_before_s < identity.not_after_s);
-    assert_ok(channel_envelope_decode(&envelope, net_envelope(fixture->net, fixture->ann, 1, 1, 5, 0)));
-    assert_err(channel_registration(fixture->channel, &identity, &envelope), ORD_ERR_INVALID);
+    struct channel_judged judged;
+    struct channel_newcomer newcomer;
+    assert_ok(channel_envelope_decode(&envelope, net_registration(net, fixture->bob)));
+    assert_ok(channel_judge(fixture->channel, &judged, &envelope));
+    assert_int_equal(judged.client_index, UINT32_MAX);
+    assert_true(judged.certificate.size > 0);
+    assert_ok(channel_newcomer_verify(&newcomer, &net->config, judged.certificate));
+    assert_memory_equal(&newcomer.fingerprint, &envelope.client, sizeof(envelope.client));
+    assert_true(newcomer.not_before_s < newcomer.not_after_s);
+    assert_null(channel_newcomer_find(fixture->channel, &envelope.client));
+    channel_newcomer_note(fixture->channel, &newcomer);
+    assert_non_null(channel_newcomer_find(fixture->channel, &envelope.client));
+    assert_ok(channel_judge(fixture->channel, &judged, &envelope));
+    assert_int_equal(judged.certificate.size, 0);
+    assert_memory_equal(&judged.key, &newcomer.verify_key, sizeof(judged.key));
+    const struct ord_span bob = net_registration(net, fixture->bob);
+    assert_int_equal(net_apply(net, fixture->channel, fixture->log, 0, &bob, 1).verified, 0);
+    struct party *carl = net_party(net, 0, CRYPTO_ROLE_CLIENT, "carl");
+    const struct ord_span others[] = {net_registration(net, carl), net_registration(net, carl)};
+    assert_int_equal(net_apply(net, fixture->channel, fixture->log, 0, others, 2).verified, 1);
+    assert_ok(channel_envelope_decode(&envelope, net_registration(net, carl)));
+    assert_ok(channel_judge(fixture->channel, &judged, &envelope));
+    assert_int_equal(judged.certificate.size, 0);
 }
 
 static struct channel_applied order(struct fixture *fixture, uint64_t sequence, uint8_t fill) {
@@ -715,7 +731,7 @@ static const struct CMUnitTest cases[] = {
     CASE(registration__is_known_to_later_envelopes_of_its_batch),
     CASE(registration__happens_once),
     CASE(registration__table_is_bounded),
-    CASE(registration__identity_for_admission),
+    CASE(registration__is_verified_once),
     CASE(replay__executes_once),
     CASE(replay__first_body_of_a_sequence_wins),
     CASE(replay__window_bounds_both_sides),

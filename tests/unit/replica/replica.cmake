@@ -8,4 +8,5 @@ foreach(name faults pace rest transfer turn turns verified)
                           ${CMAKE_CURRENT_SOURCE_DIR}/support/channel_support.c
                   DEPENDS ord_replica)
 endforeach()
+target_link_options(test_replica_verified PRIVATE -Wl,--wrap=crypto_identity_verify)
 target_link_options(test_replica_faults PRIVATE -Wl,--wrap=calloc -Wl,--wrap=malloc)

@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include "core/codec.h"
+#include "crypto/x509.h"
 #include "tests/support/replica_bench.h"
 #include "tests/support/test_main.h"
 
@@ -85,13 +87,194 @@ static void signature__that_is_another_is_checked(void **state) {
     step(bench, 2, net_batch(bench->net, 0, &envelope, 1), false);
     forward(bench, forged);
     expect_counts(bench, 2, 0, 1);
-    /* What did not verify is not remembered as good. */
+    /* What did not verify is not remembered as good. Who forwarded it is muted for a second. */
+    bench->time.now_ms += 1000;
     forward(bench, forged);
     expect_counts(bench, 3, 0, 2);
     bench_destroy(bench);
 }
 
+/* ---- certificates ---- */
+
+/* Every verification of a certificate, and those among them that are outside of checks: the loop would do them. */
+static uint32_t verified_in_all;
+static bool in_checks;
+static uint32_t verified_in_loop;
+
+enum ord_err __real_crypto_identity_verify(struct crypto_identity *out, struct ord_span cert, struct ord_span ca);
+enum ord_err __wrap_crypto_identity_verify(struct crypto_identity *out, struct ord_span cert, struct ord_span ca);
+enum ord_err __wrap_crypto_identity_verify(struct crypto_identity *out, struct ord_span cert, struct ord_span ca) {
+    verified_in_all++;
+    verified_in_loop += !in_checks;
+    return __real_crypto_identity_verify(out, cert, ca);
+}
+
+static void run_checks(struct bench *bench) {
+    while (bench->check_count > 0) {
+        in_checks = true;
+        bench_check_all(bench);
+        in_checks = false;
+        bench_run(bench);
+    }
+}
+
+static void expect_verified(uint32_t count) {
+    assert_int_equal(verified_in_loop, 0);
+    assert_int_equal(verified_in_all, count);
+    verified_in_all = 0;
+}
+
+/* A registration whose certificate is nobody's: some bytes of its signature are changed. */
+static struct ord_span forged_registration(struct bench *bench, uint32_t number) {
+    struct channel_envelope envelope;
+    struct ord_span certificate;
+    struct ord_span good = net_registration(bench->net, bench->client);
+    assert_ok(channel_envelope_decode(&envelope, good));
+    struct ord_span transactions = envelope.transactions;
+    assert_ok(channel_envelope_next(&certificate, &transactions));
+    struct ord_span forged = net_copy(bench->net, certificate);
+    ord_store_u32((uint8_t *) (uintptr_t) forged.data + forged.size - 8, number);
+    crypto_cert_fingerprint(&envelope.client, forged);
+    uint8_t bytes[CRYPTO_CERT_DER_MAX + 512];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    assert_ok(channel_envelope_encode(&writer, &envelope, &forged, 1, NULL));
+    return net_copy(bench->net, ord_writer_span(&writer));
+}
+
+static struct ord_span forged_batch(struct bench *bench, uint32_t count) {
+    struct ord_span envelopes[200];
+    for (uint32_t i = 0; i < count; i++)
+        envelopes[i] = forged_registration(bench, i);
+    return net_batch(bench->net, 0, envelopes, count);
+}
+
+static void propose(struct bench *bench, uint64_t seq, struct ord_span bytes) {
+    batch = bytes;
+    batch_seq = seq;
+    decided = false;
+    bench->on_step = decide_or_judge;
+    bench->replica->agree.wake_at_ms = 0;
+    bench_run(bench);
+    bench->on_step = NULL;
+    run_checks(bench);
+}
+
+/* Each way of a registration into a block: the certificate is verified once, and never outside of a check. */
+static void certificate__is_verified_once_and_not_in_the_loop(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    struct ord_span registration = net_registration(bench->net, bench->client);
+    verified_in_loop = verified_in_all = 0;
+    (void) bench_submit(bench, &registration, 1);
+    bench_run(bench);
+    run_checks(bench);
+    assert_int_equal(bench->answered->results[0].verdict, REPLICA_ACCEPTED);
+    expect_verified(1);
+    propose(bench, 1, net_batch(bench->net, 0, &registration, 1));
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    step(bench, 1, net_batch(bench->net, 0, &registration, 1), true);
+    assert_int_equal(channel_client_count(bench->replica->execute.channel), 1);
+    /* It is registered: a primary that repeats it, and a client, cost nothing. */
+    propose(bench, 2, net_batch(bench->net, 0, &registration, 1));
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    step(bench, 2, net_batch(bench->net, 0, &registration, 1), true);
+    (void) bench_submit(bench, &registration, 1);
+    bench_run(bench);
+    assert_int_equal(bench->answered->results[0].verdict, REPLICA_DUPLICATE);
+    expect_verified(0);
+    bench_destroy(bench);
+}
+
+/* A batch that this replica meets for the first time is judged in checks. */
+static void certificate__of_a_batch_is_verified_in_a_check(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    struct ord_span registration = net_registration(bench->net, bench->client);
+    verified_in_loop = verified_in_all = 0;
+    propose(bench, 1, net_batch(bench->net, 0, &registration, 1));
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    step(bench, 1, net_batch(bench->net, 0, &registration, 1), true);
+    assert_int_equal(channel_client_count(bench->replica->execute.channel), 1);
+    expect_verified(1);
+    bench_destroy(bench);
+}
+
+/* A primary's batch of forged registrations is refused after the first of them. */
+static void certificate__a_forged_one_ends_the_checks_of_its_batch(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    verified_in_loop = verified_in_all = 0;
+    propose(bench, 1, forged_batch(bench, 100));
+    assert_int_equal(bench->stepped[ORD_EVENT_JUDGED], 1);
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.admissible);
+    expect_verified(1);
+    bench_destroy(bench);
+}
+
+/* A replica that forwards a forged certificate is not listened to for a second. */
+static void certificate__a_forged_one_mutes_who_forwards_it(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    verified_in_loop = verified_in_all = 0;
+    struct ord_span bytes = forged_batch(bench, 200);
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, bytes);
+    bench_run(bench);
+    /* 64 at any time, and more while there are few in all. */
+    assert_in_range(bench->check_count, 16, 50);
+    for (uint32_t i = 0; i < bench->check_count; i++) {
+        assert_int_equal(bench->checks[i]->queue, REPLICA_QUEUE_NEWCOMERS);
+        assert_int_equal(bench->checks[i]->from, 2);
+        bench->checks[i]->ignored = i > 0; /* as the host does after the first */
+    }
+    run_checks(bench);
+    assert_int_equal(verified_in_loop, 0);
+    assert_in_range(verified_in_all, 1, 4);
+    assert_int_equal(bench->replica->newcomers.total, 0);
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, bytes);
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 0);
+    /* Another replica is not concerned. */
+    struct ord_span registration = net_registration(bench->net, bench->client);
+    bench_message(bench, 1, REPLICA_LINK_FORWARD, net_batch(bench->net, 0, &registration, 1));
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 1);
+    run_checks(bench);
+    assert_int_equal(bench->replica->pool.envelopes, 1);
+    bench->time.now_ms += 1000;
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, bytes);
+    bench_run(bench);
+    assert_true(bench->check_count > 0);
+    bench_destroy(bench);
+}
+
+/* A client has a share of the checks of certificates until they are back. */
+static void certificate__a_client_has_a_share_of_their_checks(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    verified_in_loop = verified_in_all = 0;
+    struct ord_span envelopes[200];
+    for (uint32_t i = 0; i < 200; i++)
+        envelopes[i] = forged_registration(bench, i);
+    struct replica_submission *submission = bench_submit(bench, envelopes, 200);
+    bench_run(bench);
+    uint32_t taken = bench->replica->newcomers.total;
+    assert_in_range(taken, 8, 128);
+    assert_int_equal(submission->results[taken].verdict, REPLICA_BUSY);
+    assert_int_equal(submission->results[199].verdict, REPLICA_BUSY);
+    run_checks(bench);
+    assert_int_equal(bench->replica->newcomers.total, 0);
+    assert_int_equal(bench->answered->results[0].verdict, REPLICA_FORBIDDEN);
+    assert_int_equal(bench->answered->results[taken - 1].verdict, REPLICA_FORBIDDEN);
+    expect_verified(taken);
+    bench_destroy(bench);
+}
+
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(certificate__is_verified_once_and_not_in_the_loop),
+    cmocka_unit_test(certificate__of_a_batch_is_verified_in_a_check),
+    cmocka_unit_test(certificate__a_forged_one_ends_the_checks_of_its_batch),
+    cmocka_unit_test(certificate__a_forged_one_mutes_who_forwards_it),
+    cmocka_unit_test(certificate__a_client_has_a_share_of_their_checks),
     cmocka_unit_test(signature__is_checked_once_by_any_way),
     cmocka_unit_test(signature__that_is_another_is_checked),
 };
