@@ -348,6 +348,7 @@ static enum ord_err bft_step(struct ord_core *core, struct ord_effects *out, con
         return err;
     }
     bft_silence_settle(core);
+    bft_lag_check(core);
     ORD_ASSERT(core->stable_seq <= core->delivered_seq && core->delivered_seq <= core->proposed_seq);
     ORD_ASSERT(core->body_bytes <= 2 * core->config.body_bytes_max);
     out->count = core->effect_count;

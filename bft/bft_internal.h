@@ -181,6 +181,14 @@ void bft_failed_note(struct ord_core *core);
 /* To be called when a seq of the installed view was delivered. */
 void bft_failed_delivered(struct ord_core *core, uint64_t seq);
 
+/* view/lag.c: for how long this replica was behind. */
+/* Whether this replica knows that others are further: a certified point is above what it delivered. */
+bool bft_behind(const struct ord_core *core);
+/* To be called at the end of each step. */
+void bft_lag_check(struct ord_core *core);
+/* For how long this replica was behind since t_ms. 0 for a time to come. */
+uint64_t bft_lag_after(const struct ord_core *core, uint64_t t_ms);
+
 /* view/ratchet.c: whether the primary is slower than others were. */
 void bft_ratchet_view(struct ord_core *core);
 /* Time goes on to `now_ms`; everything else is as it was since core->now_ms. */

@@ -73,7 +73,7 @@
     X(JUDGED_INADMISSIBLE, RARE, "a batch is not admissible")                                                          \
     /* ratchet.c */                                                                                                    \
     X(COMMIT_WITHHELD, RARE, "f + 1 replicas committed to the next seq, and its primary did not")                      \
-    X(WINDOW_SYNCED, OFTEN, "a window is begun again because state transfer brought what was missing")                 \
+    X(WINDOW_LAGS, OFTEN, "a window ends in which this replica was behind for a while")                                \
     X(WORK_STALLS, RARE, "work waits for the primary alone for long, and then much is done at once")                   \
     X(WINDOW_SLOW, OFTEN, "envelopes wait much longer than in the best views")                                         \
     X(WINDOW_FAST_AGAIN, OFTEN, "a window is fast again after a slow one")                                             \

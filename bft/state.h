@@ -201,13 +201,15 @@ struct bft_pace {
 
 /* The clocks of one window. */
 struct bft_ratchet_clock {
-    /* For how long the primary has led. */
+    /* For how long the primary has led while this replica was not behind. */
     uint64_t elapsed_ms;
-    /* For how long work waited. */
+    /* For how long it has led while this replica was behind. */
+    uint64_t lag_ms;
+    /* The part of elapsed_ms in which work waited. */
     uint64_t waiting_ms;
     /* The part of waiting_ms in which it waited for the primary alone (ratchet.c). */
     uint64_t held_up_ms;
-    /* Added up over each ms of waiting_ms: the time since the oldest work's turn. */
+    /* Added up over each ms of waiting_ms: the time since the oldest work's turn, without what was lag. */
     uint64_t oldest_sum;
     /* Added up over each ms of held_up_ms: for how long that has gone on without a break. */
     uint64_t stall_sum;
@@ -219,6 +221,8 @@ struct bft_ratchet_window {
     uint64_t bytes;
     uint64_t waits;
     uint64_t wait_sum_ms;
+    /* At least the part of wait_sum_ms in which this replica was behind. */
+    uint64_t wait_lag_sum_ms;
     struct bft_ratchet_clock clock;
     /* Complete windows before it, since the replica first led or its view last failed. */
     uint32_t windows;
@@ -229,8 +233,6 @@ struct bft_ratchet_window {
 struct bft_ratchet {
     /* That of this view's primary. */
     struct bft_ratchet_window window;
-    /* When it began, or went on in this view. */
-    uint64_t since_ms;
     /* Those of the other replicas, as they were when their last views ended. */
     struct bft_ratchet_window windows[ORD_REPLICA_MAX];
     /* Since when work has waited for the primary alone without a break; UINT64_MAX: it does not. */
@@ -277,6 +279,27 @@ struct bft_change_set {
     struct bft_kept *changes[ORD_REPLICA_MAX];
 };
 
+enum { BFT_LAG_SPANS = 128 };
+
+/* Lags that began close to one another. */
+struct bft_lag_span {
+    /* When the first began and the last ended. */
+    uint64_t begin_ms;
+    uint64_t end_ms;
+    /* All of them together, at least 1. */
+    uint64_t lag_ms;
+};
+
+/* When this replica was behind a certified point (view/lag.c). */
+struct bft_lag {
+    /* It was after the last step, since since_ms. */
+    bool behind;
+    uint64_t since_ms;
+    /* Lags that are over, the oldest first. */
+    uint32_t count;
+    struct bft_lag_span spans[BFT_LAG_SPANS];
+};
+
 struct ord_core {
     struct ord_core_config config;
     /* Those of `config`. */
@@ -306,12 +329,10 @@ struct ord_core {
     uint64_t view_since_ms;
     /* While changing: since when a quorum has moved to `view` or beyond; 0: it has not. */
     uint64_t quorum_since_ms;
-    /* The last delivery. */
+    /* The last delivery, or the last transfer that brought something. */
     uint64_t progress_ms;
     /* Since when some proposed seq is not delivered. */
     uint64_t in_flight_ms;
-    /* The last SYNCED. */
-    uint64_t synced_ms;
     /* Since when work waits, as the node says, and when its turn came or comes; UINT64_MAX: none waits. */
     uint64_t work_since_ms;
     uint64_t work_turn_ms;
@@ -388,6 +409,7 @@ struct ord_core {
     struct bft_checkpoint attested;
     /* Since when this replica is behind `target`. */
     uint64_t target_since_ms;
+    struct bft_lag lag;
     /* There is no SYNC before this time. */
     uint64_t sync_after_ms;
 

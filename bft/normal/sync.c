@@ -32,7 +32,7 @@ enum ord_err bft_on_attested(struct ord_core *core, uint64_t seq, struct ord_spa
 }
 
 uint64_t bft_sync_deadline(const struct ord_core *core) {
-    if (core->attested.seq <= core->delivered_seq)
+    if (!bft_behind(core))
         return UINT64_MAX;
     uint64_t due = core->target_since_ms;
     if (bft_in_window(core, core->attested.seq) && !core->silence.silent)
@@ -63,7 +63,6 @@ enum ord_err bft_on_synced(struct ord_core *core, const struct ord_event *event)
     bool moved = seq > core->delivered_seq;
     bft_pass_over(core, seq, event->synced.pass_over);
     core->sync_after_ms = core->now_ms;
-    core->synced_ms = core->now_ms;
     if (moved) {
         core->delivered_seq = seq;
         core->useful_seq = seq;

@@ -24,6 +24,10 @@
  * a row make a primary suspect. For one that was slow when it led last, one window of half the length suffices, so it
  * costs less each time.
  *
+ * The time in which this replica was behind is left out: it is no time of the window, work that waits then waits for
+ * nobody, and what was executed waited for so much less (lag.c). The window goes on afterwards. If it began anew, a
+ * primary could make a backup fall behind once in each window, and no window would end.
+ *
  * Under scheduled rotation a view may be much shorter than a window. So the window of a primary counts only the time in
  * which it leads, and goes on when it leads again. Otherwise a primary could be as slow in each of its short views as
  * clock 1 of suspect.c lets it, for ever. For the same reason a view that a primary ends itself (hand_over.c) does not
@@ -77,14 +81,8 @@ enum {
 
 static void window_begin(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    ratchet->since_ms = core->now_ms;
     ratchet->window =
         (struct bft_ratchet_window) {.windows = ratchet->window.windows, .slow_windows = ratchet->window.slow_windows};
-}
-
-/* True if this replica was behind in the present window. What waited here then says nothing about the primary. */
-static bool was_behind(const struct ord_core *core) {
-    return core->synced_ms > core->ratchet.since_ms;
 }
 
 static bool has_failed(const struct ord_core *core) {
@@ -104,8 +102,6 @@ static uint32_t slow_windows_max(const struct ord_core *core) {
 static void leader_ends(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
     bool failed = ratchet->window.slow_windows >= slow_windows_max(core);
-    if (was_behind(core))
-        window_begin(core);
     if (failed || ratchet->view_failed)
         ratchet->window = (struct bft_ratchet_window) {0};
     ratchet->view_failed = false;
@@ -123,7 +119,6 @@ void bft_ratchet_view(struct ord_core *core) {
     ratchet->leader = bft_primary(&core->config, core->view);
     ratchet->window = ratchet->windows[ratchet->leader];
     ORD_MARK_IF(ratchet->window.clock.elapsed_ms > 0, WINDOW_GOES_ON);
-    ratchet->since_ms = core->now_ms;
     ratchet->own = (struct bft_pace) {.measured = false};
     ratchet->good = ratchet->own;
     ratchet->lean = false;
@@ -150,14 +145,18 @@ void bft_ratchet_pass(struct ord_core *core, uint64_t now_ms) {
     struct bft_ratchet *ratchet = &core->ratchet;
     struct bft_ratchet_clock *clock = &ratchet->window.clock;
     uint64_t since_ms = ord_max(core->now_ms, core->work_since_ms);
-    bool leads = core->started && !core->changing && bft_speaks(core) && !bft_view_over(core);
+    bool led = core->started && !core->changing && bft_speaks(core) && !bft_view_over(core);
+    /* What this replica lacks while it is behind was proposed to the others. So a lag ends what stalls, too. */
+    bool leads = led && !bft_behind(core);
     bool held_up = leads && core->work_since_ms != UINT64_MAX && holds_up(core);
     ratchet->stall_since_ms = held_up ? ord_min(ratchet->stall_since_ms, since_ms) : UINT64_MAX;
     clock->elapsed_ms += leads ? now_ms - core->now_ms : 0;
+    clock->lag_ms += led && !leads ? now_ms - core->now_ms : 0;
     if (!leads || since_ms >= now_ms)
         return;
     clock->waiting_ms += now_ms - since_ms;
-    clock->oldest_sum += age_sum(since_ms, now_ms, ord_max(core->work_turn_ms, core->view_since_ms));
+    uint64_t turn_ms = ord_max(core->work_turn_ms, core->view_since_ms);
+    clock->oldest_sum += age_sum(since_ms, now_ms, turn_ms + bft_lag_after(core, turn_ms));
     if (!held_up)
         return;
     clock->held_up_ms += now_ms - since_ms;
@@ -261,8 +260,9 @@ static void window_ends(struct ord_core *core) {
     struct bft_ratchet_window *window = &ratchet->window;
     const struct bft_ratchet_clock *clock = &window->clock;
     uint64_t oldest_ms = clock->oldest_sum / ord_max(clock->waiting_ms, 1);
+    uint64_t wait_sum_ms = window->wait_sum_ms - window->wait_lag_sum_ms;
     struct bft_pace pace = {.measured = true,
-                            .wait_ms = window->waits > 0 ? window->wait_sum_ms / window->waits : oldest_ms,
+                            .wait_ms = window->waits > 0 ? wait_sum_ms / window->waits : oldest_ms,
                             .rate = window->envelopes * 1000 / clock->elapsed_ms,
                             .byte_rate = window->bytes * 1000 / clock->elapsed_ms,
                             .stall_ms = 2 * clock->stall_sum / ord_max(clock->held_up_ms, 1),
@@ -274,6 +274,12 @@ static void window_ends(struct ord_core *core) {
     ORD_MARK_IF(slow && window->slow_windows + 1 == slow_windows_max(core), PRIMARY_SLOW);
     ORD_MARK_IF(!slow && window->slow_windows > 0, WINDOW_FAST_AGAIN);
     window->slow_windows = slow ? window->slow_windows + 1 : 0;
+    /* The standard must not be better than what was reached: it counts the lag, too. */
+    uint64_t whole_ms = clock->elapsed_ms + clock->lag_ms;
+    ORD_MARK_IF(clock->lag_ms > 0, WINDOW_LAGS);
+    pace.wait_ms = window->waits > 0 ? window->wait_sum_ms / window->waits : oldest_ms + clock->lag_ms;
+    pace.rate = window->envelopes * 1000 / whole_ms;
+    pace.byte_rate = window->bytes * 1000 / whole_ms;
     take_best(&ratchet->own, &pace);
     if (!slow)
         take_best(&ratchet->good, &pace);
@@ -281,18 +287,25 @@ static void window_ends(struct ord_core *core) {
     window_begin(core);
 }
 
+/* At least the part of the waits of what was executed in which this replica was behind. */
+static uint64_t waits_lag(const struct ord_core *core, const struct ord_event *event) {
+    const uint64_t sum_ms = event->applied.wait_sum_ms;
+    if (event->applied.waits == 0)
+        return sum_ms;
+    /* None of the waits began before the oldest work's turn, as far as the node has told it. */
+    uint64_t begin_ms = core->now_ms - ord_min(core->now_ms, sum_ms / event->applied.waits);
+    begin_ms = ord_max(ord_min(begin_ms, core->work_turn_ms), core->view_since_ms);
+    return ord_min(sum_ms, event->applied.waits * bft_lag_after(core, begin_ms));
+}
+
 void bft_on_applied(struct ord_core *core, const struct ord_event *event) {
     struct bft_ratchet_window *window = &core->ratchet.window;
     const struct bft_ratchet_clock *clock = &window->clock;
-    if (was_behind(core)) {
-        ORD_MARK(WINDOW_SYNCED);
-        window_begin(core);
-        return;
-    }
     window->envelopes += event->applied.envelopes;
     window->bytes += event->applied.bytes;
     window->waits += event->applied.waits;
     window->wait_sum_ms += event->applied.wait_sum_ms;
+    window->wait_lag_sum_ms += waits_lag(core, event);
     if (clock->elapsed_ms >= window_ms(core) &&
         (window->waits >= WAITS_MIN || clock->waiting_ms > clock->elapsed_ms / 2))
         window_ends(core);

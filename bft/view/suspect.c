@@ -4,8 +4,12 @@
  *
  * There are two clocks. The first runs out when work or a proposal waits and nothing at all was delivered for one
  * timeout; it catches a mute primary. The second runs out when the oldest work itself has waited for AGE_FACTOR
- * timeouts; it catches a primary that orders everything but this work (row P7), or empty batches (row P16). Neither
- * runs in a replica that knows that it is behind, because state transfer brings what it lacks, whichever replica leads.
+ * timeouts; it catches a primary that orders everything but this work (row P7), or empty batches (row P16).
+ *
+ * No clock runs while this replica knows that it is behind, because state transfer brings what it lacks, whichever
+ * replica leads. A clock goes on after the lag from where it stood (lag.c). If the end of a lag restarted it, a primary
+ * would make f + 1 backups fall behind in turn, again and again, and none of them would ever suspect it. A transfer
+ * that brought something is progress for the first clock, as a delivery is.
  *
  * Waiting behind other work is nobody's lie. So the second clock counts from the work's turn: when it could have been
  * proposed at the rate that the node measured, given what was admitted before it (replica/intake/pace.c). The node
@@ -32,28 +36,31 @@ static uint64_t timeout_ms(const struct ord_core *core) {
     return (uint64_t) core->options->request_timeout_ms << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
+/* When a clock is over that began at begin_ms, runs for wait_ms, and stood while this replica was behind. */
+static uint64_t runs_out(const struct ord_core *core, uint64_t begin_ms, uint64_t wait_ms) {
+    return begin_ms + wait_ms + bft_lag_after(core, begin_ms);
+}
+
 /* When the first of the clocks that run is over; UINT64_MAX: none runs. */
 static uint64_t clock_deadline(const struct ord_core *core) {
     const uint64_t wait_ms = bft_failed_wait_ms(core, timeout_ms(core));
     if (core->next_view > core->view || core->view == BFT_SEQ_MAX || !bft_speaks(core))
         /* A view change is already due, or this replica makes none. */
         return UINT64_MAX;
-    if (core->attested.seq > core->delivered_seq)
+    if (bft_behind(core))
         return UINT64_MAX;
     /* A replica goes further only when a quorum has come to this view. So a late one finds the others in one view. */
     if (core->changing)
-        return core->quorum_since_ms == 0 ? UINT64_MAX : core->quorum_since_ms + wait_ms;
-    /* Work that waited while this replica was behind says nothing about the primary. */
-    uint64_t begin = ord_max(core->view_since_ms, core->synced_ms);
+        return core->quorum_since_ms == 0 ? UINT64_MAX : runs_out(core, core->quorum_since_ms, wait_ms);
     uint64_t due = UINT64_MAX;
     /* A proposal that this replica has is work that waits, whoever asked for it. */
     if (core->proposed_seq > core->delivered_seq)
-        due = ord_max(ord_max(begin, core->in_flight_ms), core->progress_ms) + wait_ms;
+        due = runs_out(core, ord_max(ord_max(core->view_since_ms, core->in_flight_ms), core->progress_ms), wait_ms);
     if (core->work_since_ms == UINT64_MAX)
         return due;
-    uint64_t since = ord_max(begin, core->work_since_ms);
-    due = ord_min(due, ord_max(since, core->progress_ms) + wait_ms);
-    return ord_min(due, ord_max(since, core->work_turn_ms) + AGE_FACTOR * timeout_ms(core));
+    uint64_t since = ord_max(core->view_since_ms, core->work_since_ms);
+    due = ord_min(due, runs_out(core, ord_max(since, core->progress_ms), wait_ms));
+    return ord_min(due, runs_out(core, ord_max(since, core->work_turn_ms), AGE_FACTOR * timeout_ms(core)));
 }
 
 uint64_t bft_suspect_deadline(const struct ord_core *core) {

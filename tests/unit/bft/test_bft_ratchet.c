@@ -176,20 +176,84 @@ static void ratchet__forgets_idle_time_with_its_window(void **state) {
     bench_close(&bench);
 }
 
-/* What waited at a replica that was behind, until state transfer brought it, says nothing about the primary. */
-static void ratchet__begins_anew_after_a_transfer(void **state) {
+/* The replica learns that the others are further, and is there `ms` later. */
+static void lag(struct bench *bench, uint64_t ms) {
+    struct ord_core *core = bench->host.core;
+    core->attested.seq = core->delivered_seq + 1;
+    core->sync_after_ms = UINT64_MAX; /* no SYNC */
+    tick(bench, bench->now_ms);
+    bench->now_ms += ms;
+    tick(bench, bench->now_ms);
+    core->attested.seq = 0;
+    tick(bench, bench->now_ms);
+}
+
+/*
+ * What waited while this replica was behind says nothing about the primary. Here all that is executed waited through
+ * the lag.
+ */
+static void ratchet__leaves_out_a_lag(void **state) {
     (void) state;
     struct bench bench;
     bench_open(&bench, 2);
     window(&bench, 20, 500);
-    for (int i = 0; i < 5; i++) {
-        bench.host.core->synced_ms = bench.now_ms + 1;
-        window(&bench, 900, 10);
+    for (int i = 0; i < 20; i++) {
+        lag(&bench, 880);
+        lead(&bench, 200, 900, 500, 500, 1000);
         assert_false(suspects(&bench));
     }
-    for (int i = 0; i < 3; i++)
-        window(&bench, 900, 10);
+    bench_close(&bench);
+}
+
+/* The oldest work waited through a lag of ten timeouts, and is served soon after it. Its age leaves the lag out. */
+static void ratchet__leaves_a_lag_out_of_an_age(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    for (int i = 0; i < 4; i++) {
+        const uint64_t turn_ms = bench.now_ms;
+        lag(&bench, 10000);
+        for (uint64_t ms = 0; ms < 400; ms += 100) {
+            host_work(&bench.host, turn_ms, bench.now_ms);
+            bench.host.core->progress_ms = bench.now_ms;
+            bench.now_ms += 100;
+            tick(&bench, bench.now_ms);
+            bench.host.core->ratchet.stall_since_ms = UINT64_MAX;
+        }
+        lead(&bench, 1600, 20, 10, 10, 1000);
+        assert_false(suspects(&bench));
+    }
+    bench_close(&bench);
+}
+
+/* A primary that makes this replica fall behind again and again is found slow all the same. */
+static void ratchet__goes_on_after_a_lag(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    window(&bench, 20, 500);
+    for (int i = 0; i < 4; i++) {
+        assert_false(suspects(&bench));
+        lag(&bench, 100);
+        lead(&bench, 1000, 900, 10, 10, 1000);
+    }
     assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
+/* The time in which this replica was behind is no time of the primary: it makes no rate low. */
+static void ratchet__leaves_a_lag_out_of_a_rate(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "in flight"); /* the primary always has something proposed */
+    window(&bench, 20, 500);
+    for (int i = 0; i < 4; i++) {
+        lag(&bench, 10000);
+        window(&bench, 900, 260);
+    }
+    assert_false(suspects(&bench));
     bench_close(&bench);
 }
 
@@ -501,7 +565,10 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__of_an_idle_primary),
     cmocka_unit_test(ratchet__begins_anew_with_each_view),
     cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
-    cmocka_unit_test(ratchet__begins_anew_after_a_transfer),
+    cmocka_unit_test(ratchet__leaves_out_a_lag),
+    cmocka_unit_test(ratchet__leaves_a_lag_out_of_an_age),
+    cmocka_unit_test(ratchet__goes_on_after_a_lag),
+    cmocka_unit_test(ratchet__leaves_a_lag_out_of_a_rate),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
     cmocka_unit_test(ratchet__goes_on_when_a_primary_leads_again),
     cmocka_unit_test(ratchet__counts_only_while_a_primary_leads),

@@ -195,6 +195,70 @@ static void clock__stands_behind_a_certified_point(void **state) {
     bench_close(&source);
 }
 
+/* Certified points come every 500 ms, and each is transferred 100 ms later, until the suspicion or `until_ms`. */
+static void lag_on_and_on(struct bench *bench, struct bench *source, uint64_t until_ms) {
+    uint64_t seq = 1;
+    source->host.durable_applied = 200;
+    for (uint64_t now_ms = bench->now_ms; now_ms < until_ms && status_of(bench).view == 0; now_ms += 500, seq++) {
+        pass_to(bench, now_ms + 400);
+        host_attested(&bench->host, 10 * seq, bench->now_ms);
+        pass_to(bench, now_ms + 500);
+        host_sync_from(&bench->host, &source->host, 10 * seq, bench->now_ms);
+    }
+}
+
+/*
+ * A lag stops the clocks only while it lasts. Otherwise a primary would make a backup fall behind again and again, and
+ * never serve what that waits for. Four timeouts without the lags end after the tenth 400 ms.
+ */
+static void clock__of_old_work_goes_on_after_each_lag(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    bench_open(&bench, 2);
+    bench_open(&source, 3);
+    bench.now_ms = 1000;
+    work(&bench, 1000);
+    lag_on_and_on(&bench, &source, 5500);
+    expect_view(&bench, 0);
+    pass_to(&bench, 5899);
+    expect_view(&bench, 0);
+    assert_int_equal(bench.host.wake_ms, 5900);
+    pass_to(&bench, 5900);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
+/* Work that waited through a long lag makes no primary suspect: it has the time that was left before. */
+static void clock__of_old_work_stands_in_a_long_lag(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    bench_open(&bench, 2);
+    bench_open(&source, 3);
+    source.host.durable_applied = 100;
+    bench.now_ms = 1000;
+    work(&bench, 1000);
+    pass_to(&bench, 1900);
+    host_attested(&bench.host, 100, bench.now_ms);
+    pass_to(&bench, 600000);
+    expect_view(&bench, 0);
+    host_sync_from(&bench.host, &source.host, 100, bench.now_ms);
+    for (uint64_t now_ms = 600000; now_ms < 603000; now_ms += 500) {
+        bench.host.core->progress_ms = now_ms;
+        pass_to(&bench, now_ms);
+        expect_view(&bench, 0);
+    }
+    bench.host.core->progress_ms = bench.now_ms;
+    pass_to(&bench, 603099);
+    expect_view(&bench, 0);
+    pass_to(&bench, 603100);
+    expect_view(&bench, 1);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
 /*
  * V12: alone, or with too few others, no replica moves further. So a replica that comes late finds the others in one
  * view.
@@ -481,6 +545,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(clock__of_a_mute_primary_knows_no_queue),
     cmocka_unit_test(clock__starts_anew_with_other_work),
     cmocka_unit_test(clock__stands_behind_a_certified_point),
+    cmocka_unit_test(clock__of_old_work_goes_on_after_each_lag),
+    cmocka_unit_test(clock__of_old_work_stands_in_a_long_lag),
     cmocka_unit_test(clock__of_a_view_change_starts_with_a_quorum),
     cmocka_unit_test(clock__counts_those_who_went_further),
     cmocka_unit_test(clock__of_a_new_view_begins_when_it_is_installed),
