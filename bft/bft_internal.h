@@ -197,7 +197,7 @@ void bft_on_applied(struct ord_core *core, const struct ord_event *event);
 bool bft_ratchet_slow(const struct ord_core *core);
 
 /* view/useless.c: whether the primary orders anything of use. */
-/* `seq` was executed; `useful_seq` is the last one that was of use. */
+/* `seq` was executed, here or by those whose state was transferred; `useful_seq` is the last one that was of use. */
 void bft_useless_applied(struct ord_core *core, uint64_t seq, uint64_t useful_seq);
 /* Whether more useless seqs were executed in a row than an honest primary can order. */
 bool bft_useless_many(const struct ord_core *core);

@@ -152,6 +152,11 @@ struct ord_event {
             /* View or term of the entry at seq, where the attested state of the protocol has one; else 0. */
             uint64_t view;
             ord_replica_set pass_over; /* as in `applied`, at `seq` */
+            /*
+             * No envelope was executed and no block closed between the last APPLIED or SYNCED and `seq`. False: that
+             * may have happened.
+             */
+            bool unchanged;
         } synced;
         struct {
             /*

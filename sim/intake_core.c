@@ -231,7 +231,13 @@ void sim_intake_event(struct sim_intake *intake, const struct ord_event *event) 
         intake->hand_over = false;
     if (event->type != ORD_EVENT_SYNCED)
         return;
-    sim_intake_execute_to(intake, sim_intake_model(intake)->seqs[event->synced.seq - 1].order_end, false);
+    const struct sim_model_seq *seqs = sim_intake_model(intake)->seqs;
+    const struct sim_model_seq before = intake->seq > 0 ? seqs[intake->seq - 1] : (struct sim_model_seq) {0};
+    const struct sim_model_seq *after = &seqs[event->synced.seq - 1];
+    if (event->synced.unchanged && (before.order_end != after->order_end || before.height != after->height))
+        sim_blame(intake->replica, "transfer", "says that nothing changed between seq %lu and seq %lu",
+                  (unsigned long) intake->seq, (unsigned long) event->synced.seq);
+    sim_intake_execute_to(intake, after->order_end, false);
     intake->seq = event->synced.seq;
     intake->between = false;
     intake->unsure = 2;

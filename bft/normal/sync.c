@@ -65,8 +65,7 @@ enum ord_err bft_on_synced(struct ord_core *core, const struct ord_event *event)
     core->sync_after_ms = core->now_ms;
     if (moved) {
         core->delivered_seq = seq;
-        core->useful_seq = seq;
-        core->useless = 0;
+        bft_useless_applied(core, seq, event->synced.unchanged ? 0 : seq);
         core->moved_ms = core->now_ms;
         core->progress_ms = core->now_ms;
         core->proposed_seq = ord_max(core->proposed_seq, seq);

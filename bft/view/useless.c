@@ -7,6 +7,9 @@
  * if they are of use themselves. So a useless batch of an honest primary was proposed before the last useful one was
  * executed, and there is at most a window of such batches. Batches that a NEW-VIEW proposes again are not counted,
  * because null batches and batches that an earlier view ordered twice are not the primary's fault.
+ *
+ * A transfer hides which seqs were of use. If the state after it is the one before it, none was. Otherwise the last one
+ * may have been, and this replica counts from there.
  */
 #include "bft/bft_internal.h"
 

@@ -89,6 +89,27 @@ static void remove_executed(struct replica *replica, uint64_t height, uint32_t c
         remove_pooled(replica, &open.entries[i]);
 }
 
+static void note_known(struct execute *execute) {
+    struct channel_open_block open;
+    channel_open(execute->channel, &open);
+    execute->known = true;
+    execute->known_height = open.height;
+    execute->known_count = open.envelope_count;
+}
+
+bool execute_synced(struct replica *replica) {
+    struct execute *execute = &replica->execute;
+    struct channel_open_block open;
+    channel_open(execute->channel, &open);
+    bool same =
+        execute->known && open.height == execute->known_height && open.envelope_count == execute->known_count;
+    note_known(execute);
+    /* What came by transfer is not part of an APPLIED. */
+    execute->waits = 0;
+    execute->wait_sum_ms = 0;
+    return same;
+}
+
 void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch) {
     struct execute *execute = &replica->execute;
     struct channel_open_block open;
@@ -122,6 +143,7 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     execute->state_changed = true;
     replica_urgent(replica);
     remove_executed(replica, before_height, before_count);
+    note_known(execute);
     if (applied.attest)
         attest_at(replica, seq);
     execute_note_open(replica);

@@ -24,6 +24,10 @@ struct execute {
     uint64_t wait_sum_ms;
     /* The last seq in which an envelope was executed or a block closed; 0: none since the start. */
     uint64_t useful_seq;
+    /* The channel's height and envelopes in its open block, as the core knows of; if `known`: not right after a start. */
+    bool known;
+    uint64_t known_height;
+    uint32_t known_count;
     uint64_t executing_seq;
     /* Bytes of the envelopes in blocks that the batch under way closed. */
     uint64_t closed_bytes;
@@ -44,6 +48,11 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
 enum ord_err execute_block(void *context, const struct channel_block *block);
 /* Gives the next APPLIED, if something was executed. */
 bool execute_next(struct replica *replica, struct ord_event *out);
+/*
+ * A transfer has ended. Returns whether the channel's state is still that of the last executed batch or transfer, apart
+ * from its seq.
+ */
+bool execute_synced(struct replica *replica);
 /* Replicas whose turn to lead is passed over, as the executed state has it. */
 ord_replica_set execute_passes(const struct replica *replica);
 /* To be called after the channel executed. Notes when the open block was opened. */

@@ -99,9 +99,43 @@ static void batches__before_this_core_knew_do_not_count(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * A transfer that changed nothing hides useless batches only, and they count. Otherwise a primary could make a backup
+ * fall behind in each window, and order void batches for ever.
+ */
+static void batches__that_a_transfer_hid_count_if_it_changed_nothing(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    applied(&bench, 3, 1);
+    struct ord_event event = {.type = ORD_EVENT_SYNCED, .now_ms = bench.now_ms, .synced = {.unchanged = true}};
+    uint8_t certificate[STAND_IN_CHECKPOINT_SIZE];
+    const struct {
+        uint64_t seq;
+        bool unchanged;
+        bool suspects;
+    } transfers[] = {{8, true, false}, {10, true, true}, {16, false, false}, {24, true, false}, {25, true, true}};
+    for (size_t i = 0; i < sizeof(transfers) / sizeof(transfers[0]); i++) {
+        const uint64_t seq = transfers[i].seq;
+        host_attested(&bench.host, seq, bench.now_ms);
+        event.synced.seq = seq;
+        event.synced.stable_seq = seq;
+        event.synced.certificate = stand_in_checkpoint(certificate, bench.config.crypto, seq);
+        event.synced.unchanged = transfers[i].unchanged;
+        bench.host.applied = seq;
+        bench.host.told_applied = seq;
+        bench.host.sync_seq = 0;
+        assert_ok(host_step(&bench.host, &event));
+        turn_ends(&bench);
+        assert_int_equal(suspects(&bench), transfers[i].suspects);
+    }
+    bench_close(&bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(batches__of_no_use_are_too_many_beyond_a_window),
     cmocka_unit_test(batches__of_a_new_view_do_not_count),
+    cmocka_unit_test(batches__that_a_transfer_hid_count_if_it_changed_nothing),
     cmocka_unit_test(batches__before_this_core_knew_do_not_count),
 };
 TEST_CASES(cases);

@@ -305,6 +305,7 @@ static void transfer__of_blocks_and_a_tail(void **state) {
     assert_false(bench->replica->sync.active);
     assert_int_equal(bench->stepped[ORD_EVENT_SYNCED], 1);
     assert_true(bench->last[ORD_EVENT_SYNCED].synced.seq == wanted_seq);
+    assert_false(bench->last[ORD_EVENT_SYNCED].synced.unchanged);
     channel_state_digest(replica_channel(bench->replica), &ours);
     channel_state_digest(replica_channel(source->replica), &theirs);
     assert_true(channel_applied_seq(replica_channel(bench->replica)) == wanted_seq);
@@ -314,6 +315,46 @@ static void transfer__of_blocks_and_a_tail(void **state) {
     assert_true(channel_applied_seq(replica_channel(bench->replica)) == wanted_seq);
     bench_destroy(bench);
     bench_destroy(source);
+}
+
+/*
+ * Two void batches are all that a replica missed. Their transfer says that nothing changed, a restart in it that
+ * something may have.
+ */
+static void transfer__tells_whether_anything_changed(void **state) {
+    (void) state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        struct bench *bench = bench_create(blocks_of_four);
+        struct bench *source = bench_create_beside(bench, 1);
+        make_batches(source);
+        batches[5] = bench_batch(source, 1, 2); /* executed before */
+        batches[6] = batches[5];
+        execute(source, SEQS);
+        const struct channel_certificate certificate = certificate_of(source);
+        give_certificate(source, &certificate);
+        wanted_seq = certificate.statement.seq;
+        wanted_certificate = encoded(source, &certificate);
+        assert_int_equal(wanted_seq, SEQS);
+        execute(bench, 4);
+        bench->connected = ord_replica_bit(1);
+        bench->on_step = want_sync;
+        tick(bench);
+        bench->on_step = NULL;
+        if (restarts) {
+            assert_ok(bench_restart(bench));
+            bench->on_step = want_sync;
+            tick(bench);
+            bench->on_step = NULL;
+        }
+        assert_true(bench->replica->sync.active);
+        bench_message(bench, 1, REPLICA_LINK_SYNC_TAIL, answered(bench, source, REPLICA_LINK_SYNC_TAIL));
+        bench_run(bench);
+        assert_int_equal(channel_applied_seq(replica_channel(bench->replica)), SEQS);
+        assert_int_equal(bench->stepped[ORD_EVENT_SYNCED], 1);
+        assert_int_equal(bench->last[ORD_EVENT_SYNCED].synced.unchanged, !restarts);
+        bench_destroy(bench);
+        bench_destroy(source);
+    }
 }
 
 /* Attestations of `statement` by the replicas first .. last. */
@@ -642,6 +683,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(recover__refuses_another_ledger),
     cmocka_unit_test(recover__without_memory),
     cmocka_unit_test(transfer__of_blocks_and_a_tail),
+    cmocka_unit_test(transfer__tells_whether_anything_changed),
     cmocka_unit_test(transfer__to_what_f_plus_1_attest),
     cmocka_unit_test(attestation__that_is_old_is_answered),
     cmocka_unit_test(certificate__of_the_stable_checkpoint_goes_to_all),
