@@ -122,6 +122,8 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
     [SIM_LIE_PACE] = {"pace", "P3, P4", "as primary, withholds COMMITs and all but two envelopes of each batch",
                       .on_send = sim_lie_pace},
     [SIM_LIE_LEAN] = {"lean", "P3", "as primary, proposes all but two envelopes of each batch later", .on_send = NULL},
+    [SIM_LIE_BLIND] = {"blind", "P3, P4", "as primary, serves little and makes backups fall behind in turn",
+                       .on_send = sim_lie_blind},
 };
 
 /* ---- dispatch ---- */
@@ -129,7 +131,7 @@ const struct sim_behaviour sim_behaviours[SIM_BEHAVIOUR_COUNT] = {
 /* These behaviours work only if they never pause, so they do not follow the plan's lie_ppm. */
 static bool always(uint32_t behaviour) {
     return behaviour == SIM_LIE_SHUN || behaviour == SIM_LIE_WHISPER || behaviour == SIM_LIE_CENSOR ||
-           behaviour == SIM_LIE_DRIP || behaviour == SIM_LIE_PACE;
+           behaviour == SIM_LIE_DRIP || behaviour == SIM_LIE_PACE || behaviour == SIM_LIE_BLIND;
 }
 
 void sim_liar_send(struct sim_replica *replica, ord_node_id to, enum replica_link kind, struct sim_buffer *message) {

@@ -60,6 +60,7 @@ enum sim_behaviour_index {
     SIM_LIE_DRIP,
     SIM_LIE_PACE,
     SIM_LIE_LEAN,
+    SIM_LIE_BLIND,
     SIM_BEHAVIOUR_COUNT
 };
 

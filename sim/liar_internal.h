@@ -52,6 +52,11 @@ struct sim_liar {
     uint64_t pace_view;
     uint64_t pace_due_ms;
     uint64_t pace_cut_height;
+    /* blind: the number of its present turn, + 1, and how many batches it has proposed in it. */
+    uint64_t turn;
+    uint64_t turn_batches;
+    /* Void batches since the last one that is not. */
+    uint64_t void_batches;
     /* By client: when it was served last, counted in envelopes, and the sequence that was proposed last. */
     uint64_t served[SIM_CLIENTS];
     uint64_t sequences[SIM_CLIENTS];
@@ -135,6 +140,9 @@ bool sim_lie_slow(struct sim_replica *liar, ord_node_id to, enum replica_link ki
 
 /* lies_pace.c */
 bool sim_lie_pace(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+bool sim_lie_blind(struct sim_replica *liar, ord_node_id to, enum replica_link kind, struct sim_buffer *message);
+/* When it next proposes; it has work and leads. */
+uint64_t sim_pace_due_ms(const struct sim_replica *liar);
 /* Its replica offers a batch. */
 void sim_pace_offered(struct sim_replica *liar, struct ord_span batch);
 /* Gives what it proposes now out of the last offer; NULL: nothing. The caller holds it. */

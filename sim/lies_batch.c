@@ -240,8 +240,8 @@ struct sim_buffer *sim_liar_own_batch(struct sim_replica *liar, const struct ord
 
 uint64_t sim_liar_due_ms(const struct sim_replica *liar, bool work) {
     struct ord_status status = sim_process_status(liar->process);
-    if (work && sim_liar_paces(liar) && status.leading && liar->lies->pace_due_ms > liar->process->now_ms)
-        return liar->lies->pace_due_ms;
+    if (work && sim_liar_paces(liar) && status.leading && sim_pace_due_ms(liar) > liar->process->now_ms)
+        return sim_pace_due_ms(liar);
     if (!work || !sim_liar_has(liar, SIM_LIE_EMPTY))
         return UINT64_MAX;
     return status.leading && status.can_propose && sim_liar_idles(liar, status.view) ? liar->lies->void_due_ms

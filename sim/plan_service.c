@@ -183,8 +183,8 @@ static void draw_service_machines(struct sim_plan *plan, struct sim_random *rand
  * behaviour that aims at service and at nothing else.
  */
 static void draw_service_liars(struct sim_plan *plan, struct sim_random *random, const struct sim_options *options) {
-    static const uint8_t aims[] = {SIM_LIE_MUTE, SIM_LIE_DELAY, SIM_LIE_CENSOR, SIM_LIE_EMPTY,
-                                   SIM_LIE_SLOW, SIM_LIE_PACE,  SIM_LIE_LEAN,   SIM_LIE_RECEIPT};
+    static const uint8_t aims[] = {SIM_LIE_MUTE, SIM_LIE_DELAY, SIM_LIE_CENSOR, SIM_LIE_EMPTY,  SIM_LIE_SLOW,
+                                   SIM_LIE_PACE, SIM_LIE_LEAN,  SIM_LIE_BLIND,  SIM_LIE_RECEIPT};
     plan->liars_lead = sim_chance(random, 600000);
     bool single = sim_chance(random, 500000);
     uint64_t behaviour = sim_below(random, SIM_BEHAVIOUR_COUNT);
