@@ -5,11 +5,11 @@
  * as often as it likes, by leaving it out of a window of batches.
  *
  * Lags are kept as spans of time. One span takes in all lags that begin within a PART of the request timeout in which
- * this replica was not behind. When there is no room for a further span, the two oldest become one. What a span has is
- * exact for every time at or before its begin. For a time within it the lag may come out too long, by less than the
- * time in the span in which the replica was not behind; this is in favour of the primary. In the spans, and in all but
- * the two oldest when they are full, that is less than a PART. They then cover BFT_LAG_SPANS PARTs without a lag, more
- * than the clocks of suspect.c wait for before the timeout doubles.
+ * this replica was not behind. When there is no room for a further span, the two oldest become one. The lag after a
+ * time at or before the begin of a span is exact. After a time within a span it may come out too long, which is in
+ * favour of the primary: by less than a PART, except in the oldest span. The others together have BFT_LAG_SPANS - 1
+ * PARTs and more in which this replica was not behind. That is almost eight timeouts, and clock 2 of suspect.c waits
+ * for four, unless the timeout was doubled.
  */
 #include "bft/bft_internal.h"
 

@@ -24,7 +24,10 @@ struct execute {
     uint64_t wait_sum_ms;
     /* The last seq in which an envelope was executed or a block closed; 0: none since the start. */
     uint64_t useful_seq;
-    /* The channel's height and envelopes in its open block, as the core knows of; if `known`: not right after a start. */
+    /*
+     * The channel's height, and the number of envelopes in its open block, after the last executed batch or transfer.
+     * `known` is false before the first of these.
+     */
     bool known;
     uint64_t known_height;
     uint32_t known_count;

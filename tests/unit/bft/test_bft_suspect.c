@@ -1,6 +1,6 @@
 /*
- * When one PBFT core wants another primary: bft/view/suspect.c. OSDI'99, sections 4.4 and 4.5.2. Rows P3, P7, P11, P16,
- * V11 and V12 in docs/adversary.md.
+ * When one PBFT core wants another primary: bft/view/suspect.c. OSDI'99, sections 4.4 and 4.5.2. Rows P3, P4, P7, P11,
+ * P16, V11 and V12 in docs/adversary.md.
  */
 #include "bft/bft_internal.h"
 #include "tests/support/bft_bench.h"
