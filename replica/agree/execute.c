@@ -101,8 +101,7 @@ bool execute_synced(struct replica *replica) {
     struct execute *execute = &replica->execute;
     struct channel_open_block open;
     channel_open(execute->channel, &open);
-    bool same =
-        execute->known && open.height == execute->known_height && open.envelope_count == execute->known_count;
+    bool same = execute->known && open.height == execute->known_height && open.envelope_count == execute->known_count;
     note_known(execute);
     /* What came by transfer is not part of an APPLIED. */
     execute->waits = 0;
