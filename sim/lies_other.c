@@ -106,7 +106,7 @@ bool sim_lie_attest(struct sim_replica *liar, ord_node_id to, enum replica_link 
 
 /* Row P19: offers of what it does not have, and requests for what it was not offered or was given. */
 static void false_names(struct sim_replica *liar) {
-    uint8_t names[20 * FORWARD_NAME_SIZE + 1];
+    uint8_t names[20 * FORWARD_NAME_SIZE + 1] = {0};
     size_t size = (size_t) sim_between(&liar->random, 0, 20) * FORWARD_NAME_SIZE + sim_chance(&liar->random, 100000);
     enum replica_link kind = sim_chance(&liar->random, 500000) ? REPLICA_LINK_OFFER : REPLICA_LINK_WANT;
     for (uint8_t *at = names; at + FORWARD_NAME_SIZE <= names + size; at += FORWARD_NAME_SIZE) {

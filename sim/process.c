@@ -265,11 +265,14 @@ static void turn(struct sim_process *process) {
     sim_intake_turn(process->intake);
     sim_duties_turn(process->duties);
     replica_turn(process->program, &time);
+    bool goes_on = sound(process);
+    if (goes_on) {
+        sim_observe_follow(process, UINT64_MAX);
+        sim_intake_ended(process->intake); /* looks at the turn's inputs once more */
+    }
     clear_inbox(process);
-    if (!sound(process))
+    if (!goes_on)
         return;
-    sim_observe_follow(process, UINT64_MAX);
-    sim_intake_ended(process->intake);
     sim_duties_ended(process->duties);
     finish(process);
     if (!process->ended)

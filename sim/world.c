@@ -162,8 +162,8 @@ static void note(struct sim_world *world, const struct sim_event *event) {
     world->event_count++;
 }
 
-static const char *const link_names[] = {"?",       "core",         "attestation", "certificate",
-                                         "forward", "sync request", "sync blocks", "sync tail"};
+static const char *const link_names[] = {
+    "?", "core", "attestation", "certificate", "forward", "sync request", "sync blocks", "sync tail", "offer", "want"};
 
 static void trace_frame(struct sim_world *world, const struct sim_event *event) {
     static const char *const core_names[] = {"?",           "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",
