@@ -28,6 +28,8 @@ enum {
     /* A leader moves if something was executed in the last part (1/4) of request_timeout_ms. */
     MOVES_PART = 4,
     RETRY_MS_MIN = 10,
+    /* Who is told BUSY asks again soon, because what orders faster than was measured is idle meanwhile. */
+    RETRY_MS_MAX = 500,
 };
 
 static uint64_t timeout_ms(const struct replica *replica) {
@@ -103,8 +105,15 @@ void pace_turn(struct replica *replica) {
     if (replica->pool.envelopes > 0 && replica->agree.leader != ORD_NO_NODE && now_ms > pace->counted_ms)
         pace->waited_ms += now_ms - pace->counted_ms;
     pace->counted_ms = now_ms;
-    if (pace->waited_ms > 0 && pace->waited_ms >= timeout_ms(replica) / WINDOW_PART)
+    uint64_t window_ms = ord_max(timeout_ms(replica) / WINDOW_PART, 1);
+    if (pace->waited_ms >= window_ms)
         window_ends(pace, a_second(pace->served_cost, pace->waited_ms));
+    else if (pace->served_cost >= 2 * pace_rate(replica) * window_ms / 1000)
+        /*
+         * Twice what was expected of the whole window is done. A channel that orders all that it is given before the
+         * next comes would otherwise show its rate only after a window's length of moments in which something waits.
+         */
+        window_ends(pace, a_second(pace->served_cost, window_ms));
     replica->pool.turns.rate = rate_now(replica);
 }
 
@@ -140,5 +149,6 @@ bool pace_moves(const struct replica *replica) {
 
 uint32_t pace_retry_ms(const struct replica *replica) {
     uint64_t half_ms = pool_cost(&replica->pool) * 1000 / pace_rate(replica) / 2;
-    return (uint32_t) ord_min(ord_max(half_ms, RETRY_MS_MIN), ord_max(timeout_ms(replica), RETRY_MS_MIN));
+    uint64_t most_ms = ord_min(timeout_ms(replica), RETRY_MS_MAX);
+    return (uint32_t) ord_max(ord_min(half_ms, most_ms), RETRY_MS_MIN);
 }

@@ -40,12 +40,28 @@ static void rate__begins_high_and_follows_what_is_served(void **state) {
     /* Nothing waits, or nothing is served: nothing is measured. */
     serve(bench, 5000, 0);
     assert_int_equal(pace_rate(bench->replica), start);
-    serve(bench, 499, 900000);
+    serve(bench, 499, start - 10);
     assert_int_equal(pace_rate(bench->replica), start); /* the window goes on */
-    serve(bench, 1, 100000);
-    assert_int_equal(pace_rate(bench->replica), 2000000);
-    serve(bench, 500, 2000000);
-    assert_int_equal(pace_rate(bench->replica), 4000000);
+    serve(bench, 1, 9);
+    assert_int_equal(pace_rate(bench->replica), 2 * (start - 1));
+    serve(bench, 500, start);
+    assert_int_equal(pace_rate(bench->replica), 2 * start);
+    bench_destroy(bench);
+}
+
+/* What the channel orders at once waits for no time at all, and shows the rate all the same. */
+static void rate__of_what_hardly_waits_doubles_with_what_is_served(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    uint64_t start = pace_rate(bench->replica);
+    serve(bench, 1, start - 1);
+    assert_int_equal(pace_rate(bench->replica), start);
+    serve(bench, 1, 1);
+    assert_int_equal(pace_rate(bench->replica), 2 * start);
+    for (int i = 1; i < 6; i++) {
+        serve(bench, 1, start << i);
+        assert_int_equal(pace_rate(bench->replica), start << (i + 1));
+    }
     bench_destroy(bench);
 }
 
@@ -608,6 +624,7 @@ static void batch__is_a_quarter_of_what_is_ordered_in_a_timeout(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(rate__begins_high_and_follows_what_is_served),
+    cmocka_unit_test(rate__of_what_hardly_waits_doubles_with_what_is_served),
     cmocka_unit_test(rate__is_not_measured_while_nothing_waits_or_nobody_leads),
     cmocka_unit_test(rate__of_a_slow_leader_has_a_bound),
     cmocka_unit_test(rate__of_one_fast_leader_is_no_measure),
