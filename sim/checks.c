@@ -91,15 +91,20 @@ static size_t free_slot(struct sim_process *process) {
     return process->checking_count++;
 }
 
+/* Not of envelopes that it forwarded. These have a share of their own. */
+static bool is_of_core(const struct replica_check *check) {
+    return check->queue == REPLICA_QUEUE_VOTES || check->queue == REPLICA_QUEUE_VIEWS;
+}
+
 /* One sender's checks must not keep the others' waiting: docs/protocol.md, "Bounds". */
 static void check_share(struct sim_process *process, const struct replica_check *check) {
     uint32_t open = 0;
     bool repeats = false;
-    if (check->from == ORD_NO_NODE || process->replica->liar)
+    if (!is_of_core(check) || check->from == ORD_NO_NODE || process->replica->liar)
         return;
     for (size_t i = 0; i < process->checking_count; i++) {
         const struct replica_check *other = process->checking[i].check;
-        if (other == NULL || other->from != check->from)
+        if (other == NULL || !is_of_core(other) || other->from != check->from)
             continue;
         open++;
         repeats |= other->type == REPLICA_CHECK_MESSAGE && check->type == REPLICA_CHECK_MESSAGE &&
