@@ -51,8 +51,11 @@ void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_
                       struct sim_buffer *buffer) {
     const struct sim_replica *from = &world->replicas[from_instance];
     sim_check_heard(&world->replicas[from_instance], kind, buffer);
-    world->honest_messages += !from->liar;
-    world->honest_bytes += from->liar ? 0 : buffer->size;
+    /* What a liar asks for is left out: its quota bounds it, however little else there is to send. */
+    bool state = kind == REPLICA_LINK_SYNC_BLOCKS || kind == REPLICA_LINK_SYNC_TAIL;
+    bool counts = !from->liar && !(state && world->replicas[to].liar);
+    world->honest_messages += counts;
+    world->honest_bytes += counts ? buffer->size : 0;
     for (uint32_t i = 0; i < world->instance_count; i++) {
         if (world->replicas[i].id != to)
             continue;
