@@ -87,6 +87,8 @@ struct bft_slot {
     bool recalled;
     /* The disk has a LOG record with this batch. Also true of a null batch, which needs no record. */
     bool logged;
+    /* START found a LOG record for this seq that binds this replica to nothing. The slot knows no more of it. */
+    bool stray;
     /* This backup prepared it, now or before a restart; implies logged. */
     bool own_prepare;
     /* FLUSH must sign and send the PREPARE; implies own_prepare. */

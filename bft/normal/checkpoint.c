@@ -28,7 +28,7 @@ void bft_stabilize(struct ord_core *core, uint64_t seq, struct ord_span certific
         struct bft_slot *slot = bft_slot_find(core, s);
         if (slot == NULL)
             continue;
-        logged = logged || slot->logged;
+        logged = logged || slot->logged || slot->stray;
         certified = certified || slot->certificate_size > 0;
         bft_slot_release(core, slot);
     }

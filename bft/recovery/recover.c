@@ -189,8 +189,10 @@ static void restore_log(struct ord_core *core, const struct views *views, const 
     bool adopted = bound && is_adopted(&message);
     struct bft_proof proof;
     ORD_MARK_IF(adopted, RESTART_BATCH_ADOPTED);
-    if (adopted && !certified_proof(&proof, core, event, &message))
+    if (adopted && !certified_proof(&proof, core, event, &message)) {
+        bft_slot_open(core, record->key)->stray = true;
         return;
+    }
     struct bft_slot *slot = bft_slot_open(core, record->key);
     if (!bft_slot_alloc(core, slot, message.body.size, 2 * core->config.body_bytes_max)) {
         ORD_ASSERT(loose); /* check_records found room for all others */

@@ -193,6 +193,39 @@ static void lost_batch__without_its_certificate_binds_nobody(void **state) {
     bench_close(&bench);
 }
 
+/* A record that no slot knows of goes from the disk with its seq, also in view 0. */
+static void lost_batch__that_binds_nobody_is_forgotten_with_its_seq(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    const struct prepared prepared = {.seq = 2, .digest = digest_of("b")};
+    bench_open(&source, 1);
+    prepare(&source, 1, "a");
+    prepare(&source, 2, "b");
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        vote(&source, BFT_COMMIT, 0, seq, seq == 1 ? "a" : "b");
+        vote(&source, BFT_COMMIT, 3, seq, seq == 1 ? "a" : "b");
+    }
+    turn_ends(&source);
+    assert_int_equal(source.host.applied, 2);
+    bench_open(&bench, 3);
+    restart(&bench);
+    assert_ok(give_back(&bench, 0, &prepared));
+    assert_ok(receive(&bench, 0, make_body(&bench.config, 0, 0, 2, "b")));
+    turn_ends(&bench);
+    restart(&bench);
+    assert_ok(recall(&bench, 1, 0, 0, NULL));
+    assert_ok(recall(&bench, 2, 0, 0, NULL));
+    turn_ends(&bench);
+    assert_int_equal(on_disk(&bench, BFT_TABLE_LOG), 1);
+    host_sync_from(&bench.host, &source.host, 2, bench.now_ms);
+    turn_ends(&bench);
+    assert_int_equal(status_of(&bench).stable_seq, 2);
+    assert_int_equal(on_disk(&bench, BFT_TABLE_LOG), 0);
+    bench_close(&bench);
+    bench_close(&source);
+}
+
 /* Nobody gives the batch. The replica speaks all the same after a while, and goes on asking for it. */
 static void lost_batch__is_not_waited_for_for_ever(void **state) {
     (void) state;
@@ -308,6 +341,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(lost_commit__that_nobody_gives_back_is_not_reported),
     cmocka_unit_test(lost_batch__is_fetched_before_the_replica_speaks),
     cmocka_unit_test(lost_batch__without_its_certificate_binds_nobody),
+    cmocka_unit_test(lost_batch__that_binds_nobody_is_forgotten_with_its_seq),
     cmocka_unit_test(lost_batch__is_not_waited_for_for_ever),
     cmocka_unit_test(certificate__with_an_own_vote_that_is_lost_silences),
     cmocka_unit_test(certificate__that_is_of_no_use_changes_nothing),
