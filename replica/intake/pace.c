@@ -28,7 +28,7 @@ enum {
     /* A leader moves if something was executed in the last part (1/4) of request_timeout_ms. */
     MOVES_PART = 4,
     RETRY_MS_MIN = 10,
-    /* Who is told BUSY asks again soon, because what orders faster than was measured is idle meanwhile. */
+    /* BUSY pauses a client no longer than this. A channel that orders faster than was measured would stand idle. */
     RETRY_MS_MAX = 500,
 };
 

@@ -182,7 +182,7 @@ static void budget__is_a_floor_and_half_of_what_is_delivered(void **state) {
         bytes += spend(&bench, MESSAGE);
     }
     assert_in_range(bytes, 4 * MIB - MESSAGE, 4 * MIB + MESSAGE);
-    /* What is not used is not kept. */
+    /* A peer saves up no more than the bound. */
     bench.now_ms += 100000;
     assert_int_equal(spend(&bench, MESSAGE), MIB);
     /* The largest message goes as a whole, and is paid for before the next one. */

@@ -126,7 +126,7 @@ static void serve(void) {
         model.budget -= model.size;
         order_one();
     }
-    /* What is not used is lost, except for the part of an envelope. */
+    /* The channel saves up no unused time, except for the part of an envelope. */
     if (model.ordered == model.sent && model.budget > model.rate * STEP_US / 1000000u)
         model.budget = model.rate * STEP_US / 1000000u;
     if (model.closed < model.ordered &&

@@ -401,7 +401,7 @@ static uint32_t told(struct bench *bench, ord_node_id from, enum replica_link ki
     return bench_sent(bench, answer);
 }
 
-/* What was offered is given to each that asks, once, and soon. */
+/* A backup gives an offered envelope once to each replica that asks in time. */
 static void offer__is_given_once_to_each(void **state) {
     (void) state;
     struct bench *bench = make_backup();
