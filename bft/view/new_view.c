@@ -134,8 +134,9 @@ enum ord_err bft_make_new_view(struct ord_core *core) {
     if (err != ORD_OK)
         return err;
     bft_install(core, &core->spare_view, &changes);
-    bft_give_along(core);
+    /* The NEW-VIEW goes first: a liar's VIEW-CHANGE may be so large that the door takes nothing costly behind it. */
     bft_send(core, core->others, bft_kept_bytes(&core->installed), true);
+    bft_give_along(core);
     return ORD_OK;
 }
 

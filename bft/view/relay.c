@@ -5,7 +5,7 @@
  *
  * A liar may send its VIEW-CHANGE to the new primary alone. Then all others have to ask before they can install the
  * view (new_view.c), and lose what is sent in it until then. So the primary remembers which authors' VIEW-CHANGEs each
- * peer lacked, and sends them along with its next NEW-VIEWs, before them. A peer that lies about what it lacks gets
+ * peer lacked, and sends them along with its next NEW-VIEWs, behind them. A peer that lies about what it lacks gets
  * more itself, and changes nothing for others.
  */
 #include "bft/bft_internal.h"
@@ -25,17 +25,19 @@ void bft_relay(struct ord_core *core, ord_replica_set to, struct ord_span bytes)
     bft_send_with(core, to, bft_outbox_copy(core, data, sizeof(data)), bytes);
 }
 
-static void pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
+/* False: it may not be sent now. */
+static bool pass_on(struct ord_core *core, ord_node_id to, ord_node_id author, const struct bft_kept *kept) {
     struct ord_span bytes = bft_kept_bytes(kept);
     if ((author == core->config.self && !bft_speaks(core)) || !bft_budget_spend(core, to, bytes.size))
-        return;
+        return false;
     core->retransmissions++;
     if (author == core->config.self) {
         bft_send(core, ord_replica_bit(to), bytes, true);
-        return;
+        return true;
     }
     ORD_MARK(NEWS_RELAYED);
     bft_relay(core, ord_replica_bit(to), bytes);
+    return true;
 }
 
 void bft_give_along(struct ord_core *core) {
@@ -51,10 +53,15 @@ void bft_give_along(struct ord_core *core) {
     }
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         to[node] &= core->others & ~ord_replica_bit(node);
-        if (node == core->config.self || core->chosen[node].view != core->view || to[node] == 0)
+        if (node == core->config.self || core->chosen[node].view != core->view)
             continue;
-        ORD_MARK(CHANGE_ALONG);
-        bft_relay(core, to[node], bft_kept_bytes(&core->chosen[node]));
+        struct ord_span bytes = bft_kept_bytes(&core->chosen[node]);
+        for (ord_node_id id = 0; id < core->config.replica_count; id++)
+            if ((to[node] & ord_replica_bit(id)) != 0 && !bft_budget_spend(core, id, bytes.size))
+                to[node] &= ~ord_replica_bit(id);
+        ORD_MARK_IF(to[node] != 0, CHANGE_ALONG);
+        if (to[node] != 0)
+            bft_relay(core, to[node], bytes);
     }
 }
 
@@ -84,7 +91,6 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
     }
     if (status->view == core->view && bft_primary(&core->config, core->view) == core->config.self)
         peer->lacked |= lacks;
-    peer->news_given |= lacks;
     peer->view_ms = core->now_ms + (uint64_t) NEWS_INTERVALS * core->config.retransmit_ms;
     bool convicts = core->proof_size > 0 && core->proof_view == status->view && status->view < core->view;
     ORD_MARK_IF(convicts, NEWS_EVIDENCE_AGAIN);
@@ -92,7 +98,7 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
         bft_send(core, ord_replica_bit(status->sender), ord_span_of(core->proof, core->proof_size), false);
     if (core->changing) {
         if ((has & ord_replica_bit(core->config.self)) == 0)
-            pass_on(core, status->sender, core->config.self, own);
+            (void) pass_on(core, status->sender, core->config.self, own);
         return;
     }
     /*
@@ -103,10 +109,10 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
     ord_node_id node = core->config.self;
     for (uint32_t i = 0; i < core->config.replica_count;
          i++, node = node + 1 < core->config.replica_count ? node + 1 : 0)
-        if ((lacks & ord_replica_bit(node)) != 0)
-            pass_on(core, status->sender, node, &core->chosen[node]);
+        if ((lacks & ord_replica_bit(node)) != 0 && pass_on(core, status->sender, node, &core->chosen[node]))
+            peer->news_given |= ord_replica_bit(node);
     if (core->installed.view == core->view && core->view > 0)
-        pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed);
+        (void) pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed);
 }
 
 static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span bytes) {
