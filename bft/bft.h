@@ -24,6 +24,8 @@ struct bft_detail {
     uint64_t view_changes;
     /* The replica wants another primary than that of its view. */
     bool suspecting;
+    /* It does so for a reason of its own, and not only because f + 1 others do. */
+    bool has_reason;
     /* The replica is the primary of its view and was asked to let another lead (rule 27). */
     bool handing_over;
     /*

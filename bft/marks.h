@@ -105,6 +105,7 @@
     X(ROTATION_PASSES_OVER, RARE, "a view ends on schedule, and the turn of one that failed lately is passed over")    \
     /* suspect.c */                                                                                                    \
     X(SUSPECTS_ALONE, OFTEN, "a replica suspects the primary, but too few others do")                                  \
+    X(SUSPICION_ADOPTED, OFTEN, "f + 1 others suspect the primary, so this replica does, too")                         \
     X(CONTENT_AGAIN, OFTEN, "a replica that suspected the primary is content again")                                   \
     X(VIEW_FAILED, OFTEN, "a view change had a quorum for a timeout, and no view was installed")                       \
     X(VIEW_FAILED_ALONE, OFTEN, "the same, and fewer than f + 1 say so")                                               \

@@ -323,8 +323,8 @@ struct ord_core {
     /* If it is above `view`, FLUSH moves there. */
     uint64_t next_view;
     /*
-     * How this replica stands towards the view; the status shows it. If f + 1 replicas are suspecting, they make a view
-     * change. A replica that is handing over is also suspecting, except while it is silent.
+     * How this replica stands towards the view; the status shows it. If 2f + 1 replicas are suspecting, they make a
+     * view change. A replica that is handing over is also suspecting, except while it is silent.
      */
     struct bft_detail detail;
     /* When this replica moved to `view`, or when `view` was installed. */

@@ -73,7 +73,7 @@ struct sim_told {
     /* When its view was installed, and what was delivered then. */
     uint64_t since_ms;
     uint64_t since_seq;
-    bool suspecting;
+    bool has_reason;
     /* For how long each replica led views that ended, since this replica last left one because it suspected. */
     uint64_t led_ms[ORD_REPLICA_MAX];
     /* When each replica got the last answer of each kind, + 1; 0: it got none. */
@@ -465,16 +465,20 @@ static void check_flushed(struct sim_told *told, const struct ord_status *before
 }
 
 /*
- * The replica left a view after `led_ms`: notes whether it failed. `changed`: the replica made a VIEW-CHANGE.
+ * The replica left the view of `before`: notes whether it failed. `changed`: the replica made a VIEW-CHANGE.
  * `scheduled`: it did so because the view ended on schedule.
  */
-static void note_left(struct sim_told *told, uint64_t view, uint64_t led_ms, bool changed, bool scheduled) {
+static void note_left(struct sim_told *told, const struct ord_status *before, uint64_t now_ms, bool changed,
+                      bool scheduled) {
+    const uint64_t view = before->view;
+    const bool began = !before->changing;
+    const uint64_t led_ms = began ? now_ms - told->since_ms : 0;
     const uint32_t count = told->process->world->replica_count;
     const ord_node_id primary = primary_of(told, view);
     uint32_t suspects = 0;
     for (ord_node_id node = 0; node < count; node++)
         suspects += told->suspects[node] == view + 1;
-    bool failed = changed && (told->suspecting || (!scheduled && suspects > ord_bft_faulty_max(count)));
+    bool failed = changed && (told->has_reason || (!scheduled && suspects > ord_bft_faulty_max(count)));
     if (failed)
         told->failed[primary] = view + 1;
     const bool handed_over = told->hands_over[primary] == view + 1;
@@ -482,8 +486,11 @@ static void note_left(struct sim_told *told, uint64_t view, uint64_t led_ms, boo
         told->served &= ~ord_replica_bit(primary);
     else
         told->served |= ord_replica_bit(primary);
-    /* What others said may have changed since, so only its own suspicion surely ends what it measures. */
-    bool begins_anew = changed && told->suspecting && !handed_over;
+    /*
+     * What others said may have changed since, so only its own suspicion surely ends what it measures, and one in a
+     * view that never began ends nothing.
+     */
+    bool begins_anew = changed && began && told->has_reason && !handed_over;
     told->led_ms[primary] = begins_anew ? 0 : told->led_ms[primary] + led_ms;
 }
 
@@ -500,11 +507,11 @@ static void check_patience(struct sim_told *told, const struct ord_status *after
     const struct bft_detail *detail = after->detail;
     const uint32_t part = failed_lately(told, primary_of(told, after->view)) ? 16 : 2;
     uint64_t patience_ms = told->process->world->plan.request_timeout_ms / part;
-    bool began = detail->suspecting && !told->suspecting;
+    bool began = detail->has_reason && !told->has_reason;
     if (detail->handing_over)
         told->hands_over[told->replica->id] = after->view + 1;
     bool handed_over = told->hands_over[primary_of(told, after->view)] == after->view + 1;
-    told->suspecting = detail->suspecting;
+    told->has_reason = detail->has_reason;
     /*
      * While it changes views it gives up the view change. It measures a primary in one view after the other. A window
      * of batches that were of no use is reason enough.
@@ -558,8 +565,7 @@ void sim_told_step(struct sim_told *told, const struct ord_event *event, const s
     if (after->view > before->view && is_scheduled(effects) && !gave_place)
         sim_turns_rotated(told->replica, before->view, after->view, after->delivered_seq);
     if (event->type == ORD_EVENT_FLUSH && after->view > before->view && speaks(before))
-        note_left(told, before->view, before->changing ? 0 : event->now_ms - told->since_ms, after->changing,
-                  is_scheduled(effects));
+        note_left(told, before, event->now_ms, after->changing, is_scheduled(effects));
     if (event->type == ORD_EVENT_START || before->view != after->view || before->changing != after->changing ||
         speaks(before) != speaks(after))
         view_began(told, after, event->now_ms);

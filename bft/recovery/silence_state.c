@@ -37,6 +37,7 @@ void bft_silence_prove(struct ord_core *core, uint64_t view, uint64_t seq) {
         return;
     core->next_view = core->view;
     core->detail.suspecting = false;
+    core->detail.has_reason = false;
     if (bft_primary(&core->config, core->view) == core->config.self)
         /* For this node, no replica leads any more. */
         bft_announce_leader(core);

@@ -24,6 +24,7 @@ void bft_on_hand_over(struct ord_core *core) {
         return;
     core->detail.handing_over = true;
     core->detail.suspecting = true;
+    core->detail.has_reason = true;
     bft_send_status(core);
     bft_suspect_check(core); /* others may already suspect this primary */
 }

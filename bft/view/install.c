@@ -55,6 +55,7 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     if (!left)
         bft_leave_view(core);
     core->detail.suspecting = false;
+    core->detail.has_reason = false;
     core->detail.handing_over = false;
     bft_ratchet_view(core);
     core->useless = 0;

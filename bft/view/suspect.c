@@ -18,12 +18,14 @@
  *
  * In the views of leaders that failed lately, the first clock and that of a view change run for less time (failed.c).
  *
- * A replica whose clocks have run out says so in its STATUS and goes on in the view until f + 1 say so; one of these is
- * honest. In the paper it leaves alone. Here it does not, because a replica that is merely cut off, or slow itself,
- * would leave a view that works, and the others would be one replica nearer to f. This costs nothing: work that an
- * honest replica waits for is forwarded to all, so all come to suspect a primary that does not serve it. Liars that
- * suspect towards one replica alone can still make it leave. It then forwards what its clients ask for
- * (replica/intake/forward.c) until the next view change.
+ * A replica whose clocks have run out says so in its STATUS and goes on in the view until 2f + 1 say so. In the paper
+ * it leaves alone. Here it does not, because a replica that is merely cut off, or slow itself, would leave a view that
+ * works, and the others would be one replica nearer to f. This costs nothing: work that an honest replica waits for is
+ * forwarded to all, so all come to suspect a primary that does not serve it.
+ *
+ * A replica adopts the suspicion of f + 1 others, of which one is honest. Where one honest replica sees 2f + 1, all see
+ * the f + 1 honest ones among these, so all adopt the suspicion and leave. With f + 1 in place of 2f + 1, f liars that
+ * suspect towards one replica alone would bring it out of a view in which the others go on.
  */
 #include "bft/bft_internal.h"
 
@@ -68,17 +70,12 @@ uint64_t bft_suspect_deadline(const struct ord_core *core) {
     return core->detail.suspecting ? UINT64_MAX : clock_deadline(core);
 }
 
-/*
- * How many replicas want another primary than that of this replica's view, or have already left that view. That the
- * primary hands over is a reason to suspect it, and is none of the f + 1: a primary that says so to one backup alone
- * would be half of them, and bring that backup out of a view that works. An honest one says it to all, and f + 1
- * backups or more are honest.
- */
-static uint32_t suspects(const struct ord_core *core) {
-    uint32_t count = core->detail.suspecting;
+/* How many others want another primary than that of this replica's view, or have already left that view. */
+static uint32_t others_suspect(const struct ord_core *core) {
+    uint32_t count = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         const struct bft_peer *peer = &core->peers[node];
-        bool here = peer->shown_view == core->view && peer->suspects && !peer->hands_over;
+        bool here = peer->shown_view == core->view && peer->suspects;
         if (node != core->config.self &&
             (core->changes[node].view > core->view || peer->shown_view > core->view || here))
             count++;
@@ -90,27 +87,40 @@ bool bft_view_failed(const struct ord_core *core) {
     uint32_t count = 0;
     for (ord_node_id node = 0; node < core->config.replica_count; node++)
         count += node != core->config.self && core->peers[node].shown_view == core->view && core->peers[node].suspects;
-    return core->detail.suspecting || count >= core->weak_quorum;
+    return core->detail.has_reason || count >= core->weak_quorum;
+}
+
+/* Whether this replica has a reason of its own. */
+static bool has_reason(const struct ord_core *core) {
+    return core->now_ms >= clock_deadline(core) ||
+           (!core->changing && (bft_handed_over(core) || bft_ratchet_slow(core) || bft_useless_many(core)));
 }
 
 void bft_suspect_check(struct ord_core *core) {
     if (!bft_speaks(core))
         return;
-    bool due = core->now_ms >= clock_deadline(core) ||
-               (!core->changing && (bft_handed_over(core) || bft_ratchet_slow(core) || bft_useless_many(core)));
-    bool changed = due != core->detail.suspecting;
-    core->detail.suspecting = due;
-    if (changed)
-        bft_changed(core);
-    ORD_MARK_IF(core->changing && due && suspects(core) >= core->weak_quorum, VIEW_FAILED);
-    ORD_MARK_IF(core->changing && changed && due && suspects(core) < core->weak_quorum, VIEW_FAILED_ALONE);
-    ORD_MARK_IF(!core->changing && changed && !due, CONTENT_AGAIN);
-    ORD_MARK_IF(!core->changing && changed && due && suspects(core) < core->weak_quorum, SUSPECTS_ALONE);
+    uint32_t others = others_suspect(core);
+    bool reason = has_reason(core);
     /*
      * A view change has its whole time, whatever others say: those that are further are followed by their VIEW-CHANGEs
-     * (bft_join), not view by view.
+     * (bft_join), not view by view. A view that this replica leaves anyway is none to find fault with.
      */
-    if ((due || !core->changing) && suspects(core) >= core->weak_quorum)
+    bool adopted = !core->changing && core->next_view <= core->view && others >= core->weak_quorum;
+    bool due = reason || adopted;
+    bool changed = due != core->detail.suspecting;
+    /* Of 2f + 1, f + 1 are honest: all others hear these, and adopt the suspicion. */
+    uint32_t enough = core->changing ? core->weak_quorum : 2 * core->weak_quorum - 1;
+    core->detail.suspecting = due;
+    core->detail.has_reason = reason;
+    if (changed)
+        bft_changed(core);
+    bool alone = others + 1 < enough;
+    ORD_MARK_IF(core->changing && due && !alone, VIEW_FAILED);
+    ORD_MARK_IF(core->changing && changed && due && alone, VIEW_FAILED_ALONE);
+    ORD_MARK_IF(!core->changing && changed && !due, CONTENT_AGAIN);
+    ORD_MARK_IF(!core->changing && changed && due && alone, SUSPECTS_ALONE);
+    ORD_MARK_IF(changed && adopted && !reason, SUSPICION_ADOPTED);
+    if (due && !alone)
         bft_next_view_raise(core, core->view + 1);
     else if (changed && core->next_view <= core->view)
         /* A suspicion that ends must not count any longer, unless it ends with the view. */

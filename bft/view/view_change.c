@@ -105,7 +105,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     bool scheduled = view == bft_rotation_view(core) || (bft_handed_over(core) && view == core->view + 1);
     core->detail.failed_views += !scheduled && !bft_failed_lately(core);
     /* A view that ends on schedule has failed if this replica found fault with its primary. */
-    if (bft_view_failed(core) && (!scheduled || core->detail.suspecting)) {
+    if (bft_view_failed(core) && (!scheduled || core->detail.has_reason)) {
         bft_failed_note(core);
         /* A primary cannot have the ratchet begin anew by handing over. */
         core->ratchet.view_failed = core->ratchet.view_failed || (!core->changing && !bft_handed_over(core));
@@ -113,6 +113,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     core->view = view;
     core->changing = true;
     core->detail.suspecting = false;
+    core->detail.has_reason = false;
     core->detail.handing_over = false;
     core->detail.view_changes++;
     bft_changed(core);

@@ -22,7 +22,10 @@ static void follow_to(struct bench *bench, uint64_t view) {
     turn_ends(bench);
 }
 
-/* The replica's view must fail exactly at `wait_ms` from now. One other replica gives it up all the while. */
+/*
+ * The replica's view must fail exactly at `wait_ms` from now. One other replica gives it up all the while, and the
+ * others when this one does.
+ */
 static void fails_after(struct bench *bench, uint64_t wait_ms) {
     const uint64_t view = status_of(bench).view;
     const uint64_t since_ms = bench->now_ms;
@@ -30,8 +33,14 @@ static void fails_after(struct bench *bench, uint64_t wait_ms) {
     tick(bench, since_ms + wait_ms - 1);
     turn_ends(bench);
     assert_int_equal(status_of(bench).view, view);
+    assert_false(detail_of(bench)->suspecting);
     tick(bench, since_ms + wait_ms);
     turn_ends(bench);
+    if (status_of(bench).view == view) {
+        assert_true(detail_of(bench)->suspecting);
+        all_suspect(bench);
+        turn_ends(bench);
+    }
     assert_int_equal(status_of(bench).view, view + 1);
 }
 
@@ -130,6 +139,9 @@ static void leader__that_failed_has_the_whole_time_for_a_queue(void **state) {
     }
     tick(&bench, since_ms + 4 * WHOLE_MS);
     bench.host.core->progress_ms = bench.now_ms;
+    turn_ends(&bench);
+    assert_true(detail_of(&bench)->suspecting);
+    all_suspect(&bench);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 5);
     bench_close(&bench);
@@ -314,7 +326,7 @@ static void leader__that_hands_over_has_less_time_later(void **state) {
     struct bench bench;
     bench_open(&bench, 2);
     assert_ok(receive(&bench, 0, make_mood_status(&bench.config, 0, 0, BFT_HANDS_OVER, 0)));
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     assert_int_equal(detail_of(&bench)->failed_views, 0);

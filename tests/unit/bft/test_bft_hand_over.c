@@ -274,10 +274,10 @@ static void hand_over__carries_over_what_is_in_flight(void **state) {
 
 /* f + 1 are three of seven: the primary, and two that hear it; the others follow their VIEW-CHANGEs. */
 static bool loses_status_of_0_to_most(ord_node_id from, ord_node_id to, const struct host_message *message) {
-    return from == 0 && message->data[0] == BFT_STATUS && to > 2;
+    return from == 0 && message->data[0] == BFT_STATUS && to > 3;
 }
 
-static void hand_over__of_seven_goes_by_two_that_hear_it(void **state) {
+static void hand_over__of_seven_goes_by_three_that_hear_it(void **state) {
     (void) state;
     cluster_open(7);
     cluster.loses = loses_status_of_0_to_most;
@@ -291,7 +291,7 @@ static void hand_over__of_seven_goes_by_two_that_hear_it(void **state) {
     cluster_close();
 }
 
-/* One liar, that tells one backup only. Its word is a reason to suspect it, and none of the f + 1. */
+/* One liar, that tells one backup only. They are two of 2f + 1, and no f + 1 others whom anybody would follow. */
 static void hand_over__to_one_alone_moves_nobody(void **state) {
     (void) state;
     cluster_open(4);
@@ -410,7 +410,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(hand_over__lasts_as_long_as_the_view),
     cmocka_unit_test(hand_over__is_over_with_the_view_change),
     cmocka_unit_test(hand_over__carries_over_what_is_in_flight),
-    cmocka_unit_test(hand_over__of_seven_goes_by_two_that_hear_it),
+    cmocka_unit_test(hand_over__of_seven_goes_by_three_that_hear_it),
     cmocka_unit_test(hand_over__to_one_alone_moves_nobody),
     cmocka_unit_test(hand_over__to_one_of_seven_moves_nobody),
     cmocka_unit_test(hand_over__of_another_view_says_nothing),

@@ -108,7 +108,7 @@ static void suspicion__of_useless_batches_ends_with_the_view(void **state) {
     assert_ok(host_step(&bench.host, &event));
     turn_ends(&bench);
     assert_true(detail_of(&bench)->suspecting);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     (void) changes_keep(&changes, 2, sent_message(&bench, BFT_VIEW_CHANGE));

@@ -70,7 +70,7 @@ static void ratchet__of_a_primary_that_gets_slow(void **state) {
     window(&bench, 900, 10);
     assert_true(suspects(&bench));
     assert_int_equal(status_of(&bench).view, 0);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     bench_close(&bench);

@@ -11,12 +11,16 @@ static void work(struct bench *bench, uint64_t since_ms) {
 
 /*
  * Lets time pass to `now_ms`, and runs a turn there. One other replica suspects the primary, or gives up the view
- * change, all the while. That alone moves no replica, so a view that is left shows that this replica's own clock has
- * run out.
+ * change, all the while. That alone moves no replica, and the others follow only when this one suspects, too. So a view
+ * that is left shows that this replica's own clock has run out.
  */
 static void pass_to(struct bench *bench, uint64_t now_ms) {
     suspect(bench, (bench->config.self + 1) % 4);
     tick(bench, now_ms);
+    turn_ends(bench);
+    if (!detail_of(bench)->suspecting || status_of(bench).changing)
+        return;
+    all_suspect(bench);
     turn_ends(bench);
 }
 
@@ -434,6 +438,9 @@ static void suspicion__of_a_mute_primary_ends_with_a_delivery(void **state) {
     pass_alone_to(&bench, 2999);
     expect_view(&bench, 0);
     pass_alone_to(&bench, 3000);
+    assert_true(detail_of(&bench)->suspecting);
+    all_suspect(&bench);
+    turn_ends(&bench);
     expect_view(&bench, 1);
     bench_close(&bench);
 }

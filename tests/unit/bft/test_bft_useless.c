@@ -33,7 +33,7 @@ static void batches__of_no_use_are_too_many_beyond_a_window(void **state) {
     applied(&bench, 20, 11);
     assert_true(suspects(&bench));
     assert_int_equal(status_of(&bench).view, 0);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 1);
     bench_close(&bench);

@@ -80,7 +80,7 @@ static void restart__forgets_a_view_change_that_was_not_durable(void **state) {
     bench_open(&bench, 2);
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     tick(&bench, 2000);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     host_flush(&bench.host, bench.now_ms);
     assert_int_equal(status_of(&bench).view, 1);
     restart(&bench);

@@ -20,7 +20,7 @@ static void signer__that_fails_delays_each_step(void **state) {
     prepare(&bench, 1, "a");
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     tick(&bench, bench.now_ms + 1000);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     bench.host.keys.broken = true;
     for (int i = 0; i < 3; i++) {
         assert_err(flush(&bench), ORD_ERR_CRYPTO);
@@ -349,7 +349,7 @@ static void view_change__of_a_whole_window_fits(void **state) {
     turn_ends(&bench);
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     tick(&bench, bench.now_ms + 1000);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     struct ord_span sent_bytes = sent_message(&bench, BFT_VIEW_CHANGE);
     assert_true(sent_bytes.size <= bft_view_change_size_max(&bench.config));
@@ -412,7 +412,7 @@ static void view_change__after_one_of_several_lists_convinces(void **state) {
     turn_ends(&bench);
     host_work(&bench.host, bench.now_ms, bench.now_ms);
     tick(&bench, bench.now_ms + 1000);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     struct ord_span own = sent_message(&bench, BFT_VIEW_CHANGE);
     of[2] = ord_span_of(memcpy(malloc(own.size), own.data, own.size), own.size);
@@ -427,7 +427,7 @@ static void view_change__after_one_of_several_lists_convinces(void **state) {
         vote_in(&bench, BFT_PREPARE, 3, 1, seq, &digests[seq - 1]);
     turn_ends(&bench);
     tick(&bench, bench.now_ms + 1000);
-    suspect(&bench, 3);
+    all_suspect(&bench);
     turn_ends(&bench);
     assert_int_equal(status_of(&bench).view, 2);
     struct ord_core_config other = bench.config;
