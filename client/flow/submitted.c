@@ -30,11 +30,16 @@ uint64_t engine_patience_us(const struct engine *engine) {
     return usual_us > engine->resubmit_us ? usual_us : engine->resubmit_us;
 }
 
-/* Waits for the entry's receipt. */
+/*
+ * Waits for the entry's receipt, longer after each submission. All replicas may have lost it, so there is a bound.
+ */
 static void wait_for(struct engine *engine, struct client_entry *entry, uint32_t replica) {
     if (!entry->accepted || entry->final_due_us <= engine->now_us) {
         uint32_t doublings = entry->resubmissions < 4 ? entry->resubmissions : 4;
-        entry->final_due_us = engine->now_us + (engine_patience_us(engine) << doublings);
+        uint64_t patience_us = engine_patience_us(engine);
+        uint64_t max_us = patience_us > ENGINE_PATIENCE_MAX_US ? patience_us : ENGINE_PATIENCE_MAX_US;
+        uint64_t wait_us = patience_us << doublings;
+        entry->final_due_us = engine->now_us + (wait_us < max_us ? wait_us : max_us);
     }
     entry->holder = replica;
     engine_accept(engine, entry);

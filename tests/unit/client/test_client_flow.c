@@ -161,6 +161,54 @@ static void busy__for_longer_than_an_honest_replica_is_not_believed(void **state
     end(&bench);
 }
 
+/* A turn in which every replica accepts what it is given, and none has a receipt. */
+static void turn_without_receipts(struct bench *bench) {
+    const struct engine_result accepted = {.status = ENGINE_STATUS_ACCEPTED};
+    const struct engine_result results[] = {accepted, accepted, accepted, accepted};
+    engine_take_inbox(bench->engine, &bench->gate);
+    engine_begin(bench->engine, bench->now_us, bench->connected);
+    for (uint32_t count = bench->call_count; count > 0; count--) {
+        struct engine_request *request = bench->calls[0];
+        const struct engine_answer taken = {
+            .status = ENGINE_STATUS_OK, .result_count = request->count, .results = results};
+        const struct engine_answer nothing = {.status = ENGINE_STATUS_NOT_READY};
+        bench->calls[0] = bench->calls[--bench->call_count];
+        engine_take_answer(bench->engine, request, ORD_OK, request->kind == ENGINE_REQUEST_SUBMIT ? &taken : &nothing);
+    }
+    if (engine_needs_gate(bench->engine))
+        engine_number(bench->engine, &bench->gate);
+    engine_pump(bench->engine);
+    (void) engine_settle(bench->engine, &bench->gate);
+    engine_end(bench->engine);
+}
+
+/*
+ * All replicas may have lost what they accepted. The pauses between submissions grow, but not without bound: so often
+ * all replicas may fall together, and the last time the client must come back.
+ */
+static void envelope__that_is_lost_again_and_again_is_submitted_again(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    submit(&bench);
+    uint64_t last_us = bench.now_us;
+    uint64_t longest_us = 0;
+    uint32_t submissions = 0;
+    for (; bench.now_us < START_US + UINT64_C(300) * 1000000; bench.now_us += STEP_US) {
+        uint32_t before = bench.asked[0] + bench.asked[1] + bench.asked[2] + bench.asked[3];
+        turn_without_receipts(&bench);
+        if (bench.asked[0] + bench.asked[1] + bench.asked[2] + bench.asked[3] == before)
+            continue;
+        longest_us = ord_max(longest_us, bench.now_us - last_us);
+        last_us = bench.now_us;
+        submissions++;
+    }
+    assert_in_range(submissions, 300 / 17, 300);
+    /* 15 s, and the pauses between two questions for the receipt. */
+    assert_in_range(longest_us, 8000000, 16000000);
+    end(&bench);
+}
+
 static uint32_t copies(const struct bench *bench) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < REPLICAS; i++)
@@ -282,6 +330,7 @@ static void inputs__that_are_the_same_give_the_same_calls(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(refusal__of_the_only_replica_that_is_connected_does_not_count),
+    cmocka_unit_test(envelope__that_is_lost_again_and_again_is_submitted_again),
     cmocka_unit_test(busy__for_longer_than_an_honest_replica_is_not_believed),
     cmocka_unit_test(copies__of_some_envelopes_go_to_two_other_replicas),
     cmocka_unit_test(copies__do_not_wait_for_an_answer_that_does_not_come),
