@@ -279,6 +279,7 @@ void sim_world_run(struct sim_world *world) {
     uint64_t look_us = world->plan.load_end_us;
     uint64_t nudge_us = look_us;
     uint64_t limit_us = world->plan.load_end_us + world->plan.rest_limit_us;
+    uint64_t least_waiting = UINT64_MAX;
     const char *why = "nothing happens any more";
     while (!world->failed && sim_queue_take(&world->queue, &event)) {
         world->now_us = event.time_us;
@@ -288,6 +289,12 @@ void sim_world_run(struct sim_world *world) {
         if (!world->healed || world->now_us < look_us || world->failed)
             continue;
         look_us = world->now_us + REST_EVERY_US;
+        /* A queue that is long and moves may take longer. Nothing is added to it any more. */
+        uint64_t waiting = sim_clients_waiting(world);
+        if (waiting < least_waiting) {
+            least_waiting = waiting;
+            limit_us = world->now_us + world->plan.rest_limit_us;
+        }
         why = sim_check_rest(world);
         if (world->counts_rest || why == NULL) {
             if (is_quiet(world))
