@@ -207,6 +207,20 @@ static void check_owed(struct sim_duties *duties) {
     duties->owed_count = 0;
 }
 
+/* Keeps the highest seqs, as the replica does (channel/collector.c): a signer displaces its own with wild ones. */
+static void remember(struct heard *heard, const struct channel_attestation *attestation) {
+    struct channel_attestation *lowest = &heard->items[0];
+    if (heard->count < HEARD_MAX) {
+        heard->items[heard->count++] = *attestation;
+        return;
+    }
+    for (uint32_t i = 1; i < heard->count; i++)
+        if (heard->items[i].statement.seq < lowest->statement.seq)
+            lowest = &heard->items[i];
+    if (attestation->statement.seq > lowest->statement.seq)
+        *lowest = *attestation;
+}
+
 /* Hears a verified attestation. `keep`: it came by itself, not in a certificate. */
 static void hear(struct sim_duties *duties, const struct channel_attestation *attestation, bool keep) {
     uint8_t bytes[2][CHANNEL_ATTESTATION_SIZE];
@@ -224,8 +238,8 @@ static void hear(struct sim_duties *duties, const struct channel_attestation *at
             ord_span_of(bytes[1], sizeof(bytes[1])));
         return;
     }
-    if (keep && heard->count < HEARD_MAX)
-        heard->items[heard->count++] = *attestation;
+    if (keep)
+        remember(heard, attestation);
 }
 
 static void hear_all(struct sim_duties *duties, const struct channel_certificate *certificate) {
