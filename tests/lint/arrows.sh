@@ -10,6 +10,7 @@ declare -A knows=(
     [core]=""
     [solo]="core"
     [bft]="core"
+    [raft]="core"
     [channel]="core crypto"
     [crypto]="core"
     [evidence]="core crypto bft channel"
@@ -32,7 +33,7 @@ declare -A owners=(
     ["protobuf-c/"]=""
 )
 # All headers of the C library that a pure folder may include.
-pure_folders="core solo bft channel evidence"
+pure_folders="core solo bft raft channel evidence"
 pure_headers="stdbool.h stddef.h stdint.h string.h inttypes.h limits.h stdalign.h"
 
 # A replica is decided by its inputs. It takes memory from the heap, and puts together sentences for people.

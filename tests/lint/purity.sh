@@ -67,6 +67,7 @@ variables() {
 check core 'ord_.*'
 check solo 'ord_.*|solo_.*'
 check bft 'ord_.*|bft_.*'
+check raft 'ord_.*|raft_.*'
 check channel 'ord_.*|channel_.*|crypto_.*'
 check evidence 'ord_.*|bft_.*|channel_.*|crypto_.*'
 check replica 'ord_.*|solo_.*|bft_.*|channel_.*|evidence_.*|malloc|calloc|free|snprintf|__snprintf_chk'

@@ -1,0 +1,301 @@
+/* One core among three, and messages of the others by hand: the rules that a cluster breaks too rarely to show. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/raft_net.h"
+#include "tests/support/test_main.h"
+
+static struct raft_options options;
+
+/* The turn stays open. */
+static void take(struct raft_net *net, struct raft_message message) {
+    uint8_t bytes[512];
+    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
+    raft_message_encode(&writer, &net->nodes[0].config, &message);
+    ord_write_span(&writer, message.body);
+    assert_ok(ord_writer_finish(&writer));
+    struct ord_verified verified;
+    assert_ok(raft_authenticate(&verified, &net->nodes[0].config, message.sender, ord_writer_span(&writer)));
+    struct ord_event event = {.type = ORD_EVENT_MESSAGE, .message = &verified};
+    assert_ok(raft_net_event(net, 0, &event));
+}
+
+static void receive(struct raft_net *net, struct raft_message message) {
+    take(net, message);
+    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+}
+
+static struct raft_message recall(const struct raft_net *net, ord_node_id from, uint64_t term) {
+    return (struct raft_message) {
+        .type = RAFT_RECALL, .sender = from, .term = term, .life = net->nodes[0].core->recovery.life};
+}
+
+/* Only replica 0 plays; it has been told by both others that the channel is new. */
+static struct raft_net *open_one(void) {
+    struct raft_net *net = malloc(sizeof(*net));
+    assert_non_null(net);
+    options = raft_net_options();
+    raft_net_open(net, 3, &options, 5);
+    raft_net_crash(net, 1);
+    raft_net_crash(net, 2);
+    for (ord_node_id from = 1; from <= 2; from++) {
+        struct raft_message answer = recall(net, from, 0);
+        answer.silent = true;
+        answer.empty = true;
+        receive(net, answer);
+    }
+    assert_true(raft_speaks(net->nodes[0].core));
+    return net;
+}
+
+static void close_one(struct raft_net *net) {
+    raft_net_close(net);
+    free(net);
+}
+
+static const struct raft_log *log_of(const struct raft_net *net) {
+    return &net->nodes[0].core->log;
+}
+
+static void append(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, uint64_t seq_term,
+                   uint64_t entry_term, uint64_t commit_seq) {
+    uint8_t batch[8] = {0};
+    receive(net, (struct raft_message) {.type = RAFT_APPEND,
+                                        .sender = from,
+                                        .term = term,
+                                        .seq = seq,
+                                        .seq_term = seq_term,
+                                        .commit_seq = commit_seq,
+                                        .has_entry = entry_term != 0,
+                                        .entry_term = entry_term,
+                                        .body = ord_span_of(batch, entry_term != 0 ? 8 : 0)});
+}
+
+static void answer_vote(struct raft_net *net, bool pre) {
+    uint64_t term = net->nodes[0].core->hard.term;
+    receive(net, (struct raft_message) {.type = RAFT_VOTE_ANSWER,
+                                        .sender = 2,
+                                        .term = term,
+                                        .pre = pre,
+                                        .granted = true,
+                                        .asked_term = term + (pre ? 1 : 0),
+                                        .life = 12});
+}
+
+/* Replica 0 leads the next term, by the vote of replica 2. */
+static void lead(struct raft_net *net) {
+    net->now_ms += 1000;
+    struct ord_event event = {.type = ORD_EVENT_TICK};
+    assert_ok(raft_net_event(net, 0, &event));
+    answer_vote(net, true);
+    answer_vote(net, false);
+    assert_true(raft_net_status(net, 0).leading);
+    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+}
+
+static void acknowledge(struct raft_net *net, uint64_t term, uint64_t seq, bool silent) {
+    receive(net, (struct raft_message) {
+                     .type = RAFT_APPEND_ANSWER, .sender = 2, .term = term, .seq = seq, .silent = silent, .life = 12});
+}
+
+static uint64_t committed(const struct raft_net *net) {
+    return raft_net_status(net, 0).delivered_seq;
+}
+
+/* Section 3.6.2, figure 3.7, row R5. */
+static void commit__counts_entries_of_the_own_term_alone(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    lead(net);
+    assert_int_equal(log_of(net)->last_seq, 2);
+    acknowledge(net, 2, 1, false);
+    assert_int_equal(committed(net), 0);
+    acknowledge(net, 2, 2, false);
+    assert_int_equal(committed(net), 2);
+    close_one(net);
+}
+
+/* Rule 12 a. */
+static void commit__does_not_count_the_silent(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    lead(net);
+    acknowledge(net, 1, 1, true);
+    assert_int_equal(committed(net), 0);
+    acknowledge(net, 1, 1, false);
+    assert_int_equal(committed(net), 1);
+    close_one(net);
+}
+
+/* Row R22. */
+static void answer__of_an_old_term_or_life_counts_for_nothing(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    lead(net);
+    acknowledge(net, 1, 2, false);
+    assert_int_equal(committed(net), 0);
+    receive(net, (struct raft_message) {.type = RAFT_ASK, .sender = 2, .life = 14});
+    acknowledge(net, 2, 2, false);
+    assert_int_equal(committed(net), 0);
+    close_one(net);
+}
+
+/* Rule 12 b: the follower acknowledged in an earlier life what is not committed yet. */
+static void ask__takes_back_what_was_not_used(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    lead(net);
+    acknowledge(net, 1, 1, false);
+    assert_true(raft_net_propose(net, 0));
+    take(net, (struct raft_message) {.type = RAFT_APPEND_ANSWER, .sender = 2, .term = 1, .seq = 2, .life = 12});
+    take(net, (struct raft_message) {.type = RAFT_ASK, .sender = 2, .life = 14});
+    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+    assert_int_equal(log_of(net)->durable_seq, 2);
+    assert_int_equal(committed(net), 1);
+    close_one(net);
+}
+
+/* Row R20: seq 2 is of a leader that is gone; the new one has committed another entry there. */
+static void commit__reaches_no_further_than_what_matches(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    append(net, 1, 1, 1, 1, 1, 0);
+    append(net, 2, 2, 1, 1, 0, 2);
+    assert_int_equal(log_of(net)->last_seq, 2);
+    assert_int_equal(committed(net), 1);
+    close_one(net);
+}
+
+/* Row R8. */
+static void append__that_cuts_what_is_committed_halts(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 1);
+    append(net, 2, 2, 0, 0, 2, 1);
+    assert_true(net->nodes[0].core->halted);
+    assert_int_equal(raft_log_term(log_of(net), 1), 1);
+    close_one(net);
+}
+
+static bool grants(struct raft_net *net, uint64_t term, uint64_t seq, uint64_t seq_term) {
+    receive(
+        net,
+        (struct raft_message) {
+            .type = RAFT_VOTE_REQUEST, .sender = 2, .term = term, .transfer = true, .seq = seq, .seq_term = seq_term});
+    return net->nodes[0].core->hard.term == term && net->nodes[0].core->hard.vote == 2;
+}
+
+/* Section 3.6.1. */
+static void vote__goes_to_logs_that_are_up_to_date(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    append(net, 1, 1, 1, 1, 1, 0);
+    assert_false(grants(net, 2, 1, 1));
+    assert_true(grants(net, 3, 2, 1));
+    assert_true(grants(net, 4, 1, 2));
+    close_one(net);
+}
+
+static void install(struct raft_net *net, uint64_t seq, uint64_t term) {
+    uint8_t certificate[RAFT_NET_POINT];
+    ord_store_u64(certificate, seq);
+    struct ord_event event = {
+        .type = ORD_EVENT_SYNCED,
+        .synced = {
+            .seq = seq, .view = term, .stable_seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT)}};
+    assert_ok(raft_net_event(net, 0, &event));
+    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+}
+
+/* Section 5.1, row R18. */
+static void point__keeps_what_follows_on_it_and_nothing_else(void **state) {
+    (void) state;
+    for (uint64_t term = 1; term <= 2; term++) {
+        struct raft_net *net = open_one();
+        for (uint64_t seq = 0; seq < 3; seq++)
+            append(net, 1, 1, seq, seq == 0 ? 0 : 1, 1, 0);
+        install(net, 2, term);
+        assert_int_equal(log_of(net)->base_seq, 2);
+        assert_int_equal(log_of(net)->last_seq, term == 1 ? 3 : 2);
+        assert_int_equal(raft_log_last_term(log_of(net)), term);
+        close_one(net);
+    }
+}
+
+/* Rule 12: a vote that is lost silences until its term is passed; in the term of return there is no vote. */
+static void silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    struct raft_message proof = recall(net, 2, 2);
+    proof.granted_term = 2;
+    receive(net, proof);
+    receive(net, recall(net, 1, 1));
+    assert_true(raft_net_status(net, 0).silent);
+    assert_false(raft_net_status(net, 0).asking);
+    append(net, 1, 1, 1, 1, 1, 0);
+    assert_true(raft_net_status(net, 0).silent);
+    append(net, 2, 2, 2, 1, 0, 0);
+    assert_false(raft_net_status(net, 0).silent);
+    assert_false(grants(net, 2, 9, 1));
+    receive(net, proof);
+    assert_false(raft_net_status(net, 0).silent); /* what was lost in this term is made up for */
+    assert_true(grants(net, 3, 9, 1));
+    close_one(net);
+}
+
+/* Rule 12 c: an acknowledged entry that was committed lies beyond the log's end. */
+static void silence__of_a_lost_acknowledgement_ends_when_the_log_is_level(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    struct raft_message proof = recall(net, 1, 1);
+    proof.acked_term = 1;
+    proof.acked_seq = 3;
+    proof.seq = 3;
+    proof.seq_term = 1;
+    receive(net, proof);
+    receive(net, recall(net, 2, 1));
+    assert_true(raft_net_status(net, 0).silent);
+    append(net, 1, 1, 1, 1, 1, 0);
+    assert_true(raft_net_status(net, 0).silent);
+    append(net, 1, 1, 2, 1, 1, 0);
+    assert_false(raft_net_status(net, 0).silent);
+    close_one(net);
+}
+
+/* Rule 12 c: the log may be longer elsewhere, and another may have led by this very vote: no proof of a loss. */
+static void silence__does_not_take_the_intact(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    assert_true(grants(net, 2, 1, 1));
+    struct raft_message answer = recall(net, 2, 2);
+    answer.granted_term = 2;
+    answer.acked_term = 1;
+    answer.acked_seq = 1;
+    answer.seq = 50;
+    answer.seq_term = 2;
+    receive(net, answer);
+    assert_false(raft_net_status(net, 0).silent);
+    close_one(net);
+}
+
+static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(commit__counts_entries_of_the_own_term_alone),
+    cmocka_unit_test(commit__does_not_count_the_silent),
+    cmocka_unit_test(answer__of_an_old_term_or_life_counts_for_nothing),
+    cmocka_unit_test(ask__takes_back_what_was_not_used),
+    cmocka_unit_test(commit__reaches_no_further_than_what_matches),
+    cmocka_unit_test(append__that_cuts_what_is_committed_halts),
+    cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
+    cmocka_unit_test(point__keeps_what_follows_on_it_and_nothing_else),
+    cmocka_unit_test(silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next),
+    cmocka_unit_test(silence__of_a_lost_acknowledgement_ends_when_the_log_is_level),
+    cmocka_unit_test(silence__does_not_take_the_intact),
+};
+TEST_CASES(cases);
