@@ -25,9 +25,9 @@
  * only. The last check at rest demands the whole.
  *
  * Cost: without liars a batch takes a PRE-PREPARE to each replica, and a PREPARE and a COMMIT from each to each. A
- * block takes an attestation from each to each, and an envelope is forwarded to each replica at most once. Heartbeats
- * come on top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the average, and an
- * envelope goes to each replica once. With liars it may be COST_FACTOR times as much. Compared with the same seed
+ * block or a checkpoint takes an attestation from each to each, and an envelope is forwarded to each replica at most
+ * once. Heartbeats come on top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the
+ * average, and an envelope goes to each replica once. With liars it may be COST_FACTOR times as much. Compared with the same seed
  * without them, each receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes: what a liar
  * asks for again may be large. State that it asks for is not counted, because its quota bounds it
  * (replica/transfer/serve.c).
@@ -201,8 +201,9 @@ static void check_cost(struct sim_world *world, const struct sim_service_totals 
     const uint64_t factor = world->plan.liar_count > 0 ? COST_FACTOR : 1;
     const uint64_t n = world->replica_count;
     uint64_t seconds = (world->service->last - world->service->first) / (1000000 / SAMPLE_US) + 1;
+    uint64_t points = own->blocks + own->batches / world->plan.checkpoint_interval;
     uint64_t messages =
-        own->batches * (2 * n * n + n) + own->blocks * n * n + own->receipts * n + seconds * n * n * HEARTBEATS;
+        own->batches * (2 * n * n + n) + points * n * n + own->receipts * n + seconds * n * n * HEARTBEATS;
     uint64_t bytes = messages * MESSAGE_BYTES + own->receipts * n * ENVELOPE_BYTES;
     if (own->messages > factor * messages || own->bytes > factor * bytes)
         sim_fail(world, "service: %lu messages and %lu bytes for %lu receipts, %lu and %lu at most",
