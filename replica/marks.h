@@ -37,6 +37,7 @@
     X(OFFER_NOT_NEEDED, OFTEN, "an envelope is offered that is here already, or was executed")                         \
     X(WANTED_IN_VAIN, OFTEN, "a replica asks for an envelope that is gone, or that it was given")                      \
     X(BUSY_BY_RATE, OFTEN, "a client has more here than its part of what is ordered soon")                             \
+    X(LARGE_LET_IN, RARE, "a large envelope that was refused comes in beyond the rate")                                \
     X(FORWARDED_TO_ALL, OFTEN, "an envelope that was forwarded to all is still not executed")                          \
     X(FORWARDED_AGAIN, OFTEN, "an envelope that another replica forwarded is still not executed")                      \
     X(CUT_PROPOSED_AGAIN, RARE, "a cut marker did not take effect and is proposed again")                              \

@@ -16,7 +16,7 @@ static enum ord_err make_parts(struct replica *replica) {
     if (replica->batch_buffer == NULL)
         return ORD_ERR_NO_MEMORY;
     static enum ord_err (*const inits[])(struct replica * replica) = {
-        admission_init, verified_init, propose_init, execute_init, attest_init, sync_init, agree_init};
+        admission_init, large_init, verified_init, propose_init, execute_init, attest_init, sync_init, agree_init};
     enum ord_err err = pool_init(&replica->pool, options->pool_envelopes_max, options->pool_bytes_max,
                                  options->client_envelopes_max, config->clients_max);
     pace_init(replica);
@@ -81,6 +81,7 @@ void replica_destroy(struct replica *replica) {
     propose_deinit(replica);
     verified_deinit(replica);
     admission_deinit(replica);
+    large_deinit(replica);
     pool_deinit(&replica->pool);
     agree_deinit(replica);
     free(replica->batch_buffer);

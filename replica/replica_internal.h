@@ -5,7 +5,7 @@
  *   turn.c       the turn, from its inputs to its commit; replica.c: making one; report.c: log and end, for all parts
  *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the
  *                channel; judge.c: proposed batches; messages.c: the core's messages before and after their check
- *   intake/      admission.c, pool.c, shares.c, verified.c: envelopes that come in; forward.c, propose.c: where they
+ *   intake/      admission.c, large.c, pool.c, shares.c, verified.c: envelopes that come in; forward.c, propose.c: where they
  *                go; pace.c: how fast they are ordered
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
  *   transfer/    sync.c, sources.c, pieces.c: catching up; serve.c: as a source; recover.c: state from disk
@@ -23,6 +23,7 @@
 #include "replica/finality/attest.h"
 #include "replica/intake/admission.h"
 #include "replica/intake/forward.h"
+#include "replica/intake/large.h"
 #include "replica/intake/pace.h"
 #include "replica/intake/pool.h"
 #include "replica/intake/propose.h"
@@ -58,6 +59,7 @@ struct replica {
     struct shares newcomers;
     /* A forward of this replica had a bad signature or certificate. Its forwards are ignored until then. */
     uint64_t forwards_ignored_until_ms[ORD_REPLICA_MAX];
+    struct large large;
     struct verified verified;
     struct pool pool;
     struct pace pace;

@@ -160,7 +160,8 @@ static bool copy_has_part(const struct replica *replica, uint32_t count, uint64_
  * is, whoever came first. A client that has little here gets in even beyond that with small envelopes. One that has
  * nothing gets in with an envelope of any size while half of the bound is free. So a newcomer is not shut out, and
  * neither is an envelope that is larger than the bound; many clients with large envelopes stay within the bound, and
- * leave room for what is small. What is under check is counted by its source, because anybody can send forgeries under
+ * leave room for what is small. A large one that is refused beside many small ones gets its turn (large.h). What is
+ * under check is counted by its source, because anybody can send forgeries under
  * anybody's key.
  */
 static bool has_part(struct replica *replica, uint32_t client_index, const struct admission *admission,
@@ -187,6 +188,18 @@ static bool has_part(struct replica *replica, uint32_t client_index, const struc
     if (count == 0 && used <= most / 2)
         return true;
     return used < most && mine + cost <= most - used;
+}
+
+/* True for what a client brings here that is larger than what it may have at any time. */
+static bool is_large(const struct admission *admission, uint64_t bytes) {
+    return !is_foreign(admission->source) && !admission->copy && bytes + POOL_ENVELOPE_COST > CLIENT_COST_AT_ANY_TIME;
+}
+
+/* True if the envelope, which has no part, has waited long enough to come in beyond the rate (large.h). */
+static bool has_aged(struct replica *replica, const struct admission *admission, uint64_t bytes) {
+    bool may = is_large(admission, bytes) && large_may(replica, admission->source);
+    ORD_MARK_IF(may, LARGE_LET_IN);
+    return may;
 }
 
 /*
@@ -274,7 +287,9 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
         return false;
     struct pool_entry *entry;
     struct pool_key key = pool_key_of(client_index, &envelope->client, envelope->sequence);
-    if (pool_find(&replica->pool, key) == NULL && !has_part(replica, client_index, admission, bytes.size)) {
+    bool here = pool_find(&replica->pool, key) != NULL;
+    bool beyond = !here && !has_part(replica, client_index, admission, bytes.size);
+    if (beyond && !has_aged(replica, admission, bytes.size)) {
         ORD_MARK(BUSY_BY_RATE);
         return refuse_err(result, ORD_ERR_BUSY);
     }
@@ -289,6 +304,10 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
         pool_remove(&replica->pool, entry);
         return refuse_err(result, err);
     }
+    if (beyond)
+        pool_set_aged(&replica->pool, entry);
+    else if (is_large(admission, bytes.size))
+        large_leave(replica, admission->source);
     entry->foreign = foreign || admission->copy;
     pool_set_copy(&replica->pool, entry, admission->copy);
     item->key = judged.key;

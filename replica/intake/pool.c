@@ -288,6 +288,11 @@ void pool_set_copy(struct pool *pool, struct pool_entry *entry, bool copy) {
     entry->copy = copy;
 }
 
+void pool_set_aged(struct pool *pool, struct pool_entry *entry) {
+    pool->aged += !entry->aged;
+    entry->aged = true;
+}
+
 uint64_t pool_cost_max(const struct pool *pool) {
     return pool->bytes_max + (uint64_t) pool->envelopes_max * POOL_ENVELOPE_COST;
 }
@@ -321,6 +326,7 @@ enum ord_err pool_settle(struct pool *pool, struct pool_entry *entry, uint64_t n
 void pool_remove(struct pool *pool, struct pool_entry *entry) {
     forgive(pool, entry);
     pool_set_copy(pool, entry, false);
+    pool->aged -= entry->aged;
     unlink_entry(pool, entry);
     struct pool_entry **slot = &pool->buckets[bucket_of(pool, entry->key)];
     while (*slot != entry) {

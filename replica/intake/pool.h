@@ -52,6 +52,7 @@ struct pool_entry {
     ord_replica_set offered_to; /* offered with the last repeat, and not given since */
     uint64_t proposed_to;       /* the pool's `leaders` when it was last proposed; 0: never */
     bool copy;                  /* it came as a copy (pool_copies_cost), and nobody has submitted it here since */
+    bool aged;                  /* it came in beyond the rate, after it had been refused (replica/intake/large.h) */
     bool owed;                  /* it is in the list of what the leader owes; then forwarded_ms is when it got there */
     /* Neighbours in that list. */
     struct pool_entry *owed_previous;
@@ -118,6 +119,8 @@ struct pool {
     uint32_t settled; /* in all states except CHECKING */
     uint64_t settled_cost;
     uint64_t copies_cost;
+    /* How many of the entries are `aged`. */
+    uint32_t aged;
     /* Counts the leaders, from 1 on. */
     uint64_t leaders;
     /* What the leader owes, sorted by when this replica last sent it there. */
@@ -156,6 +159,8 @@ void pool_remove(struct pool *pool, struct pool_entry *entry);
 bool pool_takes(const struct pool *pool, struct pool_key key, uint64_t source);
 /* The entry, just added or settled, came as a copy; or it is none any more. */
 void pool_set_copy(struct pool *pool, struct pool_entry *entry, bool copy);
+/* The entry, just added, came in beyond the rate. */
+void pool_set_aged(struct pool *pool, struct pool_entry *entry);
 /* An envelope of this client was executed (UINT32_MAX: a registration). */
 void pool_executed(struct pool *pool, uint32_t client_index, uint64_t now_ms);
 /* The client that waits longest; NULL: none waits. */

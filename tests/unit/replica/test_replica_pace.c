@@ -266,6 +266,52 @@ static void admission__has_room_for_one_large_envelope(void **state) {
     bench_destroy(bench);
 }
 
+/* Sends one large envelope, and gives its verdict. Everybody else's small ones fill the bound, as they always do. */
+static enum replica_verdict submit_beside_small(struct bench *bench, uint64_t sequence, uint64_t source) {
+    struct replica_submission *submission;
+    struct ord_span envelope = net_envelope(bench->net, bench->client, sequence, 1, 100000, 1);
+    /* Housekeeping drops them, because they have no form. */
+    for (uint32_t i = 0; i < 40; i++)
+        if (pool_find(&bench->replica->pool, (struct pool_key) {5 + i / 20, i + 1}) == NULL)
+            (void) settle_other(bench, 5 + i / 20, i + 1, 1000);
+    assert_true(pool_cost(&bench->replica->pool) > pace_budget(bench->replica) / 2);
+    submission = bench_submit(bench, &envelope, 1);
+    submission->source = source;
+    bench_run(bench);
+    bench_check_all(bench);
+    bench_run(bench);
+    return submission->results[0].verdict;
+}
+
+/* Small envelopes that keep the bound full for ever keep a large one out for a while only, and let one in at a time. */
+static void admission__of_a_large_envelope_has_its_turn(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    struct pool *pool = &bench->replica->pool;
+    uint64_t waited_ms = 0;
+    while (submit_beside_small(bench, 1, 100) == REPLICA_BUSY && waited_ms < 10 * TIMEOUT_MS) {
+        assert_int_equal(submit_beside_small(bench, 2, 101), REPLICA_BUSY);
+        bench->time.now_ms += 100;
+        waited_ms += 100;
+    }
+    assert_int_equal(waited_ms, TIMEOUT_MS);
+    assert_int_equal(pool->aged, 1);
+    /* The next one waits for it, however long it has waited itself, and then comes before the first one's next. */
+    bench->time.now_ms += TIMEOUT_MS;
+    assert_int_equal(submit_beside_small(bench, 2, 101), REPLICA_BUSY);
+    pool_remove(pool, pool_find(pool, (struct pool_key) {0, 1}));
+    assert_int_equal(submit_beside_small(bench, 3, 100), REPLICA_BUSY);
+    assert_int_equal(submit_beside_small(bench, 2, 101), REPLICA_ACCEPTED);
+    /* A source that does not come back keeps nobody waiting. */
+    pool_remove(pool, pool_find(pool, (struct pool_key) {0, 2}));
+    assert_int_equal(bench->replica->large.count, 1);
+    bench->time.now_ms += 2001 + 2 * TIMEOUT_MS;
+    assert_int_equal(submit_beside_small(bench, 4, 102), REPLICA_BUSY);
+    bench->time.now_ms += TIMEOUT_MS;
+    assert_int_equal(submit_beside_small(bench, 4, 102), REPLICA_ACCEPTED);
+    bench_destroy(bench);
+}
+
 /* All clients' copies together are no more than what is passed on to the leader in time. */
 static void admission__of_copies_has_a_total(void **state) {
     (void) state;
@@ -632,6 +678,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(admission__of_one_client_ends_at_half),
     cmocka_unit_test(admission__has_some_for_every_client),
     cmocka_unit_test(admission__has_room_for_one_large_envelope),
+    cmocka_unit_test(admission__of_a_large_envelope_has_its_turn),
     cmocka_unit_test(admission__of_copies_has_a_total),
     cmocka_unit_test(forward__of_what_stays_backs_off),
     cmocka_unit_test(forward__leaves_what_is_queued),
