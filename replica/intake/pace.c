@@ -15,6 +15,8 @@ enum {
     WINDOW_PART = 2,
     /* A leader can lower the rate to this part (1/4) of the best one. */
     BEST_PART = 4,
+    /* A window that is not over after so many times its length shows nothing, and a new one begins. */
+    WINDOWS_MAX = 4,
     /* Before the first window: in one request timeout this part (1/32) of what the pool holds. */
     START_PART = 32,
     /* The floor: in one request timeout this part (1/64) of what the pool holds, ... */
@@ -85,17 +87,23 @@ uint64_t pace_lean_cost(const struct replica *replica) {
 }
 
 void pace_init(struct replica *replica) {
-    replica->pace = (struct pace) {.counted_ms = replica->turn.now_ms, .leader = ORD_NO_NODE};
+    replica->pace =
+        (struct pace) {.counted_ms = replica->turn.now_ms, .begun_ms = replica->turn.now_ms, .leader = ORD_NO_NODE};
     replica->pool.turns.ahead_ms_max = AHEAD_TIMEOUTS * timeout_ms(replica);
     replica->pool.turns.rate = rate_now(replica);
 }
 
-static void window_ends(struct pace *pace, uint64_t rate) {
+static void window_begins(struct pace *pace, uint64_t now_ms) {
+    pace->begun_ms = now_ms;
+    pace->waited_ms = 0;
+    pace->served_cost = 0;
+}
+
+static void window_ends(struct pace *pace, uint64_t rate, uint64_t now_ms) {
     pace->measured = pace->measured || pace->served_cost > 0;
     pace->recent = ord_max(rate, pace->recent - pace->recent / 4);
     pace->own = ord_max(pace->own, rate);
-    pace->waited_ms = 0;
-    pace->served_cost = 0;
+    window_begins(pace, now_ms);
 }
 
 void pace_turn(struct replica *replica) {
@@ -107,13 +115,19 @@ void pace_turn(struct replica *replica) {
     pace->counted_ms = now_ms;
     uint64_t window_ms = ord_max(timeout_ms(replica) / WINDOW_PART, 1);
     if (pace->waited_ms >= window_ms)
-        window_ends(pace, a_second(pace->served_cost, pace->waited_ms));
+        window_ends(pace, a_second(pace->served_cost, pace->waited_ms), now_ms);
     else if (pace->served_cost >= 2 * pace_rate(replica) * window_ms / 1000)
         /*
          * Twice what was expected of the whole window is done. A channel that orders all that it is given before the
          * next comes would otherwise show its rate only after a window's length of moments in which something waits.
          */
-        window_ends(pace, a_second(pace->served_cost, window_ms));
+        window_ends(pace, a_second(pace->served_cost, window_ms), now_ms);
+    else if (now_ms >= pace->begun_ms + WINDOWS_MAX * window_ms)
+        /*
+         * Little waits, and little comes. What is executed in an hour must not count as if it had been executed in a
+         * window.
+         */
+        window_begins(pace, now_ms);
     replica->pool.turns.rate = rate_now(replica);
 }
 
@@ -133,8 +147,7 @@ void pace_leader(struct replica *replica, ord_node_id leader) {
         pace->led[pace->leader] = pace->own;
     pace->leader = leader;
     pace->own = 0;
-    pace->waited_ms = 0;
-    pace->served_cost = 0;
+    window_begins(pace, replica->turn.now_ms);
 }
 
 uint64_t pace_budget(const struct replica *replica) {

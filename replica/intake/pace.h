@@ -15,7 +15,8 @@ struct replica;
 struct pace {
     /* Up to when time was counted. */
     uint64_t counted_ms;
-    /* The window under way: for how long something waited, and what was executed out of the pool. */
+    /* The window under way: when it began, for how long something waited, and what was executed out of the pool. */
+    uint64_t begun_ms;
     uint64_t waited_ms;
     uint64_t served_cost;
     /* A window was measured in which something was executed. Before that the rate is the one at the start. */

@@ -65,6 +65,31 @@ static void rate__of_what_hardly_waits_doubles_with_what_is_served(void **state)
     bench_destroy(bench);
 }
 
+/* A trickle that never waits is no rate, however much it adds up to. */
+static void rate__does_not_rise_with_a_trickle(void **state) {
+    (void) state;
+    struct bench *bench = make();
+    uint64_t start = pace_rate(bench->replica);
+    for (int i = 0; i < 1000; i++) {
+        serve(bench, 1, start / 100);
+        bench->replica->turn.now_ms += 99; /* nothing waits */
+        pace_turn(bench->replica);
+    }
+    assert_int_equal(pace_rate(bench->replica), start);
+    /* What comes in four windows counts together. */
+    bench->replica->turn.now_ms += 2000;
+    pace_turn(bench->replica);
+    for (int i = 0; i < 9; i++) {
+        serve(bench, 1, start / 10 + 1);
+        bench->replica->turn.now_ms += 199;
+        pace_turn(bench->replica);
+    }
+    assert_int_equal(pace_rate(bench->replica), start);
+    serve(bench, 1, start / 10 + 1);
+    assert_in_range(pace_rate(bench->replica), 2 * start, 2 * start + 40);
+    bench_destroy(bench);
+}
+
 static void rate__is_not_measured_while_nothing_waits_or_nobody_leads(void **state) {
     (void) state;
     struct bench *bench = make();
@@ -671,6 +696,7 @@ static void batch__is_a_quarter_of_what_is_ordered_in_a_timeout(void **state) {
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(rate__begins_high_and_follows_what_is_served),
     cmocka_unit_test(rate__of_what_hardly_waits_doubles_with_what_is_served),
+    cmocka_unit_test(rate__does_not_rise_with_a_trickle),
     cmocka_unit_test(rate__is_not_measured_while_nothing_waits_or_nobody_leads),
     cmocka_unit_test(rate__of_a_slow_leader_has_a_bound),
     cmocka_unit_test(rate__of_one_fast_leader_is_no_measure),
