@@ -20,6 +20,7 @@ static void run_envelopes(struct replica_check *check) {
     for (uint32_t i = 0; i < check->envelopes.count; i++) {
         struct replica_envelope_check *item = &check->envelopes.items[i];
         bool fits = item->newcomer == NULL || item->newcomer->known || run_newcomer(options, item);
+        item->ran = fits && !item->known;
         item->ok =
             fits && (item->known || verifier->verify(verifier->context, &item->key, &item->hash, &item->signature));
         /* A shortage of memory here is nobody's lie. */

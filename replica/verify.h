@@ -61,6 +61,7 @@ struct replica_envelope_check {
     /* Tells the part that waits which of its envelopes this is. */
     uint32_t tag;
     bool known; /* the same signature verified here before, so it is not checked */
+    bool ran;   /* outcome: the signature was checked */
     bool ok;    /* outcome */
 };
 

@@ -439,7 +439,9 @@ void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_s
         replica->counters.link_messages_ignored++;
         return;
     }
-    if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0) {
+    /* A forward is envelopes alone. Only a batch that is to be ordered cuts a block or names a view. */
+    if (channel_batch_decode(&batch, bytes) != ORD_OK || batch.envelope_count == 0 || batch.cut_height != 0 ||
+        batch.names_view) {
         replica->counters.messages_refused++;
         return;
     }
@@ -462,8 +464,8 @@ void admission_forwarded(struct replica *replica, ord_node_id from, struct ord_s
 bool admission_wants(struct replica *replica, ord_node_id from, struct pool_key key) {
     const struct admission admission = {.source = from};
     const struct channel *channel = replica->execute.channel;
-    if (!replica->turn.room || !pool_takes(&replica->pool, key, from) ||
-        !has_part(replica, key.client_index, &admission, 0))
+    if (replica->turn.now_ms < replica->forwards_ignored_until_ms[from] || !replica->turn.room ||
+        !pool_takes(&replica->pool, key, from) || !has_part(replica, key.client_index, &admission, 0))
         return false;
     if (key.client_index == UINT32_MAX)
         return channel_client_count(channel) < replica_config(replica)->clients_max;

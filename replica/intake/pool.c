@@ -98,7 +98,7 @@ static bool share_is_taken(const struct pool *pool, struct pool_key key) {
 }
 
 bool pool_takes(const struct pool *pool, struct pool_key key, uint64_t source) {
-    return pool->envelopes < pool->envelopes_max && !share_is_taken(pool, key) &&
+    return pool->envelopes < pool->envelopes_max && pool->bytes < pool->bytes_max && !share_is_taken(pool, key) &&
            check_key(pool, key, source, ord_span_of(NULL, 0)) == ORD_OK;
 }
 

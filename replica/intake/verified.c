@@ -33,7 +33,8 @@ void verified_look(struct replica *replica, struct replica_envelope_check *item)
     struct ord_hash digest;
     const struct ord_hash *slot = slot_of(replica, &digest, item);
     item->known = ord_hash_equal(slot, &digest);
-    /* A check may be dropped before it runs. */
+    /* A check may be dropped before it runs, or end before it comes to this envelope. */
+    item->ran = false;
     item->ok = false;
 }
 
@@ -77,7 +78,7 @@ static void newcomer_note(struct replica *replica, const struct replica_newcomer
 void verified_note(struct replica *replica, const struct replica_envelope_check *item) {
     struct ord_hash digest;
     newcomer_note(replica, item->newcomer);
-    replica->counters.client_signatures_checked += !item->known;
+    replica->counters.client_signatures_checked += item->ran;
     replica->counters.client_signatures_skipped += item->known;
     if (!item->ok || item->known)
         return;

@@ -534,7 +534,16 @@ static void offer__is_asked_for_if_it_is_needed(void **state) {
     bench_check_all(bench);
     bench_run(bench);
     assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 2), REPLICA_LINK_WANT), 0);
-    /* Without room on disk nothing is admitted. */
+    /* What would be ignored, or finds no room, is not asked for. */
+    bench->replica->forwards_ignored_until_ms[3] = bench->time.now_ms + 1;
+    assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 3), REPLICA_LINK_WANT), 0);
+    bench->replica->forwards_ignored_until_ms[3] = 0;
+    struct pool *pool = &bench->replica->pool;
+    uint64_t bytes_max = pool->bytes_max;
+    pool->bytes_max = pool->bytes;
+    assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 3), REPLICA_LINK_WANT), 0);
+    pool->bytes_max = bytes_max;
+    assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 3), REPLICA_LINK_WANT), 1);
     bench->time.room = false;
     assert_int_equal(told(bench, 3, REPLICA_LINK_OFFER, name_of(0, 3), REPLICA_LINK_WANT), 0);
     bench_destroy(bench);
@@ -552,6 +561,29 @@ static void offer__that_is_malformed_is_refused(void **state) {
                              0);
             assert_int_equal(bench->replica->counters.messages_refused, ++refused);
         }
+    bench_destroy(bench);
+}
+
+/* A forward is envelopes alone: no height to cut, and no view. */
+static void forward__is_no_batch_to_be_ordered(void **state) {
+    (void) state;
+    struct bench *bench = make_backup();
+    const struct ord_span envelope = net_envelope(bench->net, bench->client, 2, 1, 100, 2);
+    const struct ord_span good = net_batch(bench->net, 0, &envelope, 1);
+    uint8_t bytes[1024];
+    struct ord_writer named = ord_writer_of(bytes, sizeof(bytes));
+    channel_batch_begin_view(&named, 0, 1);
+    channel_batch_add(&named, envelope);
+    assert_ok(channel_batch_end(&named, 1));
+    uint64_t refused = bench->replica->counters.messages_refused;
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, net_batch(bench->net, 2, &envelope, 1));
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, ord_writer_span(&named));
+    bench_run(bench);
+    assert_int_equal(bench->replica->counters.messages_refused, refused + 2);
+    assert_int_equal(bench->replica->pool.envelopes, 0);
+    bench_message(bench, 2, REPLICA_LINK_FORWARD, good);
+    bench_run(bench);
+    assert_int_equal(bench->replica->pool.envelopes, 1);
     bench_destroy(bench);
 }
 
@@ -712,6 +744,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(offer__is_given_once_to_each),
     cmocka_unit_test(offer__is_asked_for_if_it_is_needed),
     cmocka_unit_test(offer__that_is_malformed_is_refused),
+    cmocka_unit_test(forward__is_no_batch_to_be_ordered),
     cmocka_unit_test(batch__that_repeats_envelopes_is_lean),
     cmocka_unit_test(batch__without_old_work_is_lean),
     cmocka_unit_test(batch__of_an_honest_leader_is_not_lean),

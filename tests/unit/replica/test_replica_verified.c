@@ -94,6 +94,20 @@ static void signature__that_is_another_is_checked(void **state) {
     bench_destroy(bench);
 }
 
+/* The first forgery of a batch ends its check. What was not run is not counted. */
+static void signature__that_was_not_checked_is_not_counted(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    step(bench, 1, bench_registration(bench), true);
+    struct ord_span envelopes[5];
+    for (uint8_t i = 0; i < 5; i++)
+        envelopes[i] = net_copy(bench->net, net_envelope(bench->net, bench->client, 1 + i, 1, 20, 1));
+    ((uint8_t *) (uintptr_t) envelopes[1].data)[envelopes[1].size - 1] ^= 1;
+    step(bench, 2, net_batch(bench->net, 0, envelopes, 5), false);
+    expect_counts(bench, 2, 0, 1);
+    bench_destroy(bench);
+}
+
 /* ---- certificates ---- */
 
 /* Every verification of a certificate, and those among them that are outside of checks: the loop would do them. */
@@ -277,6 +291,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(certificate__a_client_has_a_share_of_their_checks),
     cmocka_unit_test(signature__is_checked_once_by_any_way),
     cmocka_unit_test(signature__that_is_another_is_checked),
+    cmocka_unit_test(signature__that_was_not_checked_is_not_counted),
 };
 
 TEST_CASES(cases);
