@@ -64,6 +64,7 @@
     X(SYNC_SOURCE_TRIED_AGAIN, OFTEN, "a source that was slow is asked again after a rest")                            \
     X(SYNC_ASKED_TWICE, OFTEN, "a source is late with what is needed next, and another one is asked as well")          \
     X(SYNC_PIECE_SHORT, OFTEN, "a piece has fewer blocks than were asked for")                                         \
+    X(SYNC_CERTIFICATE_LATER, OFTEN, "a piece proves its blocks with the certificate of a later one")                  \
     X(SYNC_TARGET_CHASED, OFTEN, "a newer target is followed behind the blocks of the old one")                        \
     X(TAIL_KEPT, OFTEN, "a transfer ends with a part of the open block")
 

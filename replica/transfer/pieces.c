@@ -207,13 +207,15 @@ enum ord_err sync_piece_keep(struct replica *replica, struct sync_want *want, st
         return ORD_ERR_NO_MEMORY;
     enum ord_err err = piece_open(replica, piece, want, bytes, why);
     uint64_t count = piece->block_count;
+    bool certified_itself = piece->header_count == 0;
     free(piece);
     if (err != ORD_OK)
         return err;
     uint64_t mean = bytes.size / count + 1;
     sync->block_bytes = sync->block_bytes == 0 ? mean : (3 * sync->block_bytes + mean) / 4;
     uint64_t end = want->first + count - 1;
-    *whole = end == want->last || bytes.size >= SYNC_PIECE_BYTES_MAX;
+    /* A source ends a piece early at a block that has a certificate, so that the asker has it too (serve.c). */
+    *whole = end == want->last || bytes.size >= SYNC_PIECE_BYTES_MAX || certified_itself;
     /* Only the next range may exceed the bound; it is taken at once. */
     if (want != &sync->ranges[0] && planned_bytes(sync) + bytes.size > RANGES_BYTES_MAX + SYNC_PIECE_BYTES_MAX) {
         want->held = true;
@@ -247,6 +249,40 @@ static void target_keep(struct replica *replica) {
     replica_put_meta(replica, RECORD_TARGET, ord_span_of(bytes, size), "writing a transfer's target");
 }
 
+/*
+ * Remembers the certificate of a later block until that block is taken. Without it a source that puts headers into each
+ * of its pieces would leave us without any certificate, and we could prove none of these blocks to anybody. If there is
+ * no room, the one that is farthest away goes: the next one is then as near as before.
+ */
+static void certificate_remember(struct sync *sync, const struct channel_certificate *certificate) {
+    uint32_t at = 0;
+    while (at < sync->certificate_count && sync->certificates[at].statement.height < certificate->statement.height)
+        at++;
+    bool known =
+        at < sync->certificate_count && sync->certificates[at].statement.height == certificate->statement.height;
+    if (known || at == SYNC_CERTIFICATES_MAX)
+        return;
+    uint32_t count = (uint32_t) ord_min(sync->certificate_count, SYNC_CERTIFICATES_MAX - 1);
+    memmove(&sync->certificates[at + 1], &sync->certificates[at], (count - at) * sizeof(*certificate));
+    sync->certificates[at] = *certificate;
+    sync->certificate_count = count + 1;
+    ORD_MARK(SYNC_CERTIFICATE_LATER);
+}
+
+/* The block at the own height was just taken: keeps its certificate, if a piece before had it. */
+static void certificate_reached(struct replica *replica) {
+    struct sync *sync = &replica->sync;
+    uint64_t height = channel_height(replica->execute.channel);
+    while (sync->certificate_count > 0 && sync->certificates[0].statement.height <= height) {
+        const struct channel_certificate *first = &sync->certificates[0];
+        if (first->statement.height == height &&
+            ord_hash_equal(&first->statement.header_hash, channel_head_hash(replica->execute.channel)))
+            certified_keep(replica, first);
+        sync->certificate_count--;
+        memmove(&sync->certificates[0], &sync->certificates[1], sync->certificate_count * sizeof(*first));
+    }
+}
+
 static void piece_take(struct replica *replica, const struct piece *piece) {
     const struct channel_sink sink = {.context = replica, .block = execute_block};
     target_keep(replica);
@@ -262,12 +298,18 @@ static void piece_take(struct replica *replica, const struct piece *piece) {
             err = channel_apply_block(replica->execute.channel, &header, data, &sink);
         if (err != ORD_OK)
             replica_fail(replica, err, "f + 1 replicas certified a block that cannot follow from ours");
+        else
+            certificate_reached(replica);
         replica->counters.sync_blocks++;
     }
     replica->execute.state_changed = true;
     replica_urgent(replica);
-    if (!replica->turn.fatal && piece->header_count == 0)
+    if (replica->turn.fatal)
+        return;
+    if (piece->header_count == 0)
         certified_keep(replica, &piece->certificate);
+    else
+        certificate_remember(&replica->sync, &piece->certificate);
 }
 
 /* True if the checked piece follows from the own head. */

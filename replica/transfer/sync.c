@@ -210,6 +210,7 @@ static void finished(struct replica *replica) {
     sync->between = false;
     sync->due_ms = UINT64_MAX;
     sync_ranges_clear(replica);
+    sync->certificate_count = 0;
     sync->tail = (struct sync_want) {0};
     for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++)
         sync->sources[id].asked = false;

@@ -24,6 +24,8 @@ enum {
     SYNC_REQUEST_BYTES_MIN = 64 << 10,
     /* Limit of the ranges that are asked for or wait to be taken. */
     SYNC_RANGES_MAX = 16,
+    /* Limit of the certificates that wait for their blocks. */
+    SYNC_CERTIFICATES_MAX = 16,
 };
 
 /* What is asked for: a range of blocks, or the tail of the target. */
@@ -82,6 +84,9 @@ struct sync {
     /* Ranges that follow one another; the first begins above the own height. */
     struct sync_want ranges[SYNC_RANGES_MAX];
     uint32_t range_count;
+    /* Certificates of pieces that were taken, each of a later block: sorted by height, all above the own one. */
+    struct channel_certificate certificates[SYNC_CERTIFICATES_MAX];
+    uint32_t certificate_count;
     struct sync_want tail; /* kind 0: not wanted */
     /* Mean size of the blocks that came; 0: not known. */
     uint64_t block_bytes;

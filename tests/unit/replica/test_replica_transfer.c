@@ -56,7 +56,7 @@ static void one_a_block(struct channel_config *config) {
 
 /* ---- the world ---- */
 
-enum lie { HONEST, MUTE, SPOILS, HAS_NOTHING, FIRST_BLOCK };
+enum lie { HONEST, MUTE, SPOILS, HAS_NOTHING, FIRST_BLOCK, ADDS_A_HEADER };
 
 struct pending {
     uint64_t at_ms;
@@ -134,6 +134,33 @@ static struct ord_span answer_of(struct world *world, struct ord_span request, e
     return answer;
 }
 
+/* A piece with the header of one more block, and the certificate of that. */
+static struct ord_span with_a_header(struct world *world, struct ord_span piece) {
+    const struct replica_store *store = replica_store(world->chain->replica);
+    uint64_t end = ord_load_u64(piece.data) + ord_load_u32(piece.data + 8) - 1;
+    struct ord_bytes headers;
+    if (end == BLOCKS)
+        return piece;
+    assert_ok(store->get_headers(store->ledger, &headers, end + 1, end + 1, CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE));
+    const struct channel_certificate certificate = certificate_at(world, end + 1);
+    struct ord_reader reader = ord_reader_of(piece);
+    (void) ord_read_span(&reader, SYNC_PIECE_HEADER_SIZE);
+    for (uint32_t i = 0; i < ord_load_u32(piece.data + 8); i++)
+        (void) ord_read_string(&reader, SIZE_MAX);
+    size_t capacity = piece.size + CHANNEL_HEADER_SIZE + CHANNEL_CERTIFICATE_SIZE_MAX;
+    uint8_t *out = malloc(capacity);
+    assert_non_null(out);
+    struct ord_writer writer = ord_writer_of(out, capacity);
+    ord_write_span(&writer, ord_span_of(piece.data, reader.position));
+    ord_write_u32(&writer, 1);
+    ord_write_span(&writer, ord_span_of(headers.data, headers.size));
+    ord_write_string(&writer, encoded(world, &certificate));
+    struct ord_span copy = net_copy(world->chain->net, ord_writer_span(&writer));
+    free(headers.data);
+    free(out);
+    return copy;
+}
+
 static void lie(struct world *world, enum lie how, struct ord_span *request, struct ord_span *answer,
                 enum replica_link *kind) {
     if (how == FIRST_BLOCK && request->data[0] == SYNC_BLOCKS)
@@ -141,6 +168,8 @@ static void lie(struct world *world, enum lie how, struct ord_span *request, str
     *answer = answer_of(world, *request, kind);
     if (how == SPOILS)
         ((uint8_t *) (uintptr_t) answer->data)[answer->size / 2] ^= 1;
+    if (how == ADDS_A_HEADER && *kind == REPLICA_LINK_SYNC_BLOCKS)
+        *answer = with_a_header(world, *answer);
     if (how == HAS_NOTHING && *kind == REPLICA_LINK_SYNC_BLOCKS) {
         ord_store_u32((uint8_t *) (uintptr_t) answer->data + 8, 0);
         answer->size = SYNC_PIECE_HEADER_SIZE;
@@ -508,6 +537,26 @@ static void transfer__keeps_the_certificates_of_its_source(void **state) {
     world_destroy(world);
 }
 
+/* Sources that add a header to each piece leave the asker with as many certificates: each comes one piece earlier. */
+static void transfer__keeps_the_certificate_of_a_later_block(void **state) {
+    (void) state;
+    struct world *world = world_create();
+    const struct replica_host *host = &world->bench->replica->setup.options.host;
+    for (ord_node_id id = 1; id < SOURCES; id++)
+        world->lies[id] = ADDS_A_HEADER;
+    (void) transfer_ms(world);
+    commit_lazily(world->bench);
+    for (uint64_t height = 1; height <= BLOCKS; height++) {
+        struct ord_bytes bytes;
+        uint64_t at;
+        assert_int_equal(host->certificate(host->context, &bytes, &at, height), ORD_OK);
+        free(bytes.data);
+        assert_in_range(at, height, height + SYNC_PIECE_BYTES_MAX / TRANSACTION_SIZE + 2);
+    }
+    assert_int_equal(world->bench->replica->sync.certificate_count, 0);
+    world_destroy(world);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__comes_from_several_at_once),
     cmocka_unit_test(transfer__is_not_slowed_by_a_source_that_drips),
@@ -520,6 +569,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__takes_one_piece_a_turn),
     cmocka_unit_test(transfer__takes_a_newer_target_between_the_blocks_and_the_tail),
     cmocka_unit_test(transfer__keeps_the_certificates_of_its_source),
+    cmocka_unit_test(transfer__keeps_the_certificate_of_a_later_block),
     cmocka_unit_test(serve__gives_what_it_can_prove),
 };
 TEST_CASES(cases);
