@@ -130,7 +130,7 @@ void replica_status(const struct replica *replica, struct replica_status *out) {
 }
 
 struct replica_waiting replica_waiting(const struct replica *replica, ord_node_id from) {
-    return replica->accounts[from].waiting;
+    return account_waiting(&replica->accounts[from]);
 }
 
 const struct replica_counters *replica_counters(const struct replica *replica) {

@@ -78,7 +78,7 @@ struct replica_check *account_check(struct replica *replica, enum replica_check_
         replica->counters.link_messages_ignored++;
         return NULL;
     }
-    if (account->checks_open + account->waiting.checks >= MESSAGES_CHECKS_MAX) {
+    if (account->checks_open + account_waiting(account).checks >= MESSAGES_CHECKS_MAX) {
         replica->counters.link_jobs_over_share++;
         return NULL;
     }
@@ -105,9 +105,22 @@ static uint32_t load_of(const struct replica_check *check) {
     return cost + (uint32_t) (check->bytes.size / LOAD_BYTES);
 }
 
-static bool has_room(const struct account *account, uint32_t load) {
-    return account->load_open == 0 ||
-           (account->load_open < MESSAGES_LOAD_MAX && load <= MESSAGES_LOAD_MAX - account->load_open);
+/*
+ * Messages keep their order. Attestations and certificates do not wait for them: finality must not wait for a view
+ * change with hundreds of signatures.
+ */
+static struct account_lane *lane_of(struct account *account, const struct replica_check *check) {
+    return &account->lanes[check->type != REPLICA_CHECK_MESSAGE];
+}
+
+struct replica_waiting account_waiting(const struct account *account) {
+    const struct account_lane *lanes = account->lanes;
+    return (struct replica_waiting) {.checks = lanes[0].waiting.checks + lanes[1].waiting.checks,
+                                     .cost = lanes[0].waiting.cost + lanes[1].waiting.cost};
+}
+
+static bool has_room(const struct account_lane *lane, uint32_t load) {
+    return lane->load_open == 0 || (lane->load_open < MESSAGES_LOAD_MAX && load <= MESSAGES_LOAD_MAX - lane->load_open);
 }
 
 static bool is_same(const struct replica_check *a, const struct replica_check *b) {
@@ -152,11 +165,13 @@ static bool still_wanted(struct replica *replica, const struct replica_check *ch
 static void give(struct replica *replica, struct replica_check *check) {
     struct account *account = &replica->accounts[check->from];
     account->open[account->checks_open++] = check;
-    account->load_open += load_of(check);
+    lane_of(account, check)->load_open += load_of(check);
     if (check->type == REPLICA_CHECK_MESSAGE) {
         check->message.costly = check->message.cost > COST_VOTE || account->costly_open > 0;
         check->queue = check->message.costly ? REPLICA_QUEUE_VIEWS : REPLICA_QUEUE_VOTES;
         account->cost_open += check->message.cost;
+        /* What is dropped before it is checked costs its sender nothing. */
+        account->debt += check->message.cost > COST_VOTE ? check->message.cost : 0;
         account->costly_open += check->message.costly;
         replica->counters.messages_authenticated++;
     } else {
@@ -166,15 +181,15 @@ static void give(struct replica *replica, struct replica_check *check) {
 }
 
 void account_hand_out(struct replica *replica, struct replica_check *check) {
-    struct account *account = &replica->accounts[check->from];
-    if (account->waiting.checks > 0 || !has_room(account, load_of(check))) {
+    struct account_lane *lane = lane_of(&replica->accounts[check->from], check);
+    if (lane->waiting.checks > 0 || !has_room(lane, load_of(check))) {
         ORD_MARK(CHECK_WAITS);
-        if (account->waiting.checks++ == 0)
-            account->first = check;
+        if (lane->waiting.checks++ == 0)
+            lane->first = check;
         else
-            account->last->next = check;
-        account->last = check;
-        account->waiting.cost += cost_of(check);
+            lane->last->next = check;
+        lane->last = check;
+        lane->waiting.cost += cost_of(check);
     } else if (is_repeat(replica, check)) {
         check_destroy(replica, check);
     } else {
@@ -182,18 +197,17 @@ void account_hand_out(struct replica *replica, struct replica_check *check) {
     }
 }
 
-static struct replica_check *take_waiting(struct account *account) {
-    struct replica_check *check = account->first;
-    account->first = check->next;
-    account->waiting.checks--;
-    account->waiting.cost -= cost_of(check);
+static struct replica_check *take_waiting(struct account_lane *lane) {
+    struct replica_check *check = lane->first;
+    lane->first = check->next;
+    lane->waiting.checks--;
+    lane->waiting.cost -= cost_of(check);
     return check;
 }
 
-void account_go_on(struct replica *replica, ord_node_id from) {
-    struct account *account = &replica->accounts[from];
-    while (account->waiting.checks > 0 && has_room(account, load_of(account->first))) {
-        struct replica_check *check = take_waiting(account);
+static void lane_goes_on(struct replica *replica, struct account *account, struct account_lane *lane) {
+    while (lane->waiting.checks > 0 && has_room(lane, load_of(lane->first))) {
+        struct replica_check *check = take_waiting(lane);
         bool ignored = replica->turn.now_ms < account->ignored_until_ms;
         replica->counters.link_messages_ignored += ignored;
         if (!ignored && !is_repeat(replica, check) && still_wanted(replica, check))
@@ -203,10 +217,17 @@ void account_go_on(struct replica *replica, ord_node_id from) {
     }
 }
 
+void account_go_on(struct replica *replica, ord_node_id from) {
+    struct account *account = &replica->accounts[from];
+    for (int i = 0; i < 2; i++)
+        lane_goes_on(replica, account, &account->lanes[i]);
+}
+
 void accounts_deinit(struct replica *replica) {
     for (uint32_t i = 0; i < ORD_REPLICA_MAX; i++)
-        while (replica->accounts[i].waiting.checks > 0)
-            check_destroy(replica, take_waiting(&replica->accounts[i]));
+        for (int k = 0; k < 2; k++)
+            while (replica->accounts[i].lanes[k].waiting.checks > 0)
+                check_destroy(replica, take_waiting(&replica->accounts[i].lanes[k]));
 }
 
 void account_end(struct replica *replica, const struct replica_check *check) {
@@ -215,7 +236,7 @@ void account_end(struct replica *replica, const struct replica_check *check) {
         if (account->open[i] == check)
             account->open[i] = account->open[account->checks_open - 1];
     account->checks_open--;
-    account->load_open -= load_of(check);
+    lane_of(account, check)->load_open -= load_of(check);
     if (check->type == REPLICA_CHECK_MESSAGE) {
         account->cost_open -= check->message.cost;
         account->costly_open -= check->message.costly;
@@ -229,10 +250,10 @@ void account_end(struct replica *replica, const struct replica_check *check) {
  * The allowance is the number of signatures in the certificates of a whole window, once in request_timeout_ms, because
  * a view does not fail sooner. Several times as many may be used at once: a new primary or a relaying replica needs
  * them, and `cost` is an upper bound. A single message is never too large. It leaves a debt, and the next one waits
- * until that is paid. A view change that succeeded ends all debts: honest replicas agreed on it, and with a scheduled
+ * until that is paid. What waits counts as well, and is charged when it is checked. A view change that succeeded ends all debts: honest replicas agreed on it, and with a scheduled
  * rotation there may be many.
  */
-static bool afford(struct replica *replica, struct account *account, uint32_t cost) {
+static bool can_afford(struct replica *replica, struct account *account, uint32_t cost) {
     uint64_t full = (uint64_t) replica->setup.core_config.window * channel_strong_quorum(replica_config(replica));
     full = full < FULL_MIN ? FULL_MIN : full;
     uint64_t paid = full * (replica->turn.now_ms - account->debt_ms) / replica_config(replica)->request_timeout_ms;
@@ -240,12 +261,7 @@ static bool afford(struct replica *replica, struct account *account, uint32_t co
         account->debt = account->debt > paid ? account->debt - paid : 0;
         account->debt_ms = replica->turn.now_ms;
     }
-    if (cost <= COST_VOTE)
-        return true;
-    if (account->debt >= FULL_BURST * full)
-        return false;
-    account->debt += cost;
-    return true;
+    return cost <= COST_VOTE || account->debt + account_waiting(account).cost < FULL_BURST * full;
 }
 
 void accounts_forgive(struct replica *replica) {
@@ -268,9 +284,9 @@ void message_received(struct replica *replica, ord_node_id from, struct ord_span
      * A view change brings messages with hundreds of signatures. A sender may have up to COST_MAX of them open, or a
      * single message.
      */
-    uint32_t before = account->cost_open + account->waiting.cost;
+    uint32_t before = account->cost_open + account_waiting(account).cost;
     bool much = before > 0 && (before > COST_MAX || cost > COST_MAX - before);
-    if (much || !afford(replica, account, cost)) {
+    if (much || !can_afford(replica, account, cost)) {
         ORD_MARK(ALLOWANCE_SPENT);
         replica->counters.link_jobs_over_share++;
         return;

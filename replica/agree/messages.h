@@ -10,24 +10,33 @@
 
 /* Limit of one sender's checks at a time, those that wait included. */
 #define MESSAGES_CHECKS_MAX 512
-/* Limit of the load of one sender's checks that the host has. A single check may have more. */
+/*
+ * Limit of the load of one sender's checks that the host has: of messages, and as much of attestations and
+ * certificates. A single check may have more.
+ */
 #define MESSAGES_LOAD_MAX 16
+
+/* Checks of a sender's that keep their order. No lane waits for the other. */
+struct account_lane {
+    /* Sum of the loads of those that the host has; each is at least 1. <= MESSAGES_LOAD_MAX, or a single check's. */
+    uint32_t load_open;
+    /* The checks that wait for these, in order of arrival. */
+    struct replica_check *first;
+    struct replica_check *last;
+    struct replica_waiting waiting;
+};
 
 /* The part of the vote and view queues that a sender's messages take now. */
 struct account {
     /* The checks that the host has. With those that wait, <= MESSAGES_CHECKS_MAX. */
     uint32_t checks_open;
-    struct replica_check *open[MESSAGES_LOAD_MAX];
-    /* Sum of their loads, each of which is at least 1. <= MESSAGES_LOAD_MAX, unless a single check has more. */
-    uint32_t load_open;
+    struct replica_check *open[2 * MESSAGES_LOAD_MAX];
     /* Upper bound of the signatures to check in them. */
     uint32_t cost_open;
     /* How many of them are in the view queue. */
     uint32_t costly_open;
-    /* The checks that wait for these, in order of arrival. */
-    struct replica_check *first;
-    struct replica_check *last;
-    struct replica_waiting waiting;
+    /* Of messages, and of attestations and certificates. */
+    struct account_lane lanes[2];
     /* Signatures beyond the allowance that its messages have used, as of debt_ms. */
     uint64_t debt;
     uint64_t debt_ms;
@@ -48,6 +57,8 @@ void account_hand_out(struct replica *replica, struct replica_check *check);
 void account_end(struct replica *replica, const struct replica_check *check);
 /* A check of this sender's is back, and its outcome was used: hands out those that waited for it. */
 void account_go_on(struct replica *replica, ord_node_id from);
+/* The checks of both lanes that wait. */
+struct replica_waiting account_waiting(const struct account *account);
 /* Drops the checks that wait. */
 void accounts_deinit(struct replica *replica);
 /* A view was installed: forgives the debts that its view changes caused. */

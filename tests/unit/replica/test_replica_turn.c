@@ -482,6 +482,29 @@ static void messages__that_wait_are_ignored_with_their_sender(void **state) {
     bench_destroy(bench);
 }
 
+/* The allowance pays for what is checked. A repeat is not, and neither is what an ignored sender sends. */
+static void messages__that_are_not_checked_cost_nothing(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    uint8_t costly[32] = {2, 60};
+    const struct account *account = &bench->replica->accounts[1];
+    for (int i = 0; i < 2; i++)
+        bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    bench_run(bench);
+    uint64_t once = bench->checks[0]->message.cost;
+    assert_int_equal(bench->check_count, 1);
+    assert_int_equal(account->debt, once);
+    bench->checks[0]->ignored = true;
+    bench->checks[0]->bad = true;
+    bench_check_all(bench);
+    bench_run(bench);
+    assert_int_equal(account->debt, once);
+    bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    bench_run(bench);
+    assert_int_equal(account->debt, once);
+    bench_destroy(bench);
+}
+
 static void submissions__are_answered_when_all_is_checked(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
@@ -654,6 +677,34 @@ static void finality__ends_where_others_attest_another_state(void **state) {
     bench_destroy(bench);
 }
 
+/* Finality does not wait for its sender's view changes, neither those that are checked nor those that wait. */
+static void messages__hold_up_no_attestation(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_client();
+    struct channel_statement statement = attest_find(bench->replica, 1)->statement;
+    uint8_t costly[32] = {2, 60};
+    for (uint8_t i = 0; i < 2; i++) {
+        costly[3] = i;
+        bench_message(bench, 1, REPLICA_LINK_CORE, ord_span_of(costly, sizeof(costly)));
+    }
+    for (uint64_t seq = 2; seq <= 3; seq++) {
+        uint8_t bytes[CHANNEL_CERTIFICATE_SIZE_MAX];
+        statement.seq = seq;
+        const struct channel_certificate certificate = net_certificate(bench->net, &statement, 3);
+        bench_message(bench, 1, REPLICA_LINK_CERTIFICATE,
+                      ord_span_of(bytes, channel_certificate_encode(bytes, &certificate)));
+    }
+    bench_run(bench);
+    assert_int_equal(bench->check_count, 3);
+    assert_int_equal(bench->checks[0]->queue, REPLICA_QUEUE_VIEWS);
+    for (uint32_t i = 1; i < 3; i++) {
+        assert_int_equal(bench->checks[i]->type, REPLICA_CHECK_CERTIFICATE);
+        assert_int_equal(bench->checks[i]->queue, REPLICA_QUEUE_VOTES);
+    }
+    assert_int_equal(replica_waiting(bench->replica, 1).checks, 1);
+    bench_destroy(bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(turn__holds_a_send_until_its_commit),
     cmocka_unit_test(turn__attests_after_its_commit),
@@ -672,6 +723,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(messages__wait_behind_their_own_senders),
     cmocka_unit_test(messages__that_repeat_others_are_not_checked),
     cmocka_unit_test(messages__that_wait_are_ignored_with_their_sender),
+    cmocka_unit_test(messages__hold_up_no_attestation),
+    cmocka_unit_test(messages__that_are_not_checked_cost_nothing),
     cmocka_unit_test(submissions__are_answered_when_all_is_checked),
     cmocka_unit_test(submissions__that_will_not_be_checked_are_answered_busy),
     cmocka_unit_test(judgement__needs_every_signature),
