@@ -40,6 +40,7 @@
     X(LARGE_LET_IN, RARE, "a large envelope that was refused comes in beyond the rate")                                \
     X(FORWARDED_TO_ALL, OFTEN, "an envelope that was forwarded to all is still not executed")                          \
     X(FORWARDED_AGAIN, OFTEN, "an envelope that another replica forwarded is still not executed")                      \
+    X(NEWCOMERS_LEFT_FOR_LATER, RARE, "a batch has as many registrations as it may have, and more wait")               \
     X(CUT_PROPOSED_AGAIN, RARE, "a cut marker did not take effect and is proposed again")                              \
     X(PROPOSAL_REFUSED, OFTEN, "the core takes no batch although it leads")                                            \
     /* finality/ */                                                                                                    \
@@ -64,7 +65,7 @@
     X(SYNC_SOURCE_TRIED_AGAIN, OFTEN, "a source that was slow is asked again after a rest")                            \
     X(SYNC_ASKED_TWICE, OFTEN, "a source is late with what is needed next, and another one is asked as well")          \
     X(SYNC_PIECE_SHORT, OFTEN, "a piece has fewer blocks than were asked for")                                         \
-    X(SYNC_CERTIFICATE_LATER, OFTEN, "a piece proves its blocks with the certificate of a later one")                  \
+    X(SYNC_CERTIFICATE_LATER, RARE, "a piece proves its blocks with the certificate of a later one")                   \
     X(SYNC_TARGET_CHASED, OFTEN, "a newer target is followed behind the blocks of the old one")                        \
     X(TAIL_KEPT, OFTEN, "a transfer ends with a part of the open block")
 

@@ -60,6 +60,8 @@ static struct pool_entry *in_pool(struct replica *replica, const struct channel_
 struct fresh {
     struct pool_key keys[FRESH_MAX];
     uint32_t count;
+    /* The registrations among them. */
+    uint32_t newcomers;
 };
 
 /* Counts an envelope that was neither executed before nor counted. False: it is no work. */
@@ -77,6 +79,7 @@ static bool count_fresh(struct fresh *fresh, const struct channel_envelope *enve
             return false;
     if (fresh->count < FRESH_MAX)
         fresh->keys[fresh->count++] = key;
+    fresh->newcomers += registration;
     return true;
 }
 
@@ -110,7 +113,8 @@ static uint64_t note_proposed(struct replica *replica, struct ord_span bytes) {
         if (entry != NULL)
             pool_proposed(&replica->pool, entry);
     }
-    return fresh.count == FRESH_MAX ? UINT64_MAX : cost;
+    bool is_full = fresh.count == FRESH_MAX || fresh.newcomers >= PROPOSE_NEWCOMERS_MAX;
+    return is_full ? UINT64_MAX : cost;
 }
 
 /*

@@ -72,12 +72,13 @@ static bool worth_it(const struct replica *replica, const struct ord_status *sta
 
 /*
  * Fills the batch buffer from the pool's head. Envelopes that were executed since their admission are left out, because
- * a primary that orders useless envelopes is suspected (bft/view/useless.c).
+ * a primary that orders useless envelopes is suspected (bft/view/useless.c). So are registrations beyond the bound.
  */
 static void fill(struct replica *replica, struct ord_writer *writer, const struct ord_status *status,
                  uint64_t cut_height) {
     struct propose *propose = &replica->propose;
     uint64_t left = pace_rate(replica) * replica_config(replica)->request_timeout_ms / 1000 / BATCH_TIMEOUT_PART;
+    uint32_t newcomers = 0;
     propose->count = 0;
     if (status->names_view)
         channel_batch_begin_view(writer, cut_height, status->view);
@@ -86,6 +87,11 @@ static void fill(struct replica *replica, struct ord_writer *writer, const struc
     struct pool_entry *next;
     for (struct pool_entry *entry = replica->pool.lists[POOL_READY].head; entry != NULL; entry = next) {
         next = entry->next;
+        bool newcomer = entry->key.client_index == UINT32_MAX;
+        if (newcomer && newcomers == PROPOSE_NEWCOMERS_MAX) {
+            ORD_MARK(NEWCOMERS_LEFT_FOR_LATER);
+            continue;
+        }
         if (admission_is_over(replica, entry)) {
             pool_remove(&replica->pool, entry);
             continue;
@@ -95,6 +101,7 @@ static void fill(struct replica *replica, struct ord_writer *writer, const struc
             (propose->count > 0 && cost > left))
             break;
         left -= ord_min(cost, left);
+        newcomers += newcomer;
         channel_batch_add(writer, ord_span_of(entry->bytes, entry->size));
         propose->entries[propose->count++] = entry;
     }

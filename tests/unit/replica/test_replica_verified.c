@@ -283,12 +283,79 @@ static void certificate__a_client_has_a_share_of_their_checks(void **state) {
     bench_destroy(bench);
 }
 
+/* Puts an envelope into the pool as if it had been checked. */
+static struct pool_entry *settle(struct bench *bench, uint32_t client_index, struct ord_span bytes) {
+    struct channel_envelope envelope;
+    struct pool_entry *entry;
+    assert_ok(channel_envelope_decode(&envelope, bytes));
+    struct pool_key key = pool_key_of(client_index, &envelope.client, envelope.sequence);
+    assert_ok(pool_add(&bench->replica->pool, &entry, key, 2, bytes, bench->time.now_ms));
+    assert_ok(pool_settle(&bench->replica->pool, entry, bench->time.now_ms));
+    return entry;
+}
+
+static uint32_t in_last_batch;
+
+static void note_batch(struct bench *bench, const struct ord_event *event) {
+    struct channel_batch proposed;
+    if (event->type != ORD_EVENT_PROPOSE)
+        return;
+    assert_ok(channel_batch_decode(&proposed, event->propose.batch));
+    in_last_batch = proposed.envelope_count;
+    bench->status.in_flight = 1;
+}
+
+/* Registrations are costly to judge. A batch has a limited number of them, whatever else waits behind them. */
+static void certificate__a_batch_has_a_number_of_them(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    step(bench, 1, bench_registration(bench), true);
+    bench->replica->pool.envelopes_max = bench->replica->pool.client_envelopes_max = 1000;
+    bench->replica->pool.bytes_max = 1u << 20;
+    for (uint32_t i = 0; i < PROPOSE_NEWCOMERS_MAX + 10; i++)
+        settle(bench, UINT32_MAX, forged_registration(bench, i));
+    settle(bench, 0, net_envelope(bench->net, bench->client, 1, 1, 20, 1));
+    bench->replica->pace.measured = true;
+    bench->replica->pace.own = 1000000000;
+    bench->replica->agree.leader = 0;
+    bench->status.leading = bench->status.can_propose = true;
+    bench->on_step = note_batch;
+    bench_run(bench);
+    assert_int_equal(in_last_batch, PROPOSE_NEWCOMERS_MAX + 1);
+    bench->status.in_flight = 0;
+    bench_run(bench);
+    assert_int_equal(in_last_batch, 10);
+    bench_destroy(bench);
+}
+
+/* Such a batch is full, also where the channel could order much more. */
+static void certificate__a_batch_that_is_full_of_them_is_not_lean(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    step(bench, 1, bench_registration(bench), true);
+    bench->replica->pool.bytes_max = 1u << 30;
+    bench->replica->agree.leader = 1;
+    struct pool_entry *owed = settle(bench, 0, net_envelope(bench->net, bench->client, 1, 1, 20, 1));
+    owed->forwarded_ms = bench->time.now_ms;
+    pool_set_state(&bench->replica->pool, owed, POOL_SENT);
+    pool_owe(&bench->replica->pool, owed);
+    bench->time.now_ms += replica_config(bench->replica)->request_timeout_ms / 2;
+    bench->replica->turn.housekeeping_ms = UINT64_MAX; /* it is not sent again */
+    propose(bench, 2, forged_batch(bench, PROPOSE_NEWCOMERS_MAX - 1));
+    assert_true(bench->last[ORD_EVENT_JUDGED].judged.lean);
+    propose(bench, 3, forged_batch(bench, PROPOSE_NEWCOMERS_MAX));
+    assert_false(bench->last[ORD_EVENT_JUDGED].judged.lean);
+    bench_destroy(bench);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(certificate__is_verified_once_and_not_in_the_loop),
     cmocka_unit_test(certificate__of_a_batch_is_verified_in_a_check),
     cmocka_unit_test(certificate__a_forged_one_ends_the_checks_of_its_batch),
     cmocka_unit_test(certificate__a_forged_one_mutes_who_forwards_it),
     cmocka_unit_test(certificate__a_client_has_a_share_of_their_checks),
+    cmocka_unit_test(certificate__a_batch_has_a_number_of_them),
+    cmocka_unit_test(certificate__a_batch_that_is_full_of_them_is_not_lean),
     cmocka_unit_test(signature__is_checked_once_by_any_way),
     cmocka_unit_test(signature__that_is_another_is_checked),
     cmocka_unit_test(signature__that_was_not_checked_is_not_counted),
