@@ -24,6 +24,14 @@ static void add(struct counter_list *list, const char *name, uint64_t value) {
     list->pointers[list->count++] = item;
 }
 
+/* Checks of all peers' messages that wait for earlier ones of the same peer. */
+static uint64_t waiting_checks(const struct node *node) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < node->links.count; i++)
+        count += replica_waiting(node->replica, i).checks;
+    return count;
+}
+
 static void gather(struct node *node, struct counter_list *list, const struct ord_status *core) {
     struct replica_counters replica = *replica_counters(node->replica);
     replica.damaged_reads += count_get(&node->counters.damaged_reads);
@@ -57,6 +65,7 @@ static void gather(struct node *node, struct counter_list *list, const struct or
     add(list, "client_listener_pipes", net.pipes_now);
     add(list, "client_listener_reopened", net.reopened);
     add(list, "link_queued_bytes", links_queued_bytes(&node->links));
+    add(list, "link_jobs_waiting", waiting_checks(node));
 }
 
 struct evidence_list {
