@@ -5,8 +5,8 @@
  *   turn.c       the turn, from its inputs to its commit; replica.c: making one; report.c: log and end, for all parts
  *   agree/       core.c: a look at the core; effects.c: its steps and effects; execute.c: decided batches into the
  *                channel; judge.c: proposed batches; messages.c: the core's messages before and after their check
- *   intake/      admission.c, large.c, pool.c, shares.c, verified.c: envelopes that come in; forward.c, propose.c: where they
- *                go; pace.c: how fast they are ordered
+ *   intake/      admission.c, large.c, pool.c, shares.c, verified.c: envelopes that come in; forward.c, propose.c:
+ *                where they go; pace.c: how fast they are ordered
  *   finality/    attest.c: attestations and stable checkpoints; certified.c: what readers may have; accuse.c: evidence
  *   transfer/    sync.c, sources.c, pieces.c: catching up; serve.c: as a source; recover.c: state from disk
  */

@@ -104,7 +104,9 @@ static void check_share(struct sim_process *process, const struct replica_check 
         return;
     for (size_t i = 0; i < process->checking_count; i++) {
         const struct replica_check *other = process->checking[i].check;
-        if (other == NULL || !is_of_core(other) || other->from != check->from)
+        /* The core's messages, and attestations with certificates, have a share each. */
+        bool same = other != NULL && (other->type == REPLICA_CHECK_MESSAGE) == (check->type == REPLICA_CHECK_MESSAGE);
+        if (!same || !is_of_core(other) || other->from != check->from)
             continue;
         open++;
         repeats |= other->type == REPLICA_CHECK_MESSAGE && check->type == REPLICA_CHECK_MESSAGE &&

@@ -90,6 +90,7 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
                       check->from);
         intake->messages[check->from]++;
         intake->cost[check->from] += cost;
+        intake->debt[check->from] += cost > COST_VOTE ? cost : 0;
         if (intake->message == SIM_MUST_DROP && check->type == REPLICA_CHECK_MESSAGE)
             sim_blame(intake->replica, "allowance", "checks a message of replica %u, which has used up its own",
                       check->from);
@@ -164,8 +165,11 @@ static void check_is_back(struct sim_intake *intake, const struct replica_check 
         }
 }
 
-/* Can the sender afford a message that costs so much? docs/protocol.md, "Bounds". */
-static bool can_afford(struct sim_intake *intake, ord_node_id from, uint32_t cost) {
+/*
+ * Can the sender afford a message that costs so much, while others of it wait for their checks, which will cost so
+ * much? docs/protocol.md, "Bounds". What is checked is charged, and nothing else.
+ */
+static bool can_afford(struct sim_intake *intake, ord_node_id from, uint32_t cost, uint32_t waiting) {
     const struct sim_plan *plan = &intake->world->plan;
     uint64_t full = (uint64_t) plan->window * channel_strong_quorum(intake->world->config);
     full = full < FULL_MIN ? (uint64_t) FULL_MIN : full;
@@ -174,11 +178,7 @@ static bool can_afford(struct sim_intake *intake, ord_node_id from, uint32_t cos
         intake->debt[from] -= paid < intake->debt[from] ? paid : intake->debt[from];
         intake->debt_ms[from] = sim_intake_now(intake);
     }
-    if (cost > COST_VOTE && intake->debt[from] >= FULL_BURST * full)
-        return false;
-    if (cost > COST_VOTE)
-        intake->debt[from] += cost;
-    return true;
+    return cost <= COST_VOTE || intake->debt[from] + waiting < FULL_BURST * full;
 }
 
 /* What is to become of a message of the core. */
@@ -194,7 +194,7 @@ static void expect_message(struct sim_intake *intake, ord_node_id from, struct o
     const struct replica_waiting waiting = replica_waiting(process->program, from);
     uint64_t open = intake->cost[from] + waiting.cost;
     bool much = open > 0 && open + cost > COST_MAX;
-    if (much || !can_afford(intake, from, cost))
+    if (much || !can_afford(intake, from, cost, waiting.cost))
         intake->message = SIM_MUST_DROP;
     else if (intake->messages[from] + waiting.checks < CHECKS_MAX)
         intake->message = SIM_MUST_CHECK; /* unless its sender is ignored */

@@ -54,9 +54,14 @@ static bool has_room(const struct sim_intake *intake, const struct name *name) {
            count * 2 < plan->pool_envelopes_max && bytes * 2 < plan->pool_bytes_max;
 }
 
+/* What the replica forwards would be ignored. */
+static bool is_muted(const struct sim_intake *intake) {
+    return sim_intake_now(intake) < intake->forwards_bad_until_ms[intake->offer_from];
+}
+
 /* True if the replica must ask for what has this name. */
 static bool is_needed(struct sim_intake *intake, const struct name *name) {
-    if (name->party == UINT32_MAX || intake->between || !has_room(intake, name) ||
+    if (name->party == UINT32_MAX || intake->between || is_muted(intake) || !has_room(intake, name) ||
         sim_intake_is_executed(intake, name->party, name->sequence))
         return false;
     if (name->sequence == 0)
@@ -80,6 +85,8 @@ static void skip_to(struct sim_intake *intake, struct ord_span *offer, const uin
 void sim_offer_asked(struct sim_intake *intake, ord_replica_set to, struct ord_span names) {
     if (to != ord_replica_bit(intake->offer_from) || intake->offer.size == 0)
         sim_blame(intake->replica, "offer", "asks a replica that offers nothing");
+    if (is_muted(intake))
+        sim_blame(intake->replica, "offer", "asks a replica whose forwards it ignores");
     while (names.size > 0 && !sim_over(intake)) {
         skip_to(intake, &intake->offer, names.data);
         if (intake->offer.size == 0) {

@@ -250,8 +250,8 @@ void account_end(struct replica *replica, const struct replica_check *check) {
  * The allowance is the number of signatures in the certificates of a whole window, once in request_timeout_ms, because
  * a view does not fail sooner. Several times as many may be used at once: a new primary or a relaying replica needs
  * them, and `cost` is an upper bound. A single message is never too large. It leaves a debt, and the next one waits
- * until that is paid. What waits counts as well, and is charged when it is checked. A view change that succeeded ends all debts: honest replicas agreed on it, and with a scheduled
- * rotation there may be many.
+ * until that is paid. What waits counts as well, and is charged when it is checked. A view change that succeeded ends
+ * all debts: honest replicas agreed on it, and with a scheduled rotation there may be many.
  */
 static bool can_afford(struct replica *replica, struct account *account, uint32_t cost) {
     uint64_t full = (uint64_t) replica->setup.core_config.window * channel_strong_quorum(replica_config(replica));

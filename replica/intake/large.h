@@ -1,8 +1,8 @@
 /*
  * Large envelopes that were refused by rate. Small ones may keep more than half of the bound in use for ever, so a
  * large one would never find room. Therefore the sources of large envelopes have places in a queue: the first of them
- * gets one envelope in, whatever else is here, once it has asked for request_timeout_ms and none is here that came in this
- * way.
+ * gets one envelope in, whatever else is here, once it has asked for request_timeout_ms and none is here that came in
+ * this way.
  *
  * A source, not a client, has the place, because anybody can send a forgery under a client's name. A source that does
  * not ask again in time loses its place. One whose envelope came in goes to the end of the queue. So a source that
@@ -33,7 +33,10 @@ struct large {
 
 ORD_MUST_USE enum ord_err large_init(struct replica *replica);
 void large_deinit(struct replica *replica);
-/* `source` asks for a large envelope that was refused by rate. True: it may come in now, and the source has no place. */
+/*
+ * `source` asks for a large envelope that was refused by rate. True: it may come in now, and the source has no place
+ * any more.
+ */
 ORD_MUST_USE bool large_may(struct replica *replica, uint64_t source);
 /* A large envelope of this source came in without its place. */
 void large_leave(struct replica *replica, uint64_t source);

@@ -155,7 +155,10 @@ ORD_MUST_USE enum ord_err pool_settle(struct pool *pool, struct pool_entry *entr
 /* Moves a settled entry to the list of another state, which is not CHECKING. */
 void pool_set_state(struct pool *pool, struct pool_entry *entry, enum pool_state state);
 void pool_remove(struct pool *pool, struct pool_entry *entry);
-/* True if there is room and `source` may bring an envelope under this key: none is settled, and none of this source is under check. */
+/*
+ * True if there is room and `source` may bring an envelope under this key: none is settled, and none of this source is
+ * under check.
+ */
 bool pool_takes(const struct pool *pool, struct pool_key key, uint64_t source);
 /* The entry, just added or settled, came as a copy; or it is none any more. */
 void pool_set_copy(struct pool *pool, struct pool_entry *entry, bool copy);
