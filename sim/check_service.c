@@ -27,9 +27,9 @@
  * Cost: without liars a batch takes a PRE-PREPARE to each replica, and a PREPARE and a COMMIT from each to each. A
  * block or a checkpoint takes an attestation from each to each, and an envelope is forwarded to each replica at most
  * once. Heartbeats come on top (HEARTBEATS a second on each link, as at rest). A message has MESSAGE_BYTES on the
- * average, and an envelope goes to each replica once. With liars it may be COST_FACTOR times as much. Compared with the same seed
- * without them, each receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes: what a liar
- * asks for again may be large. State that it asks for is not counted, because its quota bounds it
+ * average, and an envelope goes to each replica once. With liars it may be COST_FACTOR times as much. Compared with the
+ * same seed without them, each receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes:
+ * what a liar asks for again may be large. State that it asks for is not counted, because its quota bounds it
  * (replica/transfer/serve.c).
  */
 #include "sim/check_service.h"
