@@ -64,9 +64,8 @@ void engine_sign_numbered(struct engine *engine) {
 }
 
 /*
- * True if we started too far ahead for the channel. Signing again an envelope that may still be ordered would order it
- * twice, so this asks for strong signs: nothing of ours was ever final, and in a whole quorum of replicas none claims a
- * position close enough to our numbers.
+ * True if our numbers are too far ahead for the channel: we started there, or many envelopes in a row were refused.
+ * This asks for strong signs: in a whole quorum of replicas none claims a position close enough to our numbers.
  */
 static bool out_of_reach(const struct engine *engine, uint64_t lowest) {
     uint32_t used = engine->config.pinned ? 1 : engine->peer_count;
@@ -79,7 +78,7 @@ static bool out_of_reach(const struct engine *engine, uint64_t lowest) {
             return false;
         count++;
     }
-    return engine->statistics.final == 0 && count > 0 && count >= used - engine_liars_max(engine);
+    return count > 0 && count >= used - engine_liars_max(engine);
 }
 
 static void take_agreed(struct engine *engine, struct client_gate *gate) {
@@ -116,8 +115,10 @@ static void renumber(struct engine *engine, struct client_gate *gate) {
 }
 
 /*
- * Every open number is further ahead than the channel accepts, because the replicas that told our position were wrong.
- * Once nothing is under way, all open envelopes get numbers above restart_at.
+ * Every open number is further ahead than the channel accepts. Once nothing is under way, numbers go on after
+ * restart_at. If the replicas that told our position were wrong, all open envelopes get such numbers. If envelopes were
+ * final before, the channel may come to the old numbers by itself, and an envelope that is signed again could be
+ * ordered twice. So the open ones fail.
  */
 static void restart(struct engine *engine, struct client_gate *gate) {
     /* Finished entries still hold numbers of the old window. */
@@ -135,8 +136,12 @@ static void restart(struct engine *engine, struct client_gate *gate) {
     client_entries_append(&all, &engine->opinions);
     client_entries_append(&all, &engine->doubts);
     client_entries_append(&all, &engine->waiting);
-    client_window_init(&gate->window, engine->restart_at);
     struct client_entry *entry = NULL;
+    while (engine->statistics.final > 0 && (entry = client_entries_pop(&all)) != NULL)
+        engine_fail(engine, entry, ORDAIN_TIMEOUT,
+                    "its number is further ahead than replicas take; it may be ordered all the same");
+    (void) engine_settle(engine, gate);
+    client_window_init(&gate->window, engine->restart_at);
     while ((entry = client_entries_pop(&all)) != NULL) {
         enum ord_err err = client_window_take(&gate->window, &entry->sequence, entry);
         ORD_ASSERT(err == ORD_OK); /* they fitted into the window before */

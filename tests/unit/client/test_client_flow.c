@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/flow/internal.h"
 #include "tests/support/test_main.h"
 
 enum { REPLICAS = 4, ALL = 15, CALLS_MAX = 256, START_US = 1000000, STEP_US = 100000 };
@@ -209,6 +210,49 @@ static void envelope__that_is_lost_again_and_again_is_submitted_again(void **sta
     end(&bench);
 }
 
+/* A turn in which every replica says that the number is out of its reach, and what the client's position is. */
+static void turn_out_of_reach(struct bench *bench, uint64_t position) {
+    const struct engine_result bad = {.status = ENGINE_STATUS_BAD_REQUEST, .message = "too far ahead"};
+    const struct engine_result results[] = {bad, bad, bad, bad};
+    engine_take_inbox(bench->engine, &bench->gate);
+    engine_begin(bench->engine, bench->now_us, bench->connected);
+    for (uint32_t count = bench->call_count; count > 0; count--) {
+        struct engine_request *request = bench->calls[0];
+        bool submits = request->kind == ENGINE_REQUEST_SUBMIT;
+        const struct engine_answer answer = {.status = ENGINE_STATUS_OK,
+                                             .position = position,
+                                             .result_count = submits ? request->count : 0,
+                                             .results = results};
+        bench->calls[0] = bench->calls[--bench->call_count];
+        engine_take_answer(bench->engine, request, ORD_OK, &answer);
+    }
+    if (engine_needs_gate(bench->engine))
+        engine_number(bench->engine, &bench->gate);
+    engine_pump(bench->engine);
+    (void) engine_settle(bench->engine, &bench->gate);
+    engine_end(bench->engine);
+}
+
+/*
+ * Numbers of envelopes that replicas refuse are used up. A client that has had so many that the next one is out of
+ * reach must not ask for ever, and must not sign again what may be ordered under its old number.
+ */
+static void numbers__that_are_out_of_reach_after_refusals_fail(void **state) {
+    (void) state;
+    struct bench bench;
+    begin(&bench);
+    bench.engine->statistics.final = 1;
+    client_window_skip(&bench.gate.window, 3 * CHANNEL_REPLAY_WINDOW);
+    submit(&bench);
+    for (uint64_t until_us = bench.now_us + 20000000; bench.now_us < until_us; bench.now_us += STEP_US)
+        turn_out_of_reach(&bench, 7);
+    assert_int_equal(bench.failed, 1);
+    assert_int_equal(bench.engine->statistics.renumbered, 0);
+    /* The next one has a number that replicas take. */
+    assert_int_equal(bench.gate.window.next, 8);
+    end(&bench);
+}
+
 static uint32_t copies(const struct bench *bench) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < REPLICAS; i++)
@@ -332,6 +376,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(refusal__of_the_only_replica_that_is_connected_does_not_count),
     cmocka_unit_test(envelope__that_is_lost_again_and_again_is_submitted_again),
     cmocka_unit_test(busy__for_longer_than_an_honest_replica_is_not_believed),
+    cmocka_unit_test(numbers__that_are_out_of_reach_after_refusals_fail),
     cmocka_unit_test(copies__of_some_envelopes_go_to_two_other_replicas),
     cmocka_unit_test(copies__do_not_wait_for_an_answer_that_does_not_come),
     cmocka_unit_test(copies__are_made_of_nothing_that_was_not_accepted),
