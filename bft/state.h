@@ -146,6 +146,8 @@ struct bft_peer {
     uint64_t view_ms;
     /* The authors of the VIEW-CHANGEs under the installed view that it was given. */
     ord_replica_set news_given;
+    /* It got the NEW-VIEW with such news; it gets it again after view_ms only. */
+    bool view_given;
     /* The authors of the VIEW-CHANGEs that it lacked under our NEW-VIEWs lately. */
     ord_replica_set lacked;
     /* How many of our NEW-VIEWs it got them along with. */

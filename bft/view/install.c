@@ -79,6 +79,7 @@ void bft_install(struct ord_core *core, struct bft_kept *view, const struct bft_
     for (ord_node_id node = 0; node < core->config.replica_count; node++) {
         core->peers[node].shown_seq = 0;
         core->peers[node].news_given = 0;
+        core->peers[node].view_given = false;
     }
     /* A silent replica opens the entries when it speaks again. */
     if (bft_speaks(core))

@@ -79,7 +79,8 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
     const struct bft_kept *own = &core->changes[core->config.self];
     ord_replica_set has = status->view == core->view ? status->changes : 0;
     ord_replica_set lacks = authors(core) & ~has;
-    if (core->now_ms < peer->view_ms) {
+    bool soon = core->now_ms < peer->view_ms;
+    if (soon) {
         ORD_MARK(NEWS_TOO_SOON);
         /*
          * The primary gives each VIEW-CHANGE once to each peer at any time. Its NEW-VIEW may name one that a liar gave
@@ -89,8 +90,11 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
         if (lacks == 0)
             return;
     }
-    if (status->view == core->view && bft_primary(&core->config, core->view) == core->config.self)
+    if (status->view == core->view && bft_primary(&core->config, core->view) == core->config.self) {
+        /* Each author that it lacks for the first time counts for as many views. */
+        peer->lacked_views = (lacks & ~peer->lacked) != 0 ? 0 : peer->lacked_views;
         peer->lacked |= lacks;
+    }
     peer->view_ms = core->now_ms + (uint64_t) NEWS_INTERVALS * core->config.retransmit_ms;
     bool convicts = core->proof_size > 0 && core->proof_view == status->view && status->view < core->view;
     ORD_MARK_IF(convicts, NEWS_EVIDENCE_AGAIN);
@@ -111,8 +115,9 @@ void bft_answer_view(struct ord_core *core, const struct bft_status *status) {
          i++, node = node + 1 < core->config.replica_count ? node + 1 : 0)
         if ((lacks & ord_replica_bit(node)) != 0 && pass_on(core, status->sender, node, &core->chosen[node]))
             peer->news_given |= ord_replica_bit(node);
-    if (core->installed.view == core->view && core->view > 0)
-        (void) pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed);
+    if (core->installed.view == core->view && core->view > 0 && !(soon && peer->view_given) &&
+        pass_on(core, status->sender, bft_primary(&core->config, core->view), &core->installed))
+        peer->view_given = true;
 }
 
 static bool is_kept(const struct bft_kept *kept, uint64_t view, struct ord_span bytes) {
