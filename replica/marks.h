@@ -26,7 +26,6 @@
     /* intake/ */                                                                                                      \
     X(ANOTHER_BODY_WAITS, OFTEN, "an envelope comes while another one waits under its number")                         \
     X(NEWCOMERS_SHARE_SPENT, RARE, "a source has as many registrations under check as it may have")                    \
-    X(NEWCOMERS_MUTED, RARE, "a connection brings a registration soon after a certificate that did not verify")        \
     X(FORWARD_IGNORED, RARE, "a replica forwards more within a second of a bad signature or certificate")              \
     X(CHECKS_SHARE_SPENT, RARE, "a source has as many signatures under check as it may have")                          \
     X(FOREIGN_ADOPTED, OFTEN, "a client submits an envelope here that another replica had forwarded")                  \

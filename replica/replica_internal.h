@@ -59,7 +59,6 @@ struct replica {
     struct shares newcomers;
     /* A forward of this replica had a bad signature or certificate. Its forwards are ignored until then. */
     uint64_t forwards_ignored_until_ms[ORD_REPLICA_MAX];
-    struct muted muted;
     struct large large;
     struct verified verified;
     struct pool pool;

@@ -190,15 +190,12 @@ struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span enve
 }
 
 /* A client that has nothing here is never refused for what others have, while the pool itself has room. */
-static void check_busy(const struct sim_intake *intake, const struct sim_pooled *given, uint32_t submitter) {
+static void check_busy(const struct sim_intake *intake, const struct sim_pooled *given) {
     const struct sim_plan *plan = &intake->world->plan;
     uint32_t slot = sim_slot_of(given->party, given->sequence);
     size_t count = intake->pool_count;
     uint64_t bytes = 0;
     bool checking = false;
-    /* Its own bad certificate mutes a connection for a second. */
-    if (given->sequence == 0 && sim_intake_now(intake) < intake->newcomers_bad_until_ms[submitter])
-        return;
     for (size_t i = 0; i < intake->pool_count; i++)
         bytes += sim_intake_cost(intake, &intake->pool[i]);
     for (size_t i = 0; i < intake->checking_count; i++)
@@ -214,7 +211,7 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
 }
 
 static void answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope,
-                     const struct sim_submission *submission) {
+                     bool copy) {
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
     if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
         !sim_intake_is_executed(intake, given.party, given.sequence) &&
@@ -222,8 +219,8 @@ static void answered(struct sim_intake *intake, const struct replica_result *res
         sim_blame(intake->replica, "intake", "tells client %u that sequence %lu is ordered, and it is not", given.party,
                   (unsigned long) given.sequence);
     /* Of copies a replica takes no more than it can pass on, whoever they are from. */
-    if (result->verdict == REPLICA_BUSY && !submission->given.copy)
-        check_busy(intake, &given, submission->client);
+    if (result->verdict == REPLICA_BUSY && !copy)
+        check_busy(intake, &given);
     if (result->verdict != REPLICA_ACCEPTED)
         return;
     struct sim_pooled *kept = sim_pooled_in(intake, envelope);
@@ -232,7 +229,7 @@ static void answered(struct sim_intake *intake, const struct replica_result *res
                   (unsigned long) given.sequence, given.party);
         return;
     }
-    if (submission->given.copy)
+    if (copy)
         return;
     if (kept->foreign && kept->state == SIM_PASSED)
         kept->state = SIM_READY;
@@ -246,7 +243,7 @@ void sim_intake_judged(struct sim_intake *intake, struct sim_submission *submiss
     for (uint32_t i = 0; i < submission->given.count && !sim_over(intake); i++) {
         uint64_t bit = UINT64_C(1) << i;
         if (((submission->judged | waiting) & bit) == 0)
-            answered(intake, &submission->results[i], submission->envelopes[i], submission);
+            answered(intake, &submission->results[i], submission->envelopes[i], submission->given.copy);
         submission->judged |= bit & ~waiting;
     }
 }

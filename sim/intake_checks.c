@@ -110,11 +110,6 @@ void sim_intake_check(struct sim_intake *intake, const struct replica_check *che
     checking->count = check->envelopes.count;
     bool foreign = intake->forward.size > 0;
     checking->forwarder = foreign ? intake->forwarder : ORD_NO_NODE;
-    checking->submitter = foreign ? 0 : intake->submitted->client;
-    if (!foreign && check->queue == REPLICA_QUEUE_NEWCOMERS &&
-        sim_intake_now(intake) < intake->newcomers_bad_until_ms[checking->submitter])
-        sim_blame(intake->replica, "door", "goes on checking registrations of submitter %u after a bad certificate",
-                  checking->submitter);
     if (foreign && sim_intake_now(intake) < intake->forwards_bad_until_ms[intake->forwarder])
         sim_blame(intake->replica, "door", "goes on checking what replica %u forwards after a bad signature",
                   intake->forwarder);
@@ -139,8 +134,6 @@ static void envelopes_are_back(struct sim_intake *intake, const struct sim_admit
         intake->ignored_until_ms = intake->forwards_bad_until_ms[from] = sim_intake_now(intake) + 1000;
         sim_check_refuses_sender(intake->replica, from);
     }
-    if (checking->check->bad && from == ORD_NO_NODE && checking->check->queue == REPLICA_QUEUE_NEWCOMERS)
-        intake->newcomers_bad_until_ms[checking->submitter] = sim_intake_now(intake) + 1000;
     for (uint32_t i = 0; i < checking->count && !checking->check->ignored; i++) {
         const struct sim_pooled *pooled = &checking->items[i];
         bool newcomer = pooled->good && pooled->sequence == 0;

@@ -43,7 +43,6 @@ struct sim_admitting {
     struct sim_pooled items[REPLICA_CHECK_ENVELOPES];
     uint32_t count;
     ord_node_id forwarder; /* ORD_NO_NODE: a client submitted them */
-    uint32_t submitter;    /* the client that did */
 };
 
 /* A batch that the core wants to be judged. */
@@ -138,8 +137,6 @@ struct sim_intake {
     ord_node_id forwarder;
     /* The forwards of this replica had something bad, and are ignored. */
     uint64_t forwards_bad_until_ms[ORD_REPLICA_MAX];
-    /* Until then it checks no registration of this submitter, for a certificate of its failed. */
-    uint64_t newcomers_bad_until_ms[SIM_CLIENTS + ORD_REPLICA_MAX];
     /* The offer of the input at hand, and who sent it; empty: there is none. */
     struct ord_span offer;
     ord_node_id offer_from;

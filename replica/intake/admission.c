@@ -15,17 +15,12 @@ enum {
     CHECKS_OPEN_MAX = 8192,
     /*
      * The same for registrations. Each takes as long as tens of others, in a queue of its own, so that these are half
-     * a second or two. What sources have at any time comes on top: half as much for all links together, and 8 for each
-     * connection.
+     * a second or two.
      */
     NEWCOMERS_OPEN_MAX = 512,
-    NEWCOMERS_LINKS_PART = 2,
     /* What one check of the newcomers' queue has at most, so that few are run after a liar is known. */
     NEWCOMERS_CHECK = 4,
-    /*
-     * After a bad signature or certificate, the forwards of the replica that sent it are ignored for this long. After a
-     * bad certificate, the same holds for the registrations of a client's connection.
-     */
+    /* After a bad signature or certificate, the forwards of the replica that sent it are ignored for this long. */
     IGNORE_MS = 1000,
     /* One source may have this part (1/8) of the pool's bytes under check. */
     CHECKS_BYTES_PART = 8,
@@ -46,6 +41,7 @@ static const struct share_limits client_limits = {.at_any_time = 256, .most = CH
 static const struct share_limits link_limits = {.at_any_time = 1024, .most = CHECKS_OPEN_MAX};
 
 static const struct share_limits newcomer_client_limits = {.at_any_time = 8, .most = NEWCOMERS_OPEN_MAX / 4};
+static const struct share_limits newcomer_link_limits = {.at_any_time = 64, .most = NEWCOMERS_OPEN_MAX};
 
 /* The envelopes of one submission, or of one forward, until each has its result. */
 struct admission {
@@ -356,33 +352,10 @@ static struct replica_check *check_for(struct replica *replica, struct admission
     return *check;
 }
 
-static struct share_limits limits_of(const struct replica *replica, uint64_t source, bool registration) {
-    const struct share_limits newcomer_link_limits = {
-        .at_any_time =
-            (uint32_t) ord_max(NEWCOMERS_OPEN_MAX / NEWCOMERS_LINKS_PART / replica_config(replica)->replica_count, 1),
-        .most = NEWCOMERS_OPEN_MAX};
+static const struct share_limits *limits_of(uint64_t source, bool registration) {
     if (registration)
-        return is_foreign(source) ? newcomer_link_limits : newcomer_client_limits;
-    return is_foreign(source) ? link_limits : client_limits;
-}
-
-/* True if the connection brought a bad certificate a moment ago. */
-static bool is_muted(const struct replica *replica, uint64_t source) {
-    for (uint32_t i = 0; i < ADMISSION_MUTED_MAX; i++)
-        if (replica->muted.items[i].source == source && replica->turn.now_ms < replica->muted.items[i].until_ms)
-            return true;
-    return false;
-}
-
-static void mute(struct replica *replica, uint64_t source) {
-    struct muted *muted = &replica->muted;
-    if (is_foreign(source)) {
-        replica->forwards_ignored_until_ms[source] = replica->turn.now_ms + IGNORE_MS;
-        return;
-    }
-    muted->items[muted->next].source = source;
-    muted->items[muted->next].until_ms = replica->turn.now_ms + IGNORE_MS;
-    muted->next = (muted->next + 1) % ADMISSION_MUTED_MAX;
+        return is_foreign(source) ? &newcomer_link_limits : &newcomer_client_limits;
+    return is_foreign(source) ? &link_limits : &client_limits;
 }
 
 /* Admits one envelope into the check at hand. Makes that check if there is none. */
@@ -401,19 +374,13 @@ static void admit_one(struct replica *replica, struct admission *admission, uint
     }
     result->sequence = envelope.sequence;
     bool registration = envelope.kind == CHANNEL_ENVELOPE_REGISTER;
-    if (registration && is_muted(replica, admission->source)) {
-        ORD_MARK(NEWCOMERS_MUTED);
-        refuse(result, REPLICA_BUSY, "a certificate of this connection did not verify");
-        return;
-    }
     struct replica_check *check = check_for(replica, admission, registration);
     if (check == NULL) {
         refuse_err(result, ORD_ERR_NO_MEMORY);
         return;
     }
     struct shares *shares = shares_for(replica, registration);
-    const struct share_limits limits = limits_of(replica, admission->source, registration);
-    if (!shares_take(shares, admission->source, &limits, bytes.size)) {
+    if (!shares_take(shares, admission->source, limits_of(admission->source, registration), bytes.size)) {
         ORD_MARK_IF(!registration, CHECKS_SHARE_SPENT);
         ORD_MARK_IF(registration, NEWCOMERS_SHARE_SPENT);
         refuse(result, REPLICA_BUSY, "too many signatures to check");
@@ -544,8 +511,8 @@ static void settle(struct replica *replica, struct replica_result *result, struc
 void admission_checked(struct replica *replica, struct replica_check *check, bool dropped) {
     struct admission *admission = check->envelopes.part;
     struct shares *shares = shares_for(replica, check->queue == REPLICA_QUEUE_NEWCOMERS);
-    if (check->bad && (is_foreign(admission->source) || check->queue == REPLICA_QUEUE_NEWCOMERS))
-        mute(replica, admission->source);
+    if (check->bad && is_foreign(admission->source))
+        replica->forwards_ignored_until_ms[admission->source] = replica->turn.now_ms + IGNORE_MS;
     replica->counters.link_messages_ignored += check->ignored;
     for (uint32_t i = 0; i < check->envelopes.count; i++) {
         const struct replica_envelope_check *item = &check->envelopes.items[i];

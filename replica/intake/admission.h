@@ -8,16 +8,6 @@
 #include "replica/intake/pool.h"
 #include "replica/intake/shares.h"
 
-/* The connections of clients whose registrations are refused for a while: the newest ones. */
-#define ADMISSION_MUTED_MAX 64
-struct muted {
-    struct {
-        uint64_t source;
-        uint64_t until_ms;
-    } items[ADMISSION_MUTED_MAX];
-    uint32_t next;
-};
-
 ORD_MUST_USE enum ord_err admission_init(struct replica *replica);
 void admission_deinit(struct replica *replica);
 void admission_submitted(struct replica *replica, struct replica_submission *submission);

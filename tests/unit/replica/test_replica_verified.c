@@ -280,22 +280,6 @@ static void certificate__a_client_has_a_share_of_their_checks(void **state) {
     assert_int_equal(bench->answered->results[0].verdict, REPLICA_FORBIDDEN);
     assert_int_equal(bench->answered->results[taken - 1].verdict, REPLICA_FORBIDDEN);
     expect_verified(taken);
-    /* Its next ones are refused for a second. Another connection's are not. */
-    struct ord_span registration = net_registration(bench->net, bench->client);
-    submission = bench_submit(bench, &registration, 1);
-    bench_run(bench);
-    assert_int_equal(submission->results[0].verdict, REPLICA_BUSY);
-    assert_int_equal(bench->check_count, 0);
-    submission = bench_submit(bench, &registration, 1);
-    submission->source = 1001;
-    bench_run(bench);
-    assert_int_equal(bench->check_count, 1);
-    run_checks(bench);
-    assert_int_equal(submission->results[0].verdict, REPLICA_ACCEPTED);
-    bench->time.now_ms += 1000;
-    submission = bench_submit(bench, &registration, 1);
-    bench_run(bench);
-    assert_int_equal(submission->results[0].verdict, REPLICA_ACCEPTED);
     bench_destroy(bench);
 }
 
