@@ -274,12 +274,37 @@ static bool is_quiet(struct sim_world *world) {
     return true;
 }
 
+/* How far the channel has come since faults and load have ended. */
+struct rest {
+    /* The fewest requests that waited. */
+    uint64_t waiting;
+    /* The seqs at the beginning, and the newest one; 0: not known yet. */
+    uint64_t first_seq;
+    uint64_t seq;
+};
+
+/*
+ * A queue that is long and moves may take its time, as may a silent replica that hears of new seqs. Both have an end:
+ * nothing is added to the queue but what brings those seqs, and after two windows of them a replica speaks (rule 26).
+ */
+static bool moves(const struct sim_world *world, struct rest *rest) {
+    const uint64_t seq = world->checker->model.seq_count;
+    const uint64_t waiting = sim_clients_waiting(world);
+    rest->first_seq = rest->first_seq == 0 ? seq : rest->first_seq;
+    bool ordered =
+        somebody_is_silent(world) && seq > rest->seq && seq <= rest->first_seq + 2 * (uint64_t) world->config->window;
+    bool served = waiting < rest->waiting;
+    rest->seq = seq;
+    rest->waiting = served ? waiting : rest->waiting;
+    return served || ordered;
+}
+
 void sim_world_run(struct sim_world *world) {
     struct sim_event event;
     uint64_t look_us = world->plan.load_end_us;
     uint64_t nudge_us = look_us;
     uint64_t limit_us = world->plan.load_end_us + world->plan.rest_limit_us;
-    uint64_t least_waiting = UINT64_MAX;
+    struct rest rest = {.waiting = UINT64_MAX};
     const char *why = "nothing happens any more";
     while (!world->failed && sim_queue_take(&world->queue, &event)) {
         world->now_us = event.time_us;
@@ -289,12 +314,8 @@ void sim_world_run(struct sim_world *world) {
         if (!world->healed || world->now_us < look_us || world->failed)
             continue;
         look_us = world->now_us + REST_EVERY_US;
-        /* A queue that is long and moves may take longer. Nothing is added to it any more. */
-        uint64_t waiting = sim_clients_waiting(world);
-        if (waiting < least_waiting) {
-            least_waiting = waiting;
+        if (moves(world, &rest))
             limit_us = world->now_us + world->plan.rest_limit_us;
-        }
         why = sim_check_rest(world);
         if (world->counts_rest || why == NULL) {
             if (is_quiet(world))
