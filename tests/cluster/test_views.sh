@@ -65,12 +65,12 @@ check_chains "$WORK/load.hex"
 stop_cluster
 check_ledgers
 
-# The primaries of this view and of the next are frozen, so the two other replicas promise to leave the view and get no
-# further. One of them is killed and started again, and the first primary is let go; it still believes in its view, and
-# has clients.
+# The primaries of this view and of the next are frozen, so the five other replicas promise to leave the view. They get
+# no further before the timeout of the next one. One of them is killed and started again, and the first primary is let
+# go; it still believes in its view, and has clients.
 LOAD_PIECE=300
 rm -rf "$WORK/net"
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel promise --batch-timeout 20
+make_network "$WORK/net" --replicas 7 --consensus pbft --channel promise --batch-timeout 20
 FIRST=$(first_primary)
 start_cluster
 load_start
@@ -94,7 +94,7 @@ for ((round = 1; round <= 3; round++)); do
     for index in "$first" "$victim"; do keeps "$index" || die "replica $index is in view $(field "$index" view)"; done
     thaw "$second"
     target=$(field "$victim" certified_height)
-    for index in 0 1 2 3; do
+    for ((index = 0; index < REPLICA_COUNT; index++)); do
         until_true "$DEADLINE_S" "replica $index catches up to height $target" height_at_least "$index" "$target"
     done
     load_alive
