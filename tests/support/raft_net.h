@@ -77,7 +77,7 @@ void raft_net_close(struct raft_net *net);
 /* Options with a LAN's defaults; certificates are seqs. */
 struct raft_options raft_net_options(void);
 void raft_net_start(struct raft_net *net, ord_node_id node);
-/* What is not durable is lost. */
+/* The replica ends, and loses what is not durable. */
 void raft_net_crash(struct raft_net *net, ord_node_id node);
 /* While it is down: the disk is empty. */
 void raft_net_lose_disk(struct raft_net *net, ord_node_id node);

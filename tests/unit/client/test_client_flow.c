@@ -94,14 +94,26 @@ static void submit(struct bench *bench) {
     client_gate_hand_over(&bench->gate, entry);
 }
 
+static void turn_begin(struct bench *bench) {
+    engine_take_inbox(bench->engine, &bench->gate);
+    engine_begin(bench->engine, bench->now_us, bench->connected);
+}
+
+static void turn_end(struct bench *bench) {
+    if (engine_needs_gate(bench->engine))
+        engine_number(bench->engine, &bench->gate);
+    engine_pump(bench->engine);
+    (void) engine_settle(bench->engine, &bench->gate);
+    engine_end(bench->engine);
+}
+
 /* A turn in which `refuser` refuses what it was asked to take, or accepts it. Other calls stay open. */
 static void turn(struct bench *bench, uint32_t refuser) {
     const struct engine_result refused = {.status = ENGINE_STATUS_FORBIDDEN, .message = "no"};
     const struct engine_result accepted = {.status = ENGINE_STATUS_ACCEPTED};
     const struct engine_result result = bench->accepts ? accepted : refused;
     const struct engine_result results[] = {result, result, result, result};
-    engine_take_inbox(bench->engine, &bench->gate);
-    engine_begin(bench->engine, bench->now_us, bench->connected);
+    turn_begin(bench);
     for (uint32_t i = bench->call_count; i-- > 0;) {
         struct engine_request *request = bench->calls[i];
         if (request->kind != ENGINE_REQUEST_SUBMIT || request->replica != refuser)
@@ -113,11 +125,7 @@ static void turn(struct bench *bench, uint32_t refuser) {
         bench->calls[i] = bench->calls[--bench->call_count];
         engine_take_answer(bench->engine, request, ORD_OK, &answer);
     }
-    if (engine_needs_gate(bench->engine))
-        engine_number(bench->engine, &bench->gate);
-    engine_pump(bench->engine);
-    (void) engine_settle(bench->engine, &bench->gate);
-    engine_end(bench->engine);
+    turn_end(bench);
 }
 
 static void turns(struct bench *bench, uint32_t refuser, uint64_t us) {
@@ -166,8 +174,7 @@ static void busy__for_longer_than_an_honest_replica_is_not_believed(void **state
 static void turn_without_receipts(struct bench *bench) {
     const struct engine_result accepted = {.status = ENGINE_STATUS_ACCEPTED};
     const struct engine_result results[] = {accepted, accepted, accepted, accepted};
-    engine_take_inbox(bench->engine, &bench->gate);
-    engine_begin(bench->engine, bench->now_us, bench->connected);
+    turn_begin(bench);
     for (uint32_t count = bench->call_count; count > 0; count--) {
         struct engine_request *request = bench->calls[0];
         const struct engine_answer taken = {
@@ -176,11 +183,7 @@ static void turn_without_receipts(struct bench *bench) {
         bench->calls[0] = bench->calls[--bench->call_count];
         engine_take_answer(bench->engine, request, ORD_OK, request->kind == ENGINE_REQUEST_SUBMIT ? &taken : &nothing);
     }
-    if (engine_needs_gate(bench->engine))
-        engine_number(bench->engine, &bench->gate);
-    engine_pump(bench->engine);
-    (void) engine_settle(bench->engine, &bench->gate);
-    engine_end(bench->engine);
+    turn_end(bench);
 }
 
 /*
@@ -214,8 +217,7 @@ static void envelope__that_is_lost_again_and_again_is_submitted_again(void **sta
 static void turn_out_of_reach(struct bench *bench, uint64_t position) {
     const struct engine_result bad = {.status = ENGINE_STATUS_BAD_REQUEST, .message = "too far ahead"};
     const struct engine_result results[] = {bad, bad, bad, bad};
-    engine_take_inbox(bench->engine, &bench->gate);
-    engine_begin(bench->engine, bench->now_us, bench->connected);
+    turn_begin(bench);
     for (uint32_t count = bench->call_count; count > 0; count--) {
         struct engine_request *request = bench->calls[0];
         bool submits = request->kind == ENGINE_REQUEST_SUBMIT;
@@ -226,11 +228,7 @@ static void turn_out_of_reach(struct bench *bench, uint64_t position) {
         bench->calls[0] = bench->calls[--bench->call_count];
         engine_take_answer(bench->engine, request, ORD_OK, &answer);
     }
-    if (engine_needs_gate(bench->engine))
-        engine_number(bench->engine, &bench->gate);
-    engine_pump(bench->engine);
-    (void) engine_settle(bench->engine, &bench->gate);
-    engine_end(bench->engine);
+    turn_end(bench);
 }
 
 /*

@@ -2,25 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/raft_net.h"
+#include "tests/support/raft_led.h"
 #include "tests/support/test_main.h"
-
-static struct raft_options options;
-
-static struct raft_net *open_net(uint32_t count) {
-    struct raft_net *net = malloc(sizeof(*net));
-    assert_non_null(net);
-    options = raft_net_options();
-    raft_net_open(net, count, &options, 11);
-    raft_net_run(net, 1500);
-    assert_int_not_equal(raft_net_leader(net), ORD_NO_NODE);
-    return net;
-}
-
-static void close_net(struct raft_net *net) {
-    raft_net_close(net);
-    free(net);
-}
 
 static void cut_off(struct raft_net *net, ord_node_id node, bool in, bool out) {
     for (ord_node_id i = 0; i < net->count; i++) {

@@ -94,7 +94,7 @@ static void signature__that_is_another_is_checked(void **state) {
     bench_destroy(bench);
 }
 
-/* The first forgery of a batch ends its check. What was not run is not counted. */
+/* The first forgery of a batch ends its check. The signatures behind it are not checked, and not counted. */
 static void signature__that_was_not_checked_is_not_counted(void **state) {
     (void) state;
     struct bench *bench = bench_create(NULL);
