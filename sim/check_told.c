@@ -562,7 +562,9 @@ void sim_told_step(struct sim_told *told, const struct ord_event *event, const s
         note_sent(told, event, effects);
     }
     bool gave_place = told->hands_over[primary_of(told, before->view)] == before->view + 1;
-    if (after->view > before->view && is_scheduled(effects) && !gave_place)
+    /* A primary may give place just when its view ends on schedule. By itself that leads to the next view only. */
+    bool rotated = !gave_place || after->view > before->view + 1;
+    if (after->view > before->view && is_scheduled(effects) && rotated)
         sim_turns_rotated(told->replica, before->view, after->view, after->delivered_seq);
     if (event->type == ORD_EVENT_FLUSH && after->view > before->view && speaks(before))
         note_left(told, before, event->now_ms, after->changing, is_scheduled(effects));
