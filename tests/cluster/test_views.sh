@@ -75,8 +75,13 @@ FIRST=$(first_primary)
 start_cluster
 load_start
 until_true "$DEADLINE_S" "a first block" height_at_least 0 1
-# The log tells of the promise at once. The state of all replicas takes as long as the frozen ones are waited for.
-promised() { grep -q "event=view_change view=$((view + 1))\$" "$NET/replica$1/log"; }
+# leaves INDEX: what the replica says now. The state of all replicas takes as long as the frozen ones are waited for.
+leaves() {
+    ordain status --config "$CLIENT" --replica "$1" --json |
+        jq -e --argjson view "$view" '.replicas[] | .reachable and .view > $view' >/dev/null
+}
+# It answers the second time after the turn of the first answer, so its promise is on the disk.
+promised() { leaves "$1" && leaves "$1"; }
 keeps() { [ "$(field "$1" 'view > '"$view")" = true ]; }
 for ((round = 1; round <= 3; round++)); do
     view=$(field 0 view)
