@@ -29,6 +29,8 @@ enum {
     WANT_TAIL = 2,
     REQUEST_SIZE = 25,
     PIECE_HEADER = 12,
+    /* A piece ends with the block that brings it to this size. */
+    PIECE_BYTES_MAX = 1 << 20,
     /* What precedes the progress in a tail. */
     TAIL_HEADER = 8 + 1 + 32,
 };
@@ -363,12 +365,36 @@ static void check_served(const struct sim_duties *duties) {
             sim_blame(duties->replica, "transfer", "does not answer a request of replica %u", id);
 }
 
-/* The quota may have been larger, and what the replica read for nothing is not known. */
-static void pay(struct sim_duties *duties, ord_node_id asker, bool nothing, size_t bytes) {
+static size_t block_bytes(const struct sim_duties *duties, uint64_t height) {
+    const struct sim_model *model = &duties->world->checker->model;
+    if (height == 0 || height > model->block_count)
+        return 0;
+    return CHANNEL_HEADER_SIZE + sim_buffer_span(model->blocks[height - 1].data).size;
+}
+
+/*
+ * What a source reads at most for an answer. It may give less of it: a piece ends at a block with a certificate, and a
+ * tail may be a small part of the block that came of it.
+ */
+static size_t read_bytes(const struct sim_duties *duties, const struct request *request, enum replica_link kind) {
+    if (kind == REPLICA_LINK_SYNC_TAIL)
+        return block_bytes(duties, request->height + 1);
+    size_t bytes = 0;
+    for (uint64_t height = request->first; height <= request->height && bytes < PIECE_BYTES_MAX; height++) {
+        size_t block = block_bytes(duties, height);
+        if (block == 0)
+            break;
+        bytes += block;
+    }
+    return bytes;
+}
+
+/* The quota may have been larger. */
+static void pay(struct sim_duties *duties, ord_node_id asker, size_t bytes) {
     uint64_t now_us = now_of(duties) * 1000;
     uint64_t from_us = duties->paid_us[asker] > now_us ? duties->paid_us[asker] : now_us;
     uint64_t charged = bytes > REQUEST_CHARGE_MIN ? bytes : (uint64_t) REQUEST_CHARGE_MIN;
-    duties->paid_us[asker] = from_us + (nothing ? 1000000 : charged * 1000000 / QUOTA_LEAST);
+    duties->paid_us[asker] = from_us + charged * 1000000 / QUOTA_LEAST;
 }
 
 static void take_request(struct sim_duties *duties, ord_node_id from, struct ord_span bytes) {
@@ -407,9 +433,12 @@ static void served(struct sim_duties *duties, ord_replica_set to, enum replica_l
     while ((to >> asker & 1) == 0)
         asker++;
     const struct request request = duties->requests[asker];
-    size_t size = parts[0].size + (part_count > 1 ? 2 * parts[1].size : 0); /* a tail is also read from disk */
+    size_t read = read_bytes(duties, &request, kind);
     duties->requests[asker].open = false;
-    pay(duties, asker, kind == REPLICA_LINK_SYNC_BLOCKS && size == PIECE_HEADER, size);
+    if (kind == REPLICA_LINK_SYNC_TAIL)
+        pay(duties, asker, parts[1].size + read);
+    else
+        pay(duties, asker, parts[0].size > read ? parts[0].size : read);
     if (request.open && kind == REPLICA_LINK_SYNC_TAIL)
         check_tail(duties, &request, parts, part_count);
     else if (request.open)
