@@ -23,6 +23,7 @@ enum {
     SHARE_PART = 6, /* half of the rate, for three kinds of repeats */
     KEPT_MS = 200,
     BEST_PART = 4,
+    FLOORS_MAX = 4,
 };
 
 /* ---- the list and what is executed ---- */
@@ -461,7 +462,8 @@ static void check_forwards(struct sim_intake *intake) {
  */
 static void check_rate(struct sim_intake *intake) {
     const struct sim_plan *plan = &intake->world->plan;
-    uint64_t floor = sim_intake_floor(intake);
+    uint32_t replicas = plan->replica_count > FLOORS_MAX ? plan->replica_count : (uint32_t) FLOORS_MAX;
+    uint64_t floor = sim_intake_floor(intake) * FLOORS_MAX / replicas;
     uint64_t rate = sim_intake_rate(intake);
     if (rate > intake->rate && intake->rate != 0)
         intake->raised_to = rate;

@@ -23,7 +23,9 @@ enum {
     FLOOR_PART = 64,
     /* ... and at least this much, or half of a pool that is smaller. */
     FLOOR_COST = 64 << 10,
-    /* A batch is lean below this part (1/32) of the floor. */
+    /* Each replica admits at its own floor. In a channel of more than so many replicas they share that of so many. */
+    FLOORS_MAX = 4,
+    /* A batch is lean below this part (1/32) of the floor of a channel with so many replicas. */
     LEAN_PART = 32,
     /* A turn comes at most this many request timeouts after the envelope was admitted. */
     AHEAD_TIMEOUTS = 2,
@@ -41,6 +43,11 @@ static uint64_t timeout_ms(const struct replica *replica) {
 static uint64_t floor_cost(const struct replica *replica) {
     uint64_t most = pool_cost_max(&replica->pool);
     return ord_max(ord_min(FLOOR_COST, most / 2), most / FLOOR_PART);
+}
+
+/* This replica's part of what all replicas together admit where nothing else is known. */
+static uint64_t share(const struct replica *replica, uint64_t cost) {
+    return cost * FLOORS_MAX / ord_max(replica_config(replica)->replica_count, FLOORS_MAX);
 }
 
 uint64_t pace_rate(const struct replica *replica) {
@@ -72,9 +79,10 @@ static uint64_t shown_rate(const struct replica *replica) {
 
 static uint64_t rate_now(const struct replica *replica) {
     const struct pace *pace = &replica->pace;
-    uint64_t floor = a_second(floor_cost(replica), timeout_ms(replica));
+    uint64_t floor = a_second(share(replica, floor_cost(replica)), timeout_ms(replica));
     if (!pace->measured) {
-        uint64_t start = a_second(pool_cost_max(&replica->pool) / START_PART, timeout_ms(replica));
+        uint64_t cost = share(replica, pool_cost_max(&replica->pool) / START_PART);
+        uint64_t start = a_second(cost, timeout_ms(replica));
         return ord_max(1, ord_max(floor, start));
     }
     /* What the present leader showed counts for itself alone. */

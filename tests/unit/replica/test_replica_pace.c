@@ -2,6 +2,9 @@
  * The rate with which a replica counts, and what follows from it: replica/intake/pace.c, admission.c, forward.c and
  * the turns of pool.c.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "tests/support/replica_bench.h"
 #include "tests/support/test_main.h"
 
@@ -157,6 +160,31 @@ static void rate__has_a_floor(void **state) {
         serve(bench, 500, 1);
     assert_int_equal(pace_rate(bench->replica), floor_rate(bench));
     assert_int_equal(pace_budget(bench->replica), floor_rate(bench) * TIMEOUT_MS / 1000);
+    bench_destroy(bench);
+}
+
+static void add_six_replicas(struct channel_config *config) {
+    for (uint32_t i = config->replica_count; i < 10; i++) {
+        struct crypto_private_key key;
+        memset(key.bytes, (int) i + 1, sizeof(key.bytes));
+        config->replicas[i] = config->replicas[0];
+        assert_int_equal(crypto_public_key(&config->replicas[i].key, &key), ORD_OK);
+        snprintf(config->replicas[i].host, sizeof(config->replicas[i].host), "replica-%u.example", i);
+        config->replica_count = i + 1;
+    }
+}
+
+/* However many replicas admit, together they assume no more of the channel than four do. */
+static void rate__has_a_floor_that_many_replicas_share(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(add_six_replicas);
+    uint64_t most = pool_cost_max(&bench->replica->pool);
+    assert_int_equal(pace_rate(bench->replica), ord_max(floor_rate(bench) * 4 / 10, most / 32 * 4 / 10));
+    bench->replica->agree.leader = 1;
+    pace_leader(bench->replica, 1);
+    for (int i = 0; i < 100; i++)
+        serve(bench, 500, 1);
+    assert_int_equal(pace_rate(bench->replica), floor_rate(bench) * 4 / 10);
     bench_destroy(bench);
 }
 
@@ -739,6 +767,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(rate__of_a_slow_leader_has_a_bound),
     cmocka_unit_test(rate__of_one_fast_leader_is_no_measure),
     cmocka_unit_test(rate__has_a_floor),
+    cmocka_unit_test(rate__has_a_floor_that_many_replicas_share),
     cmocka_unit_test(admission__of_one_client_ends_at_half),
     cmocka_unit_test(admission__has_some_for_every_client),
     cmocka_unit_test(admission__has_room_for_one_large_envelope),
