@@ -148,6 +148,7 @@ void bft_on_fetch(struct ord_core *core, const struct bft_vote_list *list);
 /* normal/body.c */
 /* The batch that an AWAITING slot waits for is here. May release slots, also this one. */
 void bft_take_body(struct ord_core *core, struct bft_slot *slot, struct ord_span body);
+bool bft_wants_body(const struct ord_core *core, struct ord_span bytes);
 ORD_MUST_USE enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verified);
 
 /* view/leader.c: the primary of this replica's view. */

@@ -16,7 +16,8 @@
     X(DOOR_OTHER_BODY, RARE, "a PRE-PREPARE has a digest that is not its batch's")                                     \
     X(DOOR_OTHER_SENDER, OFTEN, "a message names another sender than the link's owner, or comes from ourselves")       \
     /* body.c */                                                                                                       \
-    X(BODY_UNWANTED, OFTEN, "a BODY comes that nobody waits for")                                                      \
+    X(BODY_NOT_WANTED, OFTEN, "a BODY comes that nobody waits for, and is not hashed")                                 \
+    X(BODY_UNWANTED, RARE, "a BODY comes that is not the batch which is waited for")                                   \
     X(BODY_ADOPTED, OFTEN, "a new primary takes over the batch of another replica's certificate")                      \
     X(BODY_ADOPTED_FOR_LATER_VIEW, RARE, "a new primary drops a batch for one that was certified in a later view")     \
     X(BODY_OF_ENTRY, OFTEN, "a batch arrives that the installed view proposes again")                                  \

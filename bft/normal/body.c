@@ -96,6 +96,17 @@ void bft_take_body(struct ord_core *core, struct bft_slot *slot, struct ord_span
     bft_slot_advance(core, slot);
 }
 
+/* Mirrors bft_on_body. A batch is as large as a message gets, and any replica may send one unasked. */
+bool bft_wants_body(const struct ord_core *core, struct ord_span bytes) {
+    struct bft_body_message message;
+    if (bft_body_decode(&message, &core->config, bytes) != ORD_OK)
+        return true;
+    const struct bft_slot *slot = bft_slot_find(core, message.seq);
+    bool wanted = slot != NULL && slot->wanted;
+    ORD_MARK_IF(!wanted, BODY_NOT_WANTED);
+    return wanted;
+}
+
 enum ord_err bft_on_body(struct ord_core *core, const struct ord_verified *verified) {
     struct bft_body_message message;
     enum ord_err err = bft_body_decode(&message, &core->config, verified->bytes);

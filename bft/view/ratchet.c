@@ -101,15 +101,17 @@ static uint32_t slow_windows_max(const struct ord_core *core) {
 /* The last view of `leader` is over. */
 static void leader_ends(struct ord_core *core) {
     struct bft_ratchet *ratchet = &core->ratchet;
-    bool failed = ratchet->window.slow_windows >= slow_windows_max(core);
+    /* A primary that stops after its first slow window has failed as one with two has. */
+    uint32_t slow_max = ratchet->view_failed ? 1 : slow_windows_max(core);
+    bool failed = ratchet->window.slow_windows >= slow_max;
     if (failed || ratchet->view_failed)
         ratchet->window = (struct bft_ratchet_window) {0};
     ratchet->view_failed = false;
     ratchet->windows[ratchet->leader] = ratchet->window;
-    if (!ratchet->own.measured)
-        return;
-    ratchet->led[ratchet->leader] = ratchet->own;
-    ratchet->failed &= ~ord_replica_bit(ratchet->leader);
+    if (ratchet->own.measured) {
+        ratchet->led[ratchet->leader] = ratchet->own;
+        ratchet->failed &= ~ord_replica_bit(ratchet->leader);
+    }
     ratchet->failed |= failed ? ord_replica_bit(ratchet->leader) : 0;
 }
 

@@ -166,5 +166,7 @@ bool bft_wants(const struct ord_core *core, struct ord_span bytes) {
         return bft_wants_commit(core, bytes);
     if (header.type == BFT_PRE_PREPARE)
         return bft_wants_pre_prepare(core, bytes);
+    if (header.type == BFT_BODY)
+        return bft_wants_body(core, bytes);
     return header.type != BFT_EVIDENCE || bft_wants_evidence(core, bytes);
 }

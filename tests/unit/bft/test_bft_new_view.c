@@ -155,11 +155,14 @@ static void new_primary__takes_the_certificate_of_the_highest_view(void **state)
     assert_int_equal(sent(&bench, BFT_FETCH, &list), 1);
     assert_int_equal(list.count, 1);
     assert_true(ord_hash_equal(&list.votes[0].digest, &later.digest));
+    assert_true(bft_pbft.wants(bench.host.core, make_body(&bench.config, 2, 5, 1, "c"))); /* it takes a hash to tell */
+    assert_false(bft_pbft.wants(bench.host.core, make_body(&bench.config, 2, 5, 2, "b")));
     uint64_t dropped = status_of(&bench).messages_dropped;
     assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 5, 1, "c")));
     assert_ok(receive(&bench, 2, make_body(&bench.config, 2, 5, 2, "b")));
     assert_int_equal(status_of(&bench).messages_dropped, dropped + 2);
     assert_ok(receive(&bench, 3, make_body(&bench.config, 3, 5, 1, "b"))); /* any replica may give it */
+    assert_false(bft_pbft.wants(bench.host.core, make_body(&bench.config, 2, 5, 1, "b")));
     turn_ends(&bench);
     assert_true(status_of(&bench).leading);
     struct bft_new_view view;

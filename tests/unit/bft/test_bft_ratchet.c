@@ -427,6 +427,24 @@ static void ratchet__remembers_who_was_slow(void **state) {
     bench_close(&bench);
 }
 
+/* A view that fails before its second slow window hides the first one not. */
+static void ratchet__remembers_who_stopped_after_a_slow_window(void **state) {
+    (void) state;
+    for (int slow = 0; slow < 2; slow++) {
+        struct bench bench;
+        bench_open(&bench, 2);
+        window(&bench, 20, 500);
+        window(&bench, slow ? 900 : 20, slow ? 10 : 500);
+        assert_false(suspects(&bench));
+        bench.host.core->ratchet.view_failed = true;
+        for (int view = 1; view <= 4; view++)
+            next_view(&bench);
+        window(&bench, 900, 10);
+        assert_int_equal(suspects(&bench), slow);
+        bench_close(&bench);
+    }
+}
+
 /* Replica 2 has prepared seq 1, and replica 3 has committed to it as well. */
 static void commit_without_primary(struct bench *bench) {
     accept(bench, 1, "a");
@@ -576,6 +594,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__counts_each_primary_once),
     cmocka_unit_test(ratchet__expects_what_the_last_views_gave),
     cmocka_unit_test(ratchet__remembers_who_was_slow),
+    cmocka_unit_test(ratchet__remembers_who_stopped_after_a_slow_window),
     cmocka_unit_test(ratchet__of_a_withheld_commit),
     cmocka_unit_test(ratchet__of_lean_batches),
     cmocka_unit_test(ratchet__looks_at_the_oldest_work),
