@@ -138,6 +138,8 @@ struct ord_event {
         struct {
             uint64_t seq;
             struct ord_span certificate; /* proves seq; copied */
+            /* The channel's interval of snapshots ends here: a core that keeps a log for others cuts it at seq. */
+            bool cut;
         } attested;
         struct {
             uint64_t seq;
@@ -149,8 +151,7 @@ struct ord_event {
              */
             uint64_t stable_seq;
             struct ord_span certificate;
-            /* View or term of the entry at seq, where the attested state of the protocol has one; else 0. */
-            uint64_t view;
+            uint64_t term; /* in which the batch at seq was proposed, where the attested state has it; else 0 */
             ord_replica_set pass_over; /* as in `applied`, at `seq` */
             /*
              * No envelope was executed and no block closed between the last APPLIED or SYNCED and `seq`. False: that
@@ -221,6 +222,8 @@ struct ord_effect {
         } judge;
         struct {
             uint64_t seq;
+            /* The term in which the batch was proposed, where all that deliver it know the same one; else 0. */
+            uint64_t term;
             struct ord_span batch; /* empty: a null batch */
         } deliver;
         struct {

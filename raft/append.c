@@ -39,7 +39,7 @@ bool raft_follow(struct ord_core *core, const struct raft_message *message) {
         return false;
     }
     if (message->term == core->hard.term && (core->role == RAFT_LEADER || core->role == RAFT_ELECTED)) {
-        core->messages_refused++; /* section 3.2: one leader in a term */
+        core->messages_refused++; /* section 3.4: one leader in a term */
         return false;
     }
     if (message->term > core->hard.term || core->role != RAFT_FOLLOWER)
@@ -55,20 +55,27 @@ bool raft_follow(struct ord_core *core, const struct raft_message *message) {
 static void halt(struct ord_core *core) {
     ORD_MARK(RAFT_HALTED);
     core->messages_refused++;
-    core->halted = true;
+    core->halted = core->hard.halted = true;
+    raft_persist_hard(core);
     raft_step_down(core, false);
 }
 
-/* Everything up to commit_seq equals any leader's log (section 3.6.3), unless a disk has been lost. */
-static bool contradicts_commit(const struct ord_core *core, const struct raft_message *message) {
+/*
+ * Everything up to commit_seq equals any leader's log (section 3.6.3), and a term has one entry at a seq (3.5), unless
+ * a disk has been lost.
+ */
+static bool contradicts(const struct ord_core *core, const struct raft_message *message) {
     const struct raft_log *log = &core->log;
-    uint64_t commit_seq = core->commit_seq;
+    uint64_t commit_seq = core->decided_seq;
     if (message->seq > log->base_seq && message->seq <= commit_seq &&
         raft_log_term(log, message->seq) != message->seq_term)
         return true;
     uint64_t seq = message->seq + 1;
-    return message->has_entry && seq > log->base_seq && seq <= commit_seq &&
-           raft_log_term(log, seq) != message->entry_term;
+    if (!message->has_entry || seq <= log->base_seq || seq > log->last_seq)
+        return false;
+    if (raft_log_term(log, seq) != message->entry_term)
+        return seq <= commit_seq;
+    return !ord_span_equal(raft_log_batch(log, seq), message->body);
 }
 
 /* Puts the entry behind the one that matches. False: there is no room. */
@@ -93,14 +100,29 @@ static bool take_entry(struct ord_core *core, const struct raft_message *message
     }
     raft_persist(core, RAFT_TABLE_LOG, seq,
                  raft_log_add(log, core->config.epoch, message->entry_term, core->turn, message->body));
+    core->entry_turn = core->turn;
     return true;
+}
+
+/*
+ * Rule 10: the leader's disk holds what is committed up to own_seq. If it goes back in time, the leader may lead the
+ * same term again, or vote for one that lacks it. So its followers remember that, with the entries that they write.
+ */
+static void bind_leader(struct ord_core *core, const struct raft_message *message, uint64_t end_seq) {
+    struct raft_binding *binding = &core->bindings.of[message->sender];
+    uint64_t seq = ord_min(message->own_seq, end_seq);
+    if (seq <= binding->acked_seq || seq < core->log.base_seq)
+        return;
+    binding->acked_seq = seq;
+    binding->acked_term = raft_log_term(&core->log, seq);
+    core->bindings_new = true;
 }
 
 void raft_on_append(struct ord_core *core, const struct raft_message *message) {
     if (!raft_follow(core, message))
         return;
     struct raft_log *log = &core->log;
-    if (contradicts_commit(core, message)) {
+    if (contradicts(core, message)) {
         halt(core);
         return;
     }
@@ -117,6 +139,7 @@ void raft_on_append(struct ord_core *core, const struct raft_message *message) {
     }
     if (message->has_entry && !take_entry(core, message))
         return;
+    bind_leader(core, message, end_seq);
     /* Row R20: what lies beyond the entries of this message may not be the leader's. */
     raft_commit_to(core, ord_min(message->commit_seq, end_seq));
     raft_answer_append(core, message->sender, end_seq);

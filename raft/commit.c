@@ -6,6 +6,9 @@
 
 #include "core/assert.h"
 
+/* A turn delivers no more than this and one batch. A new leader may commit a whole log at once. */
+enum { DELIVER_BYTES = 8 << 20 };
+
 /* How far this replica's log counts: what it holds durably itself (section 10.2.1), what a follower acknowledged. */
 static uint64_t counted_seq(const struct ord_core *core, ord_node_id node) {
     if (node == core->config.self)
@@ -40,14 +43,14 @@ static void bind(struct ord_core *core, uint64_t seq) {
         core->bindings.of[node].acked_seq = acked_seq;
         core->bindings.of[node].acked_term = raft_log_term(&core->log, acked_seq);
     }
-    raft_persist_bindings(core);
+    core->bindings_due = true;
 }
 
 void raft_commit_check(struct ord_core *core) {
     if (core->role != RAFT_LEADER)
         return;
     uint64_t seq = majority_seq(core);
-    if (seq <= core->commit_seq)
+    if (seq <= core->decided_seq)
         return;
     if (raft_log_term(&core->log, seq) != core->hard.term) {
         ORD_MARK(RAFT_COMMIT_OLD_TERM_WAITS); /* row R5, figure 3.7 */
@@ -60,13 +63,25 @@ void raft_commit_check(struct ord_core *core) {
 
 void raft_commit_to(struct ord_core *core, uint64_t seq) {
     ORD_ASSERT(seq <= core->log.last_seq);
-    if (seq <= core->commit_seq)
-        return;
-    while (core->commit_seq < seq) {
+    core->decided_seq = ord_max(core->decided_seq, seq);
+    raft_deliver(core);
+}
+
+void raft_deliver(struct ord_core *core) {
+    if (core->deliver_turn != core->turn) {
+        core->deliver_turn = core->turn;
+        core->delivered_bytes = 0;
+    }
+    uint64_t before = core->commit_seq;
+    while (core->commit_seq < core->decided_seq && core->delivered_bytes < DELIVER_BYTES) {
         core->commit_seq++;
         struct ord_effect *effect = raft_effect(core, ORD_EFFECT_DELIVER);
         effect->deliver.seq = core->commit_seq;
+        effect->deliver.term = raft_log_term(&core->log, core->commit_seq);
         effect->deliver.batch = raft_log_batch(&core->log, core->commit_seq);
+        core->delivered_bytes += effect->deliver.batch.size;
     }
-    raft_stable_check(core);
+    ORD_MARK_IF(core->commit_seq < core->decided_seq, RAFT_DELIVERS_LATER);
+    if (core->commit_seq > before)
+        raft_stable_check(core);
 }

@@ -14,7 +14,7 @@ static size_t send_max(const struct ord_core_config *config) {
 
 size_t raft_effect_max(const struct ord_core_config *config) {
     /* DELIVER of the whole log; PERSIST of an entry and of each record, FORGETs, SYNC, LEADER, WAKE_AT and REJECT. */
-    return send_max(config) + 2 * (size_t) config->window + 32;
+    return send_max(config) + raft_slot_count(config) + 32;
 }
 
 size_t raft_outbox_size(const struct ord_core_config *config) {
@@ -68,6 +68,7 @@ void raft_persist_bindings(struct ord_core *core) {
     size_t begin = core->outbox.size;
     raft_bindings_encode(&core->outbox, core->config.epoch, core->config.replica_count, &core->bindings);
     persist_written(core, RAFT_TABLE_BINDINGS, begin);
+    core->bindings_due = core->bindings_new = false;
 }
 
 void raft_tell_leader(struct ord_core *core) {
@@ -82,7 +83,7 @@ void raft_tell_leader(struct ord_core *core) {
 }
 
 void raft_wake(struct ord_core *core) {
-    uint64_t at_ms = core->recovery.ask_ms;
+    uint64_t at_ms = core->commit_seq < core->decided_seq ? core->now_ms : core->recovery.ask_ms;
     if (core->role == RAFT_LEADER) {
         at_ms = ord_min(at_ms, core->heartbeat_ms);
         at_ms = core->successor != ORD_NO_NODE ? ord_min(at_ms, core->transfer_ms) : at_ms;

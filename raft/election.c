@@ -32,6 +32,7 @@ void raft_become_follower(struct ord_core *core, uint64_t term, ord_node_id lead
     }
     core->scheduled = core->role == RAFT_LEADER && core->leaving;
     core->role = RAFT_FOLLOWER;
+    core->granted = 0; /* it leads no term twice */
     core->leader = leader;
     core->successor = ORD_NO_NODE;
     core->leaving = false;
@@ -50,9 +51,10 @@ static void request_votes(struct ord_core *core) {
                                    .pre = pre,
                                    .transfer = core->by_transfer,
                                    .seq = core->log.last_seq,
-                                   .seq_term = raft_log_last_term(&core->log)};
+                                   .seq_term = raft_log_last_term(&core->log),
+                                   .life = core->recovery.life};
     core->retry_ms = core->now_ms + core->config.retransmit_ms;
-    raft_send(core, core->others & ~core->granted, &request, true);
+    raft_send(core, core->others & ~(pre ? core->pre_granted : core->granted), &request, true);
 }
 
 static void lead(struct ord_core *core) {
@@ -104,13 +106,16 @@ static void become_elected(struct ord_core *core) {
     core->elected_turn = core->turn;
 }
 
+/* A vote of the present term may come after the next PreVote has begun: disks may be slower than the clocks. */
+static bool stands(const struct ord_core *core) {
+    return (core->role == RAFT_CANDIDATE || core->role == RAFT_PRE_CANDIDATE) && core->hard.vote == core->config.self;
+}
+
 static void count_votes(struct ord_core *core) {
-    if (ord_replica_count(core->granted) < core->majority)
-        return;
-    if (core->role == RAFT_PRE_CANDIDATE)
-        become_candidate(core);
-    else if (core->role == RAFT_CANDIDATE)
+    if (stands(core) && ord_replica_count(core->granted) >= core->majority)
         become_elected(core);
+    else if (core->role == RAFT_PRE_CANDIDATE && ord_replica_count(core->pre_granted) >= core->majority)
+        become_candidate(core);
 }
 
 void raft_campaign(struct ord_core *core, bool by_transfer) {
@@ -122,9 +127,11 @@ void raft_campaign(struct ord_core *core, bool by_transfer) {
         become_candidate(core);
         return;
     }
+    /* A PreVote changes nothing (9.6), and its first round may end with the leader being heard again. */
+    if (core->role == RAFT_PRE_CANDIDATE)
+        core->leader = ORD_NO_NODE;
     core->role = RAFT_PRE_CANDIDATE;
-    core->leader = ORD_NO_NODE;
-    core->granted = ord_replica_bit(core->config.self);
+    core->pre_granted = ord_replica_bit(core->config.self);
     raft_election_reset(core);
     request_votes(core);
     count_votes(core);
@@ -135,6 +142,7 @@ static void answer_vote(struct ord_core *core, const struct raft_message *reques
                                   .pre = request->pre,
                                   .granted = granted,
                                   .asked_term = request->term,
+                                  .asked_life = request->life,
                                   .life = core->recovery.life};
     raft_send(core, ord_replica_bit(request->sender), &answer, true);
 }
@@ -154,7 +162,7 @@ static bool log_suffices(const struct ord_core *core, const struct raft_message 
 }
 
 void raft_on_vote_request(struct ord_core *core, const struct raft_message *message) {
-    if (!raft_speaks(core) || core->storage_gone) {
+    if (!raft_speaks(core) || core->storage_gone || !raft_lives(core, message)) {
         core->messages_dropped++;
         return;
     }
@@ -179,7 +187,9 @@ void raft_on_vote_request(struct ord_core *core, const struct raft_message *mess
     bool granted = free && log_suffices(core, message);
     if (granted) {
         core->hard.vote = message->sender;
+        core->bindings.of[message->sender].stood_term = message->term;
         raft_persist_hard(core);
+        raft_persist_bindings(core);
         raft_election_reset(core);
     }
     answer_vote(core, message, granted);
@@ -190,16 +200,16 @@ void raft_on_vote_answer(struct ord_core *core, const struct raft_message *messa
         raft_become_follower(core, message->term, ORD_NO_NODE);
         return;
     }
-    bool expected = message->pre ? core->role == RAFT_PRE_CANDIDATE && message->asked_term == core->hard.term + 1
-                                 : core->role == RAFT_CANDIDATE && message->asked_term == core->hard.term &&
-                                       message->term == core->hard.term;
-    uint64_t *life = &core->lives[message->sender];
-    if (!expected || !message->granted || !raft_speaks(core) || (*life != 0 && *life != message->life)) {
+    bool expected = message->pre
+                        ? core->role == RAFT_PRE_CANDIDATE && message->asked_term == core->hard.term + 1
+                        : stands(core) && message->asked_term == core->hard.term && message->term == core->hard.term;
+    expected = expected && message->asked_life == core->recovery.life;
+    if (!expected || !message->granted || !raft_speaks(core) || !raft_lives(core, message)) {
         core->messages_dropped++;
         return;
     }
-    *life = message->life;
-    core->granted |= ord_replica_bit(message->sender);
+    core->lives[message->sender] = message->life;
+    *(message->pre ? &core->pre_granted : &core->granted) |= ord_replica_bit(message->sender);
     count_votes(core);
 }
 

@@ -8,13 +8,20 @@
 
 #include "core/assert.h"
 
+enum { NULL_BATCHES_LEAST = 1024 };
+
+/* The log has room for a window of proposals, and for null batches of leaders that could commit nothing. */
+uint32_t raft_slot_count(const struct ord_core_config *config) {
+    return config->window + (uint32_t) ord_max(config->window, NULL_BATCHES_LEAST);
+}
+
 /*
  * Two records more than the bytes that are to fit. With both ends of the log apart, one record's size may be wasted at
  * the ring's end; in one piece, one of the two gaps is large enough.
  */
 size_t raft_ring_size(const struct ord_core_config *config) {
     size_t record = (size_t) config->batch_bytes_max + RAFT_ENTRY_HEAD_SIZE;
-    return (size_t) config->body_bytes_max + 2 * (size_t) config->window * RAFT_ENTRY_HEAD_SIZE + 2 * record + 1;
+    return (size_t) config->body_bytes_max + (size_t) raft_slot_count(config) * RAFT_ENTRY_HEAD_SIZE + 2 * record + 1;
 }
 
 void raft_log_init(struct raft_log *log, struct raft_entry *entries, uint32_t slot_count, uint8_t *ring,

@@ -16,6 +16,7 @@
     X(RAFT_HALTED, RARE, "a leader wants to cut what is committed")                                                    \
     /* commit.c */                                                                                                     \
     X(RAFT_COMMIT_OLD_TERM_WAITS, OFTEN, "a majority holds an entry of an earlier term, and none of this one")         \
+    X(RAFT_DELIVERS_LATER, RARE, "more is committed than one turn delivers")                                           \
     X(RAFT_COMMIT_BEFORE_DURABLE, OFTEN, "an entry is committed that is not durable at its leader")                    \
     /* election.c */                                                                                                   \
     X(RAFT_VOTE_IN_LEASE, OFTEN, "a vote is refused because a leader was heard lately")                                \
@@ -29,7 +30,8 @@
     X(RAFT_DOOR_OTHER_POINT, RARE, "a snapshot point has no valid certificate of its seq")                             \
     /* progress.c */                                                                                                   \
     X(RAFT_ANSWER_STALE, OFTEN, "an answer tells nothing new")                                                         \
-    X(RAFT_ANSWER_OTHER_LIFE, RARE, "an answer is of an earlier life of the follower")                                 \
+    X(RAFT_OTHER_LIFE, RARE, "a message is of another life of its sender than is known")                               \
+    X(RAFT_FLOW_RESUMED, OFTEN, "a follower was slow, and what was on its way to it is not sent again")                \
     X(RAFT_FLOW_FULL, OFTEN, "a follower gets no more entries until it answers")                                       \
     X(RAFT_FLOW_STALLED, OFTEN, "a follower does not answer, and is probed again")                                     \
     /* recovery.c */                                                                                                   \

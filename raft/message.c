@@ -23,6 +23,7 @@ static void encode_append(struct ord_writer *writer, const struct raft_message *
     ord_write_u64(writer, message->seq);
     ord_write_u64(writer, message->seq_term);
     ord_write_u64(writer, message->commit_seq);
+    ord_write_u64(writer, message->own_seq);
     write_flags(writer, message->has_entry, false);
     ord_write_u64(writer, message->entry_term);
     ord_write_u32(writer, (uint32_t) message->body.size);
@@ -40,6 +41,7 @@ static void encode_recall(struct ord_writer *writer, const struct raft_message *
     ord_write_u64(writer, message->life);
     write_flags(writer, message->silent, message->empty);
     ord_write_u64(writer, message->granted_term);
+    ord_write_u64(writer, message->stood_term);
     ord_write_u64(writer, message->acked_term);
     ord_write_u64(writer, message->acked_seq);
     ord_write_u64(writer, message->seq);
@@ -58,10 +60,12 @@ void raft_message_encode(struct ord_writer *writer, const struct ord_core_config
         write_flags(writer, message->pre, message->transfer);
         ord_write_u64(writer, message->seq);
         ord_write_u64(writer, message->seq_term);
+        ord_write_u64(writer, message->life);
         break;
     case RAFT_VOTE_ANSWER:
         write_flags(writer, message->pre, message->granted);
         ord_write_u64(writer, message->asked_term);
+        ord_write_u64(writer, message->asked_life);
         ord_write_u64(writer, message->life);
         break;
     case RAFT_APPEND:
@@ -91,9 +95,11 @@ static bool decode_append(struct raft_message *out, struct ord_reader *reader, c
     out->seq = ord_read_u64(reader);
     out->seq_term = ord_read_u64(reader);
     out->commit_seq = ord_read_u64(reader);
+    out->own_seq = ord_read_u64(reader);
     bool valid = read_flags(reader, &out->has_entry, &unused) && !unused;
     out->entry_term = ord_read_u64(reader);
     out->body = ord_read_string(reader, config->batch_bytes_max);
+    valid = valid && out->own_seq <= out->commit_seq;
     if (!out->has_entry)
         return valid && out->entry_term == 0 && out->body.size == 0;
     return valid && out->entry_term >= 1 && out->entry_term >= out->seq_term && out->entry_term <= out->term;
@@ -114,11 +120,13 @@ static bool decode_recall(struct raft_message *out, struct ord_reader *reader) {
     out->life = ord_read_u64(reader);
     bool valid = read_flags(reader, &out->silent, &out->empty);
     out->granted_term = ord_read_u64(reader);
+    out->stood_term = ord_read_u64(reader);
     out->acked_term = ord_read_u64(reader);
     out->acked_seq = ord_read_u64(reader);
     out->seq = ord_read_u64(reader);
     out->seq_term = ord_read_u64(reader);
-    return valid && out->granted_term <= out->term && out->acked_term <= out->term && out->acked_seq <= RAFT_NUMBER_MAX;
+    return valid && out->granted_term <= out->term && out->stood_term <= out->term && out->acked_term <= out->term &&
+           out->acked_seq <= RAFT_NUMBER_MAX;
 }
 
 static bool decode_fields(struct raft_message *out, struct ord_reader *reader, const struct ord_core_config *config) {
@@ -128,10 +136,12 @@ static bool decode_fields(struct raft_message *out, struct ord_reader *reader, c
         valid = read_flags(reader, &out->pre, &out->transfer);
         out->seq = ord_read_u64(reader);
         out->seq_term = ord_read_u64(reader);
+        out->life = ord_read_u64(reader);
         return valid && out->term >= 1 && out->seq_term < out->term;
     case RAFT_VOTE_ANSWER:
         valid = read_flags(reader, &out->pre, &out->granted);
         out->asked_term = ord_read_u64(reader);
+        out->asked_life = ord_read_u64(reader);
         out->life = ord_read_u64(reader);
         return valid;
     case RAFT_APPEND:
@@ -210,6 +220,10 @@ uint32_t raft_cost(struct ord_span bytes) {
     return bytes.size > 0 && bytes.data[0] == RAFT_SNAPSHOT ? (uint32_t) (1 + bytes.size / ORD_SIGNATURE_SIZE) : 0;
 }
 
+/* Where an APPEND says whether it has an entry. */
+enum { APPEND_FLAGS_AT = RAFT_HEADER_SIZE + 32 };
+_Static_assert(APPEND_FLAGS_AT < ORD_BULK_LOOK_SIZE, "raft_bulk may see no more");
+
 bool raft_bulk(struct ord_span bytes) {
-    return bytes.size >= RAFT_APPEND_SIZE && bytes.data[0] == RAFT_APPEND && bytes.data[RAFT_HEADER_SIZE + 24] != 0;
+    return bytes.size > APPEND_FLAGS_AT && bytes.data[0] == RAFT_APPEND && bytes.data[APPEND_FLAGS_AT] != 0;
 }

@@ -28,9 +28,9 @@ enum raft_type {
 };
 
 #define RAFT_HEADER_SIZE    29
-#define RAFT_APPEND_SIZE    (RAFT_HEADER_SIZE + 37) /* without the batch */
+#define RAFT_APPEND_SIZE    (RAFT_HEADER_SIZE + 45) /* without the batch */
 #define RAFT_SNAPSHOT_SIZE  (RAFT_HEADER_SIZE + 20) /* without the certificate */
-#define RAFT_RECALL_SIZE    (RAFT_HEADER_SIZE + 8 + 1 + 5 * 8)
+#define RAFT_RECALL_SIZE    (RAFT_HEADER_SIZE + 8 + 1 + 6 * 8)
 #define RAFT_SMALL_SIZE_MAX RAFT_RECALL_SIZE /* of all messages without batch and certificate */
 
 /* One message of any type. Fields that its type does not have are zero. */
@@ -52,10 +52,13 @@ struct raft_message {
     uint64_t seq;
     uint64_t seq_term;     /* term of the entry at `seq`; APPEND_ANSWER: of the entry at hint_seq */
     uint64_t commit_seq;   /* APPEND */
+    uint64_t own_seq;      /* APPEND: what is committed, and durable on the leader's disk */
     uint64_t hint_seq;     /* APPEND_ANSWER, rejected: the logs may be equal up to here */
     uint64_t asked_term;   /* VOTE_ANSWER: term of the request */
-    uint64_t life;         /* VOTE_ANSWER, APPEND_ANSWER, ASK: of the sender. RECALL: of the one that asked */
+    uint64_t life;         /* of the sender, but in RECALL of the one that asked */
+    uint64_t asked_life;   /* VOTE_ANSWER: of the candidate, as its request told it */
     uint64_t granted_term; /* RECALL: highest term in which the asker granted the sender, which then led */
+    uint64_t stood_term;   /* RECALL: highest term in which the sender granted the asker */
     uint64_t acked_term;   /* RECALL: what the asker acknowledged to the sender, as far as it was counted */
     uint64_t acked_seq;
     uint64_t entry_term;  /* APPEND with an entry */

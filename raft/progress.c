@@ -1,5 +1,5 @@
 /*
- * The leader's side of AppendEntries: section 3.5; pipelining and flow control as in section 10.2.1 and etcd's
+ * The leader's side of AppendEntries: section 3.5; pipelining and flow control as in section 10.2.2 and etcd's
  * Progress. Rules 7 and 8. Entries leave before they are durable here (section 10.2.1). This replica's own share of a
  * majority is what is durable.
  */
@@ -32,10 +32,16 @@ static void send_entry(struct ord_core *core, ord_node_id to, uint64_t seq) {
                                   .seq = seq - 1,
                                   .seq_term = raft_log_term(log, seq - 1),
                                   .commit_seq = core->commit_seq,
+                                  .own_seq = raft_own_seq(core),
                                   .has_entry = true,
                                   .entry_term = raft_log_term(log, seq),
                                   .body = raft_log_batch(log, seq)};
     raft_send(core, ord_replica_bit(to), &append, false);
+    core->peers[to].told_seq = ord_max(core->peers[to].told_seq, ord_min(core->commit_seq, seq));
+}
+
+uint64_t raft_own_seq(const struct ord_core *core) {
+    return ord_min(core->log.durable_seq, core->commit_seq);
 }
 
 static size_t size_of(const struct ord_core *core, uint64_t seq) {
@@ -79,8 +85,14 @@ void raft_replicate(struct ord_core *core) {
             replicate_to(core, node);
 }
 
-/* Gives up what is on its way, and looks anew where the follower's log ends. */
+/*
+ * Looks anew where the follower's log ends. What is on its way counts as lost, unless an answer shows that it is not.
+ */
 static void probe(struct ord_core *core, struct raft_progress *peer, uint64_t next_seq) {
+    /* A stall after which only the probe arrived was a loss. */
+    bool stalled = peer->flow == RAFT_REPLICATE && next_seq == peer->match_seq + 1;
+    peer->stall_seq = stalled && peer->match_seq != peer->resumed_seq ? peer->next_seq : 0;
+    peer->resumed_seq = 0;
     peer->flow = RAFT_PROBE;
     peer->probing = false;
     peer->next_seq = ord_max(next_seq, peer->match_seq + 1);
@@ -98,6 +110,7 @@ static void backtrack(struct ord_core *core, struct raft_progress *peer, const s
         core->messages_dropped++;
         return;
     }
+    peer->stall_seq = 0;
     uint64_t seq = ord_min(message->hint_seq, log->last_seq);
     while (seq > log->base_seq && raft_log_term(log, seq) > message->seq_term)
         seq--;
@@ -122,9 +135,13 @@ static void matched(struct ord_core *core, struct raft_progress *peer, uint64_t 
         peer->next_seq = ord_max(peer->next_seq, peer->match_seq + 1);
         peer->flying = flying_bytes(core, peer);
     } else if (peer->flow == RAFT_PROBE || peer->match_seq >= core->log.base_seq) {
+        /* After a stall that was no loss, the rest of what was on its way is coming. */
         peer->flow = RAFT_REPLICATE;
-        peer->next_seq = peer->match_seq + 1;
-        peer->flying = 0;
+        peer->next_seq = ord_max(peer->match_seq + 1, peer->stall_seq);
+        peer->resumed_seq = peer->stall_seq > 0 ? peer->match_seq : 0;
+        ORD_MARK_IF(peer->stall_seq > peer->match_seq + 1, RAFT_FLOW_RESUMED);
+        peer->stall_seq = 0;
+        peer->flying = flying_bytes(core, peer);
     }
 }
 
@@ -137,13 +154,11 @@ void raft_on_append_answer(struct ord_core *core, const struct raft_message *mes
         core->messages_dropped++; /* row R22 */
         return;
     }
-    uint64_t *life = &core->lives[message->sender];
-    if ((*life != 0 && *life != message->life) || (!message->rejected && message->seq > core->log.last_seq)) {
-        ORD_MARK(RAFT_ANSWER_OTHER_LIFE);
+    if (!raft_lives(core, message) || (!message->rejected && message->seq > core->log.last_seq)) {
         core->messages_dropped++;
         return;
     }
-    *life = message->life;
+    core->lives[message->sender] = message->life;
     struct raft_progress *peer = &core->peers[message->sender];
     peer->heard_ms = core->now_ms;
     peer->silent = message->silent;
@@ -154,6 +169,29 @@ void raft_on_append_answer(struct ord_core *core, const struct raft_message *mes
     raft_commit_check(core);
     raft_replicate(core);
     raft_transfer_check(core);
+}
+
+/* An APPEND without an entry. */
+static void send_heartbeat(struct ord_core *core, ord_node_id node, uint64_t seq) {
+    struct raft_message append = {.type = RAFT_APPEND,
+                                  .seq = seq,
+                                  .seq_term = seq == 0 ? 0 : raft_log_term(&core->log, seq),
+                                  .commit_seq = core->commit_seq,
+                                  .own_seq = raft_own_seq(core)};
+    raft_send(core, ord_replica_bit(node), &append, false);
+    core->peers[node].told_seq = ord_max(core->peers[node].told_seq, ord_min(core->commit_seq, seq));
+}
+
+void raft_tell_commit(struct ord_core *core) {
+    if (core->role != RAFT_LEADER)
+        return;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++) {
+        const struct raft_progress *peer = &core->peers[node];
+        uint64_t seq = ord_min(core->commit_seq, peer->match_seq);
+        if (node != core->config.self && peer->flow == RAFT_REPLICATE && seq > peer->told_seq &&
+            peer->match_seq >= core->log.base_seq)
+            send_heartbeat(core, node, peer->match_seq);
+    }
 }
 
 static void heartbeat_to(struct ord_core *core, ord_node_id node) {
@@ -169,13 +207,7 @@ static void heartbeat_to(struct ord_core *core, ord_node_id node) {
         raft_send_point(core, node);
     /* In REPLICATE it must not name what is on its way, which it may overtake. */
     uint64_t seq = peer->flow == RAFT_PROBE ? peer->next_seq - 1 : peer->match_seq;
-    if (seq < core->log.base_seq)
-        seq = 0;
-    struct raft_message append = {.type = RAFT_APPEND,
-                                  .seq = seq,
-                                  .seq_term = seq == 0 ? 0 : raft_log_term(&core->log, seq),
-                                  .commit_seq = core->commit_seq};
-    raft_send(core, ord_replica_bit(node), &append, false);
+    send_heartbeat(core, node, seq < core->log.base_seq ? 0 : seq);
 }
 
 void raft_heartbeat(struct ord_core *core) {
@@ -216,14 +248,26 @@ void raft_append_own(struct ord_core *core, struct ord_span batch) {
     raft_persist(core, RAFT_TABLE_LOG, core->log.last_seq, record);
 }
 
+bool raft_has_room(const struct ord_core *core, size_t batch_size) {
+    return core->log.last_seq - core->log.base_seq < core->config.window && raft_log_has_room(&core->log, batch_size);
+}
+
+/*
+ * A new leader waits until its null batch is committed (section 6.4). Then all that earlier leaders left is executed,
+ * and it proposes none of that again.
+ */
+bool raft_may_propose(const struct ord_core *core) {
+    return core->role == RAFT_LEADER && !core->leaving && core->log.last_seq < core->limit_seq &&
+           raft_log_term(&core->log, core->commit_seq) == core->hard.term;
+}
+
 void raft_on_propose(struct ord_core *core, struct ord_span batch) {
     enum ord_err err = ORD_OK;
-    bool room = core->log.last_seq - core->log.base_seq < core->config.window;
     if (batch.size == 0 || batch.size > core->config.batch_bytes_max)
         err = ORD_ERR_INVALID;
-    else if (core->role != RAFT_LEADER || core->leaving || core->log.last_seq >= core->limit_seq)
+    else if (!raft_may_propose(core))
         err = ORD_ERR_FORBIDDEN;
-    else if (!room || !raft_make_room(core, batch.size))
+    else if (!raft_make_room_to_propose(core, batch.size))
         err = ORD_ERR_NO_SPACE;
     if (err != ORD_OK) {
         raft_effect(core, ORD_EFFECT_REJECT)->reject.err = err;

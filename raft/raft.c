@@ -49,13 +49,10 @@ static void *take(struct layout *layout, size_t count, size_t size) {
     return layout->base == NULL ? NULL : layout->base + offset;
 }
 
-/*
- * Lays out everything behind the core itself. The log has room for a window of proposals, and for as many null batches
- * of leaders that could commit nothing.
- */
+/* Lays out everything behind the core itself. */
 static size_t lay_out(struct ord_core *core, void *memory, const struct ord_core_config *config) {
     struct layout layout = {.base = memory};
-    uint32_t slot_count = 2 * config->window;
+    uint32_t slot_count = raft_slot_count(config);
     size_t certificate_size = raft_options_of(config)->checkpoints.size_max;
     (void) take(&layout, 1, sizeof(*core));
     struct raft_entry *entries = take(&layout, slot_count, sizeof(*entries));
@@ -181,6 +178,13 @@ static void on_persisted(struct ord_core *core, uint64_t turn) {
     raft_commit_check(core);
 }
 
+/* The turn ends. Bindings are written once in it: they become durable with what they are about. */
+static void on_flush(struct ord_core *core) {
+    raft_tell_commit(core);
+    if (core->bindings_due || (core->bindings_new && core->entry_turn == core->turn))
+        raft_persist_bindings(core);
+}
+
 static enum ord_err dispatch(struct ord_core *core, const struct ord_event *event) {
     switch (event->type) {
     case ORD_EVENT_START:
@@ -197,7 +201,7 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
         on_persisted(core, event->persisted.turn);
         return ORD_OK;
     case ORD_EVENT_ATTESTED:
-        return raft_on_attested(core, event->attested.seq, event->attested.certificate);
+        return raft_on_attested(core, event);
     case ORD_EVENT_SYNCED:
         return raft_on_synced(core, event);
     case ORD_EVENT_STORAGE:
@@ -206,8 +210,10 @@ static enum ord_err dispatch(struct ord_core *core, const struct ord_event *even
     case ORD_EVENT_HAND_OVER:
         raft_hand_over(core);
         return ORD_OK;
+    case ORD_EVENT_FLUSH:
+        on_flush(core);
+        return ORD_OK;
     case ORD_EVENT_JUDGED:  /* nothing is judged: the replica that took an envelope checked it */
-    case ORD_EVENT_FLUSH:   /* nothing gathers */
     case ORD_EVENT_APPLIED: /* nobody measures a leader */
     case ORD_EVENT_WORK:    /* leaders are elected whether or not work waits */
         return ORD_OK;
@@ -241,10 +247,13 @@ static enum ord_err raft_step(struct ord_core *core, struct ord_effects *out, co
         core->now_ms = before_ms;
         return err;
     }
+    if (event->type == ORD_EVENT_TICK)
+        raft_deliver(core);
     raft_recovery_check(core);
     raft_tell_leader(core);
     raft_wake(core);
-    ORD_ASSERT(core->log.base_seq <= core->commit_seq && core->commit_seq <= core->log.last_seq);
+    ORD_ASSERT(core->log.base_seq <= core->commit_seq && core->commit_seq <= core->decided_seq &&
+               core->decided_seq <= core->log.last_seq);
     ORD_ASSERT(core->log.durable_seq <= core->log.last_seq && core->log.bytes <= core->log.bytes_max);
     ORD_ASSERT(core->role == RAFT_FOLLOWER || raft_speaks(core));
     fill_detail(&core->detail, core);
@@ -260,9 +269,8 @@ static void raft_status(const struct ord_core *core, struct ord_status *out) {
         .leader = core->leader,
         .leading = leading,
         .changing = core->leader == ORD_NO_NODE,
-        .can_propose = leading && !core->leaving && log->last_seq < core->limit_seq &&
-                       log->last_seq - log->base_seq < core->config.window &&
-                       raft_log_has_room(log, core->config.batch_bytes_max),
+        .can_propose = raft_may_propose(core) &&
+                       (raft_has_room(core, core->config.batch_bytes_max) || core->stable.seq > log->base_seq),
         .delivered_seq = core->commit_seq,
         .stable_seq = core->stable.seq,
         .stable_certificate = ord_span_of(core->stable.bytes, core->stable.size),

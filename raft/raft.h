@@ -5,7 +5,7 @@
  * Caveats first:
  * - Replicas may crash, lose messages and lose disks; they do not lie. One that lies breaks everything here.
  * - An entry's index is its seq. A new leader's first entry is a null batch.
- * - SYNCED must tell in `view` the term of the entry at its seq, unless the seq is the one that SYNC asked for.
+ * - SYNCED must tell the term of the entry at its seq, unless the seq is the one that SYNC asked for.
  */
 #ifndef ORDAIN_RAFT_RAFT_H
 #define ORDAIN_RAFT_RAFT_H
@@ -26,10 +26,9 @@ struct raft_options {
     uint32_t in_flight_max;  /* APPENDs with an entry on their way to one follower: 1 .. 1024 */
     uint64_t in_flight_size; /* bytes of such entries; one entry may always be on its way */
     /*
-     * The log is cut at an attested seq when it has so many entries, or so many bytes, up to there; earlier when it is
-     * half full. 0: this number does not count. Both 0: it is cut at each attested seq.
+     * The log is cut at an attested seq when it has so many bytes up to there, when ATTESTED says so, or when it is
+     * half full. 0: the bytes do not count.
      */
-    uint32_t snapshot_seqs;
     uint64_t snapshot_bytes;
     /* Checks certificates of snapshot points, which hold a majority of attestations. */
     struct ord_checkpoint_ops checkpoints;

@@ -47,13 +47,16 @@ enum raft_flow { RAFT_PROBE, RAFT_REPLICATE, RAFT_POINT };
 /* What a leader knows of a follower (etcd's Progress). Valid for one term. */
 struct raft_progress {
     enum raft_flow flow;
-    bool probing;       /* PROBE: one entry is on its way, or a heartbeat */
-    bool silent;        /* its acknowledgements count for nothing */
-    uint64_t match_seq; /* only rises within a life of the follower */
-    uint64_t next_seq;  /* > match_seq */
-    uint64_t flying;    /* bytes of the entries in (match_seq, next_seq) */
-    uint64_t heard_ms;  /* last answer of this term */
-    uint64_t moved_ms;  /* match_seq rose, or something was sent to a follower that had nothing on its way */
+    bool probing;         /* PROBE: one entry is on its way, or a heartbeat */
+    bool silent;          /* its acknowledgements count for nothing */
+    uint64_t match_seq;   /* only rises within a life of the follower */
+    uint64_t next_seq;    /* > match_seq */
+    uint64_t stall_seq;   /* next_seq before the last stall: what lies below it may have arrived; 0: none */
+    uint64_t resumed_seq; /* match_seq when it went on after a stall; 0: it did not, or there was a loss */
+    uint64_t told_seq;    /* the highest seq that it was told is committed, as far as it matches */
+    uint64_t flying;      /* bytes of the entries in (match_seq, next_seq) */
+    uint64_t heard_ms;    /* last answer of this term */
+    uint64_t moved_ms;    /* match_seq rose, or something was sent to a follower that had nothing on its way */
 };
 
 /* A certificate and the seq that it proves; size 0: none. */
@@ -91,32 +94,40 @@ struct ord_core {
     uint32_t majority;
 
     enum raft_role role;
-    struct raft_hard hard; /* term, vote and silence, as persisted */
-    ord_node_id leader;    /* of hard.term; ORD_NO_NODE: not known */
-    bool scheduled;        /* the last leader gave its place up */
-    ord_replica_set granted;
-    uint64_t elected_turn; /* ELECTED: that persists the grants */
-    bool by_transfer;      /* the election was asked for by the leader */
-    uint64_t heard_ms;     /* last time that the leader of this term was heard */
-    bool heard;            /* there was such a time in this life */
-    uint64_t election_ms;  /* when this replica campaigns */
-    uint64_t heartbeat_ms; /* leader: next heartbeats */
-    uint64_t retry_ms;     /* candidate: next repetition of its requests */
-    ord_node_id successor; /* leader: who is to lead; ORD_NO_NODE: no transfer */
-    uint64_t transfer_ms;  /* until when the transfer may take */
+    struct raft_hard hard;       /* term, vote and silence, as persisted */
+    ord_node_id leader;          /* of hard.term; ORD_NO_NODE: not known */
+    bool scheduled;              /* the last leader gave its place up */
+    ord_replica_set granted;     /* votes of hard.term, while hard.vote is this replica itself */
+    ord_replica_set pre_granted; /* PreVotes of this round */
+    uint64_t elected_turn;       /* ELECTED: that persists the grants */
+    bool by_transfer;            /* the election was asked for by the leader */
+    uint64_t heard_ms;           /* last time that the leader of this term was heard */
+    bool heard;                  /* there was such a time in this life */
+    uint64_t election_ms;        /* when this replica campaigns */
+    uint64_t heartbeat_ms;       /* leader: next heartbeats */
+    uint64_t retry_ms;           /* candidate: next repetition of its requests */
+    ord_node_id successor;       /* leader: who is to lead; ORD_NO_NODE: no transfer */
+    uint64_t transfer_ms;        /* until when the transfer may take */
     bool told_successor;
     bool leaving;                 /* asked to let another lead */
     struct raft_told told_leader; /* in the last LEADER effect */
 
     struct raft_log log;
-    uint64_t commit_seq; /* = delivered */
+    uint64_t decided_seq; /* committed, as far as this replica knows */
+    uint64_t commit_seq;  /* delivered of it */
+    uint64_t deliver_turn;
+    uint64_t delivered_bytes; /* in deliver_turn */
     struct raft_progress *peers;
     uint64_t *lives; /* by replica: its life; 0: not known */
     struct raft_bindings bindings;
+    bool bindings_due;   /* changed, and to be written at the end of this turn */
+    bool bindings_new;   /* changed, and to be written with the next entry */
+    uint64_t entry_turn; /* in which an entry was last written */
     struct raft_recovery recovery;
     struct raft_proof point;    /* proves base_seq, or is empty */
     struct raft_proof stable;   /* newest certificate at or below commit_seq */
     struct raft_proof attested; /* newest certificate */
+    bool cut_wanted;            /* the log is to be cut at the next seq with a certificate */
     uint64_t wanted_seq;        /* what SYNC asked for, and the term of the entry there */
     uint64_t wanted_term;
     uint64_t sync_after_ms;
@@ -150,6 +161,7 @@ bool raft_speaks(const struct ord_core *core);
 /* log.c. A seq is in the log when base_seq < seq <= last_seq. */
 void raft_log_init(struct raft_log *log, struct raft_entry *entries, uint32_t slot_count, uint8_t *ring,
                    size_t ring_size, uint64_t bytes_max);
+uint32_t raft_slot_count(const struct ord_core_config *config);
 size_t raft_ring_size(const struct ord_core_config *config);
 bool raft_log_has_room(const struct raft_log *log, size_t batch_size);
 /* Requires room. Gives the record, for PERSIST. */
@@ -191,7 +203,14 @@ void raft_on_append_answer(struct ord_core *core, const struct raft_message *mes
 /* Sends entries to everybody whose flow control has room. */
 void raft_replicate(struct ord_core *core);
 void raft_heartbeat(struct ord_core *core);
+/* What is committed and durable here: this replica's own disk is bound to it, and others may remember that. */
+uint64_t raft_own_seq(const struct ord_core *core);
+/* The turn ends: tells the followers what was committed in it, unless an entry told them. */
+void raft_tell_commit(struct ord_core *core);
 void raft_leader_tick(struct ord_core *core);
+/* Whether a proposal of this size fits into the window and into memory as they are. */
+bool raft_has_room(const struct ord_core *core, size_t batch_size);
+bool raft_may_propose(const struct ord_core *core);
 void raft_on_propose(struct ord_core *core, struct ord_span batch);
 /* Appends a batch of this term; requires room. */
 void raft_append_own(struct ord_core *core, struct ord_span batch);
@@ -199,11 +218,13 @@ void raft_append_own(struct ord_core *core, struct ord_span batch);
 /* commit.c */
 void raft_commit_check(struct ord_core *core);
 void raft_commit_to(struct ord_core *core, uint64_t seq);
+/* Delivers what is decided, as far as this turn has room for it. */
+void raft_deliver(struct ord_core *core);
 
 /* snapshot.c */
 void raft_send_point(struct ord_core *core, ord_node_id to);
 void raft_on_snapshot(struct ord_core *core, const struct raft_message *message);
-enum ord_err raft_on_attested(struct ord_core *core, uint64_t seq, struct ord_span certificate);
+enum ord_err raft_on_attested(struct ord_core *core, const struct ord_event *event);
 enum ord_err raft_on_synced(struct ord_core *core, const struct ord_event *event);
 void raft_proof_set(struct raft_proof *proof, uint64_t seq, struct ord_span certificate);
 /*
@@ -212,6 +233,8 @@ void raft_proof_set(struct raft_proof *proof, uint64_t seq, struct ord_span cert
  * yet.
  */
 bool raft_make_room(struct ord_core *core, size_t batch_size);
+/* The same for a proposal, which has less room. */
+bool raft_make_room_to_propose(struct ord_core *core, size_t batch_size);
 /* Something was delivered: what was attested ahead of it may be stable now. */
 void raft_stable_check(struct ord_core *core);
 
@@ -221,6 +244,11 @@ void raft_recovery_start(struct ord_core *core);
 bool raft_is_blank(const struct ord_core *core);
 void raft_recovery_tick(struct ord_core *core);
 void raft_on_ask(struct ord_core *core, const struct raft_message *message);
+/*
+ * False: the message is not of the life of its sender that is known here. A sender that has begun another one since is
+ * made to ask, and its next message is of a life that is known.
+ */
+bool raft_lives(struct ord_core *core, const struct raft_message *message);
 void raft_on_recall(struct ord_core *core, const struct raft_message *message);
 /* Ends the silence when it binds nothing any more. */
 void raft_recovery_check(struct ord_core *core);

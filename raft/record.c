@@ -9,7 +9,7 @@ void raft_hard_encode(struct ord_writer *writer, uint64_t epoch, const struct ra
     ord_write_u64(writer, epoch);
     ord_write_u64(writer, hard->term);
     ord_write_u32(writer, hard->vote);
-    ord_write_u8(writer, (uint8_t) ((hard->silent ? 1 : 0) | (hard->spent ? 2 : 0)));
+    ord_write_u8(writer, (uint8_t) ((hard->silent ? 1 : 0) | (hard->spent ? 2 : 0) | (hard->halted ? 4 : 0)));
     ord_write_u64(writer, hard->bound_term);
     ord_write_u64(writer, hard->end_term);
     ord_write_u64(writer, hard->end_seq);
@@ -23,10 +23,11 @@ enum ord_err raft_hard_decode(struct raft_hard *out, uint64_t epoch, uint32_t re
     uint8_t flags = ord_read_u8(&reader);
     out->silent = (flags & 1) != 0;
     out->spent = (flags & 2) != 0;
+    out->halted = (flags & 4) != 0;
     out->bound_term = ord_read_u64(&reader);
     out->end_term = ord_read_u64(&reader);
     out->end_seq = ord_read_u64(&reader);
-    valid = valid && flags < 4 && (out->vote < replica_count || out->vote == ORD_NO_NODE);
+    valid = valid && flags < 8 && (out->vote < replica_count || out->vote == ORD_NO_NODE);
     return valid && ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
@@ -36,6 +37,7 @@ void raft_bindings_encode(struct ord_writer *writer, uint64_t epoch, uint32_t re
     ord_write_u8(writer, (uint8_t) replica_count);
     for (uint32_t i = 0; i < replica_count; i++) {
         ord_write_u64(writer, bindings->of[i].granted_term);
+        ord_write_u64(writer, bindings->of[i].stood_term);
         ord_write_u64(writer, bindings->of[i].acked_term);
         ord_write_u64(writer, bindings->of[i].acked_seq);
     }
@@ -48,6 +50,7 @@ enum ord_err raft_bindings_decode(struct raft_bindings *out, uint64_t epoch, uin
     memset(out, 0, sizeof(*out));
     for (uint32_t i = 0; i < replica_count && valid; i++) {
         out->of[i].granted_term = ord_read_u64(&reader);
+        out->of[i].stood_term = ord_read_u64(&reader);
         out->of[i].acked_term = ord_read_u64(&reader);
         out->of[i].acked_seq = ord_read_u64(&reader);
     }

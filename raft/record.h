@@ -4,7 +4,7 @@
  *
  *     table 1, key seq  entry: epoch | term u64 | batch
  *     table 2, key 1    hard state: epoch | term | vote u32 | flags u8 | bound_term | end_term | end_seq
- *     table 3, key 1    bindings: epoch | count u8 | count times (granted_term | acked_term | acked_seq)
+ *     table 3, key 1    bindings: epoch | count u8 | count times (granted_term | stood_term | acked_term | acked_seq)
  *     table 4, key 1    snapshot point: epoch | seq | term | certificate with u32 length
  */
 #ifndef ORDAIN_RAFT_RECORD_H
@@ -17,7 +17,7 @@ enum raft_table { RAFT_TABLE_LOG = 1, RAFT_TABLE_HARD, RAFT_TABLE_BINDINGS, RAFT
 
 #define RAFT_ENTRY_HEAD_SIZE   16
 #define RAFT_HARD_SIZE         45
-#define RAFT_BINDINGS_SIZE_MAX (9 + ORD_REPLICA_MAX * 24)
+#define RAFT_BINDINGS_SIZE_MAX (9 + ORD_REPLICA_MAX * 32)
 #define RAFT_POINT_HEAD_SIZE   28 /* without the certificate */
 
 /* Term and vote (section 3.4), and the silence of rule 12. Durable before anything is said that follows from it. */
@@ -26,16 +26,19 @@ struct raft_hard {
     ord_node_id vote; /* in `term`; ORD_NO_NODE: nobody yet */
     bool spent;       /* in `term` this replica may have voted before it forgot: it gives no vote */
     bool silent;
+    bool halted; /* a leader wanted to cut what is committed here: for good */
     /* While silent: speaks again in a term >= bound_term, when its durable log ends at (end_term, end_seq) or later. */
     uint64_t bound_term;
     uint64_t end_term;
     uint64_t end_seq;
 };
 
-/* What this replica, as candidate or leader, has used of what others told it. It binds them, not this one. */
+/* What this replica has used of what others told it, or has told them. It binds them, not this one. */
 struct raft_binding {
     uint64_t granted_term; /* highest term in which the other granted its vote, and this replica led */
-    uint64_t acked_term;   /* leader's term in which the other acknowledged acked_seq, and it was counted */
+    uint64_t stood_term;   /* highest term in which the other stood for election, and this replica granted its vote */
+    /* The last committed entry that the other acknowledged, and it was counted; or that it held itself as a leader. */
+    uint64_t acked_term;
     uint64_t acked_seq;
 };
 

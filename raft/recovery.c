@@ -21,13 +21,17 @@ static uint32_t count_answers(const struct ord_core *core) {
 }
 
 /*
- * f + 1 for one that has forgotten: at least one of them is in the majority of any vote and commitment that it took
- * part in. One that may be intact needs a majority with itself, as for anything else.
+ * One that has forgotten needs f + 1 that have not: at least one of them is in the majority of any vote and commitment
+ * that it took part in. And it needs an answer of every other replica, so that nobody holds a word of an earlier life
+ * and has not used it yet: whoever answers has dropped what it had, and one that restarts has lost it. One that may be
+ * intact needs a majority with itself, as for anything else.
  */
-static uint32_t answers_needed(const struct ord_core *core) {
+static bool has_answers(const struct ord_core *core) {
     uint32_t others = core->config.replica_count - 1;
     uint32_t faulty_max = core->config.replica_count - core->majority;
-    return core->hard.silent ? (uint32_t) ord_min(faulty_max + 1, others) : core->majority - 1;
+    if (!core->hard.silent)
+        return count_answers(core) >= core->majority - 1;
+    return core->recovery.told == core->others && count_answers(core) >= ord_min(faulty_max + 1, others);
 }
 
 static void bound_from_answers(struct ord_core *core) {
@@ -63,21 +67,14 @@ void raft_recovery_tick(struct ord_core *core) {
         ask(core);
 }
 
-void raft_on_ask(struct ord_core *core, const struct raft_message *message) {
-    ord_node_id node = message->sender;
-    if (core->lives[node] != message->life) {
-        /* What it said in an earlier life and has not been used must be said again. */
-        core->lives[node] = message->life;
-        raft_progress_forget(core, node);
-        if (core->role == RAFT_PRE_CANDIDATE || core->role == RAFT_CANDIDATE)
-            core->granted &= ~ord_replica_bit(node);
-    }
+static void answer(struct ord_core *core, ord_node_id node) {
     const struct raft_binding *binding = &core->bindings.of[node];
     struct raft_message answer = {.type = RAFT_RECALL,
                                   .silent = core->hard.silent || core->halted,
                                   .empty = raft_is_blank(core),
-                                  .life = message->life,
+                                  .life = core->lives[node],
                                   .granted_term = binding->granted_term,
+                                  .stood_term = binding->stood_term,
                                   .acked_term = binding->acked_term,
                                   .acked_seq = binding->acked_seq,
                                   .seq = core->log.last_seq,
@@ -85,16 +82,42 @@ void raft_on_ask(struct ord_core *core, const struct raft_message *message) {
     raft_send(core, ord_replica_bit(node), &answer, true);
 }
 
+bool raft_lives(struct ord_core *core, const struct raft_message *message) {
+    uint64_t life = core->lives[message->sender];
+    if (life == 0 || life == message->life)
+        return true;
+    ORD_MARK(RAFT_OTHER_LIFE);
+    answer(core, message->sender);
+    return false;
+}
+
+void raft_on_ask(struct ord_core *core, const struct raft_message *message) {
+    ord_node_id node = message->sender;
+    if (core->lives[node] != message->life) {
+        /* What it said in an earlier life and has not been used must be said again. */
+        core->lives[node] = message->life;
+        raft_progress_forget(core, node);
+        core->granted &= ~ord_replica_bit(node);
+        core->pre_granted &= ~ord_replica_bit(node);
+    }
+    answer(core, node);
+}
+
+/* This replica voted for `node` in `term`, and does not hold that. A vote in a spent term does no harm. */
+static bool vote_lost(const struct ord_core *core, uint64_t term, ord_node_id node) {
+    const struct raft_hard *hard = &core->hard;
+    return term > hard->term || (term == hard->term && term > 0 && !hard->spent && hard->vote != node);
+}
+
 /*
- * The records of another replica name a vote or an acknowledgement that this one does not hold. A vote in a term in
- * which this one gives none any more was lost before, and does no harm.
+ * The records of another replica name a vote, a candidacy, an acknowledgement or an entry of this one as a leader, and
+ * it does not hold that.
  */
 static bool proves_loss(const struct ord_core *core, const struct raft_message *message) {
-    const struct raft_hard *hard = &core->hard;
-    bool vote_lost = message->granted_term > hard->term || (message->granted_term == hard->term && hard->term > 0 &&
-                                                            !hard->spent && hard->vote != message->sender);
-    return vote_lost || !raft_up_to_date(raft_log_last_term(&core->log), core->log.last_seq, message->acked_term,
-                                         message->acked_seq);
+    return vote_lost(core, message->granted_term, message->sender) ||
+           vote_lost(core, message->stood_term, core->config.self) ||
+           !raft_up_to_date(raft_log_last_term(&core->log), core->log.last_seq, message->acked_term,
+                            message->acked_seq);
 }
 
 static void fall_silent(struct ord_core *core) {
@@ -128,19 +151,29 @@ static void note_answer(struct ord_core *core, const struct raft_message *messag
 
 void raft_on_recall(struct ord_core *core, const struct raft_message *message) {
     struct raft_recovery *recovery = &core->recovery;
-    if (message->life != recovery->life || message->empty > message->silent) {
+    if (message->life != recovery->life) {
+        /* An ASK of an earlier life was late, and its receiver takes that life for the present one. */
+        core->messages_dropped++;
+        recovery->told &= ~ord_replica_bit(message->sender);
+        recovery->counted &= ~ord_replica_bit(message->sender);
+        recovery->ask_ms = core->now_ms;
+        return;
+    }
+    if (message->empty > message->silent) {
         core->messages_dropped++;
         return;
     }
     note_answer(core, message);
     if (!core->hard.silent && !core->halted && proves_loss(core, message))
         fall_silent(core);
-    if (!recovery->asking || count_answers(core) < answers_needed(core))
+    if (!recovery->asking || !has_answers(core))
         return;
     recovery->asking = false;
     if (core->hard.silent) {
         bound_from_answers(core);
         raft_persist_hard(core);
+        /* Others may never reach a term that only the dead have seen; so it is this replica's from now on. */
+        raft_become_follower(core, ord_max(core->hard.term, core->hard.bound_term), ORD_NO_NODE);
     }
     raft_election_reset(core);
 }

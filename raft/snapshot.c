@@ -57,16 +57,16 @@ static uint64_t bytes_up_to(const struct ord_core *core, uint64_t seq) {
 static bool cut_is_due(const struct ord_core *core, uint64_t seq) {
     const struct raft_options *options = core->options;
     const struct raft_log *log = &core->log;
-    uint64_t count = seq - log->base_seq;
-    if ((options->snapshot_seqs == 0 && options->snapshot_bytes == 0) || (log->base_seq > 0 && core->point.size == 0))
+    /* A point without a certificate is of no use to a follower. */
+    if (core->cut_wanted || (log->base_seq > 0 && core->point.size == 0))
         return true;
-    return (options->snapshot_seqs > 0 && count >= options->snapshot_seqs) ||
-           (options->snapshot_bytes > 0 && bytes_up_to(core, seq) >= options->snapshot_bytes) ||
+    return (options->snapshot_bytes > 0 && bytes_up_to(core, seq) >= options->snapshot_bytes) ||
            2 * (log->last_seq - log->base_seq) >= core->config.window || 2 * log->bytes >= log->bytes_max;
 }
 
 static void cut_at_stable(struct ord_core *core) {
     uint64_t seq = core->stable.seq;
+    core->cut_wanted = false;
     raft_log_rebase(&core->log, seq, raft_log_term(&core->log, seq));
     raft_proof_set(&core->point, seq, certificate_of(&core->stable));
     persist_point(core);
@@ -81,16 +81,25 @@ void raft_stable_check(struct ord_core *core) {
         cut_at_stable(core);
 }
 
+bool raft_make_room_to_propose(struct ord_core *core, size_t batch_size) {
+    if (!raft_has_room(core, batch_size) && core->stable.seq > core->log.base_seq)
+        cut_at_stable(core);
+    return raft_has_room(core, batch_size);
+}
+
 bool raft_make_room(struct ord_core *core, size_t batch_size) {
     if (!raft_log_has_room(&core->log, batch_size) && core->stable.seq > core->log.base_seq)
         cut_at_stable(core);
     return raft_log_has_room(&core->log, batch_size);
 }
 
-enum ord_err raft_on_attested(struct ord_core *core, uint64_t seq, struct ord_span certificate) {
+enum ord_err raft_on_attested(struct ord_core *core, const struct ord_event *event) {
+    const uint64_t seq = event->attested.seq;
+    const struct ord_span certificate = event->attested.certificate;
     if (seq == 0 || seq > RAFT_NUMBER_MAX || certificate.size == 0 ||
         certificate.size > core->options->checkpoints.size_max)
         return ORD_ERR_INVALID;
+    core->cut_wanted |= event->attested.cut;
     /* One that lies ahead of us stays until it is reached; otherwise newer ones would displace it for ever. */
     bool waits = core->attested.seq > core->commit_seq;
     if (seq <= core->stable.seq || (waits && seq > core->attested.seq))
@@ -132,13 +141,14 @@ static void install(struct ord_core *core, uint64_t seq, uint64_t term) {
     }
     raft_log_rebase(log, seq, term);
     core->commit_seq = seq;
+    core->decided_seq = ord_max(core->decided_seq, seq);
 }
 
 enum ord_err raft_on_synced(struct ord_core *core, const struct ord_event *event) {
     const uint64_t seq = event->synced.seq;
     const uint64_t stable_seq = event->synced.stable_seq;
     const struct ord_span certificate = event->synced.certificate;
-    uint64_t term = event->synced.view != 0 ? event->synced.view : seq == core->wanted_seq ? core->wanted_term : 0;
+    uint64_t term = event->synced.term != 0 ? event->synced.term : seq == core->wanted_seq ? core->wanted_term : 0;
     if (seq == 0 || seq > RAFT_NUMBER_MAX || stable_seq > seq || (stable_seq == 0) != (certificate.size == 0) ||
         certificate.size > core->options->checkpoints.size_max || term > RAFT_NUMBER_MAX ||
         (seq > core->commit_seq && (term == 0 || term < core->log.base_term)))

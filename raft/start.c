@@ -52,8 +52,9 @@ static enum ord_err read_all(struct ord_core *core, struct recovered *out, const
     if (err != ORD_OK)
         return err;
     raft_log_rebase(&core->log, out->point_seq, out->point_term);
+    /* The node keeps batches below the point while the open block needs them. */
     for (size_t i = 0; i < event->start.record_count && err == ORD_OK; i++)
-        if (event->start.records[i].table == RAFT_TABLE_LOG)
+        if (event->start.records[i].table == RAFT_TABLE_LOG && event->start.records[i].key > out->point_seq)
             err = read_entry(core, &event->start.records[i]);
     if (err != ORD_OK)
         return err;
@@ -71,7 +72,8 @@ enum ord_err raft_on_start(struct ord_core *core, const struct ord_event *event)
     if (err != ORD_OK)
         return err;
     core->started = true;
-    core->commit_seq = event->start.applied_seq;
+    core->halted = core->hard.halted;
+    core->commit_seq = core->decided_seq = event->start.applied_seq;
     raft_proof_set(&core->point, recovered.point_seq, recovered.certificate);
     if (recovered.certificate.size > 0)
         raft_proof_set(&core->stable, recovered.point_seq, recovered.certificate);

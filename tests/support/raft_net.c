@@ -245,7 +245,11 @@ enum ord_err raft_net_event(struct raft_net *net, ord_node_id at, struct ord_eve
     enum ord_err err = raft_protocol.step(node->core, &effects, event);
     for (size_t i = 0; i < effects.count; i++)
         carry_out(net, at, &effects.items[i]);
-    node->turn++; /* each step is a turn of its own */
+    struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = net->now_ms, .turn = node->turn};
+    ORD_ASSERT(err != ORD_OK || raft_protocol.step(node->core, &effects, &flush) == ORD_OK);
+    for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
+        carry_out(net, at, &effects.items[i]);
+    node->turn++; /* each event is a turn of its own */
     check_leader(net, at);
     check_logs(net, at);
     return err;
@@ -297,10 +301,11 @@ static void disk_put(struct raft_disk *disk, const struct raft_op *op) {
     put->data = join(ord_span_of(op->data, op->size), ord_span_of(NULL, 0));
 }
 
-static void disk_forget(struct raft_disk *disk, const struct raft_op *op) {
+/* The node keeps what the open block needs, so some entries below `op->key` may stay. */
+static void disk_forget(struct raft_disk *disk, const struct raft_op *op, uint64_t kept) {
     for (size_t i = disk->records.count; i > 0; i--) {
         const struct raft_op *record = &disk->records.items[i - 1];
-        bool gone = op->type == ORD_EFFECT_FORGET ? record->key <= op->key : record->key > op->key;
+        bool gone = op->type == ORD_EFFECT_FORGET ? record->key + kept <= op->key : record->key > op->key;
         if (record->table == op->table && gone)
             ops_remove(&disk->records, i - 1);
     }
@@ -317,7 +322,7 @@ void raft_net_persist(struct raft_net *net, ord_node_id at, uint64_t turn) {
         else if (op->type == ORD_EFFECT_SEND)
             post(net, at, op->to, ord_span_of(op->data, op->size), ord_span_of(NULL, 0));
         else
-            disk_forget(&node->disk, op);
+            disk_forget(&node->disk, op, op->table == RAFT_TABLE_LOG ? raft_net_random(net, 4) : 0);
         ops_remove(&node->staged, 0);
     }
     struct ord_event event = {.type = ORD_EVENT_PERSISTED, .persisted = {.turn = turn}};
@@ -351,7 +356,9 @@ static void attest(struct raft_net *net, ord_node_id at) {
     uint8_t certificate[RAFT_NET_POINT];
     ord_store_u64(certificate, seq);
     struct ord_event event = {.type = ORD_EVENT_ATTESTED,
-                              .attested = {.seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT)}};
+                              .attested = {.seq = seq,
+                                           .certificate = ord_span_of(certificate, RAFT_NET_POINT),
+                                           .cut = net->cut_seqs == 0 || seq % net->cut_seqs == 0}};
     ORD_ASSERT(raft_net_event(net, at, &event) == ORD_OK);
 }
 

@@ -31,8 +31,8 @@ static void play(uint32_t count, uint64_t seed, bool lose_disks) {
     struct raft_net *net = malloc(sizeof(*net));
     assert_non_null(net);
     struct raft_options options = raft_net_options();
-    options.snapshot_seqs = seed % 2 == 0 ? 0 : 6;
     raft_net_open(net, count, &options, seed);
+    net->cut_seqs = seed % 2 == 0 ? 0 : 8;
     raft_net_run(net, 1000);
     for (uint32_t i = 0; i < 20000; i++) {
         raft_net_step(net, 5);

@@ -17,14 +17,22 @@ static void set_up(void) {
 
 /* One message of each type, with all its fields in use. */
 static const struct raft_message samples[] = {
-    {.type = RAFT_VOTE_REQUEST, .sender = 1, .term = 5, .pre = true, .transfer = true, .seq = 9, .seq_term = 4},
-    {.type = RAFT_VOTE_ANSWER, .sender = 1, .term = 5, .granted = true, .asked_term = 6, .life = 77},
+    {.type = RAFT_VOTE_REQUEST,
+     .sender = 1,
+     .term = 5,
+     .pre = true,
+     .transfer = true,
+     .seq = 9,
+     .seq_term = 4,
+     .life = 8},
+    {.type = RAFT_VOTE_ANSWER, .sender = 1, .term = 5, .granted = true, .asked_term = 6, .asked_life = 8, .life = 77},
     {.type = RAFT_APPEND,
      .sender = 1,
      .term = 5,
      .seq = 9,
      .seq_term = 4,
      .commit_seq = 8,
+     .own_seq = 7,
      .has_entry = true,
      .entry_term = 5,
      .body = {(const uint8_t *) "batch", 5}},
@@ -55,6 +63,7 @@ static const struct raft_message samples[] = {
      .seq_term = 4,
      .life = 6,
      .granted_term = 5,
+     .stood_term = 3,
      .acked_term = 4,
      .acked_seq = 7},
 };
