@@ -23,12 +23,14 @@
 #define BATCH_BYTES_LIMIT    (CHANNEL_ABSOLUTE_MAX_BYTES_LIMIT + (64u << 20))
 #define BODY_BYTES_LIMIT     ((uint64_t) 64 << 30)
 #define BFT_REPLICAS_MIN     4
+#define ELECTION_MS_LEAST    10u
+#define ELECTION_MS_MOST     60000u
 #define BODY_BATCHES_MIN     4
 #define CHECKPOINTS_A_WINDOW 2
 
-void channel_config_defaults(struct channel_config *out) {
+void channel_config_defaults(struct channel_config *out, enum channel_consensus consensus) {
     memset(out, 0, sizeof(*out));
-    out->consensus = CHANNEL_PBFT;
+    out->consensus = consensus;
     out->epoch = 1;
     out->absolute_max_bytes = 1u << 20;
     out->preferred_max_bytes = 512u << 10;
@@ -41,6 +43,10 @@ void channel_config_defaults(struct channel_config *out) {
     out->retransmit_ms = 100;
     out->request_timeout_ms = 1000;
     out->clients_max = 1024;
+    if (consensus != CHANNEL_RAFT)
+        return;
+    out->raft = (struct channel_raft) {
+        .election_ms_min = 300, .election_ms_max = 600, .heartbeat_ms = 60, .snapshot_bytes = 16u << 20};
 }
 
 /* Sets `why` (may be NULL) to the sentence and returns `err`. */
@@ -128,6 +134,23 @@ static enum ord_err check_numbers(const struct channel_config *config, const cha
     return ORD_OK;
 }
 
+static enum ord_err check_raft(const struct channel_config *config, const char **why) {
+    const struct channel_raft *raft = &config->raft;
+    if (config->consensus != CHANNEL_RAFT) {
+        REQUIRE(raft->election_ms_min == 0 && raft->election_ms_max == 0 && raft->heartbeat_ms == 0 &&
+                    raft->snapshot_blocks == 0 && raft->snapshot_bytes == 0 && !raft->check_forwards,
+                "the numbers of raft are for raft alone");
+        return ORD_OK;
+    }
+    REQUIRE(within(raft->election_ms_min, ELECTION_MS_LEAST, ELECTION_MS_MOST) &&
+                within(raft->election_ms_max, ELECTION_MS_LEAST, ELECTION_MS_MOST),
+            "election_ms_min and election_ms_max must be between 10 ms and a minute");
+    REQUIRE(raft->election_ms_min < raft->election_ms_max, "election_ms_max must be more than election_ms_min");
+    REQUIRE(within(raft->heartbeat_ms, 1, raft->election_ms_min / 2),
+            "heartbeat_ms must be between 1 ms and half of election_ms_min");
+    return ORD_OK;
+}
+
 static enum ord_err check_orgs(const struct channel_config *config, const char **why) {
     REQUIRE(within(config->org_count, 1, CHANNEL_ORG_MAX), "there must be 1 to 64 organisations");
     for (uint32_t i = 0; i < config->org_count; i++) {
@@ -177,7 +200,7 @@ static enum ord_err check_consensus(const struct channel_config *config, const c
         REQUIRE(config->replica_count >= BFT_REPLICAS_MIN, "pbft needs at least 4 replicas (n >= 3f + 1)");
         return ORD_OK;
     case CHANNEL_RAFT:
-        return refuse(why, ORD_ERR_UNSUPPORTED, "raft is not supported yet");
+        return ORD_OK;
     }
     return refuse(why, ORD_ERR_INVALID, "consensus must be solo, pbft or raft");
 }
@@ -190,6 +213,8 @@ enum ord_err channel_config_check(const struct channel_config *config, const cha
     if (err == ORD_OK)
         err = check_consensus(config, why);
     if (err == ORD_OK)
+        err = check_raft(config, why);
+    if (err == ORD_OK)
         err = check_orgs(config, why);
     if (err == ORD_OK)
         err = check_replicas(config, why);
@@ -198,6 +223,15 @@ enum ord_err channel_config_check(const struct channel_config *config, const cha
 
 static void write_text(struct ord_writer *writer, const char *text, size_t capacity) {
     ord_write_string(writer, ord_span_of(text, text_size(text, capacity)));
+}
+
+static void write_raft(struct ord_writer *writer, const struct channel_raft *raft) {
+    ord_write_u32(writer, raft->election_ms_min);
+    ord_write_u32(writer, raft->election_ms_max);
+    ord_write_u32(writer, raft->heartbeat_ms);
+    ord_write_u32(writer, raft->snapshot_blocks);
+    ord_write_u64(writer, raft->snapshot_bytes);
+    ord_write_u8(writer, raft->check_forwards);
 }
 
 enum ord_err channel_config_encode(const struct channel_config *config, struct ord_writer *writer) {
@@ -220,6 +254,8 @@ enum ord_err channel_config_encode(const struct channel_config *config, struct o
     ord_write_u32(writer, config->request_timeout_ms);
     if (config->decisions_per_leader != 0)
         ord_write_u32(writer, config->decisions_per_leader);
+    if (config->consensus == CHANNEL_RAFT)
+        write_raft(writer, &config->raft);
     ord_write_u32(writer, config->clients_max);
     ord_write_u32(writer, config->org_count);
     for (uint32_t i = 0; i < config->org_count; i++) {
@@ -269,6 +305,17 @@ static void read_replica(struct ord_reader *reader, struct channel_replica *out)
     out->client_port = ord_read_u16(reader);
 }
 
+static void read_raft(struct ord_reader *reader, struct channel_raft *out) {
+    out->election_ms_min = ord_read_u32(reader);
+    out->election_ms_max = ord_read_u32(reader);
+    out->heartbeat_ms = ord_read_u32(reader);
+    out->snapshot_blocks = ord_read_u32(reader);
+    out->snapshot_bytes = ord_read_u64(reader);
+    uint8_t check_forwards = ord_read_u8(reader);
+    out->check_forwards = check_forwards == 1;
+    reader->failed |= check_forwards > 1;
+}
+
 enum ord_err channel_config_decode(struct channel_config *out, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
     memset(out, 0, sizeof(*out));
@@ -296,6 +343,8 @@ enum ord_err channel_config_decode(struct channel_config *out, struct ord_span b
         out->decisions_per_leader = ord_read_u32(&reader);
     if (version == CONFIG_VERSION_ROTATE && out->decisions_per_leader == 0)
         return ORD_ERR_INVALID;
+    if (out->consensus == CHANNEL_RAFT)
+        read_raft(&reader, &out->raft);
     out->clients_max = ord_read_u32(&reader);
     out->org_count = ord_read_u32(&reader);
     if (out->org_count > CHANNEL_ORG_MAX)
@@ -338,6 +387,10 @@ uint32_t channel_weak_quorum(const struct channel_config *config) {
         break;
     }
     return 1;
+}
+
+uint32_t channel_liars_max(const struct channel_config *config) {
+    return config->consensus == CHANNEL_PBFT ? ord_bft_faulty_max(config->replica_count) : 0;
 }
 
 uint32_t channel_strong_quorum(const struct channel_config *config) {

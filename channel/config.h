@@ -58,6 +58,20 @@ struct channel_config {
     uint32_t decisions_per_leader;
     /* An admitted envelope may wait this long before the primary is suspected. */
     uint32_t request_timeout_ms;
+    /* raft alone; 0 elsewhere. raft/raft.h explains the times. */
+    struct channel_raft {
+        uint32_t election_ms_min;
+        uint32_t election_ms_max;
+        uint32_t heartbeat_ms;
+        /* The log is cut after so many blocks, or so many bytes of batches. 0: this number does not count. */
+        uint32_t snapshot_blocks;
+        uint64_t snapshot_bytes;
+        /*
+         * Each replica checks the signatures of what another one forwards. Otherwise the replica that took an envelope
+         * from its client is believed: nobody lies in a raft channel. Registrations are checked by all.
+         */
+        bool check_forwards;
+    } raft;
     /* Clients. */
     uint32_t clients_max;
     uint32_t org_count;
@@ -69,7 +83,7 @@ struct channel_config {
 /* What a batch needs that holds one envelope of absolute_max_bytes. */
 uint64_t channel_batch_bytes_least(const struct channel_config *config);
 /* Sets every number to a sensible default. Name, organisations and replicas stay empty. */
-void channel_config_defaults(struct channel_config *out);
+void channel_config_defaults(struct channel_config *out, enum channel_consensus consensus);
 /* Checks that a channel can run with this configuration. On failure `why` (may be NULL) gets a static sentence. */
 ORD_MUST_USE enum ord_err channel_config_check(const struct channel_config *config, const char **why);
 ORD_MUST_USE enum ord_err channel_config_encode(const struct channel_config *config, struct ord_writer *writer);
@@ -78,9 +92,11 @@ ORD_MUST_USE enum ord_err channel_config_decode(struct channel_config *out, stru
 /* "solo", "pbft" or "raft"; "?" for any other value. */
 const char *channel_consensus_name(enum channel_consensus consensus);
 ORD_MUST_USE enum ord_err channel_consensus_parse(enum channel_consensus *out, const char *name);
-/* Number of signatures that prove a block to outsiders: f + 1; solo 1. */
+/* Number of signatures that prove a block to outsiders: f + 1; raft a majority; solo 1. */
 uint32_t channel_weak_quorum(const struct channel_config *config);
-/* Number of signatures that make a checkpoint stable: 2f + 1; solo 1. */
+/* How many replicas may lie, whatever it is, while what the channel proves is true: f; raft and solo 0. */
+uint32_t channel_liars_max(const struct channel_config *config);
+/* Number of signatures that make a checkpoint stable: 2f + 1; raft a majority; solo 1. */
 uint32_t channel_strong_quorum(const struct channel_config *config);
 /* Fills in the core's view of the configuration. `crypto` must outlive `out`. */
 void channel_core_config(struct ord_core_config *out, const struct channel_config *config,

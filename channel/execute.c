@@ -161,8 +161,8 @@ static enum ord_err apply_batch(struct channel *channel, struct channel_applied 
     return ORD_OK;
 }
 
-enum ord_err channel_apply(struct channel *channel, struct channel_applied *out, uint64_t seq, struct ord_span batch,
-                           const struct channel_sink *sink) {
+enum ord_err channel_apply(struct channel *channel, struct channel_applied *out, uint64_t seq, uint64_t term,
+                           struct ord_span batch, const struct channel_sink *sink) {
     *out = (struct channel_applied) {0};
     bool in_transfer = channel->applied_seq < channel->head_last_seq;
     if (channel->broken || in_transfer || seq != channel->applied_seq + 1)
@@ -173,6 +173,7 @@ enum ord_err channel_apply(struct channel *channel, struct channel_applied *out,
         return err;
     }
     channel->applied_seq = seq;
+    channel->progress.term = term;
     channel->progress.bytes_since_point += batch.size;
     out->attest = out->blocks > 0 || seq % channel->config.checkpoint_interval == 0 ||
                   channel->progress.bytes_since_point >= channel->config.body_bytes_max / POINT_BYTES_PART;

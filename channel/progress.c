@@ -99,6 +99,8 @@ ord_replica_set channel_progress_passes(const struct channel_progress *progress)
 void channel_progress_write(struct ord_writer *writer, const struct channel_config *config,
                             const struct channel_progress *progress) {
     ord_write_u64(writer, progress->bytes_since_point);
+    if (config->consensus == CHANNEL_RAFT)
+        ord_write_u64(writer, progress->term);
     if (config->decisions_per_leader == 0)
         return;
     ord_write_u64(writer, progress->view);
@@ -120,6 +122,8 @@ static bool is_sane(const struct channel_failed *leader, const struct channel_co
 enum ord_err channel_progress_read(struct channel_progress *out, const struct channel_config *config,
                                    struct ord_reader *reader) {
     *out = (struct channel_progress) {.bytes_since_point = ord_read_u64(reader)};
+    if (config->consensus == CHANNEL_RAFT)
+        out->term = ord_read_u64(reader);
     if (config->decisions_per_leader == 0)
         return reader->failed ? ORD_ERR_INVALID : ORD_OK;
     out->view = ord_read_u64(reader);

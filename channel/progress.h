@@ -54,6 +54,8 @@ struct channel_progress {
      * attestation at rest does not change it.
      */
     uint64_t bytes_since_point;
+    /* raft: the term in which the newest batch was proposed. Whoever gets the state needs it (raft/snapshot.c). */
+    uint64_t term;
     /* The newest view that a batch named, and the seq of that batch. Seq 0: none did yet. */
     uint64_t view;
     uint64_t first_seq;
@@ -68,8 +70,11 @@ void channel_progress_named(struct channel_progress *progress, const struct chan
 /* Replicas whose turn to lead is passed over. */
 ord_replica_set channel_progress_passes(const struct channel_progress *progress);
 
-#define CHANNEL_PROGRESS_SIZE_MAX (8 + 8 + 8 + 1 + CHANNEL_FAILED_MAX * (4 + 1 + 1 + 1))
-/* Appends the encoding (docs/formats.md). Where views do not end on schedule, it is bytes_since_point alone. */
+#define CHANNEL_PROGRESS_SIZE_MAX (8 + 8 + 8 + 8 + 1 + CHANNEL_FAILED_MAX * (4 + 1 + 1 + 1))
+/*
+ * Appends the encoding (docs/formats.md): bytes_since_point, then the term in a raft channel, or what is known of views
+ * where they end on schedule.
+ */
 void channel_progress_write(struct ord_writer *writer, const struct channel_config *config,
                             const struct channel_progress *progress);
 /* INVALID: malformed, or no executed state has it. */

@@ -112,14 +112,15 @@ ORD_MUST_USE enum ord_err channel_init(struct channel **out, void *memory, size_
                                        const struct channel_config *config, const struct ord_hash *genesis_hash);
 
 /*
- * Executes batch `seq`, which must be applied_seq + 1. Every replica drops the same malformed batches and envelopes,
+ * Executes batch `seq`, which must be applied_seq + 1. `term` is the one in which it was proposed, in a raft channel;
+ * others have 0. Every replica drops the same malformed batches and envelopes,
  * and counts them; a malformed batch counts as one refused envelope.
  * WRONG_STATE: `seq` is wrong, or channel_apply_block was called and channel_apply_tail not yet.
  * After any other error every later call returns WRONG_STATE. Such an error is the sink's, or
  * NO_MEMORY: a library could not check a certificate.
  */
 ORD_MUST_USE enum ord_err channel_apply(struct channel *channel, struct channel_applied *out, uint64_t seq,
-                                        struct ord_span batch, const struct channel_sink *sink);
+                                        uint64_t term, struct ord_span batch, const struct channel_sink *sink);
 /*
  * Executes a closed block that state transfer brought. Its height must be head + 1. The caller must have checked that a
  * certificate covers the header and that header and data belong together. The block replaces the open block,

@@ -118,10 +118,23 @@ bool cli_make_folder(const char *path) {
     return false;
 }
 
+const char *cli_trust(char out[CLI_TRUST_SIZE], const char *consensus, uint32_t replica_count, uint32_t liars_max) {
+    if (replica_count == 1)
+        snprintf(out, CLI_TRUST_SIZE, "%s: true if its one replica does not lie", consensus);
+    else if (liars_max == 0)
+        snprintf(out, CLI_TRUST_SIZE, "%s: true if none of its %" PRIu32 " replicas lies", consensus, replica_count);
+    else
+        snprintf(out, CLI_TRUST_SIZE, "%s: true if no more than %" PRIu32 " of its %" PRIu32 " replicas lie", consensus,
+                 liars_max, replica_count);
+    return out;
+}
+
 static void print_receipt_json(const struct ordain_receipt *receipt) {
-    printf("{\"verified\":true,\"height\":%" PRIu64 ",\"index\":%" PRIu32
-           ",\"block\":\"%s\",\"certified_height\":%" PRIu64 ",\"signers\":[",
-           receipt->height, receipt->index, CLI_HASH(receipt->block_hash), receipt->certified_height);
+    printf("{\"verified\":true,\"consensus\":\"%s\",\"replicas\":%" PRIu32 ",\"liars_max\":%" PRIu32
+           ",\"height\":%" PRIu64 ",\"index\":%" PRIu32 ",\"block\":\"%s\",\"certified_height\":%" PRIu64
+           ",\"signers\":[",
+           receipt->consensus, receipt->replica_count, receipt->liars_max, receipt->height, receipt->index,
+           CLI_HASH(receipt->block_hash), receipt->certified_height);
     for (uint32_t i = 0; i < receipt->signer_count; i++)
         printf("%s%" PRIu32, i == 0 ? "" : ",", receipt->signers[i]);
     putchar(']');
@@ -143,6 +156,8 @@ void cli_print_receipt(const struct ordain_receipt *receipt, bool json) {
     for (uint32_t i = 0; i < receipt->signer_count; i++)
         printf(" %" PRIu32, receipt->signers[i]);
     printf(" (certificate of block %" PRIu64 ")\n", receipt->certified_height);
+    char trust[CLI_TRUST_SIZE];
+    printf("trust         %s\n", cli_trust(trust, receipt->consensus, receipt->replica_count, receipt->liars_max));
     if (!receipt->has_envelope) {
         printf("envelope      not in the receipt\n");
         return;

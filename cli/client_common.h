@@ -43,6 +43,9 @@ int cli_write_file(const char *path, const void *data, size_t size);
 bool cli_make_folder(const char *path);
 
 /* Prints what a verified receipt says. */
+#define CLI_TRUST_SIZE 96
+/* Writes on whose honesty rests what a channel proves, for people. Returns `out`. */
+const char *cli_trust(char out[CLI_TRUST_SIZE], const char *consensus, uint32_t replica_count, uint32_t liars_max);
 void cli_print_receipt(const struct ordain_receipt *receipt, bool json);
 
 #endif

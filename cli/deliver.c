@@ -248,8 +248,10 @@ static bool on_stop(void *context) {
 
 /* ---- The command ------------------------------------------------------------------------------------------------ */
 
-static int report(const struct deliver_arguments *arguments, const struct ordain_delivered *delivered,
-                  enum ordain_error error, const char *why, bool write_failed) {
+static int report(const struct deliver_arguments *arguments, const struct ordain_channel *channel,
+                  const struct ordain_delivered *delivered, enum ordain_error error, const char *why,
+                  bool write_failed) {
+    char trust[CLI_TRUST_SIZE];
     bool stopped = error == ORDAIN_STOPPED && stop_asked != 0;
     if (write_failed)
         return cli_fail(CLI_EXIT_INTERNAL, "writing failed");
@@ -259,9 +261,10 @@ static int report(const struct deliver_arguments *arguments, const struct ordain
     if (delivered->blocks > 0 && !arguments->quiet)
         fprintf(stderr,
                 "verified: blocks %" PRIu64 "..%" PRIu64 ", %" PRIu64 " transactions, %" PRIu64
-                " certificates, head %s\n",
+                " certificates, head %s (%s)\n",
                 delivered->first, delivered->last, delivered->transactions, delivered->certificates,
-                CLI_HASH(delivered->head_hash));
+                CLI_HASH(delivered->head_hash),
+                cli_trust(trust, channel->consensus, channel->replica_count, channel->liars_max));
     if (error == ORDAIN_TIMEOUT || error == ORDAIN_NOT_READY)
         /* Replicas answer, but do not have what is wanted. */
         return CLI_EXIT_FAILED;
@@ -304,7 +307,9 @@ static int run(const struct deliver_arguments *arguments) {
         output.failed = true;
     if (fflush(stdout) != 0)
         output.failed = true;
-    code = report(arguments, &delivered, error, why, output.failed);
+    struct ordain_channel channel;
+    ordain_channel(output.client, &channel);
+    code = report(arguments, &channel, &delivered, error, why, output.failed);
     ordain_close(output.client);
     return code;
 }

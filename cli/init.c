@@ -27,6 +27,8 @@ struct arguments {
     /* How often --batch-bytes-max and --body-bytes-max were given. */
     uint32_t batch_said;
     uint32_t body_said;
+    /* How often the numbers of raft were given. */
+    uint32_t raft_said;
 };
 
 static const char usage[] =
@@ -63,9 +65,11 @@ static bool parse_arguments(struct arguments *out, struct channel_config *config
                             char **argv) {
     const struct cli_option list[] = {
         {"channel", "NAME", "a to z, 0 to 9, '.', '_', '-'", .text = &out->channel},
-        {"consensus", "TYPE", "pbft (default): 3f+1 replicas, of which f may lie; solo: one, for development",
+        {"consensus", "TYPE",
+         "pbft (default): 3f+1 replicas, of which f may lie; raft: 2f+1, of which f may crash and none may lie; solo: "
+         "one, for development",
          .text = &out->consensus},
-        {"replicas", "N", "default: 4 (solo: 1)", .number = &out->replicas, .min = 1, .max = ORD_REPLICA_MAX},
+        {"replicas", "N", "default: 4 (raft: 3, solo: 1)", .number = &out->replicas, .min = 1, .max = ORD_REPLICA_MAX},
         {"host", "HOST", "where the replicas are; once, or once for each (default 127.0.0.1)", .take = take_host,
          .into = out},
         {"base-port", "N", "two consecutive ports for each replica from here on (default: free ones)",
@@ -91,6 +95,21 @@ static bool parse_arguments(struct arguments *out, struct channel_config *config
          KNOB(request_timeout_ms, 1, UINT32_MAX)},
         {"decisions-per-leader", "N", "after so many instances another leads; 0: only when the leader fails",
          KNOB(decisions_per_leader, 0, UINT32_MAX)},
+        {.help = "\nRaft:"},
+        {"election-min", "MS", "a follower that hears no leader for so long campaigns; ...",
+         KNOB(raft.election_ms_min, 1, UINT32_MAX), .given = &out->raft_said},
+        {"election-max", "MS", "... each after a random time up to this", KNOB(raft.election_ms_max, 1, UINT32_MAX),
+         .given = &out->raft_said},
+        {"heartbeat", "MS", "a leader says so often that it is there", KNOB(raft.heartbeat_ms, 1, UINT32_MAX),
+         .given = &out->raft_said},
+        {"snapshot-blocks", "N", "the log is cut after so many blocks; 0: they do not count",
+         KNOB(raft.snapshot_blocks, 0, UINT32_MAX), .given = &out->raft_said},
+        {"snapshot-bytes", "N", "the log is cut after so many bytes; 0: they do not count",
+         .number64 = &config->raft.snapshot_bytes, .suffix = true, .max = UINT64_MAX, .has_default = true,
+         .fallback = config->raft.snapshot_bytes, .given = &out->raft_said},
+        {"check-forwards", NULL, "each replica checks the signatures that another one has checked",
+         .flag = &config->raft.check_forwards},
+        {.help = "\nClients:"},
         {"clients-max", "N", "clients that may register", KNOB(clients_max, 1, CHANNEL_CLIENTS_LIMIT)},
         {.help = ""},
         {"add-client", "NAME", "a further client's identity, in DIR/NAME, made with the CA of --org (default org1)",
@@ -112,13 +131,17 @@ static bool parse_arguments(struct arguments *out, struct channel_config *config
 static int take_consensus(struct channel_config *config, const struct arguments *arguments) {
     const char *name = arguments->consensus != NULL ? arguments->consensus : "pbft";
     if (channel_consensus_parse(&config->consensus, name) != ORD_OK)
-        return refuse("consensus", name, "pbft or solo");
-    if (config->consensus == CHANNEL_RAFT)
-        return cli_fail(CLI_EXIT_USAGE, "--consensus raft is not supported yet; choose pbft or solo");
-    bool solo = config->consensus == CHANNEL_SOLO;
-    config->replica_count = arguments->replicas != 0 ? arguments->replicas : solo ? 1 : 4;
-    if (solo && config->replica_count != 1)
-        return cli_fail(CLI_EXIT_USAGE, "solo has one replica; for %u choose pbft", config->replica_count);
+        return refuse("consensus", name, "pbft, raft or solo");
+    if (config->consensus != CHANNEL_RAFT) {
+        if (arguments->raft_said > 0 || config->raft.check_forwards)
+            return cli_fail(CLI_EXIT_USAGE, "--election-min, --election-max, --heartbeat, --snapshot-blocks, "
+                                            "--snapshot-bytes and --check-forwards are for --consensus raft");
+        config->raft = (struct channel_raft) {0};
+    }
+    static const uint32_t counts[] = {[CHANNEL_SOLO] = 1, [CHANNEL_PBFT] = 4, [CHANNEL_RAFT] = 3};
+    config->replica_count = arguments->replicas != 0 ? arguments->replicas : counts[config->consensus];
+    if (config->consensus == CHANNEL_SOLO && config->replica_count != 1)
+        return cli_fail(CLI_EXIT_USAGE, "solo has one replica; for %u choose pbft or raft", config->replica_count);
     return CLI_EXIT_OK;
 }
 
@@ -171,6 +194,8 @@ static void print_summary(const struct init_plan *plan) {
            config->replica_count, config->replica_count == 1 ? "" : "s");
     if (config->consensus == CHANNEL_PBFT)
         printf(" of which %u may lie", ord_bft_faulty_max(config->replica_count));
+    if (config->consensus == CHANNEL_RAFT)
+        printf(" of which %u may crash and none may lie", config->replica_count - ord_majority(config->replica_count));
     printf(", %u client%s\ngenesis block %s\n", plan->client_count, plan->client_count == 1 ? "" : "s",
            CLI_HASH(plan->genesis_hash.bytes));
     for (uint32_t i = 0; i < config->replica_count; i++)
@@ -236,7 +261,7 @@ int cli_init(int argc, char **argv) {
     struct init_plan *plan = calloc(1, sizeof(*plan));
     if (plan == NULL)
         return cli_no_memory();
-    channel_config_defaults(&plan->config);
+    channel_config_defaults(&plan->config, CHANNEL_RAFT); /* the help shows all defaults */
     int exit_code;
     if (parse_arguments(&arguments, &plan->config, &exit_code, argc, argv))
         exit_code = run(plan, &arguments);

@@ -27,11 +27,13 @@ static const char usage[] =
 
 static const char notes[] =
     "\n"
-    "Columns: VIEW counts the primaries so far (Raft: term); HEIGHT is the newest block, CERTIFIED the newest\n"
+    "Columns: VIEW counts the primaries so far (raft: TERM and LEADER); HEIGHT is the newest block, CERTIFIED the "
+    "newest\n"
     "with enough signatures to prove it; SEQ the batches executed, STABLE those that the log no longer needs;\n"
     "FLIGHT the batches under way; POOL the envelopes that wait; LINKS the other replicas that it is connected\n"
     "to; STATE says \"ok\", or what is the matter. Below the table: which replicas signed statements that\n"
-    "contradict each other, and which replicas keep the evidence (`ordain evidence` proves it).\n"
+    "contradict each other, and which replicas keep the evidence (`ordain evidence` proves it). In a raft channel\n"
+    "also how far the leader knows each follower's log to equal its own (MATCH).\n"
     "\n"
     "Examples:\n"
     "  ordain status --config try/client/client.cfg\n"
@@ -56,22 +58,28 @@ static bool parse_arguments(struct status_arguments *out, int *exit_code, int ar
 static const char *state_of(const struct ordain_status *status) {
     if (status->why[0] != '\0')
         return status->why;
+    if (status->halted)
+        return "halted: its log contradicts the leader's";
+    if (status->asking)
+        return "asks what it said before";
     if (status->silent)
         return "silent: its disk is new, or older than what it said";
     if (status->syncing)
         return "catching up";
-    if (status->asking)
-        return "asks what it said before";
     return status->intake_open ? "ok" : "takes nothing in (disk)";
 }
 
 static void print_table(struct ordain *client, const struct ordain_status *list, uint32_t count) {
     struct ordain_channel channel;
     ordain_channel(client, &channel);
-    printf("channel %s, %s, %" PRIu32 " replicas, network %s\n", channel.name, channel.consensus, channel.replica_count,
+    char trust[CLI_TRUST_SIZE];
+    printf("channel %s, %" PRIu32 " replicas, network %s\n", channel.name, channel.replica_count,
            CLI_HEX(channel.genesis_hash, 8));
-    printf("\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS", "VIEW", "PRIMARY",
-           "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT", "POOL", "LINKS", "STATE");
+    printf("%s\n", cli_trust(trust, channel.consensus, channel.replica_count, channel.liars_max));
+    bool raft = strcmp(channel.consensus, "raft") == 0;
+    printf("\n%-8s%-22s %-10s%6s%9s%9s%10s%9s%9s%7s%8s%6s  %s\n", "REPLICA", "ADDRESS", "CONSENSUS",
+           raft ? "TERM" : "VIEW", raft ? "LEADER" : "PRIMARY", "HEIGHT", "CERTIFIED", "SEQ", "STABLE", "FLIGHT",
+           "POOL", "LINKS", "STATE");
     for (uint32_t i = 0; i < count; i++) {
         const struct ordain_status *status = &list[i];
         char primary[24] = "-";
@@ -88,6 +96,22 @@ static void print_table(struct ordain *client, const struct ordain_status *list,
                status->consensus, status->view, primary, status->height, status->certified_height, status->seq,
                status->stable_seq, status->in_flight, status->pool_envelopes, status->links_up, state_of(status));
     }
+}
+
+/* Of several that think that they lead, the one with the highest term does. */
+static void print_followers(const struct ordain_status *list, uint32_t count) {
+    const struct ordain_status *leader = NULL;
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i].reachable && list[i].followers != 0 && (leader == NULL || list[i].view > leader->view))
+            leader = &list[i];
+    if (leader == NULL)
+        return;
+    printf("replica %" PRIu32 " leads term %" PRIu64 "; MATCH:", leader->replica, leader->view);
+    for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
+        if ((leader->followers >> i & 1u) != 0)
+            printf("%s replica %" PRIu32 " up to %" PRIu64 "%s", shown++ == 0 ? "" : ",", i, leader->match_seq[i],
+                   (leader->silent_followers >> i & 1u) != 0 ? " (silent)" : "");
+    printf("\n");
 }
 
 /*
@@ -145,6 +169,8 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
     printf(",\"version\":");
     cli_json_text(stdout, status->version);
     printf(",\"epoch\":%" PRIu64 ",\"view\":%" PRIu64, status->epoch, status->view);
+    if (strcmp(status->consensus, "raft") == 0)
+        printf(",\"term\":%" PRIu64, status->view);
     if (status->leader >= 0)
         printf(",\"primary\":%" PRId64, status->leader);
     else
@@ -162,6 +188,11 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)
             printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);
+    printf("],\"halted\":%s,\"followers\":[", truth(status->halted));
+    for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
+        if ((status->followers >> i & 1u) != 0)
+            printf("%s{\"replica\":%" PRIu32 ",\"match_seq\":%" PRIu64 ",\"silent\":%s}", shown++ == 0 ? "" : ",", i,
+                   status->match_seq[i], truth((status->silent_followers >> i & 1u) != 0));
     printf("],\"evidence\":[");
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if (status->evidence[i] > 0)
@@ -184,7 +215,8 @@ static void print_json(struct ordain *client, const struct ordain_status *list, 
     cli_json_text(stdout, channel.name);
     printf(",\"consensus\":");
     cli_json_text(stdout, channel.consensus);
-    printf(",\"genesis\":\"%s\",\"replicas\":[", CLI_HASH(channel.genesis_hash));
+    printf(",\"liars_max\":%" PRIu32 ",\"genesis\":\"%s\",\"replicas\":[", channel.liars_max,
+           CLI_HASH(channel.genesis_hash));
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             putchar(',');
@@ -210,6 +242,7 @@ int cli_status(int argc, char **argv) {
             print_json(client, list, count);
         } else {
             print_table(client, list, count);
+            print_followers(list, count);
             print_evidence(list, count);
             if (arguments.counters)
                 print_counters(list, count);

@@ -185,6 +185,7 @@ void ordain_channel(const struct ordain *client, struct ordain_channel *out) {
     client_say(out->consensus, sizeof(out->consensus), "%s", channel_consensus_name(config->consensus));
     memcpy(out->genesis_hash, client->trust.genesis_hash.bytes, ORDAIN_HASH_SIZE);
     out->replica_count = config->replica_count;
+    out->liars_max = channel_liars_max(config);
     out->certificate_quorum = client->trust.quorum;
     out->envelope_bytes_max = config->absolute_max_bytes;
     out->transactions_max = config->max_message_count;

@@ -90,6 +90,7 @@ struct ordain_channel {
     char consensus[16]; /* "solo", "pbft", "raft" */
     uint8_t genesis_hash[ORDAIN_HASH_SIZE];
     uint32_t replica_count;
+    uint32_t liars_max;          /* so many replicas may lie, and what is proved is true all the same */
     uint32_t certificate_quorum; /* signatures that prove a block */
     uint32_t envelope_bytes_max; /* AbsoluteMaxBytes */
     uint32_t transactions_max;   /* most transactions in one envelope: MaxMessageCount */
@@ -180,6 +181,9 @@ bool ordain_replica_suspect(struct ordain *client, uint32_t replica, char *why, 
 
 /* What a verified receipt says. */
 struct ordain_receipt {
+    char consensus[16]; /* as in struct ordain_channel, by the genesis block */
+    uint32_t replica_count;
+    uint32_t liars_max;
     uint64_t height;
     uint32_t index; /* index of the envelope in its block */
     uint8_t block_hash[ORDAIN_HASH_SIZE];
@@ -310,7 +314,7 @@ struct ordain_status {
     char consensus[16];
     char version[32];
     uint64_t epoch;
-    uint64_t view;
+    uint64_t view;  /* raft: the term */
     int64_t leader; /* -1: not known */
     uint64_t height;
     uint64_t certified_height;
@@ -335,6 +339,12 @@ struct ordain_status {
      * cannot tell that. 0: all that it may have said is stable.
      */
     uint64_t doubt_until_seq;
+    /* raft: a leader wanted it to cut what is committed. It takes no part any more. */
+    bool halted;
+    /* raft, while it leads: bit i: it tells of replica i, whose durable log equals its own up to match_seq[i]; ... */
+    uint64_t followers;
+    uint64_t silent_followers; /* ... and which of them have forgotten something, so that they do not count */
+    uint64_t match_seq[ORDAIN_REPLICA_MAX];
     uint32_t links_up;
     uint64_t peers_up;                     /* bit i: replica i */
     uint32_t evidence[ORDAIN_REPLICA_MAX]; /* evidence[i]: pieces that it keeps against replica i */

@@ -139,10 +139,14 @@ enum ordain_error ordain_receipt_by_place(struct ordain *client, uint8_t **recei
 
 /* ---- Offline ---------------------------------------------------------------------------------------------------- */
 
-static void describe(struct ordain_receipt *out, const struct channel_receipt *receipt) {
+static void describe(struct ordain_receipt *out, const struct channel_config *config,
+                     const struct channel_receipt *receipt) {
     struct ord_hash hash;
     struct channel_envelope envelope;
     memset(out, 0, sizeof(*out));
+    client_say(out->consensus, sizeof(out->consensus), "%s", channel_consensus_name(config->consensus));
+    out->replica_count = config->replica_count;
+    out->liars_max = channel_liars_max(config);
     out->height = receipt->header.height;
     out->index = receipt->envelope_index;
     channel_header_hash(&hash, &receipt->header);
@@ -169,7 +173,7 @@ static enum ordain_error check(const struct client_trust *trust, struct ordain_r
         client_say(why, why_size, "%s", wrong);
         return ORDAIN_UNVERIFIED;
     }
-    describe(out, &decoded);
+    describe(out, &trust->config, &decoded);
     return ORDAIN_OK;
 }
 

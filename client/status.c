@@ -50,6 +50,15 @@ static void take_status(struct ordain_status *out, const struct ordain *client,
     for (size_t i = 0; i < said->n_evidence; i++)
         if (said->evidence[i]->replica < ORDAIN_REPLICA_MAX)
             out->evidence[said->evidence[i]->replica] = said->evidence[i]->pieces;
+    out->halted = said->halted;
+    for (size_t i = 0; i < said->n_followers; i++) {
+        const Ordain__V1__Follower *follower = said->followers[i];
+        if (follower->replica >= ORDAIN_REPLICA_MAX)
+            continue;
+        out->followers |= ord_replica_bit(follower->replica);
+        out->silent_followers |= follower->silent ? ord_replica_bit(follower->replica) : 0;
+        out->match_seq[follower->replica] = follower->match_seq;
+    }
     for (size_t i = 0; i < said->n_counters && out->counter_count < ORDAIN_COUNTER_MAX; i++) {
         struct ordain_counter *counter = &out->counters[out->counter_count++];
         client_clean(counter->name, sizeof(counter->name), said->counters[i]->name);

@@ -5,6 +5,7 @@
 
 #include "bft/bft.h"
 #include "node/node_internal.h"
+#include "raft/raft.h"
 
 enum { COUNTER_MAX = 96 };
 
@@ -32,6 +33,11 @@ static uint64_t waiting_checks(const struct node *node) {
     return count;
 }
 
+/* NULL: this is no raft channel. */
+static const struct raft_detail *raft_detail_of(const struct node *node, const struct ord_status *core) {
+    return node->channel_config->consensus == CHANNEL_RAFT ? core->detail : NULL;
+}
+
 static void gather(struct node *node, struct counter_list *list, const struct ord_status *core) {
     struct replica_counters replica = *replica_counters(node->replica);
     replica.damaged_reads += count_get(&node->counters.damaged_reads);
@@ -47,6 +53,13 @@ static void gather(struct node *node, struct counter_list *list, const struct or
     add(list, "core_retransmissions", core->retransmissions);
     const struct bft_detail *bft = node->channel_config->consensus == CHANNEL_PBFT ? core->detail : NULL;
     add(list, "view_changes", bft == NULL ? 0 : bft->view_changes);
+    const struct raft_detail *raft = raft_detail_of(node, core);
+    if (raft != NULL) {
+        add(list, "raft_elections", raft->elections);
+        add(list, "raft_log_first_seq", raft->base_seq + 1);
+        add(list, "raft_log_last_seq", raft->last_seq);
+        add(list, "raft_log_durable_seq", raft->durable_seq);
+    }
     struct ledger_counters ledger;
     ledger_counters(node->ledger, &ledger);
     add(list, "ledger_commits", ledger.commits);
@@ -87,6 +100,29 @@ static size_t gather_evidence(struct evidence_list *list, const struct replica_s
     return count;
 }
 
+struct follower_list {
+    Ordain__V1__Follower items[ORD_REPLICA_MAX];
+    Ordain__V1__Follower *pointers[ORD_REPLICA_MAX];
+};
+
+static size_t gather_followers(struct follower_list *list, const struct node *node, const struct ord_status *core) {
+    const struct raft_detail *raft = raft_detail_of(node, core);
+    size_t count = 0;
+    if (raft == NULL || !core->leading)
+        return 0;
+    for (uint32_t i = 0; i < node->channel_config->replica_count; i++) {
+        if (i == node->config.replica)
+            continue;
+        Ordain__V1__Follower *item = &list->items[count];
+        ordain__v1__follower__init(item);
+        item->replica = i;
+        item->match_seq = raft->followers[i].match_seq;
+        item->silent = raft->followers[i].silent;
+        list->pointers[count++] = item;
+    }
+    return count;
+}
+
 static uint32_t leader_number(ord_node_id leader) {
     return leader == ORD_NO_NODE ? 0 : leader + 1;
 }
@@ -98,6 +134,7 @@ void status_reply(struct node *node, struct api_request *request) {
     struct ord_hash digest;
     uint32_t peers_up[ORD_REPLICA_MAX];
     struct evidence_list evidence;
+    struct follower_list followers;
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__StatusResponse status = ORDAIN__V1__STATUS_RESPONSE__INIT;
     replica_status(node->replica, &of_replica);
@@ -133,6 +170,10 @@ void status_reply(struct node *node, struct api_request *request) {
     status.doubt_until_seq = of_replica.core.doubt_until_seq;
     status.n_evidence = gather_evidence(&evidence, &of_replica);
     status.evidence = evidence.pointers;
+    const struct raft_detail *raft = raft_detail_of(node, &of_replica.core);
+    status.halted = raft != NULL && raft->halted;
+    status.n_followers = gather_followers(&followers, node, &of_replica.core);
+    status.followers = followers.pointers;
     status.n_counters = counters.count;
     status.counters = counters.pointers;
     response.status = ORDAIN__V1__STATUS__OK;

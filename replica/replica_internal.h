@@ -14,6 +14,7 @@
 #define ORDAIN_REPLICA_REPLICA_INTERNAL_H
 
 #include "bft/bft.h"
+#include "raft/raft.h"
 #include "channel/checkpoint.h"
 #include "replica/agree/effects.h"
 #include "replica/agree/execute.h"
@@ -36,10 +37,11 @@
 struct setup {
     struct replica_options options;
     const struct ord_protocol *protocol;
-    /* PBFT only: the context in which its options check certificates. */
+    /* The context in which a protocol's options check certificates. */
     struct channel_checkpoints checkpoints;
-    /* PBFT only: core_config.options points to it. */
+    /* The protocol's own, to which core_config.options points. */
     struct bft_options bft;
+    struct raft_options raft;
     struct ord_core_config core_config;
 };
 

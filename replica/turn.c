@@ -282,8 +282,17 @@ uint64_t replica_durable_turn(const struct replica *replica) {
     return replica->turn.durable;
 }
 
+/* What the end of a commit brought about (a DELIVER, for one) is to be committed, and no input may come for long. */
+static bool commit_waits(const struct replica *replica) {
+    const struct turn *turn = &replica->turn;
+    const struct replica_store *store = replica_store(replica);
+    return turn->committing == 0 && turn->urgent && (replica->execute.state_changed || store->dirty(store->ledger));
+}
+
 uint64_t replica_due_ms(const struct replica *replica) {
     const struct turn *turn = &replica->turn;
+    if (commit_waits(replica))
+        return turn->now_ms;
     uint64_t due_ms = ord_min(ord_min(turn->housekeeping_ms, replica->agree.wake_at_ms), sync_due_ms(replica));
     due_ms = ord_min(due_ms, serve_due_ms(replica));
     if (turn->committing == 0)

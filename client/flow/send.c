@@ -203,12 +203,13 @@ static void take_back_submit(struct engine *engine, struct engine_request *reque
  * is drawn at random, and who gets a copy does not pass it on at once: a leader that knew which envelopes the others
  * have could serve these alone. For the same reason few replicas get it, because one of them may be an accomplice. It
  * is copied when it waits for its receipt, or has no answer soon: a leader that answered only when it proposes would
- * not be seen otherwise. An envelope that the leader refused as BUSY must not make the others wait for it.
+ * not be seen otherwise. An envelope that the leader refused as BUSY must not make the others wait for it. A leader may be
+ * slow on purpose in a pbft channel alone.
  */
 static void draw_sample(struct engine *engine, const struct engine_request *request) {
     struct client_entry *entry = request->entries[client_random(&engine->random) % request->count];
     if (engine->config.pinned || engine->sample != NULL || engine->now_us < engine->copy_at_us ||
-        entry->size > CLIENT_COPY_BYTES_MAX)
+        entry->size > CLIENT_COPY_BYTES_MAX || engine->config.trust->config.consensus != CHANNEL_PBFT)
         return;
     engine->sample = entry;
     engine->sample_sent_to = request->replica;

@@ -39,7 +39,9 @@ bool agree_may_run(const struct replica *replica) {
 void agree_note_silence(struct replica *replica) {
     struct agree *agree = &replica->agree;
     struct ord_status core = agree_status(replica);
-    if (core.silent && (!agree->shown_silent || core.silent_until_seq != agree->shown_until_seq))
+    /* With an empty disk nobody knows yet whether the channel is as new as the disk. */
+    bool new = core.asking && agree->began_empty;
+    if (core.silent && !new && (!agree->shown_silent || core.silent_until_seq != agree->shown_until_seq))
         replica_log(replica, REPLICA_LOG_WARN, "silent", "until_seq=%" PRIu64 " stable_seq=%" PRIu64 " why=\"%s\"",
                     core.silent_until_seq, core.stable_seq,
                     agree->began_empty ? "the disk is new or was lost" : "the disk is older than what was said");
@@ -47,6 +49,6 @@ void agree_note_silence(struct replica *replica) {
         replica_log(replica, REPLICA_LOG_INFO, "speaks", "view=%" PRIu64 " stable_seq=%" PRIu64 " ms=%" PRIu64,
                     core.view, core.stable_seq, replica->turn.now_ms - replica->turn.started_ms);
     agree->shown_asking = core.asking;
-    agree->shown_silent = core.silent;
+    agree->shown_silent = core.silent && !new;
     agree->shown_until_seq = core.silent_until_seq;
 }

@@ -38,6 +38,25 @@ static void forget_after(struct replica *replica, uint8_t table, uint64_t key) {
     replica_need(replica, store->forget_after(store->ledger, table, key), "forget");
 }
 
+/* In the words of the protocol. */
+static void log_leader(struct replica *replica, ord_node_id leader, uint64_t view, bool scheduled) {
+    if (replica_config(replica)->consensus == CHANNEL_RAFT) {
+        if (leader != ORD_NO_NODE)
+            replica_log(replica, REPLICA_LOG_INFO, "leader", "term=%" PRIu64 " leader=%" PRIu32, view, leader);
+        else if (scheduled)
+            replica_log(replica, REPLICA_LOG_INFO, "transfer", "term=%" PRIu64, view);
+        else if (view > 0)
+            replica_log(replica, REPLICA_LOG_WARN, "no_leader", "term=%" PRIu64, view);
+        return;
+    }
+    if (leader != ORD_NO_NODE)
+        replica_log(replica, REPLICA_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, view, leader);
+    else if (scheduled)
+        replica_log(replica, REPLICA_LOG_INFO, "rotation", "view=%" PRIu64, view);
+    else if (agree_status(replica).changing)
+        replica_log(replica, REPLICA_LOG_WARN, "view_change", "view=%" PRIu64, view);
+}
+
 /*
  * The view changed: drop pending judgements, and make everything that was proposed or sent on ready to be proposed
  * again.
@@ -52,12 +71,7 @@ static void leader_changed(struct replica *replica, ord_node_id leader, uint64_t
     pool_leader_changed(&replica->pool, replica->turn.now_ms);
     if (leader != ORD_NO_NODE)
         accounts_forgive(replica);
-    if (leader != ORD_NO_NODE)
-        replica_log(replica, REPLICA_LOG_INFO, "leader", "view=%" PRIu64 " leader=%" PRIu32, view, leader);
-    else if (scheduled)
-        replica_log(replica, REPLICA_LOG_INFO, "rotation", "view=%" PRIu64, view);
-    else if (agree_status(replica).changing)
-        replica_log(replica, REPLICA_LOG_WARN, "view_change", "view=%" PRIu64, view);
+    log_leader(replica, leader, view, scheduled);
 }
 
 static void send(struct replica *replica, const struct ord_effect *effect) {
@@ -85,7 +99,7 @@ static void carry_out(struct replica *replica, const struct ord_effect *effect) 
         judge_begin(replica, effect);
         break;
     case ORD_EFFECT_DELIVER:
-        execute_batch(replica, effect->deliver.seq, effect->deliver.batch);
+        execute_batch(replica, effect->deliver.seq, effect->deliver.term, effect->deliver.batch);
         break;
     case ORD_EFFECT_WAKE_AT:
         replica->agree.wake_at_ms = effect->wake.at_ms;

@@ -109,7 +109,7 @@ bool execute_synced(struct replica *replica) {
     return same;
 }
 
-void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch) {
+void execute_batch(struct replica *replica, uint64_t seq, uint64_t term, struct ord_span batch) {
     struct execute *execute = &replica->execute;
     struct channel_open_block open;
     channel_open(execute->channel, &open);
@@ -120,7 +120,7 @@ void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch)
     struct channel_applied applied;
     execute->executing_seq = seq;
     execute->closed_bytes = 0;
-    enum ord_err err = channel_apply(execute->channel, &applied, seq, batch, &sink);
+    enum ord_err err = channel_apply(execute->channel, &applied, seq, term, batch, &sink);
     if (err != ORD_OK) {
         replica_fail(replica, err, "executing a batch");
         return;

@@ -46,7 +46,7 @@ struct execute {
 
 ORD_MUST_USE enum ord_err execute_init(struct replica *replica);
 void execute_deinit(struct replica *replica);
-void execute_batch(struct replica *replica, uint64_t seq, struct ord_span batch);
+void execute_batch(struct replica *replica, uint64_t seq, uint64_t term, struct ord_span batch);
 /* The channel calls it with each block that closes. `context` is the replica. */
 enum ord_err execute_block(void *context, const struct channel_block *block);
 /* Gives the next APPLIED, if something was executed. */

@@ -171,12 +171,21 @@ void attest_settle(struct replica *replica) {
     truncate_log(replica);
 }
 
+/* True if a multiple of snapshot_blocks lies above the last certificate of which the core was told. */
+static bool snapshot_due(const struct replica *replica, uint64_t height) {
+    uint32_t every = replica_config(replica)->raft.snapshot_blocks;
+    return every > 0 && height / every > replica->attest.told_height / every;
+}
+
 static void tell_core(struct replica *replica, struct ord_event *out, const struct channel_certificate *certificate) {
     struct attest *attest = &replica->attest;
+    const struct channel_statement *statement = &certificate->statement;
     size_t size = channel_certificate_encode(attest->told, certificate);
-    *out = (struct ord_event) {
-        .type = ORD_EVENT_ATTESTED,
-        .attested = {.seq = certificate->statement.seq, .certificate = ord_span_of(attest->told, size)}};
+    *out = (struct ord_event) {.type = ORD_EVENT_ATTESTED,
+                               .attested = {.seq = statement->seq,
+                                            .certificate = ord_span_of(attest->told, size),
+                                            .cut = snapshot_due(replica, statement->height)}};
+    attest->told_height = ord_max(attest->told_height, statement->height);
 }
 
 bool attest_next(struct replica *replica, struct ord_event *out) {

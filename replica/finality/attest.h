@@ -53,6 +53,8 @@ struct attest {
     uint64_t rest_since_ms;
     /* When each replica last got an answer to an old attestation. */
     uint64_t answered_ms[ORD_REPLICA_MAX];
+    /* The highest block of those certificates of which the core was told. */
+    uint64_t told_height;
     /* The certificate in the ATTESTED at hand. */
     uint8_t told[CHANNEL_CERTIFICATE_SIZE_MAX];
 };

@@ -106,7 +106,7 @@ static ord_replica_set takers(const struct replica *replica) {
     if (agree->leader == ORD_NO_NODE) {
         bool long_since = replica->turn.now_ms >= agree->leader_since_ms + replica_config(replica)->request_timeout_ms;
         ORD_MARK_IF(long_since && replica->pool.lists[POOL_READY].count > 0, FORWARD_WITHOUT_LEADER);
-        return agree->shown_silent || long_since ? ~(ord_replica_set) 0 : 0;
+        return agree_status(replica).silent || long_since ? ~(ord_replica_set) 0 : 0;
     }
     return agree->leader == replica_self(replica) ? 0 : ord_replica_bit(agree->leader);
 }

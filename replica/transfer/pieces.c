@@ -233,10 +233,18 @@ enum ord_err sync_piece_keep(struct replica *replica, struct sync_want *want, st
 
 /* ---- taking a piece ---- */
 
+/*
+ * What is certified is in the log of a raft leader (the dissertation's section 3.6.3), and it executes that by itself.
+ * Between the blocks and the tail of a transfer its core could not run, and would lead nobody.
+ */
+static bool leads_raft(const struct replica *replica) {
+    return replica_config(replica)->consensus == CHANNEL_RAFT && agree_status(replica).leading;
+}
+
 bool sync_piece_waits(const struct replica *replica) {
     const struct sync *sync = &replica->sync;
-    return sync->active && replica->turn.room && !replica->turn.fatal && !sync->synced && sync->range_count > 0 &&
-           sync->ranges[0].piece != NULL;
+    return sync->active && !leads_raft(replica) && replica->turn.room && !replica->turn.fatal && !sync->synced &&
+           sync->range_count > 0 && sync->ranges[0].piece != NULL;
 }
 
 /*

@@ -288,6 +288,7 @@ static enum ord_err recover_attest(struct replica *replica) {
     enum ord_err err = load_certificate(replica, &attest->stable, RECORD_STABLE);
     attest->low = attest->stable;
     attest->weak_seq = attest->stable.statement.seq;
+    attest->told_height = attest->stable.statement.height;
     if (err == ORD_OK && replica->sync.between)
         err = recover_target(replica);
     if (err == ORD_OK)

@@ -425,6 +425,7 @@ bool sync_next(struct replica *replica, struct ord_event *out) {
                                .synced = {.seq = sync->target.statement.seq,
                                           .stable_seq = sync->told_seq,
                                           .certificate = ord_span_of(sync->told, sync->told_size),
+                                          .term = channel_progress(replica->execute.channel)->term,
                                           .pass_over = execute_passes(replica),
                                           .unchanged = execute_synced(replica)}};
     return true;

@@ -66,7 +66,7 @@ static void apply(struct channel *channel, struct ord_span bytes) {
     struct channel_batch batch;
     struct channel_applied applied;
     uint32_t count = channel_batch_decode(&batch, bytes) == ORD_OK ? batch.envelope_count : 1;
-    ORD_ASSERT(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, bytes, &sink) == ORD_OK);
+    ORD_ASSERT(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, 0, bytes, &sink) == ORD_OK);
     ORD_ASSERT(applied.accepted + applied.duplicates + applied.refused == count);
 }
 

@@ -16,12 +16,12 @@ declare -A knows=(
     [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
-    [replica]="core crypto solo bft channel evidence"
+    [replica]="core crypto solo bft raft channel evidence"
     [client/flow]="core crypto channel api"
-    [sim]="core crypto solo bft channel evidence replica client/flow api"
+    [sim]="core crypto solo bft raft channel evidence replica client/flow api"
     [client]="core crypto bft channel evidence net proto client/flow api"
-    [node]="core crypto solo bft channel evidence replica ledger net proto"
-    [cli]="core crypto solo bft channel evidence replica ledger net proto client api node"
+    [node]="core crypto solo bft raft channel evidence replica ledger net proto"
+    [cli]="core crypto solo bft raft channel evidence replica ledger net proto client api node"
 )
 # Library headers, and the only folders that include them.
 declare -A owners=(

@@ -70,6 +70,6 @@ check bft 'ord_.*|bft_.*'
 check raft 'ord_.*|raft_.*'
 check channel 'ord_.*|channel_.*|crypto_.*'
 check evidence 'ord_.*|bft_.*|channel_.*|crypto_.*'
-check replica 'ord_.*|solo_.*|bft_.*|channel_.*|evidence_.*|malloc|calloc|free|snprintf|__snprintf_chk'
+check replica 'ord_.*|solo_.*|bft_.*|raft_.*|channel_.*|evidence_.*|malloc|calloc|free|snprintf|__snprintf_chk'
 check client/flow 'ord_.*|channel_.*|crypto_.*|malloc|calloc|free|v?snprintf|__v?snprintf_chk|qsort'
 exit "$failed"

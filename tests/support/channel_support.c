@@ -64,7 +64,7 @@ struct net *net_create(void (*tweak)(struct channel_config *config)) {
     NEED(crypto_init() == ORD_OK);
     struct net *net = calloc(1, sizeof(*net));
     NEED(net != NULL);
-    channel_config_defaults(&net->config);
+    channel_config_defaults(&net->config, CHANNEL_PBFT);
     snprintf(net->config.name, sizeof(net->config.name), "test");
     add_org(net, 0, "alpha");
     add_org(net, 1, "beta");
@@ -197,7 +197,7 @@ struct channel_applied net_apply(struct net *net, struct channel *channel, struc
     const struct channel_sink sink = log_sink(log);
     struct channel_applied applied;
     struct ord_span batch = net_batch(net, cut_height, envelopes, count);
-    NEED(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, batch, &sink) == ORD_OK);
+    NEED(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, 0, batch, &sink) == ORD_OK);
     return applied;
 }
 

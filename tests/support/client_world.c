@@ -152,7 +152,7 @@ static void open_server(struct replica *replica) {
 
 static void make_channel(struct world *world, const struct world_options *options, const struct crypto_pem *ca) {
     struct channel_config *config = world->config;
-    channel_config_defaults(config);
+    channel_config_defaults(config, CHANNEL_PBFT);
     snprintf(config->name, sizeof(config->name), "test");
     config->consensus = options->consensus;
     config->batch_timeout_ms = 0;

@@ -91,7 +91,7 @@ void world_order(struct world *world) {
     WORLD_OK(channel_batch_end(&writer, world->batch_count));
     struct channel_sink sink = {.context = world, .block = on_block};
     struct channel_applied applied;
-    WORLD_OK(channel_apply(world->channel, &applied, ++world->seq, ord_writer_span(&writer), &sink));
+    WORLD_OK(channel_apply(world->channel, &applied, ++world->seq, 0, ord_writer_span(&writer), &sink));
     free(bytes);
     world->batch_size = 0;
     world->batch_count = 0;

@@ -46,7 +46,7 @@ static void apply(struct node_chain *chain, uint64_t seq, uint64_t first, uint32
     for (uint32_t i = 0; i < count; i++)
         envelopes[i] = node_world_envelope(chain->world, first + i, chain->transaction_size);
     struct ord_span batch = node_world_batch(envelopes, count, 0);
-    assert_ok(channel_apply(chain->channel, &applied, seq, batch, &sink));
+    assert_ok(channel_apply(chain->channel, &applied, seq, 0, batch, &sink));
     assert_int_equal(applied.accepted, count);
     free((void *) (uintptr_t) batch.data);
     for (uint32_t i = 0; i < count; i++)

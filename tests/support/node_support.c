@@ -21,7 +21,7 @@ void node_world_plan(struct node_world *world, enum channel_consensus consensus,
     assert_non_null(mkdtemp(world->folder));
     snprintf(world->directory, sizeof(world->directory), "%s/net", world->folder);
     struct channel_config *config = &world->plan.config;
-    channel_config_defaults(config);
+    channel_config_defaults(config, CHANNEL_PBFT);
     memcpy(config->name, "node", sizeof("node"));
     config->consensus = consensus;
     config->replica_count = replica_count;

@@ -73,17 +73,57 @@ static void config__replica_counts_follow_the_protocol(void **state) {
     expect_refused(config, "1 to 64");
 }
 
-static void config__raft_is_known_but_not_supported_yet(void **state) {
+static void config__raft_has_times_in_bounds(void **state) {
     struct channel_config *config = config_of(state);
-    const char *why = NULL;
+    struct channel_config defaults;
+    channel_config_defaults(&defaults, CHANNEL_RAFT);
     config->consensus = CHANNEL_RAFT;
-    assert_err(channel_config_check(config, &why), ORD_ERR_UNSUPPORTED);
-    assert_non_null(strstr(why, "not supported yet"));
+    expect_refused(config, "election_ms_min and election_ms_max");
+    config->raft = defaults.raft;
+    config->replica_count = 2; /* survives no crash, but runs */
+    assert_ok(channel_config_check(config, NULL));
+    config->raft.election_ms_min = config->raft.election_ms_max;
+    expect_refused(config, "more than election_ms_min");
+    config->raft.election_ms_min = 2 * config->raft.heartbeat_ms - 1;
+    expect_refused(config, "heartbeat_ms");
+    config->raft.election_ms_min = 9;
+    expect_refused(config, "10 ms");
+    config->raft = defaults.raft;
+    config->raft.election_ms_max = 60001;
+    expect_refused(config, "minute");
+    config->raft = defaults.raft;
+    config->raft.heartbeat_ms = 0;
+    expect_refused(config, "heartbeat_ms");
+    config->raft = defaults.raft;
+    config->decisions_per_leader = 1;
+    expect_refused(config, "pbft alone");
+    config->decisions_per_leader = 0;
+    config->consensus = CHANNEL_SOLO;
+    config->replica_count = 1;
+    expect_refused(config, "raft alone");
+}
+
+static void config__of_raft_is_decoded_as_it_was(void **state) {
+    struct channel_config *config = config_of(state);
     static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
     static struct channel_config decoded;
+    config->consensus = CHANNEL_RAFT;
+    config->raft = (struct channel_raft) {.election_ms_min = 100,
+                                          .election_ms_max = 200,
+                                          .heartbeat_ms = 20,
+                                          .snapshot_blocks = 7,
+                                          .snapshot_bytes = 1u << 20,
+                                          .check_forwards = true};
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     assert_ok(channel_config_encode(config, &writer));
-    assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_UNSUPPORTED);
+    assert_ok(channel_config_decode(&decoded, ord_writer_span(&writer)));
+    assert_int_equal(decoded.raft.election_ms_min, 100);
+    assert_int_equal(decoded.raft.election_ms_max, 200);
+    assert_int_equal(decoded.raft.heartbeat_ms, 20);
+    assert_int_equal(decoded.raft.snapshot_blocks, 7);
+    assert_int_equal(decoded.raft.snapshot_bytes, 1u << 20);
+    assert_true(decoded.raft.check_forwards);
+    assert_int_equal(decoded.clients_max, config->clients_max);
 }
 
 static void config__window_holds_two_checkpoints(void **state) {
@@ -405,7 +445,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(config__defaults_are_a_configuration_that_runs, setup, teardown),
     cmocka_unit_test_setup_teardown(config__refuses_names_that_are_not_plain, setup, teardown),
     cmocka_unit_test_setup_teardown(config__replica_counts_follow_the_protocol, setup, teardown),
-    cmocka_unit_test_setup_teardown(config__raft_is_known_but_not_supported_yet, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__raft_has_times_in_bounds, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__of_raft_is_decoded_as_it_was, setup, teardown),
     cmocka_unit_test_setup_teardown(config__window_holds_two_checkpoints, setup, teardown),
     cmocka_unit_test_setup_teardown(config__batch_holds_the_largest_envelope, setup, teardown),
     cmocka_unit_test_setup_teardown(config__limits_of_the_knobs, setup, teardown),

@@ -254,7 +254,7 @@ static void cutter__attests_blocks_and_checkpoints_only(void **state) {
     for (uint64_t seq = channel_applied_seq(fixture->channel) + 1; seq <= 24; seq++) {
         const struct channel_sink sink = log_sink(fixture->log);
         struct channel_applied applied;
-        assert_ok(channel_apply(fixture->channel, &applied, seq, ord_span_of(NULL, 0), &sink));
+        assert_ok(channel_apply(fixture->channel, &applied, seq, 0, ord_span_of(NULL, 0), &sink));
         assert_int_equal(applied.attest, seq % 8 == 0);
         assert_int_equal(channel_applied_seq(fixture->channel), seq);
     }

@@ -321,7 +321,7 @@ static void catch_up(struct run *run) {
 static void follow(struct run *run, struct channel *other, struct chain_log *log, struct ord_span batch) {
     const struct channel_sink sink = log_sink(log);
     struct channel_applied applied;
-    CHECK(run, channel_apply(other, &applied, channel_applied_seq(other) + 1, batch, &sink) == ORD_OK);
+    CHECK(run, channel_apply(other, &applied, channel_applied_seq(other) + 1, 0, batch, &sink) == ORD_OK);
     expect_same(run, other);
 }
 
@@ -344,7 +344,7 @@ static void one_batch(struct run *run) {
 
     const struct channel_sink sink = log_sink(run->log);
     struct channel_applied applied;
-    CHECK(run, channel_apply(run->channel, &applied, seq, batch, &sink) == ORD_OK);
+    CHECK(run, channel_apply(run->channel, &applied, seq, 0, batch, &sink) == ORD_OK);
     expect_model(run, &applied, (uint32_t) (run->model.height - height));
     save(run);
 

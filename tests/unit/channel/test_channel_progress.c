@@ -261,7 +261,7 @@ static void apply_named(struct net *net, struct channel *channel, uint64_t view)
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     channel_batch_begin_view(&writer, 0, view);
     assert_ok(channel_batch_end(&writer, 0));
-    assert_ok(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, ord_writer_span(&writer), &sink));
+    assert_ok(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, 0, ord_writer_span(&writer), &sink));
     assert_int_equal(applied.refused, 0);
 }
 

@@ -338,9 +338,9 @@ static void apply__demands_the_next_seq(void **state) {
     struct channel_applied applied;
     static const uint64_t wrong[] = {0, 1, 3, UINT64_MAX};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        assert_err(channel_apply(fixture->channel, &applied, wrong[i], ord_span_of(NULL, 0), &sink),
+        assert_err(channel_apply(fixture->channel, &applied, wrong[i], 0, ord_span_of(NULL, 0), &sink),
                    ORD_ERR_WRONG_STATE);
-    assert_ok(channel_apply(fixture->channel, &applied, 2, ord_span_of(NULL, 0), &sink));
+    assert_ok(channel_apply(fixture->channel, &applied, 2, 0, ord_span_of(NULL, 0), &sink));
     assert_false(applied.attest);
 }
 
@@ -351,7 +351,7 @@ static void apply__malformed_batch_uses_up_its_seq_only(void **state) {
     struct ord_hash before;
     const struct channel_progress progress = *channel_progress(fixture->channel);
     channel_state_digest(fixture->channel, &before);
-    assert_ok(channel_apply(fixture->channel, &applied, 2, ord_span_of("\1garbage", 8), &sink));
+    assert_ok(channel_apply(fixture->channel, &applied, 2, 0, ord_span_of("\1garbage", 8), &sink));
     assert_int_equal(applied.refused, 1);
     assert_int_equal(channel_applied_seq(fixture->channel), 2);
     assert_true(only_bytes_counted(fixture->channel, &before, &progress));
@@ -369,9 +369,9 @@ static void apply__stops_for_good_when_the_sink_fails(void **state) {
     const struct channel_sink good = log_sink(fixture->log);
     struct channel_applied applied;
     struct ord_span batch = net_batch(fixture->net, 1, NULL, 0);
-    assert_err(channel_apply(fixture->channel, &applied, 2, batch, &bad), ORD_ERR_IO);
-    assert_err(channel_apply(fixture->channel, &applied, 2, batch, &good), ORD_ERR_WRONG_STATE);
-    assert_err(channel_apply(fixture->channel, &applied, 3, batch, &good), ORD_ERR_WRONG_STATE);
+    assert_err(channel_apply(fixture->channel, &applied, 2, 0, batch, &bad), ORD_ERR_IO);
+    assert_err(channel_apply(fixture->channel, &applied, 2, 0, batch, &good), ORD_ERR_WRONG_STATE);
+    assert_err(channel_apply(fixture->channel, &applied, 3, 0, batch, &good), ORD_ERR_WRONG_STATE);
 }
 
 static void digest__tells_states_apart(void **state) {
@@ -524,7 +524,7 @@ static void restore__goes_on_counting_towards_the_next_point(void **state) {
     struct channel_applied applied;
     size_t size = (size_t) (fixture->net->config.body_bytes_max / 4) - 8000;
     struct ord_span large = ord_span_of(net_alloc(fixture->net, size), size);
-    assert_ok(channel_apply(fixture->channel, &applied, 2, large, &sink));
+    assert_ok(channel_apply(fixture->channel, &applied, 2, 0, large, &sink));
     assert_false(applied.attest);
     struct channel *restarted = net_channel(fixture->net);
     assert_ok(
@@ -533,10 +533,10 @@ static void restore__goes_on_counting_towards_the_next_point(void **state) {
                                    channel_progress(fixture->channel)));
     struct channel *both[] = {fixture->channel, restarted};
     for (size_t i = 0; i < 2; i++) {
-        assert_ok(channel_apply(both[i], &applied, 3, ord_span_of(large.data, 8000), &sink));
+        assert_ok(channel_apply(both[i], &applied, 3, 0, ord_span_of(large.data, 8000), &sink));
         assert_true(applied.attest);
         assert_int_equal(channel_progress(both[i])->bytes_since_point, 0);
-        assert_ok(channel_apply(both[i], &applied, 4, large, &sink));
+        assert_ok(channel_apply(both[i], &applied, 4, 0, large, &sink));
         assert_false(applied.attest);
     }
 }
@@ -567,7 +567,8 @@ static void transfer__waits_for_the_tail(void **state) {
     assert_int_equal(log->blocks[0].entries[1].seq, block->header.last_seq);
     assert_int_equal(log->blocks[0].entries[1].batch_index, 0);
     assert_int_equal(log->blocks[0].entries[1].sequence, 1);
-    assert_err(channel_apply(late, &applied, block->header.last_seq, ord_span_of(NULL, 0), &sink), ORD_ERR_WRONG_STATE);
+    assert_err(channel_apply(late, &applied, block->header.last_seq, 0, ord_span_of(NULL, 0), &sink),
+               ORD_ERR_WRONG_STATE);
     assert_err(channel_apply_tail(late, block->header.last_seq - 1, &no_progress, tail), ORD_ERR_WRONG_STATE);
     assert_ok(channel_apply_tail(late, 4, channel_progress(fixture->channel), tail));
     assert_int_equal(channel_applied_seq(late), 4);
@@ -575,7 +576,7 @@ static void transfer__waits_for_the_tail(void **state) {
     channel_open(late, &open);
     assert_int_equal(open.entries[1].batch_index, CHANNEL_NO_BATCH_INDEX);
     assert_int_equal(open.entries[1].seq, 4);
-    assert_ok(channel_apply(late, &applied, 5, ord_span_of(NULL, 0), &sink));
+    assert_ok(channel_apply(late, &applied, 5, 0, ord_span_of(NULL, 0), &sink));
     struct ord_hash ours;
     struct ord_hash theirs;
     channel_state_digest(late, &ours);
@@ -597,7 +598,7 @@ static void transfer__goes_on_after_a_restart_in_between(void **state) {
     struct channel_applied applied;
     assert_ok(channel_restore_client(restarted, 0, ord_span_of(record, size)));
     assert_ok(channel_restore_head(restarted, &block->header, channel_applied_seq(late), channel_progress(late)));
-    assert_err(channel_apply(restarted, &applied, block->header.last_seq, ord_span_of(NULL, 0), &sink),
+    assert_err(channel_apply(restarted, &applied, block->header.last_seq, 0, ord_span_of(NULL, 0), &sink),
                ORD_ERR_WRONG_STATE);
     assert_ok(channel_apply_tail(restarted, 4, channel_progress(fixture->channel), tail));
     struct ord_hash ours;
@@ -634,7 +635,7 @@ static void transfer__block_must_begin_with_what_is_open(void **state) {
     struct channel *late = net_channel(fixture->net);
     const struct ord_span registration = net_registration(fixture->net, fixture->ann);
     struct ord_span batch = net_batch(fixture->net, 0, &registration, 1);
-    assert_ok(channel_apply(late, &applied, 1, batch, &sink));
+    assert_ok(channel_apply(late, &applied, 1, 0, batch, &sink));
     struct ord_span bytes = net_copy(fixture->net, block->data);
     ((uint8_t *) (uintptr_t) bytes.data)[registration.size] ^= 1; /* changes its signature */
     assert_err(channel_apply_block(late, &block->header, bytes, &sink), ORD_ERR_INVALID);

@@ -197,7 +197,7 @@ static void expect_stopped(const struct fixture *fixture) {
     struct channel_applied applied;
     const struct channel_header header = header_of(fixture, 1);
     struct channel *channel = fixture->channel;
-    assert_err(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, ord_span_of(NULL, 0), &sink),
+    assert_err(channel_apply(channel, &applied, channel_applied_seq(channel) + 1, 0, ord_span_of(NULL, 0), &sink),
                ORD_ERR_WRONG_STATE);
     assert_err(channel_apply_block(channel, &header, ord_span_of(NULL, 0), &sink), ORD_ERR_WRONG_STATE);
     assert_err(channel_tail_check(channel, ord_span_of(NULL, 0), &none, &no_progress, &none), ORD_ERR_WRONG_STATE);
@@ -342,7 +342,7 @@ static void apply__stops_wherever_the_sink_fails(void **state) {
             batch = net_batch(fixture->net, 0, &full, 1);
         struct channel_applied applied;
         const struct channel_sink sink = why == 3 ? log_sink(fixture->log) : failing;
-        assert_err(channel_apply(fixture->channel, &applied, 2, batch, &sink), why == 3 ? ORD_OK : ORD_ERR_IO);
+        assert_err(channel_apply(fixture->channel, &applied, 2, 0, batch, &sink), why == 3 ? ORD_OK : ORD_ERR_IO);
         if (why < 3)
             expect_stopped(fixture);
         teardown((void **) &fixture);

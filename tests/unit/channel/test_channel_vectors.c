@@ -95,7 +95,7 @@ struct example {
 static void make_config(struct example *example) {
     static uint8_t room[VECTOR_MAX];
     struct channel_config *config = &example->net.config;
-    channel_config_defaults(config);
+    channel_config_defaults(config, CHANNEL_PBFT);
     snprintf(config->name, sizeof(config->name), "vectors");
     config->clients_max = 2;
     struct ord_span ca = vector("ca.der", room);

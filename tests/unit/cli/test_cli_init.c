@@ -34,7 +34,7 @@ static struct fixture *fixture_open(void) {
     assert_non_null(mkdtemp(fixture->folder));
     snprintf(fixture->directory, sizeof(fixture->directory), "%s/net", fixture->folder);
     struct channel_config *config = &fixture->plan.config;
-    channel_config_defaults(config);
+    channel_config_defaults(config, CHANNEL_PBFT);
     memcpy(config->name, "trade", sizeof("trade"));
     config->replica_count = 4;
     for (uint32_t i = 0; i < config->replica_count; i++)

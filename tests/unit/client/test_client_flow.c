@@ -61,7 +61,7 @@ static void on_event(void *context, const struct ordain_event *event) {
 
 static void begin(struct bench *bench) {
     memset(bench, 0, sizeof(*bench));
-    channel_config_defaults(&bench->trust.config);
+    channel_config_defaults(&bench->trust.config, CHANNEL_PBFT);
     bench->trust.config.replica_count = REPLICAS;
     bench->trust.quorum = 2;
     bench->now_us = START_US;

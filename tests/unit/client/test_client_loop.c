@@ -71,7 +71,7 @@ static struct item *item_at(uint64_t index) {
 
 static void start(uint32_t size, uint32_t transactions, uint64_t rate, uint64_t base_us, uint32_t batch_timeout_ms) {
     memset(&model, 0, sizeof(model));
-    channel_config_defaults(&model.config);
+    channel_config_defaults(&model.config, CHANNEL_PBFT);
     model.config.batch_timeout_ms = batch_timeout_ms;
     model.size = size;
     model.transactions = transactions;
@@ -297,7 +297,7 @@ static uint64_t idle_us(uint64_t blocks, uint64_t passed_us, uint32_t transactio
     const struct channel_header header = {
         .height = 100 + blocks, .transaction_count = transactions, .byte_count = bytes};
     struct channel_config config;
-    channel_config_defaults(&config);
+    channel_config_defaults(&config, CHANNEL_PBFT);
     config.batch_timeout_ms = 200;
     config.max_message_count = 500;
     config.preferred_max_bytes = 512 << 10;
