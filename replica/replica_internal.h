@@ -14,8 +14,8 @@
 #define ORDAIN_REPLICA_REPLICA_INTERNAL_H
 
 #include "bft/bft.h"
-#include "raft/raft.h"
 #include "channel/checkpoint.h"
+#include "raft/raft.h"
 #include "replica/agree/effects.h"
 #include "replica/agree/execute.h"
 #include "replica/agree/judge.h"

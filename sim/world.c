@@ -49,7 +49,7 @@ static void add_orgs(struct channel_config *config) {
 static void make_channel(struct sim_world *world) {
     const struct sim_plan *plan = &world->plan;
     struct channel_config *config = sim_alloc(sizeof(*config));
-    channel_config_defaults(config);
+    channel_config_defaults(config, CHANNEL_PBFT);
     snprintf(config->name, sizeof(config->name), "sim-%lu", (unsigned long) (world->options.seed % 1000000007));
     config->consensus = plan->replica_count == 1 ? CHANNEL_SOLO : CHANNEL_PBFT;
     config->absolute_max_bytes = plan->absolute_max_bytes;

@@ -203,8 +203,8 @@ static void take_back_submit(struct engine *engine, struct engine_request *reque
  * is drawn at random, and who gets a copy does not pass it on at once: a leader that knew which envelopes the others
  * have could serve these alone. For the same reason few replicas get it, because one of them may be an accomplice. It
  * is copied when it waits for its receipt, or has no answer soon: a leader that answered only when it proposes would
- * not be seen otherwise. An envelope that the leader refused as BUSY must not make the others wait for it. A leader may be
- * slow on purpose in a pbft channel alone.
+ * not be seen otherwise. An envelope that the leader refused as BUSY must not make the others wait for it. Leaders are
+ * slow on purpose in pbft channels alone.
  */
 static void draw_sample(struct engine *engine, const struct engine_request *request) {
     struct client_entry *entry = request->entries[client_random(&engine->random) % request->count];

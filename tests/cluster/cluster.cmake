@@ -1,11 +1,20 @@
 # Tests with the real program. Each is a bash script that makes its own channel in a temporary folder, on free ports.
 # Exit code 77 means that this machine cannot run the test; ctest then reports it as skipped. Tests with the label long
-# are left out under the sanitizers. Tests that assert times or measure the machine run alone. Those with BESIDE do not:
-# only one of them runs at a time, and tests of other kinds may run beside it.
+# are left out under the sanitizers, tests with the label rare unless scripts/test --long asks for them: they take long
+# and rarely find anything. Tests that assert times or measure the machine run alone. Those with BESIDE do not:
+# only one of them runs at a time, and tests of other kinds may run beside it. RAFT SCRIPT: the test of that name, in a
+# raft channel.
 function(ord_cluster_test name timeout)
-    cmake_parse_arguments(ARG "BESIDE" "" "" ${ARGN})
-    add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${name}.sh)
-    set(programs "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain"
+    cmake_parse_arguments(ARG "BESIDE" "RAFT" "" ${ARGN})
+    set(script ${name})
+    set(consensus pbft)
+    if(ARG_RAFT)
+        set(script ${ARG_RAFT})
+        set(consensus raft)
+    endif()
+    add_test(NAME cluster.${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/cluster/test_${script}.sh)
+    set(programs "CONSENSUS=${consensus}"
+        "ORDAIN_BIN=${PROJECT_BINARY_DIR}/bin/ordain"
         "ORDAIN_FAULTY_BIN=${PROJECT_BINARY_DIR}/bin/ordain-faulty")
     set_tests_properties(
         cluster.${name} PROPERTIES LABELS "cluster;${ARG_UNPARSED_ARGUMENTS}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
@@ -22,14 +31,14 @@ if(TARGET ordain)
     ord_cluster_test(init 60 BESIDE)
     ord_cluster_test(solo 120 BESIDE)
     ord_cluster_test(normal 180 BESIDE)
-    ord_cluster_test(knobs 180 long BESIDE)
+    ord_cluster_test(knobs 180 long rare BESIDE)
     ord_cluster_test(cost 120 long)
     ord_cluster_test(bad_input 180 BESIDE)
     ord_cluster_test(hostile 300 BESIDE)
     ord_cluster_test(strangers 180)
     ord_cluster_test(evidence 180 BESIDE)
     ord_cluster_test(disk_full 180 BESIDE)
-    ord_cluster_test(disk_error 240 long BESIDE)
+    ord_cluster_test(disk_error 240 long rare BESIDE)
     ord_cluster_test(clients 240 long)
     ord_cluster_test(no_memory 240 long BESIDE)
     ord_cluster_test(memory 240 long)
@@ -40,10 +49,10 @@ if(TARGET ordain)
     ord_cluster_test(power_cut 300 long BESIDE)
     ord_cluster_test(rotation 200 long BESIDE)
     ord_cluster_test(cut 300 long)
-    ord_cluster_test(views 300 long)
-    ord_cluster_test(twins 200 long BESIDE)
+    ord_cluster_test(views 300 long rare)
+    ord_cluster_test(twins 200 long rare BESIDE)
     ord_cluster_test(state_transfer 300 long BESIDE)
-    ord_cluster_test(old_image 300 long BESIDE)
+    ord_cluster_test(old_image 300 long rare BESIDE)
     ord_cluster_test(repair 300 long BESIDE)
     ord_cluster_test(faulty_primary 300 long)
     ord_cluster_test(faulty_order 300 long)
@@ -52,6 +61,14 @@ if(TARGET ordain)
     ord_cluster_test(faulty_source 300 long)
     ord_cluster_test(faulty_state 300 long BESIDE)
     ord_cluster_test(faulty_speed 400 long)
+
+    ord_cluster_test(raft_normal 180 BESIDE RAFT normal)
+    ord_cluster_test(raft_crash 300 long BESIDE)
+    ord_cluster_test(raft_kill_all 300 long BESIDE RAFT kill_all)
+    ord_cluster_test(raft_power_cut 300 long BESIDE RAFT power_cut)
+    ord_cluster_test(raft_leader 300 long)
+    ord_cluster_test(raft_snapshot 200 BESIDE)
+    ord_cluster_test(raft_liars 120 BESIDE)
 
     # Each stranger costs ten times as much under a sanitizer.
     if(ORD_ASAN OR ORD_TSAN)
@@ -71,7 +88,8 @@ if(TARGET ordain)
 
     set_property(TEST cluster.disk_error cluster.state_transfer
                  APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
-    set_property(TEST cluster.power_cut APPEND PROPERTY ENVIRONMENT "POWER_CUT_LIB=$<TARGET_FILE:power_cut>")
+    set_property(TEST cluster.power_cut cluster.raft_power_cut
+                 APPEND PROPERTY ENVIRONMENT "POWER_CUT_LIB=$<TARGET_FILE:power_cut>")
 
     # A replica that contradicts itself, with the keys of one that does not run.
     add_executable(liar cluster/liar.c)

@@ -7,7 +7,23 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # A real Bitcoin block, used if it lies beside the project: 2,500 transactions of 188 to 170,363 bytes.
 BITCOIN_BLOCK=$TOP/../shared/data/bitcoin-mainnet-block.hex
 
+# Tests that hold for both protocols run with each (cluster.cmake).
+CONSENSUS=${CONSENSUS:-pbft}
+case $CONSENSUS in
+    pbft) REPLICAS=${REPLICAS:-4} ;;
+    raft) REPLICAS=${REPLICAS:-3} ;;
+esac
+
 ok() { say "ok: $*"; }
+
+# make_channel NAME INIT_OPTIONS...: makes the network of this test.
+make_channel() { make_network "$WORK/net" --replicas "$REPLICAS" --consensus "$CONSENSUS" --channel "$@"; }
+
+# all_replicas: prints the index of each.
+all_replicas() { seq 0 $((REPLICA_COUNT - 1)); }
+
+# another INDEX: prints the index of a random other replica.
+another() { say $((($1 + 1 + RANDOM % (REPLICA_COUNT - 1)) % REPLICA_COUNT)); }
 
 # real_transactions OUT: writes the Bitcoin block, or if it is not there this machine's package records.
 real_transactions() {

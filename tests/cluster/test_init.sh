@@ -18,8 +18,9 @@ refused 2 "did you mean 'status'" ordain help statsu
 refused 2 'no command' ordain qwertyuiop
 refused 2 'Usage' ordain
 refused 2 'channel NAME is missing' ordain init "$WORK/a"
-refused 2 'not supported yet' ordain init "$WORK/a" --channel t --consensus raft
-refused 2 'pbft or solo' ordain init "$WORK/a" --channel t --consensus poa
+refused 2 'are for --consensus raft' ordain init "$WORK/a" --channel t --heartbeat 50
+refused 2 'more than election_ms_min' ordain init "$WORK/a" --channel t --consensus raft --election-min 900
+refused 2 'pbft, raft or solo' ordain init "$WORK/a" --channel t --consensus poa
 refused 2 'has one replica' ordain init "$WORK/a" --channel t --consensus solo --replicas 4
 refused 2 'window wants a number' ordain init "$WORK/a" --channel t --window many
 refused 2 'name' ordain init "$WORK/a" --channel 'Not A Name'

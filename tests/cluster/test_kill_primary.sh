@@ -9,7 +9,7 @@ begin
 
 rounds=${ROUNDS:-8}
 GAP_MS_MAX=1500
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel deposing --batch-timeout 20 --clients 2
+make_channel deposing --batch-timeout 20 --clients 2
 start_cluster
 load_start
 until_true "$DEADLINE_S" "a first block" height_at_least 0 1
@@ -17,7 +17,7 @@ until_true "$DEADLINE_S" "a first block" height_at_least 0 1
 gaps=()
 for ((round = 1; round <= rounds; round++)); do
     leader=$(primary)
-    witness=$(((leader + 1 + RANDOM % 3) % 4))
+    witness=$(another "$leader")
     watch_start "$witness" newest
     through "$witness" "round$round"
     random_pause 300

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A replica loses power under load, each time at a later write or sync, and loses what was not synced: all of it, some
 # writes, or some sectors (row F1). Its ledger verifies and has each block that it gave to anybody. When it comes back,
-# the others know no statement of its that it does not hold, so it is not silent. Last, all four lose power at once:
+# the others know no statement of its that it does not hold, so it is not silent. Last, all lose power at once:
 # everything acknowledged is in the chain, once.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -9,8 +9,9 @@ set -euo pipefail
 begin
 
 calls=${CALLS:-10}
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel power --batch-timeout 20
-for index in 0 1 2 3; do
+make_channel power --batch-timeout 20
+mapfile -t all < <(all_replicas)
+for index in "${all[@]}"; do
     WRAPPER[$index]="env LD_PRELOAD=$POWER_CUT_LIB POWER_CUT_FOLDER=$(realpath "$NET")/replica$index/data"
     WRAPPER[$index]+=" POWER_CUT_TRIGGER=$WORK/cut$index"
 done
@@ -50,7 +51,7 @@ until_true "$DEADLINE_S" "a first block" height_at_least 0 1
 for ((call = 1; call <= calls; call++)); do
     victim=$(primary)
     ((call % 2 == 0)) || victim=$(a_backup)
-    other=$(((victim + 1) % 4))
+    other=$(((victim + 1) % REPLICA_COUNT))
     watch_start "$victim" newest
     random_pause 200
     seed=$((RANDOM * 3 + call))
@@ -74,27 +75,28 @@ done
 
 "$some_lost" || die "no cut lost anything"
 
-two_without_power() {
+stops=2 # of three or four replicas; the others decide nothing any more
+some_without_power() {
     local index count=0
-    for index in 0 1 2 3; do ! is_over "$index" || count=$((count + 1)); done
-    [ "$count" -ge 2 ]
+    for index in "${all[@]}"; do ! is_over "$index" || count=$((count + 1)); done
+    [ "$count" -ge "$stops" ]
 }
 for ((round = 1; round <= 3; round++)); do
     random_pause 300
     height=$(field 0 certified_height)
     call=$((1 + RANDOM % 8))
-    cut_power "$call" $((RANDOM * 3 + round)) 0 1 2 3
-    until_true "$DEADLINE_S" "the power of two is gone, and nothing more can be decided" two_without_power
+    cut_power "$call" $((RANDOM * 3 + round)) "${all[@]}"
+    until_true "$DEADLINE_S" "the power of $stops is gone, and nothing more can be decided" some_without_power
     # A replica that has nothing more to write is stopped, unless its power is cut just then.
-    for index in 0 1 2 3; do
+    for index in "${all[@]}"; do
         is_over "$index" || kill -TERM "${REPLICA_PID[$index]}" 2>/dev/null || true
         without_power "$index" 0
     done
     start_cluster
-    for index in 0 1 2 3; do never_silent "$index"; done
+    for index in "${all[@]}"; do never_silent "$index"; done
     until_true "$DEADLINE_S" "the chain goes on after height $height" height_at_least 0 $((height + 1))
     load_alive
-    ok "F1: all four at once, call $call"
+    ok "F1: all $REPLICA_COUNT at once, call $call"
 done
 load_stop
 check_chains "$WORK/load.hex"

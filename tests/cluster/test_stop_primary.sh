@@ -8,7 +8,7 @@ begin
 
 rounds=${ROUNDS:-3}
 TIMEOUT_MS=20000
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel stopping --batch-timeout 20 \
+make_channel stopping --batch-timeout 20 \
     --request-timeout $TIMEOUT_MS
 start_cluster
 load_start
@@ -17,7 +17,7 @@ until_true "$DEADLINE_S" "a first block" height_at_least 0 1
 gaps=()
 for ((round = 1; round <= rounds; round++)); do
     leader=$(primary)
-    witness=$(((leader + 1 + RANDOM % 3) % 4))
+    witness=$(another "$leader")
     watch_start "$witness" newest
     random_pause 300
     height=$(field "$witness" height)

@@ -9,13 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/block.h"
 #include "faulty/liar.h"
+#include "faulty/raft_liar.h"
 #include "node/log.h"
 
-enum { EXIT_USAGE = 2, EXIT_INTERNAL = 4, WHY_MAX = 2048 };
+enum { EXIT_USAGE = 2, EXIT_INTERNAL = 4, WHY_MAX = 2048, GENESIS_BYTES_MAX = CHANNEL_CONFIG_BYTES_MAX + (64 << 10) };
 
 static struct node *running; /* set before the signals are unblocked */
 static struct liar_options options;
+static struct raft_liar_options raft_options;
+static bool lies; /* a behaviour of a pbft channel is asked for */
+static bool raft_lies;
 
 static void on_stop_signal(int number) {
     (void) number;
@@ -33,26 +38,50 @@ static void print_help(void) {
 #define PRINT_BEHAVIOUR(name, row, text) printf("  %-18s %-8s %s\n", #name, row, text);
     LIAR_BEHAVIOURS(PRINT_BEHAVIOUR)
 #undef PRINT_BEHAVIOUR
+    printf("\nIn a raft channel, where nobody may lie:\n");
+#define PRINT_RAFT_BEHAVIOUR(name, text) printf("  %-18s %s\n", #name, text);
+    RAFT_LIAR_BEHAVIOURS(PRINT_RAFT_BEHAVIOUR)
+#undef PRINT_RAFT_BEHAVIOUR
+}
+
+static bool take_behaviour(const char *name) {
+    for (uint32_t i = 0; i < LIAR_BEHAVIOUR_COUNT; i++)
+        if (strcmp(name, liar_behaviour_name((enum liar_behaviour) i)) == 0)
+            return options.behaviours[i] = lies = true;
+    for (uint32_t i = 0; i < RAFT_LIAR_BEHAVIOUR_COUNT; i++)
+        if (strcmp(name, raft_liar_behaviour_name((enum raft_liar_behaviour) i)) == 0)
+            return raft_options.behaviours[i] = raft_lies = true;
+    fprintf(stderr, "ordain-faulty: there is no behaviour '%s'; `ordain-faulty --help` lists them\n", name);
+    return false;
 }
 
 static bool take_behaviours(char *list) {
     char *rest = NULL;
-    for (char *name = strtok_r(list, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest)) {
-        uint32_t i = 0;
-        while (i < LIAR_BEHAVIOUR_COUNT && strcmp(name, liar_behaviour_name((enum liar_behaviour) i)) != 0)
-            i++;
-        if (i == LIAR_BEHAVIOUR_COUNT) {
-            fprintf(stderr, "ordain-faulty: there is no behaviour '%s'; `ordain-faulty --help` lists them\n", name);
+    for (char *name = strtok_r(list, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest))
+        if (!take_behaviour(name))
             return false;
-        }
-        options.behaviours[i] = true;
-    }
     return true;
+}
+
+/* The channel's consensus decides which core lies. An error shows when the node opens the genesis block. */
+static bool is_raft(const struct node_config *config) {
+    static struct channel_config channel;
+    struct ord_hash hash;
+    struct channel_header header;
+    struct ord_span data;
+    char why[WHY_MAX];
+    uint8_t *file;
+    size_t size;
+    if (node_read_file(&file, &size, config->genesis_file, GENESIS_BYTES_MAX, why, sizeof(why)) != ORD_OK)
+        return false;
+    enum ord_err err = channel_genesis_open(&channel, &hash, &header, &data, ord_span_of(file, size));
+    free(file);
+    return err == ORD_OK && channel.consensus == CHANNEL_RAFT;
 }
 
 static bool take_seq(const char *text) {
     char *end;
-    options.after_seq = strtoull(text, &end, 10);
+    options.after_seq = raft_options.after_seq = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end != '\0') {
         fprintf(stderr, "ordain-faulty: --after wants a number, found '%s'\n", text);
         return false;
@@ -68,7 +97,6 @@ static int parse_arguments(const char **path, int argc, char **argv) {
         {"after", required_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
-    bool lies = false;
     *path = NULL;
     if (argc < 2 || strcmp(argv[1], "start") != 0) {
         print_help();
@@ -78,12 +106,10 @@ static int parse_arguments(const char **path, int argc, char **argv) {
     for (int code; (code = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         if (code == 'c')
             *path = optarg;
-        else if (code == 'b' && take_behaviours(optarg))
-            lies = true;
-        else if (code != 'a' || !take_seq(optarg))
+        else if (!(code == 'b' && take_behaviours(optarg)) && !(code == 'a' && take_seq(optarg)))
             return EXIT_USAGE;
     }
-    if (*path != NULL && lies && optind == argc)
+    if (*path != NULL && (lies || raft_lies) && optind == argc)
         return 0;
     fprintf(stderr, "ordain-faulty: it takes --config FILE and --behaviour NAME; see `ordain-faulty --help`\n");
     return EXIT_USAGE;
@@ -92,7 +118,16 @@ static int parse_arguments(const char **path, int argc, char **argv) {
 static int run(const struct node_config *config) {
     char why[WHY_MAX] = "";
     struct node_seam seam;
-    liar_seam(&seam, &options);
+    bool raft = is_raft(config);
+    if (raft ? lies : raft_lies) {
+        fprintf(stderr, "ordain-faulty: a behaviour that was asked for is not one of a %s channel\n",
+                raft ? "raft" : "pbft");
+        return EXIT_USAGE;
+    }
+    if (raft)
+        raft_liar_seam(&seam, &raft_options);
+    else
+        liar_seam(&seam, &options);
     enum ord_err err = node_create_with(&running, config, &seam, why, sizeof(why));
     if (err != ORD_OK) {
         fprintf(stderr, "ordain-faulty: %s\n", why[0] != '\0' ? why : ord_err_text(err));

@@ -69,7 +69,7 @@ struct raft_net {
     uint64_t terms[RAFT_NET_SEQ_MAX];
     uint64_t batches[RAFT_NET_SEQ_MAX];
     uint64_t committed;
-    uint64_t cut_seqs; /* logs are cut at attested multiples of this; 0: at each attested seq */
+    uint64_t cut_seqs;                     /* logs are cut at attested multiples of this; 0: at each attested seq */
     ord_node_id leaders[RAFT_NET_SEQ_MAX]; /* by term, + 1; 0: none was */
 };
 

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What a raft channel does not give: one replica of three lies, and nobody promises anything. What the others notice all
+# the same is tested here; docs/comparison.md tells what they do not. Nothing ever gets two certificates.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+begin
+
+# liar_leads: makes the liar, replica 0, the leader, by stopping whoever else leads.
+liar_leads() {
+    local leader
+    while leader=$(primary) && [ "$leader" -ne 0 ]; do
+        stop_replica "$leader"
+        until_true "$DEADLINE_S" "another replica leads" another_leads "$leader"
+        start_replica "$leader"
+        until_true "$DEADLINE_S" "replica $leader takes part" speaks "$leader"
+    done
+}
+another_leads() { leader_known && [ "$(cat "$WORK/leader")" -ne "$1" ]; }
+
+# A leader that shows two halves different entries. The replica in the smaller half executes what no majority has; it
+# sees that the others attest another state, and stops.
+make_network "$WORK/split" --replicas 3 --consensus raft --channel split --batch-timeout 20
+LIAR[0]="split_log --after 10"
+start_cluster
+liar_leads
+numbered_transactions "$WORK/piece.hex" 5000 split
+submit --hex --wait --per-envelope 1 "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 || {
+    cat "$WORK/submit.out" >&2
+    die "submit"
+}
+until_true "$DEADLINE_S" "replica 2 stops" process_gone "${REPLICA_PID[2]}"
+status=0
+wait "${REPLICA_PID[2]}" || status=$?
+unset "REPLICA_PID[2]"
+[ "$status" -eq 4 ] || die "replica 2 ended with exit code $status"
+grep -q 'event=state_differs' "$NET/replica2/log" || die "replica 2 does not say why"
+[ "$(lies 0 split_log)" -gt 0 ] || die "nobody lied"
+stop_cluster
+unset 'LIAR[0]'
+ok "a leader that shows two halves different entries: replica 2 stops with exit code 4, and says state_differs"
