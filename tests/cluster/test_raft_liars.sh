@@ -15,6 +15,12 @@ liar_leads() {
         until_true "$DEADLINE_S" "replica $leader takes part" speaks "$leader"
     done
 }
+honest_leads() {
+    leader_known && { [ "$(cat "$WORK/leader")" -ne 0 ] || { stop_replica 0 && start_replica 0 && false; }; }
+}
+leads() { leader_known && [ "$(cat "$WORK/leader")" -eq "$1" ]; }
+lies_told() { [ "$(lies 0 ack_unkept)" -gt 0 ]; }
+halted() { [ "$(field "$1" halted)" = true ]; }
 another_leads() { leader_known && [ "$(cat "$WORK/leader")" -ne "$1" ]; }
 
 # A leader that shows two halves different entries. The replica in the smaller half executes what no majority has; it
@@ -38,3 +44,32 @@ grep -q 'event=state_differs' "$NET/replica2/log" || die "replica 2 does not say
 stop_cluster
 unset 'LIAR[0]'
 ok "a leader that shows two halves different entries: replica 2 stops with exit code 4, and says state_differs"
+
+# A follower that acknowledges what it does not keep. While the third replica is down, the leader executes what no other
+# disk holds. Nobody gets a receipt for it, because the liar attests nothing. Then the leader dies, and the two others
+# go on without these entries. When the leader is back, it halts, and says so: what it executed is lost.
+make_network "$WORK/unkept" --replicas 3 --consensus raft --channel unkept --batch-timeout 20
+LIAR[0]="ack_unkept --after 3"
+start_cluster
+until_true "$DEADLINE_S" "an honest replica leads" honest_leads
+leader=$(primary)
+third=$((3 - leader))
+numbered_transactions "$WORK/piece.hex" 20 before
+submit --hex --wait "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 || die "submit"
+until_true "$DEADLINE_S" "the liar lies" lies_told
+kill_replica "$third"
+certified=$(field "$leader" certified_height)
+numbered_transactions "$WORK/piece.hex" 20 lost
+! timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --hex --wait "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 ||
+    die "a receipt for what one disk holds"
+[ "$(field "$leader" certified_height)" -eq "$certified" ] || die "a certificate of what one disk holds"
+[ "$(field "$leader" height)" -gt "$certified" ] || die "the leader did not execute"
+kill_replica "$leader"
+start_replica "$third"
+until_true "$DEADLINE_S" "replica $third leads" leads "$third"
+timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --hex --wait "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 || true
+start_replica "$leader"
+until_true "$DEADLINE_S" "replica $leader halts" halted "$leader"
+kill_replica 0 1 2
+unset 'LIAR[0]'
+ok "a follower that acknowledges what it does not keep: no receipt; after a crash the former leader halts"

@@ -86,10 +86,17 @@ static struct ord_span encoded(struct ord_core *liar, const struct raft_message 
     return ord_writer_span(&writer);
 }
 
-static void answer(struct ord_core *liar, ord_node_id to, const struct raft_message *message) {
-    const struct ord_effect effect = {.type = ORD_EFFECT_SEND,
-                                      .send = {.to = ord_replica_bit(to), .bytes = encoded(liar, message)}};
+static void answer(struct ord_core *liar, ord_replica_set to, const struct raft_message *message) {
+    const struct ord_effect effect = {.type = ORD_EFFECT_SEND, .send = {.to = to, .bytes = encoded(liar, message)}};
     add(liar, &effect);
+}
+
+/* Says that the log equals the leader's up to `seq`. */
+static void acknowledge(struct ord_core *liar, ord_replica_set to, uint64_t term, uint64_t seq) {
+    const struct raft_message says = {
+        .type = RAFT_APPEND_ANSWER, .sender = liar->config.self, .term = term, .seq = seq, .life = liar->life};
+    answer(liar, to, &says);
+    lied(liar, RAFT_LIAR_ack_unkept);
 }
 
 /* Another valid batch: the envelopes in the reverse order, or the same one with a marker that does nothing. */
@@ -143,7 +150,9 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
     if (message.type == RAFT_APPEND && message.has_entry && message.body.size > 0 && effect->send.body.size > 0 &&
         does(liar, RAFT_LIAR_split_log))
         send_append(liar, effect, &message);
-    else if (message.type != RAFT_APPEND_ANSWER || !message.rejected || !does(liar, RAFT_LIAR_ack_unkept))
+    else if (message.type == RAFT_APPEND_ANSWER && message.rejected && does(liar, RAFT_LIAR_ack_unkept))
+        acknowledge(liar, effect->send.to, message.term, message.seq);
+    else
         add(liar, effect);
 }
 
@@ -160,13 +169,7 @@ static bool answered(struct ord_core *liar, const struct ord_verified *verified)
     if (liar->life == 0)
         return false;
     if (message.type == RAFT_APPEND && message.has_entry && does(liar, RAFT_LIAR_ack_unkept)) {
-        const struct raft_message says = {.type = RAFT_APPEND_ANSWER,
-                                          .sender = liar->config.self,
-                                          .term = message.term,
-                                          .seq = message.seq + 1,
-                                          .life = liar->life};
-        answer(liar, verified->from, &says);
-        lied(liar, RAFT_LIAR_ack_unkept);
+        acknowledge(liar, ord_replica_bit(verified->from), message.term, message.seq + 1);
         return true;
     }
     if (message.type == RAFT_VOTE_REQUEST && does(liar, RAFT_LIAR_vote_twice)) {
@@ -177,7 +180,7 @@ static bool answered(struct ord_core *liar, const struct ord_verified *verified)
                                           .granted = true,
                                           .asked_term = message.term,
                                           .life = liar->life};
-        answer(liar, verified->from, &says);
+        answer(liar, ord_replica_bit(verified->from), &says);
         lied(liar, RAFT_LIAR_vote_twice);
         return true;
     }
