@@ -35,6 +35,7 @@
 #include "bft/wire/view_message.h"
 #include "core/quorum.h"
 #include "sim/check.h"
+#include "sim/check_leave.h"
 #include "sim/process.h"
 
 struct newest {
@@ -91,6 +92,7 @@ struct sim_told {
     uint64_t failed[ORD_REPLICA_MAX];
     /* Replicas that led a later view which did not fail. */
     ord_replica_set served;
+    struct sim_leave leave;
 };
 
 static void owes(struct sim_told *told, ord_node_id culprit, const char *what, uint64_t view, uint64_t seq) {
@@ -546,6 +548,7 @@ void sim_told_step(struct sim_told *told, const struct ord_event *event, const s
     if (told == NULL || told->process->world->failed)
         return;
     const struct ord_status *after = &told->process->observer.status;
+    sim_leave_step(&told->leave, told->process, told->liars, event, before, effects);
     for (size_t i = 0; i < effects->count; i++)
         note_effect(told, &effects->items[i]);
     for (size_t i = 0; i < effects->count; i++)
