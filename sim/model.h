@@ -125,8 +125,10 @@ struct sim_model {
     uint64_t first_seq;
     uint32_t accepted; /* in the seq under way */
     uint64_t accepted_bytes;
-    /* Bytes of batches since the last point of attestation. */
+    /* Bytes of all batches, and of those since the last point of attestation. */
+    uint64_t batch_bytes;
     uint64_t bytes_since_point;
+    uint64_t point_count;
     struct sim_model_turns turns;
 };
 
