@@ -155,6 +155,9 @@ enum ord_err raft_on_synced(struct ord_core *core, const struct ord_event *event
         return ORD_ERR_INVALID;
     bool moved = seq > core->commit_seq;
     core->sync_after_ms = core->now_ms;
+    /* State of a later term than this replica has heard of: no log ends in a term above its own (invariant 7). */
+    if (moved && term > core->hard.term)
+        raft_become_follower(core, term, ORD_NO_NODE);
     if (moved && (core->role == RAFT_LEADER || core->role == RAFT_ELECTED))
         raft_step_down(core, false); /* others have committed more than this leader knows */
     if (moved)

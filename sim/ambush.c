@@ -23,7 +23,7 @@ enum { VIEW_AT = 17, TIMEOUTS_MAX = 15 };
 
 void sim_ambush_begin(struct sim_world *world, uint32_t victim) {
     struct sim_ambush *ambush = &world->ambush;
-    if (world->replica_count == 1 || ambush->stage != OFF)
+    if (!sim_is_pbft(world) || ambush->stage != OFF)
         return;
     *ambush = (struct sim_ambush) {.stage = LONE,
                                    .victim = world->replicas[victim].id,

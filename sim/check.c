@@ -10,6 +10,7 @@
 #include "bft/wire/proof.h"
 #include "bft/wire/view_message.h"
 #include "core/quorum.h"
+#include "sim/check_raft.h"
 #include "sim/client.h"
 #include "sim/process.h"
 
@@ -82,18 +83,18 @@ static void check_quorum(struct sim_replica *replica, bool commits, uint64_t vie
                   commits ? "delivers" : "commits to", (unsigned long) seq, (unsigned long) view, count);
 }
 
-void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch) {
+void sim_check_delivered(struct sim_replica *replica, uint64_t seq, uint64_t term, struct ord_span batch) {
     struct sim_model *model = &checker_of(replica)->model;
     if (replica->liar)
         return;
     replica->process->delivered_ms = replica->process->now_ms;
-    if (replica->world->replica_count > 1) {
+    if (sim_is_pbft(replica->world)) {
         struct ord_hash digest;
         bft_body_digest(&digest, &replica->world->crypto.ops, batch);
         check_quorum(replica, true, sim_process_status(replica->process).view, seq, &digest);
     }
     if (seq == model->seq_count + 1) {
-        sim_model_apply(model, batch);
+        sim_model_apply(model, term, batch);
         return;
     }
     if (seq == 0 || seq > model->seq_count) {
@@ -378,13 +379,15 @@ static void say_core(struct sim_replica *replica, struct ord_span bytes) {
     }
 }
 
-void sim_check_said(struct sim_replica *replica, enum replica_link kind, struct ord_span bytes) {
+void sim_check_said(struct sim_replica *replica, ord_replica_set to, enum replica_link kind, struct ord_span bytes) {
     struct channel_attestation attestation;
     if (replica->liar || replica->world->failed)
         return;
     sim_check_leaves(replica, kind, bytes);
-    if (kind == REPLICA_LINK_CORE && replica->world->replica_count > 1)
+    if (kind == REPLICA_LINK_CORE && sim_is_pbft(replica->world))
         say_core(replica, bytes);
+    else if (kind == REPLICA_LINK_CORE)
+        sim_raft_leaves(replica, to, bytes);
     else if (kind == REPLICA_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK)
         say(replica, SIM_SAID_ATTESTATION, 0, attestation.statement.seq, &attestation.statement.state_digest);
 }
@@ -425,9 +428,11 @@ void sim_check_acknowledged(struct sim_replica *replica, uint64_t height) {
     const struct sim_model_block *block = &world->checker->model.blocks[height - 1];
     for (uint64_t seq = block->first_seq; seq <= block->last_seq; seq++) {
         uint32_t holders = 0;
+        /* A raft replica whose disk was lost or is an older one may have held it; that counts among the f. */
         for (uint32_t i = 0; i < world->instance_count; i++)
-            holders += sim_honest(&world->replicas[i]) && disk_holds(&world->replicas[i], seq);
-        if (holders < world->plan.faulty_max + 1)
+            holders += (sim_honest(&world->replicas[i]) && disk_holds(&world->replicas[i], seq)) ||
+                       (sim_is_raft(world) && world->replicas[i].forgetful);
+        if (holders < (sim_is_raft(world) ? ord_majority(world->replica_count) : world->plan.faulty_max + 1))
             sim_blame(replica, "durability", "acknowledges block %lu; %u honest disks hold seq %lu of it",
                       (unsigned long) height, holders, (unsigned long) seq);
     }
@@ -448,6 +453,7 @@ void sim_check_durable(struct sim_replica *replica) {
     shown->durable_stable_seq = replica->process->frozen.status.stable_seq;
     replica->disk.cut_seq = replica->process->frozen.cut_seq;
     sim_check_records(replica);
+    sim_raft_durable(replica);
     sim_duties_durable(replica->process->duties);
 }
 
@@ -461,10 +467,14 @@ void sim_check_started(struct sim_replica *replica) {
     /* A restart must not go back behind this. */
     shown->view = shown->durable_view;
     /* Solo does not keep its stable seq. */
-    shown->stable_seq = replica->world->replica_count > 1 ? shown->durable_stable_seq : 0;
+    /* A Raft core begins with its snapshot point, and is told of the newest stable checkpoint again. */
+    shown->stable_seq = sim_is_solo(replica->world)   ? 0
+                        : sim_is_raft(replica->world) ? replica->disk.cut_seq
+                                                      : shown->durable_stable_seq;
     shown->cut_seq = replica->disk.cut_seq;
     shown->delivered_seq = applied_seq;
     shown->woken = 0;
+    sim_raft_started(replica);
 }
 
 void sim_check_forgot(struct sim_replica *replica) {
@@ -472,6 +482,7 @@ void sim_check_forgot(struct sim_replica *replica) {
         (struct sim_shown) {.durable_seq = sim_disk_applied(&replica->disk)};
     replica->forgot_view = checker_of(replica)->promised[replica->id];
     replica->forgetful = true;
+    sim_raft_forgot(replica);
 }
 
 void sim_check_status(struct sim_replica *replica) {
@@ -512,8 +523,9 @@ static const char *rest_of(const struct sim_replica *replica, bool moving) {
     replica_status(process->program, &status);
     if (status.syncing || status.syncing_between)
         return "a state transfer is under way";
-    if (replica->world->replica_count > 1 && sim_check_speaking(replica) != NULL &&
-        sim_clients_can_nudge(replica->world))
+    /* Only traffic ends the silence of rule 26, and clients make it if they can. */
+    bool nudged = sim_is_raft(replica->world) || (sim_is_pbft(replica->world) && sim_clients_can_nudge(replica->world));
+    if (nudged && sim_check_speaking(replica) != NULL)
         return sim_check_speaking(replica);
     if (channel_applied_seq(replica_channel(process->program)) <
         (moving ? checker->goal_seq : checker->model.seq_count))

@@ -64,7 +64,7 @@ void sim_checker_init(struct sim_world *world);
 void sim_checker_deinit(struct sim_world *world);
 
 /* Agreement and total order, when a batch is decided. Called before the batch is executed. */
-void sim_check_delivered(struct sim_replica *replica, uint64_t seq, struct ord_span batch);
+void sim_check_delivered(struct sim_replica *replica, uint64_t seq, uint64_t term, struct ord_span batch);
 /* Everything up to the seq of this APPLIED is executed. What it tells, and the channel's state, are the model's. */
 void sim_check_applied(struct sim_replica *replica, const struct ord_event *event);
 /*
@@ -82,7 +82,7 @@ void sim_check_kept_statement(struct sim_replica *replica, struct ord_span bytes
 /*
  * A message leaves a replica. No honest key may sign two statements that contradict each other, even after a restart.
  */
-void sim_check_said(struct sim_replica *replica, enum replica_link kind, struct ord_span bytes);
+void sim_check_said(struct sim_replica *replica, ord_replica_set to, enum replica_link kind, struct ord_span bytes);
 /* The replica's judge finds a batch inadmissible. */
 void sim_check_refused(struct sim_replica *replica, uint64_t view, uint64_t seq, const struct ord_hash *digest);
 /* True if every replica with this id is a liar, or forgetful. */
@@ -103,7 +103,7 @@ void sim_check_leaves(struct sim_replica *replica, enum replica_link kind, struc
 void sim_check_certified(struct sim_replica *replica, uint64_t height, const struct channel_certificate *certificate);
 /* A message of `from` has a signature that does not verify. */
 void sim_check_refuses_sender(struct sim_replica *replica, ord_node_id from);
-/* A receipt leaves. The crash images of f + 1 honest disks must hold its block. */
+/* A receipt leaves. The crash images of f + 1 honest disks must hold its block; raft: those of a majority. */
 void sim_check_acknowledged(struct sim_replica *replica, uint64_t height);
 /* A message goes out to somebody. Liars' messages count as well. */
 void sim_check_heard(struct sim_replica *replica, enum replica_link kind, const struct sim_buffer *message);

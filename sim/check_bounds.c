@@ -2,10 +2,11 @@
  * Bounds of memory, queues and timers: a replica's records on disk and in memory, and when it wakes.
  */
 #include "sim/check.h"
+#include "sim/check_raft.h"
 #include "sim/process.h"
 
 /* A view change takes a few turns in a row. Without further input the turns must end. */
-enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16 };
+enum { HEARTBEAT_MS = 1000, WOKEN_MAX = 16, NULL_BATCHES = 1024 };
 
 /*
  * The first seq of the block that was open after `seq`, by the reference. A restart finds that block's envelopes in the
@@ -57,14 +58,38 @@ static void check_log(struct sim_replica *replica) {
                   (unsigned long) frozen->cut_seq, (unsigned long) open_seq);
 }
 
+/*
+ * raft: a window above the snapshot point, and as much again, or NULL_BATCHES, for those of leaders that could commit
+ * nothing (docs/raft.md, "Bounds"). Below it only what the block needs that was open then.
+ */
+static void check_raft_log(struct sim_replica *replica) {
+    const struct sim_table *log = &replica->disk.tables[TABLE_LOG];
+    uint64_t cut_seq = replica->process->frozen.cut_seq;
+    uint64_t open_seq = open_since(&replica->world->checker->model, cut_seq);
+    size_t above = 0;
+    while (above < log->count && log->records[log->count - 1 - above].key > cut_seq)
+        above++;
+    size_t window = replica->world->config->window;
+    size_t most = window + (window > NULL_BATCHES ? window : (size_t) NULL_BATCHES);
+    if (above > most)
+        sim_blame(replica, "bounds", "keeps %zu entries, %zu at most", above, most);
+    if (above < log->count && log->records[0].key < open_seq)
+        sim_blame(replica, "bounds", "keeps entries from seq %lu on; cut at %lu, open block since %lu",
+                  (unsigned long) log->records[0].key, (unsigned long) cut_seq, (unsigned long) open_seq);
+}
+
 void sim_check_records(struct sim_replica *replica) {
     struct sim_world *world = replica->world;
-    if (world->replica_count == 1)
+    if (sim_is_solo(world))
         return; /* solo has no window */
-    check_log(replica);
+    if (sim_is_raft(world))
+        check_raft_log(replica);
+    else
+        check_log(replica);
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
         size_t count = replica->disk.tables[i].count;
-        size_t most = i == TABLE_CERTIFICATE   ? world->config->window
+        size_t most = sim_is_raft(world)       ? 1
+                      : i == TABLE_CERTIFICATE ? world->config->window
                       : i == TABLE_VIEW_CHANGE ? world->replica_count
                                                : 1;
         if (i != TABLE_LOG && count > most)
@@ -76,7 +101,8 @@ void sim_check_memory(struct sim_replica *replica, const struct ord_status *now)
     /*
      * Twice the memory for batches: the batches that a new view proposes again come on top (docs/protocol.md, bounds).
      */
-    if (now->stable_seq > now->delivered_seq || now->body_bytes > 2 * replica->process->core_config.body_bytes_max)
+    uint64_t most = (sim_is_raft(replica->world) ? 1 : 2) * replica->process->core_config.body_bytes_max;
+    if (now->stable_seq > now->delivered_seq || now->body_bytes > most)
         sim_fail(replica->world, "bounds: replica %u: stable %lu, delivered %lu, bodies %lu", replica->instance,
                  (unsigned long) now->stable_seq, (unsigned long) now->delivered_seq, (unsigned long) now->body_bytes);
 }
@@ -92,13 +118,15 @@ void sim_check_due(struct sim_replica *replica, uint64_t due_ms) {
     if (due_ms > sim_intake_due_ms(process->intake))
         sim_blame(replica, "timers", "is due %lu ms later than the cut of its open block",
                   (unsigned long) (due_ms - sim_intake_due_ms(process->intake)));
-    if (world->replica_count == 1)
+    if (sim_is_solo(world))
         return; /* solo has no timer */
     uint64_t retransmit_ms = process->core_config.retransmit_ms;
     uint64_t most_ms = retransmit_ms > HEARTBEAT_MS ? retransmit_ms : HEARTBEAT_MS;
-    if (process->observer.status.asking)
+    if (sim_is_raft(world))
+        most_ms = sim_raft_due_ms(replica);
+    else if (process->observer.status.asking)
         most_ms = retransmit_ms / 2 + 1;
-    if (core_ms > process->now_ms + most_ms)
+    if (most_ms < UINT64_MAX && core_ms > process->now_ms + most_ms)
         sim_fail(world, "timers: the core of replica %u is due in %lu ms, %lu at most", replica->instance,
                  (unsigned long) (core_ms - process->now_ms), (unsigned long) most_ms);
 }

@@ -11,7 +11,7 @@ void sim_check_counters(struct sim_replica *replica, const struct replica_status
     if (world->plan.liar_count > 0)
         return;
     /* A replica that has forgotten may contradict itself (rule 26). Others count that as a lie. */
-    for (uint32_t i = 0; i < world->instance_count; i++)
+    for (uint32_t i = 0; i < world->instance_count && sim_is_pbft(world); i++)
         if (world->replicas[i].forgetful || world->replicas[i].forgot_until_seq > 0)
             return;
     if (counters->messages_refused > 0 || counters->attestations_bad > 0 || status->core.messages_refused > 0 ||

@@ -8,12 +8,12 @@
 #include "sim/process.h"
 
 static uint32_t faulty_of(const struct sim_world *world) {
-    return (world->replica_count - 1) / 3;
+    return sim_is_raft(world) ? world->replica_count / 2 : (world->replica_count - 1) / 3;
 }
 
-/* 2f + 1 of 3f + 1: any two quorums share an honest replica. */
+/* 2f + 1 of 3f + 1: any two quorums share an honest replica. raft: a majority. */
 static uint32_t quorum_of(const struct sim_world *world) {
-    return (world->replica_count + faulty_of(world)) / 2 + 1;
+    return sim_is_raft(world) ? world->replica_count / 2 + 1 : (world->replica_count + faulty_of(world)) / 2 + 1;
 }
 
 const char *sim_certificate_fault(const struct sim_world *world, const struct channel_certificate *certificate,

@@ -27,7 +27,7 @@
  * Until then clients that were told BUSY have asked twice more. They choose the replica by chance, so up to a ninth of
  * them asked liars only. The last check at rest demands the whole.
  *
- * Cost, where nobody lies or fails, for each kind of traffic by itself:
+ * Cost, where nobody lies or fails in a pbft channel, for each kind of traffic by itself:
  *   - A batch takes a PRE-PREPARE to each replica, a PREPARE from each backup to each replica, and a COMMIT from each
  *     to each. They may go in fewer messages than that, because a turn's votes leave together. STATUS brings some again
  *     where a decision takes longer than a retransmission interval: REPEATED_PART. A vote has VOTE_BYTES, and the batch
@@ -38,7 +38,8 @@
  *     there are replicas, and FORWARDED times its bytes.
  *   - HEARTBEATS messages a second on each link are for everything else, as at rest, and VIEW_MESSAGES on each link for
  *     each view.
- * With liars it is bounded as a whole: COST_FACTOR times what that would be without grouping and with MESSAGE_BYTES and
+ * With liars, and in a raft channel, it is bounded as a whole: the leader's heartbeats come on top in the latter, and a
+ * batch takes less. With liars it is COST_FACTOR times what that would be without grouping and with MESSAGE_BYTES and
  * ENVELOPE_BYTES on the average. Compared with the same seed without them, each receipt may cost MESSAGES_FACTOR times
  * the messages, and BYTES_FACTOR times the bytes: what a liar asks for again may be large. State that it asks for is
  * not counted, because its quota bounds it (replica/transfer/serve.c). The same seed without liars is held to the
@@ -243,8 +244,8 @@ static void check_sum(struct sim_world *world, const struct sim_service_totals *
     const uint64_t factor = world->plan.liar_count > 0 ? COST_FACTOR : 1;
     const uint64_t n = world->replica_count;
     const struct sim_sent sum = sum_of(own);
-    uint64_t messages =
-        own->batches * (2 * n * n + n) + own->points * n * n + own->receipts * n + seconds * n * n * HEARTBEATS;
+    uint64_t messages = own->batches * (2 * n * n + n) + own->points * n * n + own->receipts * n +
+                        seconds * n * n * HEARTBEATS + sim_plan_heartbeats(&world->plan, seconds);
     uint64_t bytes = messages * MESSAGE_BYTES + own->receipts * n * ENVELOPE_BYTES;
     if (sum.messages > factor * messages || sum.bytes > factor * bytes)
         sim_fail(world, "service: %lu messages and %lu bytes for %lu receipts, %lu and %lu at most",
@@ -270,7 +271,7 @@ static void check_cost(struct sim_world *world, const struct sim_service_totals 
     uint64_t seconds = (service->last - service->first) / (1000000 / SAMPLE_US) + 1;
     uint64_t views = service->samples[service->last].view - service->samples[service->first].view;
     check_sum(world, own, seconds);
-    if (world->plan.liar_count + world->plan.victim_count > 0)
+    if (sim_is_raft(world) || world->plan.liar_count + world->plan.victim_count > 0)
         return;
     uint64_t votes = 2 * links * own->batches + 2 * links * own->batches / REPEATED_PART;
     check_kind(world, own, SIM_TRAFFIC_VOTES, votes, votes * VOTE_BYTES + (n - 1) * own->batch_bytes);

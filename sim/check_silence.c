@@ -21,14 +21,14 @@ static bool is_word(uint8_t type) {
 }
 
 static bool looked_at(const struct sim_world *world) {
-    return world->replica_count > 1 && !world->failed &&
+    return sim_is_pbft(world) && !world->failed &&
            ((world->plan.faults >> SIM_FAULT_OLD_IMAGE | world->plan.faults >> SIM_FAULT_EMPTY_DISK |
              world->plan.faults >> SIM_FAULT_LAST_WRITES) &
             1) != 0;
 }
 
 void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
-    if (replica->liar || replica->world->replica_count == 1)
+    if (replica->liar || !sim_is_pbft(replica->world))
         return;
     struct ord_status status = sim_process_status(replica->process);
     if ((status.asking || status.silent) && message.size > 0 && is_word(message.data[0]))
@@ -40,13 +40,16 @@ void sim_check_silence(struct sim_replica *replica, struct ord_span message) {
  * those that it had asked for.
  */
 static void honest_again(struct sim_replica *replica, const struct ord_status *now) {
-    if (!replica->forgetful || now->asking || now->silent || now->doubt_until_seq > 0 || now->changing ||
-        now->view < replica->forgot_view)
+    /* raft: it speaks, and whoever knows that its disk is an older one has told it. */
+    bool settled = sim_is_raft(replica->world)
+                       ? !replica->older
+                       : now->doubt_until_seq == 0 && !now->changing && now->view >= replica->forgot_view;
+    if (!replica->forgetful || now->asking || now->silent || !settled)
         return;
     sim_say(replica->world, replica->instance, "counts as honest again");
     ORD_MARK(HONEST_AGAIN);
     replica->forgetful = false;
-    replica->forgot_until_seq = now->stable_seq;
+    replica->forgot_until_seq = sim_is_raft(replica->world) ? 0 : now->stable_seq;
 }
 
 void sim_check_spoke(struct sim_replica *replica) {
@@ -259,7 +262,7 @@ void sim_check_again(struct sim_replica *replica, uint32_t type, uint64_t view, 
  */
 bool sim_check_too_many(const struct sim_world *world) {
     uint32_t count = world->plan.liar_count;
-    for (uint32_t i = 0; i < world->instance_count && world->replica_count > 1; i++)
+    for (uint32_t i = 0; i < world->instance_count && sim_is_pbft(world); i++)
         count += !world->replicas[i].liar && world->replicas[i].process != NULL &&
                  sim_process_status(world->replicas[i].process).silent;
     return count > world->plan.faulty_max;
@@ -267,11 +270,13 @@ bool sim_check_too_many(const struct sim_world *world) {
 
 /*
  * A silent replica whose stable seq has reached the limit may still wait for a view that it asked for and that the
- * others are not in. The next view change ends that, so it counts as taking part.
+ * others are not in. The next view change ends that, so it counts as taking part. In a raft channel the silence ends by
+ * itself (docs/raft.md, rule 12).
  */
 const char *sim_check_speaking(const struct sim_replica *replica) {
     struct ord_status status = sim_process_status(replica->process);
     if (status.asking)
         return "a replica still asks what it said before";
-    return status.silent && status.stable_seq < status.silent_until_seq ? "a replica is silent" : NULL;
+    bool silent = status.silent && (sim_is_raft(replica->world) || status.stable_seq < status.silent_until_seq);
+    return silent ? "a replica is silent" : NULL;
 }

@@ -107,7 +107,7 @@ static void leaves_core(struct sim_replica *replica, struct ord_span bytes) {
 void sim_check_leaves(struct sim_replica *replica, enum replica_link kind, struct ord_span bytes) {
     struct channel_attestation attestation;
     struct channel_statement newest;
-    if (kind == REPLICA_LINK_CORE && replica->world->replica_count > 1) {
+    if (kind == REPLICA_LINK_CORE && sim_is_pbft(replica->world)) {
         leaves_core(replica, bytes);
     } else if (kind == REPLICA_LINK_ATTESTATION && channel_attestation_decode(&attestation, bytes) == ORD_OK) {
         const struct channel_statement *said = &attestation.statement;

@@ -590,7 +590,7 @@ void sim_told_rest(const struct sim_told *told) {
 
 struct sim_told *sim_told_create(struct sim_process *process) {
     const struct sim_world *world = process->world;
-    if (process->replica->liar || world->replica_count == 1)
+    if (process->replica->liar || !sim_is_pbft(world))
         return NULL;
     struct sim_told *told = sim_alloc(sizeof(*told));
     told->process = process;

@@ -51,7 +51,7 @@ static void remember(struct sim_replica *replica, struct ord_span message) {
 }
 
 void sim_check_heard(struct sim_replica *replica, enum replica_link kind, const struct sim_buffer *message) {
-    if (kind == REPLICA_LINK_CORE)
+    if (kind == REPLICA_LINK_CORE && sim_is_pbft(replica->world))
         remember(replica, sim_buffer_span(message));
 }
 
@@ -135,13 +135,15 @@ static const char *new_view_fault(struct sim_replica *replica, const struct bft_
 void sim_check_persisted(struct sim_replica *replica, uint8_t table, uint64_t key, struct ord_span bytes) {
     struct sim_world *world = replica->world;
     struct bft_new_view view;
+    if (!sim_is_pbft(world))
+        return;
     if (table == TABLE_NEW_VIEW && replica->process != NULL &&
         bft_new_view_decode(&view, &replica->process->core_config, bytes) == ORD_OK)
         sim_turns_installed(replica, &view);
     /* It is said in this turn, perhaps after a new view that counts it. */
     if (table == TABLE_VIEW_CHANGE && key == replica->id)
         remember(replica, bytes);
-    if (replica->liar || world->failed || world->replica_count == 1)
+    if (replica->liar || world->failed)
         return;
     const char *fault = table == TABLE_CERTIFICATE ? sim_prepared_fault(world, replica->id, bytes) : NULL;
     if (fault != NULL)

@@ -8,6 +8,9 @@
 
 enum action { STRIKE, RESTART, RESUME, MEND_PATHS, MAKE_IMAGE, ROOM_AGAIN, HEAL, STOP };
 
+/* A replica with an older disk of a raft channel is away for so many of the longest election timeouts. */
+enum { OLDER_AWAY = 6 };
+
 /* Commits that a disk loses at most. */
 enum { LOST_COMMITS_MAX = 6 };
 
@@ -16,7 +19,7 @@ enum { HAND_OVER_US = 200000 };
 /* The number of the first strike's stream. */
 enum { STRIKE_PART = 1 << 20 };
 
-static uint64_t length_us(struct sim_world *world) {
+uint64_t sim_faults_length_us(struct sim_world *world) {
     return 1000 + sim_spread(&world->fault_random, world->plan.fault_long_us);
 }
 
@@ -35,7 +38,7 @@ void sim_crash(struct sim_replica *replica, uint64_t down_us) {
      * Solo's decisions stand once they are durable, and the reference cannot take anything back. So its puts become
      * durable first.
      */
-    if (world->replica_count == 1)
+    if (sim_is_solo(world))
         sim_process_settle(replica->process);
     sim_process_destroy(replica->process);
     replica->process = NULL;
@@ -62,12 +65,55 @@ static bool may_forget(const struct sim_world *world, const struct sim_replica *
     return !replica->liar && (replica->forgetful || faulty < world->plan.faulty_max);
 }
 
-/* The replica crashes, and its disk is `image` then. NULL: an empty one. */
+/*
+ * raft: an older disk looks like an intact one. So all others must tell what they know of it, and they know what their
+ * disks have. While it comes back nothing else may fail, and nobody else may have been down since the image was made;
+ * nor may it have led, for a leader's last commits have no witness (docs/adr/0015, "What remains"). True: all is well
+ * enough for that.
+ */
+static bool may_be_older(const struct sim_world *world, const struct sim_replica *replica, uint64_t image_us) {
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        const struct sim_replica *other = &world->replicas[i];
+        if (other != replica && (other->process == NULL || other->started_us >= image_us || other->forgetful))
+            return false;
+        if (other->process == NULL || sim_check_speaking(other) != NULL)
+            return false;
+    }
+    return world->still == 0 && replica->led_us < image_us;
+}
+
+static void stand_still(struct sim_world *world, const struct sim_replica *older) {
+    world->still = older->instance + 1;
+    sim_say(world, older->instance, "nothing else fails until it is back");
+    sim_network_heal(world);
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        struct sim_replica *replica = &world->replicas[i];
+        replica->slow_disk_until_us = 0;
+        replica->stalled_until_us = 0;
+        replica->paused = false;
+        replica->full = false;
+        sim_process_poke(replica);
+    }
+}
+
+void sim_faults_go_on(struct sim_world *world) {
+    sim_say(world, -1, "faults go on");
+    world->still = 0;
+}
+
+/* The replica crashes, and its disk is `image` then, of this time. NULL: an empty one. */
 static void forget(struct sim_world *world, struct sim_replica *replica, const struct sim_disk *image,
-                   const char *what) {
-    if (!may_forget(world, replica))
+                   uint64_t image_us, const char *what) {
+    const bool older = sim_is_raft(world) && image != NULL;
+    if (!may_forget(world, replica) || (older && !may_be_older(world, replica, image_us)))
         return;
-    sim_crash(replica, length_us(world));
+    uint64_t away_us = sim_faults_length_us(world);
+    if (older)
+        away_us = (uint64_t) OLDER_AWAY * world->plan.raft.election_ms_max * 1000;
+    sim_crash(replica, away_us);
+    replica->older = older;
+    if (older)
+        stand_still(world, replica);
     sim_say(world, replica->instance, "%s", what);
     replica->spoke = false;
     sim_disk_wipe(&replica->disk);
@@ -83,15 +129,15 @@ static void begin_to_lose(struct sim_world *world, struct sim_replica *replica) 
         return;
     sim_disk_wipe(&replica->recent);
     sim_disk_copy(&replica->recent, &replica->disk);
+    replica->recent_us = world->now_us;
     replica->recent_commits = 1 + (uint32_t) sim_between(&world->fault_random, 1, LOST_COMMITS_MAX);
 }
 
 bool sim_faults_lose(struct sim_replica *replica) {
-    if (replica->recent_commits == 0 || --replica->recent_commits > 0 || replica->world->healed)
+    if (replica->recent_commits == 0 || --replica->recent_commits > 0 || sim_faultless(replica->world))
         return false;
-    bool loses = may_forget(replica->world, replica);
-    forget(replica->world, replica, &replica->recent, "loses the last commits of its disk");
-    return loses;
+    forget(replica->world, replica, &replica->recent, replica->recent_us, "loses the last commits of its disk");
+    return replica->process == NULL;
 }
 
 /* Where only some replicas may fail, one of them is alone on its side. */
@@ -103,7 +149,7 @@ static void partition(struct sim_world *world, const struct sim_replica *victim)
         for (uint32_t j = 0; j < world->instance_count; j++)
             world->paths[i * world->instance_count + j].cut |= (side >> i & 1) != (side >> j & 1);
     sim_say(world, -1, "partition %lx", (unsigned long) (side & ((UINT64_C(1) << world->instance_count) - 1)));
-    plan_action(world, MEND_PATHS, 0, length_us(world));
+    plan_action(world, MEND_PATHS, 0, sim_faults_length_us(world));
 }
 
 static void one_way(struct sim_world *world, uint32_t victim) {
@@ -111,7 +157,7 @@ static void one_way(struct sim_world *world, uint32_t victim) {
     for (uint32_t i = 0; i < world->instance_count; i++)
         world->paths[deaf ? i * world->instance_count + victim : victim * world->instance_count + i].cut = true;
     sim_say(world, victim, deaf ? "hears nothing" : "is not heard");
-    plan_action(world, MEND_PATHS, 0, length_us(world));
+    plan_action(world, MEND_PATHS, 0, sim_faults_length_us(world));
 }
 
 static void clog_path(struct sim_world *world, const struct sim_replica *victim) {
@@ -120,7 +166,7 @@ static void clog_path(struct sim_world *world, const struct sim_replica *victim)
     if (world->plan.victim_count > 0)
         number = victim->instance * world->instance_count + number % world->instance_count;
     struct sim_path *path = &world->paths[number];
-    path->clogged_until = world->now_us + length_us(world);
+    path->clogged_until = world->now_us + sim_faults_length_us(world);
 }
 
 /* Some replicas' wall clocks are wrong by half a century, when no certificate is valid. */
@@ -131,9 +177,10 @@ static void set_wall(struct sim_replica *replica) {
     replica->wall_off_s = drawn == 0 ? far_s : drawn == 1 ? -far_s : 0;
 }
 
-static void jump(struct sim_world *world, struct sim_replica *replica) {
+void sim_faults_jump(struct sim_replica *replica, uint64_t by_us) {
+    struct sim_world *world = replica->world;
     struct sim_clock *clock = &replica->clock;
-    clock->local_us = sim_clock_us(world, clock) + sim_spread(&world->fault_random, world->plan.fault_long_us);
+    clock->local_us = sim_clock_us(world, clock) + by_us;
     clock->base_us = world->now_us;
     clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
     set_wall(replica);
@@ -141,7 +188,8 @@ static void jump(struct sim_world *world, struct sim_replica *replica) {
     sim_process_poke(replica);
 }
 
-static void stop(struct sim_world *world, struct sim_replica *victim) {
+void sim_faults_stop(struct sim_replica *victim) {
+    struct sim_world *world = victim->world;
     if (victim->process == NULL)
         return;
     sim_say(world, victim->instance, "is asked to stop");
@@ -153,12 +201,12 @@ static void crash_or_stop(struct sim_world *world, struct sim_replica *victim) {
     /* Now and then all replicas crash at once. */
     if (sim_chance(&world->fault_random, 100000) && world->plan.victim_count == 0)
         for (uint32_t i = 0; i < world->instance_count; i++)
-            sim_crash(&world->replicas[i], length_us(world));
+            sim_crash(&world->replicas[i], sim_faults_length_us(world));
     /* Some stop in good order. */
     if (sim_chance(&world->fault_random, 300000))
-        stop(world, victim);
+        sim_faults_stop(victim);
     else
-        sim_crash(victim, length_us(world));
+        sim_crash(victim, sim_faults_length_us(world));
 }
 
 static struct sim_replica *draw_victim(struct sim_world *world) {
@@ -167,6 +215,22 @@ static struct sim_replica *draw_victim(struct sim_world *world) {
     if (plan->victim_count > 0)
         drawn = (plan->victim_first + drawn % plan->victim_count) % world->replica_count;
     return &world->replicas[drawn];
+}
+
+void sim_faults_pause(struct sim_replica *replica, uint64_t length_us) {
+    replica->paused = replica->process != NULL;
+    sim_say(replica->world, replica->instance, "stands still");
+    plan_action(replica->world, RESUME, replica->instance, length_us);
+}
+
+void sim_faults_fill(struct sim_replica *replica, uint64_t length_us) {
+    replica->full = true;
+    sim_say(replica->world, replica->instance, "disk is full");
+    plan_action(replica->world, ROOM_AGAIN, replica->instance, length_us);
+}
+
+void sim_faults_mend(struct sim_world *world, uint64_t after_us) {
+    plan_action(world, MEND_PATHS, 0, after_us);
 }
 
 /* The other kinds of fault are in force all the time. */
@@ -181,26 +245,24 @@ static void strike(struct sim_world *world, enum sim_fault fault) {
     } else if (fault == SIM_FAULT_CRASH) {
         crash_or_stop(world, victim);
     } else if (fault == SIM_FAULT_PAUSE) {
-        victim->paused = victim->process != NULL;
-        sim_say(world, victim->instance, "stands still");
-        plan_action(world, RESUME, victim->instance, length_us(world));
+        sim_faults_pause(victim, sim_faults_length_us(world));
     } else if (fault == SIM_FAULT_CLOCK) {
-        jump(world, victim);
+        sim_faults_jump(victim, sim_spread(&world->fault_random, world->plan.fault_long_us));
     } else if (fault == SIM_FAULT_SLOW_DISK) {
-        victim->slow_disk_until_us = world->now_us + length_us(world);
+        victim->slow_disk_until_us = world->now_us + sim_faults_length_us(world);
     } else if (fault == SIM_FAULT_DISK_FULL) {
-        victim->full = true;
-        sim_say(world, victim->instance, "disk is full");
-        plan_action(world, ROOM_AGAIN, victim->instance, length_us(world));
+        sim_faults_fill(victim, sim_faults_length_us(world));
     } else if (fault == SIM_FAULT_OLD_IMAGE) {
         if (victim->has_image)
-            forget(world, victim, &victim->image, "gets an old image of its disk");
+            forget(world, victim, &victim->image, victim->image_us, "gets an old image of its disk");
     } else if (fault == SIM_FAULT_EMPTY_DISK) {
-        forget(world, victim, NULL, "gets an empty disk");
+        forget(world, victim, NULL, 0, "gets an empty disk");
     } else if (fault == SIM_FAULT_LAST_WRITES) {
         begin_to_lose(world, victim);
     } else if (fault == SIM_FAULT_AMBUSH) {
         sim_ambush_begin(world, victim->instance);
+    } else if (fault == SIM_FAULT_AIM) {
+        sim_aim_strike(world);
     }
 }
 
@@ -216,18 +278,20 @@ static void strike_some(struct sim_world *world) {
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         if (world->plan.faults >> i & 1)
             kinds[count++] = (enum sim_fault) i;
-    if (count > 0)
+    if (count > 0 && world->still == 0)
         strike(world, kinds[sim_below(&world->fault_random, count)]);
     plan_action(world, STRIKE, 0, next_us);
 }
 
 static void heal(struct sim_world *world) {
     world->healed = true;
+    world->still = 0;
     sim_say(world, -1, "all faults stop");
     sim_network_heal(world);
     for (uint32_t i = 0; i < world->instance_count; i++) {
         struct sim_replica *replica = &world->replicas[i];
         replica->slow_disk_until_us = 0;
+        replica->stalled_until_us = 0;
         replica->clock.local_us = sim_clock_us(world, &replica->clock);
         replica->clock.base_us = world->now_us;
         replica->clock.rate_ppm = 1000000;
@@ -243,6 +307,7 @@ static void make_image(struct sim_world *world, struct sim_replica *replica) {
     sim_disk_wipe(&replica->image);
     sim_disk_copy(&replica->image, &replica->disk);
     replica->has_image = true;
+    replica->image_us = world->now_us;
     plan_action(world, MAKE_IMAGE, replica->instance, sim_spread(&world->fault_random, 10000000) + 1000);
 }
 
@@ -266,8 +331,8 @@ void sim_faults_event(struct sim_world *world, const struct sim_event *event) {
         sim_process_poke(replica);
     } else if (action == HEAL) {
         heal(world);
-    } else if (action == STOP) {
-        sim_crash(replica, length_us(world));
+    } else if (action == STOP && !(sim_is_raft(world) && sim_faultless(world))) {
+        sim_crash(replica, sim_faults_length_us(world));
     }
 }
 

@@ -309,6 +309,16 @@ static void check_repeat(struct sim_intake *intake, const struct sim_pooled *poo
     intake->overdue[pooled->state] = 0;
 }
 
+/* What became READY and is not sent at once: it goes with the repeats. */
+static bool waits_for_repeats(struct sim_intake *intake, struct sim_pooled *pooled) {
+    if (!pooled->foreign && intake->leader != ORD_NO_NODE)
+        return false;
+    pooled->state = pooled->foreign ? SIM_PASSED : SIM_SENT;
+    pooled->forwarded_ms = pooled->foreign ? sim_intake_now(intake) : 0;
+    pooled->repeats = 0;
+    return true;
+}
+
 static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool to_all) {
     if (pooled->state == SIM_PROPOSED) {
         sim_blame(intake->replica, "forward", "forwards what it has proposed");
@@ -318,6 +328,10 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
         sim_blame(intake->replica, "forward", "forwards to all what another replica looks after");
     if (!to_all && !pooled->foreign && pooled->state != SIM_READY)
         sim_blame(intake->replica, "forward", "forwards its client's envelope to the leader again, and not to all");
+    /* The turn before lost the leader, and it may have put this among the repeats after that (check_forwards). */
+    bool just_lost = intake->leader == ORD_NO_NODE && intake->leader_turn + 1 == intake->turn;
+    if (pooled->state == SIM_READY && !pooled->foreign && just_lost)
+        (void) waits_for_repeats(intake, pooled);
     if (pooled->state == SIM_READY && pooled->foreign)
         pooled->state = SIM_PASSED;
     if (pooled->state == SIM_READY && intake->leader == ORD_NO_NODE)
@@ -428,16 +442,6 @@ static void check_again(struct sim_intake *intake) {
         if (may && intake->overdue[state] > 2 && intake->quiet[state] > given)
             sim_blame(intake->replica, "forward", "does not repeat %s", list_names[state]);
     }
-}
-
-/* What became READY and is not sent at once: it goes with the repeats. */
-static bool waits_for_repeats(struct sim_intake *intake, struct sim_pooled *pooled) {
-    if (!pooled->foreign && intake->leader != ORD_NO_NODE)
-        return false;
-    pooled->state = pooled->foreign ? SIM_PASSED : SIM_SENT;
-    pooled->forwarded_ms = pooled->foreign ? sim_intake_now(intake) : 0;
-    pooled->repeats = 0;
-    return true;
 }
 
 static void check_forwards(struct sim_intake *intake) {

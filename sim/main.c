@@ -87,7 +87,9 @@ static void print_help(void) {
         "  --stop           at the first violation\n"
         "  --faults LIST    these kinds of fault instead of a draw: names with commas, \"all\" or \"none\"\n"
         "  --liars LIST     liars with these behaviours, as many as may lie: names with commas, \"all\" or \"none\"\n"
-        "  --replicas N     so many replicas: 1 (solo), 4 to 16\n"
+        "  --consensus C    pbft (with one replica solo), raft, or any (default): one seed in four is raft, unless\n"
+        "                   --liars, --genome, --rotate, --search, --steady or --crowded ask for a pbft channel\n"
+        "  --replicas N     so many replicas: 1 (solo), 4 to 16; with --consensus raft 1 to 16\n"
         "  --seconds S      faults for so many simulated seconds\n"
         "  --steady         no fault, no liar but those of --liars, default configuration, moderate load\n"
         "  --crowded        --steady on a slow channel, with clients that want several times what it can order\n"
@@ -173,6 +175,7 @@ enum choice {
     RUNS,
     MINUTES,
     /* From here to CROWDED they change what a seed means. */
+    CONSENSUS,
     FAULTS,
     LIARS,
     REPLICAS,
@@ -196,6 +199,7 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, SEED},
     {"runs", required_argument, NULL, RUNS},
     {"minutes", required_argument, NULL, MINUTES},
+    {"consensus", required_argument, NULL, CONSENSUS},
     {"faults", required_argument, NULL, FAULTS},
     {"liars", required_argument, NULL, LIARS},
     {"replicas", required_argument, NULL, REPLICAS},
@@ -216,6 +220,18 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+static bool parse_consensus(enum sim_consensus *out, const char *name) {
+    static const char *const names[] = {
+        [SIM_CONSENSUS_ANY] = "any", [SIM_CONSENSUS_PBFT] = "pbft", [SIM_CONSENSUS_RAFT] = "raft"};
+    for (int i = SIM_CONSENSUS_ANY; i <= SIM_CONSENSUS_RAFT; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum sim_consensus) i;
+            return true;
+        }
+    fprintf(stderr, "ordain-sim: --consensus wants \"pbft\", \"raft\" or \"any\", not \"%s\"\n", name);
+    return false;
+}
+
 static bool marks_possible(void) {
     if (!sim_marks_count())
         fprintf(stderr, "ordain-sim: this build does not count marks (CMake option ORD_MARKS)\n");
@@ -225,7 +241,7 @@ static bool marks_possible(void) {
 static bool take(struct arguments *arguments, int option, const char *value) {
     struct sim_options *options = &arguments->options;
     uint64_t number = 0;
-    if (option >= FAULTS && option <= CROWDED)
+    if (option >= CONSENSUS && option <= CROWDED)
         add_again(arguments, long_options[option].name, value);
     switch ((enum choice) option) {
     case SEED:
@@ -239,6 +255,8 @@ static bool take(struct arguments *arguments, int option, const char *value) {
             return true;
         fprintf(stderr, "ordain-sim: --minutes wants a number above 0\n");
         return false;
+    case CONSENSUS:
+        return parse_consensus(&options->consensus, value);
     case FAULTS:
         options->faults_given = true;
         return parse_names(&options->faults, value, fault_at);
@@ -249,10 +267,7 @@ static bool take(struct arguments *arguments, int option, const char *value) {
         if (!parse_number(&number, value, 1, 16, "--replicas"))
             return false;
         options->replicas = (uint32_t) number;
-        if (number == 1 || number >= 4)
-            return true;
-        fprintf(stderr, "ordain-sim: 2 and 3 replicas are no channel: solo has 1, pbft at least 4\n");
-        return false;
+        return true;
     case SECONDS:
         if (!parse_number(&number, value, 1, 1000000, "--seconds"))
             return false;
@@ -287,6 +302,8 @@ static bool take(struct arguments *arguments, int option, const char *value) {
     case SEARCH:
         arguments->search = true;
         options->service = true;
+        options->consensus = options->consensus == SIM_CONSENSUS_ANY ? SIM_CONSENSUS_PBFT : options->consensus;
+        add_again(arguments, "consensus", "pbft");
         add_again(arguments, "service", NULL);
         return true;
     case TRACE:
@@ -324,6 +341,18 @@ static bool parse(struct arguments *arguments, int argc, char **argv) {
         fprintf(stderr, "ordain-sim: \"%s\"? --help tells the options\n", argv[optind]);
         return false;
     }
+    const struct sim_options *options = &arguments->options;
+    bool raft = options->consensus == SIM_CONSENSUS_RAFT;
+    if (!raft && (options->replicas == 2 || options->replicas == 3)) {
+        fprintf(stderr,
+                "ordain-sim: 2 and 3 replicas are no channel: solo has 1, pbft at least 4 (--consensus raft)\n");
+        return false;
+    }
+    if (raft && ((options->liars_given && options->liars != 0) || options->genome != NULL || arguments->search ||
+                 options->decisions_per_leader != 0)) {
+        fprintf(stderr, "ordain-sim: nobody lies in a raft channel, and no term ends on schedule\n");
+        return false;
+    }
     if (arguments->search && (arguments->options.replicas == 1 || arguments->options.genome != NULL)) {
         fprintf(stderr, "ordain-sim: --search wants 4 replicas or more, and makes its own genomes\n");
         return false;
@@ -353,7 +382,7 @@ static void print_violation(const struct sim_world *world) {
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         if (world->plan.faults >> i & 1)
             printf(" %s", sim_faults[i].name);
-    printf("; replicas %u", world->replica_count);
+    printf("; %s, replicas %u", channel_consensus_name(world->plan.consensus), world->replica_count);
     for (uint32_t i = 0; i < world->instance_count; i++) {
         const struct sim_replica *replica = &world->replicas[i];
         if (replica->forgetful)
@@ -465,9 +494,9 @@ static void run_one(struct totals *totals, const struct arguments *arguments, st
         printf("{\"violation\": \"%s\", \"seed\": %" PRIu64 ", \"at_ms\": %" PRIu64 "}\n", world->failure,
                options->seed, world->now_us / 1000);
     if (arguments->runs == 1 && !arguments->json)
-        printf("seed %" PRIu64 ": %u replicas, %zu seqs, %zu blocks, trace hash %016" PRIx64 "\n", options->seed,
-               world->replica_count, world->checker->model.seq_count, world->checker->model.block_count,
-               world->trace_hash);
+        printf("seed %" PRIu64 ": %s, %u replicas, %zu seqs, %zu blocks, trace hash %016" PRIx64 "\n", options->seed,
+               channel_consensus_name(world->plan.consensus), world->replica_count, world->checker->model.seq_count,
+               world->checker->model.block_count, world->trace_hash);
     if (search != NULL && sim_search_took(search, world) && !arguments->json)
         print_find(search, arguments);
     sim_world_destroy(world);
@@ -535,7 +564,8 @@ int main(int argc, char **argv) {
         sim_search_destroy(search);
     if (arguments.marks)
         sim_marks_print(&marks, arguments.json);
-    uint32_t missing =
-        arguments.marks_often || arguments.marks_all ? sim_marks_missing(&marks, arguments.marks_all) : 0;
+    uint32_t missing = arguments.marks_often || arguments.marks_all
+                           ? sim_marks_missing(&marks, arguments.marks_all, arguments.options.consensus)
+                           : 0;
     return totals.violations > 0 || missing > 0 ? 1 : 0;
 }

@@ -67,9 +67,12 @@ void sim_marks_print(const struct sim_marks *marks, bool json) {
         printf("%" PRIu32 " of %d marks met\n", met, (int) SIM_MARK_COUNT);
 }
 
-uint32_t sim_marks_missing(const struct sim_marks *marks, bool all) {
+uint32_t sim_marks_missing(const struct sim_marks *marks, bool all, enum sim_consensus consensus) {
     uint32_t missing = 0;
     for (uint32_t i = 0; i < SIM_MARK_COUNT; i++) {
+        bool raft = i >= SIM_MARK_RAFT_FIRST && i < SIM_MARK_RAFT_END;
+        if (consensus != SIM_CONSENSUS_ANY && raft != (consensus == SIM_CONSENSUS_RAFT))
+            continue;
         if (marks->hits[i] > 0 || (known[i].often == RARE && !all))
             continue;
         fprintf(stderr, "ordain-sim: mark %s was never met: %s\n", known[i].name, known[i].text);

@@ -214,8 +214,9 @@ struct ord_span sim_model_next(struct ord_span *rest) {
     return envelope;
 }
 
-void sim_model_apply(struct sim_model *model, struct ord_span batch) {
+void sim_model_apply(struct sim_model *model, uint64_t term, struct ord_span batch) {
     uint64_t seq = model->seq_count + 1;
+    model->term = term;
     size_t blocks = model->block_count;
     model->accepted = 0;
     model->accepted_bytes = 0;

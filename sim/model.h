@@ -129,6 +129,7 @@ struct sim_model {
     uint64_t batch_bytes;
     uint64_t bytes_since_point;
     uint64_t point_count;
+    uint64_t term; /* raft: of the newest batch */
     struct sim_model_turns turns;
 };
 
@@ -152,8 +153,8 @@ void sim_model_turn(struct sim_model *model, uint64_t view, uint64_t seq);
 ord_replica_set sim_model_passes(const struct sim_model *model);
 /* Writes the bytes that have the state's rest in a digest and in a tail. Gives their number. */
 size_t sim_model_progress(const struct sim_model *model, uint8_t out[SIM_PROGRESS_MAX]);
-/* Executes the batch of the next seq. */
-void sim_model_apply(struct sim_model *model, struct ord_span batch);
+/* Executes the batch of the next seq. `term`: in which it was proposed, in a raft channel; else 0. */
+void sim_model_apply(struct sim_model *model, uint64_t term, struct ord_span batch);
 /* The value that the channel's digest must have now. */
 void sim_model_state_digest(const struct sim_model *model, struct ord_hash *out);
 void sim_model_state_init(struct sim_model *model);

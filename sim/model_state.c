@@ -87,6 +87,8 @@ size_t sim_model_progress(const struct sim_model *model, uint8_t out[SIM_PROGRES
     const struct sim_model_turns *turns = &model->turns;
     uint8_t *at = out;
     put_number(&at, model->bytes_since_point, 8);
+    if (model->config->consensus == CHANNEL_RAFT)
+        put_number(&at, model->term, 8);
     if (model->config->decisions_per_leader == 0)
         return (size_t) (at - out);
     put_number(&at, turns->view, 8);

@@ -18,7 +18,7 @@ static void travel(struct sim_world *world, uint32_t from, uint32_t to, enum rep
     struct sim_random *random = &path->random;
     if (path->cut ||
         sim_ambush_takes(world, world->replicas[from].id, world->replicas[to].id, kind, sim_buffer_span(buffer)) ||
-        (!world->healed && sim_chance(random, world->plan.loss_ppm)))
+        (!sim_faultless(world) && sim_chance(random, world->plan.loss_ppm)))
         return;
     uint64_t at_us = world->now_us + world->plan.delay_least_us + sim_spread(random, world->plan.delay_us);
     if (at_us < path->clogged_until)
@@ -39,7 +39,7 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum re
                     struct sim_buffer *buffer) {
     const struct sim_process *process = world->replicas[from].process;
     world->messages_sent++;
-    if (kind == REPLICA_LINK_CORE && buffer->size > 0 && buffer->data[0] == BFT_STATUS)
+    if (sim_is_pbft(world) && kind == REPLICA_LINK_CORE && buffer->size > 0 && buffer->data[0] == BFT_STATUS)
         world->replicas[from].statuses_sent++;
     if (world->plan.costs.cores == 0)
         travel(world, from, to, kind, buffer);
@@ -72,7 +72,7 @@ void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_
             continue;
         struct sim_path *path = &world->paths[from_instance * world->instance_count + i];
         deliver(world, from_instance, i, kind, buffer);
-        if (!world->healed && sim_chance(&path->random, world->plan.duplicate_ppm))
+        if (!sim_faultless(world) && sim_chance(&path->random, world->plan.duplicate_ppm))
             deliver(world, from_instance, i, kind, buffer);
     }
     sim_buffer_release(buffer);

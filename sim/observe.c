@@ -6,12 +6,11 @@
 
 #include <stdlib.h>
 
-#include "bft/bft.h"
 #include "core/assert.h"
 #include "sim/check.h"
+#include "sim/check_raft.h"
 #include "sim/liar.h"
 #include "sim/process.h"
-#include "solo/solo.h"
 
 static const struct ord_protocol *inner_of(const struct ord_core *core) {
     return core->process->world->protocol;
@@ -24,7 +23,7 @@ static void follow(struct ord_core *core, const struct ord_effect *effect) {
     struct sim_process *process = core->process;
     const struct sim_model *model = &process->world->checker->model;
     uint64_t seq = effect->deliver.seq;
-    sim_check_delivered(process->replica, seq, effect->deliver.batch);
+    sim_check_delivered(process->replica, seq, effect->deliver.term, effect->deliver.batch);
     if (process->replica->liar || process->world->failed)
         return;
     const struct sim_model_seq *after = &model->seqs[seq - 1];
@@ -48,6 +47,13 @@ void sim_observe_follow(struct sim_process *process, uint64_t seq) {
             return;
         follow(core, effect);
     }
+}
+
+/* Follows the DELIVERs among the first `count` effects of this step. */
+static void follow_first(struct ord_core *core, const struct ord_effects *effects, size_t count) {
+    for (; core->followed < count; core->followed++)
+        if (effects->items[core->followed].type == ORD_EFFECT_DELIVER)
+            follow(core, &effects->items[core->followed]);
 }
 
 /* ---- events ---- */
@@ -101,11 +107,15 @@ static enum ord_err step_inner(struct ord_core *core, struct ord_effects *out, c
     if (err != ORD_OK)
         return err;
     for (size_t i = 0; i < out->count; i++) {
+        /* The pool's turns begin anew with a leader, after what was delivered before. */
+        if (out->items[i].type == ORD_EFFECT_LEADER && !process->replica->liar)
+            follow_first(core, out, i);
         sim_intake_effect(process->intake, &out->items[i]);
         sim_duties_effect(process->duties, &out->items[i]);
         look_at_effect(core, &out->items[i]);
     }
     sim_told_step(process->told, event, &before, out);
+    sim_raft_stepped(process->replica, event, &before, out);
     sim_check_status(process->replica);
     return ORD_OK;
 }
@@ -234,18 +244,23 @@ static enum ord_err observe_create(struct ord_core **out, void *memory, size_t m
     struct sim_process *process = signer->context;
     struct ord_core *core = &process->observer;
     process->core_config = *config;
+    if (sim_is_raft(process->world)) {
+        /* Flow control is drawn. The replica's own is so wide that a small channel never fills it. */
+        process->raft_options = *raft_options_of(config);
+        process->raft_options.in_flight_max = process->world->plan.in_flight_max;
+        process->raft_options.in_flight_size = process->world->plan.in_flight_size;
+        process->core_config.options = &process->raft_options;
+    }
     *out = core;
-    enum ord_err err = inner_of(core)->init(&core->inner, memory, memory_size, config, signer, seed);
+    enum ord_err err = inner_of(core)->init(&core->inner, memory, memory_size, &process->core_config, signer, seed);
     if (err == ORD_OK)
         inner_of(core)->status(core->inner, &core->status);
     return err;
 }
 
 const struct ord_protocol *sim_observe_protocol(const struct sim_process *process) {
-    /* One for a group, and one for a single replica. */
-    static struct ord_protocol protocols[2];
-    bool alone = process->world->replica_count == 1;
-    struct ord_protocol *protocol = &protocols[alone];
+    static struct ord_protocol protocols[CHANNEL_RAFT + 1];
+    struct ord_protocol *protocol = &protocols[process->world->plan.consensus];
     *protocol = *process->world->protocol;
     protocol->init = observe_create;
     protocol->step = observe_step;

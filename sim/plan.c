@@ -225,13 +225,15 @@ static void draw_replica(struct sim_plan *plan, const struct sim_options *option
  * each of those seqs costs a few views that fail.
  */
 static uint64_t rest_limit_us(const struct sim_plan *plan) {
-    const uint64_t limit_us = UINT64_C(120) * 1000000;
+    /* An election that does not split takes two of its timeouts at most. */
+    const uint64_t limit_us = UINT64_C(120) * 1000000 + 40 * (uint64_t) plan->raft.election_ms_max * 1000;
     const uint64_t forgets =
         UINT64_C(1) << SIM_FAULT_OLD_IMAGE | UINT64_C(1) << SIM_FAULT_EMPTY_DISK | UINT64_C(1) << SIM_FAULT_LAST_WRITES;
     /* This covers 94 of 100 messages. */
     uint64_t phase_us = plan->delay_least_us + 3 * plan->delay_us + plan->commit_us;
     uint64_t decision_us = plan->judge_us + 3 * phase_us;
-    if ((plan->faults & forgets) == 0 || decision_us < (uint64_t) plan->request_timeout_ms * 1000)
+    if (plan->consensus == CHANNEL_RAFT || (plan->faults & forgets) == 0 ||
+        decision_us < (uint64_t) plan->request_timeout_ms * 1000)
         return limit_us;
     return limit_us + 2 * (uint64_t) plan->window * 3 * decision_us;
 }
@@ -357,6 +359,11 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
         sim_plan_service(out, &random, options);
     if (options->without_liars)
         out->liar_count = 0;
+    out->consensus = out->replica_count == 1 ? CHANNEL_SOLO : CHANNEL_PBFT;
+    if (sim_plan_is_raft(options))
+        sim_plan_raft(out, options);
+    else
+        out->faults &= ~(UINT64_C(1) << SIM_FAULT_AIM);
     make_room_for_view(out);
     out->rest_limit_us = rest_limit_us(out);
 }

@@ -26,7 +26,8 @@
     X(EMPTY_DISK, "empty-disk", "a replica's disk is replaced by an empty one")                                        \
     X(CLIENTS, "clients", "clients lie: two bodies for a sequence, far sequences, forged signatures, junk")            \
     X(AMBUSH, "ambush", "one replica alone prepares, and is cut off until others have prepared something else")        \
-    X(LAST_WRITES, "last-writes", "a replica's disk loses its last few commits")
+    X(LAST_WRITES, "last-writes", "a replica's disk loses its last few commits")                                       \
+    X(AIM, "aim", "raft: faults that wait for a leader, a vote or a new term (sim/aim.c)")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, text, what) SIM_FAULT_##name,
@@ -42,8 +43,12 @@ struct sim_fault_text {
 
 extern const struct sim_fault_text sim_faults[SIM_FAULT_COUNT];
 
+/* ANY: one seed in four is a raft channel, unless another option asks for what such a channel does not have. */
+enum sim_consensus { SIM_CONSENSUS_ANY, SIM_CONSENSUS_PBFT, SIM_CONSENSUS_RAFT };
+
 struct sim_options {
     uint64_t seed;
+    enum sim_consensus consensus;
     bool trace;
     /* Use `faults` instead of a draw. */
     bool faults_given;
@@ -86,6 +91,7 @@ struct sim_costs {
 
 struct sim_plan {
     bool service; /* service is measured in this run: at most f replicas lie or fail */
+    enum channel_consensus consensus;
     uint32_t replica_count;
     uint32_t faulty_max; /* f */
     bool real_crypto;
@@ -102,6 +108,10 @@ struct sim_plan {
     uint32_t retransmit_ms;
     uint32_t request_timeout_ms;
     uint32_t clients_max;
+    /* raft alone; 0 elsewhere. The last two are of struct raft_options, where the replica has constants. */
+    struct channel_raft raft;
+    uint32_t in_flight_max;
+    uint64_t in_flight_size;
     /* Load */
     uint32_t client_count;
     /* Mean time between two requests of one client. */
@@ -171,6 +181,12 @@ uint64_t sim_plan_decision_us(const struct sim_plan *plan);
 uint64_t sim_plan_view_us(const struct sim_plan *plan);
 /* Service is measured from this time on: the faults, registrations, and two views that fail. */
 uint64_t sim_plan_grace_us(const struct sim_plan *plan);
+
+/* plan_raft.c. Whether the seed is a raft channel, and what makes it one. */
+bool sim_plan_is_raft(const struct sim_options *options);
+void sim_plan_raft(struct sim_plan *plan, const struct sim_options *options);
+/* Messages of a leader and its followers in so many seconds in which nothing is ordered. 0: this is no raft channel. */
+uint64_t sim_plan_heartbeats(const struct sim_plan *plan, uint64_t seconds);
 
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options);
 

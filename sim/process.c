@@ -140,7 +140,7 @@ static bool verify(const void *context, const struct crypto_verify_key *key, con
 
 static void leave(struct sim_process *process, struct sim_send *send) {
     struct sim_replica *replica = process->replica;
-    sim_check_said(replica, send->kind, sim_buffer_span(send->buffer));
+    sim_check_said(replica, send->to, send->kind, sim_buffer_span(send->buffer));
     for (ord_node_id to = 0; to < process->world->replica_count; to++)
         if ((send->to & ord_replica_bit(to)) != 0)
             sim_liar_send(replica, to, send->kind, send->buffer);
@@ -242,6 +242,8 @@ static void commit(struct sim_process *process) {
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
     uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->machine_random, mean_us) +
                         sim_cost_write_us(process, process->under_way.bytes);
+    if (world->now_us + delay_us < replica->stalled_until_us)
+        delay_us = replica->stalled_until_us - world->now_us;
     sim_process_plan(process, SIM_COMMIT, delay_us, 0, 0);
 }
 
@@ -283,7 +285,7 @@ static void turn(struct sim_process *process) {
 static bool reach_disk(struct sim_process *process) {
     struct sim_world *world = process->world;
     struct sim_replica *replica = process->replica;
-    bool faults = !world->healed;
+    bool faults = !sim_faultless(world);
     if (sim_faults_lose(replica))
         return false;
     uint64_t down_us = faults ? sim_spread(&replica->machine_random, world->plan.fault_long_us) : 0;
@@ -294,6 +296,10 @@ static bool reach_disk(struct sim_process *process) {
     }
     bool dies = faults && sim_chance(&replica->machine_random, world->plan.crash_in_commit_ppm);
     bool before = dies && sim_chance(&replica->machine_random, 500000);
+    if (faults && sim_aim_kills(replica)) {
+        dies = true;
+        before = replica->incarnation % 2 == 0;
+    }
     if (before) {
         ORD_MARK(CRASHED_BEFORE_COMMIT);
     } else {
@@ -463,6 +469,7 @@ void sim_process_start(struct sim_replica *replica) {
     for (uint32_t i = 0; i < SIM_WAITS_MAX; i++)
         process->waits[i].client = UINT32_MAX;
     replica->process = process;
+    replica->started_us = world->now_us;
     replica->incarnation++;
     sim_observe_init(process);
     sim_check_started(replica);

@@ -14,6 +14,7 @@
 
 #include "channel/attestation.h"
 #include "channel/state.h"
+#include "raft/raft.h"
 #include "replica/replica.h"
 #include "sim/cost.h"
 #include "sim/duties.h"
@@ -90,8 +91,9 @@ struct sim_process {
     struct sim_world *world;
     struct replica *program; /* NULL: it could not start */
     struct ord_core observer;
-    /* The core's, as the replica gave it. */
+    /* The core's, as the replica gave it; in a raft channel with options of the plan. */
     struct ord_core_config core_config;
+    struct raft_options raft_options;
     /* The checks' view of its pool; NULL: a liar's. */
     struct sim_intake *intake;
     /* The checks' view of what it owes others; NULL: a liar's. */

@@ -38,6 +38,8 @@ enum sim_event_kind {
     SIM_FAULT,
     /* A liar acts by itself; `target`: instance. */
     SIM_LIE,
+    /* An aimed fault goes on (aim.c); a: which. */
+    SIM_AIM,
 };
 
 struct sim_event {

@@ -8,14 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bft/bft.h"
 #include "core/assert.h"
 #include "sim/check.h"
+#include "sim/check_raft.h"
 #include "sim/check_service.h"
 #include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/process.h"
-#include "solo/solo.h"
 
 enum { REST_EVERY_US = 50000, NUDGE_SILENT_US = 200000, NUDGE_WINDOW = 64 };
 enum { QUIET_AFTER_US = 3000000, QUIET_SECONDS = 4, QUIET_MESSAGES = 5 };
@@ -49,9 +48,8 @@ static void add_orgs(struct channel_config *config) {
 static void make_channel(struct sim_world *world) {
     const struct sim_plan *plan = &world->plan;
     struct channel_config *config = sim_alloc(sizeof(*config));
-    channel_config_defaults(config, CHANNEL_PBFT);
+    channel_config_defaults(config, plan->consensus);
     snprintf(config->name, sizeof(config->name), "sim-%lu", (unsigned long) (world->options.seed % 1000000007));
-    config->consensus = plan->replica_count == 1 ? CHANNEL_SOLO : CHANNEL_PBFT;
     config->absolute_max_bytes = plan->absolute_max_bytes;
     config->preferred_max_bytes = plan->preferred_max_bytes;
     config->max_message_count = plan->max_message_count;
@@ -64,6 +62,7 @@ static void make_channel(struct sim_world *world) {
     config->decisions_per_leader = plan->decisions_per_leader;
     config->request_timeout_ms = plan->request_timeout_ms;
     config->clients_max = plan->clients_max;
+    config->raft = plan->raft;
     add_orgs(config);
     add_replicas(config, plan->replica_count);
     const char *why;
@@ -78,7 +77,7 @@ static void make_channel(struct sim_world *world) {
     world->genesis_data = sim_buffer_create(ord_writer_span(&writer));
     free(data);
     world->config = config;
-    world->protocol = plan->replica_count == 1 ? &solo_protocol : &bft_pbft;
+    world->protocol = replica_protocol(config);
 }
 
 static void make_replicas(struct sim_world *world) {
@@ -117,6 +116,8 @@ struct sim_world *sim_world_create(const struct sim_options *options) {
     sim_liars_create(world);
     sim_network_create(world);
     sim_checker_init(world);
+    sim_raft_create(world);
+    sim_aim_create(world);
     sim_service_create(world);
     sim_clients_create(world);
     sim_faults_begin(world);
@@ -140,6 +141,8 @@ void sim_world_destroy(struct sim_world *world) {
     sim_queue_deinit(&world->queue);
     sim_clients_destroy(world);
     sim_service_destroy(world);
+    sim_aim_destroy(world);
+    sim_raft_destroy(world);
     sim_checker_deinit(world);
     sim_network_destroy(world);
     free(world->replicas);
@@ -169,6 +172,10 @@ static void trace_frame(struct sim_world *world, const struct sim_event *event) 
     static const char *const core_names[] = {"?",           "PRE-PREPARE", "PREPARE", "COMMIT", "STATUS",
                                              "VIEW-CHANGE", "NEW-VIEW",    "FETCH",   "BODY",   "RELAY"};
     const char *name = link_names[event->a < sizeof(link_names) / sizeof(link_names[0]) ? event->a : 0];
+    if (event->a == REPLICA_LINK_CORE && sim_is_raft(world)) {
+        sim_raft_trace(world, event->target, event->source, sim_buffer_span(event->buffer));
+        return;
+    }
     if (event->a == REPLICA_LINK_CORE && event->buffer->size > 0 && event->buffer->data[0] < 10)
         name = core_names[event->buffer->data[0]];
     sim_say(world, event->target, "<- r%u %s, %zu bytes", event->source, name, event->buffer->size);
@@ -206,6 +213,8 @@ static void happen(struct sim_world *world, struct sim_event *event) {
         sim_client_event(world, event);
     else if (event->kind == SIM_FAULT)
         sim_faults_event(world, event);
+    else if (event->kind == SIM_AIM)
+        sim_aim_event(world, event->a);
     else
         sim_liar_event(&world->replicas[event->target], event);
     sim_buffer_release(event->buffer);
@@ -260,6 +269,7 @@ static bool is_quiet(struct sim_world *world) {
         world->counts_rest = true;
         world->ordered_at_rest = ordered;
         world->messages_at_rest = world->messages_sent;
+        world->view_at_rest = world->checker->view_max;
         for (uint32_t i = 0; i < world->instance_count; i++)
             world->replicas[i].statuses_at_rest = world->replicas[i].statuses_sent;
         world->quiet_us = world->now_us + QUIET_SECONDS * UINT64_C(1000000);
@@ -268,9 +278,13 @@ static bool is_quiet(struct sim_world *world) {
     count_statuses(world);
     uint64_t links = (uint64_t) world->replica_count * (world->replica_count - 1);
     uint64_t sent = world->messages_sent - world->messages_at_rest;
-    if (sent > links * (QUIET_SECONDS + 1) * QUIET_MESSAGES)
+    uint64_t most = links * (QUIET_SECONDS + 1) * QUIET_MESSAGES + sim_plan_heartbeats(&world->plan, QUIET_SECONDS + 1);
+    if (sent > most)
         sim_fail(world, "quiet: %lu messages in %u s at rest, %lu at most", (unsigned long) sent,
-                 (unsigned) QUIET_SECONDS, (unsigned long) (links * (QUIET_SECONDS + 1) * QUIET_MESSAGES));
+                 (unsigned) QUIET_SECONDS, (unsigned long) most);
+    if (sim_is_raft(world) && world->checker->view_max != world->view_at_rest)
+        sim_fail(world, "quiet: at rest term %lu follows on term %lu", (unsigned long) world->checker->view_max,
+                 (unsigned long) world->view_at_rest);
     return true;
 }
 
@@ -311,6 +325,8 @@ void sim_world_run(struct sim_world *world) {
         note(world, &event);
         happen(world, &event);
         sim_service_step(world);
+        sim_raft_look(world);
+        sim_aim_step(world);
         if (!world->healed || world->now_us < look_us || world->failed)
             continue;
         look_us = world->now_us + REST_EVERY_US;
@@ -330,7 +346,8 @@ void sim_world_run(struct sim_world *world) {
          * of it, so with a large window one request does not wait for the last one's receipt.
          */
         bool large = world->config->window > NUDGE_WINDOW;
-        if (world->now_us >= nudge_us && somebody_is_silent(world) && (large || sim_clients_rest(world) == NULL)) {
+        if (world->now_us >= nudge_us && sim_is_pbft(world) && somebody_is_silent(world) &&
+            (large || sim_clients_rest(world) == NULL)) {
             nudge_us = world->now_us + (large ? REST_EVERY_US : NUDGE_SILENT_US);
             sim_clients_nudge(world);
         }

@@ -58,9 +58,15 @@ struct sim_replica {
     struct sim_disk disk;
     struct sim_disk image; /* an old one */
     bool has_image;
+    uint64_t image_us; /* when it was made */
+    bool older;        /* raft: its disk is an older one, and not all others have told it what they know of it */
     /* The disk as it will be after the last commits are lost, and the commits until then; 0: none will be lost. */
     struct sim_disk recent;
     uint32_t recent_commits;
+    uint64_t recent_us;        /* when the first commit that will be lost was under way */
+    uint64_t stalled_until_us; /* no commit is done before */
+    uint64_t started_us;
+    uint64_t led_us;             /* raft: when it led last */
     struct sim_process *process; /* NULL: down */
     uint64_t behaviours;         /* a liar's bits */
     /* A liar's draws. The machine below it has a stream of its own. */
@@ -108,6 +114,8 @@ struct sim_sent {
 struct sim_client;
 struct sim_checker;
 struct sim_service;
+struct sim_raft;
+struct sim_aim;
 
 struct sim_world {
     struct sim_options options;
@@ -121,6 +129,7 @@ struct sim_world {
     uint64_t quiet_us;
     bool counts_rest;
     uint64_t messages_at_rest;
+    uint64_t view_at_rest;
     uint64_t ordered_at_rest; /* seqs */
     bool failed;
     char failure[512];
@@ -138,6 +147,13 @@ struct sim_world {
     struct sim_ambush ambush;
     struct sim_path *paths;     /* instance x instance */
     uint64_t lane_bytes_max[2]; /* bulk is 1 */
+    struct sim_raft *raft;      /* check_raft.h; NULL: this is no raft channel */
+    struct sim_aim *aim;        /* aim.c; NULL likewise */
+    /*
+     * raft: a replica, + 1, that comes back with an older disk, during which nothing else may fail (docs/adr/0015,
+     * "What remains"). 0: none.
+     */
+    uint32_t still;
     struct sim_client *clients;
     struct sim_checker *checker;
     struct sim_service *service; /* check_service.h; NULL: it is not measured */
@@ -160,6 +176,17 @@ struct sim_world *sim_world_create(const struct sim_options *options);
 void sim_world_destroy(struct sim_world *world);
 /* Runs until all is at rest, the limit is reached, or a check fails. */
 void sim_world_run(struct sim_world *world);
+
+/* What is PBFT's own is looked at in a pbft channel alone; raft's own is in sim/check_raft.h. */
+static inline bool sim_is_pbft(const struct sim_world *world) {
+    return world->plan.consensus == CHANNEL_PBFT;
+}
+static inline bool sim_is_raft(const struct sim_world *world) {
+    return world->plan.consensus == CHANNEL_RAFT;
+}
+static inline bool sim_is_solo(const struct sim_world *world) {
+    return world->plan.consensus == CHANNEL_SOLO;
+}
 
 /* Reports a violation. The first one ends the run. */
 void sim_fail(struct sim_world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -209,6 +236,29 @@ bool sim_ambush_takes(struct sim_world *world, ord_node_id from, ord_node_id to,
 
 /* faults.c */
 void sim_faults_begin(struct sim_world *world);
+/* No fault is in force now: all is healed, or a replica with an older disk comes back. */
+static inline bool sim_faultless(const struct sim_world *world) {
+    return world->healed || world->still != 0;
+}
+/* The replica with the older disk is back. */
+void sim_faults_go_on(struct sim_world *world);
+/* Strikes with this kind of fault for `length_us`. */
+void sim_faults_pause(struct sim_replica *replica, uint64_t length_us);
+void sim_faults_fill(struct sim_replica *replica, uint64_t length_us);
+void sim_faults_mend(struct sim_world *world, uint64_t after_us);
+void sim_faults_stop(struct sim_replica *replica);
+void sim_faults_jump(struct sim_replica *replica, uint64_t by_us);
+uint64_t sim_faults_length_us(struct sim_world *world);
+
+/* aim.c: faults that are aimed at a raft channel. */
+void sim_aim_create(struct sim_world *world);
+void sim_aim_destroy(struct sim_world *world);
+void sim_aim_strike(struct sim_world *world);
+/* After each event. */
+void sim_aim_step(struct sim_world *world);
+/* The replica's commit is done on its disk, or about to be; true: the process dies here. */
+bool sim_aim_kills(struct sim_replica *replica);
+void sim_aim_event(struct sim_world *world, uint64_t part);
 void sim_faults_event(struct sim_world *world, const struct sim_event *event);
 /* Ends the process. It starts again after `down_us`, unless that is UINT64_MAX. */
 void sim_crash(struct sim_replica *replica, uint64_t down_us);

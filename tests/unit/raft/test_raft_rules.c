@@ -230,6 +230,52 @@ static void point__keeps_what_follows_on_it_and_nothing_else(void **state) {
     }
 }
 
+/* Invariant 7: a transfer may end in a later term than the one that asked for it. */
+static void point__of_a_later_term_raises_the_term(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    install(net, 2, 3);
+    assert_int_equal(raft_net_status(net, 0).view, 3);
+    net->nodes[0].disk.applied_seq = 2;
+    raft_net_crash(net, 0);
+    raft_net_start(net, 0);
+    assert_int_equal(raft_net_status(net, 0).view, 3);
+    close_one(net);
+}
+
+/* Adds the last record of one disk to another, where it is the last one too. */
+static void add_last(struct raft_disk *to, const struct raft_disk *from) {
+    struct raft_disk copy;
+    raft_net_copy_disk(&copy, from);
+    to->records.items = realloc(to->records.items, (to->records.count + 1) * sizeof(*to->records.items));
+    assert_non_null(to->records.items);
+    to->records.items[to->records.count++] = copy.records.items[--copy.records.count];
+    to->records.capacity = to->records.count;
+    to->applied_seq = from->applied_seq;
+    raft_net_free_disk(&copy);
+}
+
+/* The node keeps batches below the snapshot point that its open block needs. */
+static void start__passes_over_what_lies_below_the_point(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    struct raft_disk disk;
+    for (uint64_t seq = 0; seq < 3; seq++)
+        append(net, 1, 1, seq, seq == 0 ? 0 : 1, 1, 0);
+    raft_net_copy_disk(&disk, &net->nodes[0].disk);
+    install(net, 2, 1);
+    net->nodes[0].disk.applied_seq = 2;
+    raft_net_crash(net, 0);
+    add_last(&disk, &net->nodes[0].disk);
+    raft_net_free_disk(&net->nodes[0].disk);
+    net->nodes[0].disk = disk;
+    raft_net_start(net, 0);
+    assert_int_equal(log_of(net)->base_seq, 2);
+    assert_int_equal(log_of(net)->last_seq, 3);
+    close_one(net);
+}
+
 /* Rule 12: a vote that is lost silences until its term is passed; in the term of return there is no vote. */
 static void silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next(void **state) {
     (void) state;
@@ -296,6 +342,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(append__that_cuts_what_is_committed_halts),
     cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
     cmocka_unit_test(point__keeps_what_follows_on_it_and_nothing_else),
+    cmocka_unit_test(point__of_a_later_term_raises_the_term),
+    cmocka_unit_test(start__passes_over_what_lies_below_the_point),
     cmocka_unit_test(silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next),
     cmocka_unit_test(silence__of_a_lost_acknowledgement_ends_when_the_log_is_level),
     cmocka_unit_test(silence__does_not_take_the_intact),

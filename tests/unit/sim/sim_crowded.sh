@@ -12,7 +12,7 @@ seeds=$(seq 1 "${2:-4}")
 # waited at most, in ms). The timeout is 1 s.
 run() {
     local said
-    said=$("$sim" --crowded --replicas 4 --seconds 15 --seed "$1" --liars "$2" --json)
+    said=$("$sim" --consensus pbft --crowded --replicas 4 --seconds 15 --seed "$1" --liars "$2" --json)
     view=$(sed -n 's/.*"view_max": \([0-9]*\).*/\1/p' <<<"$said")
     receipts=$(sed -n 's/.*"receipts": \([0-9]*\).*/\1/p' <<<"$said")
     longest=$(sed -n 's/.*"longest_ms": \([0-9]*\).*/\1/p' <<<"$said")

@@ -4,8 +4,8 @@
 # Usage: sim_late.sh ORDAIN_SIM
 set -euo pipefail
 sim=$1
-"$sim" --service --seed 519 --liars slow
-"$sim" --service --seed 519 --genome 'pre-prepare/all/any/delay:300/100%'
-"$sim" --service --seed 7009 --genome 'pre-prepare/all/leading/delay:731/100%'
-"$sim" --service --seed 368 --genome \
+"$sim" --consensus pbft --service --seed 519 --liars slow
+"$sim" --consensus pbft --service --seed 519 --genome 'pre-prepare/all/any/delay:300/100%'
+"$sim" --consensus pbft --service --seed 7009 --genome 'pre-prepare/all/leading/delay:731/100%'
+"$sim" --consensus pbft --service --seed 368 --genome \
     'sync/all/any/delay:600/every:1,attestation/few/any/copy:2/9%,body/all/leading/drop/100%,any/all/any/copy:12/100%'

@@ -11,7 +11,7 @@ seeds=$(seq 3 $((2 + ${2:-4})))
 # run SEED LIARS OPTIONS...: sets `view` (the highest one), `lies` and `receipts`.
 run() {
     local said
-    said=$("$sim" --steady --seed "$1" --liars "$2" "${@:3}" --json)
+    said=$("$sim" --consensus pbft --steady --seed "$1" --liars "$2" "${@:3}" --json)
     view=$(sed -n 's/.*"view_max": \([0-9]*\).*/\1/p' <<<"$said")
     lies=$(sed -n 's/.*"lies": \([0-9]*\).*/\1/p' <<<"$said")
     receipts=$(sed -n 's/.*"receipts": \([0-9]*\).*/\1/p' <<<"$said")
@@ -41,6 +41,6 @@ done
 compare lean 3 --replicas 4 --load 100 --seconds 15
 # A liar is the first primary in each of these.
 for seed in 3 10 11; do
-    "$sim" --service --seed "$seed" --replicas 4 --liars blind >/dev/null ||
+    "$sim" --consensus pbft --service --seed "$seed" --replicas 4 --liars blind >/dev/null ||
         { echo "--service --replicas 4: seed $seed: blind"; exit 1; }
 done

@@ -8,7 +8,7 @@ sim=$1
 seeds=$(seq 1 "${2:-2}")
 # goodput SEED LIARS: envelopes that are ordered in a second.
 goodput() {
-    "$sim" --crowded --rotate 20 --replicas 7 --seconds 40 --seed "$1" --liars "$2" --json |
+    "$sim" --consensus pbft --crowded --rotate 20 --replicas 7 --seconds 40 --seed "$1" --liars "$2" --json |
         sed -n 's/.*"goodput": \([0-9]*\).*/\1/p'
 }
 

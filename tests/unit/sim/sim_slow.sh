@@ -11,7 +11,7 @@ seeds=$(seq 1 "${2:-40}")
 # that a client waited, in ms).
 run() {
     local said
-    said=$("$sim" --steady --replicas 4 --seconds 60 --seed "$1" --liars "$2" --json)
+    said=$("$sim" --consensus pbft --steady --replicas 4 --seconds 60 --seed "$1" --liars "$2" --json)
     lies=$(sed -n 's/.*"lies": \([0-9]*\).*/\1/p' <<<"$said")
     view=$(sed -n 's/.*"view_max": \([0-9]*\).*/\1/p' <<<"$said")
     longest=$(sed -n 's/.*"longest_ms": \([0-9]*\).*/\1/p' <<<"$said")
