@@ -59,7 +59,9 @@ static enum ord_err read_all(struct ord_core *core, struct recovered *out, const
     if (err != ORD_OK)
         return err;
     raft_log_persisted(&core->log, 0);
-    bool valid = event->start.applied_seq >= core->log.base_seq && event->start.applied_seq <= core->log.last_seq &&
+    /* Beyond the log lies what a transfer has brought that was cut off. It goes on, and SYNCED tells where it ends. */
+    bool valid = event->start.applied_seq >= core->log.base_seq &&
+                 (event->start.applied_seq <= core->log.last_seq || out->hard) &&
                  raft_log_last_term(&core->log) <= core->hard.term;
     return valid ? ORD_OK : ORD_ERR_CORRUPT;
 }
@@ -73,7 +75,7 @@ enum ord_err raft_on_start(struct ord_core *core, const struct ord_event *event)
         return err;
     core->started = true;
     core->halted = core->hard.halted;
-    core->commit_seq = core->decided_seq = event->start.applied_seq;
+    core->commit_seq = core->decided_seq = ord_min(event->start.applied_seq, core->log.last_seq);
     raft_proof_set(&core->point, recovered.point_seq, recovered.certificate);
     if (recovered.certificate.size > 0)
         raft_proof_set(&core->stable, recovered.point_seq, recovered.certificate);

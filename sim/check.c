@@ -475,6 +475,11 @@ void sim_check_started(struct sim_replica *replica) {
     shown->delivered_seq = applied_seq;
     shown->woken = 0;
     sim_raft_started(replica);
+    /* Where a transfer was cut off, a Raft core begins at the end of its log. */
+    uint64_t last_seq =
+        sim_is_raft(replica->world) ? replica->world->raft->nodes[replica->id].log.last_seq : UINT64_MAX;
+    if (shown->delivered_seq > last_seq)
+        shown->delivered_seq = last_seq;
 }
 
 void sim_check_forgot(struct sim_replica *replica) {

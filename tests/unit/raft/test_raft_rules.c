@@ -244,6 +244,22 @@ static void point__of_a_later_term_raises_the_term(void **state) {
     close_one(net);
 }
 
+/* Blocks that a transfer brought are executed, and it was cut off before its end. */
+static void start__in_a_transfer_waits_for_its_end(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    for (uint64_t seq = 0; seq < 3; seq++)
+        append(net, 1, 1, seq, seq == 0 ? 0 : 1, 1, 0);
+    raft_net_crash(net, 0);
+    net->nodes[0].disk.applied_seq = 5;
+    raft_net_start(net, 0);
+    assert_int_equal(committed(net), 3);
+    install(net, 6, 1);
+    assert_int_equal(committed(net), 6);
+    assert_int_equal(log_of(net)->last_seq, 6);
+    close_one(net);
+}
+
 /* Adds the last record of one disk to another, where it is the last one too. */
 static void add_last(struct raft_disk *to, const struct raft_disk *from) {
     struct raft_disk copy;
@@ -343,6 +359,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
     cmocka_unit_test(point__keeps_what_follows_on_it_and_nothing_else),
     cmocka_unit_test(point__of_a_later_term_raises_the_term),
+    cmocka_unit_test(start__in_a_transfer_waits_for_its_end),
     cmocka_unit_test(start__passes_over_what_lies_below_the_point),
     cmocka_unit_test(silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next),
     cmocka_unit_test(silence__of_a_lost_acknowledgement_ends_when_the_log_is_level),
