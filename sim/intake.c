@@ -328,8 +328,12 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
         sim_blame(intake->replica, "forward", "forwards to all what another replica looks after");
     if (!to_all && !pooled->foreign && pooled->state != SIM_READY)
         sim_blame(intake->replica, "forward", "forwards its client's envelope to the leader again, and not to all");
-    /* The turn before lost the leader, and it may have put this among the repeats after that (check_forwards). */
-    bool just_lost = intake->leader == ORD_NO_NODE && intake->leader_turn + 1 == intake->turn;
+    /*
+     * The leader was lost, or the silence began, in the turn before or in this one, and what was READY is among the
+     * repeats since then (check_forwards).
+     */
+    bool just_lost = intake->leader == ORD_NO_NODE &&
+                     (intake->leader_turn + 1 == intake->turn || intake->process->observer.status.silent);
     if (pooled->state == SIM_READY && !pooled->foreign && just_lost)
         (void) waits_for_repeats(intake, pooled);
     if (pooled->state == SIM_READY && pooled->foreign)
@@ -446,9 +450,10 @@ static void check_again(struct sim_intake *intake) {
 
 static void check_forwards(struct sim_intake *intake) {
     bool alone = intake->leader == ORD_NO_NODE;
+    bool silent = intake->silent && intake->process->observer.status.silent;
     bool long_since = sim_intake_now(intake) >= intake->leader_ms + intake->world->plan.request_timeout_ms;
     if (intake->leader_turn == intake->turn || intake->leader == sim_intake_self(intake) ||
-        (alone && !intake->silent && !long_since))
+        (alone && !silent && !long_since))
         return;
     for (size_t i = 0; i < intake->pool_count; i++)
         if (intake->pool[i].state == SIM_READY && !sim_intake_is_over(intake, &intake->pool[i]) &&
