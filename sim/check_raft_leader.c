@@ -56,7 +56,8 @@ static bool is_able(const struct sim_replica *replica) {
     const struct sim_world *world = replica->world;
     const struct sim_process *process = replica->process;
     if (process == NULL || process->ended || replica->paused || replica->full ||
-        world->now_us < replica->slow_disk_until_us || world->now_us < replica->stalled_until_us)
+        world->now_us < replica->slow_disk_until_us || world->now_us < replica->slow_commit_until_us ||
+        world->now_us < replica->stalled_until_us)
         return false;
     struct ord_status status = sim_process_status(process);
     return !status.asking && !status.silent;

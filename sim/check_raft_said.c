@@ -190,9 +190,7 @@ static void check_term(const struct sim_raft_step *step) {
     const uint64_t term = step->after->view;
     if (term == step->before->view || step->event->type == ORD_EVENT_START)
         return;
-    bool prevote =
-        step->is_message && message->first &&
-        (message->type == SIM_RAFT_VOTE_REQUEST || (message->type == SIM_RAFT_VOTE_ANSWER && message->second));
+    bool prevote = step->is_message && message->first && message->type == SIM_RAFT_VOTE_REQUEST;
     bool told = step->is_message && message->term == term && !prevote;
     /* One that has forgotten goes to the highest term that it was told of, in this life or before it fell silent. */
     told = told || (step->is_message && message->type == SIM_RAFT_RECALL && term <= step->raft->term_max);

@@ -76,7 +76,7 @@ static bool may_be_older(const struct sim_world *world, const struct sim_replica
         const struct sim_replica *other = &world->replicas[i];
         if (other != replica && (other->process == NULL || other->started_us >= image_us || other->forgetful))
             return false;
-        if (other->process == NULL || sim_check_speaking(other) != NULL)
+        if (other->process == NULL || sim_check_speaking(other) != NULL || world->now_us < other->stalled_until_us)
             return false;
     }
     return world->still == 0 && replica->led_us < image_us;
@@ -89,7 +89,6 @@ static void stand_still(struct sim_world *world, const struct sim_replica *older
     for (uint32_t i = 0; i < world->instance_count; i++) {
         struct sim_replica *replica = &world->replicas[i];
         replica->slow_disk_until_us = 0;
-        replica->stalled_until_us = 0;
         replica->paused = false;
         replica->full = false;
         sim_process_poke(replica);
@@ -291,7 +290,6 @@ static void heal(struct sim_world *world) {
     for (uint32_t i = 0; i < world->instance_count; i++) {
         struct sim_replica *replica = &world->replicas[i];
         replica->slow_disk_until_us = 0;
-        replica->stalled_until_us = 0;
         replica->clock.local_us = sim_clock_us(world, &replica->clock);
         replica->clock.base_us = world->now_us;
         replica->clock.rate_ppm = 1000000;

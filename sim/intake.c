@@ -336,8 +336,10 @@ static void forwarded(struct sim_intake *intake, struct sim_pooled *pooled, bool
                      (intake->leader_turn + 1 == intake->turn || intake->process->observer.status.silent);
     if (pooled->state == SIM_READY && !pooled->foreign && just_lost)
         (void) waits_for_repeats(intake, pooled);
-    if (pooled->state == SIM_READY && pooled->foreign)
+    if (pooled->state == SIM_READY && pooled->foreign) {
         pooled->state = SIM_PASSED;
+        pooled->repeats = 0;
+    }
     if (pooled->state == SIM_READY && intake->leader == ORD_NO_NODE)
         sim_blame(intake->replica, "forward", "sends an envelope to all as if they led");
     if (pooled->state != SIM_READY)

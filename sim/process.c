@@ -242,6 +242,8 @@ static void commit(struct sim_process *process) {
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
     uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->machine_random, mean_us) +
                         sim_cost_write_us(process, process->under_way.bytes);
+    if (world->now_us < replica->slow_disk_until_us)
+        replica->slow_commit_until_us = world->now_us + delay_us;
     if (world->now_us + delay_us < replica->stalled_until_us)
         delay_us = replica->stalled_until_us - world->now_us;
     sim_process_plan(process, SIM_COMMIT, delay_us, 0, 0);

@@ -63,8 +63,9 @@ struct sim_replica {
     /* The disk as it will be after the last commits are lost, and the commits until then; 0: none will be lost. */
     struct sim_disk recent;
     uint32_t recent_commits;
-    uint64_t recent_us;        /* when the first commit that will be lost was under way */
-    uint64_t stalled_until_us; /* no commit is done before */
+    uint64_t recent_us;            /* when the first commit that will be lost was under way */
+    uint64_t slow_commit_until_us; /* the end of the last commit that a slow disk drew out */
+    uint64_t stalled_until_us;     /* no commit is done before */
     uint64_t started_us;
     uint64_t led_us;             /* raft: when it led last */
     struct sim_process *process; /* NULL: down */
