@@ -44,7 +44,8 @@ add_test(NAME sim.search
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_search.sh $<TARGET_FILE:ordain-sim> ${sim_search})
 add_test(NAME sim.late
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_late.sh $<TARGET_FILE:ordain-sim>)
-set_tests_properties(sim.fixed sim.raft sim.raft_service sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation sim.pace sim.service
+set_tests_properties(sim.fixed sim.raft sim.raft_service sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation
+                     sim.pace sim.service
                      sim.late
                      sim.search
                      PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
