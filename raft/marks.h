@@ -26,7 +26,7 @@
     X(RAFT_QUORUM_LOST, OFTEN, "a leader steps down because it hears no majority")                                     \
     X(RAFT_ELECTED_NO_ROOM, RARE, "a new leader has no room for its null batch")                                       \
     /* message.c */                                                                                                    \
-    X(RAFT_DOOR_OTHER_SENDER, OFTEN, "a message names another sender than the link's owner")                           \
+    X(RAFT_DOOR_OTHER_SENDER, RARE, "a message names another sender than the link's owner")                            \
     X(RAFT_DOOR_OTHER_POINT, RARE, "a snapshot point has no valid certificate of its seq")                             \
     /* progress.c */                                                                                                   \
     X(RAFT_ANSWER_STALE, OFTEN, "an answer tells nothing new")                                                         \
