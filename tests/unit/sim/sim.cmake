@@ -5,6 +5,7 @@ set(sim_fresh 70)
 set(sim_slow 40)
 set(sim_crowded 4)
 set(sim_service 24)
+set(sim_raft_service 12)
 set(sim_rotation 2)
 set(sim_pace 4)
 set(sim_search 10)
@@ -15,6 +16,7 @@ if(ORD_ASAN OR ORD_TSAN OR ORD_COVERAGE)
     set(sim_slow 10)
     set(sim_crowded 1)
     set(sim_service 3)
+    set(sim_raft_service 2)
     set(sim_rotation 1)
     set(sim_pace 1)
     set(sim_search 8)
@@ -35,7 +37,7 @@ add_test(NAME sim.slow
 add_test(NAME sim.crowded
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_crowded.sh $<TARGET_FILE:ordain-sim> ${sim_crowded})
 add_test(NAME sim.service COMMAND ordain-sim --consensus pbft --service --seed 1 --runs ${sim_service})
-add_test(NAME sim.raft_service COMMAND ordain-sim --consensus raft --service --seed 1 --runs ${sim_service})
+add_test(NAME sim.raft_service COMMAND ordain-sim --consensus raft --service --seed 1 --runs ${sim_raft_service})
 add_test(NAME sim.rotation
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_rotation.sh $<TARGET_FILE:ordain-sim> ${sim_rotation})
 add_test(NAME sim.pace
@@ -45,9 +47,7 @@ add_test(NAME sim.search
 add_test(NAME sim.late
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/sim/sim_late.sh $<TARGET_FILE:ordain-sim>)
 set_tests_properties(sim.fixed sim.raft sim.raft_service sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation
-                     sim.pace sim.service
-                     sim.late
-                     sim.search
+                     sim.pace sim.service sim.late sim.search
                      PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
 
 # Some of the planted bugs, each of which another invariant finds within a second. By hand, tests/canary/run runs them
