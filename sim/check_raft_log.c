@@ -17,7 +17,7 @@
 #include "sim/check_raft.h"
 #include "sim/process.h"
 
-enum { RECORD_TERM_AT = 8, RECORD_BATCH_AT = 16, POINT_SEQ_AT = 8, POINT_TERM_AT = 16 };
+enum { RECORD_TERM_AT = 8, RECORD_BATCH_AT = 16, POINT_SEQ_AT = 8, POINT_TERM_AT = 16, HARD_FLAGS_AT = 20 };
 
 uint64_t sim_raft_term(const struct sim_raft_log *log, uint64_t seq) {
     return seq == log->base_seq ? log->base_term : log->terms[seq];
@@ -97,6 +97,12 @@ static bool disk_holds(const struct sim_disk *disk, uint64_t seq, uint64_t term)
     return record.size >= RECORD_BATCH_AT && ord_load_u64(record.data + RECORD_TERM_AT) == term;
 }
 
+/* What a replica acknowledges that has forgotten something counts for nothing. An older disk may seem intact first. */
+static bool is_silent(const struct sim_replica *replica) {
+    struct ord_span hard = sim_disk_record(&replica->disk, SIM_RAFT_HARD, 1);
+    return !replica->older && hard.size > HARD_FLAGS_AT && (hard.data[HARD_FLAGS_AT] & 1) != 0;
+}
+
 /*
  * Counts the disks that hold the entry. A disk that was lost counts until the leader has taken an ASK of the life that
  * follows: until then it may rely on what the replica acknowledged.
@@ -106,7 +112,8 @@ static uint32_t holders(const struct sim_raft_step *step, uint64_t seq, uint64_t
     uint32_t count = 0;
     for (uint32_t i = 0; i < world->replica_count; i++) {
         bool unheard = world->replicas[i].forgetful && step->node->heard_life[i] != step->raft->nodes[i].life;
-        count += unheard || disk_holds(&world->replicas[i].disk, seq, term);
+        bool counts = !is_silent(&world->replicas[i]);
+        count += unheard || (counts && disk_holds(&world->replicas[i].disk, seq, term));
     }
     return count;
 }
