@@ -60,8 +60,11 @@ static void restart(struct sim_world *world, struct sim_replica *replica) {
 /* True if this replica may forget its promises: with it, liars and forgetful replicas are at most f. */
 static bool may_forget(const struct sim_world *world, const struct sim_replica *replica) {
     uint32_t faulty = world->plan.liar_count;
-    for (uint32_t i = 0; i < world->instance_count; i++)
-        faulty += world->replicas[i].forgetful;
+    for (uint32_t i = 0; i < world->instance_count; i++) {
+        const struct sim_replica *other = &world->replicas[i];
+        /* raft: one whose first start is not over cannot be told from one that lost its disk (docs/adr/0015). */
+        faulty += other->forgetful || (sim_is_raft(world) && other != replica && !other->spoke);
+    }
     return !replica->liar && (replica->forgetful || faulty < world->plan.faulty_max);
 }
 
