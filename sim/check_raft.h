@@ -41,6 +41,9 @@ struct sim_raft_message {
     uint64_t entry_term;
     uint64_t asked_term;
     uint64_t life;
+    uint64_t granted_term;
+    uint64_t acked_term;
+    uint64_t acked_seq;
 };
 
 /* A replica's log as its effects made it: (base, last]. */

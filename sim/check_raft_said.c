@@ -54,8 +54,13 @@ bool sim_raft_read(struct sim_raft_message *out, struct ord_span bytes) {
         read_flags(out, &reader);
         out->entry_term = ord_read_u64(&reader);
     }
-    if (type == SIM_RAFT_RECALL)
+    if (type == SIM_RAFT_RECALL) {
         read_flags(out, &reader);
+        out->granted_term = ord_read_u64(&reader);
+        (void) ord_read_u64(&reader); /* the term in which the sender voted for the asker */
+        out->acked_term = ord_read_u64(&reader);
+        out->acked_seq = ord_read_u64(&reader);
+    }
     return !reader.failed;
 }
 
@@ -242,11 +247,25 @@ static void check_leads(const struct sim_raft_step *step) {
         sim_blame(replica, "election safety", "leads term %lu with %u votes", (unsigned long) term, votes);
 }
 
+/* Row R13: a record of another replica proves that this one has lost a vote or an acknowledgement that was used. */
+static void check_recall(const struct sim_raft_step *step) {
+    const struct sim_raft_message *message = &step->message;
+    const struct sim_raft_log *log = &step->node->log;
+    if (!step->is_message || message->type != SIM_RAFT_RECALL || message->life != step->node->life)
+        return;
+    uint64_t last_term = sim_raft_term(log, log->last_seq);
+    bool lost = message->granted_term > step->before->view || message->acked_term > last_term ||
+                (message->acked_term == last_term && message->acked_seq > log->last_seq);
+    if (lost && !step->after->silent)
+        sim_blame(step->replica, "silence", "is told of what it has lost, and speaks");
+}
+
 void sim_raft_said_step(struct sim_raft_step *step) {
     const struct sim_raft_message *message = &step->message;
     if (step->replica->world->failed)
         return;
     check_term(step);
+    check_recall(step);
     if (step->after->leading)
         check_leads(step);
     /* Row R21. */
@@ -293,6 +312,9 @@ static void acknowledge(struct sim_replica *replica, ord_node_id to, const struc
     }
     const struct sim_process *process = replica->world->replicas[to].process;
     bool leads = process != NULL && leader->led && sim_process_status(process).view == message->term;
+    if (leads && message->seq > leader->log.last_seq)
+        sim_blame(replica, "match", "acknowledges seq %lu, and its leader's log ends at seq %lu",
+                  (unsigned long) message->seq, (unsigned long) leader->log.last_seq);
     if (leads && message->seq <= leader->log.last_seq && message->seq >= leader->log.base_seq &&
         sim_raft_term(&leader->log, message->seq) != ord_load_u64(record.data + RECORD_TERM_AT))
         sim_blame(replica, "match", "acknowledges seq %lu, where its leader has another entry",

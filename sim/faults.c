@@ -184,8 +184,10 @@ void sim_faults_jump(struct sim_replica *replica, uint64_t by_us) {
     struct sim_clock *clock = &replica->clock;
     clock->local_us = sim_clock_us(world, clock) + by_us;
     clock->base_us = world->now_us;
-    clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
-    set_wall(replica);
+    if (world->plan.faults >> SIM_FAULT_CLOCK & 1) {
+        clock->rate_ppm = (uint32_t) sim_between(&world->fault_random, 800000, 1250000);
+        set_wall(replica);
+    }
     sim_say(world, replica->instance, "clock jumps to %lu ms", (unsigned long) sim_clock_ms(replica));
     sim_process_poke(replica);
 }
