@@ -10,9 +10,8 @@
  * Always: in any ten seconds, less V for each view that failed in them and for one that is failing, what is ordered is
  * at least half of the less of C and of what was asked for. C is an estimate, and a lost quarter of the replicas'
  * answers costs the clients time, so it is not the whole. A view fails if it ends; under scheduled rotation, where all
- * views end, if a liar led it. Clients that are slowed down ask for less. So what they wanted to ask for, but had no
- * room for in their own windows, counts too; with that, it is a third (HELD_BACK_PART), because their windows are part
- * of what is measured.
+ * views end, if a liar led it. What a client wanted to ask for, but had no room for in its own windows, was asked for:
+ * otherwise clients that are slowed down would seem to want less.
  *
  * Oldest request: a client that asked an honest replica has its receipt within V for each view that failed meanwhile
  * and one more, one decision, the block's timeout, one pause for BUSY and the time for answers that were lost with the
@@ -59,7 +58,7 @@
 
 enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, LOST_US = 2000000, LOST_US_MAX = 8000000 };
 enum { COST_FACTOR = 2, MESSAGES_FACTOR = 2, BYTES_FACTOR = 4 };
-enum { BUSY_COUNT = 3, HELD_BACK_PART = 3 };
+enum { BUSY_COUNT = 3 };
 enum { HEARTBEATS = 5, MESSAGE_BYTES = 250, ENVELOPE_BYTES = 400 };
 /* The parts of it where nobody lies or fails. */
 enum { REPEATED_PART = 4, VOTE_BYTES = 150, ATTESTED_AGAIN = 3, ATTESTATION_BYTES = 200, SIGNATURE_BYTES = 80 };
@@ -143,12 +142,8 @@ static void check_window(struct sim_world *world) {
         return;
     uint64_t left_us = window_us - lost_us;
     const struct sample *until = newest(service, WINDOW_SAMPLES - left_us / SAMPLE_US);
-    uint64_t made = until->made - from->so_far.receipts;
-    uint64_t wanted = made + until->held_back - from->held_back;
-    uint64_t possible = sim_plan_capacity(&world->plan) * left_us / 1000000;
-    uint64_t bound = least(made, possible) / 2;
-    if (bound < least(wanted, possible) / HELD_BACK_PART)
-        bound = least(wanted, possible) / HELD_BACK_PART;
+    uint64_t wanted = until->made - from->so_far.receipts + until->held_back - from->held_back;
+    uint64_t bound = least(wanted, sim_plan_capacity(&world->plan) * left_us / 1000000) / 2;
     uint64_t ordered = to->so_far.receipts - from->so_far.receipts;
     if (ordered < bound)
         sim_fail(world, "service: %lu receipts in ten seconds in which %lu were wanted, %lu at least",
