@@ -10,45 +10,32 @@
  * Always: in any ten seconds, less V for each view that failed in them and for one that is failing, what is ordered is
  * at least half of the less of C and of what was asked for. C is an estimate, and a lost quarter of the replicas'
  * answers costs the clients time, so it is not the whole. A view fails if it ends; under scheduled rotation, where all
- * views end, if a liar led it. What a client wanted to ask for, but had no room for in its own windows, was asked for:
- * otherwise clients that are slowed down would seem to want less.
+ * views end, if a liar led it.
  *
- * Oldest request: a client that asked an honest replica has its receipt within V for each view that failed meanwhile
- * and one more, one decision, the block's timeout, one pause for BUSY and the time for answers that were lost with the
- * replicas that owed them. A silent replica costs the client's patience for an answer, and each further one in a row
- * twice as much: LOST_US, three times and seven times that, and at most LOST_US_MAX. Clients that want more than can be
- * ordered are left out: they wait for that. When the replica that it takes for the leader answers BUSY, the client
- * library waits BUSY_COUNT times in a row (BUSY_IN_ROW_MAX), each time for a request timeout and half as much again at
- * most. So each liar that answers clients falsely may cost that on top.
+ * Oldest request: a client that asked an honest replica has its receipt within V for each view of the run that failed
+ * and one more, one decision, the block's timeout, one pause for BUSY and, where a replica lies or fails, LOST_US for
+ * an answer that was lost with the replica that owed it. Clients that want more than can be ordered are left out: they
+ * wait for that. When the replica that it takes for the leader answers BUSY, the client library waits BUSY_COUNT times
+ * in a row (BUSY_IN_ROW_MAX), each time for a request timeout and half as much again at most. So each liar that answers
+ * clients falsely may cost that on top.
  *
- * Drain: after the load has ended, all but an eighth of what still waits is served at the rate of the last ten seconds,
- * or at half of it where a replica lies or fails. One decision, the block's timeout, two pauses for BUSY, V for each
- * view that fails and the time for answers that were lost come on top; where nobody lies or fails, no view is failing.
- * Until then clients that were told BUSY have asked twice more. They choose the replica by chance, so up to a ninth of
- * them asked liars only. The last check at rest demands the whole.
+ * Drain: after the load has ended, all but an eighth of what still waits is served at half the rate of the last ten
+ * seconds at least, after V, two pauses for BUSY and, where a replica lies or fails, LOST_US. Until then clients
+ * that were told BUSY have asked twice more. They choose the replica by chance, so up to a ninth of them asked liars
+ * only. The last check at rest demands the whole.
  *
- * Cost, where nobody lies or fails in a pbft channel, for each kind of traffic by itself:
- *   - A batch takes a PRE-PREPARE to each replica, a PREPARE from each backup to each replica, and a COMMIT from each
- *     to each. They may go in fewer messages than that, because a turn's votes leave together. STATUS brings some again
- *     where a decision takes longer than a retransmission interval: REPEATED_PART. A vote has VOTE_BYTES, and the batch
- *     goes to each backup once.
- *   - A point of attestation takes an attestation from each to each. Each second the newest one, one of what was
- *     executed last and the stable certificate may go out on each link (ATTESTED_AGAIN).
- *   - An envelope is forwarded to the leader, or offered to all and given to one that lacks it: as many messages as
- *     there are replicas, and FORWARDED times its bytes.
- *   - HEARTBEATS messages a second on each link are for everything else, as at rest, and VIEW_MESSAGES on each link for
- *     each view.
- * With liars, and in a raft channel, it is bounded as a whole: the leader's heartbeats come on top in the latter, and a
- * batch takes less. With liars it is COST_FACTOR times what that would be without grouping and with MESSAGE_BYTES and
- * ENVELOPE_BYTES on the average. Compared with the same seed without them, each receipt may cost MESSAGES_FACTOR times
- * the messages, and BYTES_FACTOR times the bytes: what a liar asks for again may be large. State that it asks for is
- * not counted, because its quota bounds it (replica/transfer/serve.c). The same seed without liars is held to the
- * first.
+ * Cost: without liars a batch takes a PRE-PREPARE to each replica, and a PREPARE and a COMMIT from each to each. A
+ * block or a checkpoint takes an attestation from each to each, and an envelope is forwarded to each replica at most
+ * once. Heartbeats come on top (HEARTBEATS a second on each link, as at rest; in a raft channel those of the leader,
+ * and a batch takes fewer messages there). A message has MESSAGE_BYTES on the
+ * average, and an envelope goes to each replica once. With liars it may be COST_FACTOR times as much. Compared with the
+ * same seed without them, each receipt may cost MESSAGES_FACTOR times the messages, and BYTES_FACTOR times the bytes:
+ * what a liar asks for again may be large. State that it asks for is not counted, because its quota bounds it
+ * (replica/transfer/serve.c).
  */
 #include "sim/check_service.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "bft/wire/message.h"
 #include "client/flow/call.h"
@@ -56,21 +43,21 @@
 #include "sim/client.h"
 #include "sim/liar_internal.h"
 
-enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, LOST_US = 2000000, LOST_US_MAX = 8000000 };
+enum { SAMPLE_US = 100000, WINDOW_SAMPLES = 100, LOST_US = 8000000 };
 enum { COST_FACTOR = 2, MESSAGES_FACTOR = 2, BYTES_FACTOR = 4 };
 enum { BUSY_COUNT = 3 };
 enum { HEARTBEATS = 5, MESSAGE_BYTES = 250, ENVELOPE_BYTES = 400 };
-/* The parts of it where nobody lies or fails. */
-enum { REPEATED_PART = 4, VOTE_BYTES = 150, ATTESTED_AGAIN = 3, ATTESTATION_BYTES = 200, SIGNATURE_BYTES = 80 };
-enum { FORWARDED = 2, NAME_BYTES = 60, VIEW_MESSAGES = 8 };
 /* Fewer receipts than this show nothing. */
 enum { RECEIPTS_LEAST = 20 };
 
 struct sample {
-    struct sim_service_totals so_far;
-    uint64_t made;      /* requests, of which `so_far.receipts` are served */
-    uint64_t held_back; /* requests that clients wanted to make besides */
+    uint64_t receipts;
+    uint64_t made; /* requests, of which `receipts` are served */
     uint64_t view;
+    uint64_t batches;
+    uint64_t blocks;
+    uint64_t messages;
+    uint64_t bytes;
 };
 
 struct sim_service {
@@ -90,27 +77,13 @@ static const struct sample *newest(const struct sim_service *service, size_t bac
 }
 
 static struct sim_service_totals totals_of(const struct sim_service *service) {
-    const struct sim_service_totals *from = &service->samples[service->first].so_far;
-    struct sim_service_totals own = service->samples[service->last].so_far;
-    own.receipts -= from->receipts;
-    own.batches -= from->batches;
-    own.batch_bytes -= from->batch_bytes;
-    own.points -= from->points;
-    for (int kind = 0; kind < SIM_TRAFFIC_KINDS; kind++) {
-        own.sent[kind].messages -= from->sent[kind].messages;
-        own.sent[kind].bytes -= from->sent[kind].bytes;
-    }
-    return own;
-}
-
-/* All that the honest replicas sent. */
-static struct sim_sent sum_of(const struct sim_service_totals *totals) {
-    struct sim_sent sum = {0};
-    for (int kind = 0; kind < SIM_TRAFFIC_KINDS; kind++) {
-        sum.messages += totals->sent[kind].messages;
-        sum.bytes += totals->sent[kind].bytes;
-    }
-    return sum;
+    const struct sample *from = &service->samples[service->first];
+    const struct sample *to = &service->samples[service->last];
+    return (struct sim_service_totals) {.receipts = to->receipts - from->receipts,
+                                        .batches = to->batches - from->batches,
+                                        .blocks = to->blocks - from->blocks,
+                                        .messages = to->messages - from->messages,
+                                        .bytes = to->bytes - from->bytes};
 }
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -142,9 +115,9 @@ static void check_window(struct sim_world *world) {
         return;
     uint64_t left_us = window_us - lost_us;
     const struct sample *until = newest(service, WINDOW_SAMPLES - left_us / SAMPLE_US);
-    uint64_t wanted = until->made - from->so_far.receipts + until->held_back - from->held_back;
+    uint64_t wanted = until->made - from->receipts;
     uint64_t bound = least(wanted, sim_plan_capacity(&world->plan) * left_us / 1000000) / 2;
-    uint64_t ordered = to->so_far.receipts - from->so_far.receipts;
+    uint64_t ordered = to->receipts - from->receipts;
     if (ordered < bound)
         sim_fail(world, "service: %lu receipts in ten seconds in which %lu were wanted, %lu at least",
                  (unsigned long) ordered, (unsigned long) wanted, (unsigned long) bound);
@@ -163,46 +136,33 @@ static uint64_t busy_us(const struct sim_plan *plan) {
     return least(plan->request_timeout_ms, CLIENT_RETRY_AFTER_MAX) * 1000 * 3 / 2;
 }
 
-/*
- * For answers that were lost with the replicas that owed them: each silence in a row takes a client twice as long as
- * the one before. Nothing is lost where nobody lies or fails.
- */
+/* For an answer that was lost with the replica that owed it. Nothing is lost where nobody lies or fails. */
 static uint64_t lost_answers_us(const struct sim_plan *plan) {
-    return least(LOST_US_MAX, LOST_US * ((UINT64_C(1) << (plan->liar_count + plan->victim_count)) - 1));
+    return plan->liar_count + plan->victim_count > 0 ? LOST_US : 0;
 }
 
-/* The newest view when it was `at_us`, or shortly before. */
-static uint64_t view_at(const struct sim_service *service, uint64_t at_us) {
-    size_t index = (size_t) least(at_us / SAMPLE_US, service->count);
-    return service->samples[index > 0 ? index - 1 : 0].view;
-}
-
-static void check_wait(struct sim_world *world, uint64_t since_us) {
+static void check_oldest(struct sim_world *world) {
     const struct sim_plan *plan = &world->plan;
-    const uint64_t waited_us = world->now_us + 1 - since_us;
-    uint64_t failed = views_lost(world, view_at(world->service, since_us), newest(world->service, 0)->view);
+    uint64_t failed = views_lost(world, 0, newest(world->service, 0)->view);
     uint64_t bound_us = failed * sim_plan_view_us(plan) + sim_plan_decision_us(plan) +
                         (uint64_t) plan->batch_timeout_ms * 1000 + busy_us(plan) + lost_answers_us(plan) +
                         false_answerers(world) * BUSY_COUNT * busy_us(plan);
-    if (waited_us > bound_us)
-        sim_fail(world, "service: a request waits for %lu ms, %lu at most", (unsigned long) (waited_us / 1000),
+    uint64_t longest_us = sim_clients_longest_us(world);
+    if (longest_us > bound_us)
+        sim_fail(world, "service: a request waits for %lu ms, %lu at most", (unsigned long) (longest_us / 1000),
                  (unsigned long) (bound_us / 1000));
 }
 
 static void check_drain(struct sim_world *world) {
     struct sim_service *service = world->service;
-    const struct sim_plan *plan = &world->plan;
     const struct sample *end = &service->samples[service->last];
-    uint64_t rate =
-        end->so_far.receipts - service->samples[service->last - WINDOW_SAMPLES].so_far.receipts; /* in ten seconds */
-    uint64_t waited = end->made - end->so_far.receipts;
-    const bool disturbed = plan->liar_count + plan->victim_count > 0;
-    uint64_t views = views_lost(world, end->view, newest(service, 0)->view) - !disturbed;
-    uint64_t bound_us = views * sim_plan_view_us(plan) + 2 * busy_us(plan) + lost_answers_us(plan) +
-                        sim_plan_decision_us(plan) + (uint64_t) plan->batch_timeout_ms * 1000 +
-                        (1 + disturbed) * waited * 10000000 / (rate + 1);
+    uint64_t rate = end->receipts - service->samples[service->last - WINDOW_SAMPLES].receipts; /* in ten seconds */
+    uint64_t waited = end->made - end->receipts;
+    uint64_t views = views_lost(world, end->view, newest(service, 0)->view);
+    uint64_t bound_us = views * sim_plan_view_us(&world->plan) + 2 * busy_us(&world->plan) +
+                        lost_answers_us(&world->plan) + 2 * waited * 10000000 / (rate + 1);
     service->served = sim_clients_waiting(world) <= waited / 8;
-    if (!service->served && world->now_us > plan->load_end_us + bound_us)
+    if (!service->served && world->now_us > world->plan.load_end_us + bound_us)
         sim_fail(world, "service: of %lu requests that waited at the end, more than an eighth wait after %lu ms",
                  (unsigned long) waited, (unsigned long) (bound_us / 1000));
 }
@@ -210,15 +170,13 @@ static void check_drain(struct sim_world *world) {
 static void take_sample(struct sim_world *world) {
     struct sim_service *service = world->service;
     service->samples = sim_grow(service->samples, &service->capacity, service->count, sizeof(*service->samples));
-    const struct sim_model *model = &world->checker->model;
-    struct sample *sample = &service->samples[service->count++];
-    *sample =
-        (struct sample) {.made = model->item_count, .held_back = world->held_back, .view = world->checker->view_max};
-    sample->so_far = (struct sim_service_totals) {.receipts = world->checker->receipts,
-                                                  .batches = model->seq_count,
-                                                  .batch_bytes = model->batch_bytes,
-                                                  .points = model->point_count};
-    memcpy(sample->so_far.sent, world->honest_sent, sizeof(sample->so_far.sent));
+    service->samples[service->count++] = (struct sample) {.receipts = world->checker->receipts,
+                                                          .made = world->checker->model.item_count,
+                                                          .view = world->checker->view_max,
+                                                          .batches = world->checker->model.seq_count,
+                                                          .blocks = world->checker->model.block_count,
+                                                          .messages = world->honest_messages,
+                                                          .bytes = world->honest_bytes};
     if (service->first == 0 && world->now_us >= sim_plan_grace_us(&world->plan))
         service->first = service->count - 1;
     if (service->last == 0 && world->now_us >= world->plan.load_end_us)
@@ -231,56 +189,27 @@ void sim_service_step(struct sim_world *world) {
         return;
     service->next_us += SAMPLE_US;
     take_sample(world);
-    sim_clients_look(world, check_wait);
     if (service->first == 0)
         return;
+    check_oldest(world);
     if (service->last != 0)
         check_drain(world);
     else if (service->count > service->first + WINDOW_SAMPLES)
         check_window(world);
 }
 
-static void check_sum(struct sim_world *world, const struct sim_service_totals *own, uint64_t seconds) {
+static void check_cost(struct sim_world *world, const struct sim_service_totals *own) {
     const uint64_t factor = world->plan.liar_count > 0 ? COST_FACTOR : 1;
     const uint64_t n = world->replica_count;
-    const struct sim_sent sum = sum_of(own);
-    uint64_t messages = own->batches * (2 * n * n + n) + own->points * n * n + own->receipts * n +
+    uint64_t seconds = (world->service->last - world->service->first) / (1000000 / SAMPLE_US) + 1;
+    uint64_t points = own->blocks + own->batches / world->plan.checkpoint_interval;
+    uint64_t messages = own->batches * (2 * n * n + n) + points * n * n + own->receipts * n +
                         seconds * n * n * HEARTBEATS + sim_plan_heartbeats(&world->plan, seconds);
     uint64_t bytes = messages * MESSAGE_BYTES + own->receipts * n * ENVELOPE_BYTES;
-    if (sum.messages > factor * messages || sum.bytes > factor * bytes)
+    if (own->messages > factor * messages || own->bytes > factor * bytes)
         sim_fail(world, "service: %lu messages and %lu bytes for %lu receipts, %lu and %lu at most",
-                 (unsigned long) sum.messages, (unsigned long) sum.bytes, (unsigned long) own->receipts,
+                 (unsigned long) own->messages, (unsigned long) own->bytes, (unsigned long) own->receipts,
                  (unsigned long) (factor * messages), (unsigned long) (factor * bytes));
-}
-
-/* What one kind of traffic took where nobody lies or fails. */
-static void check_kind(struct sim_world *world, const struct sim_service_totals *own, enum sim_traffic kind,
-                       uint64_t messages, uint64_t bytes) {
-    static const char *const names[SIM_TRAFFIC_KINDS] = {"votes", "attestations", "envelopes", "anything else"};
-    const struct sim_sent *sent = &own->sent[kind];
-    if (sent->messages > messages || sent->bytes > bytes)
-        sim_fail(world, "service: %lu messages and %lu bytes of %s for %lu receipts, %lu and %lu at most",
-                 (unsigned long) sent->messages, (unsigned long) sent->bytes, names[kind],
-                 (unsigned long) own->receipts, (unsigned long) messages, (unsigned long) bytes);
-}
-
-static void check_cost(struct sim_world *world, const struct sim_service_totals *own) {
-    const uint64_t n = world->replica_count;
-    const uint64_t links = n * (n - 1);
-    const struct sim_service *service = world->service;
-    uint64_t seconds = (service->last - service->first) / (1000000 / SAMPLE_US) + 1;
-    uint64_t views = service->samples[service->last].view - service->samples[service->first].view;
-    check_sum(world, own, seconds);
-    if (sim_is_raft(world) || world->plan.liar_count + world->plan.victim_count > 0)
-        return;
-    uint64_t votes = 2 * links * own->batches + 2 * links * own->batches / REPEATED_PART;
-    check_kind(world, own, SIM_TRAFFIC_VOTES, votes, votes * VOTE_BYTES + (n - 1) * own->batch_bytes);
-    uint64_t attestations = links * (own->points + seconds * ATTESTED_AGAIN);
-    check_kind(world, own, SIM_TRAFFIC_ATTESTATIONS, attestations,
-               attestations * (ATTESTATION_BYTES + n * SIGNATURE_BYTES));
-    check_kind(world, own, SIM_TRAFFIC_ENVELOPES, own->receipts * n,
-               FORWARDED * own->batch_bytes + own->receipts * n * NAME_BYTES);
-    check_kind(world, own, SIM_TRAFFIC_REST, links * (seconds * HEARTBEATS + views * VIEW_MESSAGES), UINT64_MAX);
 }
 
 /* What each receipt took, compared with no liars. */
@@ -301,7 +230,7 @@ void sim_service_end(struct sim_world *world) {
     if (service == NULL)
         return;
     end_samples(world);
-    if (service->last == 0 || world->failed)
+    if (service->last == 0)
         return;
     const struct sim_service_totals own = totals_of(service);
     const struct sim_service_totals *without = &service->without_liars;
@@ -315,10 +244,8 @@ void sim_service_end(struct sim_world *world) {
                  (unsigned long) without->receipts);
         return;
     }
-    const struct sim_sent sum = sum_of(&own);
-    const struct sim_sent standard = sum_of(without);
-    check_extra(world, "messages", MESSAGES_FACTOR, sum.messages / own.receipts, standard.messages / without->receipts);
-    check_extra(world, "bytes", BYTES_FACTOR, sum.bytes / own.receipts, standard.bytes / without->receipts);
+    check_extra(world, "messages", MESSAGES_FACTOR, own.messages / own.receipts, without->messages / without->receipts);
+    check_extra(world, "bytes", BYTES_FACTOR, own.bytes / own.receipts, without->bytes / without->receipts);
 }
 
 static void run_standard(struct sim_world *world, struct sim_service_standard *standard) {
@@ -327,7 +254,7 @@ static void run_standard(struct sim_world *world, struct sim_service_standard *s
     options.trace = false;
     struct sim_world *other = sim_world_create(&options);
     sim_world_run(other);
-    sim_service_end(other);
+    end_samples(other);
     if (other->failed)
         sim_fail(world, "without liars: %s", other->failure);
     standard->known = true;

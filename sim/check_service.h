@@ -11,10 +11,9 @@
 struct sim_service_totals {
     uint64_t receipts;
     uint64_t batches;
-    uint64_t batch_bytes;
-    uint64_t points; /* of attestation */
-    /* By the honest replicas. */
-    struct sim_sent sent[SIM_TRAFFIC_KINDS];
+    uint64_t blocks;
+    uint64_t messages; /* of the honest replicas */
+    uint64_t bytes;
 };
 
 struct sim_service;

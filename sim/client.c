@@ -176,16 +176,11 @@ static void request_more(struct sim_world *world, uint32_t index) {
     struct sim_client *client = &world->clients[index];
     struct ord_span transactions[TRANSACTIONS_MAX];
     struct sim_waiting *waiting = free_slot(world, client);
-    if (client->submitter == NULL)
-        return;
-    bool room = waiting != NULL && sim_submitter_room(client->submitter);
-    /* A client that has one request at a time wants no more. */
-    world->held_back += !room && !is_modest(world, client);
-    if (waiting == NULL)
+    if (waiting == NULL || client->submitter == NULL)
         return;
     const struct draft draft = honest_draft(world, index, 0);
     uint8_t *bytes = contents(transactions, &client->random, &draft);
-    if (room)
+    if (sim_submitter_room(client->submitter))
         sim_submitter_submit(client->submitter, waiting, transactions, draft.count);
     free(bytes);
 }
@@ -349,22 +344,17 @@ static void end_waiting(struct sim_waiting *waiting) {
 }
 
 /*
- * When its wait for a receipt began; 0: it does not count. Where service is measured, the waits of the client library
- * count, from the registration on. What does not go through its engine (registrations, and clients that are other
- * programs) asks a replica at random, which may lie several times in a row.
+ * For how long it has waited for its receipt. Where service is measured, the waits of the client library count, from
+ * the registration on. What does not go through its engine (registrations, and clients that are other programs) asks a
+ * replica at random, which may lie several times in a row.
  */
-static uint64_t counts_since_us(const struct sim_world *world, const struct sim_client *client,
-                                const struct sim_waiting *waiting) {
-    bool service = world->plan.service;
-    if (waiting->since_us == 0 || (service && (waiting->submitter == NULL || !client->registered)))
-        return 0;
-    return service && waiting->since_us < client->registered_us ? client->registered_us : waiting->since_us;
-}
-
 static uint64_t waited_us(const struct sim_world *world, const struct sim_client *client,
                           const struct sim_waiting *waiting) {
-    uint64_t since_us = counts_since_us(world, client, waiting);
-    return since_us == 0 ? 0 : world->now_us + 1 - since_us;
+    uint64_t since_us = waiting->since_us;
+    bool judged = since_us != 0 && (!world->plan.service || (waiting->submitter != NULL && client->registered));
+    if (world->plan.service && since_us < client->registered_us)
+        since_us = client->registered_us;
+    return judged ? world->now_us + 1 - since_us : 0;
 }
 
 void sim_client_served(struct sim_world *world, uint32_t index, struct sim_waiting *waiting, struct ord_span bytes) {
@@ -429,28 +419,11 @@ const char *sim_clients_rest(const struct sim_world *world) {
     return NULL;
 }
 
-/* It wants no more than the channel orders. */
-static bool is_served_soon(const struct sim_world *world, const struct sim_client *client) {
-    return !client->liar && (world->plan.modest_clients == 0 || is_modest(world, client));
-}
-
-void sim_clients_look(struct sim_world *world, void (*look)(struct sim_world *world, uint64_t since_us)) {
-    for (uint32_t i = 0; i < world->plan.client_count; i++) {
-        const struct sim_client *client = &world->clients[i];
-        for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX && is_served_soon(world, client); j++) {
-            const struct sim_waiting *waiting = &client->waiting[j];
-            uint64_t since_us = waiting->used ? counts_since_us(world, client, waiting) : 0;
-            if (since_us != 0)
-                look(world, since_us);
-        }
-    }
-}
-
 uint64_t sim_clients_longest_us(const struct sim_world *world) {
     uint64_t longest_us = 0;
     for (uint32_t i = 0; i < world->plan.client_count; i++) {
         const struct sim_client *client = &world->clients[i];
-        if (!is_served_soon(world, client))
+        if (client->liar || (world->plan.modest_clients > 0 && !is_modest(world, client)))
             continue;
         longest_us = client->longest_us > longest_us ? client->longest_us : longest_us;
         for (uint32_t j = 0; j < SIM_CLIENT_WINDOW_MAX; j++) {

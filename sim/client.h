@@ -71,8 +71,6 @@ void sim_clients_nudge(struct sim_world *world);
  * wait for that.
  */
 uint64_t sim_clients_longest_us(const struct sim_world *world);
-/* Calls `look` for each request that waits and counts for the longest time: when its wait began, + 1. */
-void sim_clients_look(struct sim_world *world, void (*look)(struct sim_world *world, uint64_t since_us));
 /* The requests of honest clients that wait, and of which an honest replica was told. */
 uint64_t sim_clients_waiting(const struct sim_world *world);
 /* NULL: every request of an honest client is served, or cannot be served. Otherwise what is missing. */

@@ -233,11 +233,9 @@ void sim_model_apply(struct sim_model *model, uint64_t term, struct ord_span bat
     }
     if (model->config->batch_timeout_ms == 0)
         close_block(model, seq);
-    model->batch_bytes += batch.size;
     model->bytes_since_point += batch.size;
     bool point = model->block_count > blocks || seq % model->config->checkpoint_interval == 0 ||
                  model->bytes_since_point >= model->config->body_bytes_max / 4;
-    model->point_count += point;
     if (point)
         model->bytes_since_point = 0;
     model->seqs = sim_grow(model->seqs, &model->seq_capacity, model->seq_count, sizeof(*model->seqs));

@@ -125,10 +125,8 @@ struct sim_model {
     uint64_t first_seq;
     uint32_t accepted; /* in the seq under way */
     uint64_t accepted_bytes;
-    /* Bytes of all batches, and of those since the last point of attestation. */
-    uint64_t batch_bytes;
+    /* Bytes of batches since the last point of attestation. */
     uint64_t bytes_since_point;
-    uint64_t point_count;
     uint64_t term; /* raft: of the newest batch */
     struct sim_model_turns turns;
 };

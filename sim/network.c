@@ -47,16 +47,6 @@ static void deliver(struct sim_world *world, uint32_t from, uint32_t to, enum re
         sim_line_put(world, from * world->instance_count + to, kind, buffer, process->cost.busy_us[SIM_THREAD_LOOP]);
 }
 
-static enum sim_traffic traffic_of(enum replica_link kind, const struct sim_buffer *buffer) {
-    uint8_t type = kind == REPLICA_LINK_CORE && buffer->size > 0 ? buffer->data[0] : 0;
-    if (type == BFT_PRE_PREPARE || type == BFT_PREPARE || type == BFT_COMMIT)
-        return SIM_TRAFFIC_VOTES;
-    if (kind == REPLICA_LINK_ATTESTATION || kind == REPLICA_LINK_CERTIFICATE)
-        return SIM_TRAFFIC_ATTESTATIONS;
-    bool envelopes = kind == REPLICA_LINK_FORWARD || kind == REPLICA_LINK_OFFER || kind == REPLICA_LINK_WANT;
-    return envelopes ? SIM_TRAFFIC_ENVELOPES : SIM_TRAFFIC_REST;
-}
-
 void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_id to, enum replica_link kind,
                       struct sim_buffer *buffer) {
     const struct sim_replica *from = &world->replicas[from_instance];
@@ -64,9 +54,8 @@ void sim_network_send(struct sim_world *world, uint32_t from_instance, ord_node_
     /* What a liar asks for is left out: its quota bounds it, however little else there is to send. */
     bool state = kind == REPLICA_LINK_SYNC_BLOCKS || kind == REPLICA_LINK_SYNC_TAIL;
     bool counts = !from->liar && !(state && world->replicas[to].liar);
-    struct sim_sent *sent = &world->honest_sent[traffic_of(kind, buffer)];
-    sent->messages += counts;
-    sent->bytes += counts ? buffer->size : 0;
+    world->honest_messages += counts;
+    world->honest_bytes += counts ? buffer->size : 0;
     for (uint32_t i = 0; i < world->instance_count; i++) {
         if (world->replicas[i].id != to)
             continue;

@@ -98,20 +98,6 @@ struct sim_ambush {
     uint64_t until_us;
 };
 
-/* What a message between replicas is for. */
-enum sim_traffic {
-    SIM_TRAFFIC_VOTES,        /* a PRE-PREPARE, PREPARE or COMMIT */
-    SIM_TRAFFIC_ATTESTATIONS, /* an attestation or a certificate */
-    SIM_TRAFFIC_ENVELOPES,    /* envelopes that are forwarded, or names that are offered or wanted */
-    SIM_TRAFFIC_REST,
-    SIM_TRAFFIC_KINDS
-};
-
-struct sim_sent {
-    uint64_t messages;
-    uint64_t bytes;
-};
-
 struct sim_client;
 struct sim_checker;
 struct sim_service;
@@ -166,9 +152,8 @@ struct sim_world {
     struct sim_random lie_random;
     uint64_t messages_sent;
     /* What the honest replicas sent. */
-    struct sim_sent honest_sent[SIM_TRAFFIC_KINDS];
-    /* Requests that clients wanted to make, but that found no room in their own windows. */
-    uint64_t held_back;
+    uint64_t honest_messages;
+    uint64_t honest_bytes;
     uint64_t crashes;
     uint64_t lies;
 };
