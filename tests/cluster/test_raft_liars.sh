@@ -60,14 +60,16 @@ until_true "$DEADLINE_S" "the liar lies" lies_told
 kill_replica "$third"
 certified=$(field "$leader" certified_height)
 numbered_transactions "$WORK/piece.hex" 20 lost
-! timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --hex --wait "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 ||
-    die "a receipt for what one disk holds"
+# The client asks the leader alone: the liar knows nothing of it.
+! timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --replica "$leader" --hex --wait "$WORK/piece.hex" \
+    >"$WORK/submit.out" 2>&1 || die "a receipt for what one disk holds"
 [ "$(field "$leader" certified_height)" -eq "$certified" ] || die "a certificate of what one disk holds"
 [ "$(field "$leader" height)" -gt "$certified" ] || die "the leader did not execute"
 kill_replica "$leader"
 start_replica "$third"
 until_true "$DEADLINE_S" "replica $third leads" leads "$third"
-timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --hex --wait "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 || true
+timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --replica "$third" --hex --wait "$WORK/piece.hex" \
+    >"$WORK/submit.out" 2>&1 || true
 start_replica "$leader"
 until_true "$DEADLINE_S" "replica $leader halts" halted "$leader"
 kill_replica 0 1 2
