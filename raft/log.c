@@ -89,10 +89,12 @@ void raft_log_cut(struct raft_log *log, uint64_t seq) {
         log->bytes -= raft_log_batch(log, log->last_seq).size;
     /* What comes in the place of a cut entry is durable only when its own turn is (row R17). */
     log->durable_seq = ord_min(log->durable_seq, seq);
+    log->kept_seq = ord_min(log->kept_seq, seq);
 }
 
-void raft_log_rebase(struct raft_log *log, uint64_t seq, uint64_t term) {
+void raft_log_rebase(struct raft_log *log, uint64_t turn, uint64_t seq, uint64_t term) {
     ORD_ASSERT(seq >= log->base_seq);
+    log->base_turn = turn;
     for (uint64_t s = log->base_seq + 1; s <= seq && s <= log->last_seq; s++)
         log->bytes -= raft_log_batch(log, s).size;
     log->base_seq = seq;
@@ -104,6 +106,9 @@ void raft_log_rebase(struct raft_log *log, uint64_t seq, uint64_t term) {
 void raft_log_persisted(struct raft_log *log, uint64_t turn) {
     while (log->durable_seq < log->last_seq && entry_at(log, log->durable_seq + 1)->turn <= turn)
         log->durable_seq++;
+    /* What is committed may become the base before it is durable here. */
+    if (log->base_turn <= turn)
+        log->kept_seq = log->durable_seq;
 }
 
 bool raft_up_to_date(uint64_t a_term, uint64_t a_seq, uint64_t b_term, uint64_t b_seq) {

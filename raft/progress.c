@@ -41,7 +41,7 @@ static void send_entry(struct ord_core *core, ord_node_id to, uint64_t seq) {
 }
 
 uint64_t raft_own_seq(const struct ord_core *core) {
-    return ord_min(core->log.durable_seq, core->commit_seq);
+    return ord_min(core->log.kept_seq, core->commit_seq);
 }
 
 static size_t size_of(const struct ord_core *core, uint64_t seq) {

@@ -39,7 +39,9 @@ struct raft_log {
     uint64_t base_seq;  /* the snapshot point */
     uint64_t base_term;
     uint64_t last_seq;    /* >= base_seq */
-    uint64_t durable_seq; /* entries up to here are durable; base_seq <= durable_seq <= last_seq */
+    uint64_t durable_seq; /* entries up to here are durable, or below the base; base_seq <= durable_seq <= last_seq */
+    uint64_t base_turn;   /* that persists the base */
+    uint64_t kept_seq;    /* a restart finds the log up to here, or a base above it; <= durable_seq */
 };
 
 enum raft_flow { RAFT_PROBE, RAFT_REPLICATE, RAFT_POINT };
@@ -172,8 +174,8 @@ uint64_t raft_log_last_term(const struct raft_log *log);
 struct ord_span raft_log_batch(const struct raft_log *log, uint64_t seq);
 /* Drops what lies above `seq`; base_seq <= seq <= last_seq. */
 void raft_log_cut(struct raft_log *log, uint64_t seq);
-/* Moves the base up to `seq`, which may lie above last_seq. */
-void raft_log_rebase(struct raft_log *log, uint64_t seq, uint64_t term);
+/* Moves the base up to `seq`, which may lie above last_seq, in `turn`. */
+void raft_log_rebase(struct raft_log *log, uint64_t turn, uint64_t seq, uint64_t term);
 void raft_log_persisted(struct raft_log *log, uint64_t turn);
 /* (term, seq) pairs by the order of section 3.6.1: is `a` at least as up-to-date as `b`? */
 bool raft_up_to_date(uint64_t a_term, uint64_t a_seq, uint64_t b_term, uint64_t b_seq);

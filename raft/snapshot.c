@@ -67,7 +67,7 @@ static bool cut_is_due(const struct ord_core *core, uint64_t seq) {
 static void cut_at_stable(struct ord_core *core) {
     uint64_t seq = core->stable.seq;
     core->cut_wanted = false;
-    raft_log_rebase(&core->log, seq, raft_log_term(&core->log, seq));
+    raft_log_rebase(&core->log, core->turn, seq, raft_log_term(&core->log, seq));
     raft_proof_set(&core->point, seq, certificate_of(&core->stable));
     persist_point(core);
 }
@@ -139,7 +139,7 @@ static void install(struct ord_core *core, uint64_t seq, uint64_t term) {
         effect->forget_after.table = RAFT_TABLE_LOG;
         effect->forget_after.key = log->base_seq;
     }
-    raft_log_rebase(log, seq, term);
+    raft_log_rebase(log, core->turn, seq, term);
     core->commit_seq = seq;
     core->decided_seq = ord_max(core->decided_seq, seq);
 }

@@ -51,7 +51,7 @@ static enum ord_err read_all(struct ord_core *core, struct recovered *out, const
         err = read_record(core, out, &event->start.records[i]);
     if (err != ORD_OK)
         return err;
-    raft_log_rebase(&core->log, out->point_seq, out->point_term);
+    raft_log_rebase(&core->log, 0, out->point_seq, out->point_term);
     /* The node keeps batches below the point while the open block needs them. */
     for (size_t i = 0; i < event->start.record_count && err == ORD_OK; i++)
         if (event->start.records[i].table == RAFT_TABLE_LOG && event->start.records[i].key > out->point_seq)

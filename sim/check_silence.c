@@ -44,7 +44,9 @@ static void honest_again(struct sim_replica *replica, const struct ord_status *n
     bool settled = sim_is_raft(replica->world)
                        ? !replica->older
                        : now->doubt_until_seq == 0 && !now->changing && now->view >= replica->forgot_view;
-    if (!replica->forgetful || now->asking || now->silent || !settled)
+    /* It may have been told of its loss after `now`. */
+    if (!replica->forgetful || now->asking || now->silent || !settled ||
+        (sim_is_raft(replica->world) && sim_process_status(replica->process).silent))
         return;
     sim_say(replica->world, replica->instance, "counts as honest again");
     ORD_MARK(HONEST_AGAIN);

@@ -37,7 +37,7 @@ static void log__has_room_for_all_that_its_bytes_allow(void **state) {
         if (raft_log_has_room(&bench.log, size))
             add(&bench, 1, i, size);
         else
-            raft_log_rebase(&bench.log, bench.log.base_seq + 1 + (random >> 40) % 3, 1);
+            raft_log_rebase(&bench.log, 0, bench.log.base_seq + 1 + (random >> 40) % 3, 1);
         if (random >> 60 == 0)
             raft_log_cut(&bench.log, bench.log.base_seq + (bench.log.last_seq - bench.log.base_seq) / 2);
         for (uint64_t seq = bench.log.base_seq + 1; seq <= bench.log.last_seq; seq++) {
@@ -67,8 +67,28 @@ static void log__forgets_that_a_cut_entry_was_durable(void **state) {
     free(bench.ring);
 }
 
+/* Rule 10: what others attest may become the base before this disk holds it, and a leader must not say that it does. */
+static void log__is_kept_when_its_base_is_durable(void **state) {
+    (void) state;
+    struct bench bench;
+    open_log(&bench);
+    add(&bench, 1, 1, 8);
+    add(&bench, 1, 2, 8);
+    raft_log_persisted(&bench.log, 1);
+    assert_int_equal(bench.log.kept_seq, 1);
+    raft_log_rebase(&bench.log, 3, 2, 1);
+    assert_int_equal(bench.log.durable_seq, 2);
+    assert_int_equal(bench.log.kept_seq, 1);
+    raft_log_persisted(&bench.log, 2);
+    assert_int_equal(bench.log.kept_seq, 1);
+    raft_log_persisted(&bench.log, 3);
+    assert_int_equal(bench.log.kept_seq, 2);
+    free(bench.ring);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(log__has_room_for_all_that_its_bytes_allow),
     cmocka_unit_test(log__forgets_that_a_cut_entry_was_durable),
+    cmocka_unit_test(log__is_kept_when_its_base_is_durable),
 };
 TEST_CASES(cases);
