@@ -1,6 +1,7 @@
 # Golden traces of PBFT, one ctest per script. `scenario_bft --rewrite FILE` renews the expectations.
 add_executable(scenario_bft ${CMAKE_CURRENT_SOURCE_DIR}/scenario/scenario_bft.c
                             ${CMAKE_CURRENT_SOURCE_DIR}/scenario/scenario_print.c
+                            ${CMAKE_CURRENT_SOURCE_DIR}/scenario/scenario_script.c
                             ${CMAKE_CURRENT_SOURCE_DIR}/support/bft_host.c)
 target_link_libraries(scenario_bft PRIVATE ord_options ord_bft PkgConfig::OPENSSL)
 foreach(name checkpoint equivocating_halves equivocating_primary fetch hand_over lost_disk lost_messages lying_backup

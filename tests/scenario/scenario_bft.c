@@ -1,10 +1,9 @@
 /*
  * Golden traces of PBFT: runs a script of events against a cluster of cores and compares every effect with the script's
- * expectations. Usage: scenario_bft [--rewrite] FILE. --rewrite replaces the expectations in FILE by what happens now;
- * read the difference before you keep it.
+ * expectations (scenario_script.h). Usage: scenario_bft [--rewrite] FILE. --rewrite replaces the expectations in FILE
+ * by what happens now; read the difference before you keep it.
  *
- * A script consists of blocks: commands, a line `----`, the expected lines, and an empty line. A line that begins with
- * `#` between blocks is a comment. Replica 0 leads view 0. Commands:
+ * Replica 0 leads view 0. Commands:
  *     cluster [replicas=4] [window=8] [interval=4] [retransmit=100] [timeout=1000] [batch=64] [bodies=1024]
  *                                starts all replicas
  *     time MS                    sets the clock of all replicas
@@ -39,12 +38,11 @@
 #include <strings.h>
 
 #include "tests/scenario/scenario_print.h"
+#include "tests/scenario/scenario_script.h"
 #include "tests/support/bft_support.h"
 
-#define LINE_MAX_SIZE 512
-#define WORD_MAX      24
-#define REPLICA_MAX   16
-#define FLYING_MAX    512
+#define REPLICA_MAX 16
+#define FLYING_MAX  512
 
 struct flying {
     ord_node_id from;
@@ -66,50 +64,10 @@ struct world {
 
 static struct world world;
 
-/* The words of a command: the plain ones in order, then the `key=value` ones, which are found by key. */
-struct command {
-    char *plain[WORD_MAX];
-    size_t plain_count;
-    char *options[WORD_MAX];
-    size_t option_count;
-};
-
-_Noreturn static void fail(const char *why, const char *what) {
-    fprintf(stderr, "%s: %s\n", why, what);
-    exit(2);
-}
-
-static const char *option(const struct command *command, const char *key) {
-    size_t size = strlen(key);
-    for (size_t i = 0; i < command->option_count; i++)
-        if (strncmp(command->options[i], key, size) == 0 && command->options[i][size] == '=')
-            return command->options[i] + size + 1;
-    return NULL;
-}
-
-static uint64_t number(const char *text) {
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-    if (end == text || *end != '\0')
-        fail("not a number", text);
-    return value;
-}
-
-static uint64_t number_option(const struct command *command, const char *key, uint64_t otherwise) {
-    const char *text = option(command, key);
-    return text == NULL ? otherwise : number(text);
-}
-
-static const char *plain(const struct command *command, size_t index) {
-    if (index >= command->plain_count)
-        fail("a word is missing", command->plain[0]);
-    return command->plain[index];
-}
-
 static struct host *host_of(const char *text) {
-    uint64_t node = number(text);
+    uint64_t node = scenario_number(text);
     if (node >= world.count)
-        fail("no such replica", text);
+        scenario_fail("no such replica", text);
     return &world.hosts[node];
 }
 
@@ -127,20 +85,20 @@ static void world_clear(void) {
     world.count = 0;
 }
 
-static void run_cluster(const struct command *command) {
+static void run_cluster(const struct scenario_command *command) {
     world_clear();
     struct ord_core_config config = test_config(0);
-    config.replica_count = (uint32_t) number_option(command, "replicas", 4);
-    config.window = (uint32_t) number_option(command, "window", 8);
-    config.checkpoint_interval = (uint32_t) number_option(command, "interval", 4);
-    config.retransmit_ms = (uint32_t) number_option(command, "retransmit", 100);
+    config.replica_count = (uint32_t) scenario_number_option(command, "replicas", 4);
+    config.window = (uint32_t) scenario_number_option(command, "window", 8);
+    config.checkpoint_interval = (uint32_t) scenario_number_option(command, "interval", 4);
+    config.retransmit_ms = (uint32_t) scenario_number_option(command, "retransmit", 100);
     world.options = test_options;
-    world.options.request_timeout_ms = (uint32_t) number_option(command, "timeout", 1000);
+    world.options.request_timeout_ms = (uint32_t) scenario_number_option(command, "timeout", 1000);
     config.options = &world.options;
-    config.batch_bytes_max = (uint32_t) number_option(command, "batch", 64);
-    config.body_bytes_max = number_option(command, "bodies", 1024);
+    config.batch_bytes_max = (uint32_t) scenario_number_option(command, "batch", 64);
+    config.body_bytes_max = scenario_number_option(command, "bodies", 1024);
     if (config.replica_count > REPLICA_MAX || bft_pbft.memory_size(&config) == 0)
-        fail("no such cluster", command->plain[0]);
+        scenario_fail("no such cluster", command->plain[0]);
     world.count = config.replica_count;
     for (uint32_t node = 0; node < world.count; node++) {
         config.self = node;
@@ -162,7 +120,7 @@ static void run_turn(struct host *host) {
             if ((message->to & ord_replica_bit(to)) == 0)
                 continue;
             if (world.flying_count == FLYING_MAX)
-                fail("too many messages in flight", "use drop");
+                scenario_fail("too many messages in flight", "use drop");
             uint8_t *data = malloc(message->size);
             ORD_ASSERT(data != NULL);
             memcpy(data, message->data, message->size);
@@ -178,10 +136,10 @@ static void receive(struct host *host, ord_node_id from, struct ord_span bytes) 
         fprintf(world.out, "%u: not taken from %u: %s\n", host->config.self, from, ord_err_name(err));
 }
 
-static bool selected(const struct command *command, const struct flying *message) {
-    const char *type = option(command, "type");
-    return number_option(command, "from", message->from) == message->from &&
-           number_option(command, "to", message->to) == message->to &&
+static bool selected(const struct scenario_command *command, const struct flying *message) {
+    const char *type = scenario_option(command, "type");
+    return scenario_number_option(command, "from", message->from) == message->from &&
+           scenario_number_option(command, "to", message->to) == message->to &&
            (type == NULL || strcasecmp(type, scenario_type_name(message->data[0])) == 0);
 }
 
@@ -189,7 +147,7 @@ static bool selected(const struct command *command, const struct flying *message
  * Delivers or drops the selected messages that are in flight now. Messages that replicas send in response wait for
  * their turns.
  */
-static size_t run_deliver(const struct command *command, bool drop) {
+static size_t run_deliver(const struct scenario_command *command, bool drop) {
     size_t done = 0;
     size_t kept = 0;
     size_t count = world.flying_count;
@@ -201,7 +159,7 @@ static size_t run_deliver(const struct command *command, bool drop) {
         }
         done++;
         struct host *host = &world.hosts[message.to];
-        if (!world.decisions_only && option(command, "quiet") == NULL) {
+        if (!world.decisions_only && scenario_option(command, "quiet") == NULL) {
             fprintf(world.out, "%u %s %u ", message.from, drop || host->core == NULL ? "-x" : "->", message.to);
             scenario_print_message(&host->config, ord_span_of(message.data, message.size));
             fputc('\n', world.out);
@@ -227,7 +185,7 @@ static size_t run_judge(struct host *host, bool admissible, uint64_t seq) {
 }
 
 static void run_settle(void) {
-    const struct command all = {.plain_count = 0};
+    const struct scenario_command all = {.plain_count = 0};
     world.decisions_only = true;
     size_t done = 1;
     while (done > 0) {
@@ -242,14 +200,14 @@ static void run_settle(void) {
     world.decisions_only = false;
 }
 
-static void run_forge(const struct command *command) {
-    struct host *host = host_of(option(command, "to") != NULL ? option(command, "to") : "none");
+static void run_forge(const struct scenario_command *command) {
+    struct host *host = host_of(scenario_option(command, "to") != NULL ? scenario_option(command, "to") : "none");
     const struct ord_core_config *config = &host->config;
-    const char *type = plain(command, 1);
+    const char *type = scenario_plain(command, 1);
     const char *text = command->plain_count > 2 ? command->plain[2] : "";
-    ord_node_id from = (ord_node_id) number_option(command, "from", 0);
-    uint64_t view = number_option(command, "view", 0);
-    uint64_t seq = number_option(command, "seq", 0);
+    ord_node_id from = (ord_node_id) scenario_number_option(command, "from", 0);
+    uint64_t view = scenario_number_option(command, "view", 0);
+    uint64_t seq = scenario_number_option(command, "seq", 0);
     if (strcmp(type, "pre-prepare") == 0) {
         receive(host, from, make_pre_prepare(config, from, view, seq, text));
     } else if (strcmp(type, "body") == 0) {
@@ -257,13 +215,13 @@ static void run_forge(const struct command *command) {
     } else if (strcmp(type, "view-change") == 0) {
         receive(host, from, make_view_change(config, from, view, 0, NULL, 0));
     } else if (strcmp(type, "status") == 0) {
-        const char *bits = option(command, "held");
-        const char *mood = option(command, "mood");
+        const char *bits = scenario_option(command, "held");
+        const char *mood = scenario_option(command, "mood");
         uint8_t held = 0;
         for (size_t i = 0; bits != NULL && bits[i] != '\0' && i < 8; i++)
             held |= (uint8_t) ((bits[i] == '1') << i);
-        struct ord_span bytes = make_status(config, from, number_option(command, "delivered", 0),
-                                            number_option(command, "stable", 0), held);
+        struct ord_span bytes = make_status(config, from, scenario_number_option(command, "delivered", 0),
+                                            scenario_number_option(command, "stable", 0), held);
         if (mood != NULL)
             bytes =
                 make_mood_status(config, from, view, strcmp(mood, "suspects") == 0 ? BFT_SUSPECTS : BFT_CHANGING, 0);
@@ -298,13 +256,13 @@ static void run_disk(const struct host *host) {
 }
 
 /* Runs a command about one replica. */
-static void run_of_replica(const struct command *command) {
-    const char *name = plain(command, 0);
-    struct host *host = host_of(plain(command, 1));
+static void run_of_replica(const struct scenario_command *command) {
+    const char *name = scenario_plain(command, 0);
+    struct host *host = host_of(scenario_plain(command, 1));
     if (strcmp(name, "start") == 0) {
         host->asks = command->plain_count > 2;
         if (host_start(host, world.now_ms) != ORD_OK)
-            fail("does not start", plain(command, 1));
+            scenario_fail("does not start", scenario_plain(command, 1));
         return;
     }
     if (strcmp(name, "disk") == 0) {
@@ -316,11 +274,12 @@ static void run_of_replica(const struct command *command) {
         return;
     }
     if (host->core == NULL)
-        fail("is down", plain(command, 1));
+        scenario_fail("is down", scenario_plain(command, 1));
     if (strcmp(name, "propose") == 0) {
-        host_propose(host, ord_span_of(plain(command, 2), strlen(plain(command, 2))), world.now_ms);
+        host_propose(host, ord_span_of(scenario_plain(command, 2), strlen(scenario_plain(command, 2))), world.now_ms);
     } else if (strcmp(name, "judge") == 0) {
-        if (run_judge(host, strcmp(plain(command, 2), "yes") == 0, number_option(command, "seq", 0)) == 0)
+        if (run_judge(host, strcmp(scenario_plain(command, 2), "yes") == 0,
+                      scenario_number_option(command, "seq", 0)) == 0)
             fprintf(world.out, "%u: nothing to judge\n", host->config.self);
     } else if (strcmp(name, "turn") == 0) {
         run_turn(host);
@@ -328,141 +287,52 @@ static void run_of_replica(const struct command *command) {
         struct ord_event event = {.type = ORD_EVENT_TICK, .now_ms = world.now_ms};
         ORD_ASSERT(host_step(host, &event) == ORD_OK);
     } else if (strcmp(name, "work") == 0) {
-        const char *since = plain(command, 2);
-        host_work(host, strcmp(since, "none") == 0 ? UINT64_MAX : number(since), world.now_ms);
+        const char *since = scenario_plain(command, 2);
+        host_work(host, strcmp(since, "none") == 0 ? UINT64_MAX : scenario_number(since), world.now_ms);
     } else if (strcmp(name, "hand-over") == 0) {
         struct ord_event event = {.type = ORD_EVENT_HAND_OVER, .now_ms = world.now_ms};
         ORD_ASSERT(host_step(host, &event) == ORD_OK);
     } else if (strcmp(name, "attest") == 0) {
-        host_attested(host, number(plain(command, 2)), world.now_ms);
+        host_attested(host, scenario_number(scenario_plain(command, 2)), world.now_ms);
     } else if (strcmp(name, "sync") == 0) {
-        const char *from = option(command, "from");
-        host_sync_from(host, host_of(from != NULL ? from : "none"), number(plain(command, 2)), world.now_ms);
+        const char *from = scenario_option(command, "from");
+        host_sync_from(host, host_of(from != NULL ? from : "none"), scenario_number(scenario_plain(command, 2)),
+                       world.now_ms);
     } else if (strcmp(name, "crash") == 0) {
         host_crash(host);
     } else if (strcmp(name, "status") == 0) {
         run_status(host);
     } else {
-        fail("no such command", name);
+        scenario_fail("no such command", name);
     }
 }
 
-/* Splits `line` into a command and runs it. */
-static void run_command(char *line) {
-    struct command command = {.plain_count = 0};
-    char *rest = NULL;
-    for (char *word = strtok_r(line, " \n", &rest); word != NULL; word = strtok_r(NULL, " \n", &rest)) {
-        if (command.plain_count == WORD_MAX || command.option_count == WORD_MAX)
-            fail("too many words", line);
-        if (strchr(word, '=') != NULL)
-            command.options[command.option_count++] = word;
-        else
-            command.plain[command.plain_count++] = word;
-    }
-    if (command.plain_count == 0)
-        fail("no command", line);
-    const char *name = command.plain[0];
+static void run_command(const struct scenario_command *command) {
+    const char *name = command->plain[0];
     if (strcmp(name, "cluster") == 0)
-        run_cluster(&command);
+        run_cluster(command);
     else if (world.count == 0)
-        fail("no cluster yet", line);
+        scenario_fail("no cluster yet", name);
     else if (strcmp(name, "time") == 0)
-        world.now_ms = number(plain(&command, 1));
+        world.now_ms = scenario_number(scenario_plain(command, 1));
     else if (strcmp(name, "deliver") == 0 || strcmp(name, "drop") == 0)
-        (void) run_deliver(&command, name[1] == 'r');
+        (void) run_deliver(command, name[1] == 'r');
     else if (strcmp(name, "settle") == 0)
         run_settle();
     else if (strcmp(name, "forge") == 0)
-        run_forge(&command);
+        run_forge(command);
     else
-        run_of_replica(&command);
+        run_of_replica(command);
 }
 
-/* Runs a script. Returns the script as it would read with the present results as expectations. */
-static char *run_script(FILE *script, size_t *size) {
-    char *text = NULL;
-    char line[LINE_MAX_SIZE];
-    bool expecting = false;
+static void begin(FILE *out) {
     world.now_ms = 1000;
-    world.out = open_memstream(&text, size);
-    scenario_print_to(world.out);
-    ORD_ASSERT(world.out != NULL);
-    while (fgets(line, sizeof(line), script) != NULL) {
-        if (expecting && line[0] != '\n')
-            continue; /* skip the old expectations */
-        if (expecting) {
-            expecting = false;
-            fputc('\n', world.out);
-            continue;
-        }
-        fputs(line, world.out);
-        if (line[0] == '\n' || line[0] == '#')
-            continue;
-        char commands[WORD_MAX][LINE_MAX_SIZE];
-        size_t count = 0;
-        for (; strcmp(line, "----\n") != 0; count++) {
-            if (count == WORD_MAX)
-                fail("too many commands in a block", line);
-            memcpy(commands[count], line, sizeof(line));
-            if (fgets(line, sizeof(line), script) == NULL)
-                fail("a block without ----", commands[count]);
-            fputs(line, world.out);
-        }
-        for (size_t i = 0; i < count; i++)
-            run_command(commands[i]);
-        expecting = true;
-    }
-    world_clear();
-    fclose(world.out);
-    return text;
-}
-
-/* Prints the first line that differs. */
-static void show_difference(const char *path, const char *expected, const char *actual) {
-    size_t line = 1;
-    while (*expected != '\0' && *expected == *actual) {
-        line += *expected == '\n';
-        expected++;
-        actual++;
-    }
-    while (line > 1 && expected[-1] != '\n') {
-        expected--;
-        actual--;
-    }
-    fprintf(stderr, "%s:%zu:\n  expected: %.*s\n  happened: %.*s\n", path, line, (int) strcspn(expected, "\n"),
-            expected, (int) strcspn(actual, "\n"), actual);
+    world.out = out;
+    scenario_print_to(out);
 }
 
 int main(int argc, char **argv) {
-    bool rewrite = argc == 3 && strcmp(argv[1], "--rewrite") == 0;
-    if (argc != 2 + rewrite) {
-        fprintf(stderr, "usage: scenario_bft [--rewrite] FILE\n");
-        return 2;
-    }
-    const char *path = argv[argc - 1];
-    FILE *script = fopen(path, "r");
-    if (script == NULL)
-        fail("cannot open", path);
-    size_t size = 0;
-    char *actual = run_script(script, &size);
-    if (fseek(script, 0, SEEK_END) != 0)
-        fail("cannot read", path);
-    size_t expected_size = (size_t) ftell(script);
-    rewind(script);
-    char *expected = calloc(1, expected_size + 1);
-    if (expected == NULL || fread(expected, 1, expected_size, script) != expected_size)
-        fail("cannot read", path);
-    fclose(script);
-    int result = expected_size == size && memcmp(expected, actual, size) == 0 ? 0 : 1;
-    if (result != 0 && rewrite) {
-        script = fopen(path, "w");
-        if (script == NULL || fwrite(actual, 1, size, script) != size || fclose(script) != 0)
-            fail("cannot write", path);
-        result = 0;
-    } else if (result != 0) {
-        show_difference(path, expected, actual);
-    }
-    free(expected);
-    free(actual);
-    return result;
+    const struct scenario_player player = {
+        .name = "scenario_bft", .begin = begin, .run = run_command, .end = world_clear};
+    return scenario_main(argc, argv, &player);
 }
