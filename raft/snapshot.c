@@ -23,6 +23,7 @@ void raft_send_point(struct ord_core *core, ord_node_id to) {
     struct raft_progress *peer = &core->peers[to];
     peer->flow = RAFT_POINT;
     peer->flying = 0;
+    peer->stall_seq = 0; /* entries that are on their way come too early to follow on the point */
     peer->moved_ms = core->now_ms;
     /* State transfer may have ended where no certificate is yet; the next one brings it. */
     if (core->point.size == 0)

@@ -292,6 +292,44 @@ static void start__passes_over_what_lies_below_the_point(void **state) {
     close_one(net);
 }
 
+/* APPENDs with the entry at `seq` that were sent to replica 2. */
+static uint32_t sendings(const struct raft_net *net, uint64_t seq) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < net->letter_count; i++) {
+        const struct raft_letter *letter = &net->letters[i];
+        struct raft_message message;
+        assert_ok(raft_message_decode(&message, &net->nodes[0].config, ord_span_of(letter->data, letter->size)));
+        count += letter->to == 2 && message.has_entry && message.seq + 1 == seq;
+    }
+    return count;
+}
+
+/* Rule 7: what was on its way before the point is sent again at once, not after another retransmit_ms. */
+static void point__makes_what_was_on_its_way_count_as_lost(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    lead(net);
+    acknowledge(net, 1, 1, false);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(raft_net_propose(net, 0));
+    assert_int_equal(sendings(net, 4), 1);
+    receive(net, (struct raft_message) {.type = RAFT_APPEND_ANSWER, .sender = 1, .term = 1, .seq = 4, .life = 11});
+    assert_int_equal(committed(net), 4);
+    uint8_t certificate[RAFT_NET_POINT];
+    ord_store_u64(certificate, 3);
+    struct ord_event attested = {
+        .type = ORD_EVENT_ATTESTED,
+        .attested = {.seq = 3, .certificate = ord_span_of(certificate, RAFT_NET_POINT), .cut = true}};
+    assert_ok(raft_net_event(net, 0, &attested));
+    assert_int_equal(log_of(net)->base_seq, 3);
+    net->now_ms += 60;
+    struct ord_event tick = {.type = ORD_EVENT_TICK};
+    assert_ok(raft_net_event(net, 0, &tick));
+    acknowledge(net, 1, 3, false);
+    assert_int_equal(sendings(net, 4), 2);
+    close_one(net);
+}
+
 /* Rule 12: a vote that is lost silences until its term is passed; in the term of return there is no vote. */
 static void silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next(void **state) {
     (void) state;
@@ -361,6 +399,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(point__of_a_later_term_raises_the_term),
     cmocka_unit_test(start__in_a_transfer_waits_for_its_end),
     cmocka_unit_test(start__passes_over_what_lies_below_the_point),
+    cmocka_unit_test(point__makes_what_was_on_its_way_count_as_lost),
     cmocka_unit_test(silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next),
     cmocka_unit_test(silence__of_a_lost_acknowledgement_ends_when_the_log_is_level),
     cmocka_unit_test(silence__does_not_take_the_intact),
