@@ -131,6 +131,8 @@ static void post(struct raft_net *net, ord_node_id from, ord_replica_set to, str
 static void delivered(struct raft_net *net, ord_node_id node, uint64_t seq, struct ord_span batch) {
     const struct raft_log *log = &net->nodes[node].core->log;
     uint64_t number = batch.size == 0 ? 0 : ord_load_u64(batch.data);
+    if (net->unchecked)
+        return;
     ORD_ASSERT(seq < RAFT_NET_SEQ_MAX && seq <= net->committed + 1);
     if (seq == net->committed + 1) {
         net->committed = seq;
@@ -162,6 +164,8 @@ static void stage(struct raft_node *node, const struct ord_effect *effect) {
 
 static void carry_out(struct raft_net *net, ord_node_id at, const struct ord_effect *effect) {
     struct raft_node *node = &net->nodes[at];
+    if (net->on_effect != NULL)
+        net->on_effect(at, effect);
     switch (effect->type) {
     case ORD_EFFECT_SEND:
         if (effect->send.after_persist)
@@ -250,8 +254,10 @@ enum ord_err raft_net_event(struct raft_net *net, ord_node_id at, struct ord_eve
     for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
         carry_out(net, at, &effects.items[i]);
     node->turn++; /* each event is a turn of its own */
-    check_leader(net, at);
-    check_logs(net, at);
+    if (!net->unchecked) {
+        check_leader(net, at);
+        check_logs(net, at);
+    }
     return err;
 }
 
@@ -301,6 +307,14 @@ static void disk_put(struct raft_disk *disk, const struct raft_op *op) {
     put->data = join(ord_span_of(op->data, op->size), ord_span_of(NULL, 0));
 }
 
+void raft_net_put(struct raft_net *net, ord_node_id at, uint8_t table, uint64_t key, struct ord_span bytes) {
+    uint8_t *data = join(bytes, ord_span_of(NULL, 0));
+    disk_put(
+        &net->nodes[at].disk,
+        &(struct raft_op) {.type = ORD_EFFECT_PERSIST, .table = table, .key = key, .data = data, .size = bytes.size});
+    free(data);
+}
+
 /* The node keeps what the open block needs, so some entries below `op->key` may stay. */
 static void disk_forget(struct raft_disk *disk, const struct raft_op *op, uint64_t kept) {
     for (size_t i = disk->records.count; i > 0; i--) {
@@ -329,18 +343,21 @@ void raft_net_persist(struct raft_net *net, ord_node_id at, uint64_t turn) {
     ORD_ASSERT(raft_net_event(net, at, &event) == ORD_OK);
 }
 
+void raft_net_receive(struct raft_net *net, const struct raft_letter *letter) {
+    const struct ord_core_config *config = &net->nodes[letter->to].config;
+    struct ord_verified verified;
+    ORD_ASSERT(raft_protocol.authenticate(&verified, config, letter->from, ord_span_of(letter->data, letter->size)) ==
+               ORD_OK);
+    struct ord_event event = {.type = ORD_EVENT_MESSAGE, .message = &verified};
+    ORD_ASSERT(raft_net_event(net, letter->to, &event) == ORD_OK);
+}
+
 static void deliver_letter(struct raft_net *net, size_t at, bool lose, bool again) {
     struct raft_letter letter = net->letters[at];
     if (!again)
         net->letters[at] = net->letters[--net->letter_count];
-    struct ord_verified verified;
-    if (!lose && net->nodes[letter.to].core != NULL && !net->cut[letter.from][letter.to]) {
-        const struct ord_core_config *config = &net->nodes[letter.to].config;
-        ORD_ASSERT(raft_protocol.authenticate(&verified, config, letter.from, ord_span_of(letter.data, letter.size)) ==
-                   ORD_OK);
-        struct ord_event event = {.type = ORD_EVENT_MESSAGE, .message = &verified};
-        ORD_ASSERT(raft_net_event(net, letter.to, &event) == ORD_OK);
-    }
+    if (!lose && net->nodes[letter.to].core != NULL && !net->cut[letter.from][letter.to])
+        raft_net_receive(net, &letter);
     if (!again)
         free(letter.data);
 }
@@ -362,8 +379,8 @@ static void attest(struct raft_net *net, ord_node_id at) {
     ORD_ASSERT(raft_net_event(net, at, &event) == ORD_OK);
 }
 
-/* State transfer: the ledger comes from the others; what the core does with it becomes durable with it. */
-static void sync(struct raft_net *net, ord_node_id at) {
+/* The ledger comes from the others. */
+void raft_net_sync(struct raft_net *net, ord_node_id at) {
     struct raft_node *node = &net->nodes[at];
     uint64_t seq = node->sync_seq;
     node->sync_seq = 0;
@@ -392,7 +409,7 @@ static void attend(struct raft_net *net, ord_node_id at) {
         ORD_ASSERT(raft_net_event(net, at, &event) == ORD_OK);
     }
     if (node->sync_seq != 0)
-        sync(net, at);
+        raft_net_sync(net, at);
     if (!node->frozen_disk && node->staged.count > 0) {
         uint64_t first = node->staged.items[0].turn;
         raft_net_persist(net, at, first + raft_net_random(net, node->turn - first));

@@ -69,8 +69,10 @@ struct raft_net {
     uint64_t terms[RAFT_NET_SEQ_MAX];
     uint64_t batches[RAFT_NET_SEQ_MAX];
     uint64_t committed;
+    bool unchecked;                        /* more disks go back than Raft bears */
     uint64_t cut_seqs;                     /* logs are cut at attested multiples of this; 0: at each attested seq */
     ord_node_id leaders[RAFT_NET_SEQ_MAX]; /* by term, + 1; 0: none was */
+    void (*on_effect)(ord_node_id node, const struct ord_effect *effect); /* before it is carried out; NULL: no one */
 };
 
 void raft_net_open(struct raft_net *net, uint32_t count, const struct raft_options *options, uint64_t seed);
@@ -85,10 +87,16 @@ void raft_net_lose_disk(struct raft_net *net, ord_node_id node);
 /* A copy of the disk, and the way back to it while the node is down. */
 void raft_net_copy_disk(struct raft_disk *out, const struct raft_disk *disk);
 void raft_net_free_disk(struct raft_disk *disk);
+/* While it is down: puts a record on its disk. */
+void raft_net_put(struct raft_net *net, ord_node_id node, uint8_t table, uint64_t key, struct ord_span bytes);
 uint64_t raft_net_random(struct raft_net *net, uint64_t below);
 enum ord_err raft_net_event(struct raft_net *net, ord_node_id node, struct ord_event *event);
 /* Everything staged at a node up to `turn` becomes durable. */
 void raft_net_persist(struct raft_net *net, ord_node_id node, uint64_t turn);
+/* The letter arrives. It stays its owner's. */
+void raft_net_receive(struct raft_net *net, const struct raft_letter *letter);
+/* Ends the state transfer that the node's core wants. What the core does with it becomes durable with the ledger. */
+void raft_net_sync(struct raft_net *net, ord_node_id node);
 /* One random event: a letter, a turn that becomes durable, a TICK that is due, an attestation, a transfer of state. */
 void raft_net_step(struct raft_net *net, uint32_t loss_percent);
 /* Plays without loss until all that are up have delivered a batch that is proposed now. False: `ms` are over. */
