@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
-rounds=${ROUNDS:-10}
+rounds=${ROUNDS:-6}
 
 # crash_rounds COUNT FAULTY: so many rounds with so many replicas, of which FAULTY are killed at once.
 crash_rounds() {

@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 begin
 
-rounds=${ROUNDS:-10}
+rounds=${ROUNDS:-5}
 make_network "$WORK/net" --replicas 3 --consensus raft --channel leaders --batch-timeout 20 --clients 2
 start_cluster
 load_start
