@@ -64,9 +64,8 @@ static void disk__that_is_older_than_an_acknowledgement_silences(void **state) {
     close_net(net);
 }
 
-/* The voter granted a term to one that led it, and its old disk does not know. */
-static void disk__that_is_older_than_a_vote_silences(void **state) {
-    (void) state;
+/* A second election takes place, and then the disk of its winner or of its voter goes back to before it. */
+static void goes_back_before_an_election(bool winner) {
     struct raft_net *net = open_net(3);
     ord_node_id first = raft_net_leader(net);
     struct raft_disk copies[3];
@@ -76,18 +75,30 @@ static void disk__that_is_older_than_a_vote_silences(void **state) {
     raft_net_run(net, 3000);
     ord_node_id second = raft_net_leader(net);
     assert_int_not_equal(second, ORD_NO_NODE);
-    ord_node_id voter = 3 - first - second;
-    raft_net_crash(net, voter);
-    raft_net_free_disk(&net->nodes[voter].disk);
-    raft_net_copy_disk(&net->nodes[voter].disk, &copies[voter]);
-    raft_net_start(net, voter);
+    ord_node_id back = winner ? second : 3 - first - second;
+    raft_net_crash(net, back);
+    raft_net_free_disk(&net->nodes[back].disk);
+    raft_net_copy_disk(&net->nodes[back].disk, &copies[back]);
+    raft_net_start(net, back);
     raft_net_run(net, 1000);
-    assert_true(raft_net_status(net, voter).silent);
+    assert_true(raft_net_status(net, back).silent);
     for (ord_node_id i = 0; i < 3; i++)
         raft_net_free_disk(&copies[i]);
     raft_net_start(net, first);
     assert_true(raft_net_progresses(net, 4000));
     close_net(net);
+}
+
+/* The voter granted a term to one that led it, and its old disk does not know. */
+static void disk__that_is_older_than_a_vote_silences(void **state) {
+    (void) state;
+    goes_back_before_an_election(false);
+}
+
+/* It stood for a term, and its old disk does not know; whoever voted for it does. */
+static void disk__that_is_older_than_a_candidacy_silences(void **state) {
+    (void) state;
+    goes_back_before_an_election(true);
 }
 
 /*
@@ -120,31 +131,6 @@ static void disk__of_a_leader_that_is_older_than_its_commits_silences(void **sta
     assert_true(raft_net_progresses(net, 4000));
     assert_true(net->committed > committed);
     assert_false(raft_net_status(net, leader).silent);
-    close_net(net);
-}
-
-/* It stood for a term, and its old disk does not know; whoever voted for it does. */
-static void disk__that_is_older_than_a_candidacy_silences(void **state) {
-    (void) state;
-    struct raft_net *net = open_net(3);
-    ord_node_id first = raft_net_leader(net);
-    struct raft_disk copies[3];
-    for (ord_node_id i = 0; i < 3; i++)
-        raft_net_copy_disk(&copies[i], &net->nodes[i].disk);
-    raft_net_crash(net, first);
-    raft_net_run(net, 3000);
-    ord_node_id second = raft_net_leader(net);
-    assert_int_not_equal(second, ORD_NO_NODE);
-    raft_net_crash(net, second);
-    raft_net_free_disk(&net->nodes[second].disk);
-    raft_net_copy_disk(&net->nodes[second].disk, &copies[second]);
-    raft_net_start(net, second);
-    raft_net_run(net, 1000);
-    assert_true(raft_net_status(net, second).silent);
-    for (ord_node_id i = 0; i < 3; i++)
-        raft_net_free_disk(&copies[i]);
-    raft_net_start(net, first);
-    assert_true(raft_net_progresses(net, 4000));
     close_net(net);
 }
 
