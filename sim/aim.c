@@ -47,8 +47,7 @@ void sim_aim_destroy(struct sim_world *world) {
     free(world->aim);
 }
 
-/* The leader of the highest term; NULL: nobody leads. */
-static struct sim_replica *leader_of(const struct sim_world *world) {
+struct sim_replica *sim_leader(const struct sim_world *world) {
     struct sim_replica *best = NULL;
     uint64_t term = 0;
     for (uint32_t i = 0; i < world->instance_count; i++) {
@@ -93,7 +92,7 @@ static void cut(struct sim_world *world, uint32_t victim, bool to_it, bool from_
 /* One of several cuts of whoever leads then. */
 static void play_round(struct sim_world *world) {
     struct sim_aim *aim = world->aim;
-    struct sim_replica *leader = leader_of(world);
+    struct sim_replica *leader = sim_leader(world);
     if (aim->rounds == 0 || sim_faultless(world))
         return;
     aim->rounds--;
@@ -133,7 +132,7 @@ static void strike_leader(struct sim_world *world, enum aim kind, struct sim_rep
 
 void sim_aim_strike(struct sim_world *world) {
     struct sim_aim *aim = world->aim;
-    struct sim_replica *leader = leader_of(world);
+    struct sim_replica *leader = sim_leader(world);
     enum aim kind = (enum aim) sim_below(&aim->random, AIM_COUNT);
     if (kind == AIM_LEADERS)
         aim->leaders = (uint32_t) sim_between(&aim->random, 1, 5);
@@ -161,7 +160,7 @@ void sim_aim_step(struct sim_world *world) {
     struct sim_aim *aim = world->aim;
     if (aim == NULL || (aim->leaders == 0 && !aim->power) || sim_faultless(world))
         return;
-    const struct sim_replica *leader = leader_of(world);
+    const struct sim_replica *leader = sim_leader(world);
     uint64_t term = leader == NULL ? 0 : sim_process_status(leader->process).view;
     if (term <= aim->term)
         return;

@@ -65,7 +65,8 @@ static bool is_able(const struct sim_replica *replica) {
 
 static bool is_open(const struct sim_world *world, uint32_t from, uint32_t to) {
     const struct sim_path *path = &world->paths[from * world->instance_count + to];
-    return !path->cut && world->now_us >= path->clogged_until;
+    /* What waits in a link that was clogged stays ahead of what is sent later, also when the fault has ended. */
+    return !path->cut && world->now_us >= path->clogged_until && world->now_us >= path->late_until_us;
 }
 
 /* Those that are able, less those that not all others can talk to. */

@@ -138,7 +138,7 @@ static uint64_t busy_us(const struct sim_plan *plan) {
 
 /* For an answer that was lost with the replica that owed it. Nothing is lost where nobody lies or fails. */
 static uint64_t lost_answers_us(const struct sim_plan *plan) {
-    return plan->liar_count + plan->victim_count > 0 ? LOST_US : 0;
+    return plan->liar_count + plan->victim_count + plan->trouble.count > 0 ? LOST_US : 0;
 }
 
 static void check_oldest(struct sim_world *world) {
@@ -268,7 +268,7 @@ static void run_standard(struct sim_world *world, struct sim_service_standard *s
 void sim_service_compare(struct sim_world *world, struct sim_service_standard *standard) {
     struct sim_service *service = world->service;
     struct sim_service_standard own = {0};
-    if (service == NULL || world->plan.liar_count == 0)
+    if (service == NULL || world->plan.liar_count + world->plan.trouble.count == 0)
         return;
     if (standard == NULL)
         standard = &own;

@@ -145,11 +145,22 @@ void sim_intake_open_is(struct sim_intake *intake, uint64_t seq) {
     intake->noted_ms = sim_intake_now(intake);
 }
 
+/* A block that closes takes with it what was executed while its signature was being checked for admission. */
+static void drop_block(struct sim_intake *intake, const struct sim_model_block *block) {
+    for (size_t i = 0; i < block->envelope_count; i++)
+        drop_key(intake, &block->envelopes[i]);
+}
+
 void sim_intake_executed(struct sim_intake *intake, uint64_t seq) {
     if (intake == NULL || sim_over(intake))
         return;
-    sim_intake_execute_to(intake, sim_intake_model(intake)->seqs[seq - 1].order_end, true);
-    if (sim_intake_model(intake)->seqs[seq - 1].accepted > 0)
+    const struct sim_model *model = sim_intake_model(intake);
+    const struct sim_model_seq *after = &model->seqs[seq - 1];
+    sim_intake_execute_to(intake, after->order_end, true);
+    /* A leader that changes in the same step finds the pool without them. */
+    for (uint64_t height = seq == 1 ? 0 : model->seqs[seq - 2].height; height < after->height; height++)
+        drop_block(intake, &model->blocks[height]);
+    if (after->accepted > 0)
         intake->executed_ms = sim_intake_now(intake);
     intake->seq = seq;
     sim_intake_open_is(intake, seq);
@@ -159,9 +170,7 @@ void sim_intake_block(struct sim_intake *intake, uint64_t height) {
     if (intake == NULL || sim_over(intake) || height == 0)
         return;
     const struct sim_model_block *block = &sim_intake_model(intake)->blocks[height - 1];
-    /* Drops also envelopes that were executed while their signatures were being checked for admission. */
-    for (size_t i = 0; i < block->envelope_count; i++)
-        drop_key(intake, &block->envelopes[i]);
+    drop_block(intake, block);
     if (block->last_seq <= intake->seq)
         return;
     sim_intake_execute_to(intake, block->order_end, false);

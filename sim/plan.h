@@ -89,6 +89,16 @@ struct sim_costs {
     uint64_t lane_bytes;   /* bound of a lane, if that has room for two of the longest messages */
 };
 
+/* What befalls some replicas in the middle of the load, until it ends (sim/trouble.c). */
+enum sim_trouble_kind { SIM_TROUBLE_CRASHED, SIM_TROUBLE_SLOW_DISK, SIM_TROUBLE_SLOW_LINKS, SIM_TROUBLE_COUNT };
+struct sim_trouble {
+    enum sim_trouble_kind kind;
+    uint32_t count; /* of replicas, 0 to f */
+    bool leads;     /* the leader is one of them, unless links are slow */
+    uint64_t at_us;
+    uint64_t slow_us; /* SIM_TROUBLE_SLOW_LINKS: for each message to and from them */
+};
+
 struct sim_plan {
     bool service; /* service is measured in this run: at most f replicas lie or fail */
     enum channel_consensus consensus;
@@ -156,6 +166,7 @@ struct sim_plan {
     uint64_t fault_end_us;
     /* Clients make new requests until this time, which may be later. */
     uint64_t load_end_us;
+    struct sim_trouble trouble; /* raft, service */
     /* All must be at rest within this time after the load ends. */
     uint64_t rest_limit_us;
     /* Liars */

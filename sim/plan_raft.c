@@ -74,6 +74,22 @@ static void fit_faults(struct sim_plan *plan) {
     plan->fault_end_us = 1000;
 }
 
+/*
+ * Up to f replicas fail within the first seconds that are measured. Slow links add up to the shortest election timeout
+ * to a round trip.
+ */
+static void draw_trouble(struct sim_plan *plan, struct sim_random *random, bool wanted) {
+    const uint64_t min_us = (uint64_t) plan->raft.election_ms_min * 1000;
+    struct sim_trouble trouble = {.kind = (enum sim_trouble_kind) sim_below(random, SIM_TROUBLE_COUNT),
+                                  .leads = sim_chance(random, 700000)};
+    trouble.at_us = sim_plan_grace_us(plan) + sim_between(random, 0, 4000000);
+    trouble.slow_us = sim_between(random, min_us / 10, min_us / 2);
+    bool drawn = sim_chance(random, 700000);
+    trouble.count = plan->faulty_max == 0 ? 0 : draw(random, 1, plan->faulty_max);
+    if (drawn && wanted)
+        plan->trouble = trouble;
+}
+
 uint64_t sim_plan_heartbeats(const struct sim_plan *plan, uint64_t seconds) {
     if (plan->consensus != CHANNEL_RAFT)
         return 0;
@@ -91,8 +107,10 @@ void sim_plan_raft(struct sim_plan *plan, const struct sim_options *options) {
     bool aims = sim_chance(&random, 600000);
     if (aims && !options->faults_given && !options->calm && !plan->service && plan->replica_count > 1)
         plan->faults |= UINT64_C(1) << SIM_FAULT_AIM;
-    if (plan->service)
+    if (plan->service) {
         plan->load_end_us = sim_plan_grace_us(plan) + 2 * plan->faulty_max * sim_plan_view_us(plan) + 12000000;
+        draw_trouble(plan, &random, !options->without_liars);
+    }
     if (!options->calm)
         return;
     plan->raft.snapshot_blocks = 0;

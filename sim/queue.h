@@ -40,6 +40,7 @@ enum sim_event_kind {
     SIM_LIE,
     /* An aimed fault goes on (aim.c); a: which. */
     SIM_AIM,
+    SIM_TROUBLE,
 };
 
 struct sim_event {

@@ -121,6 +121,7 @@ struct sim_world *sim_world_create(const struct sim_options *options) {
     sim_service_create(world);
     sim_clients_create(world);
     sim_faults_begin(world);
+    sim_trouble_begin(world);
     sim_say(world, -1, "costs: %u cores, %lu us a check, %lu KiB/s a link", world->plan.costs.cores,
             (unsigned long) (world->plan.costs.verify_ns / 1000),
             (unsigned long) (world->plan.costs.link_bytes_s / 1024));
@@ -215,6 +216,8 @@ static void happen(struct sim_world *world, struct sim_event *event) {
         sim_faults_event(world, event);
     else if (event->kind == SIM_AIM)
         sim_aim_event(world, event->a);
+    else if (event->kind == SIM_TROUBLE)
+        sim_trouble_event(world, event->a);
     else
         sim_liar_event(&world->replicas[event->target], event);
     sim_buffer_release(event->buffer);

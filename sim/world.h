@@ -66,6 +66,7 @@ struct sim_replica {
     uint64_t recent_us;            /* when the first commit that will be lost was under way */
     uint64_t slow_commit_until_us; /* the end of the last commit that a slow disk drew out */
     uint64_t stalled_until_us;     /* no commit is done before */
+    uint64_t slow_links_us;        /* each message to it and from it takes so much longer */
     uint64_t started_us;
     uint64_t led_us;             /* raft: when it led last */
     struct sim_process *process; /* NULL: down */
@@ -86,6 +87,7 @@ struct sim_path {
     uint64_t last_us[2];
     struct sim_line line;
     uint64_t clogged_until; /* in us */
+    uint64_t late_until_us; /* when the last message that this held back arrives */
     bool cut;
 };
 
@@ -237,6 +239,8 @@ void sim_faults_jump(struct sim_replica *replica, uint64_t by_us);
 uint64_t sim_faults_length_us(struct sim_world *world);
 
 /* aim.c: faults that are aimed at a raft channel. */
+/* The leader of the highest term; NULL: nobody leads. */
+struct sim_replica *sim_leader(const struct sim_world *world);
 void sim_aim_create(struct sim_world *world);
 void sim_aim_destroy(struct sim_world *world);
 void sim_aim_strike(struct sim_world *world);
@@ -245,6 +249,9 @@ void sim_aim_step(struct sim_world *world);
 /* The replica's commit is done on its disk, or about to be; true: the process dies here. */
 bool sim_aim_kills(struct sim_replica *replica);
 void sim_aim_event(struct sim_world *world, uint64_t part);
+/* trouble.c */
+void sim_trouble_begin(struct sim_world *world);
+void sim_trouble_event(struct sim_world *world, uint64_t part);
 void sim_faults_event(struct sim_world *world, const struct sim_event *event);
 /* Ends the process. It starts again after `down_us`, unless that is UINT64_MAX. */
 void sim_crash(struct sim_replica *replica, uint64_t down_us);
