@@ -569,6 +569,8 @@ const char *sim_check_rest(struct sim_world *world) {
     for (uint32_t i = 0; i < world->instance_count && why == NULL; i++)
         if (!world->replicas[i].liar)
             why = rest_of(&world->replicas[i], moving);
+    if (why == NULL && sim_raft_elects(world))
+        why = "nobody leads";
     if (why != NULL)
         return why;
     struct sim_replica *first = NULL;

@@ -120,6 +120,8 @@ void sim_raft_leaves(struct sim_replica *replica, ord_replica_set to, struct ord
 void sim_raft_durable(struct sim_replica *replica);
 /* After each event of the world: is there a leader? */
 void sim_raft_look(struct sim_world *world);
+/* True if a majority could follow a leader and nobody leads. */
+bool sim_raft_elects(const struct sim_world *world);
 /* The longest time until the core of this replica wants to be woken; UINT64_MAX: any. */
 uint64_t sim_raft_due_ms(const struct sim_replica *replica);
 /* Tells of a message that arrives. */

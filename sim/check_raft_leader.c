@@ -101,6 +101,11 @@ static bool has_leader(const struct sim_world *world, ord_replica_set able) {
     return false;
 }
 
+bool sim_raft_elects(const struct sim_world *world) {
+    ord_replica_set able = sim_is_raft(world) ? able_ones(world) : 0;
+    return sim_is_raft(world) && ord_replica_count(able) >= sim_raft_majority(world) && !has_leader(world, able);
+}
+
 void sim_raft_look(struct sim_world *world) {
     struct sim_raft *raft = world->raft;
     if (raft == NULL || world->failed || world->now_us < raft->look_us)
