@@ -1,7 +1,7 @@
 /*
  * Replicas of a raft channel that fail in the middle of the load and stay so until it ends, in runs in which service is
- * measured. At most f do. The leader may crash, or get a slow disk. Slow links are those of followers: Raft has no rule
- * against a leader whom they slow down (docs/comparison.md).
+ * measured. At most f do. The leader may crash, or get a slow disk if it goes on while that writes. Raft has no rule
+ * against a leader that is slow as a whole (docs/comparison.md), so slow links are those of followers.
  */
 #include "sim/process.h"
 
@@ -36,7 +36,9 @@ static void strike(struct sim_world *world, struct sim_replica *replica) {
 void sim_trouble_event(struct sim_world *world, uint64_t part) {
     const struct sim_trouble *trouble = &world->plan.trouble;
     const struct sim_replica *leader = sim_leader(world);
-    uint32_t skipped = leader == NULL || (trouble->kind != SIM_TROUBLE_SLOW_LINKS && trouble->leads) ? 0 : 1;
+    bool slows_leader = trouble->kind == SIM_TROUBLE_SLOW_LINKS ||
+                        (trouble->kind == SIM_TROUBLE_SLOW_DISK && world->plan.waits_for_disk);
+    uint32_t skipped = leader == NULL || (trouble->leads && !slows_leader) ? 0 : 1;
     uint32_t first = leader == NULL ? 0 : leader->instance;
     if (part == BEGIN)
         for (uint32_t i = 0; i < trouble->count; i++)
