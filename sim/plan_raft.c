@@ -54,7 +54,8 @@ static void draw_log(struct sim_plan *plan, struct sim_random *random) {
     plan->raft.snapshot_blocks = sim_chance(random, 500000) ? draw(random, 1, 8) : 0;
     plan->raft.snapshot_bytes = bytes ? factor * plan->batch_bytes_max / 4 : 0;
     plan->raft.check_forwards = sim_chance(random, 500000);
-    bool narrow = sim_chance(random, 500000);
+    /* Where service is measured, the window is what bounds a leader, as with the replica's constants. */
+    bool narrow = sim_chance(random, 500000) && !plan->service;
     uint32_t count = draw(random, 1, 8);
     /* From less than any entry (row R23) to a few of the largest. */
     uint64_t size = sim_between(random, 1, 4 * (uint64_t) plan->batch_bytes_max);
