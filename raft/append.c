@@ -67,7 +67,7 @@ static void halt(struct ord_core *core) {
 static bool contradicts(const struct ord_core *core, const struct raft_message *message) {
     const struct raft_log *log = &core->log;
     uint64_t commit_seq = core->decided_seq;
-    if (message->seq > log->base_seq && message->seq <= commit_seq &&
+    if (message->seq >= log->base_seq && message->seq <= commit_seq &&
         raft_log_term(log, message->seq) != message->seq_term)
         return true;
     uint64_t seq = message->seq + 1;

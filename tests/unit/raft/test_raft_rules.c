@@ -181,6 +181,29 @@ static void append__that_cuts_what_is_committed_halts(void **state) {
     close_one(net);
 }
 
+static void install(struct raft_net *net, uint64_t seq, uint64_t term) {
+    uint8_t certificate[RAFT_NET_POINT];
+    ord_store_u64(certificate, seq);
+    struct ord_event event = {
+        .type = ORD_EVENT_SYNCED,
+        .synced = {
+            .seq = seq, .term = term, .stable_seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT)}};
+    assert_ok(raft_net_event(net, 0, &event));
+    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+}
+
+/* Row R8 at the snapshot point itself, which is committed as well. */
+static void append__that_contradicts_the_point_halts(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    install(net, 2, 1);
+    append(net, 2, 2, 2, 2, 2, 0);
+    assert_true(net->nodes[0].core->halted);
+    assert_int_equal(log_of(net)->last_seq, 2);
+    close_one(net);
+}
+
 static bool grants(struct raft_net *net, uint64_t term, uint64_t seq, uint64_t seq_term) {
     receive(net, (struct raft_message) {.type = RAFT_VOTE_REQUEST,
                                         .sender = 2,
@@ -202,17 +225,6 @@ static void vote__goes_to_logs_that_are_up_to_date(void **state) {
     assert_true(grants(net, 3, 2, 1));
     assert_true(grants(net, 4, 1, 2));
     close_one(net);
-}
-
-static void install(struct raft_net *net, uint64_t seq, uint64_t term) {
-    uint8_t certificate[RAFT_NET_POINT];
-    ord_store_u64(certificate, seq);
-    struct ord_event event = {
-        .type = ORD_EVENT_SYNCED,
-        .synced = {
-            .seq = seq, .term = term, .stable_seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT)}};
-    assert_ok(raft_net_event(net, 0, &event));
-    raft_net_persist(net, 0, net->nodes[0].turn - 1);
 }
 
 /* Section 5.1, row R18. */
@@ -394,6 +406,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ask__takes_back_what_was_not_used),
     cmocka_unit_test(commit__reaches_no_further_than_what_matches),
     cmocka_unit_test(append__that_cuts_what_is_committed_halts),
+    cmocka_unit_test(append__that_contradicts_the_point_halts),
     cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
     cmocka_unit_test(point__keeps_what_follows_on_it_and_nothing_else),
     cmocka_unit_test(point__of_a_later_term_raises_the_term),
