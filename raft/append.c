@@ -56,6 +56,7 @@ static void halt(struct ord_core *core) {
     ORD_MARK(RAFT_HALTED);
     core->messages_refused++;
     core->halted = core->hard.halted = true;
+    core->recovery.ask_ms = UINT64_MAX;
     raft_persist_hard(core);
     raft_step_down(core, false);
 }

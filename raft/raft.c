@@ -111,7 +111,7 @@ void raft_limit(struct ord_core *core, uint64_t limit_seq) {
 
 /* A snapshot point alone has signatures to check; that of a term that is over is useless. */
 static bool raft_wants(const struct ord_core *core, struct ord_span bytes) {
-    if (bytes.size < RAFT_HEADER_SIZE || core->halted)
+    if (bytes.size < RAFT_HEADER_SIZE || (core->halted && bytes.data[0] != RAFT_ASK))
         return false;
     return bytes.data[0] != RAFT_SNAPSHOT || ord_load_u64(bytes.data + 17) >= core->hard.term;
 }
@@ -154,7 +154,8 @@ static enum ord_err on_message(struct ord_core *core, const struct ord_verified 
         return err;
     if (message.sender != verified->from || message.sender == core->config.self)
         return ORD_ERR_INVALID;
-    if (core->halted)
+    /* A halted replica has used all that it ever will, and whoever has lost its disk needs to know that (rule 12). */
+    if (core->halted && message.type != RAFT_ASK)
         core->messages_dropped++;
     else
         on_decoded(core, &message);

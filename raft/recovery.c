@@ -59,7 +59,9 @@ static void ask(struct ord_core *core) {
 
 void raft_recovery_start(struct ord_core *core) {
     core->recovery.asking = core->others != 0;
-    ask(core);
+    core->recovery.ask_ms = UINT64_MAX;
+    if (!core->halted) /* it takes no part any more, and would drop the answers */
+        ask(core);
 }
 
 void raft_recovery_tick(struct ord_core *core) {

@@ -204,6 +204,55 @@ static void append__that_contradicts_the_point_halts(void **state) {
     close_one(net);
 }
 
+static void tick(struct raft_net *net, uint64_t ms) {
+    struct ord_event event = {.type = ORD_EVENT_TICK};
+    net->now_ms += ms;
+    net->nodes[0].wake_ms = 0;
+    assert_ok(raft_net_event(net, 0, &event));
+    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+}
+
+/* RECALLs of replica 0 that name this life of replica 2; `silent` as they have it. */
+static uint32_t recalls(const struct raft_net *net, uint64_t life, bool silent) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < net->letter_count; i++) {
+        const struct raft_letter *letter = &net->letters[i];
+        struct raft_message message;
+        assert_ok(raft_message_decode(&message, &net->nodes[0].config, ord_span_of(letter->data, letter->size)));
+        count += letter->to == 2 && message.type == RAFT_RECALL && message.life == life && message.silent == silent;
+    }
+    return count;
+}
+
+/*
+ * Rule 12 b: it has used all that it ever will, so its answer is as good as another's. It has nothing to wake for, also
+ * where it was asking when it halted, or halted in an earlier life.
+ */
+static void halted__answers_those_that_ask_and_does_nothing_else(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    struct raft_message late = recall(net, 2, 0);
+    late.life += 2; /* so it asks replica 2 again */
+    append(net, 1, 1, 0, 0, 1, 1);
+    receive(net, late);
+    append(net, 2, 2, 0, 0, 2, 1);
+    assert_true(net->nodes[0].core->halted);
+    for (uint32_t life = 1; life <= 2; life++) {
+        tick(net, 1000);
+        tick(net, 1000);
+        assert_int_equal(net->nodes[0].wake_ms, 0);
+        const struct raft_message ask = {.type = RAFT_ASK, .sender = 2, .term = 2, .life = 12 + life};
+        uint8_t first[RAFT_HEADER_SIZE] = {RAFT_ASK};
+        assert_true(raft_protocol.wants(net->nodes[0].core, ord_span_of(first, sizeof(first))));
+        receive(net, ask);
+        assert_int_equal(recalls(net, 12 + life, true), 1);
+        raft_net_crash(net, 0);
+        raft_net_start(net, 0);
+        raft_net_persist(net, 0, net->nodes[0].turn - 1);
+    }
+    close_one(net);
+}
+
 static bool grants(struct raft_net *net, uint64_t term, uint64_t seq, uint64_t seq_term) {
     receive(net, (struct raft_message) {.type = RAFT_VOTE_REQUEST,
                                         .sender = 2,
@@ -407,6 +456,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(commit__reaches_no_further_than_what_matches),
     cmocka_unit_test(append__that_cuts_what_is_committed_halts),
     cmocka_unit_test(append__that_contradicts_the_point_halts),
+    cmocka_unit_test(halted__answers_those_that_ask_and_does_nothing_else),
     cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
     cmocka_unit_test(point__keeps_what_follows_on_it_and_nothing_else),
     cmocka_unit_test(point__of_a_later_term_raises_the_term),
