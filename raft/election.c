@@ -106,9 +106,13 @@ static void become_elected(struct ord_core *core) {
     core->elected_turn = core->turn;
 }
 
-/* A vote of the present term may come after the next PreVote has begun: disks may be slower than the clocks. */
+/*
+ * A vote of the present term may come after the next PreVote has begun: disks may be slower than the clocks. Once this
+ * replica has followed anybody in the term, or led, its own vote is not among `granted` any more.
+ */
 static bool stands(const struct ord_core *core) {
-    return (core->role == RAFT_CANDIDATE || core->role == RAFT_PRE_CANDIDATE) && core->hard.vote == core->config.self;
+    return (core->role == RAFT_CANDIDATE || core->role == RAFT_PRE_CANDIDATE) &&
+           (core->granted & ord_replica_bit(core->config.self)) != 0;
 }
 
 static void count_votes(struct ord_core *core) {

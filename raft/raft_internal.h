@@ -99,7 +99,7 @@ struct ord_core {
     struct raft_hard hard;       /* term, vote and silence, as persisted */
     ord_node_id leader;          /* of hard.term; ORD_NO_NODE: not known */
     bool scheduled;              /* the last leader gave its place up */
-    ord_replica_set granted;     /* votes of hard.term, while hard.vote is this replica itself */
+    ord_replica_set granted;     /* votes of hard.term, its own among them while it stands for election */
     ord_replica_set pre_granted; /* PreVotes of this round */
     uint64_t elected_turn;       /* ELECTED: that persists the grants */
     bool by_transfer;            /* the election was asked for by the leader */

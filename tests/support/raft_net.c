@@ -407,6 +407,9 @@ static void attend(struct raft_net *net, ord_node_id at) {
         node->wake_ms = 0;
         struct ord_event event = {.type = ORD_EVENT_TICK};
         ORD_ASSERT(raft_net_event(net, at, &event) == ORD_OK);
+        /* Nothing that was due is due still, unless there is more to deliver. */
+        ORD_ASSERT(node->wake_ms == 0 || node->wake_ms > net->now_ms ||
+                   node->core->commit_seq < node->core->decided_seq);
     }
     if (node->sync_seq != 0)
         raft_net_sync(net, at);

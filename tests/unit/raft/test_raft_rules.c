@@ -30,15 +30,15 @@ static struct raft_message recall(const struct raft_net *net, ord_node_id from, 
         .type = RAFT_RECALL, .sender = from, .term = term, .life = net->nodes[0].core->recovery.life};
 }
 
-/* Only replica 0 plays; it has been told by both others that the channel is new. */
-static struct raft_net *open_one(void) {
+/* Only replica 0 plays; it has been told by all others that the channel is new. */
+static struct raft_net *open_among(uint32_t count) {
     struct raft_net *net = malloc(sizeof(*net));
     assert_non_null(net);
     options = raft_net_options();
-    raft_net_open(net, 3, &options, 5);
-    raft_net_crash(net, 1);
-    raft_net_crash(net, 2);
-    for (ord_node_id from = 1; from <= 2; from++) {
+    raft_net_open(net, count, &options, 5);
+    for (ord_node_id from = 1; from < count; from++)
+        raft_net_crash(net, from);
+    for (ord_node_id from = 1; from < count; from++) {
         struct raft_message answer = recall(net, from, 0);
         answer.silent = true;
         answer.empty = true;
@@ -46,6 +46,10 @@ static struct raft_net *open_one(void) {
     }
     assert_true(raft_speaks(net->nodes[0].core));
     return net;
+}
+
+static struct raft_net *open_one(void) {
+    return open_among(3);
 }
 
 static void close_one(struct raft_net *net) {
@@ -71,10 +75,10 @@ static void append(struct raft_net *net, ord_node_id from, uint64_t term, uint64
                                         .body = ord_span_of(batch, entry_term != 0 ? 8 : 0)});
 }
 
-static void answer_vote(struct raft_net *net, bool pre) {
+static void answer_vote(struct raft_net *net, ord_node_id from, bool pre) {
     uint64_t term = net->nodes[0].core->hard.term;
     receive(net, (struct raft_message) {.type = RAFT_VOTE_ANSWER,
-                                        .sender = 2,
+                                        .sender = from,
                                         .term = term,
                                         .pre = pre,
                                         .granted = true,
@@ -88,8 +92,8 @@ static void lead(struct raft_net *net) {
     net->now_ms += 1000;
     struct ord_event event = {.type = ORD_EVENT_TICK};
     assert_ok(raft_net_event(net, 0, &event));
-    answer_vote(net, true);
-    answer_vote(net, false);
+    answer_vote(net, 2, true);
+    answer_vote(net, 2, false);
     assert_true(raft_net_status(net, 0).leading);
     raft_net_persist(net, 0, net->nodes[0].turn - 1);
 }
@@ -250,6 +254,26 @@ static void halted__answers_those_that_ask_and_does_nothing_else(void **state) {
         raft_net_start(net, 0);
         raft_net_persist(net, 0, net->nodes[0].turn - 1);
     }
+    close_one(net);
+}
+
+/* Rule 3: the votes of a term that it led come again, and one that was slow comes with them. */
+static void votes__of_a_term_that_is_over_elect_nobody(void **state) {
+    (void) state;
+    struct raft_net *net = open_among(5);
+    tick(net, 1000);
+    for (ord_node_id from = 1; from <= 2; from++)
+        answer_vote(net, from, true);
+    for (ord_node_id from = 1; from <= 2; from++)
+        answer_vote(net, from, false);
+    assert_true(raft_net_status(net, 0).leading);
+    tick(net, 700); /* CheckQuorum */
+    tick(net, 700);
+    assert_int_equal(net->nodes[0].core->role, RAFT_PRE_CANDIDATE);
+    assert_int_equal(raft_net_status(net, 0).view, 1);
+    for (ord_node_id from = 1; from <= 3; from++)
+        answer_vote(net, from, false);
+    assert_int_equal(net->nodes[0].core->role, RAFT_PRE_CANDIDATE);
     close_one(net);
 }
 
@@ -458,6 +482,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(append__that_contradicts_the_point_halts),
     cmocka_unit_test(halted__answers_those_that_ask_and_does_nothing_else),
     cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
+    cmocka_unit_test(votes__of_a_term_that_is_over_elect_nobody),
     cmocka_unit_test(point__keeps_what_follows_on_it_and_nothing_else),
     cmocka_unit_test(point__of_a_later_term_raises_the_term),
     cmocka_unit_test(start__in_a_transfer_waits_for_its_end),
