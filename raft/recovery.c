@@ -13,10 +13,13 @@ bool raft_is_blank(const struct ord_core *core) {
     return core->hard.silent && core->hard.term == 0 && core->log.last_seq == 0;
 }
 
-/* Answers that count. Where anybody has said anything, those that never said a thing may have lost it. */
+/*
+ * Answers that count. Where anybody has said anything, this replica included, those that never said a thing may have
+ * lost it.
+ */
 static uint32_t count_answers(const struct ord_core *core) {
     const struct raft_recovery *recovery = &core->recovery;
-    bool fresh = recovery->term == 0 && recovery->end_seq == 0;
+    bool fresh = recovery->term == 0 && recovery->end_seq == 0 && core->hard.term == 0;
     return ord_replica_count(fresh ? recovery->counted : recovery->counted & ~recovery->blank);
 }
 

@@ -472,6 +472,23 @@ static void silence__does_not_take_the_intact(void **state) {
     close_one(net);
 }
 
+/* Rule 12 f: the channel is not new, as this replica's own disk shows, so an empty disk tells nothing. */
+static void empty__disks_count_for_nothing_where_a_term_is_known(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    append(net, 1, 1, 0, 0, 1, 0);
+    raft_net_crash(net, 0);
+    raft_net_start(net, 0);
+    struct raft_message answer = recall(net, 2, 0);
+    answer.silent = true;
+    answer.empty = true;
+    receive(net, answer);
+    assert_true(raft_net_status(net, 0).asking);
+    receive(net, recall(net, 1, 1));
+    assert_false(raft_net_status(net, 0).asking);
+    close_one(net);
+}
+
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(commit__counts_entries_of_the_own_term_alone),
     cmocka_unit_test(commit__does_not_count_the_silent),
@@ -491,5 +508,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(silence__of_a_lost_vote_ends_in_its_term_and_votes_in_the_next),
     cmocka_unit_test(silence__of_a_lost_acknowledgement_ends_when_the_log_is_level),
     cmocka_unit_test(silence__does_not_take_the_intact),
+    cmocka_unit_test(empty__disks_count_for_nothing_where_a_term_is_known),
 };
 TEST_CASES(cases);
