@@ -30,6 +30,27 @@ static uint64_t majority_seq(const struct ord_core *core) {
     return best;
 }
 
+/* The highest seq that all hold. */
+static uint64_t common_seq(const struct ord_core *core) {
+    uint64_t least = core->log.last_seq;
+    for (ord_node_id node = 0; node < core->config.replica_count; node++)
+        least = ord_min(least, counted_seq(core, node));
+    return least;
+}
+
+/*
+ * Section 3.6.2: an entry of an earlier term commits with one of this term, or if every replica holds it, for then no
+ * leader can come that lacks it. The second is for a log that is full of null batches alone, whose leader cannot append
+ * one of its own.
+ */
+static uint64_t committed_seq(const struct ord_core *core) {
+    uint64_t seq = majority_seq(core);
+    if (seq <= core->decided_seq || raft_log_term(&core->log, seq) == core->hard.term)
+        return seq;
+    ORD_MARK(RAFT_COMMIT_OLD_TERM_WAITS); /* row R5, figure 3.7 */
+    return raft_log_last_term(&core->log) == core->hard.term ? 0 : common_seq(core);
+}
+
 /*
  * Rule 10: what was acknowledged, as far as it is committed. The entry named is committed, so its author's log never
  * ends before it again unless its disk forgets.
@@ -49,13 +70,9 @@ static void bind(struct ord_core *core, uint64_t seq) {
 void raft_commit_check(struct ord_core *core) {
     if (core->role != RAFT_LEADER)
         return;
-    uint64_t seq = majority_seq(core);
+    uint64_t seq = committed_seq(core);
     if (seq <= core->decided_seq)
         return;
-    if (raft_log_term(&core->log, seq) != core->hard.term) {
-        ORD_MARK(RAFT_COMMIT_OLD_TERM_WAITS); /* row R5, figure 3.7 */
-        return;
-    }
     ORD_MARK_IF(seq > core->log.durable_seq, RAFT_COMMIT_BEFORE_DURABLE);
     bind(core, seq);
     raft_commit_to(core, seq);

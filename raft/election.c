@@ -58,11 +58,6 @@ static void request_votes(struct ord_core *core) {
 }
 
 static void lead(struct ord_core *core) {
-    if (!raft_make_room(core, 0)) {
-        ORD_MARK(RAFT_ELECTED_NO_ROOM);
-        raft_step_down(core, false);
-        return;
-    }
     core->role = RAFT_LEADER;
     core->leader = core->config.self;
     core->scheduled = core->by_transfer;
@@ -70,8 +65,10 @@ static void lead(struct ord_core *core) {
     core->leaving = false;
     raft_progress_reset(core);
     core->heartbeat_ms = core->now_ms + core->options->heartbeat_ms;
-    raft_append_own(core, ord_span_of(NULL, 0));
-    raft_replicate(core);
+    if (raft_append_null(core))
+        raft_replicate(core);
+    else
+        raft_heartbeat(core);
 }
 
 void raft_election_persisted(struct ord_core *core) {

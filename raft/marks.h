@@ -24,11 +24,11 @@
     X(RAFT_VOTE_SPENT, OFTEN, "a vote is refused because another has it")                                              \
     X(RAFT_VOTE_SPLIT, OFTEN, "an election ends without a leader")                                                     \
     X(RAFT_QUORUM_LOST, OFTEN, "a leader steps down because it hears no majority")                                     \
-    X(RAFT_ELECTED_NO_ROOM, RARE, "a new leader has no room for its null batch")                                       \
     /* message.c */                                                                                                    \
     X(RAFT_DOOR_OTHER_SENDER, RARE, "a message names another sender than the link's owner")                            \
     X(RAFT_DOOR_OTHER_POINT, RARE, "a snapshot point has no valid certificate of its seq")                             \
     /* progress.c */                                                                                                   \
+    X(RAFT_ELECTED_NO_ROOM, RARE, "a leader has no room for its null batch")                                           \
     X(RAFT_ANSWER_STALE, OFTEN, "an answer tells nothing new")                                                         \
     X(RAFT_OTHER_LIFE, RARE, "a message is of another life of its sender than is known")                               \
     X(RAFT_FLOW_RESUMED, OFTEN, "a follower was slow, and what was on its way to it is not sent again")                \

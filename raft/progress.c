@@ -23,7 +23,7 @@ void raft_progress_forget(struct ord_core *core, ord_node_id node) {
     uint64_t heard_ms = core->peers[node].heard_ms;
     reset_one(core, node);
     core->peers[node].heard_ms = heard_ms;
-    core->peers[node].next_seq = core->log.last_seq; /* the null batch of this term at least is there */
+    core->peers[node].next_seq = core->log.last_seq; /* there is one: the null batch, or a log that is full */
 }
 
 static void send_entry(struct ord_core *core, ord_node_id to, uint64_t seq) {
@@ -238,6 +238,7 @@ void raft_leader_tick(struct ord_core *core) {
     }
     if (core->now_ms < core->heartbeat_ms)
         return;
+    (void) raft_append_null(core); /* unless it has been there since the election */
     raft_heartbeat(core);
     raft_replicate(core);
 }
@@ -246,6 +247,17 @@ void raft_append_own(struct ord_core *core, struct ord_span batch) {
     ORD_ASSERT(core->role == RAFT_LEADER);
     struct ord_span record = raft_log_add(&core->log, core->config.epoch, core->hard.term, core->turn, batch);
     raft_persist(core, RAFT_TABLE_LOG, core->log.last_seq, record);
+}
+
+bool raft_append_null(struct ord_core *core) {
+    if (raft_log_last_term(&core->log) == core->hard.term)
+        return true;
+    if (!raft_make_room(core, 0)) {
+        ORD_MARK(RAFT_ELECTED_NO_ROOM);
+        return false;
+    }
+    raft_append_own(core, ord_span_of(NULL, 0));
+    return true;
 }
 
 bool raft_has_room(const struct ord_core *core, size_t batch_size) {

@@ -216,6 +216,11 @@ bool raft_may_propose(const struct ord_core *core);
 void raft_on_propose(struct ord_core *core, struct ord_span batch);
 /* Appends a batch of this term; requires room. */
 void raft_append_own(struct ord_core *core, struct ord_span batch);
+/*
+ * Appends the leader's null batch, unless it is there (rule 4). False: there is no room. No effect of this step may
+ * borrow the log yet.
+ */
+bool raft_append_null(struct ord_core *core);
 
 /* commit.c */
 void raft_commit_check(struct ord_core *core);

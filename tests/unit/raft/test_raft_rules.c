@@ -98,9 +98,17 @@ static void lead(struct raft_net *net) {
     raft_net_persist(net, 0, net->nodes[0].turn - 1);
 }
 
+static void acknowledge_of(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, bool silent) {
+    receive(net, (struct raft_message) {.type = RAFT_APPEND_ANSWER,
+                                        .sender = from,
+                                        .term = term,
+                                        .seq = seq,
+                                        .silent = silent,
+                                        .life = 12});
+}
+
 static void acknowledge(struct raft_net *net, uint64_t term, uint64_t seq, bool silent) {
-    receive(net, (struct raft_message) {
-                     .type = RAFT_APPEND_ANSWER, .sender = 2, .term = term, .seq = seq, .silent = silent, .life = 12});
+    acknowledge_of(net, 2, term, seq, silent);
 }
 
 static uint64_t committed(const struct raft_net *net) {
@@ -389,6 +397,45 @@ static uint32_t sendings(const struct raft_net *net, uint64_t seq) {
     return count;
 }
 
+static void attest(struct raft_net *net, uint64_t seq) {
+    uint8_t certificate[RAFT_NET_POINT];
+    ord_store_u64(certificate, seq);
+    struct ord_event event = {
+        .type = ORD_EVENT_ATTESTED,
+        .attested = {.seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT), .cut = true}};
+    assert_ok(raft_net_event(net, 0, &event));
+}
+
+/*
+ * Rule 9: leaders that could commit nothing have filled the log with null batches. What a majority holds of that may go
+ * (figure 3.7); what all hold may not.
+ */
+static void commit__of_a_full_log_needs_all(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    const uint64_t full = raft_slot_count(&net->nodes[0].config);
+    for (uint64_t term = 1; term <= full; term++) {
+        lead(net);
+        tick(net, 700); /* CheckQuorum */
+    }
+    lead(net);
+    assert_int_equal(log_of(net)->last_seq, full);
+    acknowledge(net, full + 1, full, false);
+    acknowledge_of(net, 1, full + 1, full - 1, false);
+    assert_int_equal(committed(net), full - 1);
+    acknowledge_of(net, 1, full + 1, full, true);
+    assert_int_equal(committed(net), full - 1);
+    acknowledge_of(net, 1, full + 1, full, false);
+    assert_int_equal(committed(net), full);
+    assert_false(raft_net_propose(net, 0));
+    attest(net, full);
+    tick(net, 60);
+    acknowledge(net, full + 1, full + 1, false);
+    assert_int_equal(committed(net), full + 1);
+    assert_true(raft_net_propose(net, 0));
+    close_one(net);
+}
+
 /* Rule 7: what was on its way before the point is sent again at once, not after another retransmit_ms. */
 static void point__makes_what_was_on_its_way_count_as_lost(void **state) {
     (void) state;
@@ -398,14 +445,9 @@ static void point__makes_what_was_on_its_way_count_as_lost(void **state) {
     for (uint32_t i = 0; i < 3; i++)
         assert_true(raft_net_propose(net, 0));
     assert_int_equal(sendings(net, 4), 1);
-    receive(net, (struct raft_message) {.type = RAFT_APPEND_ANSWER, .sender = 1, .term = 1, .seq = 4, .life = 11});
+    acknowledge_of(net, 1, 1, 4, false);
     assert_int_equal(committed(net), 4);
-    uint8_t certificate[RAFT_NET_POINT];
-    ord_store_u64(certificate, 3);
-    struct ord_event attested = {
-        .type = ORD_EVENT_ATTESTED,
-        .attested = {.seq = 3, .certificate = ord_span_of(certificate, RAFT_NET_POINT), .cut = true}};
-    assert_ok(raft_net_event(net, 0, &attested));
+    attest(net, 3);
     assert_int_equal(log_of(net)->base_seq, 3);
     net->now_ms += 60;
     struct ord_event tick = {.type = ORD_EVENT_TICK};
@@ -491,6 +533,7 @@ static void empty__disks_count_for_nothing_where_a_term_is_known(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(commit__counts_entries_of_the_own_term_alone),
+    cmocka_unit_test(commit__of_a_full_log_needs_all),
     cmocka_unit_test(commit__does_not_count_the_silent),
     cmocka_unit_test(answer__of_an_old_term_or_life_counts_for_nothing),
     cmocka_unit_test(ask__takes_back_what_was_not_used),
