@@ -268,6 +268,7 @@ struct ord_status {
      */
     bool names_view;
     uint64_t delivered_seq;
+    bool delivers_later; /* more is decided than one turn delivers: the rest comes with the next TICKs */
     uint64_t stable_seq;
     /* Proves stable_seq. Size 0: there is none. Valid until the next step. */
     struct ord_span stable_certificate;

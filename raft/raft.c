@@ -273,6 +273,7 @@ static void raft_status(const struct ord_core *core, struct ord_status *out) {
         .can_propose = raft_may_propose(core) &&
                        (raft_has_room(core, core->config.batch_bytes_max) || core->stable.seq > log->base_seq),
         .delivered_seq = core->commit_seq,
+        .delivers_later = core->commit_seq < core->decided_seq,
         .stable_seq = core->stable.seq,
         .stable_certificate = ord_span_of(core->stable.bytes, core->stable.size),
         .proposed_seq = log->last_seq,

@@ -235,15 +235,17 @@ enum ord_err sync_piece_keep(struct replica *replica, struct sync_want *want, st
 
 /*
  * What is certified is in the log of a raft leader (the dissertation's section 3.6.3), and it executes that by itself.
- * Between the blocks and the tail of a transfer its core could not run, and would lead nobody.
+ * Between the blocks and the tail of a transfer its core could not run, and would lead nobody. A core that has more to
+ * deliver goes on with that at its next TICK, which comes between the blocks and the tail as well; so it is let finish.
  */
-static bool leads_raft(const struct replica *replica) {
-    return replica_config(replica)->consensus == CHANNEL_RAFT && agree_status(replica).leading;
+static bool core_goes_on(const struct replica *replica) {
+    struct ord_status core = agree_status(replica);
+    return core.delivers_later || (replica_config(replica)->consensus == CHANNEL_RAFT && core.leading);
 }
 
 bool sync_piece_waits(const struct replica *replica) {
     const struct sync *sync = &replica->sync;
-    return sync->active && !leads_raft(replica) && replica->turn.room && !replica->turn.fatal && !sync->synced &&
+    return sync->active && !core_goes_on(replica) && replica->turn.room && !replica->turn.fatal && !sync->synced &&
            sync->range_count > 0 && sync->ranges[0].piece != NULL;
 }
 

@@ -327,6 +327,22 @@ static void transfer__is_not_slowed_by_a_mute_source(void **state) {
     assert_true(asked <= 2);
 }
 
+/* What is decided already comes by the core, which would deliver it between the blocks and the tail otherwise. */
+static void transfer__waits_for_what_the_core_delivers_later(void **state) {
+    (void) state;
+    struct world *world = world_create();
+    world->bench->status.delivers_later = true;
+    begin(world);
+    for (uint32_t ms = 0; ms < 10 * HONEST_MS; ms++)
+        run_ms(world);
+    assert_int_equal(channel_height(replica_channel(world->bench->replica)), 0);
+    world->bench->status.delivers_later = false;
+    for (uint32_t ms = 0; ms < 1000 && world->bench->replica->sync.active; ms++)
+        run_ms(world);
+    assert_int_equal(channel_applied_seq(replica_channel(world->bench->replica)), BLOCKS);
+    world_destroy(world);
+}
+
 /* Rows C2 and C4: a source that lies is not asked again; one that keeps blocks back is seldom asked. */
 static void transfer__leaves_a_source_that_lies(void **state) {
     (void) state;
@@ -559,6 +575,7 @@ static void transfer__keeps_the_certificate_of_a_later_block(void **state) {
 
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__comes_from_several_at_once),
+    cmocka_unit_test(transfer__waits_for_what_the_core_delivers_later),
     cmocka_unit_test(transfer__is_not_slowed_by_a_source_that_drips),
     cmocka_unit_test(transfer__is_not_slowed_by_a_mute_source),
     cmocka_unit_test(transfer__leaves_a_source_that_lies),
