@@ -186,6 +186,28 @@ static void limit__ends_proposals_and_nothing_else(void **state) {
     close_net(net);
 }
 
+/* Rule 14: a follower's limit stops no answer, and that of the next leader neither its election nor its null batch. */
+static void limit__lets_everybody_answer_and_the_next_one_lead(void **state) {
+    (void) state;
+    struct raft_net *net = open_net(3);
+    ord_node_id leader = raft_net_leader(net);
+    for (ord_node_id i = 0; i < 3; i++)
+        if (i != leader)
+            raft_limit(net->nodes[i].core, 0);
+    assert_true(raft_net_progresses(net, 1000));
+    uint64_t committed = net->committed;
+    raft_net_crash(net, leader);
+    raft_net_run(net, 3000);
+    ord_node_id next = raft_net_leader(net);
+    assert_int_not_equal(next, ORD_NO_NODE);
+    assert_int_equal(raft_net_status(net, next).delivered_seq, committed + 1);
+    assert_false(raft_net_propose(net, next));
+    assert_err(net->nodes[next].rejected, ORD_ERR_FORBIDDEN);
+    raft_limit(net->nodes[next].core, UINT64_MAX);
+    assert_true(raft_net_progresses(net, 1000));
+    close_net(net);
+}
+
 static void config__out_of_bounds_is_refused(void **state) {
     (void) state;
     struct raft_net *net = open_net(3);
@@ -216,6 +238,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(flow__lets_one_entry_through_however_large),
     cmocka_unit_test(point__brings_a_follower_back_that_was_away),
     cmocka_unit_test(limit__ends_proposals_and_nothing_else),
+    cmocka_unit_test(limit__lets_everybody_answer_and_the_next_one_lead),
     cmocka_unit_test(config__out_of_bounds_is_refused),
 };
 TEST_CASES(cases);
