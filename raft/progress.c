@@ -241,6 +241,8 @@ void raft_leader_tick(struct ord_core *core) {
     (void) raft_append_null(core); /* unless it has been there since the election */
     raft_heartbeat(core);
     raft_replicate(core);
+    core->told_successor = false; /* it may not have heard */
+    raft_transfer_check(core);
 }
 
 void raft_append_own(struct ord_core *core, struct ord_span batch) {

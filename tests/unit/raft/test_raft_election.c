@@ -77,6 +77,23 @@ static void hand_over__elects_another_at_once(void **state) {
     close_net(net);
 }
 
+/* Rule 13: the first TIMEOUT_NOW is lost, and the next heartbeat brings another one. */
+static void hand_over__says_it_again(void **state) {
+    (void) state;
+    struct raft_net *net = open_net(3);
+    ord_node_id leader = raft_net_leader(net);
+    struct ord_event event = {.type = ORD_EVENT_HAND_OVER};
+    assert_ok(raft_net_event(net, leader, &event));
+    assert_true(net->letter_count > 0);
+    struct raft_letter *last = &net->letters[--net->letter_count];
+    assert_int_equal(last->data[0], RAFT_TIMEOUT_NOW);
+    free(last->data);
+    raft_net_run(net, 150);
+    assert_int_not_equal(raft_net_leader(net), ORD_NO_NODE);
+    assert_int_not_equal(raft_net_leader(net), leader);
+    close_net(net);
+}
+
 static void hand_over__ends_when_nobody_takes_over(void **state) {
     (void) state;
     struct raft_net *net = open_net(3);
@@ -231,6 +248,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(leader__that_hears_nobody_steps_down),
     cmocka_unit_test(leader__comes_back_within_three_seconds_each_time),
     cmocka_unit_test(hand_over__elects_another_at_once),
+    cmocka_unit_test(hand_over__says_it_again),
     cmocka_unit_test(hand_over__ends_when_nobody_takes_over),
     cmocka_unit_test(storage__that_is_gone_lets_another_lead),
     cmocka_unit_test(leader__counts_itself_only_when_durable),
