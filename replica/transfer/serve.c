@@ -72,7 +72,6 @@ static uint64_t piece_end(const struct replica *replica, uint64_t from, uint64_t
         else
             high = middle - 1;
     }
-    ORD_MARK_IF(low >= from, SERVED_LESS);
     return low >= from ? low : to;
 }
 
@@ -116,10 +115,12 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     struct ord_writer writer = ord_writer_of(out, capacity);
     struct ord_bytes bytes;
     uint64_t height = from;
+    /* What is behind this block would be read in vain, and the asker would pay for it. */
+    uint64_t last = piece_end(replica, from, to);
     *read = 0;
     ord_write_u64(&writer, from);
     ord_write_u32(&writer, 0);
-    for (; height <= to; height++) {
+    for (; height <= last; height++) {
         if (height > from && writer.size >= SYNC_PIECE_BYTES_MAX)
             break;
         enum ord_err err = store->get_block(store->ledger, &bytes, height);
@@ -132,7 +133,8 @@ static size_t fill_piece(struct replica *replica, uint8_t *out, size_t capacity,
     }
     if (height == from || writer.failed)
         return 0;
-    uint64_t end = piece_end(replica, from, height - 1);
+    uint64_t end = height > last ? last : piece_end(replica, from, height - 1);
+    ORD_MARK_IF(end + 1 < height || (end == last && last < to), SERVED_LESS);
     uint64_t count = end - from + 1;
     writer.size = SYNC_PIECE_HEADER_SIZE + blocks_size(out + SYNC_PIECE_HEADER_SIZE, count);
     ord_store_u32(out + 8, (uint32_t) count);

@@ -517,11 +517,45 @@ static void serve__gives_what_it_can_prove(void **state) {
     world_destroy(world);
 }
 
+static uint32_t blocks_read;
+static enum ord_err (*read_block)(struct ledger *ledger, struct ord_bytes *out, uint64_t height);
+
+static enum ord_err count_read(struct ledger *ledger, struct ord_bytes *out, uint64_t height) {
+    blocks_read++;
+    return read_block(ledger, out, height);
+}
+
 /* Commits what waits for a later commit. */
 static void commit_lazily(struct bench *bench) {
     bench_run(bench);
     bench->time.now_ms += 200;
     bench_run(bench);
+}
+
+/* A piece that ends early, at a block with a certificate, costs its asker what it has and no more. */
+static void serve__reads_no_further_than_a_piece(void **state) {
+    (void) state;
+    enum { FIRST = 41, CERTIFIED = 44, LAST = 47 };
+    struct world *world = world_create();
+    enum replica_link kind;
+    struct replica *source = world->chain->replica;
+    struct replica_store *store = &source->setup.options.host.store;
+    const struct channel_certificate certificate = certificate_at(world, CERTIFIED);
+    assert_ok(store->put_certificate(store->ledger, CERTIFIED, encoded(world, &certificate)));
+    commit_lazily(world->chain);
+    read_block = store->get_block;
+    store->get_block = count_read;
+    blocks_read = 0;
+    uint8_t request[1 + 8 + 8 + 8] = {SYNC_BLOCKS};
+    ord_store_u64(request + 1, FIRST);
+    ord_store_u64(request + 9, LAST);
+    struct ord_span answer = answer_of(world, net_copy(world->chain->net, ord_span_of(request, 25)), &kind);
+    assert_int_equal(ord_load_u32(answer.data + 8), CERTIFIED - FIRST + 1);
+    assert_int_equal(blocks_read, CERTIFIED - FIRST + 1);
+    uint64_t paid_us = source->serve.askers[0].free_us - source->turn.now_ms * 1000;
+    assert_in_range(paid_us, 1, answer.size * UINT64_C(1000000) / SYNC_QUOTA_BYTES_PER_S);
+    store->get_block = read_block;
+    world_destroy(world);
 }
 
 /*
@@ -588,5 +622,6 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__keeps_the_certificates_of_its_source),
     cmocka_unit_test(transfer__keeps_the_certificate_of_a_later_block),
     cmocka_unit_test(serve__gives_what_it_can_prove),
+    cmocka_unit_test(serve__reads_no_further_than_a_piece),
 };
 TEST_CASES(cases);
