@@ -171,6 +171,8 @@ bool bft_view_over(const struct ord_core *core);
 uint64_t bft_rotation_view(const struct ord_core *core);
 /* Goes to the view that is due on schedule. To be called when no COMMIT of the installed view is due. */
 void bft_rotate_check(struct ord_core *core);
+/* Whether the installed view is over and `view` follows it on schedule. */
+bool bft_on_schedule(const struct ord_core *core, uint64_t view);
 
 /* view/failed.c: leaders whose views failed lately. */
 /* Whether the leader of this replica's view is remembered. */

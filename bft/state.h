@@ -325,6 +325,14 @@ struct ord_core {
     /* If it is above `view`, FLUSH moves there. */
     uint64_t next_view;
     /*
+     * The view that followed on schedule when view `from` was over. SYNCED may bring a later state, which gives another
+     * view, before FLUSH moves there (view/rotate.c).
+     */
+    struct {
+        uint64_t from;
+        uint64_t to;
+    } rotation;
+    /*
      * How this replica stands towards the view; the status shows it. If 2f + 1 replicas are suspecting, they make a
      * view change. A replica that is handing over is also suspecting, except while it is silent.
      */

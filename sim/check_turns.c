@@ -16,19 +16,26 @@ bool sim_turns_begin(const struct sim_replica *replica, uint64_t view, uint64_t 
     return view == 0 || view == replica->new_view;
 }
 
+/* The view that follows if view `from` ends with this seq. */
+static uint64_t due_after(const struct sim_replica *replica, uint64_t from, uint64_t seq) {
+    const struct sim_model *model = &replica->world->checker->model;
+    uint64_t due = from + 1;
+    while ((model->seqs[seq - 1].passes & ord_replica_bit(bft_primary(&replica->process->core_config, due))) != 0)
+        due++;
+    return due;
+}
+
 void sim_turns_rotated(struct sim_replica *replica, uint64_t from, uint64_t to, uint64_t applied_seq) {
     const struct sim_world *world = replica->world;
-    const struct sim_model *model = &world->checker->model;
-    const struct ord_core_config *config = &replica->process->core_config;
     uint64_t begin_seq;
     bool known = sim_turns_begin(replica, from, &begin_seq);
-    if (applied_seq == 0 || applied_seq > model->seq_count)
+    if (applied_seq == 0 || applied_seq > world->checker->model.seq_count)
         return;
-    uint64_t due = from + 1;
-    while ((model->seqs[applied_seq - 1].passes & ord_replica_bit(bft_primary(config, due))) != 0)
-        due++;
     uint64_t end_seq = begin_seq + world->config->decisions_per_leader;
-    bool right = known && applied_seq == end_seq ? to == due : to == from + 1 || (!known && to == due);
+    /* A transfer may bring a replica beyond that seq, also when it is about to go on from there. */
+    bool beyond = !known || applied_seq != end_seq;
+    uint64_t due = due_after(replica, from, known && applied_seq > end_seq ? end_seq : applied_seq);
+    bool right = to == due || (beyond && to == from + 1);
     if (right)
         replica->rotated_to = to;
     else

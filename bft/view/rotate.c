@@ -58,6 +58,15 @@ uint64_t bft_rotation_view(const struct ord_core *core) {
 void bft_rotate_check(struct ord_core *core) {
     uint64_t view = bft_rotation_view(core);
     ORD_MARK_IF(view > core->view + 1, ROTATION_PASSES_OVER);
-    if (view > 0)
-        bft_next_view_raise(core, view);
+    if (view == 0)
+        return;
+    bft_next_view_raise(core, view);
+    if (view == core->next_view) {
+        core->rotation.from = core->view;
+        core->rotation.to = view;
+    }
+}
+
+bool bft_on_schedule(const struct ord_core *core, uint64_t view) {
+    return view == bft_rotation_view(core) || (core->rotation.from == core->view && core->rotation.to == view);
 }

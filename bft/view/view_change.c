@@ -102,7 +102,7 @@ enum ord_err bft_change_view(struct ord_core *core) {
     struct bft_kept made = core->spare_change;
     core->spare_change = core->changes[core->config.self];
     core->changes[core->config.self] = made;
-    bool scheduled = view == bft_rotation_view(core) || (bft_handed_over(core) && view == core->view + 1);
+    bool scheduled = bft_on_schedule(core, view) || (bft_handed_over(core) && view == core->view + 1);
     core->detail.failed_views += !scheduled && !bft_failed_lately(core);
     /* A view that ends on schedule has failed if this replica found fault with its primary. */
     if (bft_view_failed(core) && (!scheduled || core->detail.has_reason)) {

@@ -262,6 +262,31 @@ static void rotation__with_a_later_state_passes_over_nobody(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * The view that follows is known when the last seq is executed. A transfer that comes in the same turn brings a later
+ * state, and the replica still leaves a view that ended on schedule.
+ */
+static void rotation__before_a_transfer_is_no_failed_view(void **state) {
+    (void) state;
+    struct bench bench;
+    struct bench source;
+    rotating_open(&source, 3, 1);
+    one_seq_open(&bench, 1 << 1);
+    source.host.durable_applied = 2;
+    decide_first(&bench);
+    expect_view(&bench, 0, false);
+    assert_int_equal(bench.host.core->next_view, 2);
+    bench.host.pass_over = 0;
+    host_attested(&bench.host, 2, bench.now_ms);
+    host_sync_from(&bench.host, &source.host, 2, bench.now_ms);
+    assert_int_equal(bft_rotation_view(bench.host.core), 1);
+    turn_ends(&bench);
+    expect_view(&bench, 2, true);
+    assert_int_equal(bench.host.core->detail.failed_views, 0);
+    bench_close(&source);
+    bench_close(&bench);
+}
+
 /* After a timeout one view follows the other, whatever the state says. */
 static void timeout__passes_over_nobody(void **state) {
     (void) state;
@@ -313,6 +338,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(rotation__waits_until_the_last_seq_is_executed),
     cmocka_unit_test(rotation__passes_over_after_a_transfer_and_a_restart),
     cmocka_unit_test(rotation__with_a_later_state_passes_over_nobody),
+    cmocka_unit_test(rotation__before_a_transfer_is_no_failed_view),
     cmocka_unit_test(timeout__passes_over_nobody),
     cmocka_unit_test(view__is_named_by_its_first_batch_alone),
     cmocka_unit_test(rotation__follows_the_last_seq_of_a_view),
