@@ -289,7 +289,18 @@ static void window_ends(struct ord_core *core) {
     window_begin(core);
 }
 
-/* At least the part of the waits of what was executed in which this replica was behind. */
+/* For how long this replica was level when it last delivered, which is when the waits of what was executed ended. */
+static uint64_t level_ms(const struct ord_core *core) {
+    const struct bft_lag *lag = &core->lag;
+    uint64_t end_ms = lag->count == 0 ? 0 : lag->spans[lag->count - 1].end_ms;
+    return lag->behind ? 0 : core->progress_ms - ord_min(core->progress_ms, end_ms);
+}
+
+/*
+ * At least the part of the waits of what was executed in which this replica was behind. With G ms of lag, and d ms
+ * since it ended, a wait of w ms has at most min(G, w - d) of it, which is at most G, and at most w G / (G + d). So has
+ * their sum.
+ */
 static uint64_t waits_lag(const struct ord_core *core, const struct ord_event *event) {
     const uint64_t sum_ms = event->applied.wait_sum_ms;
     if (event->applied.waits == 0)
@@ -297,7 +308,10 @@ static uint64_t waits_lag(const struct ord_core *core, const struct ord_event *e
     /* None of the waits began before the oldest work's turn, as far as the node has told it. */
     uint64_t begin_ms = core->now_ms - ord_min(core->now_ms, sum_ms / event->applied.waits);
     begin_ms = ord_max(ord_min(begin_ms, core->work_turn_ms), core->view_since_ms);
-    return ord_min(sum_ms, event->applied.waits * bft_lag_after(core, begin_ms));
+    uint64_t lag_ms = bft_lag_after(core, begin_ms);
+    if (lag_ms == 0)
+        return 0;
+    return ord_min(sum_ms * lag_ms / (lag_ms + level_ms(core)), event->applied.waits * lag_ms);
 }
 
 void bft_on_applied(struct ord_core *core, const struct ord_event *event) {

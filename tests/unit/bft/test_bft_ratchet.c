@@ -227,6 +227,36 @@ static void ratchet__leaves_a_lag_out_of_an_age(void **state) {
     bench_close(&bench);
 }
 
+/*
+ * Work that the primary never orders is as old as a lag. What it orders waits for less time than the lag took, and began
+ * after it, for the most part.
+ */
+static void ratchet__leaves_out_no_more_than_a_lag_can_be(void **state) {
+    (void) state;
+    struct bench bench;
+    bench_open(&bench, 2);
+    accept(&bench, 1, "in flight");
+    for (int i = 0; i < 13; i++)
+        window(&bench, 20, 500);
+    const uint64_t turn_ms = bench.now_ms;
+    lag(&bench, 1000);
+    for (int i = 0; i < 10; i++) {
+        bench.now_ms += 200;
+        host_work(&bench.host, turn_ms, bench.now_ms);
+        const struct ord_event event = {.type = ORD_EVENT_APPLIED,
+                                        .now_ms = bench.now_ms,
+                                        .applied = {.envelopes = 2, .bytes = 2000, .waits = 2, .wait_sum_ms = 1800}};
+        assert_ok(host_step(&bench.host, &event));
+        bench.host.core->progress_ms = bench.now_ms;
+        bench.host.core->ratchet.stall_since_ms = UINT64_MAX;
+        turn_ends(&bench);
+    }
+    assert_false(suspects(&bench));
+    window(&bench, 900, 10);
+    assert_true(suspects(&bench));
+    bench_close(&bench);
+}
+
 /* A primary that makes this replica fall behind again and again is found slow all the same. */
 static void ratchet__goes_on_after_a_lag(void **state) {
     (void) state;
@@ -585,6 +615,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ratchet__forgets_idle_time_with_its_window),
     cmocka_unit_test(ratchet__leaves_out_a_lag),
     cmocka_unit_test(ratchet__leaves_a_lag_out_of_an_age),
+    cmocka_unit_test(ratchet__leaves_out_no_more_than_a_lag_can_be),
     cmocka_unit_test(ratchet__goes_on_after_a_lag),
     cmocka_unit_test(ratchet__leaves_a_lag_out_of_a_rate),
     cmocka_unit_test(ratchet__expects_more_the_longer_it_leads),
