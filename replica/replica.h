@@ -44,6 +44,8 @@ struct replica_options {
     uint32_t pool_envelopes_max;
     uint64_t pool_bytes_max;
     uint32_t client_envelopes_max; /* per client, in the pool */
+    /* Registrations in a batch that it proposes; all replicas have the same limit. 0: PROPOSE_NEWCOMERS_MAX. */
+    uint32_t batch_newcomers_max;
     /* Limit of sources with submissions at the same time. */
     uint32_t sources_max;
     /* Bytes that one transaction can take; at least replica_turn_bytes_max(). */

@@ -24,6 +24,8 @@ enum {
     KEPT_MS = 200,
     BEST_PART = 4,
     FLOORS_MAX = 4,
+    START_PART = 32,
+    COST_AT_ANY_TIME = 65536 + 4 * ENVELOPE_COST,
 };
 
 /* ---- the list and what is executed ---- */
@@ -199,7 +201,10 @@ struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span enve
     return kept == NULL || kept->item != given.item ? NULL : kept;
 }
 
-/* A client that has nothing here is never refused for what others have, while the pool itself has room. */
+/*
+ * A client that has nothing here is never refused for what others have, while the pool itself has room. Large envelopes
+ * wait for their turn (replica/intake/large.h).
+ */
 static void check_busy(const struct sim_intake *intake, const struct sim_pooled *given) {
     const struct sim_plan *plan = &intake->world->plan;
     uint32_t slot = sim_slot_of(given->party, given->sequence);
@@ -215,7 +220,8 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
             bytes += intake->world->config->absolute_max_bytes;
             count++;
         }
-    if (intake->room && intake->unsure == 0 && !checking && given->party < SIM_CLIENTS && intake->counts[slot] == 0 &&
+    bool small = given->party < SIM_CLIENTS && sim_intake_cost(intake, given) <= COST_AT_ANY_TIME;
+    if (intake->room && intake->unsure == 0 && !checking && small && intake->counts[slot] == 0 &&
         count * 2 < plan->pool_envelopes_max && bytes * 2 < plan->pool_bytes_max)
         sim_blame(intake->replica, "intake", "is too busy for client %u, which has nothing there", given->party);
 }
@@ -478,20 +484,26 @@ static void check_forwards(struct sim_intake *intake) {
 }
 
 /*
- * The rate does not fall below the floor. A leader that raised it lowers it to a quarter of that at most.
+ * What the replicas together count with, where nothing else is known, is the same in all channels of four and more. So
+ * this replica's rate begins with its part of that. It does not fall below its part of the floor, and a leader that
+ * raised it lowers it to a quarter of that at most.
  */
 static void check_rate(struct sim_intake *intake) {
     const struct sim_plan *plan = &intake->world->plan;
-    uint32_t replicas = plan->replica_count > FLOORS_MAX ? plan->replica_count : (uint32_t) FLOORS_MAX;
-    uint64_t floor = sim_intake_floor(intake) * FLOORS_MAX / replicas;
+    uint64_t replicas = plan->replica_count > FLOORS_MAX ? plan->replica_count : (uint32_t) FLOORS_MAX;
+    uint64_t most = plan->pool_bytes_max + (uint64_t) plan->pool_envelopes_max * ENVELOPE_COST;
+    uint64_t floor = sim_intake_floor(intake) * FLOORS_MAX / replicas * 1000 / plan->request_timeout_ms;
+    uint64_t start = most / START_PART * FLOORS_MAX / replicas * 1000 / plan->request_timeout_ms;
     uint64_t rate = sim_intake_rate(intake);
     if (rate > intake->rate && intake->rate != 0)
         intake->raised_to = rate;
     intake->rate = rate;
-    if (rate < floor * 1000 / plan->request_timeout_ms || rate < intake->raised_to / BEST_PART)
+    if (rate < floor || rate < intake->raised_to / BEST_PART)
         sim_blame(intake->replica, "intake", "counts with a rate of %lu; the floor is %lu, and it was %lu",
-                  (unsigned long) rate, (unsigned long) (floor * 1000 / plan->request_timeout_ms),
-                  (unsigned long) intake->raised_to);
+                  (unsigned long) rate, (unsigned long) floor, (unsigned long) intake->raised_to);
+    if (intake->executed_ms == 0 && rate > start && rate > floor && rate > 1)
+        sim_blame(intake->replica, "intake", "begins with a rate of %lu, and its part is %lu", (unsigned long) rate,
+                  (unsigned long) start);
 }
 
 void sim_intake_ended(struct sim_intake *intake) {

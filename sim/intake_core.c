@@ -47,14 +47,20 @@ static void look_at_proposal(struct sim_intake *intake, struct ord_span batch) {
     if (intake->offered_cut != 0 &&
         (intake->offered_cut != intake->open_height || marker_ms(intake) > sim_intake_now(intake)))
         sim_blame(intake->replica, "proposal", "cuts block %lu, which is not due", (unsigned long) intake->offered_cut);
+    uint32_t newcomers_max = intake->world->plan.batch_newcomers_max;
+    uint32_t newcomers = 0;
     struct ord_span rest = sim_model_envelopes(batch);
     while (rest.size > 0 && !sim_over(intake)) {
         struct sim_pooled *pooled = sim_pooled_in(intake, sim_model_next(&rest));
+        newcomers += pooled != NULL && pooled->sequence == 0;
         if (pooled == NULL || pooled->state != SIM_READY || sim_intake_is_over(intake, pooled))
             sim_blame(intake->replica, "proposal", "proposes what it has not admitted, has executed or proposed");
         else
             pooled->state = SIM_PROPOSED;
     }
+    if (newcomers_max != 0 && newcomers > newcomers_max)
+        sim_blame(intake->replica, "proposal", "puts %u registrations into a batch, which may have %u", newcomers,
+                  newcomers_max);
 }
 
 /* ---- verdicts ---- */

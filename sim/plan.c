@@ -188,6 +188,23 @@ static void draw_crowd(struct sim_plan *plan, struct sim_random *random) {
     plan->large_ppm = 20000;
 }
 
+/*
+ * Requests of which one takes more than what a client may have in a pool at any time, and so many of them that they
+ * wait for one another there (replica/intake/large.h).
+ */
+static void draw_bulky(struct sim_plan *plan, struct sim_random *random) {
+    plan->absolute_max_bytes = draw(random, 80000, 130000);
+    plan->preferred_max_bytes = draw(random, plan->absolute_max_bytes, 2 * plan->absolute_max_bytes);
+    plan->batch_bytes_max = plan->absolute_max_bytes + CHANNEL_BATCH_OVERHEAD + draw(random, 0, 8000);
+    plan->body_bytes_max = 2 * ((uint64_t) plan->preferred_max_bytes + plan->batch_bytes_max) +
+                           (uint64_t) plan->batch_bytes_max * draw(random, 2, 10);
+    plan->large_ppm = 400000;
+    plan->client_count = SIM_CLIENTS;
+    plan->client_every_us = sim_between(random, 100, 800) * 1000;
+    plan->client_window = draw(random, 2, 12);
+    plan->pool_bytes_max = (uint64_t) plan->absolute_max_bytes * 16;
+}
+
 /* Draws from a stream of its own, so that the other draws of a seed stay the same. */
 static void draw_rotation(struct sim_plan *plan, const struct sim_options *options) {
     struct sim_random random = sim_random_of(options->seed, 6);
@@ -295,12 +312,28 @@ static void crowd(struct sim_plan *plan) {
     plan->pool_bytes_max = UINT64_C(4) << 20;
 }
 
-/* The share is small because a run in which service is measured takes some four times as long as another one. */
-enum { SERVICE_PPM = 80000 };
+/* SERVICE_PPM is small because a run in which service is measured takes some four times as long as another one. */
+enum { LAST_WRITES_PPM = 150000, SERVICE_PPM = 80000 };
 
 /* True if an option asks for something that a run in which service is measured does not have. */
 static bool wants_no_service(const struct sim_options *options) {
     return options->faults_given || options->fault_ms != 0 || options->decisions_per_leader != 0 || options->calm;
+}
+
+static bool measures_service(const struct sim_options *options) {
+    struct sim_random random = sim_random_of(options->seed, 14);
+    (void) sim_chance(&random, LAST_WRITES_PPM);
+    return options->service || (sim_chance(&random, SERVICE_PPM) && !wants_no_service(options));
+}
+
+/* What few seeds have. It comes from a stream of its own. `large`: the run has large windows or requests already. */
+static void draw_rare(struct sim_plan *plan, const struct sim_options *options, bool large) {
+    struct sim_random random = sim_random_of(options->seed, 22);
+    bool bulky = sim_chance(&random, 25000);
+    bool few_newcomers = sim_chance(&random, 50000);
+    plan->batch_newcomers_max = few_newcomers ? draw(&random, 1, 4) : 0;
+    if (bulky && !large && plan->replica_count > 1 && !measures_service(options) && !sim_plan_is_raft(options))
+        draw_bulky(plan, &random);
 }
 
 void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
@@ -337,12 +370,14 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     random = sim_random_of(options->seed, 12);
     if (sim_chance(&random, 100000))
         draw_crowd(out, &random);
+    draw_rare(out, options, wide || heavy);
     random = sim_random_of(options->seed, 13);
     if (sim_chance(&random, 500000))
         sim_plan_costs(out, &random, 8);
     random = sim_random_of(options->seed, 14);
-    if (sim_chance(&random, 150000) && out->faults != 0 && !options->faults_given)
+    if (sim_chance(&random, LAST_WRITES_PPM) && out->faults != 0 && !options->faults_given)
         out->faults |= UINT64_C(1) << SIM_FAULT_LAST_WRITES;
+    (void) sim_chance(&random, SERVICE_PPM); /* measures_service */
     if (options->calm)
         calm(out, options);
     if (options->calm && options->load > 1) {
@@ -354,8 +389,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     if (options->fault_ms != 0)
         out->fault_end_us = (uint64_t) options->fault_ms * 1000;
     out->load_end_us = out->fault_end_us + (longer && !options->calm ? longer_us : 0);
-    bool service = sim_chance(&random, SERVICE_PPM) && !wants_no_service(options);
-    if ((service || options->service) && out->replica_count > 1)
+    if (measures_service(options) && out->replica_count > 1)
         sim_plan_service(out, &random, options);
     if (options->without_liars)
         out->liar_count = 0;

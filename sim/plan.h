@@ -152,6 +152,7 @@ struct sim_plan {
     uint32_t pool_envelopes_max;
     uint64_t pool_bytes_max;
     uint32_t client_envelopes_max; /* per client, in a pool */
+    uint32_t batch_newcomers_max;  /* registrations in a batch; 0: as many as usual */
     uint32_t crash_in_commit_ppm;
     uint32_t io_error_ppm;
     struct sim_costs costs;

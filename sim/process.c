@@ -440,6 +440,7 @@ static struct replica_options options_of(struct sim_process *process) {
         .pool_envelopes_max = world->plan.pool_envelopes_max,
         .pool_bytes_max = world->plan.pool_bytes_max,
         .client_envelopes_max = world->plan.client_envelopes_max,
+        .batch_newcomers_max = world->plan.batch_newcomers_max,
         .sources_max = SIM_CLIENTS + ORD_REPLICA_MAX,
         .ledger_name = "disk",
         .genesis_name = "genesis",

@@ -113,7 +113,7 @@ static uint64_t note_proposed(struct replica *replica, struct ord_span bytes) {
         if (entry != NULL)
             pool_proposed(&replica->pool, entry);
     }
-    bool is_full = fresh.count == FRESH_MAX || fresh.newcomers >= PROPOSE_NEWCOMERS_MAX;
+    bool is_full = fresh.count == FRESH_MAX || fresh.newcomers >= replica->propose.newcomers_max;
     return is_full ? UINT64_MAX : cost;
 }
 

@@ -24,6 +24,8 @@ enum {
 };
 
 enum ord_err propose_init(struct replica *replica) {
+    uint32_t newcomers_max = replica->setup.options.batch_newcomers_max;
+    replica->propose.newcomers_max = newcomers_max == 0 ? (uint32_t) PROPOSE_NEWCOMERS_MAX : newcomers_max;
     replica->propose.entries = calloc(CHANNEL_BATCH_ENVELOPES_MAX, sizeof(struct pool_entry *));
     return replica->propose.entries == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
 }
@@ -88,7 +90,7 @@ static void fill(struct replica *replica, struct ord_writer *writer, const struc
     for (struct pool_entry *entry = replica->pool.lists[POOL_READY].head; entry != NULL; entry = next) {
         next = entry->next;
         bool newcomer = entry->key.client_index == UINT32_MAX;
-        if (newcomer && newcomers == PROPOSE_NEWCOMERS_MAX) {
+        if (newcomer && newcomers == propose->newcomers_max) {
             ORD_MARK(NEWCOMERS_LEFT_FOR_LATER);
             continue;
         }

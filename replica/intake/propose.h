@@ -11,8 +11,9 @@
 struct replica;
 
 /*
- * How many registrations an honest primary puts into a batch. Each costs a backup that did not see it before a
- * certificate and a signature, 1 to 4 ms, so the batch takes at most a quarter of a second to judge.
+ * How many registrations an honest primary puts into a batch, unless the options say otherwise. Each costs a backup that
+ * did not see it before a certificate and a signature, 1 to 4 ms, so the batch takes at most a quarter of a second to
+ * judge.
  */
 enum { PROPOSE_NEWCOMERS_MAX = 64 };
 
@@ -20,6 +21,8 @@ struct propose {
     /* The envelopes of the batch at hand; room for CHANNEL_BATCH_ENVELOPES_MAX. */
     struct pool_entry **entries;
     uint32_t count;
+    /* Limit of registrations in a batch. */
+    uint32_t newcomers_max;
     /* The height that the batch at hand cuts; 0: none. */
     uint64_t offered_cut;
     /* The core refused a batch of this turn, so this turn proposes no further one. */

@@ -328,6 +328,28 @@ static void certificate__a_batch_has_a_number_of_them(void **state) {
     bench_destroy(bench);
 }
 
+/* The options may say another number. What is left over comes with the next batch. */
+static void certificate__a_batch_has_as_many_of_them_as_the_options_say(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    bench->replica->setup.options.batch_newcomers_max = 3;
+    propose_deinit(bench->replica);
+    assert_ok(propose_init(bench->replica));
+    for (uint32_t i = 0; i < 5; i++)
+        settle(bench, UINT32_MAX, forged_registration(bench, i));
+    bench->replica->pace.measured = true;
+    bench->replica->pace.own = 1000000000;
+    bench->replica->agree.leader = 0;
+    bench->status.leading = bench->status.can_propose = true;
+    bench->on_step = note_batch;
+    bench_run(bench);
+    assert_int_equal(in_last_batch, 3);
+    bench->status.in_flight = 0;
+    bench_run(bench);
+    assert_int_equal(in_last_batch, 2);
+    bench_destroy(bench);
+}
+
 /* Such a batch is full, also where the channel could order much more. */
 static void certificate__a_batch_that_is_full_of_them_is_not_lean(void **state) {
     (void) state;
@@ -355,6 +377,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(certificate__a_forged_one_mutes_who_forwards_it),
     cmocka_unit_test(certificate__a_client_has_a_share_of_their_checks),
     cmocka_unit_test(certificate__a_batch_has_a_number_of_them),
+    cmocka_unit_test(certificate__a_batch_has_as_many_of_them_as_the_options_say),
     cmocka_unit_test(certificate__a_batch_that_is_full_of_them_is_not_lean),
     cmocka_unit_test(signature__is_checked_once_by_any_way),
     cmocka_unit_test(signature__that_is_another_is_checked),
