@@ -6,7 +6,7 @@ add_executable(scenario_raft ${CMAKE_CURRENT_SOURCE_DIR}/scenario/scenario_raft.
 target_link_libraries(scenario_raft PRIVATE ord_options ord_raft)
 foreach(name earlier_terms earlier_terms_commit election halt leader_disk leader_disk_crash log_repair lost_disk
              normal_case old_disk one_way partition snapshot snapshot_drops snapshot_keeps split_vote transfer
-             transfer_lost)
+             transfer_lost vote_crash)
     add_test(NAME scenario.raft.${name}
              COMMAND scenario_raft ${CMAKE_CURRENT_SOURCE_DIR}/scenario/raft_${name}.txt)
     set_tests_properties(scenario.raft.${name} PROPERTIES LABELS scenario TIMEOUT 60)
