@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "raft/raft.h"
 #include "sim/check_raft.h"
 #include "sim/process.h"
 
@@ -20,6 +21,8 @@ enum aim {
     AIM_FULL,    /* R21: the leader's disk is full */
     AIM_STALL,   /* R24: a follower's disk does nothing for up to ten seconds */
     AIM_STOP,    /* the leader stops in good order */
+    AIM_RETURN,  /* R18: the leader is cut off until the others' log is cut beyond what it has in common with them */
+    AIM_EMPTY,   /* R13: a follower's disk is empty, and it acknowledges what the others do not have yet */
     AIM_COUNT
 };
 
@@ -33,6 +36,9 @@ struct sim_aim {
     bool power;       /* and with the next one all others */
     uint32_t votes;   /* so many votes will be struck */
     uint64_t term;    /* the highest of a leader that was seen */
+    /* AIM_RETURN: the replica that was cut off, + 1, and where its log ended then. 0: none is. */
+    uint32_t away;
+    uint64_t away_seq;
     struct sim_random random;
 };
 
@@ -111,6 +117,36 @@ static void begin_rounds(struct sim_world *world, enum aim kind, const struct si
     play_round(world);
 }
 
+static void send_away(struct sim_world *world, const struct sim_replica *leader) {
+    world->aim->away = leader->instance + 1;
+    world->aim->away_seq = sim_process_status(leader->process).proposed_seq;
+    cut(world, leader->instance, true, true, timeouts_us(world, 60, 200));
+}
+
+/* The one that was cut off comes back as soon as the others have a snapshot point beyond the end of its log then. */
+static void let_return(struct sim_world *world) {
+    struct sim_aim *aim = world->aim;
+    const struct sim_replica *leader = sim_leader(world);
+    if (leader == NULL || leader->instance + 1 == aim->away)
+        return;
+    const struct raft_detail *detail = sim_process_status(leader->process).detail;
+    if (detail->base_seq <= aim->away_seq)
+        return;
+    sim_say(world, (int64_t) aim->away - 1, "aim: is connected again; the others have a point at seq %lu",
+            (unsigned long) detail->base_seq);
+    aim->away = 0;
+    sim_faults_mend(world, 0);
+}
+
+/* The others hear nothing from the leader, so what it proposes from now on has only those two. */
+static void empty_follower(struct sim_world *world, const struct sim_replica *leader) {
+    struct sim_replica *follower = follower_of(world, leader);
+    for (uint32_t i = 0; i < world->instance_count; i++)
+        world->paths[leader->instance * world->instance_count + i].cut = i != follower->instance;
+    sim_faults_mend(world, timeouts_us(world, 8, 20));
+    sim_faults_empty(follower, timeouts_us(world, 0, 4));
+}
+
 static void strike_leader(struct sim_world *world, enum aim kind, struct sim_replica *leader) {
     if (kind == AIM_DEAF || kind == AIM_MUTE)
         begin_rounds(world, kind, leader);
@@ -126,6 +162,10 @@ static void strike_leader(struct sim_world *world, enum aim kind, struct sim_rep
         sim_faults_fill(leader, timeouts_us(world, 5, 40));
     else if (kind == AIM_STALL)
         follower_of(world, leader)->stalled_until_us = world->now_us + sim_below(&world->aim->random, STALL_US);
+    else if (kind == AIM_RETURN)
+        send_away(world, leader);
+    else if (kind == AIM_EMPTY)
+        empty_follower(world, leader);
     else
         sim_faults_stop(leader);
 }
@@ -158,7 +198,11 @@ void sim_aim_event(struct sim_world *world, uint64_t part) {
 
 void sim_aim_step(struct sim_world *world) {
     struct sim_aim *aim = world->aim;
-    if (aim == NULL || (aim->leaders == 0 && !aim->power) || sim_faultless(world))
+    if (aim == NULL || sim_faultless(world))
+        return;
+    if (aim->away != 0)
+        let_return(world);
+    if (aim->leaders == 0 && !aim->power)
         return;
     const struct sim_replica *leader = sim_leader(world);
     uint64_t term = leader == NULL ? 0 : sim_process_status(leader->process).view;

@@ -9,10 +9,13 @@
  *   of disks holds then (rows R3, R5). Others deliver the same entries, and no more than a message of a leader allows
  *   and matches (row R20).
  * - A leader's log has what was committed in earlier terms.
+ * - Up to its match index a follower's log equals the leader's, in whatever order answers come, and whatever lives they
+ *   are of (rows R10, R22).
  */
 #include <stdlib.h>
 
 #include "core/codec.h"
+#include "raft/raft.h"
 #include "sim/check.h"
 #include "sim/check_raft.h"
 #include "sim/process.h"
@@ -262,6 +265,33 @@ static void check_complete(const struct sim_raft_step *step) {
     }
 }
 
+/* True if this replica's log equals the leader's at `seq`. What lies below either base is committed, and so equal. */
+static bool equals(const struct sim_raft_log *log, const struct sim_raft_log *leader, uint64_t seq) {
+    if (seq > log->last_seq || seq > leader->last_seq)
+        return false;
+    return seq <= log->base_seq || seq <= leader->base_seq || log->terms[seq] == leader->terms[seq];
+}
+
+/*
+ * A follower that knows a later term may have cut its log since. The match of one that lost its disk stands until its
+ * ASK has come.
+ */
+static void check_match(const struct sim_raft_step *step) {
+    const struct sim_world *world = step->replica->world;
+    const struct raft_detail *detail = step->after->detail;
+    for (ord_node_id id = 0; id < world->replica_count; id++) {
+        const struct sim_raft_node *node = &step->raft->nodes[id];
+        bool unheard = world->replicas[id].forgetful && step->node->heard_life[id] != node->life;
+        uint64_t seq = detail->followers[id].match_seq;
+        if (id == step->replica->id || unheard || node->put_term > step->after->view || seq == 0 ||
+            equals(&node->log, &step->node->log, seq))
+            continue;
+        sim_blame(step->replica, "match", "leads term %lu, and takes seq %lu of replica %u for its own",
+                  (unsigned long) step->after->view, (unsigned long) seq, id);
+        return;
+    }
+}
+
 void sim_raft_log_step(struct sim_raft_step *step) {
     struct sim_raft_log *log = &step->node->log;
     const struct ord_event *event = step->event;
@@ -292,6 +322,8 @@ void sim_raft_log_step(struct sim_raft_step *step) {
     check_follower(step);
     if (step->after->leading && !step->node->led)
         check_complete(step);
+    if (step->after->leading)
+        check_match(step);
     if (log->last_seq != step->after->proposed_seq)
         sim_blame(step->replica, "log", "says that its log ends at seq %lu, and it ends at seq %lu",
                   (unsigned long) step->after->proposed_seq, (unsigned long) log->last_seq);

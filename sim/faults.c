@@ -103,13 +103,13 @@ void sim_faults_go_on(struct sim_world *world) {
     world->still = 0;
 }
 
-/* The replica crashes, and its disk is `image` then, of this time. NULL: an empty one. */
-static void forget(struct sim_world *world, struct sim_replica *replica, const struct sim_disk *image,
-                   uint64_t image_us, const char *what) {
+/* The replica crashes for so long, and its disk is `image` then, of this time. NULL: an empty one. */
+static void forget_for(struct sim_replica *replica, uint64_t away_us, const struct sim_disk *image, uint64_t image_us,
+                       const char *what) {
+    struct sim_world *world = replica->world;
     const bool older = sim_is_raft(world) && image != NULL;
     if (!may_forget(world, replica) || (older && !may_be_older(world, replica, image_us)))
         return;
-    uint64_t away_us = sim_faults_length_us(world);
     if (older)
         away_us = (uint64_t) OLDER_AWAY * world->plan.raft.election_ms_max * 1000;
     sim_crash(replica, away_us);
@@ -123,6 +123,15 @@ static void forget(struct sim_world *world, struct sim_replica *replica, const s
         sim_disk_copy(&replica->disk, image);
     replica->recent_commits = 0;
     sim_check_forgot(replica);
+}
+
+static void forget(struct sim_world *world, struct sim_replica *replica, const struct sim_disk *image,
+                   uint64_t image_us, const char *what) {
+    forget_for(replica, sim_faults_length_us(world), image, image_us, what);
+}
+
+void sim_faults_empty(struct sim_replica *replica, uint64_t away_us) {
+    forget_for(replica, away_us, NULL, 0, "gets an empty disk");
 }
 
 /* The commits from now on are the last ones that the disk will lose. */

@@ -236,6 +236,8 @@ void sim_faults_fill(struct sim_replica *replica, uint64_t length_us);
 void sim_faults_mend(struct sim_world *world, uint64_t after_us);
 void sim_faults_stop(struct sim_replica *replica);
 void sim_faults_jump(struct sim_replica *replica, uint64_t by_us);
+/* It crashes, and comes back with an empty disk, unless too many have forgotten something. */
+void sim_faults_empty(struct sim_replica *replica, uint64_t away_us);
 uint64_t sim_faults_length_us(struct sim_world *world);
 
 /* aim.c: faults that are aimed at a raft channel. */
