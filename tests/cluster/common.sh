@@ -82,6 +82,19 @@ check_ledgers() {
     ok "$REPLICA_COUNT ledgers on disk verify"
 }
 
+# memory_kib INDEX: prints the replica's private memory. The ledger's mapped pages belong to the page cache.
+memory_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$1]}/status"; }
+
+# order TAG COUNT SUBMIT_OPTIONS...: orders so many transactions and waits for the receipts. $WORK/all.hex gets them.
+order() {
+    numbered_transactions "$WORK/piece.hex" "$2" "$1"
+    submit --hex --wait "${@:3}" "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 || {
+        cat "$WORK/submit.out" >&2
+        die "submit"
+    }
+    cat "$WORK/piece.hex" >>"$WORK/all.hex"
+}
+
 # load_run SUBMIT_OPTIONS...: submits pieces of $LOAD_PIECE transactions one after the other until load_stop. Each piece
 # waits for its receipts. $WORK/load.hex gets the transactions that have them. Any failure fails the test.
 LOAD_PIECE=${LOAD_PIECE:-300}

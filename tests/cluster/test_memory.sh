@@ -15,9 +15,6 @@ queue_mib=8  # link queue, for each of three peers
 rest_mib=96
 bound_kib=$(((body_mib + pool_mib + 3 * queue_mib + rest_mib) * 1024))
 
-# memory_kib INDEX: prints the replica's private memory. The ledger's mapped pages belong to the page cache.
-memory_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/${REPLICA_PID[$1]}/status"; }
-
 make_network "$WORK/net" --replicas 4 --consensus pbft --channel bounded --body-bytes-max "${body_mib}M"
 for index in 0 1 2 3; do
     printf 'pool_bytes_max = %s;\nlink_queue_bytes_max = %s;\n' $((pool_mib << 20)) $((queue_mib << 20)) \

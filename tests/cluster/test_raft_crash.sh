@@ -4,6 +4,7 @@
 # acknowledged transaction is lost, none is in the chain twice, and all chains are equal.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/raft.sh"
 begin
 
 rounds=${ROUNDS:-6}
@@ -40,6 +41,7 @@ crash_rounds() {
     done
     load_stop
     ok "$1 replicas: $rounds times $2 killed under load, the leader $led times"
+    one_leader_in_a_term
     check_chains "$WORK/load.hex"
     stop_cluster
     check_ledgers

@@ -4,6 +4,7 @@
 # lets another one lead before it ends. The bounds are those of a quiet machine (in_time).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/raft.sh"
 begin
 
 rounds=${ROUNDS:-5}
@@ -50,6 +51,7 @@ for kind in kill_replica stop_replica; do
     ok "$kind of the leader, $rounds times: ms without progress ${gaps[*]}, median $middle"
 done
 load_stop
+one_leader_in_a_term
 cat "$WORK/through.hex" >>"$WORK/load.hex"
 check_chains "$WORK/load.hex"
 stop_cluster

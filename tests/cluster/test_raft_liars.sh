@@ -3,6 +3,7 @@
 # the same is tested here; docs/comparison.md tells what they do not. Nothing ever gets two certificates.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/raft.sh"
 begin
 
 # liar_leads: makes the liar, replica 0, the leader, by stopping whoever else leads.
@@ -18,10 +19,8 @@ liar_leads() {
 honest_leads() {
     leader_known && { [ "$(cat "$WORK/leader")" -ne 0 ] || { stop_replica 0 && start_replica 0 && false; }; }
 }
-leads() { leader_known && [ "$(cat "$WORK/leader")" -eq "$1" ]; }
-lies_told() { [ "$(lies 0 ack_unkept)" -gt 0 ]; }
-halted() { [ "$(field "$1" halted)" = true ]; }
-another_leads() { leader_known && [ "$(cat "$WORK/leader")" -ne "$1" ]; }
+halts_or_leads() { halted "$1" || leads "$1"; }
+lies_told() { [ "$(lies 0 "$1")" -gt 0 ]; }
 
 # A leader that shows two halves different entries. The replica in the smaller half executes what no majority has; it
 # sees that the others attest another state, and stops.
@@ -56,7 +55,7 @@ leader=$(primary)
 third=$((3 - leader))
 numbered_transactions "$WORK/piece.hex" 20 before
 submit --hex --wait "$WORK/piece.hex" >"$WORK/submit.out" 2>&1 || die "submit"
-until_true "$DEADLINE_S" "the liar lies" lies_told
+until_true "$DEADLINE_S" "the liar lies" lies_told ack_unkept
 kill_replica "$third"
 certified=$(field "$leader" certified_height)
 numbered_transactions "$WORK/piece.hex" 20 lost
@@ -75,3 +74,36 @@ until_true "$DEADLINE_S" "replica $leader halts" halted "$leader"
 kill_replica 0 1 2
 unset 'LIAR[0]'
 ok "a follower that acknowledges what it does not keep: no receipt; after a crash the former leader halts"
+
+# A voter that grants its vote to every candidate, whatever its log. It and replica A order something while replica B is
+# down. Then A is down, and B comes back, which has nothing of it. An honest voter would refuse B, for its log is behind.
+# The liar elects B, and its own log halts it when B tells it to cut what is committed. When A is back, it halts too,
+# unless it becomes the leader first. All that has a receipt is in A's chain, and B has given none.
+make_network "$WORK/twice" --replicas 3 --consensus raft --channel twice --batch-timeout 20
+LIAR[0]="vote_twice --after 3"
+start_cluster
+order before 20
+wait_level
+until_true "$DEADLINE_S" "an honest replica leads" honest_leads
+leader=$(primary)
+third=$((3 - leader))
+kill_replica "$third"
+order kept 20
+certified=$(field "$leader" certified_height)
+kill_replica "$leader"
+start_replica "$third"
+until_true "$DEADLINE_S" "the liar votes for replica $third" lies_told vote_twice
+until_true "$DEADLINE_S" "the liar halts" halted 0
+numbered_transactions "$WORK/piece.hex" 20 none
+! timeout 5 "$ORDAIN_BIN" submit --config "$CLIENT" --replica "$third" --hex --wait "$WORK/piece.hex" \
+    >"$WORK/submit.out" 2>&1 || die "a receipt from a leader that no honest majority elected"
+[ "$(field "$third" certified_height)" -lt "$certified" ] || die "a second certificate"
+start_replica "$leader"
+until_true "$DEADLINE_S" "replica $leader halts or leads" halts_or_leads "$leader"
+halts=$(field "$leader" halted)
+ordain deliver --config "$CLIENT" --replica "$leader" --from oldest --to "$certified" --hex >"$WORK/kept.hex" \
+    2>"$WORK/kept.log" || die "replica $leader lost what it had a certificate of"
+same_transactions "$WORK/all.hex" "$WORK/kept.hex" || die "a receipt for what is not in the chain"
+kill_replica 0 1 2
+unset 'LIAR[0]'
+ok "a voter that votes for every candidate: it halts (replica $leader: $halts); what has a receipt is kept"

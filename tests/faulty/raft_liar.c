@@ -147,6 +147,8 @@ static void look_at(struct ord_core *liar, const struct ord_effect *effect) {
     ORD_ASSERT(raft_message_decode(&message, &liar->config, ord_span_of(whole, size)) == ORD_OK);
     if (message.type == RAFT_APPEND_ANSWER || message.type == RAFT_VOTE_ANSWER || message.type == RAFT_ASK)
         liar->life = message.life;
+    if (message.type == RAFT_VOTE_REQUEST && does(liar, RAFT_LIAR_vote_twice))
+        return; /* if it led, nobody else would ask for its vote */
     if (message.type == RAFT_APPEND && message.has_entry && message.body.size > 0 && effect->send.body.size > 0 &&
         does(liar, RAFT_LIAR_split_log))
         send_append(liar, effect, &message);
@@ -179,6 +181,7 @@ static bool answered(struct ord_core *liar, const struct ord_verified *verified)
                                           .pre = message.pre,
                                           .granted = true,
                                           .asked_term = message.term,
+                                          .asked_life = message.life,
                                           .life = liar->life};
         answer(liar, ord_replica_bit(verified->from), &says);
         lied(liar, RAFT_LIAR_vote_twice);

@@ -11,7 +11,7 @@
 #define RAFT_LIAR_BEHAVIOURS(X)                                                                                        \
     X(split_log, "as the leader: shows the second half of the others other entries than the first half")               \
     X(ack_unkept, "as a follower: acknowledges entries that it does not keep")                                         \
-    X(vote_twice, "as a voter: grants its vote to every candidate")
+    X(vote_twice, "as a voter: grants its vote to every candidate, and never stands itself")
 
 enum raft_liar_behaviour {
 #define RAFT_LIAR_ENUM(name, text) RAFT_LIAR_##name,
