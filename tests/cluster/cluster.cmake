@@ -68,7 +68,14 @@ if(TARGET ordain)
     ord_cluster_test(raft_power_cut 300 long BESIDE RAFT power_cut)
     ord_cluster_test(raft_leader 300 long)
     ord_cluster_test(raft_snapshot 200 BESIDE)
-    ord_cluster_test(raft_liars 120 BESIDE)
+    ord_cluster_test(raft_liars 180 BESIDE)
+    ord_cluster_test(raft_power 300 long rare BESIDE)
+    ord_cluster_test(raft_pause 200 long rare BESIDE)
+    ord_cluster_test(raft_stall 200 long rare)
+    ord_cluster_test(raft_cut 300 long rare RAFT cut)
+    ord_cluster_test(raft_disk_full 180 BESIDE RAFT disk_full)
+    ord_cluster_test(raft_disk_error 240 long rare BESIDE RAFT disk_error)
+    ord_cluster_test(raft_old_image 300 long rare BESIDE RAFT old_image)
 
     # Each stranger costs ten times as much under a sanitizer.
     if(ORD_ASAN OR ORD_TSAN)
@@ -86,9 +93,9 @@ if(TARGET ordain)
     target_link_libraries(reader PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.memory APPEND PROPERTY ENVIRONMENT "READER_BIN=$<TARGET_FILE:reader>")
 
-    set_property(TEST cluster.disk_error cluster.state_transfer
+    set_property(TEST cluster.disk_error cluster.raft_disk_error cluster.raft_stall cluster.state_transfer
                  APPEND PROPERTY ENVIRONMENT "IO_FAULT_LIB=$<TARGET_FILE:io_fault>")
-    set_property(TEST cluster.power_cut cluster.raft_power_cut
+    set_property(TEST cluster.power_cut cluster.raft_power_cut cluster.raft_power
                  APPEND PROPERTY ENVIRONMENT "POWER_CUT_LIB=$<TARGET_FILE:power_cut>")
 
     # A replica that contradicts itself, with the keys of one that does not run.

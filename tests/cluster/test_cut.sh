@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The network between real replicas is cut under load: the primary from all others, only what the primary sends, only
-# what is sent to it, two from two, one that flaps, and all connections at once (rows P2, V12, T4 in part). A cut
-# silently drops what is sent. Another primary leads in less than 2 seconds, neither side of a split decides anything,
-# and every replica that was cut off catches up. In the end four byte-identical verified chains hold every transaction
-# exactly once.
+# what is sent to it (in a raft channel rows R6 and R14), two from two of four, one that flaps, and all connections at
+# once (rows P2, V12, T4 in part). A cut silently drops what is sent. Another primary leads in less than 2 seconds,
+# neither side of a split decides anything, and every replica that was cut off catches up. In the end byte-identical
+# verified chains hold every transaction exactly once.
 set -euo pipefail
 . "$(dirname "$0")/namespaces.sh"
 . "$(dirname "$0")/common.sh"
@@ -17,7 +17,8 @@ HEAL_MS_MAX=6000
 # By then TCP's retries are 6.4, then 12.8 seconds apart.
 SPLIT_S=13
 
-make_cut_network 4 --consensus pbft --channel cuts --batch-timeout 20 --clients 2
+make_cut_network "$REPLICAS" --consensus "$CONSENSUS" --channel cuts --batch-timeout 20 --clients 2
+mapfile -t all < <(all_replicas)
 start_cluster
 load_start
 until_true "$DEADLINE_S" "a first block" height_at_least 0 1
@@ -51,10 +52,10 @@ level_with() {
 
 # without WHAT: makes this cut, heals it, and sets GAP to the time without progress.
 without() {
-    local leader others=() index witness height target since
+    local leader others witness height target since
     leader=$(primary)
-    for index in 0 1 2 3; do [ "$index" -eq "$leader" ] || others+=("$index"); done
-    witness=${others[RANDOM % 3]}
+    mapfile -t others < <(all_replicas | grep -vxF "$leader")
+    witness=${others[RANDOM % ${#others[@]}]}
     watch_start "$witness" newest
     through "$witness" "${1##* }"
     random_pause 300
@@ -79,27 +80,62 @@ for what in primary "what the primary sends" "what the primary gets"; do
     in_time "$GAP" "$GAP_MS_MAX" || die "$GAP ms without progress"
 done
 
-# Two and two: neither side decides, and neither is enough to leave the view. Once the cut is over they agree again.
 # The highest block that any replica has executed. Certificates for it may still be completed within one half.
 newest() { status_json | jq '[.replicas[].height // 0] | max'; }
 silent() { status_json | jq -e '[.replicas[].counters.links_silent > 0] | all' >/dev/null; }
-to_switch island 0 1
-since=$SECONDS
-until_true "$DEADLINE_S" "all four notice that two are silent" silent
-split=$(newest)
 views() { status_json | jq -c '[.replicas[].view]'; }
-view=$(views)
-until [ $((SECONDS - since)) -ge "$SPLIT_S" ]; do
-    height=$(newest)
-    [ "$height" -le "$split" ] || die "decided without a quorum: block $split was the newest, then $height"
-    [ "$(views)" = "$view" ] || die "a half left its view: $view, then $(views)"
-    sleep "$POLL_S"
-done
-load_alive
-to_switch mesh 0 1
-since=$(now_ms)
-for index in 0 1 2 3; do level_with "$index" $((split + 1)) "$since"; done
-ok "split two and two for $SPLIT_S s: block $split stayed the newest; all went on $LEVEL_MS ms after it was over"
+
+# Two and two: neither side decides, and neither is enough to leave the view. Once the cut is over they agree again.
+two_and_two() {
+    local since split view height index
+    to_switch island 0 1
+    since=$SECONDS
+    until_true "$DEADLINE_S" "all four notice that two are silent" silent
+    split=$(newest)
+    view=$(views)
+    until [ $((SECONDS - since)) -ge "$SPLIT_S" ]; do
+        height=$(newest)
+        [ "$height" -le "$split" ] || die "decided without a quorum: block $split was the newest, then $height"
+        [ "$(views)" = "$view" ] || die "a half left its view: $view, then $(views)"
+        sleep "$POLL_S"
+    done
+    load_alive
+    to_switch mesh 0 1
+    since=$(now_ms)
+    for index in 0 1 2 3; do level_with "$index" $((split + 1)) "$since"; done
+    ok "split two and two for $SPLIT_S s: block $split stayed the newest; all went on $LEVEL_MS ms after it was over"
+}
+
+# Row R14: another replica is dead, and nothing reaches the leader for a second, again and again. It steps down, and the
+# one that it is heard by cannot win its vote. Once they are connected, one of the two leads within 3 seconds.
+deaf_again() {
+    local leader dead alive height round since took most=0
+    dead=$(a_backup)
+    kill_replica "$dead"
+    for ((round = 1; round <= 4; round++)); do
+        leader=$(primary)
+        alive=$(all_replicas | grep -vxF -e "$leader" -e "$dead")
+        one_way_cut "$alive" "$leader"
+        since=$(now_ms)
+        until [ $(($(now_ms) - since)) -ge 1000 ]; do sleep "$POLL_S"; done
+        one_way_heal "$alive" "$leader"
+        since=$(now_ms)
+        height=$(newest)
+        until_true "$DEADLINE_S" "one of the two leads" height_at_least "$alive" $((height + 1))
+        took=$(($(now_ms) - since))
+        in_time "$took" 3000 || die "$took ms without progress after the two were connected, in round $round"
+        [ "$took" -le "$most" ] || most=$took
+        load_alive
+    done
+    start_replica "$dead"
+    until_true "$DEADLINE_S" "replica $dead takes part" speaks "$dead"
+    ok "R14: replica $dead was dead, and the leader deaf for a second, 4 times: a block at most $most ms later"
+}
+
+case $CONSENSUS in
+pbft) two_and_two ;;
+raft) deaf_again ;;
+esac
 
 # A link that comes and goes: first the primary's, later that of the replica that leads by then.
 for ((round = 1; round <= 20; round++)); do
@@ -111,17 +147,17 @@ for ((round = 1; round <= 20; round++)); do
 done
 load_alive
 height=$(heights | tr ' ' '\n' | sort -n | tail -n 1)
-for index in 0 1 2 3; do
+for index in "${all[@]}"; do
     until_true "$DEADLINE_S" "replica $index goes on" height_at_least "$index" $((height + 2))
 done
-ok "flapping: 20 short cuts; all go on, in view $(field 0 view)"
+ok "flapping: 20 short cuts; all go on, in view or term $(field 0 view)"
 
 # Every connection between replicas, and of readers, is torn down at once.
 if [ -n "$(inside 0 ss --no-header --kill --tcp state established 2>/dev/null)" ]; then
     for ((round = 1; round <= 5; round++)); do
         height=$(field 0 certified_height)
         : >"$WORK/killed"
-        for index in 0 1 2 3; do inside "$index" ss --no-header --kill --tcp state established >>"$WORK/killed"; done
+        for index in "${all[@]}"; do inside "$index" ss --no-header --kill --tcp state established >>"$WORK/killed"; done
         [ -s "$WORK/killed" ] || die "no connections were there to break"
         until_true "$DEADLINE_S" "the chain goes on" height_at_least 0 $((height + 1))
         load_alive

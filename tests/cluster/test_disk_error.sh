@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # The disk of a running replica fails under load (row F4, and F5 where LMDB itself meets the full disk): a write or a
 # sync returns EIO or ENOSPC, or writes half, once or for ever. The process ends with exit code 4 and gives the reason;
-# all that it told others is on its disk; the others continue. Started again on a sound disk, it catches up. Last, the
-# disks of all four fail at the same moment, so that no other replica keeps what one of them acknowledged; a replica
-# that then has nothing more to write is killed.
+# all that it told others is on its disk; the others continue, under another leader if it led (row R21). Started again on
+# a sound disk, it catches up. Last, the disks of all fail at the same moment, so that no other replica keeps what one of
+# them acknowledged; a replica that then has nothing more to write is killed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${IO_FAULT_LIB:?the disk that fails}"
 begin
 
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel failing --batch-timeout 20
-for index in 0 1 2 3; do
+make_channel failing --batch-timeout 20
+mapfile -t all < <(all_replicas)
+for index in "${all[@]}"; do
     WRAPPER[$index]="env LD_PRELOAD=$IO_FAULT_LIB IO_FAULT_FOLDER=$(realpath "$NET")/replica$index/data"
     WRAPPER[$index]+=" IO_FAULT_TRIGGER=$WORK/fail$index"
 done
@@ -46,7 +47,7 @@ ended() {
 # attested_only_kept INDEX: no other replica has a certificate signed by this one for a block that is not on its disk.
 attested_only_kept() {
     local index height
-    for ((index = 0; index < 4; index++)); do
+    for index in "${all[@]}"; do
         [ "$index" -ne "$1" ] || continue
         for height in $((HEIGHT + 1)) $((HEIGHT + 2)); do
             ordain ledger show "$NET/replica$index/data" --block "$height" --json >"$WORK/block.json" ||
@@ -66,7 +67,7 @@ faults=("write EIO 1 once" "sync EIO 1 once" "sync EIO 1 forever" "any EIO $((1 
 for ((round = 0; round < ${#faults[@]}; round++)); do
     victim=$(primary)
     ((round % 2 == 0)) || victim=$(a_backup)
-    other=$(((victim + 1) % 4))
+    other=$(((victim + 1) % REPLICA_COUNT))
     watch_start "$victim" newest
     random_pause 200
     height=$(field "$other" certified_height)
@@ -91,9 +92,9 @@ two_failed() { [ "$(grep -l '^io_fault: ' "$NET"/replica*/log | wc -l)" -ge 2 ];
 for fault in "sync EIO 1 once" "write EIO $((1 + RANDOM % 8)) once"; do
     random_pause 300
     height=$(field 0 certified_height)
-    fail_disks "$fault" 0 1 2 3
+    fail_disks "$fault" "${all[@]}"
     until_true "$DEADLINE_S" "two disks fail, and nothing more can be decided" two_failed
-    for index in 0 1 2 3; do
+    for index in "${all[@]}"; do
         if grep -q '^io_fault: ' "$NET/replica$index/log"; then
             ended "$index"
         else
@@ -104,7 +105,7 @@ for fault in "sync EIO 1 once" "write EIO $((1 + RANDOM % 8)) once"; do
     start_cluster
     until_true "$DEADLINE_S" "the chain goes on after height $height" height_at_least 0 $((height + 1))
     load_alive
-    ok "F4: all four at once: $fault"
+    ok "F4: all $REPLICA_COUNT at once: $fault"
 done
 load_stop
 check_chains "$WORK/load.hex"

@@ -2,47 +2,16 @@
 # A replica loses power under load, each time at a later write or sync, and loses what was not synced: all of it, some
 # writes, or some sectors (row F1). Its ledger verifies and has each block that it gave to anybody. When it comes back,
 # the others know no statement of its that it does not hold, so it is not silent. Last, all lose power at once:
-# everything acknowledged is in the chain, once.
+# everything acknowledged is in the chain, once (in a raft channel row R16).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-: "${POWER_CUT_LIB:?the power cut}"
+. "$(dirname "$0")/power.sh"
 begin
 
 calls=${CALLS:-10}
 make_channel power --batch-timeout 20
 mapfile -t all < <(all_replicas)
-for index in "${all[@]}"; do
-    WRAPPER[$index]="env LD_PRELOAD=$POWER_CUT_LIB POWER_CUT_FOLDER=$(realpath "$NET")/replica$index/data"
-    WRAPPER[$index]+=" POWER_CUT_TRIGGER=$WORK/cut$index"
-done
-
-# cut_power NTH SEED INDEX...: cuts the power of each of these replicas at its NTH write or sync from now on.
-cut_power() {
-    local index
-    for index in "${@:3}"; do printf '%s %s\n' "$1" "$2" >"$WORK/new$index"; done
-    for index in "${@:3}"; do mv "$WORK/new$index" "$WORK/cut$index"; done
-}
-
-is_over() { [ ! -e "$WORK/cut$1" ]; }
-
-# without_power INDEX [EXIT_CODE]: waits until the replica is gone (by default killed) and its disk is as the power cut
-# left it. $HEIGHT gets the height on disk.
-without_power() {
-    local status=0
-    until_true "$DEADLINE_S" "replica $1 is gone" process_gone "${REPLICA_PID[$1]}"
-    wait "${REPLICA_PID[$1]}" 2>/dev/null || status=$?
-    [ "$status" -eq 137 ] || [ "$status" -eq "${2:-137}" ] || die "replica $1 ended with exit code $status"
-    [ "$status" -eq 137 ] || rm "$WORK/cut$1"
-    until_true "$DEADLINE_S" "the power of replica $1 is gone" is_over "$1"
-    unset "REPLICA_PID[$1]"
-    ordain ledger verify "$NET/replica$1/data" --genesis "$NET/genesis.block" --json >"$WORK/ledger.json" || {
-        cat "$WORK/ledger.json" >&2
-        die "the ledger of replica $1 does not verify"
-    }
-    HEIGHT=$(jq .height "$WORK/ledger.json")
-}
-
-never_silent() { ! grep -q 'event=silent' "$NET/replica$1/log" || die "replica $1 has forgotten what it said"; }
+power_can_fail
 
 some_lost=false
 start_cluster
@@ -87,11 +56,7 @@ for ((round = 1; round <= 3; round++)); do
     call=$((1 + RANDOM % 8))
     cut_power "$call" $((RANDOM * 3 + round)) "${all[@]}"
     until_true "$DEADLINE_S" "the power of $stops is gone, and nothing more can be decided" some_without_power
-    # A replica that has nothing more to write is stopped, unless its power is cut just then.
-    for index in "${all[@]}"; do
-        is_over "$index" || kill -TERM "${REPLICA_PID[$index]}" 2>/dev/null || true
-        without_power "$index" 0
-    done
+    all_without_power "${all[@]}"
     start_cluster
     for index in "${all[@]}"; do never_silent "$index"; done
     until_true "$DEADLINE_S" "the chain goes on after height $height" height_at_least 0 $((height + 1))

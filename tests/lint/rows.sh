@@ -23,8 +23,14 @@ report() {
 files_of() {
     case $1 in
     cluster.hostile) tracked 'tests/cluster/hostile*' 'tests/cluster/test_hostile.sh' ;;
+    cluster.raft_*) # a test of its own, or that of a pbft channel
+        tracked "tests/cluster/test_${1#cluster.}.sh" | grep . || tracked "tests/cluster/test_${1#cluster.raft_}.sh"
+        ;;
     cluster.*) tracked "tests/cluster/test_${1#cluster.}.sh" ;;
-    scenario.bft.*) tracked "tests/scenario/bft_${1#scenario.bft.}.txt" ;;
+    scenario.*)
+        name=${1#scenario.}
+        tracked "tests/scenario/${name/./_}.txt"
+        ;;
     sim.*) tracked 'sim/*.c' ;;
     fuzz_*) tracked "tests/fuzz/$1.c" ;;
     test_*) tracked "tests/unit/*/$1.c" ;;

@@ -7,7 +7,8 @@
  *       CALLS   write (write, writev, pwrite, pwritev), sync (fsync, fdatasync, msync with MS_SYNC),
  *               or any
  *       ERROR   EIO, ENOSPC: nothing is written or synced; short: a write writes half and reports that; kill: the
- *               process is killed (SIGKILL) in place of the call
+ *               process is killed (SIGKILL) in place of the call; stall: the call does what it should once the trigger
+ *               file is gone
  *       NTH     the first such call that fails, from 1, counted from the trigger on
  *       HOW     once: the disk works again afterwards, so a program that overlooks the failure goes on; forever: no
  *               such call succeeds any more
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum verdict { GO_ON, FAIL, SHORT };
@@ -54,6 +56,12 @@ static bool below_folder(int fd, char path[PATH_MAX]) {
     return strncmp(path, folder, folder_length) == 0 && path[folder_length] == '/';
 }
 
+static void wait_while_there(const char *trigger) {
+    const struct timespec moment = {.tv_nsec = 5000000};
+    while (access(trigger, F_OK) == 0)
+        nanosleep(&moment, NULL);
+}
+
 /* Decides what happens to a call. Sets errno if the result is FAIL. `path` is used in the report. */
 static enum verdict judge(bool sync, const char *name, const char *path) {
     const char *trigger = getenv("IO_FAULT_TRIGGER");
@@ -74,6 +82,10 @@ static enum verdict judge(bool sync, const char *name, const char *path) {
     fprintf(stderr, "io_fault: %s %s %s\n", name, path, error);
     if (strcmp(error, "kill") == 0)
         kill(getpid(), SIGKILL);
+    if (strcmp(error, "stall") == 0) {
+        wait_while_there(trigger);
+        return GO_ON;
+    }
     if (strcmp(error, "short") == 0)
         return SHORT;
     errno = strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO;

@@ -141,7 +141,7 @@ static void commit__does_not_count_the_silent(void **state) {
     close_one(net);
 }
 
-/* Row R22. */
+/* Rows R10 and R22. */
 static void answer__of_an_old_term_or_life_counts_for_nothing(void **state) {
     (void) state;
     struct raft_net *net = open_one();
