@@ -99,12 +99,9 @@ static void lead(struct raft_net *net) {
 }
 
 static void acknowledge_of(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, bool silent) {
-    receive(net, (struct raft_message) {.type = RAFT_APPEND_ANSWER,
-                                        .sender = from,
-                                        .term = term,
-                                        .seq = seq,
-                                        .silent = silent,
-                                        .life = 12});
+    receive(net,
+            (struct raft_message) {
+                .type = RAFT_APPEND_ANSWER, .sender = from, .term = term, .seq = seq, .silent = silent, .life = 12});
 }
 
 static void acknowledge(struct raft_net *net, uint64_t term, uint64_t seq, bool silent) {
