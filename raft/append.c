@@ -45,7 +45,6 @@ bool raft_follow(struct ord_core *core, const struct raft_message *message) {
     if (message->term > core->hard.term || core->role != RAFT_FOLLOWER)
         raft_become_follower(core, message->term, message->sender);
     core->leader = message->sender;
-    core->heard = true;
     core->heard_ms = core->now_ms;
     raft_election_reset(core);
     return true;

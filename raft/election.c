@@ -152,7 +152,7 @@ static void answer_vote(struct ord_core *core, const struct raft_message *reques
 static bool in_lease(const struct ord_core *core) {
     if (core->role == RAFT_LEADER || core->role == RAFT_ELECTED)
         return true;
-    return core->leader != ORD_NO_NODE && core->heard && core->now_ms - core->heard_ms < core->options->election_ms_min;
+    return core->leader != ORD_NO_NODE && core->now_ms - core->heard_ms < core->options->election_ms_min;
 }
 
 static bool log_suffices(const struct ord_core *core, const struct raft_message *request) {
@@ -205,7 +205,7 @@ void raft_on_vote_answer(struct ord_core *core, const struct raft_message *messa
                         ? core->role == RAFT_PRE_CANDIDATE && message->asked_term == core->hard.term + 1
                         : stands(core) && message->asked_term == core->hard.term && message->term == core->hard.term;
     expected = expected && message->asked_life == core->recovery.life;
-    if (!expected || !message->granted || !raft_speaks(core) || !raft_lives(core, message)) {
+    if (!expected || !message->granted || !raft_lives(core, message)) {
         core->messages_dropped++;
         return;
     }

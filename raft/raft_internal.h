@@ -103,8 +103,7 @@ struct ord_core {
     ord_replica_set pre_granted; /* PreVotes of this round */
     uint64_t elected_turn;       /* ELECTED: that persists the grants */
     bool by_transfer;            /* the election was asked for by the leader */
-    uint64_t heard_ms;           /* last time that the leader of this term was heard */
-    bool heard;                  /* there was such a time in this life */
+    uint64_t heard_ms;           /* last time that `leader` was heard, if that is another replica */
     uint64_t election_ms;        /* when this replica campaigns */
     uint64_t heartbeat_ms;       /* leader: next heartbeats */
     uint64_t retry_ms;           /* candidate: next repetition of its requests */
