@@ -50,8 +50,7 @@ bool raft_follow(struct ord_core *core, const struct raft_message *message) {
     return true;
 }
 
-/* Row R8: what is committed is never cut. This replica or its leader has lost something, and only people can help. */
-static void halt(struct ord_core *core) {
+void raft_halt(struct ord_core *core) {
     ORD_MARK(RAFT_HALTED);
     core->messages_refused++;
     core->halted = core->hard.halted = true;
@@ -123,7 +122,7 @@ void raft_on_append(struct ord_core *core, const struct raft_message *message) {
         return;
     struct raft_log *log = &core->log;
     if (contradicts(core, message)) {
-        halt(core);
+        raft_halt(core);
         return;
     }
     uint64_t end_seq = message->seq + (message->has_entry ? 1 : 0);

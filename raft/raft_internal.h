@@ -196,6 +196,8 @@ void raft_on_append(struct ord_core *core, const struct raft_message *message);
 /* A leader's message: follows it. False: it is of an earlier term, or no leader's. */
 bool raft_follow(struct ord_core *core, const struct raft_message *message);
 void raft_answer_append(struct ord_core *core, ord_node_id to, uint64_t match_seq);
+/* Row R8: what is committed is never cut. This replica or its leader has lost something, and only people can help. */
+void raft_halt(struct ord_core *core);
 
 /* progress.c: the leader's side. */
 void raft_progress_reset(struct ord_core *core);

@@ -142,7 +142,7 @@ static void install(struct ord_core *core, uint64_t seq, uint64_t term) {
     }
     raft_log_rebase(log, core->turn, seq, term);
     core->commit_seq = seq;
-    core->decided_seq = ord_max(core->decided_seq, seq);
+    core->decided_seq = follows ? ord_max(core->decided_seq, seq) : seq;
 }
 
 enum ord_err raft_on_synced(struct ord_core *core, const struct ord_event *event) {
@@ -161,6 +161,9 @@ enum ord_err raft_on_synced(struct ord_core *core, const struct ord_event *event
         raft_become_follower(core, term, ORD_NO_NODE);
     if (moved && (core->role == RAFT_LEADER || core->role == RAFT_ELECTED))
         raft_step_down(core, false); /* others have committed more than this leader knows */
+    /* Row R8: the certified state has another entry where one is committed here, and not delivered yet. */
+    if (moved && seq <= core->decided_seq && raft_log_term(&core->log, seq) != term)
+        raft_halt(core);
     if (moved)
         install(core, seq, term);
     if (stable_seq > core->stable.seq)

@@ -249,11 +249,13 @@ enum ord_err raft_net_event(struct raft_net *net, ord_node_id at, struct ord_eve
     enum ord_err err = raft_protocol.step(node->core, &effects, event);
     for (size_t i = 0; i < effects.count; i++)
         carry_out(net, at, &effects.items[i]);
-    struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = net->now_ms, .turn = node->turn};
-    ORD_ASSERT(err != ORD_OK || raft_protocol.step(node->core, &effects, &flush) == ORD_OK);
-    for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
-        carry_out(net, at, &effects.items[i]);
-    node->turn++; /* each event is a turn of its own */
+    if (!net->holds_turn) {
+        struct ord_event flush = {.type = ORD_EVENT_FLUSH, .now_ms = net->now_ms, .turn = node->turn};
+        ORD_ASSERT(err != ORD_OK || raft_protocol.step(node->core, &effects, &flush) == ORD_OK);
+        for (size_t i = 0; err == ORD_OK && i < effects.count; i++)
+            carry_out(net, at, &effects.items[i]);
+        node->turn++; /* each event is a turn of its own */
+    }
     if (!net->unchecked) {
         check_leader(net, at);
         check_logs(net, at);
@@ -380,6 +382,21 @@ static void attest(struct raft_net *net, ord_node_id at) {
 }
 
 /* The ledger comes from the others. */
+enum ord_err raft_net_synced(struct raft_net *net, ord_node_id at, struct ord_event *event) {
+    struct raft_node *node = &net->nodes[at];
+    const uint64_t before_seq = node->applied_seq;
+    const uint64_t turn = node->turn;
+    node->applied_seq = ord_max(before_seq, event->synced.seq);
+    enum ord_err err = raft_net_event(net, at, event);
+    if (err != ORD_OK)
+        node->applied_seq = before_seq;
+    if (node->applied_seq == before_seq)
+        return err;
+    struct raft_op *ledger = ops_insert(&node->staged, node->staged.count);
+    *ledger = (struct raft_op) {.turn = turn, .type = ORD_EFFECT_DELIVER, .key = node->applied_seq};
+    return err;
+}
+
 void raft_net_sync(struct raft_net *net, ord_node_id at) {
     struct raft_node *node = &net->nodes[at];
     uint64_t seq = node->sync_seq;
@@ -387,15 +404,12 @@ void raft_net_sync(struct raft_net *net, ord_node_id at) {
     if (seq <= node->applied_seq)
         return;
     ORD_ASSERT(seq <= net->committed);
-    struct ord_effect ledger = {.type = ORD_EFFECT_DELIVER, .deliver = {.seq = seq}};
-    stage(node, &ledger);
-    node->applied_seq = seq;
     uint8_t certificate[RAFT_NET_POINT];
     ord_store_u64(certificate, seq);
     struct ord_event event = {
         .type = ORD_EVENT_SYNCED,
         .synced = {.seq = seq, .stable_seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT)}};
-    ORD_ASSERT(raft_net_event(net, at, &event) == ORD_OK);
+    ORD_ASSERT(raft_net_synced(net, at, &event) == ORD_OK);
 }
 
 /* What is due at a node: its timer, its state transfer, its disk. */

@@ -70,6 +70,7 @@ struct raft_net {
     uint64_t batches[RAFT_NET_SEQ_MAX];
     uint64_t committed;
     bool unchecked;                        /* more disks go back than Raft bears */
+    bool holds_turn;                       /* events join the turn that is open, and none ends it */
     uint64_t cut_seqs;                     /* logs are cut at attested multiples of this; 0: at each attested seq */
     ord_node_id leaders[RAFT_NET_SEQ_MAX]; /* by term, + 1; 0: none was */
     void (*on_effect)(ord_node_id node, const struct ord_effect *effect); /* before it is carried out; NULL: no one */
@@ -97,6 +98,8 @@ void raft_net_persist(struct raft_net *net, ord_node_id node, uint64_t turn);
 void raft_net_receive(struct raft_net *net, const struct raft_letter *letter);
 /* Ends the state transfer that the node's core wants. What the core does with it becomes durable with the ledger. */
 void raft_net_sync(struct raft_net *net, ord_node_id node);
+/* A state transfer ends with this SYNCED. If the core refuses it, the ledger stays as it was. */
+enum ord_err raft_net_synced(struct raft_net *net, ord_node_id node, struct ord_event *event);
 /* One random event: a letter, a turn that becomes durable, a TICK that is due, an attestation, a transfer of state. */
 void raft_net_step(struct raft_net *net, uint32_t loss_percent);
 /* Plays without loss until all that are up have delivered a batch that is proposed now. False: `ms` are over. */
