@@ -239,6 +239,7 @@ static enum ord_err raft_step(struct ord_core *core, struct ord_effects *out, co
     if (!core->started && event->type != ORD_EVENT_START)
         return ORD_ERR_WRONG_STATE;
     uint64_t before_ms = core->now_ms;
+    uint64_t before_turn = core->turn;
     core->now_ms = ord_max(core->now_ms, event->now_ms);
     core->turn = ord_max(core->turn, event->turn);
     core->effect_count = 0;
@@ -246,6 +247,7 @@ static enum ord_err raft_step(struct ord_core *core, struct ord_effects *out, co
     enum ord_err err = dispatch(core, event);
     if (err != ORD_OK) {
         core->now_ms = before_ms;
+        core->turn = before_turn;
         return err;
     }
     if (event->type == ORD_EVENT_TICK)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "raft/message.h"
+
 void raft_hard_encode(struct ord_writer *writer, uint64_t epoch, const struct raft_hard *hard) {
     ord_write_u64(writer, epoch);
     ord_write_u64(writer, hard->term);
@@ -72,7 +74,8 @@ enum ord_err raft_point_decode(uint64_t *seq, uint64_t *term, struct ord_span *c
     *seq = ord_read_u64(&reader);
     *term = ord_read_u64(&reader);
     *certificate = ord_read_string(&reader, certificate_size_max);
-    return valid && *seq > 0 && *term > 0 && ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
+    valid = valid && *seq > 0 && *seq <= RAFT_NUMBER_MAX && *term > 0 && *term <= RAFT_NUMBER_MAX;
+    return valid && ord_reader_finish(&reader) == ORD_OK ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
 enum ord_err raft_entry_decode(uint64_t *term, struct ord_span *batch, uint64_t epoch, struct ord_span bytes) {

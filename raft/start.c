@@ -62,7 +62,7 @@ static enum ord_err read_all(struct ord_core *core, struct recovered *out, const
     /* Beyond the log lies what a transfer has brought that was cut off. It goes on, and SYNCED tells where it ends. */
     bool valid = event->start.applied_seq >= core->log.base_seq &&
                  (event->start.applied_seq <= core->log.last_seq || out->hard) &&
-                 raft_log_last_term(&core->log) <= core->hard.term;
+                 raft_log_last_term(&core->log) <= core->hard.term && (!core->hard.silent || core->others != 0);
     return valid ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
