@@ -144,6 +144,89 @@ static void message__of_another_network_or_epoch_is_refused(void **state) {
     assert_err(raft_message_decode(&read, &config, ord_span_of(bytes, size)), ORD_ERR_MISMATCH);
 }
 
+/* A message that no replica sends: each has one field that contradicts the others. */
+static void message__of_nonsense_is_refused(void **state) {
+    (void) state;
+    set_up();
+    static const uint8_t bytes[20];
+    const uint64_t high = RAFT_NUMBER_MAX + 1;
+    const struct raft_message good[] = {
+        {.type = RAFT_VOTE_REQUEST, .term = 5, .seq = 9, .seq_term = 4},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .commit_seq = 8, .own_seq = 8},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .has_entry = true, .entry_term = 4},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .seq = 9},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .rejected = true, .seq = 9, .hint_seq = 8, .seq_term = 4},
+        {.type = RAFT_SNAPSHOT, .term = 5, .seq = 9, .seq_term = 4, .body = {bytes, 8}},
+        {.type = RAFT_RECALL, .term = 5, .seq = 9, .seq_term = 4, .acked_term = 5, .acked_seq = RAFT_NUMBER_MAX},
+    };
+    const struct raft_message bad[] = {
+        {.type = RAFT_VOTE_REQUEST, .term = 0},
+        {.type = RAFT_VOTE_REQUEST, .term = 5, .seq = 9, .seq_term = 5}, /* its own term has no entry yet */
+        {.type = RAFT_VOTE_REQUEST, .term = high, .seq = 9, .seq_term = 4},
+        {.type = RAFT_VOTE_REQUEST, .term = 5, .seq = high, .seq_term = 4},
+        {.type = RAFT_VOTE_REQUEST, .term = 5, .seq = 9, .seq_term = 0},
+        {.type = RAFT_VOTE_REQUEST, .term = 5, .seq = 0, .seq_term = 4},
+        {.type = RAFT_VOTE_REQUEST, .sender = 3, .term = 5, .seq = 9, .seq_term = 4},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 6},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .commit_seq = 7, .own_seq = 8},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .entry_term = 4},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .body = {bytes, 1}},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .has_entry = true, .entry_term = 3},
+        {.type = RAFT_APPEND, .term = 5, .seq = 9, .seq_term = 4, .has_entry = true, .entry_term = 6},
+        {.type = RAFT_APPEND, .term = 5, .has_entry = true, .entry_term = 0},
+        {.type = RAFT_APPEND, .term = 5, .has_entry = true, .entry_term = 4, .own_seq = 1},
+        {.type = RAFT_APPEND, .term = 5, .has_entry = true, .entry_term = 4, .body = {bytes, 17}},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .seq = 9, .hint_seq = 1},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .seq = 9, .seq_term = 4},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .rejected = true, .seq = 9, .hint_seq = 9, .seq_term = 4},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .rejected = true, .seq = 9, .hint_seq = 8},
+        {.type = RAFT_APPEND_ANSWER, .term = 5, .rejected = true, .seq = 9, .seq_term = 4},
+        {.type = RAFT_SNAPSHOT, .term = 5, .body = {bytes, 8}},
+        {.type = RAFT_SNAPSHOT, .term = 5, .seq = 9, .body = {bytes, 8}},
+        {.type = RAFT_SNAPSHOT, .term = 5, .seq = 9, .seq_term = 4},
+        {.type = RAFT_SNAPSHOT, .term = 5, .seq = 9, .seq_term = 4, .body = {bytes, 9}},
+        {.type = RAFT_RECALL, .term = 5, .granted_term = 6},
+        {.type = RAFT_RECALL, .term = 5, .stood_term = 6},
+        {.type = RAFT_RECALL, .term = 5, .acked_term = 6},
+        {.type = RAFT_RECALL, .term = 5, .acked_term = 5, .acked_seq = high},
+    };
+    uint8_t encoded[256];
+    struct raft_message read;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_ok(raft_message_decode(&read, &config, ord_span_of(encoded, encode(encoded, &good[i]))));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        enum ord_err err = raft_message_decode(&read, &config, ord_span_of(encoded, encode(encoded, &bad[i])));
+        if (err != ORD_ERR_INVALID)
+            fail_msg("message %zu: %s", i, ord_err_name(err));
+    }
+}
+
+/* Flags that have no meaning, and types. */
+static void message__with_unknown_bits_is_refused(void **state) {
+    (void) state;
+    set_up();
+    static const size_t flags_at[] = {[RAFT_VOTE_REQUEST] = 29,
+                                      [RAFT_VOTE_ANSWER] = 29,
+                                      [RAFT_APPEND] = 61,
+                                      [RAFT_APPEND_ANSWER] = 29,
+                                      [RAFT_RECALL] = 37};
+    uint8_t bytes[256];
+    struct raft_message read;
+    for (size_t i = 0; i < SAMPLE_COUNT; i++) {
+        size_t size = encode(bytes, &samples[i]);
+        size_t at = samples[i].type <= RAFT_RECALL ? flags_at[samples[i].type] : 0;
+        for (uint32_t bit = samples[i].type == RAFT_APPEND ? 1 : 2; bit < 8 && at > 0; bit++) {
+            bytes[at] ^= (uint8_t) (1U << bit);
+            assert_err(raft_message_decode(&read, &config, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+            bytes[at] ^= (uint8_t) (1U << bit);
+        }
+        bytes[0] = 0;
+        assert_err(raft_message_decode(&read, &config, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+        bytes[0] = RAFT_RECALL + 1;
+        assert_err(raft_message_decode(&read, &config, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+    }
+}
+
 static void door__takes_a_message_from_its_sender_alone(void **state) {
     (void) state;
     set_up();
@@ -153,6 +236,9 @@ static void door__takes_a_message_from_its_sender_alone(void **state) {
     assert_ok(raft_authenticate(&verified, &config, 1, ord_span_of(bytes, size)));
     assert_int_equal(verified.type, RAFT_VOTE_REQUEST);
     assert_err(raft_authenticate(&verified, &config, 2, ord_span_of(bytes, size)), ORD_ERR_FORBIDDEN);
+    assert_err(raft_authenticate(&verified, &config, 1, ord_span_of(bytes, size - 1)), ORD_ERR_INVALID);
+    config.self = 1; /* a link to itself */
+    assert_err(raft_authenticate(&verified, &config, 1, ord_span_of(bytes, size)), ORD_ERR_FORBIDDEN);
 }
 
 static void door__checks_the_certificate_of_a_point(void **state) {
@@ -166,6 +252,25 @@ static void door__checks_the_certificate_of_a_point(void **state) {
     message.seq = 7;
     size = encode(bytes, &message);
     assert_err(raft_authenticate(&verified, &config, 1, ord_span_of(bytes, size)), ORD_ERR_MISMATCH);
+    message.body.size = 7; /* no certificate */
+    size = encode(bytes, &message);
+    assert_err(raft_authenticate(&verified, &config, 1, ord_span_of(bytes, size)), ORD_ERR_INVALID);
+}
+
+/* Only a point has signatures: one for each that its bytes have room for, at most. */
+static void cost__is_that_of_a_certificate(void **state) {
+    (void) state;
+    set_up();
+    uint8_t bytes[256] = {0};
+    assert_int_equal(raft_cost(ord_span_of(bytes, 0)), 0);
+    for (size_t i = 0; i < SAMPLE_COUNT; i++) {
+        size_t size = encode(bytes, &samples[i]);
+        assert_int_equal(raft_cost(ord_span_of(bytes, size)), samples[i].type == RAFT_SNAPSHOT ? 1 : 0);
+    }
+    bytes[0] = RAFT_SNAPSHOT;
+    assert_int_equal(raft_cost(ord_span_of(bytes, 3 * ORD_SIGNATURE_SIZE)), 4);
+    bytes[0] = RAFT_APPEND;
+    assert_false(raft_bulk(ord_span_of(bytes, RAFT_HEADER_SIZE + 32))); /* too short to have an entry */
 }
 
 static void record__is_read_back_and_bound_to_its_epoch(void **state) {
@@ -196,8 +301,11 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(message__of_another_size_is_refused),
     cmocka_unit_test(message__has_one_encoding),
     cmocka_unit_test(message__of_another_network_or_epoch_is_refused),
+    cmocka_unit_test(message__of_nonsense_is_refused),
+    cmocka_unit_test(message__with_unknown_bits_is_refused),
     cmocka_unit_test(door__takes_a_message_from_its_sender_alone),
     cmocka_unit_test(door__checks_the_certificate_of_a_point),
+    cmocka_unit_test(cost__is_that_of_a_certificate),
     cmocka_unit_test(record__is_read_back_and_bound_to_its_epoch),
 };
 TEST_CASES(cases);
