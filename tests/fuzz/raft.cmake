@@ -1,0 +1,11 @@
+foreach(name codec step)
+    ord_fuzz_target(${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_raft_${name}.c DEPENDS ord_raft)
+    # Every build has a smoke run, as of bft.cmake. Builds without libFuzzer replay the corpus, too.
+    set(inputs "")
+    if(NOT ORD_FUZZ)
+        file(GLOB inputs CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/fuzz_raft_${name}/*)
+    endif()
+    add_test(NAME fuzz.raft_${name} COMMAND fuzz_raft_${name} -seed=1 -runs=2000 ${inputs})
+    set_tests_properties(fuzz.raft_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+endforeach()
+target_sources(fuzz_raft_step PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/support/raft_net.c)
