@@ -9,14 +9,14 @@ set -euo pipefail
 begin
 
 stall_s=10
-body_mib=8   # batches in memory
-pool_mib=8   # requests
-queue_mib=4  # link queue, for each of two peers
+body_mib=16  # batches in memory
+pool_mib=16  # requests
+queue_mib=8  # link queue, for each of two peers
 rest_mib=96  # as in test_memory.sh
 bound_kib=$(((body_mib + pool_mib + 2 * queue_mib + rest_mib) * 1024))
 
 make_network "$WORK/net" --replicas 3 --consensus raft --channel stalled --batch-timeout 20 \
-    --body-bytes-max "${body_mib}M" --batch-bytes-max 1M
+    --body-bytes-max "${body_mib}M"
 for ((index = 0; index < REPLICA_COUNT; index++)); do
     printf 'pool_bytes_max = %s;\nlink_queue_bytes_max = %s;\n' $((pool_mib << 20)) $((queue_mib << 20)) \
         >>"$NET/replica$index/node.cfg"
