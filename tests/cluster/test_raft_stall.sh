@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Row R24: the disk of a follower of a raft channel stands still under load, for ten seconds at least, and until more has
-# been ordered than batches in memory and a link's queue hold. The others go on meanwhile, the memory of each replica
-# stays under the bound that its configuration implies, and the follower catches up.
+# Row R24: the disk of a follower of a raft channel stands still under load, for ten seconds at least, and until more
+# has been ordered than batches in memory and a link's queue hold. The others go on meanwhile, the memory of each
+# replica stays under the bound that its configuration implies, and the follower catches up.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/raft.sh"
@@ -53,9 +53,11 @@ mib_before=$(ledger_mib)
 since=$(now_ms)
 stalled_ms=0
 most=0
-while [ "$stalled_ms" -lt $((stall_s * 1000)) ] || [ $(($(ledger_mib) - mib_before)) -le $((body_mib + queue_mib)) ]; do
+held_mib=$((body_mib + queue_mib))
+while [ "$stalled_ms" -lt $((stall_s * 1000)) ] || [ $(($(ledger_mib) - mib_before)) -le "$held_mib" ]; do
     stalled_ms=$(($(now_ms) - since))
-    [ "$stalled_ms" -lt $((DEADLINE_S * 1000)) ] || die "only $(($(ledger_mib) - mib_before)) MiB went to disk meanwhile"
+    [ "$stalled_ms" -lt $((DEADLINE_S * 1000)) ] ||
+        die "only $(($(ledger_mib) - mib_before)) MiB went to disk meanwhile"
     for index in "${!REPLICA_PID[@]}"; do
         used=$(memory_kib "$index")
         [ "$used" -le "$most" ] || most=$used
