@@ -201,6 +201,10 @@ struct sim_pooled *sim_pooled_in(struct sim_intake *intake, struct ord_span enve
     return kept == NULL || kept->item != given.item ? NULL : kept;
 }
 
+bool sim_intake_is_large(const struct sim_intake *intake, const struct sim_pooled *pooled) {
+    return sim_intake_cost(intake, pooled) > COST_AT_ANY_TIME;
+}
+
 /*
  * A client that has nothing here is never refused for what others have, while the pool itself has room. Large envelopes
  * wait for their turn (replica/intake/large.h).
@@ -220,7 +224,7 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
             bytes += intake->world->config->absolute_max_bytes;
             count++;
         }
-    bool small = given->party < SIM_CLIENTS && sim_intake_cost(intake, given) <= COST_AT_ANY_TIME;
+    bool small = given->party < SIM_CLIENTS && !sim_intake_is_large(intake, given);
     if (intake->room && intake->unsure == 0 && !checking && small && intake->counts[slot] == 0 &&
         count * 2 < plan->pool_envelopes_max && bytes * 2 < plan->pool_bytes_max)
         sim_blame(intake->replica, "intake", "is too busy for client %u, which has nothing there", given->party);

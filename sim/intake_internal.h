@@ -195,6 +195,8 @@ void sim_lean_verdict(const struct sim_intake *intake, const struct sim_judged *
 /* intake.c */
 /* The cost of an envelope that the pool has or may get, and the rate with which the replica counts. */
 uint64_t sim_intake_cost(const struct sim_intake *intake, const struct sim_pooled *pooled);
+/* True if it is more than a client may have at any time. */
+bool sim_intake_is_large(const struct sim_intake *intake, const struct sim_pooled *pooled);
 uint64_t sim_intake_rate(const struct sim_intake *intake);
 /* The leader has changed: all turns are counted anew. */
 void sim_intake_new_turns(struct sim_intake *intake);

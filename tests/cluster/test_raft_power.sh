@@ -2,9 +2,9 @@
 # Replicas of a raft channel lose power in an election. First the channel is idle, and its leader is killed, so that the
 # others write nothing but terms, votes and grants: a voter or a candidate, or both, lose power at one write or sync
 # after the other (row R4): before a vote is on disk, when it is there and not answered, and later. Whoever comes back
-# knows its vote: no term has two leaders, and nobody falls silent, as one would that another one's record proves to have
-# lost a vote. Then, under load, all lose power, directly after a new leader's first acknowledgements (row R16): nothing
-# that was acknowledged is lost.
+# knows its vote: no term has two leaders, and nobody falls silent, as one would that another one's record proves to
+# have lost a vote. Then, under load, all lose power, directly after a new leader's first acknowledgements (row R16):
+# nothing that was acknowledged is lost.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/power.sh"
