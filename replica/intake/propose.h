@@ -11,9 +11,9 @@
 struct replica;
 
 /*
- * How many registrations an honest primary puts into a batch, unless the options say otherwise. Each costs a backup that
- * did not see it before a certificate and a signature, 1 to 4 ms, so the batch takes at most a quarter of a second to
- * judge.
+ * How many registrations an honest primary puts into a batch, unless the options say otherwise. Each costs a backup
+ * that did not see it before a certificate and a signature, 1 to 4 ms, so the batch takes at most a quarter of a second
+ * to judge.
  */
 enum { PROPOSE_NEWCOMERS_MAX = 64 };
 

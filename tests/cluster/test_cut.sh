@@ -157,7 +157,9 @@ if [ -n "$(inside 0 ss --no-header --kill --tcp state established 2>/dev/null)" 
     for ((round = 1; round <= 5; round++)); do
         height=$(field 0 certified_height)
         : >"$WORK/killed"
-        for index in "${all[@]}"; do inside "$index" ss --no-header --kill --tcp state established >>"$WORK/killed"; done
+        for index in "${all[@]}"; do
+            inside "$index" ss --no-header --kill --tcp state established >>"$WORK/killed"
+        done
         [ -s "$WORK/killed" ] || die "no connections were there to break"
         until_true "$DEADLINE_S" "the chain goes on" height_at_least 0 $((height + 1))
         load_alive

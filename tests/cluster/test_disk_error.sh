@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The disk of a running replica fails under load (row F4, and F5 where LMDB itself meets the full disk): a write or a
 # sync returns EIO or ENOSPC, or writes half, once or for ever. The process ends with exit code 4 and gives the reason;
-# all that it told others is on its disk; the others continue, under another leader if it led (row R21). Started again on
-# a sound disk, it catches up. Last, the disks of all fail at the same moment, so that no other replica keeps what one of
-# them acknowledged; a replica that then has nothing more to write is killed.
+# all that it told others is on its disk; the others continue, under another leader if it led (row R21). Started again
+# on a sound disk, it catches up. Last, the disks of all fail at the same moment, so that no other replica keeps what
+# one of them acknowledged; a replica that then has nothing more to write is killed.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 : "${IO_FAULT_LIB:?the disk that fails}"

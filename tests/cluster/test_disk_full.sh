@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A full disk (row F5): the replica refuses with BUSY and damages nothing; it continues once there is room again. Each
 # ledger lies on a small file system of its own if one can be mounted (as root, or in a user namespace). Otherwise a
-# large file and the reserve set in node.cfg use up the free space that all share. In a raft channel the leader's disk is
-# full first, where it has one of its own: another one leads, and the former leader's client is told BUSY and served
+# large file and the reserve set in node.cfg use up the free space that all share. In a raft channel the leader's disk
+# is full first, where it has one of its own: another one leads, and the former leader's client is told BUSY and served
 # later (row R21).
 set -euo pipefail
 
@@ -92,7 +92,7 @@ if [ "$CONSENSUS" = raft ] && [ "$ORDAIN_DISK" = mount ]; then
     numbered_transactions "$WORK/held.hex" 200 held
     held_back --replica "$leader" "$WORK/held.hex"
     order beside 500
-    ok "R21: the disk of the leader is full: another one leads $took ms later; its client is told BUSY, the others serve"
+    ok "R21: the leader's disk is full: another one leads $took ms later; its client is told BUSY, the others serve"
     rm "$WORK/disk/$leader/filler"
     served
     cat "$WORK/held.hex" >>"$WORK/all.hex"

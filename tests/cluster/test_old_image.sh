@@ -29,8 +29,8 @@ an_other() { # prints a replica that is neither the victim nor the leader
 silences() { grep -c ' event=silent ' "$NET/replica$victim/log" || true; }
 is_silent() { [ "$(silences)" -gt "$1" ]; }
 
-# Empty, it gives no vote before it has the answers of others. In a raft channel it follows meanwhile, and may be level by
-# then: its silence is over before it is told.
+# Empty, it gives no vote before it has the answers of others. In a raft channel it follows meanwhile, and may be level
+# by then: its silence is over before it is told.
 is_silent_or_level() { is_silent "$1" || { [ "$CONSENSUS" = raft ] && speaks "$victim"; }; }
 
 # comes_back WHAT SILENT: the victim starts with another disk than the one that it stopped with. SILENT: how that shows.

@@ -76,9 +76,9 @@ unset 'LIAR[0]'
 ok "a follower that acknowledges what it does not keep: no receipt; after a crash the former leader halts"
 
 # A voter that grants its vote to every candidate, whatever its log. It and replica A order something while replica B is
-# down. Then A is down, and B comes back, which has nothing of it. An honest voter would refuse B, for its log is behind.
-# The liar elects B, and its own log halts it when B tells it to cut what is committed. When A is back, it halts too,
-# unless it becomes the leader first. All that has a receipt is in A's chain, and B has given none.
+# down. Then A is down, and B comes back, which has nothing of it. An honest voter would refuse B, for its log is
+# behind. The liar elects B, and its own log halts it when B tells it to cut what is committed. When A is back, it halts
+# too, unless it becomes the leader first. All that has a receipt is in A's chain, and B has given none.
 make_network "$WORK/twice" --replicas 3 --consensus raft --channel twice --batch-timeout 20
 LIAR[0]="vote_twice --after 3"
 start_cluster

@@ -228,8 +228,8 @@ static void ratchet__leaves_a_lag_out_of_an_age(void **state) {
 }
 
 /*
- * Work that the primary never orders is as old as a lag. What it orders waits for less time than the lag took, and began
- * after it, for the most part.
+ * Work that the primary never orders is as old as a lag. What it orders waits for less time than the lag took, and
+ * began after it, for the most part.
  */
 static void ratchet__leaves_out_no_more_than_a_lag_can_be(void **state) {
     (void) state;
