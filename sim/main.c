@@ -502,6 +502,14 @@ static void run_one(struct totals *totals, const struct arguments *arguments, st
     sim_world_destroy(world);
 }
 
+/* SIGINT and SIGTERM end a swarm after the present run, with its totals. The second one ends the process. */
+static volatile sig_atomic_t must_stop;
+
+static void on_stop(int number) {
+    must_stop = 1;
+    signal(number, SIG_DFL);
+}
+
 static double seconds_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -541,6 +549,8 @@ int main(int argc, char **argv) {
         return 2;
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
+    signal(SIGINT, on_stop);
+    signal(SIGTERM, on_stop);
     struct totals totals = {0};
     uint64_t first_seed = arguments.options.seed;
     double begin_s = seconds_now();
@@ -548,7 +558,7 @@ int main(int argc, char **argv) {
     if (!arguments.json)
         printf("ordain-sim: first seed %" PRIu64 "\n", first_seed);
     fflush(stdout);
-    for (uint64_t i = 0; i < arguments.runs && !(arguments.stop && totals.violations > 0); i++) {
+    for (uint64_t i = 0; i < arguments.runs && !must_stop && !(arguments.stop && totals.violations > 0); i++) {
         if (arguments.minutes > 0 && seconds_now() - begin_s >= arguments.minutes * 60)
             break;
         struct sim_options options = arguments.options;
