@@ -102,25 +102,34 @@ static void check_suspicion(struct sim_leave *leave, const struct sim_process *p
     leave->suspecting = detail->suspecting;
 }
 
+/* Notes whether others give a reason to leave the view of this status. */
+static void note_reasons(struct sim_leave *leave, const struct ord_core_config *config, ord_replica_set liars,
+                         const struct ord_status *status, const struct ord_effects *effects) {
+    const uint32_t faulty = ord_bft_faulty_max(config->replica_count);
+    const ord_node_id primary = bft_primary(config, status->view);
+    begin(leave, status);
+    leave->others = count_others(leave, config, &leave->ahead);
+    bool given_up = status->changing && (leave->others >= faulty || (liars & ord_replica_bit(primary)) != 0);
+    bool unwanted = !status->changing && leave->others >= 2 * faulty;
+    leave->may_leave |= given_up || unwanted || leave->ahead > faulty || gives_evidence(effects, primary);
+}
+
 void sim_leave_step(struct sim_leave *leave, struct sim_process *process, ord_replica_set liars,
                     const struct ord_event *event, const struct ord_status *before, const struct ord_effects *effects) {
     const struct ord_status *after = &process->observer.status;
     const struct ord_core_config *config = &process->core_config;
-    const uint32_t faulty = ord_bft_faulty_max(config->replica_count);
-    const ord_node_id primary = bft_primary(config, before->view);
     const bool flushed = event->type == ORD_EVENT_FLUSH;
-    uint32_t ahead;
-    begin(leave, before);
     if (event->type == ORD_EVENT_MESSAGE)
         take(leave, config, event->message->bytes);
-    const uint32_t others = count_others(leave, config, &ahead);
-    bool given_up = before->changing && (others >= faulty || (liars & ord_replica_bit(primary)) != 0);
-    bool unwanted = !before->changing && (others >= 2 * faulty || is_over(process->replica, before));
-    leave->may_leave |= given_up || unwanted || ahead > faulty || gives_evidence(effects, primary);
+    note_reasons(leave, config, liars, before, effects);
+    leave->may_leave |= !before->changing && is_over(process->replica, before);
     if (flushed && takes_part(before) && after->view > before->view && !leave->may_leave)
         sim_blame(process->replica, "suspicion",
                   "%s view %lu, of which %u others say that it failed, and %u go further",
-                  before->changing ? "gives up" : "leaves", (unsigned long) before->view, others, ahead);
+                  before->changing ? "gives up" : "leaves", (unsigned long) before->view, leave->others, leave->ahead);
     if (takes_part(before) && takes_part(after) && before->view == after->view && !before->changing && !after->changing)
-        check_suspicion(leave, process, flushed, others);
+        check_suspicion(leave, process, flushed, leave->others);
+    /* A view that was installed in this step may be left in the next turn for what others said of it before. */
+    if (after->view != before->view || after->changing != before->changing)
+        note_reasons(leave, config, liars, after, effects);
 }

