@@ -122,6 +122,8 @@ void sim_raft_durable(struct sim_replica *replica);
 void sim_raft_look(struct sim_world *world);
 /* True if a majority could follow a leader and nobody leads. */
 bool sim_raft_elects(const struct sim_world *world);
+/* A processor or a disk that is at work for longer at a time is busy, and the bound leaves its replica out. */
+uint64_t sim_raft_busy_us(const struct sim_plan *plan);
 /* The longest time until the core of this replica wants to be woken; UINT64_MAX: any. */
 uint64_t sim_raft_due_ms(const struct sim_replica *replica);
 /* Tells of a message that arrives. */

@@ -1,10 +1,13 @@
 /*
  * How long there may be no leader.
  *
- * A replica is *able* while it is up, runs, has room and a disk that is not slow, and neither asks nor is silent. Let a
- * majority of replicas be able, with no path between any two of them cut or clogged, and no message lost. D is the
- * longest time of a round trip and a commit, d its mean, e and E the shortest and the longest election timeout. D is at
- * most a quarter of e. Then one of them leads within
+ * A replica is *able* while it is up, runs, has room and a disk that is not slow, and neither asks nor is silent. Where
+ * work costs something, it is able while its processor and its disk are at work for no longer than *b*, which is a 64th
+ * of e, and not less than the time between two looks; and a path is open while what waits before its transmitter takes
+ * no longer. What is busy for longer is busy at a look, and a look that finds it begins the count anew. Let a majority
+ * of replicas be able, with no path between any two of them cut or clogged, and no message lost. D is the longest time
+ * of a round trip and a commit, d its mean, e and E the shortest and the longest election timeout. D is at most a
+ * quarter of e. Then one of them leads within
  *
  *     (3 + k) E + 8 D,    k the least number >= 1 with p^(k + 1) <= 1/1000,    p = 2 (n - 1) d / (E - e) <= 1/4
  *
@@ -26,14 +29,39 @@
 #include "sim/check_raft.h"
 #include "sim/process.h"
 
-enum { LOOK_EVERY_US = 10000, TAIL = 8, SPLIT_PPM = 1000, SPLIT_PPM_MOST = 250000 };
+enum { LOOK_EVERY_US = 10000, LOOK_COSTS_US = 2000, BUSY_PART = 64 };
+enum { TAIL = 8, SPLIT_PPM = 1000, SPLIT_PPM_MOST = 250000 };
+
+static uint64_t look_every_us(const struct sim_plan *plan) {
+    return plan->costs.cores > 0 ? LOOK_COSTS_US : LOOK_EVERY_US;
+}
+
+uint64_t sim_raft_busy_us(const struct sim_plan *plan) {
+    uint64_t part_us = (uint64_t) plan->raft.election_ms_min * 1000 / BUSY_PART;
+    return part_us > LOOK_COSTS_US ? part_us : LOOK_COSTS_US;
+}
+
+/*
+ * What the work adds to a round trip and its commits. On each way a message waits for the sender's transmitter and what
+ * is under way there, and then for the receiver's processor, which is at work already and then with the message.
+ */
+static uint64_t work_us(const struct sim_plan *plan, bool longest, uint64_t commits) {
+    const struct sim_costs *costs = &plan->costs;
+    if (costs->cores == 0)
+        return 0;
+    if (longest)
+        return 2 * (3 * sim_raft_busy_us(plan) + SIM_PIECE_BYTES * UINT64_C(1000000) / costs->link_bytes_s) +
+               commits * sim_raft_busy_us(plan);
+    return 2 * (2 * costs->turn_ns + 2 * (uint64_t) plan->replica_count * costs->message_ns) / 1000;
+}
 
 /* A round trip and a commit: the longest, or the mean one. */
 static uint64_t round_us(const struct sim_plan *plan, bool longest) {
     uint64_t factor = longest ? (uint64_t) TAIL : 1;
     uint64_t commits = plan->waits_for_disk ? 3 : 1; /* the process hears nothing during another commit */
     return 2 * (plan->delay_least_us + factor * plan->delay_us) +
-           commits * (plan->commit_us / 4 + factor * plan->commit_us) + 2 * factor * plan->check_us;
+           commits * (plan->commit_us / 4 + factor * plan->commit_us) + 2 * factor * plan->check_us +
+           work_us(plan, longest, commits);
 }
 
 /* 0: the plan lets nothing be said. */
@@ -42,7 +70,7 @@ static uint64_t bound_us(const struct sim_plan *plan) {
     const uint64_t max_us = (uint64_t) plan->raft.election_ms_max * 1000;
     const uint64_t most_us = round_us(plan, true);
     uint64_t split_ppm = 2 * (uint64_t) (plan->replica_count - 1) * round_us(plan, false) * 1000000 / (max_us - min_us);
-    if (plan->costs.cores > 0 || 4 * most_us > min_us || split_ppm > SPLIT_PPM_MOST)
+    if (4 * most_us > min_us || split_ppm > SPLIT_PPM_MOST)
         return 0;
     uint64_t splits = 1;
     for (uint64_t ppm = split_ppm * split_ppm / 1000000; ppm > SPLIT_PPM; ppm = ppm * split_ppm / 1000000)
@@ -52,12 +80,19 @@ static uint64_t bound_us(const struct sim_plan *plan) {
     return plan->faults >> SIM_FAULT_CLOCK & 1 ? bound + bound / 4 : bound;
 }
 
+static bool is_busy(const struct sim_process *process) {
+    uint64_t most_us = process->world->now_us + sim_raft_busy_us(&process->world->plan);
+    return replica_cut_short(process->program) || process->cost.busy_us[SIM_THREAD_LOOP] > most_us;
+}
+
 static bool is_able(const struct sim_replica *replica) {
     const struct sim_world *world = replica->world;
     const struct sim_process *process = replica->process;
     if (process == NULL || process->ended || replica->paused || replica->full ||
         world->now_us < replica->slow_disk_until_us || world->now_us < replica->slow_commit_until_us ||
         world->now_us < replica->stalled_until_us)
+        return false;
+    if (world->plan.costs.cores > 0 && is_busy(process))
         return false;
     struct ord_status status = sim_process_status(process);
     return !status.asking && !status.silent;
@@ -69,6 +104,13 @@ static bool is_open(const struct sim_world *world, uint32_t from, uint32_t to) {
     return !path->cut && world->now_us >= path->clogged_until && world->now_us >= path->late_until_us;
 }
 
+/* What waits before the transmitter, votes and not bulk, is gone soon. */
+static bool is_free(const struct sim_world *world, uint32_t from, uint32_t to) {
+    const struct sim_path *path = &world->paths[from * world->instance_count + to];
+    const uint64_t most_bytes = sim_raft_busy_us(&world->plan) * world->plan.costs.link_bytes_s / 1000000;
+    return world->plan.costs.cores == 0 || path->line.lanes[0].bytes <= most_bytes;
+}
+
 /* Those that are able, less those that not all others can talk to. */
 static ord_replica_set able_ones(const struct sim_world *world) {
     ord_replica_set able = 0;
@@ -77,7 +119,7 @@ static ord_replica_set able_ones(const struct sim_world *world) {
     for (uint32_t i = 0; i < world->replica_count; i++)
         for (uint32_t j = 0; j < world->replica_count; j++) {
             ord_replica_set both = ord_replica_bit(i) | ord_replica_bit(j);
-            if (i != j && (able & both) == both && !is_open(world, i, j))
+            if (i != j && (able & both) == both && (!is_open(world, i, j) || !is_free(world, i, j)))
                 able &= ~ord_replica_bit(j);
         }
     return able;
@@ -110,7 +152,7 @@ void sim_raft_look(struct sim_world *world) {
     struct sim_raft *raft = world->raft;
     if (raft == NULL || world->failed || world->now_us < raft->look_us)
         return;
-    raft->look_us = world->now_us + LOOK_EVERY_US;
+    raft->look_us = world->now_us + look_every_us(&world->plan);
     const ord_replica_set able = able_ones(world);
     bool enough = ord_replica_count(able) >= sim_raft_majority(world);
     bool calm = sim_faultless(world) || world->plan.loss_ppm == 0;

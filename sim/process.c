@@ -11,6 +11,7 @@
 
 #include "core/assert.h"
 #include "sim/check.h"
+#include "sim/check_raft.h"
 #include "sim/client.h"
 #include "sim/liar.h"
 #include "sim/marks.h"
@@ -240,9 +241,10 @@ static void commit(struct sim_process *process) {
     process->frozen = (struct sim_frozen) {.status = sim_process_status(process),
                                            .cut_seq = world->checker->shown[replica->instance].cut_seq};
     uint64_t mean_us = world->plan.commit_us * (world->now_us < replica->slow_disk_until_us ? SLOW_DISK_FACTOR : 1);
-    uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->machine_random, mean_us) +
-                        sim_cost_write_us(process, process->under_way.bytes);
-    if (world->now_us < replica->slow_disk_until_us)
+    uint64_t write_us = sim_cost_write_us(process, process->under_way.bytes);
+    uint64_t delay_us = world->plan.commit_us / 4 + sim_spread(&replica->machine_random, mean_us) + write_us;
+    bool heavy = sim_is_raft(world) && write_us > sim_raft_busy_us(&world->plan);
+    if (world->now_us < replica->slow_disk_until_us || heavy)
         replica->slow_commit_until_us = world->now_us + delay_us;
     if (world->now_us + delay_us < replica->stalled_until_us)
         delay_us = replica->stalled_until_us - world->now_us;

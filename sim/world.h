@@ -64,7 +64,7 @@ struct sim_replica {
     struct sim_disk recent;
     uint32_t recent_commits;
     uint64_t recent_us;            /* when the first commit that will be lost was under way */
-    uint64_t slow_commit_until_us; /* the end of the last commit that a slow disk drew out */
+    uint64_t slow_commit_until_us; /* the end of the last commit that its disk, or raft: its size, drew out */
     uint64_t stalled_until_us;     /* no commit is done before */
     uint64_t slow_links_us;        /* each message to it and from it takes so much longer */
     uint64_t started_us;
