@@ -49,6 +49,8 @@ add_test(NAME sim.late
 set_tests_properties(sim.fixed sim.raft sim.raft_service sim.fresh sim.deterministic sim.slow sim.crowded sim.rotation
                      sim.pace sim.service sim.late sim.search
                      PROPERTIES LABELS sim TIMEOUT 300 ENVIRONMENT "${ORD_TEST_ENVIRONMENT}")
+# These compare the simulated time of two runs. To the sanitizers their code is that of the others.
+set_tests_properties(sim.slow sim.crowded sim.rotation sim.pace sim.late sim.search PROPERTIES LABELS "sim;measures")
 
 # Some of the planted bugs, each of which another invariant finds within a second. By hand, tests/canary/run runs them
 # all.
