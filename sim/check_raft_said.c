@@ -297,13 +297,19 @@ static void cast(struct sim_replica *replica, uint64_t term, ord_node_id candida
                   (unsigned long) entry->number - 1);
 }
 
-/* The entry is on disk, as of the term that the leader has there. What is applied needs no record. */
+/*
+ * The entry is on disk, as of the term that the leader has there. What is applied needs no record. One commit may bring
+ * the entry and a later term, whose leader cuts it: then the words of the earlier term are as if they came late.
+ */
 static void acknowledge(struct sim_replica *replica, ord_node_id to, const struct sim_raft_message *message) {
     const struct sim_disk *disk = &replica->disk;
     const struct sim_raft_node *leader = &replica->world->raft->nodes[to];
     struct ord_span point = sim_disk_record(disk, SIM_RAFT_POINT, 1);
     struct ord_span record = sim_disk_record(disk, SIM_RAFT_LOG, message->seq);
-    if (message->seq <= sim_disk_applied(disk) ||
+    uint64_t disk_term;
+    ord_node_id disk_vote;
+    sim_raft_hard(&disk_term, &disk_vote, sim_disk_record(disk, SIM_RAFT_HARD, 1));
+    if (disk_term > message->term || message->seq <= sim_disk_applied(disk) ||
         (point.size > 0 && message->seq <= ord_load_u64(point.data + POINT_SEQ_AT)))
         return;
     if (record.size < HEAD_SIZE - TERM_AT) {
