@@ -1,4 +1,4 @@
-/* One Raft core, replica 0 of three. The test writes the messages of the other two by hand. */
+/* One Raft core, replica 0, of three unless a test says otherwise. The test writes what the others send by hand. */
 #ifndef ORDAIN_TESTS_RAFT_ONE_H
 #define ORDAIN_TESTS_RAFT_ONE_H
 
@@ -43,21 +43,25 @@ static inline struct raft_message recall(const struct raft_net *net, ord_node_id
         .type = RAFT_RECALL, .sender = from, .term = term, .life = net->nodes[0].core->recovery.life};
 }
 
-/* Replica 0 has begun, and asks. */
-static inline struct raft_net *open_asking(void) {
+/* Replica 0 has begun, alone, and asks. */
+static inline struct raft_net *open_asking_among(uint32_t count) {
     struct raft_net *net = malloc(sizeof(*net));
     assert_non_null(net);
     options = raft_net_options();
-    raft_net_open(net, 3, &options, 5);
-    raft_net_crash(net, 1);
-    raft_net_crash(net, 2);
+    raft_net_open(net, count, &options, 5);
+    for (ord_node_id from = 1; from < count; from++)
+        raft_net_crash(net, from);
     return net;
 }
 
-/* It has been told by both others that the channel is new. */
-static inline struct raft_net *open_one(void) {
-    struct raft_net *net = open_asking();
-    for (ord_node_id from = 1; from <= 2; from++) {
+static inline struct raft_net *open_asking(void) {
+    return open_asking_among(3);
+}
+
+/* It has been told by all others that the channel is new. */
+static inline struct raft_net *open_among(uint32_t count) {
+    struct raft_net *net = open_asking_among(count);
+    for (ord_node_id from = 1; from < count; from++) {
         struct raft_message answer = recall(net, from, 0);
         answer.silent = true;
         answer.empty = true;
@@ -65,6 +69,10 @@ static inline struct raft_net *open_one(void) {
     }
     assert_true(raft_speaks(net->nodes[0].core));
     return net;
+}
+
+static inline struct raft_net *open_one(void) {
+    return open_among(3);
 }
 
 static inline void close_one(struct raft_net *net) {
@@ -112,17 +120,21 @@ static inline void append_up_to(struct raft_net *net, uint64_t last_seq, uint64_
         append(net, 1, 1, last_seq, 1, 0, commit_seq);
 }
 
-/* What replica 2 answers to a request of the present candidacy. */
-static inline struct raft_message vote_of(const struct raft_net *net, bool pre) {
+/* What a replica answers to a request of the present candidacy. */
+static inline struct raft_message vote_from(const struct raft_net *net, ord_node_id from, bool pre) {
     uint64_t term = core_of(net)->hard.term;
     return (struct raft_message) {.type = RAFT_VOTE_ANSWER,
-                                  .sender = 2,
+                                  .sender = from,
                                   .term = term,
                                   .pre = pre,
                                   .granted = true,
                                   .asked_term = term + (pre ? 1 : 0),
                                   .asked_life = core_of(net)->recovery.life,
                                   .life = 12};
+}
+
+static inline struct raft_message vote_of(const struct raft_net *net, bool pre) {
+    return vote_from(net, 2, pre);
 }
 
 /* Replica 0 stands for the next term; with `pre` it asks for PreVotes yet. */
@@ -142,9 +154,14 @@ static inline void lead(struct raft_net *net) {
     persist(net);
 }
 
+static inline void acknowledge_of(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, bool silent) {
+    receive(net,
+            (struct raft_message) {
+                .type = RAFT_APPEND_ANSWER, .sender = from, .term = term, .seq = seq, .silent = silent, .life = 12});
+}
+
 static inline void acknowledge(struct raft_net *net, uint64_t term, uint64_t seq, bool silent) {
-    receive(net, (struct raft_message) {
-                     .type = RAFT_APPEND_ANSWER, .sender = 2, .term = term, .seq = seq, .silent = silent, .life = 12});
+    acknowledge_of(net, 2, term, seq, silent);
 }
 
 /* Does replica 0 vote for replica 2? */

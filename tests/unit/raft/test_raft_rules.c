@@ -1,116 +1,7 @@
 /* One core among three, and messages of the others by hand: the rules that a cluster breaks too rarely to show. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/raft_net.h"
-#include "tests/support/test_main.h"
-
-static struct raft_options options;
-
-/* The turn stays open. */
-static void take(struct raft_net *net, struct raft_message message) {
-    uint8_t bytes[512];
-    struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
-    raft_message_encode(&writer, &net->nodes[0].config, &message);
-    ord_write_span(&writer, message.body);
-    assert_ok(ord_writer_finish(&writer));
-    struct ord_verified verified;
-    assert_ok(raft_authenticate(&verified, &net->nodes[0].config, message.sender, ord_writer_span(&writer)));
-    struct ord_event event = {.type = ORD_EVENT_MESSAGE, .message = &verified};
-    assert_ok(raft_net_event(net, 0, &event));
-}
-
-static void receive(struct raft_net *net, struct raft_message message) {
-    take(net, message);
-    raft_net_persist(net, 0, net->nodes[0].turn - 1);
-}
-
-static struct raft_message recall(const struct raft_net *net, ord_node_id from, uint64_t term) {
-    return (struct raft_message) {
-        .type = RAFT_RECALL, .sender = from, .term = term, .life = net->nodes[0].core->recovery.life};
-}
-
-/* Only replica 0 plays; it has been told by all others that the channel is new. */
-static struct raft_net *open_among(uint32_t count) {
-    struct raft_net *net = malloc(sizeof(*net));
-    assert_non_null(net);
-    options = raft_net_options();
-    raft_net_open(net, count, &options, 5);
-    for (ord_node_id from = 1; from < count; from++)
-        raft_net_crash(net, from);
-    for (ord_node_id from = 1; from < count; from++) {
-        struct raft_message answer = recall(net, from, 0);
-        answer.silent = true;
-        answer.empty = true;
-        receive(net, answer);
-    }
-    assert_true(raft_speaks(net->nodes[0].core));
-    return net;
-}
-
-static struct raft_net *open_one(void) {
-    return open_among(3);
-}
-
-static void close_one(struct raft_net *net) {
-    raft_net_close(net);
-    free(net);
-}
-
-static const struct raft_log *log_of(const struct raft_net *net) {
-    return &net->nodes[0].core->log;
-}
-
-static void append(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, uint64_t seq_term,
-                   uint64_t entry_term, uint64_t commit_seq) {
-    uint8_t batch[8] = {0};
-    receive(net, (struct raft_message) {.type = RAFT_APPEND,
-                                        .sender = from,
-                                        .term = term,
-                                        .seq = seq,
-                                        .seq_term = seq_term,
-                                        .commit_seq = commit_seq,
-                                        .has_entry = entry_term != 0,
-                                        .entry_term = entry_term,
-                                        .body = ord_span_of(batch, entry_term != 0 ? 8 : 0)});
-}
-
-static void answer_vote(struct raft_net *net, ord_node_id from, bool pre) {
-    uint64_t term = net->nodes[0].core->hard.term;
-    receive(net, (struct raft_message) {.type = RAFT_VOTE_ANSWER,
-                                        .sender = from,
-                                        .term = term,
-                                        .pre = pre,
-                                        .granted = true,
-                                        .asked_term = term + (pre ? 1 : 0),
-                                        .asked_life = net->nodes[0].core->recovery.life,
-                                        .life = 12});
-}
-
-/* Replica 0 leads the next term, by the vote of replica 2. */
-static void lead(struct raft_net *net) {
-    net->now_ms += 1000;
-    struct ord_event event = {.type = ORD_EVENT_TICK};
-    assert_ok(raft_net_event(net, 0, &event));
-    answer_vote(net, 2, true);
-    answer_vote(net, 2, false);
-    assert_true(raft_net_status(net, 0).leading);
-    raft_net_persist(net, 0, net->nodes[0].turn - 1);
-}
-
-static void acknowledge_of(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, bool silent) {
-    receive(net,
-            (struct raft_message) {
-                .type = RAFT_APPEND_ANSWER, .sender = from, .term = term, .seq = seq, .silent = silent, .life = 12});
-}
-
-static void acknowledge(struct raft_net *net, uint64_t term, uint64_t seq, bool silent) {
-    acknowledge_of(net, 2, term, seq, silent);
-}
-
-static uint64_t committed(const struct raft_net *net) {
-    return raft_net_status(net, 0).delivered_seq;
-}
+#include "tests/support/raft_one.h"
 
 /* Section 3.6.2, figure 3.7, row R5. */
 static void commit__counts_entries_of_the_own_term_alone(void **state) {
@@ -190,17 +81,6 @@ static void append__that_cuts_what_is_committed_halts(void **state) {
     close_one(net);
 }
 
-static void install(struct raft_net *net, uint64_t seq, uint64_t term) {
-    uint8_t certificate[RAFT_NET_POINT];
-    ord_store_u64(certificate, seq);
-    struct ord_event event = {
-        .type = ORD_EVENT_SYNCED,
-        .synced = {
-            .seq = seq, .term = term, .stable_seq = seq, .certificate = ord_span_of(certificate, RAFT_NET_POINT)}};
-    assert_ok(raft_net_event(net, 0, &event));
-    raft_net_persist(net, 0, net->nodes[0].turn - 1);
-}
-
 /* Row R8 at the snapshot point itself, which is committed as well. */
 static void append__that_contradicts_the_point_halts(void **state) {
     (void) state;
@@ -213,12 +93,11 @@ static void append__that_contradicts_the_point_halts(void **state) {
     close_one(net);
 }
 
-static void tick(struct raft_net *net, uint64_t ms) {
-    struct ord_event event = {.type = ORD_EVENT_TICK};
-    net->now_ms += ms;
+/* A TICK whose turn is durable at once. */
+static void tick_durably(struct raft_net *net, uint64_t ms) {
     net->nodes[0].wake_ms = 0;
-    assert_ok(raft_net_event(net, 0, &event));
-    raft_net_persist(net, 0, net->nodes[0].turn - 1);
+    tick(net, ms);
+    persist(net);
 }
 
 /* RECALLs of replica 0 that name this life of replica 2; `silent` as they have it. */
@@ -247,8 +126,8 @@ static void halted__answers_those_that_ask_and_does_nothing_else(void **state) {
     append(net, 2, 2, 0, 0, 2, 1);
     assert_true(net->nodes[0].core->halted);
     for (uint32_t life = 1; life <= 2; life++) {
-        tick(net, 1000);
-        tick(net, 1000);
+        tick_durably(net, 1000);
+        tick_durably(net, 1000);
         assert_int_equal(net->nodes[0].wake_ms, 0);
         const struct raft_message ask = {.type = RAFT_ASK, .sender = 2, .term = 2, .life = 12 + life};
         uint8_t first[RAFT_HEADER_SIZE] = {RAFT_ASK};
@@ -266,31 +145,20 @@ static void halted__answers_those_that_ask_and_does_nothing_else(void **state) {
 static void votes__of_a_term_that_is_over_elect_nobody(void **state) {
     (void) state;
     struct raft_net *net = open_among(5);
-    tick(net, 1000);
+    tick_durably(net, 1000);
     for (ord_node_id from = 1; from <= 2; from++)
-        answer_vote(net, from, true);
+        receive(net, vote_from(net, from, true));
     for (ord_node_id from = 1; from <= 2; from++)
-        answer_vote(net, from, false);
+        receive(net, vote_from(net, from, false));
     assert_true(raft_net_status(net, 0).leading);
-    tick(net, 700); /* CheckQuorum */
-    tick(net, 700);
+    tick_durably(net, 700); /* CheckQuorum */
+    tick_durably(net, 700);
     assert_int_equal(net->nodes[0].core->role, RAFT_PRE_CANDIDATE);
     assert_int_equal(raft_net_status(net, 0).view, 1);
     for (ord_node_id from = 1; from <= 3; from++)
-        answer_vote(net, from, false);
+        receive(net, vote_from(net, from, false));
     assert_int_equal(net->nodes[0].core->role, RAFT_PRE_CANDIDATE);
     close_one(net);
-}
-
-static bool grants(struct raft_net *net, uint64_t term, uint64_t seq, uint64_t seq_term) {
-    receive(net, (struct raft_message) {.type = RAFT_VOTE_REQUEST,
-                                        .sender = 2,
-                                        .term = term,
-                                        .transfer = true,
-                                        .seq = seq,
-                                        .seq_term = seq_term,
-                                        .life = 12});
-    return net->nodes[0].core->hard.term == term && net->nodes[0].core->hard.vote == 2;
 }
 
 /* Section 3.6.1. */
@@ -413,7 +281,7 @@ static void commit__of_a_full_log_needs_all(void **state) {
     const uint64_t full = raft_slot_count(&net->nodes[0].config);
     for (uint64_t term = 1; term <= full; term++) {
         lead(net);
-        tick(net, 700); /* CheckQuorum */
+        tick_durably(net, 700); /* CheckQuorum */
     }
     lead(net);
     assert_int_equal(log_of(net)->last_seq, full);
@@ -426,7 +294,7 @@ static void commit__of_a_full_log_needs_all(void **state) {
     assert_int_equal(committed(net), full);
     assert_false(raft_net_propose(net, 0));
     attest(net, full);
-    tick(net, 60);
+    tick_durably(net, 60);
     acknowledge(net, full + 1, full + 1, false);
     assert_int_equal(committed(net), full + 1);
     assert_true(raft_net_propose(net, 0));
