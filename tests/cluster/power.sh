@@ -2,7 +2,6 @@
 # shellcheck shell=bash disable=SC2034 # the scripts that source this file use these variables
 : "${POWER_CUT_LIB:?the power cut}"
 
-HEIGHT=0 # on the disk of the replica that lost power last
 
 # power_can_fail: the power of each replica that starts from now on can be cut.
 power_can_fail() {
@@ -33,11 +32,7 @@ without_power() {
     [ "$status" -eq 137 ] || rm "$WORK/cut$1"
     until_true "$DEADLINE_S" "the power of replica $1 is gone" is_over "$1"
     unset "REPLICA_PID[$1]"
-    ordain ledger verify "$NET/replica$1/data" --genesis "$NET/genesis.block" --json >"$WORK/ledger.json" || {
-        cat "$WORK/ledger.json" >&2
-        die "the ledger of replica $1 does not verify"
-    }
-    HEIGHT=$(jq .height "$WORK/ledger.json")
+    verify_ledger "$1"
 }
 
 # all_without_power INDEX...: waits until these replicas are gone, whose power is about to be cut. A replica that has

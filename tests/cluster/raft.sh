@@ -19,3 +19,11 @@ one_leader_in_a_term() {
     [ -z "$twice" ] || die "two leaders in term $twice"
     ok "$(wc -l <<<"$known") terms had a leader, and no term had two"
 }
+
+# ends_well FILE: after the load, no term had two leaders, and all chains and ledgers have what FILE lists, once.
+ends_well() {
+    one_leader_in_a_term
+    check_chains "$1"
+    stop_cluster
+    check_ledgers
+}

@@ -37,11 +37,7 @@ ended() {
     [ "$(grep -c 'level=error' "$log")" -eq 1 ] && grep -q 'level=error .*event=fatal .*what="ledger commit"' "$log" ||
         die "replica $index does not say that its commit failed"
     rm "$WORK/fail$index"
-    ordain ledger verify "$NET/replica$index/data" --genesis "$NET/genesis.block" --json >"$WORK/ledger.json" || {
-        cat "$WORK/ledger.json" >&2
-        die "the ledger of replica $index does not verify"
-    }
-    HEIGHT=$(jq .height "$WORK/ledger.json")
+    verify_ledger "$index"
 }
 
 # attested_only_kept INDEX: no other replica has a certificate signed by this one for a block that is not on its disk.

@@ -41,10 +41,7 @@ crash_rounds() {
     done
     load_stop
     ok "$1 replicas: $rounds times $2 killed under load, the leader $led times"
-    one_leader_in_a_term
-    check_chains "$WORK/load.hex"
-    stop_cluster
-    check_ledgers
+    ends_well "$WORK/load.hex"
 }
 
 crash_rounds 3 1

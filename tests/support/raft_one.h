@@ -154,6 +154,17 @@ static inline void lead(struct raft_net *net) {
     persist(net);
 }
 
+/* Replica 0 leads, or it has the votes for it and the record of them is not durable yet. */
+static inline void win(struct raft_net *net, bool leads) {
+    if (leads) {
+        lead(net);
+        return;
+    }
+    stand(net, false);
+    take(net, vote_of(net, false));
+    assert_int_equal(core_of(net)->role, RAFT_ELECTED);
+}
+
 static inline void acknowledge_of(struct raft_net *net, ord_node_id from, uint64_t term, uint64_t seq, bool silent) {
     receive(net,
             (struct raft_message) {

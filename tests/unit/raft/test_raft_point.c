@@ -158,13 +158,7 @@ static void transfer__ends_a_lead(void **state) {
     (void) state;
     for (int leads = 0; leads <= 1; leads++) {
         struct raft_net *net = open_one();
-        if (leads == 1) {
-            lead(net);
-        } else {
-            stand(net, false);
-            take(net, vote_of(net, false));
-            assert_int_equal(core_of(net)->role, RAFT_ELECTED);
-        }
+        win(net, leads == 1);
         assert_ok(synced(net, 4, 1, 4));
         assert_int_equal(core_of(net)->role, RAFT_FOLLOWER);
         persist(net);

@@ -104,12 +104,7 @@ static void leader__of_the_same_term_is_refused(void **state) {
     (void) state;
     for (int leads = 0; leads <= 1; leads++) {
         struct raft_net *net = open_one();
-        if (leads == 1) {
-            lead(net);
-        } else {
-            stand(net, false);
-            take(net, vote_of(net, false));
-        }
+        win(net, leads == 1);
         const enum raft_role role = core_of(net)->role;
         const uint64_t last_seq = log_of(net)->last_seq;
         take(net, append_of(1, 1, 0, 0, 1, 1));
