@@ -81,6 +81,25 @@ static void append__that_cuts_what_is_committed_halts(void **state) {
     close_one(net);
 }
 
+/*
+ * Section 3.5: a message shows that the logs agree up to its end, and nothing of what a follower holds behind that,
+ * which a new leader may lack.
+ */
+static void append__is_acknowledged_up_to_its_end(void **state) {
+    (void) state;
+    struct raft_net *net = open_one();
+    struct raft_message answer = {0};
+    append_up_to(net, 4, 0);
+    append(net, 2, 2, 1, 1, 0, 0);
+    assert_int_equal(sent(net, 2, RAFT_APPEND_ANSWER, &answer), 1);
+    assert_true(answer.seq == 1 && !answer.rejected);
+    append(net, 2, 2, 1, 1, 1, 0);
+    assert_int_equal(sent(net, 2, RAFT_APPEND_ANSWER, &answer), 2);
+    assert_true(answer.seq == 2 && !answer.rejected);
+    assert_int_equal(log_of(net)->last_seq, 4);
+    close_one(net);
+}
+
 /* Row R8 at the snapshot point itself, which is committed as well. */
 static void append__that_contradicts_the_point_halts(void **state) {
     (void) state;
@@ -404,6 +423,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(ask__takes_back_what_was_not_used),
     cmocka_unit_test(commit__reaches_no_further_than_what_matches),
     cmocka_unit_test(append__that_cuts_what_is_committed_halts),
+    cmocka_unit_test(append__is_acknowledged_up_to_its_end),
     cmocka_unit_test(append__that_contradicts_the_point_halts),
     cmocka_unit_test(halted__answers_those_that_ask_and_does_nothing_else),
     cmocka_unit_test(vote__goes_to_logs_that_are_up_to_date),
