@@ -22,8 +22,12 @@ static void travel(struct sim_world *world, uint32_t from, uint32_t to, enum rep
         return;
     uint64_t at_us = world->now_us + world->plan.delay_least_us + sim_spread(random, world->plan.delay_us) +
                      world->replicas[from].slow_links_us + world->replicas[to].slow_links_us;
-    if (at_us < path->clogged_until)
-        at_us = path->late_until_us = path->clogged_until;
+    if (at_us < path->clogged_until) {
+        at_us = path->clogged_until;
+        /* A later clog may end sooner than an earlier one, whose messages are still ahead. */
+        if (path->late_until_us < at_us)
+            path->late_until_us = at_us;
+    }
     uint64_t *last_us = &path->last_us[replica_link_bulk(world->protocol, kind, sim_buffer_span(buffer))];
     if ((world->plan.faults >> SIM_FAULT_REORDER & 1) == 0 && at_us < *last_us)
         at_us = *last_us;
