@@ -40,6 +40,8 @@ struct net_client {
     struct call *free_first;
     struct net_conn *conn; /* NULL: there is no connection */
     bool closing;
+    bool failed; /* `failure` is set */
+    struct net_failure failure;
     pthread_cond_t changed; /* signals that `conn` was set */
 };
 
@@ -144,6 +146,14 @@ static uint64_t on_tick(void *context, uint64_t now_ms) {
     return ord_min(sent_ms, waiting_ms);
 }
 
+static void on_failure(void *context, const struct net_failure *failure) {
+    struct net_client *client = context;
+    pthread_mutex_lock(&client->hub.lock);
+    client->failed = true;
+    client->failure = *failure;
+    pthread_mutex_unlock(&client->hub.lock);
+}
+
 static void destroy(struct net_client *client) {
     pthread_cond_destroy(&client->changed);
     free(client->calls);
@@ -169,12 +179,17 @@ enum ord_err net_client_open(struct net_client **out, const struct net_client_op
         .self = NET_REQ,
         .peer = NET_REP,
         .tls = options->tls,
+        .rules = options->rules,
         .host = options->host,
         .port = options->port,
         .message_bytes_max = options->reply_bytes_max + NET_WORD_SIZE,
         .reconnect_ms_min = RECONNECT_MS_MIN,
         .reconnect_ms_max = options->reconnect_ms_max,
-        .owner = {.on_up = on_up, .on_message = on_message, .on_down = on_down, .on_tick = on_tick},
+        .owner = {.on_up = on_up,
+                  .on_message = on_message,
+                  .on_down = on_down,
+                  .on_failure = on_failure,
+                  .on_tick = on_tick},
         .context = client,
     };
     enum ord_err err = client->calls == NULL ? ORD_ERR_NO_MEMORY : net_hub_open(&client->hub, &hub);
@@ -199,6 +214,15 @@ enum ord_err net_client_wait(struct net_client *client, uint32_t timeout_ms) {
 
 bool net_client_up(const struct net_client *client) {
     return net_hub_has(&client->hub, &client->conn);
+}
+
+bool net_client_failure(struct net_client *client, struct net_failure *out) {
+    pthread_mutex_lock(&client->hub.lock);
+    bool failed = client->failed;
+    if (failed)
+        *out = client->failure;
+    pthread_mutex_unlock(&client->hub.lock);
+    return failed;
 }
 
 enum ord_err net_client_call(struct net_client *client, struct net_message *request, uint32_t timeout_ms,

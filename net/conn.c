@@ -1,84 +1,21 @@
 /*
- * One connection: an nng stream (tls+tcp or tcp) that carries the protocol of nng's own sockets. That is SP's hello of
- * eight bytes in both directions, then frames of a 64-bit length and as many bytes (SP TCP mapping, RFC draft
- * sp-tcp-mapping-01).
+ * One connection: an nng stream (tcp) that carries the protocol of nng's own sockets, with or without TLS around it
+ * (tls.h). That is SP's hello of eight bytes in both directions, then frames of a 64-bit length and as many bytes (SP
+ * TCP mapping, RFC draft sp-tcp-mapping-01). What goes out is in conn_tx.c.
  *
  * This code does not use nng's sockets because nng 1.5.2 has two faults. First, a pipe that is closed between the
  * header and the body of a message loses the aio of that message (nng issue 616); over TLS that is nearly always the
  * case. The reaper then waits for that aio for ever, and blocks every other connection of the process. Second, a PUSH
  * pipe that is closed while it sends puts itself back into the list of ready pipes, and is used after it was freed.
- * Killing a replica under load triggers both within minutes. nng's streams have neither fault. They have one of their
- * own, which `dead` in hub.c works around.
+ * Killing a replica under load triggers both within minutes. nng's streams of plain TCP have neither fault.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/assert.h"
 #include "core/codec.h"
 #include "net/net_internal.h"
-
-static void conn_tx_start(struct net_conn *conn) {
-    if (conn->closed || conn->tx_busy)
-        return;
-    nng_iov iov;
-    if (conn->hello_sent < NET_HELLO_SIZE) {
-        /* A probe never sends a hello, so that its other end, our own listener, does not mistake it for a peer. */
-        if (conn->probe)
-            return;
-        iov = (nng_iov) {conn->hello + conn->hello_sent, NET_HELLO_SIZE - conn->hello_sent};
-    } else if (conn->tx_first != NULL) {
-        struct net_message *message = conn->tx_first;
-        iov = (nng_iov) {message->bytes + message->head + conn->tx_sent, message->size - conn->tx_sent};
-    } else {
-        return;
-    }
-    conn->tx_busy = true;
-    int code = nng_aio_set_iov(conn->tx_aio, 1, &iov);
-    ORD_ASSERT(code == 0); /* an aio always has space for up to four */
-    nng_stream_send(conn->stream, conn->tx_aio);
-}
-
-/* Accounts for the bytes of a finished send. Returns the message that is now sent completely, or NULL. */
-static struct net_message *conn_tx_advance(struct net_conn *conn, size_t count) {
-    if (conn->hello_sent < NET_HELLO_SIZE) {
-        conn->hello_sent += count;
-        return NULL;
-    }
-    struct net_message *message = conn->tx_first;
-    conn->tx_sent += count;
-    if (conn->tx_sent < message->size)
-        return NULL;
-    conn->tx_sent = 0;
-    conn->tx_first = message->next;
-    if (conn->tx_first == NULL)
-        conn->tx_last = NULL;
-    return message;
-}
-
-static void on_tx(void *context) {
-    struct net_conn *conn = context;
-    struct net_hub *hub = conn->hub;
-    struct net_message *left = NULL;
-    pthread_mutex_lock(&hub->lock);
-    if (nng_aio_result(conn->tx_aio) != 0)
-        net_conn_close(conn);
-    else
-        left = conn_tx_advance(conn, nng_aio_count(conn->tx_aio));
-    conn->tx_busy = false;
-    conn_tx_start(conn);
-    if (left != NULL) {
-        conn->holds++;
-        pthread_mutex_unlock(&hub->lock);
-        if (hub->options.owner.on_sent != NULL)
-            hub->options.owner.on_sent(hub->options.context, left, ORD_OK);
-        net_message_destroy(left);
-        pthread_mutex_lock(&hub->lock);
-        conn->holds--;
-    }
-    if (conn->closed)
-        net_hub_kick(hub);
-    pthread_mutex_unlock(&hub->lock);
-}
 
 /* Consumes the hello in the buffer. False: it is not a hello, or it names another protocol. */
 static bool conn_rx_hello(struct net_conn *conn) {
@@ -103,6 +40,18 @@ static bool conn_rx_begin(struct net_conn *conn) {
     return true;
 }
 
+/* Keeps why the connection did not come up: TLS's reason, or `why` if that has none. */
+static void note_failure(struct net_conn *conn, const char *why) {
+    struct net_failure *failure = &conn->failure;
+    if (conn->up || failure->why[0] != '\0')
+        return;
+    if (conn->tls != NULL && net_tls_why(conn->tls)[0] != '\0')
+        why = net_tls_why(conn->tls);
+    snprintf(failure->why, sizeof(failure->why), "%s", why);
+    if (conn->tls != NULL)
+        snprintf(failure->subject, sizeof(failure->subject), "%s", net_tls_subject(conn->tls));
+}
+
 /*
  * Processes one hello or message in the buffer. False: more bytes are needed. Releases the lock when it calls the
  * owner.
@@ -114,6 +63,7 @@ static bool conn_rx_step(struct net_conn *conn) {
         if (at_hand < NET_HELLO_SIZE)
             return false;
         if (!conn_rx_hello(conn)) {
+            note_failure(conn, "the peer does not speak this port's protocol");
             net_conn_close(conn);
             return true;
         }
@@ -160,74 +110,154 @@ static bool conn_rx_step(struct net_conn *conn) {
     return true;
 }
 
-/*
- * Processes everything in the buffer, then begins the next read. The caller has set rx_busy, so that nobody else does
- * so.
- */
-static void conn_rx_run(struct net_conn *conn) {
-    while (!conn->closed && !conn->paused && conn_rx_step(conn))
-        ;
-    if (conn->closed || conn->paused) {
-        conn->rx_busy = false;
-        if (conn->closed)
-            net_hub_kick(conn->hub);
+/* Ends a connection whose TLS session has failed. The peer is told why, if it takes that soon. */
+static void conn_end(struct net_conn *conn, const char *why) {
+    note_failure(conn, why);
+    if (conn->up || !net_tls_pending(conn->tls)) {
+        net_conn_close(conn);
         return;
     }
-    /* The buffer is now empty or holds the beginning of a hello or of a length. */
+    conn->ending = true;
+    conn->deadline_ms = ord_min(conn->deadline_ms, net_now_ms() + NET_ALERT_MS);
+    net_hub_wake_by(conn->hub, conn->deadline_ms);
+    net_conn_tx_start(conn);
+}
+
+/* Makes room in the buffer, which is empty or holds the beginning of a hello or of a length. */
+static void conn_rx_compact(struct net_conn *conn) {
     size_t left = conn->rx_end - conn->rx_begin;
     memmove(conn->rx_buffer, conn->rx_buffer + conn->rx_begin, left);
     conn->rx_begin = 0;
     conn->rx_end = left;
-    nng_iov iov = {conn->rx_buffer + left, NET_RX_BUFFER_SIZE - left};
+}
+
+/* Where the next plain bytes go: the buffer, or the message itself if it is large. */
+static nng_iov conn_rx_target(struct net_conn *conn) {
     struct net_message *message = conn->rx_message;
     conn->rx_direct = message != NULL && message->size - conn->rx_filled > NET_RX_BUFFER_SIZE / 2;
     if (conn->rx_direct)
-        iov = (nng_iov) {message->bytes + message->head + conn->rx_filled, message->size - conn->rx_filled};
+        return (nng_iov) {message->bytes + message->head + conn->rx_filled, message->size - conn->rx_filled};
+    return (nng_iov) {conn->rx_buffer + conn->rx_end, NET_RX_BUFFER_SIZE - conn->rx_end};
+}
+
+static void conn_rx_take(struct net_conn *conn, size_t count) {
+    if (conn->rx_direct)
+        conn->rx_filled += count;
+    else
+        conn->rx_end += count;
+}
+
+/*
+ * Takes plain bytes out of the TLS session. False: it has none. Releases the lock while it computes, so that a
+ * handshake or a large message holds nobody up.
+ */
+static bool conn_rx_decrypt(struct net_conn *conn) {
+    nng_iov target = conn_rx_target(conn);
+    size_t count = target.iov_len;
+    pthread_mutex_unlock(&conn->hub->lock);
+    enum ord_err err = net_tls_read(conn->tls, target.iov_buf, &count);
+    pthread_mutex_lock(&conn->hub->lock);
+    if (conn->closed)
+        return true; /* conn_rx_run looks again */
+    if (err == ORD_OK)
+        conn_rx_take(conn, count);
+    else if (err != ORD_ERR_BUSY)
+        conn_end(conn, err == ORD_ERR_CLOSED ? "the peer ended the session" : ord_err_text(err));
+    /* The handshake may have something to say, or have ended, which lets messages go. */
+    net_conn_tx_start(conn);
+    return err != ORD_ERR_BUSY;
+}
+
+static void conn_rx_start(struct net_conn *conn) {
+    nng_iov iov = {NULL, NET_TLS_RX_SIZE};
+    if (conn->tls == NULL)
+        iov = conn_rx_target(conn);
+    else
+        iov.iov_buf = net_tls_rx_room(conn->tls);
     int code = nng_aio_set_iov(conn->rx_aio, 1, &iov);
-    ORD_ASSERT(code == 0);
+    ORD_ASSERT(code == 0); /* an aio always has space for up to four */
     nng_stream_recv(conn->stream, conn->rx_aio);
+}
+
+/*
+ * Processes everything that came, then begins the next read. The caller has set rx_busy, so that nobody else does so.
+ */
+static void conn_rx_run(struct net_conn *conn) {
+    do {
+        while (!conn->closed && !conn->paused && !conn->ending && conn_rx_step(conn))
+            ;
+        if (conn->closed || conn->paused || conn->ending) {
+            conn->rx_busy = false;
+            if (conn->closed)
+                net_hub_kick(conn->hub);
+            return;
+        }
+        conn_rx_compact(conn);
+    } while (conn->tls != NULL && conn_rx_decrypt(conn));
+    if (!conn->closed)
+        conn_rx_start(conn);
+    else
+        conn->rx_busy = false;
 }
 
 static void on_rx(void *context) {
     struct net_conn *conn = context;
     struct net_hub *hub = conn->hub;
     pthread_mutex_lock(&hub->lock);
+    int code = nng_aio_result(conn->rx_aio);
     size_t count = nng_aio_count(conn->rx_aio);
-    if (nng_aio_result(conn->rx_aio) != 0 || count == 0)
+    if (code != 0 || count == 0) {
+        /* Whoever was called and hangs up refuses us. Strangers who call and hang up are not worth a report. */
+        if (!conn->closed && hub->accept_aio == NULL)
+            note_failure(conn, code == NNG_ECONNRESET ? "the peer reset the connection" : "the peer hung up");
         net_conn_close(conn);
-    else if (conn->rx_direct)
-        conn->rx_filled += count;
-    else
-        conn->rx_end += count;
+    } else if (conn->tls == NULL) {
+        conn_rx_take(conn, count);
+    } else if (net_tls_rx_put(conn->tls, count) != ORD_OK) {
+        net_conn_close(conn);
+    }
     conn_rx_run(conn);
     pthread_mutex_unlock(&hub->lock);
 }
 
-struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe) {
-    /* The aios need no timeouts: the hub's thread enforces deadlines by closing the stream, and that always works. */
+static struct net_conn *conn_alloc(struct net_hub *hub, const struct net_tls_context *tls) {
     struct net_conn *conn = malloc(sizeof(*conn));
-    if (conn != NULL)
-        memset(conn, 0, offsetof(struct net_conn, rx_buffer));
-    if (conn == NULL || net_aio_create(&conn->rx_aio, on_rx, conn, NNG_DURATION_INFINITE) != ORD_OK ||
-        net_aio_create(&conn->tx_aio, on_tx, conn, NNG_DURATION_INFINITE) != ORD_OK) {
-        if (conn != NULL)
-            net_aio_destroy(conn->rx_aio);
-        free(conn);
+    if (conn == NULL)
+        return NULL;
+    memset(conn, 0, offsetof(struct net_conn, rx_buffer));
+    conn->hub = hub;
+    /* The aios need no timeouts: the hub's thread enforces deadlines by closing the stream, and that always works. */
+    if (net_aio_create(&conn->rx_aio, on_rx, conn, NNG_DURATION_INFINITE) == ORD_OK &&
+        net_aio_create(&conn->tx_aio, net_conn_on_tx, conn, NNG_DURATION_INFINITE) == ORD_OK &&
+        (tls == NULL || net_tls_session_create(&conn->tls, tls) == ORD_OK))
+        return conn;
+    net_aio_destroy(conn->rx_aio);
+    net_aio_destroy(conn->tx_aio);
+    free(conn);
+    return NULL;
+}
+
+struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, const struct net_tls_context *tls,
+                                 bool probe) {
+    struct net_conn *conn = conn_alloc(hub, tls);
+    if (conn == NULL) {
         nng_stream_free(stream);
         return NULL;
     }
-    conn->hub = hub;
     conn->stream = stream;
     conn->probe = probe;
     conn->deadline_ms = net_now_ms() + NET_HANDSHAKE_MS;
     net_hub_wake_by(hub, conn->deadline_ms);
+    net_peer_text(conn->failure.peer, stream);
     const uint8_t hello[NET_HELLO_SIZE] = {0, 'S', 'P', 0, 0, (uint8_t) hub->options.self, 0, 0};
     memcpy(conn->hello, hello, sizeof(hello));
     conn->next = hub->conns;
     hub->conns = conn;
-    conn_tx_start(conn);
-    conn->rx_busy = true;
-    conn_rx_run(conn);
+    net_conn_tx_start(conn);
+    if (!conn->closed) {
+        conn->rx_busy = true;
+        conn_rx_start(conn);
+    }
     return conn;
 }
 
@@ -250,24 +280,9 @@ void net_conn_destroy(struct net_conn *conn) {
     nng_aio_free(conn->rx_aio);
     nng_aio_free(conn->tx_aio);
     nng_stream_free(conn->stream);
+    net_tls_session_destroy(conn->tls);
     net_message_destroy(conn->rx_message);
     free(conn);
-}
-
-void net_conn_send(struct net_conn *conn, struct net_message *message) {
-    ORD_ASSERT(!conn->closed);
-    uint8_t length[NET_LENGTH_SIZE];
-    ord_store_u64(length, message->size);
-    net_message_prepend(message, length, sizeof(length));
-    message->next = NULL;
-    if (conn->tx_last == NULL)
-        conn->tx_first = message;
-    else
-        conn->tx_last->next = message;
-    conn->tx_last = message;
-    if (message->deadline_ms != 0)
-        net_hub_wake_by(conn->hub, message->deadline_ms);
-    conn_tx_start(conn);
 }
 
 void net_conn_resume(struct net_conn *conn) {

@@ -4,9 +4,9 @@
  */
 #include "net/net_internal.h"
 
-enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t port, nng_tls_config *tls,
-                           void (*on_done)(void *hub), struct net_hub *hub) {
-    enum ord_err err = net_dialer_open(&dial->dialer, host, port, tls);
+enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t port, void (*on_done)(void *hub),
+                           struct net_hub *hub) {
+    enum ord_err err = net_dialer_open(&dial->dialer, host, port);
     return err == ORD_OK ? net_aio_create(&dial->aio, on_done, hub, NET_DIAL_MS) : err;
 }
 
@@ -23,7 +23,7 @@ static void on_dialed(void *context) {
     nng_stream *stream = nng_aio_result(hub->dial.aio) == 0 ? nng_aio_get_output(hub->dial.aio, 0) : NULL;
     if (stream != NULL && hub->stopping)
         nng_stream_free(stream);
-    else if (stream != NULL && net_conn_create(hub, stream, false) != NULL)
+    else if (stream != NULL && net_conn_create(hub, stream, hub->tls, false) != NULL)
         hub->connected = true;
     if (!hub->connected)
         net_hub_dialer_lost(hub, false);
@@ -33,7 +33,7 @@ static void on_dialed(void *context) {
 
 enum ord_err net_hub_dialer_init(struct net_hub *hub) {
     hub->backoff_ms = hub->options.reconnect_ms_min;
-    return net_dial_init(&hub->dial, hub->host, hub->port, hub->tls, on_dialed, hub);
+    return net_dial_init(&hub->dial, hub->host, hub->port, on_dialed, hub);
 }
 
 uint64_t net_hub_dialer_tick(struct net_hub *hub, uint64_t now_ms) {

@@ -2,6 +2,7 @@
  * The edge to nng: addresses, error codes, the clock, and the options that every listener and dialer gets before it
  * starts.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,21 +33,20 @@ enum ord_err net_err(int code) {
     }
 }
 
-enum ord_err net_url(char url[NET_URL_MAX], const char *host, uint16_t port, bool tls) {
+enum ord_err net_url(char url[NET_URL_MAX], const char *host, uint16_t port) {
     if (host == NULL || host[0] == '\0' || strlen(host) > NET_HOST_MAX)
         return ORD_ERR_INVALID;
     /* Allow the characters of IPv4 and IPv6 addresses and host names, and none that would change the URL's meaning. */
     if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") != strlen(host))
         return ORD_ERR_INVALID;
     bool bracket = strchr(host, ':') != NULL;
-    int length = snprintf(url, NET_URL_MAX, "%s://%s%s%s:%u", tls ? "tls+tcp" : "tcp", bracket ? "[" : "", host,
-                          bracket ? "]" : "", port);
+    int length = snprintf(url, NET_URL_MAX, "tcp://%s%s%s:%u", bracket ? "[" : "", host, bracket ? "]" : "", port);
     return length > 0 && length < NET_URL_MAX ? ORD_OK : ORD_ERR_INVALID;
 }
 
-enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const char *host, nng_tls_config *tls) {
+enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const char *host) {
     char url[NET_URL_MAX];
-    enum ord_err err = net_url(url, host, *port, tls != NULL);
+    enum ord_err err = net_url(url, host, *port);
     if (err != ORD_OK)
         return err;
     nng_stream_listener *listener;
@@ -57,8 +57,6 @@ enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const 
     code = nng_stream_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
     if (code == 0)
         code = nng_stream_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
-    if (code == 0 && tls != NULL)
-        code = nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls);
     if (code == 0)
         code = nng_stream_listener_listen(listener);
     if (code == 0)
@@ -72,9 +70,9 @@ enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const 
     return ORD_OK;
 }
 
-enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t port, nng_tls_config *tls) {
+enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t port) {
     char url[NET_URL_MAX];
-    enum ord_err err = net_url(url, host, port, tls != NULL);
+    enum ord_err err = net_url(url, host, port);
     if (err != ORD_OK)
         return err;
     nng_stream_dialer *dialer;
@@ -84,8 +82,6 @@ enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t
     code = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_NODELAY, true);
     if (code == 0)
         code = nng_stream_dialer_set_bool(dialer, NNG_OPT_TCP_KEEPALIVE, true);
-    if (code == 0 && tls != NULL)
-        code = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls);
     if (code != 0) {
         nng_stream_dialer_free(dialer);
         return net_err(code);
@@ -109,6 +105,18 @@ void net_aio_destroy(nng_aio *aio) {
         return;
     nng_aio_stop(aio);
     nng_aio_free(aio);
+}
+
+void net_peer_text(char out[NET_PEER_MAX], nng_stream *stream) {
+    nng_sockaddr peer;
+    char text[INET6_ADDRSTRLEN] = "";
+    out[0] = '\0';
+    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &peer) != 0)
+        return;
+    if (peer.s_family == NNG_AF_INET && inet_ntop(AF_INET, &peer.s_in.sa_addr, text, sizeof(text)) != NULL)
+        snprintf(out, NET_PEER_MAX, "%s:%u", text, ntohs(peer.s_in.sa_port));
+    else if (peer.s_family == NNG_AF_INET6 && inet_ntop(AF_INET6, peer.s_in6.sa_addr, text, sizeof(text)) != NULL)
+        snprintf(out, NET_PEER_MAX, "[%s]:%u", text, ntohs(peer.s_in6.sa_port));
 }
 
 uint64_t net_now_ms(void) {

@@ -2,6 +2,7 @@
  * The hub: the part that the four public objects have in common. Its thread looks after the connections. It sleeps
  * until a connection closes, an operation fails or a deadline is due, and wakes at least every LOOK_AGAIN_MS.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/assert.h"
@@ -19,6 +20,16 @@ void net_hub_wake_by(struct net_hub *hub, uint64_t ms) {
         net_hub_kick(hub);
 }
 
+void net_hub_settle(struct net_hub *hub, struct net_message *list, enum ord_err result) {
+    while (list != NULL) {
+        struct net_message *next = list->next;
+        if (hub->options.owner.on_sent != NULL)
+            hub->options.owner.on_sent(hub->options.context, list, result);
+        net_message_destroy(list);
+        list = next;
+    }
+}
+
 /*
  * Tells the owner that a connection has ended and which messages were not sent, and frees it. Called without the lock.
  */
@@ -26,15 +37,9 @@ static void bury(struct net_hub *hub, struct net_conn *conn) {
     const struct net_hub_owner *owner = &hub->options.owner;
     if (conn->told && owner->on_down != NULL)
         owner->on_down(hub->options.context, conn);
-    struct net_message *message = conn->tx_first;
-    conn->tx_first = NULL;
-    while (message != NULL) {
-        struct net_message *next = message->next;
-        if (owner->on_sent != NULL)
-            owner->on_sent(hub->options.context, message, ORD_ERR_CLOSED);
-        net_message_destroy(message);
-        message = next;
-    }
+    if (conn->failure.why[0] != '\0' && !conn->probe && owner->on_failure != NULL)
+        owner->on_failure(hub->options.context, &conn->failure);
+    net_hub_settle(hub, net_conn_tx_drop(conn), ORD_ERR_CLOSED);
     net_conn_destroy(conn);
 }
 
@@ -67,14 +72,12 @@ static void reap(struct net_hub *hub) {
 }
 
 /*
- * True if the TCP connection is gone. Over TLS, nng 1.5.2 may not report that: if an error comes while no receive is
- * waiting (because we are still busy with the last one's bytes), nng shuts the TCP connection and reports nothing, and
- * operations that begin on the stream afterwards never end. Such a socket is recognised because it has no peer address
- * any more.
+ * True if the TCP connection of a connection that does not read is gone. nng reports that only to a receive that waits.
+ * Such a socket has no peer address any more.
  */
 static bool dead(const struct net_conn *conn) {
     nng_sockaddr peer;
-    return nng_stream_get_addr(conn->stream, NNG_OPT_REMADDR, &peer) != 0;
+    return conn->paused && nng_stream_get_addr(conn->stream, NNG_OPT_REMADDR, &peer) != 0;
 }
 
 /*
@@ -88,16 +91,20 @@ static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
         if (conn->closed)
             continue;
         uint64_t deadline_ms = UINT64_MAX;
-        if (!conn->up)
+        if (!conn->up || conn->ending)
             deadline_ms = conn->deadline_ms;
         else if (conn->tx_first != NULL && conn->tx_first->deadline_ms != 0)
             deadline_ms = conn->tx_first->deadline_ms;
         /* New connections are at the head of the list, so those after the first NET_HALF_OPEN_MAX are the oldest. */
         bool crowd = !conn->up && !conn->probe && ++half_open_count > NET_HALF_OPEN_MAX;
-        if (deadline_ms <= now_ms || crowd || dead(conn))
+        if (deadline_ms <= now_ms || crowd || dead(conn)) {
+            if (!conn->up && conn->failure.why[0] == '\0')
+                snprintf(conn->failure.why, sizeof(conn->failure.why), "%s",
+                         crowd ? "too many connections are not up yet" : "it was not up in time");
             net_conn_close(conn);
-        else if (deadline_ms < next_ms)
+        } else if (deadline_ms < next_ms) {
             next_ms = deadline_ms;
+        }
     }
     return next_ms;
 }
@@ -141,15 +148,15 @@ static void hub_deinit(struct net_hub *hub) {
     net_dial_deinit(&hub->dial);
     net_dial_deinit(&hub->probe);
     net_hub_listener_deinit(hub);
-    net_tls_config_destroy(hub->tls);
-    net_tls_config_destroy(hub->probe_tls);
+    net_tls_context_destroy(hub->tls);
+    net_tls_context_destroy(hub->probe_tls);
     pthread_cond_destroy(&hub->cond);
     pthread_mutex_destroy(&hub->lock);
 }
 
 enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *options) {
     char url[NET_URL_MAX];
-    enum ord_err err = net_url(url, options->host, options->port, options->tls != NULL);
+    enum ord_err err = net_url(url, options->host, options->port);
     if (err != ORD_OK)
         return err;
     if (options->message_bytes_max == 0 && options->listens)
@@ -164,10 +171,10 @@ enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *opt
     pthread_mutex_init(&hub->lock, NULL);
     net_cond_init(&hub->cond);
     /* Load the certificates first, so that errors in them are reported before anything is opened. */
-    err = net_tls_config_create(&hub->tls, options->tls, options->listens ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT);
+    err = net_tls_context_create(&hub->tls, options->tls, &options->rules, options->listens);
     bool probes = options->listens && options->probe_interval_ms != 0;
     if (err == ORD_OK && probes)
-        err = net_tls_config_create(&hub->probe_tls, options->tls, NNG_TLS_MODE_CLIENT);
+        err = net_hub_probe_tls(hub, options->tls);
     if (err == ORD_OK)
         err = options->listens ? net_hub_listener_init(hub) : net_hub_dialer_init(hub);
     if (err == ORD_OK && probes)

@@ -22,7 +22,7 @@ static void on_accepted(void *context) {
     } else if (stream != NULL) {
         hub->accepted++;
         hub->half_open_count++;
-        if (net_conn_create(hub, stream, false) == NULL)
+        if (net_conn_create(hub, stream, hub->tls, false) == NULL)
             hub->half_open_count--;
         if (hub->half_open_count > NET_HALF_OPEN_MAX)
             net_hub_kick(hub);
@@ -40,7 +40,7 @@ static void on_accepted(void *context) {
 enum ord_err net_hub_listener_init(struct net_hub *hub) {
     enum ord_err err = net_aio_create(&hub->accept_aio, on_accepted, hub, NNG_DURATION_INFINITE);
     /* The thread makes the first accept, once everything else is ready. */
-    return err == ORD_OK ? net_listener_open(&hub->listener, &hub->port, hub->host, hub->tls) : err;
+    return err == ORD_OK ? net_listener_open(&hub->listener, &hub->port, hub->host) : err;
 }
 
 void net_hub_listener_deinit(struct net_hub *hub) {
@@ -72,7 +72,7 @@ void net_hub_listener_reopen(struct net_hub *hub) {
     nng_aio_wait(hub->accept_aio);
     if (listener != NULL)
         nng_stream_listener_free(listener);
-    enum ord_err err = net_listener_open(&listener, &port, hub->host, hub->tls);
+    enum ord_err err = net_listener_open(&listener, &port, hub->host);
     pthread_mutex_lock(&hub->lock);
     hub->deaf = false;
     if (err != ORD_OK) {

@@ -1,9 +1,10 @@
 /*
- * The network: the only code that calls nng. All connections are tls+tcp with mutual authentication. Tests of the
- * transport itself use plain tcp (tls == NULL).
+ * The network: the only code that calls nng, and TLS by OpenSSL (net/tls.h). All connections have mutual
+ * authentication. Tests of the transport itself use plain tcp (tls == NULL).
  *
  * Caveats first:
- * - TLS separates members from strangers. It never says *which* member a peer is; crypto/link.h does.
+ * - A connection belongs to the member that its certificate names. On the links between replicas that is not enough
+ *   for a statement to count: crypto/link.h says which replica a frame is from.
  * - Callbacks run in nng's threads or in the object's own. They must not block and must not close the object that calls
  *   them.
  * - *_close blocks until no callback of the object runs any more.
@@ -18,12 +19,46 @@
 #include "core/err.h"
 #include "core/types.h"
 
+enum {
+    NET_NAME_MAX = 64, /* bytes of a certificate's O, OU or CN, without the terminator */
+    NET_PEER_MAX = 72, /* "address:port", with the terminator */
+    NET_SUBJECT_MAX = 256,
+    NET_WHY_MAX = 160,
+};
+
+/*
+ * Who is at the other end: what the organisation's CA wrote into the certificate that TLS has proven. Any number of
+ * certificates with the same three texts is one member.
+ */
+struct net_member {
+    char organisation[NET_NAME_MAX + 1]; /* O, which is also the CA's O */
+    char role[NET_NAME_MAX + 1];         /* OU; empty if the certificate has none */
+    char name[NET_NAME_MAX + 1];         /* CN */
+};
+
+/* Whom a side accepts, among those whom a listed CA has certified. An empty text: anybody. */
+struct net_tls_rules {
+    char roles[NET_NAME_MAX + 1]; /* one of these, with blanks between them */
+    char organisation[NET_NAME_MAX + 1];
+    char name[NET_NAME_MAX + 1];
+};
+
 struct net_tls {
-    const char *ca_pem; /* every acceptable CA, one after another */
+    const char *ca_pem; /* every acceptable CA, one after another; each issues members' certificates itself */
     const char *cert_pem;
     const char *key_pem;
 };
-/* Checks that the CA certificates in this text can be used. INVALID: there is none, or one cannot be read. */
+
+/* Why a connection did not come up. All texts are printable ASCII without quotation marks, and may be empty. */
+struct net_failure {
+    char peer[NET_PEER_MAX];
+    char subject[NET_SUBJECT_MAX]; /* of the certificate that the peer showed */
+    char why[NET_WHY_MAX];
+};
+/*
+ * Checks that the CA certificates in this text can be used. INVALID: there is none, or one cannot be read or is no
+ * CA's.
+ */
 ORD_MUST_USE enum ord_err net_tls_ca_check(const char *ca_pem);
 
 /* A received or outgoing message. It owns its bytes. */
@@ -62,12 +97,15 @@ struct net_pull_options {
     const char *host; /* address to bind */
     uint16_t port;    /* 0: any free port */
     const struct net_tls *tls;
+    struct net_tls_rules rules; /* for the peers */
     size_t message_bytes_max;
     uint32_t probe_interval_ms; /* 0: never probe */
     /* The listener is reopened after this many missed probes in a row. */
     uint32_t probes_missed_max;
     /* The callee owns the message and must destroy it. Calls come one at a time, in order of arrival. */
     void (*on_message)(void *context, struct net_message *message);
+    /* A connection did not come up. May be NULL. Strangers can make many of these calls. */
+    void (*on_failure)(void *context, const struct net_failure *failure);
     void *context;
 };
 /* IN_USE: the port is taken. INVALID: bad certificate, key or host. */
@@ -84,6 +122,7 @@ struct net_push_options {
     const char *host;
     uint16_t port;
     const struct net_tls *tls;
+    struct net_tls_rules rules; /* for the peers */
     uint32_t reconnect_ms_min;
     uint32_t reconnect_ms_max;
     /* The link came up or went down. A message under way when the link goes down may be lost. */
@@ -92,6 +131,8 @@ struct net_push_options {
      * The message under way was sent (ORD_OK) or lost (CLOSED). The owner may send the next one, also from this call.
      */
     void (*on_sent)(void *context, enum ord_err result);
+    /* A connection did not come up: TLS or the peer refused it. May be NULL. */
+    void (*on_failure)(void *context, const struct net_failure *failure);
     void *context;
 };
 /* Dials in the background until net_push_close. */
@@ -119,6 +160,7 @@ struct net_server_options {
     const char *host;
     uint16_t port; /* 0: any free port */
     const struct net_tls *tls;
+    struct net_tls_rules rules; /* for the peers */
     uint32_t context_count;
     /* Upper limit for the contexts that one connection may have at a time. 0: all of them. */
     uint32_t connection_contexts;
@@ -131,6 +173,8 @@ struct net_server_options {
     /* The callee must call net_request_reply exactly once, now or later, from
      * any thread. Calls may come concurrently. */
     void (*on_request)(void *context, struct net_request *request);
+    /* As in struct net_pull_options. */
+    void (*on_failure)(void *context, const struct net_failure *failure);
     void *context;
 };
 ORD_MUST_USE enum ord_err net_server_open(struct net_server **out, const struct net_server_options *options);
@@ -141,6 +185,10 @@ void net_server_counters(const struct net_server *server, struct net_listener_co
  * answer has been sent or has timed out. Drops requests that have not been passed to on_request yet.
  */
 void net_server_close(struct net_server *server);
+/*
+ * The member whose request this is. NULL: the connection is plain. Valid until the request is answered.
+ */
+const struct net_member *net_request_member(const struct net_request *request);
 /* The request's bytes. They are valid until the request is answered. */
 struct ord_span net_request_bytes(const struct net_request *request);
 /*
@@ -165,6 +213,7 @@ struct net_client_options {
     const char *host;
     uint16_t port;
     const struct net_tls *tls;
+    struct net_tls_rules rules; /* for the peers */
     size_t reply_bytes_max;
     /* Upper limit for the calls in flight: 1 to 65536. */
     uint32_t call_max;
@@ -174,6 +223,8 @@ ORD_MUST_USE enum ord_err net_client_open(struct net_client **out, const struct 
 /* Blocks until there is a connection. TIMEOUT. */
 ORD_MUST_USE enum ord_err net_client_wait(struct net_client *client, uint32_t timeout_ms);
 bool net_client_up(const struct net_client *client);
+/* Copies why the last connection did not come up. False: none has failed yet. */
+bool net_client_failure(struct net_client *client, struct net_failure *out);
 /*
  * Sends a request. Takes ownership of the message whatever the result. The transport never sends a request twice: the
  * caller decides whether to retry.

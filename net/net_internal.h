@@ -6,6 +6,7 @@
  * thread does everything that is not a reaction to an I/O event: it dials, accepts again after an error, enforces
  * deadlines, probes the listener and frees closed connections. All code here keeps these rules:
  *
+ * - A connection's TLS session has a lock of its own, which is taken after the hub's, or without it.
  * - nng calls no callback from within nng_stream_send, nng_stream_recv, nng_stream_close, nng_stream_listener_accept or
  *   nng_stream_dialer_dial. Therefore these functions are called with the lock held, and nng's callbacks take the lock.
  *   The owner's callbacks are called without it.
@@ -17,13 +18,12 @@
 #define ORDAIN_NET_INTERNAL_H
 
 #include <nng/nng.h>
-#include <nng/supplemental/tls/tls.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
-#include "net/net.h"
+#include "net/tls.h"
 
 enum {
     NET_HOST_MAX = 255,
@@ -41,6 +41,8 @@ enum {
     NET_HANDSHAKE_MS = 10000,
     /* Time limit for one attempt to dial. It is short because the next attempt may find the network repaired. */
     NET_DIAL_MS = 2000,
+    /* The time that a peer has to take the alert that says why its handshake failed. */
+    NET_ALERT_MS = 1000,
     NET_PROBE_DEADLINE_MS = 2000,
 };
 _Static_assert(NET_HEADROOM >= NET_LENGTH_SIZE + NET_HOPS_MAX * NET_WORD_SIZE, "room for what goes before a message");
@@ -53,36 +55,25 @@ enum net_protocol { NET_REQ = 0x30, NET_REP = 0x31, NET_PUSH = 0x50, NET_PULL = 
 /* Translates an error code of nng. */
 enum ord_err net_err(int code);
 /*
- * Writes "tls+tcp://host:port" or "tcp://host:port". A host with colons is put in brackets. INVALID: the host is
- * missing, too long or malformed.
+ * Writes "tcp://host:port". A host with colons is put in brackets. INVALID: the host is missing, too long or malformed.
  */
-ORD_MUST_USE enum ord_err net_url(char url[NET_URL_MAX], const char *host, uint16_t port, bool tls);
+ORD_MUST_USE enum ord_err net_url(char url[NET_URL_MAX], const char *host, uint16_t port);
 /* Opens a listener on `*port` and sets `*port` to the bound port. INVALID, IN_USE and others of net_err. */
-ORD_MUST_USE enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const char *host,
-                                            nng_tls_config *tls);
-ORD_MUST_USE enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t port,
-                                          nng_tls_config *tls);
+ORD_MUST_USE enum ord_err net_listener_open(nng_stream_listener **out, uint16_t *port, const char *host);
+ORD_MUST_USE enum ord_err net_dialer_open(nng_stream_dialer **out, const char *host, uint16_t port);
 /* Allocates an aio for a callback. On failure `*out` is NULL. NNG_DURATION_INFINITE: no timeout. */
 ORD_MUST_USE enum ord_err net_aio_create(nng_aio **out, void (*on_done)(void *context), void *context,
                                          nng_duration timeout_ms);
 /* Waits for the aio's callback and frees it. `aio` may be NULL. */
 void net_aio_destroy(nng_aio *aio);
+/* Writes the stream's peer as "address:port", with an IPv6 address in brackets. Empty if it has none any more. */
+void net_peer_text(char out[NET_PEER_MAX], nng_stream *stream);
 /* Milliseconds of the monotonic clock. */
 uint64_t net_now_ms(void);
 /* Initialises a condition that waits by the monotonic clock. */
 void net_cond_init(pthread_cond_t *cond);
 /* Waits on the condition. Returns false at once when `deadline_ms` (of net_now_ms) has passed. May wake early. */
 bool net_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
-
-/* tls.c */
-
-/*
- * Creates a configuration for TLS 1.2 with mutual authentication against the CAs of `tls`. Names are not checked.
- * `*out` is NULL when `tls` is NULL. INVALID: a certificate or key cannot be read.
- */
-ORD_MUST_USE enum ord_err net_tls_config_create(nng_tls_config **out, const struct net_tls *tls, nng_tls_mode mode);
-/* `config` may be NULL. */
-void net_tls_config_destroy(nng_tls_config *config);
 
 /* message.c */
 struct net_message {
@@ -126,13 +117,25 @@ struct net_conn {
     bool paused;
     /* Number of users that still need this memory. It is freed only when this is 0. */
     uint32_t holds;
+    /* TLS between the stream and everything else here. NULL: the stream is plain. */
+    struct net_tls_session *tls;
+    /*
+     * The connection failed before it was up. It sends its last bytes (an alert), closes at `deadline_ms` at the
+     * latest, and reads nothing more.
+     */
+    bool ending;
+    struct net_failure failure; /* `why` is empty: none */
     /* Outgoing. */
     uint8_t hello[NET_HELLO_SIZE];
     size_t hello_sent;
-    /* The message under way. Its length is already in front of it. */
+    /* Messages that were not sent completely. Their lengths are already in front of them. */
     struct net_message *tx_first;
     struct net_message *tx_last;
-    size_t tx_sent; /* bytes of tx_first */
+    /* The first message that has bytes left to be passed to TLS, or to the stream if there is no TLS. */
+    struct net_message *tx_next;
+    size_t tx_passed; /* bytes of tx_next */
+    /* Messages in front of tx_next, which TLS has got and the kernel has not got completely. */
+    uint32_t tx_passed_count;
     /* For the owner's use; server.c needs them. */
     /* A request that waits for a free context, or for the connection to have less than its share of them. */
     struct net_message *waiting;
@@ -149,8 +152,12 @@ struct net_conn {
     /* The last field: net_conn_create zeroes all fields in front of it. */
     uint8_t rx_buffer[NET_RX_BUFFER_SIZE];
 };
-/* Takes ownership of the stream in any case, and begins to send and to read. NULL: no memory. */
-struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, bool probe);
+/*
+ * Takes ownership of the stream in any case, and begins to send and to read. `tls` must outlive the connection; NULL:
+ * the stream is plain. NULL: no memory.
+ */
+struct net_conn *net_conn_create(struct net_hub *hub, nng_stream *stream, const struct net_tls_context *tls,
+                                 bool probe);
 /* Closes the stream. The hub's thread then tells the owner and frees the connection. */
 void net_conn_close(struct net_conn *conn);
 /* True if no operation of the connection is running any more and nobody holds it. */
@@ -160,6 +167,13 @@ bool net_conn_idle(const struct net_conn *conn);
  * list. Its queue must be empty.
  */
 void net_conn_destroy(struct net_conn *conn);
+/* conn_tx.c */
+/* Sends what there is to send, unless a send is under way. */
+void net_conn_tx_start(struct net_conn *conn);
+/* nng's callback of tx_aio. */
+void net_conn_on_tx(void *conn);
+/* Takes the queue away from a closed connection that sends nothing. Returns its first message, or NULL. */
+struct net_message *net_conn_tx_drop(struct net_conn *conn);
 /* Queues a message and puts its length in front of it. The connection must not be closed. */
 void net_conn_send(struct net_conn *conn, struct net_message *message);
 /* Continues to read after `paused`. Releases the lock while it passes messages to the owner. */
@@ -178,6 +192,8 @@ struct net_hub_owner {
     /* The message is freed after the call. */
     void (*on_sent)(void *context, struct net_message *message, enum ord_err result);
     void (*on_down)(void *context, struct net_conn *conn);
+    /* The connection ended before it was up. Probes are not reported. */
+    void (*on_failure)(void *context, const struct net_failure *failure);
     /* Lets the owner enforce deadlines of its own. The hub's thread calls it with the lock. Returns the time of the
      * next deadline. */
     uint64_t (*on_tick)(void *context, uint64_t now_ms);
@@ -187,6 +203,7 @@ struct net_hub_options {
     enum net_protocol self;
     enum net_protocol peer;
     const struct net_tls *tls;
+    struct net_tls_rules rules;
     const char *host;
     uint16_t port;
     size_t message_bytes_max;
@@ -210,9 +227,9 @@ struct net_hub {
     /* As given to net_hub_open, which clears `tls` and `host`, and replaces numbers that must not be 0. */
     struct net_hub_options options;
     char host[NET_HOST_MAX + 1];
-    uint16_t port; /* a listener's bound port, or the port to dial */
-    nng_tls_config *tls;
-    nng_tls_config *probe_tls;
+    uint16_t port;               /* a listener's bound port, or the port to dial */
+    struct net_tls_context *tls; /* NULL: connections are plain */
+    struct net_tls_context *probe_tls;
 
     pthread_mutex_t lock;
     pthread_cond_t cond; /* signals `kicked` to the thread */
@@ -261,6 +278,8 @@ struct net_hub {
 ORD_MUST_USE enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *options);
 /* Closes all connections, waits for the last callback and stops the thread. */
 void net_hub_close(struct net_hub *hub);
+/* Tells the owner the result of each message of a list, and frees them. Takes no lock, and needs none. */
+void net_hub_settle(struct net_hub *hub, struct net_message *list, enum ord_err result);
 /* Wakes the thread, because it has something to do now. Requires the lock. */
 void net_hub_kick(struct net_hub *hub);
 /* Makes sure that the thread is awake by `ms`. Requires the lock. */
@@ -274,7 +293,7 @@ bool net_hub_has(const struct net_hub *hub, struct net_conn *const *conn);
  * dialer.c, listener.c and probe.c: parts of the hub. The hub's thread calls the ticks with the lock. A tick returns
  * the time at which it must be called next.
  */
-ORD_MUST_USE enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t port, nng_tls_config *tls,
+ORD_MUST_USE enum ord_err net_dial_init(struct net_dial *dial, const char *host, uint16_t port,
                                         void (*on_done)(void *hub), struct net_hub *hub);
 void net_dial_deinit(struct net_dial *dial);
 ORD_MUST_USE enum ord_err net_hub_dialer_init(struct net_hub *hub);
@@ -286,6 +305,7 @@ void net_hub_listener_deinit(struct net_hub *hub);
 uint64_t net_hub_listener_tick(struct net_hub *hub, uint64_t now_ms);
 /* Closes the listener and opens it again on its port. Releases the lock meanwhile. */
 void net_hub_listener_reopen(struct net_hub *hub);
+ORD_MUST_USE enum ord_err net_hub_probe_tls(struct net_hub *hub, const struct net_tls *tls);
 ORD_MUST_USE enum ord_err net_hub_probe_init(struct net_hub *hub);
 uint64_t net_hub_probe_tick(struct net_hub *hub, uint64_t now_ms);
 

@@ -39,14 +39,20 @@ static void on_dialed(void *context) {
     if (stream != NULL && (hub->stopping || !hub->probing))
         nng_stream_free(stream);
     else if (stream != NULL)
-        hub->probe_conn = net_conn_create(hub, stream, true);
+        hub->probe_conn = net_conn_create(hub, stream, hub->probe_tls, true);
     net_hub_kick(hub);
     pthread_mutex_unlock(&hub->lock);
 }
 
+/* The probe is a client with our own certificate. It calls ourselves, so the rules for peers do not apply. */
+enum ord_err net_hub_probe_tls(struct net_hub *hub, const struct net_tls *tls) {
+    const struct net_tls_rules anybody = {0};
+    return net_tls_context_create(&hub->probe_tls, tls, &anybody, false);
+}
+
 enum ord_err net_hub_probe_init(struct net_hub *hub) {
     hub->probe_ms = net_now_ms() + hub->options.probe_interval_ms;
-    return net_dial_init(&hub->probe, reachable(hub->host), hub->port, hub->probe_tls, on_dialed, hub);
+    return net_dial_init(&hub->probe, reachable(hub->host), hub->port, on_dialed, hub);
 }
 
 static void probe_begin(struct net_hub *hub, uint64_t now_ms) {

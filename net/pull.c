@@ -11,8 +11,15 @@ struct net_pull {
     struct net_hub hub;
     pthread_mutex_t delivery; /* held while on_message runs */
     void (*on_message)(void *context, struct net_message *message);
+    void (*on_failure)(void *context, const struct net_failure *failure);
     void *context;
 };
+
+static void on_failure(void *context, const struct net_failure *failure) {
+    struct net_pull *pull = context;
+    if (pull->on_failure != NULL)
+        pull->on_failure(pull->context, failure);
+}
 
 static void on_message(void *context, struct net_conn *conn, struct net_message *message) {
     struct net_pull *pull = context;
@@ -29,18 +36,20 @@ enum ord_err net_pull_open(struct net_pull **out, const struct net_pull_options 
         return ORD_ERR_NO_MEMORY;
     pthread_mutex_init(&pull->delivery, NULL);
     pull->on_message = options->on_message;
+    pull->on_failure = options->on_failure;
     pull->context = options->context;
     struct net_hub_options hub = {
         .self = NET_PULL,
         .peer = NET_PUSH,
         .tls = options->tls,
+        .rules = options->rules,
         .host = options->host,
         .port = options->port,
         .message_bytes_max = options->message_bytes_max,
         .listens = true,
         .probe_interval_ms = options->probe_interval_ms,
         .probes_missed_max = options->probes_missed_max,
-        .owner = {.on_message = on_message},
+        .owner = {.on_message = on_message, .on_failure = on_failure},
         .context = pull,
     };
     enum ord_err err = net_hub_open(&pull->hub, &hub);

@@ -14,6 +14,7 @@ struct net_push {
     /* The following never change. */
     void (*on_link)(void *context, bool up);
     void (*on_sent)(void *context, enum ord_err result);
+    void (*on_failure)(void *context, const struct net_failure *failure);
     void *context;
 };
 
@@ -48,6 +49,12 @@ static void on_down(void *context, struct net_conn *conn) {
     push->on_link(push->context, false);
 }
 
+static void on_failure(void *context, const struct net_failure *failure) {
+    struct net_push *push = context;
+    if (push->on_failure != NULL)
+        push->on_failure(push->context, failure);
+}
+
 enum ord_err net_push_open(struct net_push **out, const struct net_push_options *options) {
     *out = NULL;
     struct net_push *push = calloc(1, sizeof(*push));
@@ -55,17 +62,23 @@ enum ord_err net_push_open(struct net_push **out, const struct net_push_options 
         return ORD_ERR_NO_MEMORY;
     push->on_link = options->on_link;
     push->on_sent = options->on_sent;
+    push->on_failure = options->on_failure;
     push->context = options->context;
     struct net_hub_options hub = {
         .self = NET_PUSH,
         .peer = NET_PULL,
         .tls = options->tls,
+        .rules = options->rules,
         .host = options->host,
         .port = options->port,
         .message_bytes_max = 0, /* a PULL never sends anything */
         .reconnect_ms_min = options->reconnect_ms_min,
         .reconnect_ms_max = options->reconnect_ms_max,
-        .owner = {.on_up = on_up, .on_message = on_message, .on_sent = on_sent, .on_down = on_down},
+        .owner = {.on_up = on_up,
+                  .on_message = on_message,
+                  .on_sent = on_sent,
+                  .on_down = on_down,
+                  .on_failure = on_failure},
         .context = push,
     };
     enum ord_err err = net_hub_open(&push->hub, &hub);

@@ -45,6 +45,7 @@ struct net_server {
     uint32_t send_timeout_ms;
     size_t request_bytes_max;
     void (*on_request)(void *context, struct net_request *request);
+    void (*on_failure)(void *context, const struct net_failure *failure);
     void *context;
 };
 
@@ -179,6 +180,12 @@ static uint64_t on_tick(void *context, uint64_t now_ms) {
     return UINT64_MAX;
 }
 
+static void on_failure(void *context, const struct net_failure *failure) {
+    struct net_server *server = context;
+    if (server->on_failure != NULL)
+        server->on_failure(server->context, failure);
+}
+
 static void destroy(struct net_server *server) {
     pthread_cond_destroy(&server->drained);
     free(server->requests);
@@ -203,18 +210,20 @@ enum ord_err net_server_open(struct net_server **out, const struct net_server_op
     server->send_timeout_ms = options->send_timeout_ms;
     server->request_bytes_max = options->request_bytes_max;
     server->on_request = options->on_request;
+    server->on_failure = options->on_failure;
     server->context = options->context;
     struct net_hub_options hub = {
         .self = NET_REP,
         .peer = NET_REQ,
         .tls = options->tls,
+        .rules = options->rules,
         .host = options->host,
         .port = options->port,
         .message_bytes_max = options->request_bytes_max + NET_HOPS_MAX * NET_WORD_SIZE,
         .listens = true,
         .probe_interval_ms = options->probe_interval_ms,
         .probes_missed_max = options->probes_missed_max,
-        .owner = {.on_message = on_message, .on_sent = on_sent, .on_tick = on_tick},
+        .owner = {.on_message = on_message, .on_sent = on_sent, .on_failure = on_failure, .on_tick = on_tick},
         .context = server,
     };
     enum ord_err err = server->requests == NULL ? ORD_ERR_NO_MEMORY : net_hub_open(&server->hub, &hub);
@@ -250,6 +259,10 @@ void net_server_close(struct net_server *server) {
 
 struct ord_span net_request_bytes(const struct net_request *request) {
     return net_message_bytes(request->message);
+}
+
+const struct net_member *net_request_member(const struct net_request *request) {
+    return request->conn->tls == NULL ? NULL : net_tls_member(request->conn->tls);
 }
 
 uint64_t net_request_source(const struct net_request *request) {

@@ -24,7 +24,8 @@ typedef atomic_uint_fast64_t counter;
     X(links_silent)                                                                                                    \
     X(peer_frames_per_turn_max)                                                                                        \
     X(requests)                                                                                                        \
-    X(requests_malformed)
+    X(requests_malformed)                                                                                              \
+    X(handshakes_failed)
 
 struct node_counters {
 #define NODE_COUNTER_FIELD(name) counter name;

@@ -561,6 +561,7 @@ static enum ord_err open_peer(struct node *node, struct peer *peer, const struct
         .reconnect_ms_max = RECONNECT_MS_MAX,
         .on_link = on_link,
         .on_sent = on_sent,
+        .on_failure = handshakes_on_link,
         .context = peer,
     };
     return net_push_open(&peer->push, &options);
@@ -584,6 +585,7 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
         .probe_interval_ms = PROBE_INTERVAL_MS,
         .probes_missed_max = PROBES_MISSED_MAX,
         .on_message = links_on_message,
+        .on_failure = handshakes_on_replica,
         .context = node,
     };
     err = net_pull_open(&node->links.pull, &options);

@@ -225,6 +225,7 @@ enum ord_err node_create_with(struct node **out, const struct node_config *confi
         free(node);
         return err;
     }
+    handshakes_init(&node->handshakes);
     node->config = *config;
     node->seam = *seam;
     node->started_ms = node_clock_ms();
@@ -304,6 +305,7 @@ void node_destroy(struct node *node) {
     ledger_close(node->ledger);
     links_deinit(node);
     inbox_deinit(&node->inbox);
+    handshakes_deinit(&node->handshakes);
     crypto_wipe(&node->key, sizeof(node->key));
     crypto_wipe(node->tls_key, sizeof(node->tls_key));
     free(node->channel_config);

@@ -9,6 +9,7 @@
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
  *   reply.c, certificates.c: what the answers share
+ *   handshakes.c  connections that did not come up
  *   inbox.c, log.c, report.c, config.c
  */
 #ifndef ORDAIN_NODE_NODE_INTERNAL_H
@@ -18,6 +19,7 @@
 #include "channel/config.h"
 #include "node/checks.h"
 #include "node/counters.h"
+#include "node/handshakes.h"
 #include "node/inbox.h"
 #include "node/links.h"
 #include "node/node.h"
@@ -59,6 +61,7 @@ struct node {
     struct checks checks;
     struct links links;
     struct net_server *server;
+    struct handshakes handshakes;
     struct replica *replica;
     struct node_counters counters;
 

@@ -96,6 +96,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
         .probe_interval_ms = PROBE_INTERVAL_MS,
         .probes_missed_max = PROBES_MISSED_MAX,
         .on_request = on_request,
+        .on_failure = handshakes_on_client,
         .context = node,
     };
     enum ord_err err = net_server_open(&node->server, &options);

@@ -1,5 +1,5 @@
 /*
- * mbedTLS, which nng's TLS runs on, must accept the certificates and keys that crypto/ makes.
+ * mbedTLS, which clients in other languages may use, must accept the certificates and keys that crypto/ makes.
  */
 #include "tests/support/test_main.h"
 

@@ -405,9 +405,9 @@ static void link__takes_every_ca_of_the_list(void **state) {
 static void url__puts_ipv6_in_brackets(void **state) {
     (void) state;
     char url[NET_URL_MAX];
-    assert_ok(net_url(url, "::1", 80, true));
-    assert_string_equal(url, "tls+tcp://[::1]:80");
-    assert_ok(net_url(url, "a-b.example", 65535, false));
+    assert_ok(net_url(url, "::1", 80));
+    assert_string_equal(url, "tcp://[::1]:80");
+    assert_ok(net_url(url, "a-b.example", 65535));
     assert_string_equal(url, "tcp://a-b.example:65535");
 }
 
