@@ -3,36 +3,11 @@
  */
 #include "client/wire.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "client/flow/text.h"
+#include "proto/unpack.h"
 
-/*
- * Two bytes of a reply can unfold to an empty sub-message of 60 bytes. So the size of the reply bounds what protobuf-c
- * may allocate: twice that size for honest payload (each byte string is copied once), and a constant for structures.
- */
-#define UNFOLD_BYTES_FREE (1u << 20)
-
-struct budget {
-    size_t left;
-    bool no_memory; /* our own allocation failed; the reply is not at fault */
-};
-
-static void *budget_alloc(void *data, size_t size) {
-    struct budget *budget = data;
-    if (size > budget->left)
-        return NULL;
-    void *memory = malloc(size == 0 ? 1 : size);
-    budget->left -= size;
-    budget->no_memory |= memory == NULL;
-    return memory;
-}
-
-static void budget_free(void *data, void *pointer) {
-    (void) data;
-    free(pointer);
-}
+/* Structures of a reply, beside twice its size (proto/unpack.h). */
+#define REPLY_STRUCTURE_BYTES_MAX (1u << 20)
 
 void client_request_init(client_request *out, const char *channel) {
     ordain__v1__request__init(out);
@@ -88,11 +63,11 @@ enum ord_err client_response_unpack(client_response **out, struct ord_span bytes
     *out = NULL;
     if (bytes.size > CLIENT_REPLY_BYTES_MAX + CLIENT_SUBMIT_BYTES_MAX)
         return ORD_ERR_TOO_LARGE;
-    struct budget budget = {.left = 2 * bytes.size + UNFOLD_BYTES_FREE};
-    ProtobufCAllocator allocator = {.alloc = budget_alloc, .free = budget_free, .allocator_data = &budget};
-    client_response *response = ordain__v1__response__unpack(&allocator, bytes.size, bytes.data);
-    if (response == NULL)
-        return budget.no_memory ? ORD_ERR_NO_MEMORY : ORD_ERR_INVALID;
+    ProtobufCMessage *message;
+    enum ord_err err = proto_unpack(&message, &ordain__v1__response__descriptor, bytes, REPLY_STRUCTURE_BYTES_MAX);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NO_MEMORY ? err : ORD_ERR_INVALID;
+    client_response *response = (client_response *) message;
     if (!fits(response, asked)) {
         client_response_free(response);
         return ORD_ERR_INVALID;
@@ -102,9 +77,8 @@ enum ord_err client_response_unpack(client_response **out, struct ord_span bytes
 }
 
 void client_response_free(client_response *response) {
-    ProtobufCAllocator allocator = {.alloc = budget_alloc, .free = budget_free, .allocator_data = NULL};
     if (response != NULL)
-        ordain__v1__response__free_unpacked(response, &allocator);
+        proto_free(&response->base);
 }
 
 /* The engine's statuses have the numbers of the API's. */

@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "node/node_internal.h"
+#include "proto/unpack.h"
 
 enum {
     REQUEST_BYTES_SLACK = 1 << 20,
+    /* Structures that a request unfolds to, beside twice its size. 4,096 envelopes or sequences need 400 KiB. */
+    REQUEST_STRUCTURE_BYTES_MAX = 512 << 10,
     REPLY_TIMEOUT_MS = 10000,
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
@@ -69,10 +72,16 @@ static void on_request(void *context, struct net_request *net) {
         return;
     }
     request->net = net;
-    request->message = ordain__v1__request__unpack(NULL, bytes.size, bytes.data);
-    if (request->message == NULL) {
+    ProtobufCMessage *message;
+    enum ord_err err = proto_unpack(&message, &ordain__v1__request__descriptor, bytes, REQUEST_STRUCTURE_BYTES_MAX);
+    request->message = (api_request_message *) message;
+    if (err == ORD_ERR_NO_MEMORY) {
+        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "out of memory");
+    } else if (err != ORD_OK) {
         count_add(&node->counters.requests_malformed, 1);
-        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "request does not parse");
+        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST,
+                        err == ORD_ERR_TOO_LARGE ? "request unfolds to more than its size allows"
+                                                 : "request does not parse");
     } else if (strcmp(request->message->channel, node->channel_config->name) != 0) {
         api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND, "no such channel here");
     } else if (!inbox_post(&node->inbox, &request->work, WORK_REQUEST)) {

@@ -16,6 +16,7 @@ declare -A knows=(
     [evidence]="core crypto bft channel"
     [ledger]="core"
     [net]="core"
+    [proto]="core"
     [replica]="core crypto solo bft raft channel evidence"
     [client/flow]="core crypto channel api"
     [sim]="core crypto solo bft raft channel evidence replica client/flow api"
