@@ -189,8 +189,12 @@ void net_server_close(struct net_server *server);
  * The member whose request this is. NULL: the connection is plain. Valid until the request is answered.
  */
 const struct net_member *net_request_member(const struct net_request *request);
-/* The request's bytes. They are valid until the request is answered. */
+/* The request's bytes. They are valid until the request is answered, or net_request_forget. */
 struct ord_span net_request_bytes(const struct net_request *request);
+/* Frees the request's bytes before it is answered. */
+void net_request_forget(struct net_request *request);
+/* True once the request's connection has ended, so that nobody would get the answer. */
+bool net_request_closed(const struct net_request *request);
 /*
  * A number that names the request's connection. No other connection has it until the request is answered. The number is
  * an address, so it may be large.

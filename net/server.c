@@ -23,7 +23,7 @@ struct net_request {
     bool answered;
     /* Bytes of the answer while it waits to be sent. */
     size_t unsent;
-    /* The request's own message. NULL once the request is answered. */
+    /* The request's own message. NULL once the request is answered, or its bytes are not needed any more. */
     struct net_message *message;
     /* SP's backtrace. It is sent back in front of the answer. */
     uint8_t trace[NET_HOPS_MAX * NET_WORD_SIZE];
@@ -263,6 +263,19 @@ struct ord_span net_request_bytes(const struct net_request *request) {
 
 const struct net_member *net_request_member(const struct net_request *request) {
     return request->conn->tls == NULL ? NULL : net_tls_member(request->conn->tls);
+}
+
+void net_request_forget(struct net_request *request) {
+    net_message_destroy(request->message);
+    request->message = NULL;
+}
+
+bool net_request_closed(const struct net_request *request) {
+    struct net_server *server = request->server;
+    pthread_mutex_lock(&server->hub.lock);
+    bool closed = request->conn->closed;
+    pthread_mutex_unlock(&server->hub.lock);
+    return closed;
 }
 
 uint64_t net_request_source(const struct net_request *request) {

@@ -10,6 +10,15 @@
 enum {
     /* Bytes of blocks or receipts in one answer. A single block or receipt may be larger. */
     ANSWER_BYTES_MAX = 8 << 20,
+    /*
+     * Bytes that one answer reads: blocks, certificates, and ANSWER_BLOCK_CHARGE for each block. A single block may be
+     * larger. The client goes on where the answer ends.
+     */
+    ANSWER_READ_MAX = 8 << 20,
+    /* What it costs to find a block and its proof. */
+    ANSWER_BLOCK_CHARGE = 16 << 10,
+    /* With NOT_READY, when a client that asks again may hope for more. */
+    NOT_READY_RETRY_MS = 100,
     /* A connection that has left this many bytes of its answers unread gets no further blocks or receipts. */
     UNSENT_READER_MAX = 16 << 20,
     /* The same limit for all connections together. */
@@ -23,6 +32,14 @@ enum {
 size_t answer_room(const struct api_request *request);
 /* Answers BUSY: the client has to read its earlier answers first. */
 void answer_unread(struct api_request *request);
+
+/* True until the answer in progress has read ANSWER_READ_MAX. A block is charged before it is read. */
+static inline bool answer_may_read(const struct service *service) {
+    return service->read_bytes < ANSWER_READ_MAX;
+}
+static inline void answer_charge(struct service *service, size_t bytes) {
+    service->read_bytes += bytes;
+}
 
 void service_block_drop(struct service_block *block);
 /* The newest certified height. Readers are served up to it. */
@@ -38,9 +55,15 @@ void answer_failed(struct api_request *request, enum ord_err err);
 void answer_receipt(struct service *service, struct api_request *request);
 /* Turns the replica's results into the answer, and adds receipts of envelopes that were ordered before. */
 void answer_submission(struct service *service, struct api_request *request);
+/*
+ * Makes the receipt of the envelope `index` in a certified block, in malloc'ed memory, and charges the answer for what
+ * it reads. NOT_FOUND: the block has fewer envelopes. Otherwise the ledger's errors.
+ */
+ORD_MUST_USE enum ord_err answer_make_receipt(struct service *service, ProtobufCBinaryData *out, uint64_t height,
+                                              uint32_t index, bool with_envelope);
+
+/* answer_wait.c: answers the request, and frees it. */
 void answer_wait(struct service *service, struct api_request *request);
-/* Sorts the sequences of a WAIT, and removes duplicates. */
-void answer_wait_prepare(struct api_request *request);
 /* True when all sequences of a WAIT are final. */
 bool answer_wait_ready(struct service *service, struct api_request *request);
 
@@ -53,7 +76,7 @@ void answer_deliver(struct service *service, struct api_request *request);
  * Resolves the range that is asked for against what is certified now. BUSY: its first block is not certified yet.
  * INVALID: it ends before it begins.
  */
-ORD_MUST_USE enum ord_err answer_deliver_range(struct service *service, const Ordain__V1__DeliverRequest *ask,
-                                               uint64_t *from, uint64_t *to);
+ORD_MUST_USE enum ord_err answer_deliver_range(struct service *service, const struct ask *ask, uint64_t *from,
+                                               uint64_t *to);
 
 #endif

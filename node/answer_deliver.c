@@ -1,5 +1,6 @@
 /*
- * Delivery in the reader thread: whole blocks, headers, or the blocks of one client, each with its proof.
+ * Delivery in the reader thread: whole blocks, headers, or the blocks of one client, each with its proof. An answer
+ * ends where it is large enough, or where enough was read for it; the client goes on with the block after its last.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,26 +9,22 @@
 
 enum { DELIVER_BLOCKS_MAX = 4096 };
 
-enum ord_err answer_deliver_range(struct service *service, const Ordain__V1__DeliverRequest *ask, uint64_t *from,
-                                  uint64_t *to) {
+enum ord_err answer_deliver_range(struct service *service, const struct ask *ask, uint64_t *from, uint64_t *to) {
     uint64_t newest = service_certified_height(service);
-    *from = ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__OLDEST   ? 0
-            : ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__NEWEST ? newest
-                                                                          : ask->from;
+    *from = ask->seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__OLDEST   ? 0
+            : ask->seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__NEWEST ? newest
+                                                                     : ask->from;
     *to = ask->to_newest || ask->to > newest ? newest : ask->to;
-    if (ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__HEIGHT && !ask->to_newest && ask->from > ask->to)
-        return ORD_ERR_INVALID;
     if (*from > newest)
         return ORD_ERR_BUSY;
     return *from > *to ? ORD_ERR_INVALID : ORD_OK;
 }
 
-static bool has_client(struct ord_span data, const ProtobufCBinaryData *client) {
+static bool has_client(struct ord_span data, const struct ord_hash *client) {
     struct ord_span bytes;
     while (channel_batch_next(&bytes, &data) == ORD_OK) {
         struct channel_envelope envelope;
-        if (channel_envelope_decode(&envelope, bytes) == ORD_OK &&
-            ord_span_equal(ord_span_of(envelope.client.bytes, ORD_HASH_SIZE), ord_span_of(client->data, client->len)))
+        if (channel_envelope_decode(&envelope, bytes) == ORD_OK && ord_hash_equal(&envelope.client, client))
             return true;
     }
     return false;
@@ -36,15 +33,57 @@ static bool has_client(struct ord_span data, const ProtobufCBinaryData *client) 
 struct delivery {
     Ordain__V1__Block blocks[DELIVER_BLOCKS_MAX];
     Ordain__V1__Block *pointers[DELIVER_BLOCKS_MAX];
-    struct ord_bytes storage[DELIVER_BLOCKS_MAX];
+    struct ord_bytes storage[DELIVER_BLOCKS_MAX]; /* a block, or its header alone */
     size_t count;
-    size_t bytes;
+    size_t bytes; /* of the answer */
+    /* No height below this one, from the last block on, has a certificate. */
+    uint64_t certified_from;
 };
 
+/* Keeps the header of a block, and gives its data back. */
+static enum ord_err keep_header(struct ord_bytes *bytes) {
+    uint8_t *header = malloc(CHANNEL_HEADER_SIZE);
+    if (header != NULL)
+        memcpy(header, bytes->data, CHANNEL_HEADER_SIZE);
+    free(bytes->data);
+    *bytes = (struct ord_bytes) {header, header == NULL ? 0 : CHANNEL_HEADER_SIZE};
+    return header == NULL ? ORD_ERR_NO_MEMORY : ORD_OK;
+}
+
+/* Reads as much of a block as the answer has of it. */
+static enum ord_err read_block(struct service *service, struct ord_bytes *out, uint64_t height, const struct ask *ask) {
+    struct ledger *ledger = service->node->ledger;
+    answer_charge(service, ANSWER_BLOCK_CHARGE);
+    if (ask->headers_only)
+        return ledger_get_headers(ledger, out, height, height, CHANNEL_HEADER_SIZE, CHANNEL_HEADER_SIZE);
+    enum ord_err err = ledger_get_block(ledger, out, height);
+    if (err != ORD_OK)
+        return err;
+    answer_charge(service, out->size);
+    struct ord_span data = ord_span_of(out->data + CHANNEL_HEADER_SIZE, out->size - CHANNEL_HEADER_SIZE);
+    return ask->of_client && !has_client(data, &ask->client) ? keep_header(out) : ORD_OK;
+}
+
+/* Adds the certificate of this block, if it has one of its own. One of a later block is read once, not for each. */
+static void add_certificate(struct service *service, struct delivery *delivery, Ordain__V1__Block *block,
+                            uint64_t height) {
+    struct ord_bytes certificate;
+    uint64_t at;
+    if (height == 0 || height < delivery->certified_from ||
+        service_certificate(service->node, &certificate, &at, height) != ORD_OK)
+        return;
+    answer_charge(service, certificate.size);
+    delivery->certified_from = at;
+    if (at == height)
+        block->certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
+    else
+        free(certificate.data);
+}
+
 static enum ord_err add_block(struct service *service, struct delivery *delivery, uint64_t height,
-                              const Ordain__V1__DeliverRequest *ask) {
+                              const struct ask *ask) {
     struct ord_bytes *bytes = &delivery->storage[delivery->count];
-    enum ord_err err = ledger_get_block(service->node->ledger, bytes, height);
+    enum ord_err err = read_block(service, bytes, height, ask);
     node_note_damage(service->node, "block", height, err);
     if (err != ORD_OK)
         return err;
@@ -52,19 +91,11 @@ static enum ord_err add_block(struct service *service, struct delivery *delivery
     ordain__v1__block__init(block);
     delivery->pointers[delivery->count++] = block;
     block->header = (ProtobufCBinaryData) {CHANNEL_HEADER_SIZE, bytes->data};
-    struct ord_span data = ord_span_of(bytes->data + CHANNEL_HEADER_SIZE, bytes->size - CHANNEL_HEADER_SIZE);
-    block->data_omitted = ask->headers_only || (ask->only_client.len > 0 && !has_client(data, &ask->only_client));
+    block->data_omitted = ask->headers_only || (ask->of_client && bytes->size == CHANNEL_HEADER_SIZE);
     if (!block->data_omitted)
-        block->data = (ProtobufCBinaryData) {data.size, bytes->data + CHANNEL_HEADER_SIZE};
-    delivery->bytes += block->header.len + block->data.len;
-    struct ord_bytes certificate;
-    uint64_t at;
-    if (height > 0 && service_certificate(service->node, &certificate, &at, height) == ORD_OK) {
-        if (at == height)
-            block->certificate = (ProtobufCBinaryData) {certificate.size, certificate.data};
-        else
-            free(certificate.data);
-    }
+        block->data = (ProtobufCBinaryData) {bytes->size - CHANNEL_HEADER_SIZE, bytes->data + CHANNEL_HEADER_SIZE};
+    add_certificate(service, delivery, block, height);
+    delivery->bytes += block->header.len + block->data.len + block->certificate.len;
     return ORD_OK;
 }
 
@@ -104,7 +135,7 @@ static enum ord_err reply_delivery(struct service *service, struct api_request *
 }
 
 void answer_deliver(struct service *service, struct api_request *request) {
-    const Ordain__V1__DeliverRequest *ask = request->message->deliver;
+    const struct ask *ask = &request->ask;
     uint64_t from;
     uint64_t to;
     enum ord_err err = answer_deliver_range(service, ask, &from, &to);
@@ -127,7 +158,7 @@ void answer_deliver(struct service *service, struct api_request *request) {
     }
     uint64_t height = from;
     for (; height <= to && delivery->count < DELIVER_BLOCKS_MAX; height++) {
-        if (delivery->count > 0 && delivery->bytes >= bytes_max)
+        if (delivery->count > 0 && (delivery->bytes >= bytes_max || !answer_may_read(service)))
             break;
         err = add_block(service, delivery, height, ask);
         if (err != ORD_OK)

@@ -27,9 +27,13 @@ static enum ord_err read_pieces(struct node *node, ProtobufCBinaryData *out, siz
 void answer_evidence(struct service *service, struct api_request *request) {
     struct node *node = service->node;
     uint32_t replica_count = node->channel_config->replica_count;
-    uint32_t against = request->message->evidence->against;
+    uint32_t against = request->ask.against;
     if (against > replica_count) {
         api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "there is no such replica");
+        return;
+    }
+    if (answer_room(request) == 0) {
+        answer_unread(request);
         return;
     }
     ProtobufCBinaryData pieces[RECORD_EVIDENCE_TOTAL];

@@ -1,5 +1,5 @@
 /*
- * Receipts in the reader thread: of a single envelope, for waits, and of submitted envelopes that were ordered before.
+ * Receipts in the reader thread: of a single envelope, and of submitted envelopes that were ordered before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,9 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
     if (block->height == height && height > 0)
         return ORD_OK;
     service_block_drop(block);
+    answer_charge(service, ANSWER_BLOCK_CHARGE);
     enum ord_err err = ledger_get_block(service->node->ledger, &block->bytes, height);
+    answer_charge(service, block->bytes.size);
     node_note_damage(service->node, "block", height, err);
     if (err != ORD_OK)
         return err;
@@ -54,8 +56,7 @@ static enum ord_err load_block(struct service *service, uint64_t height) {
     return err;
 }
 
-/* Makes the receipt of an envelope in a certified block, in malloc'ed memory. */
-static enum ord_err make_receipt(struct service *service, ProtobufCBinaryData *out, uint64_t height, uint32_t index,
+enum ord_err answer_make_receipt(struct service *service, ProtobufCBinaryData *out, uint64_t height, uint32_t index,
                                  bool with_envelope) {
     struct service_block *block = &service->block;
     enum ord_err err = load_block(service, height);
@@ -98,11 +99,22 @@ static enum ord_err receipt_of(struct service *service, ProtobufCBinaryData *out
         return err;
     if (height > service_certified_height(service))
         return ORD_ERR_BUSY;
-    return make_receipt(service, out, height, index, with_envelope);
+    return answer_make_receipt(service, out, height, index, with_envelope);
+}
+
+/* NOT_FOUND: no envelope is or will be there. BUSY: the block is not certified yet. */
+static enum ord_err receipt_at(struct service *service, ProtobufCBinaryData *out, uint64_t height, uint32_t index) {
+    uint64_t newest = 0;
+    if (height == 0)
+        return ORD_ERR_NOT_FOUND;
+    if (height <= service_certified_height(service))
+        return answer_make_receipt(service, out, height, index, true);
+    enum ord_err err = ledger_height(service->node->ledger, &newest);
+    return err != ORD_OK ? err : height > newest ? ORD_ERR_NOT_FOUND : ORD_ERR_BUSY;
 }
 
 void answer_receipt(struct service *service, struct api_request *request) {
-    const Ordain__V1__ReceiptRequest *ask = request->message->receipt;
+    const struct ask *ask = &request->ask;
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__ReceiptResponse receipt = ORDAIN__V1__RECEIPT_RESPONSE__INIT;
     enum ord_err err;
@@ -111,10 +123,7 @@ void answer_receipt(struct service *service, struct api_request *request) {
         return;
     }
     if (ask->by_place)
-        err = ask->height == 0 ? ORD_ERR_NOT_FOUND
-              : ask->height > service_certified_height(service)
-                  ? ORD_ERR_BUSY
-                  : make_receipt(service, &receipt.receipt, ask->height, ask->index, true);
+        err = receipt_at(service, &receipt.receipt, ask->height, ask->index);
     else if (request->client_index == UINT32_MAX)
         err = ORD_ERR_UNKNOWN_CLIENT;
     else
@@ -127,7 +136,8 @@ void answer_receipt(struct service *service, struct api_request *request) {
     } else if (err == ORD_ERR_UNKNOWN_CLIENT) {
         api_reply_error(request, ORDAIN__V1__STATUS__UNKNOWN_CLIENT, "client is not registered in this channel");
     } else if (err == ORD_ERR_NOT_FOUND) {
-        api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND, "nothing was ordered there");
+        api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND,
+                        ask->by_place ? "there is no such envelope in the chain" : "nothing was ordered there");
     } else if (err == ORD_ERR_BUSY) {
         api_reply_error(request, ORDAIN__V1__STATUS__NOT_READY, "ordered, but not certified yet");
     } else {
@@ -169,7 +179,7 @@ void answer_submission(struct service *service, struct api_request *request) {
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
         /* Without a receipt here (no room, or not certified yet), the client asks for it with a WAIT. */
-        if (from->ordered && bytes < bytes_max &&
+        if (from->ordered && bytes < bytes_max && answer_may_read(service) &&
             receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
             results[i].receipt = (ProtobufCBinaryData) {0};
         bytes += results[i].receipt.len;
@@ -185,71 +195,6 @@ void answer_submission(struct service *service, struct api_request *request) {
     uint32_t count = submission->count;
     api_reply(request, &response);
     for (uint32_t i = 0; i < count; i++)
-        free(results[i].receipt.data);
-    free(results);
-    free(pointers);
-}
-
-/* ---- waits ---- */
-
-static int compare_sequences(const void *a, const void *b) {
-    const uint64_t *first = a;
-    const uint64_t *second = b;
-    return *first < *second ? -1 : *first > *second;
-}
-
-void answer_wait_prepare(struct api_request *request) {
-    Ordain__V1__WaitRequest *wait = request->message->wait;
-    size_t count = 0;
-    qsort(wait->sequences, wait->n_sequences, sizeof(*wait->sequences), compare_sequences);
-    for (size_t i = 0; i < wait->n_sequences; i++)
-        if (i == 0 || wait->sequences[i] != wait->sequences[i - 1])
-            wait->sequences[count++] = wait->sequences[i];
-    wait->n_sequences = count;
-}
-
-/* Continues at the first sequence that was not final last time. Those before it stay final. */
-bool answer_wait_ready(struct service *service, struct api_request *request) {
-    const Ordain__V1__WaitRequest *wait = request->message->wait;
-    uint64_t certified = service_certified_height(service);
-    while (request->client_index != UINT32_MAX && request->first_open < wait->n_sequences) {
-        uint64_t height;
-        uint32_t index;
-        if (ledger_get_index(service->node->ledger, &height, &index, request->client_index,
-                             wait->sequences[request->first_open]) != ORD_OK ||
-            height > certified)
-            return false;
-        request->first_open++;
-    }
-    return request->client_index != UINT32_MAX;
-}
-
-void answer_wait(struct service *service, struct api_request *request) {
-    const Ordain__V1__WaitRequest *wait = request->message->wait;
-    Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
-    Ordain__V1__WaitResponse answer = ORDAIN__V1__WAIT_RESPONSE__INIT;
-    Ordain__V1__WaitResult *results = calloc(wait->n_sequences + 1, sizeof(*results));
-    Ordain__V1__WaitResult **pointers = calloc(wait->n_sequences + 1, sizeof(Ordain__V1__WaitResult *));
-    size_t count = 0;
-    size_t bytes = 0;
-    const size_t bytes_max = answer_room(request);
-    bool room = results != NULL && pointers != NULL;
-    /* Receipts that do not fit are left out. The answer is then NOT_READY, and the client asks again for the rest. */
-    for (size_t i = 0; room && i < wait->n_sequences && bytes < bytes_max; i++) {
-        ordain__v1__wait_result__init(&results[count]);
-        results[count].sequence = wait->sequences[i];
-        pointers[count] = &results[count];
-        if (request->client_index != UINT32_MAX &&
-            receipt_of(service, &results[count].receipt, request->client_index, wait->sequences[i], false) == ORD_OK)
-            bytes += results[count++].receipt.len;
-    }
-    response.status = count == wait->n_sequences ? ORDAIN__V1__STATUS__OK : ORDAIN__V1__STATUS__NOT_READY;
-    response.kind_case = ORDAIN__V1__RESPONSE__KIND_WAIT;
-    response.wait = &answer;
-    answer.n_results = count;
-    answer.results = pointers;
-    api_reply(request, &response);
-    for (size_t i = 0; i < count; i++)
         free(results[i].receipt.data);
     free(results);
     free(pointers);

@@ -48,7 +48,7 @@ static bool next_of_first(struct node *node, struct replica_input *out, struct w
         return true;
     case WORK_REQUEST: {
         struct api_request *request = (struct api_request *) work;
-        node->bulk_bytes += net_request_bytes(request->net).size;
+        node->bulk_bytes += request->size;
         struct replica_submission *submission = submit_begin(request);
         if (submission == NULL)
             break;

@@ -7,7 +7,8 @@
  *   links.c      frames to the other replicas; links_in.c: frames from them
  *   checks.c     the pools that run the replica's checks
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
- *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence
+ *   ask.c        what a request asks for, checked
+ *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence; fair.c: whose turn it is
  *   reply.c, certificates.c: what the answers share
  *   handshakes.c  connections that did not come up
  *   inbox.c, log.c, report.c, config.c

@@ -5,6 +5,17 @@
 #include <string.h>
 
 #include "node/answer.h"
+#include "proto/unpack.h"
+
+static void end(struct api_request *request, struct net_message *reply) {
+    net_request_reply(request->net, reply);
+    free((void *) (uintptr_t) request->submission.envelopes);
+    free(request->submission.results);
+    if (request->message != NULL)
+        proto_free(&request->message->base);
+    ask_deinit(&request->ask);
+    free(request);
+}
 
 void api_reply(struct api_request *request, const Ordain__V1__Response *response) {
     struct net_message *message = NULL;
@@ -12,11 +23,11 @@ void api_reply(struct api_request *request, const Ordain__V1__Response *response
     size_t size = ordain__v1__response__get_packed_size(response);
     if (net_message_create(&message, &data, size) == ORD_OK)
         ordain__v1__response__pack(response, data);
-    net_request_reply(request->net, message);
-    free((void *) (uintptr_t) request->submission.envelopes);
-    free(request->submission.results);
-    ordain__v1__request__free_unpacked(request->message, NULL);
-    free(request);
+    end(request, message);
+}
+
+void api_drop(struct api_request *request) {
+    end(request, NULL);
 }
 
 void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message) {
@@ -28,6 +39,8 @@ void api_reply_error(struct api_request *request, Ordain__V1__Status status, con
     response.message = text;
     if (status == ORDAIN__V1__STATUS__BUSY || status == ORDAIN__V1__STATUS__UNAVAILABLE)
         response.retry_after_ms = 50;
+    else if (status == ORDAIN__V1__STATUS__NOT_READY)
+        response.retry_after_ms = NOT_READY_RETRY_MS;
     api_reply(request, &response);
 }
 

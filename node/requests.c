@@ -20,18 +20,18 @@ enum {
 
 /* ---- in the loop ---- */
 
-static void look_up(struct node *node, struct api_request *request, const ProtobufCBinaryData *client) {
-    struct ord_hash fingerprint;
-    if (client->len != ORD_HASH_SIZE)
-        return;
-    memcpy(fingerprint.bytes, client->data, ORD_HASH_SIZE);
-    (void) channel_client_find(replica_channel(node->replica), &request->client_index, &fingerprint);
+static void look_up(struct node *node, struct api_request *request) {
+    request->client_index = UINT32_MAX;
+    if (request->ask.of_client)
+        (void) channel_client_find(replica_channel(node->replica), &request->client_index, &request->ask.client);
 }
 
 bool requests_handle(struct node *node, struct api_request *request) {
-    count_add(&node->counters.requests, 1);
-    request->client_index = UINT32_MAX;
-    switch ((int) request->message->kind_case) {
+    /* One that waits comes again when clients have registered. */
+    if (!request->counted)
+        count_add(&node->counters.requests, 1);
+    request->counted = true;
+    switch ((int) request->ask.kind) {
     case ORDAIN__V1__REQUEST__KIND_SUBMIT:
         if (node->stopping == NODE_RUNS)
             return false;
@@ -44,49 +44,63 @@ bool requests_handle(struct node *node, struct api_request *request) {
     case ORDAIN__V1__REQUEST__KIND_CLIENT:
         status_client_reply(node, request);
         return true;
-    case ORDAIN__V1__REQUEST__KIND_WAIT:
-        look_up(node, request, &request->message->wait->client);
-        break;
-    case ORDAIN__V1__REQUEST__KIND_RECEIPT:
-        look_up(node, request, &request->message->receipt->client);
-        break;
-    case ORDAIN__V1__REQUEST__KIND_DELIVER:
-    case ORDAIN__V1__REQUEST__KIND_EVIDENCE:
-        break;
-    default:
-        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "request without a kind that this replica knows");
+    default: /* ask_init knows no other kinds than these and the reader thread's */
+        look_up(node, request);
+        service_post(node, request);
         return true;
     }
-    service_post(node, request);
-    return true;
 }
 
 /* ---- in the transport's threads ---- */
 
+/* Unpacks a request, and takes what it asks for. An error: it is to be answered with `*status` and `*why`. */
+static enum ord_err read_request(struct node *node, struct api_request *request, Ordain__V1__Status *status,
+                                 const char **why) {
+    struct ord_span bytes = net_request_bytes(request->net);
+    ProtobufCMessage *message;
+    enum ord_err err = proto_unpack(&message, &ordain__v1__request__descriptor, bytes, REQUEST_STRUCTURE_BYTES_MAX);
+    *status = ORDAIN__V1__STATUS__BAD_REQUEST;
+    *why = err == ORD_ERR_TOO_LARGE ? "request unfolds to more than its size allows" : "request does not parse";
+    request->size = bytes.size;
+    request->message = (api_request_message *) message;
+    if (err == ORD_OK && strcmp(request->message->channel, node->channel_config->name) != 0) {
+        *status = ORDAIN__V1__STATUS__NOT_FOUND;
+        *why = "no such channel here";
+        return ORD_ERR_NOT_FOUND;
+    }
+    if (err == ORD_OK)
+        err = ask_init(&request->ask, why, request->message);
+    if (err == ORD_ERR_NO_MEMORY) {
+        *status = ORDAIN__V1__STATUS__UNAVAILABLE;
+        *why = "out of memory";
+    } else if (err != ORD_OK) {
+        count_add(&node->counters.requests_malformed, 1);
+    }
+    return err;
+}
+
 static void on_request(void *context, struct net_request *net) {
     struct node *node = context;
-    struct ord_span bytes = net_request_bytes(net);
     struct api_request *request = calloc(1, sizeof(*request));
     if (request == NULL) {
         net_request_reply(net, NULL);
         return;
     }
     request->net = net;
-    ProtobufCMessage *message;
-    enum ord_err err = proto_unpack(&message, &ordain__v1__request__descriptor, bytes, REQUEST_STRUCTURE_BYTES_MAX);
-    request->message = (api_request_message *) message;
-    if (err == ORD_ERR_NO_MEMORY) {
-        api_reply_error(request, ORDAIN__V1__STATUS__UNAVAILABLE, "out of memory");
-    } else if (err != ORD_OK) {
-        count_add(&node->counters.requests_malformed, 1);
-        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST,
-                        err == ORD_ERR_TOO_LARGE ? "request unfolds to more than its size allows"
-                                                 : "request does not parse");
-    } else if (strcmp(request->message->channel, node->channel_config->name) != 0) {
-        api_reply_error(request, ORDAIN__V1__STATUS__NOT_FOUND, "no such channel here");
-    } else if (!inbox_post(&node->inbox, &request->work, WORK_REQUEST)) {
-        api_reply_stopping(request);
+    Ordain__V1__Status status;
+    const char *why;
+    if (read_request(node, request, &status, &why) != ORD_OK) {
+        api_reply_error(request, status, why);
+        return;
     }
+    /* What waits holds little. The envelopes of a submission were copied. */
+    net_request_forget(net);
+    if (request->ask.kind != ORDAIN__V1__REQUEST__KIND_SUBMIT) {
+        proto_free(&request->message->base);
+        request->message = NULL;
+    }
+    if (!inbox_post(&node->inbox, &request->work, WORK_REQUEST))
+        api_reply_stopping(request);
 }
 
 /* ---- open ---- */

@@ -4,10 +4,14 @@
 #ifndef ORDAIN_NODE_SERVICE_H
 #define ORDAIN_NODE_SERVICE_H
 
+#include <stdatomic.h>
+
 #include "channel/attestation.h"
 #include "channel/block.h"
 #include "ledger/ledger.h"
 #include "net/net.h"
+#include "node/ask.h"
+#include "node/fair.h"
 #include "node/inbox.h"
 #include "proto/ordain.pb-c.h"
 #include "replica/host.h"
@@ -19,15 +23,29 @@ typedef Ordain__V1__Request api_request_message;
 struct api_request {
     /* The loop's queue, the reader thread's queue and its parked requests are lists of these. */
     struct work work;
+    struct fair_item turn; /* in the reader thread's queue of those that can be answered */
     struct net_request *net;
+    size_t size; /* bytes that came */
+    struct ask ask;
+    /* SUBMIT, and a request that is being read: the message. NULL otherwise. */
     api_request_message *message;
-    uint64_t deadline_ms;
+    uint64_t deadline_ms; /* 0: not set yet */
     /* WAIT and RECEIPT: the client's index, which the loop looked up. UINT32_MAX: the client is not registered. */
     uint32_t client_index;
+    /* The service's count when the loop looked the client up. */
+    uint64_t registrations_seen;
     /* WAIT: all sequences before this one are final. */
     size_t first_open;
+    bool counted;
     /* SUBMIT: what the replica gets. Its envelopes are in `message`. All zeros for other requests. */
     struct replica_submission submission;
+};
+
+enum {
+    /* Limit of parked requests. A request beyond it is answered NOT_READY at once. */
+    SERVICE_PARKED_MAX = 192,
+    /* The same limit for one connection. */
+    SERVICE_PARKED_SOURCE_MAX = SERVICE_PARKED_MAX / 4,
 };
 
 #define SERVICE_CERTIFICATES 64
@@ -60,12 +78,17 @@ struct service {
     /* The mutex guards the fields from here on. */
     struct work_queue queue;
     uint64_t certified_height;
+    uint32_t client_count;                                  /* registered clients at the last certificate */
+    uint64_t registrations;                                 /* times that it changed */
     struct service_slot certificates[SERVICE_CERTIFICATES]; /* ring */
     uint32_t certificate_next;
     bool stopping;
     /* Only the reader thread uses the fields from here on. */
+    struct fair_queue ready; /* can be answered; fair between connections */
     struct work *parked;
-    uint32_t parked_count;
+    atomic_uint parked_count;
+    /* Bytes that the answer in progress read, with a charge for each block (answer_may_read). */
+    size_t read_bytes;
     struct service_block block; /* that was looked at last */
 };
 
@@ -100,5 +123,7 @@ ORD_MUST_USE enum ord_err service_certificate(void *context, struct ord_bytes *o
 void api_reply(struct api_request *request, const Ordain__V1__Response *response);
 void api_reply_error(struct api_request *request, Ordain__V1__Status status, const char *message);
 void api_reply_stopping(struct api_request *request);
+/* Frees a request whose connection has ended: nobody would get an answer. */
+void api_drop(struct api_request *request);
 
 #endif

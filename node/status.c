@@ -77,6 +77,7 @@ static void gather(struct node *node, struct counter_list *list, const struct or
     net_server_counters(node->server, &net);
     add(list, "client_listener_pipes", net.pipes_now);
     add(list, "client_listener_reopened", net.reopened);
+    add(list, "requests_parked", atomic_load(&node->service.parked_count));
     add(list, "link_queued_bytes", links_queued_bytes(&node->links));
     add(list, "link_jobs_waiting", waiting_checks(node));
 }
@@ -183,17 +184,10 @@ void status_reply(struct node *node, struct api_request *request) {
 }
 
 void status_client_reply(struct node *node, struct api_request *request) {
-    const Ordain__V1__ClientRequest *ask = request->message->client;
-    if (ask->client.len != ORD_HASH_SIZE) {
-        api_reply_error(request, ORDAIN__V1__STATUS__BAD_REQUEST, "a client's fingerprint has 32 bytes");
-        return;
-    }
-    struct ord_hash fingerprint;
     uint32_t client_index;
     struct replica_status of_replica;
-    memcpy(fingerprint.bytes, ask->client.data, ORD_HASH_SIZE);
     const struct channel_client *client =
-        channel_client_find(replica_channel(node->replica), &client_index, &fingerprint);
+        channel_client_find(replica_channel(node->replica), &client_index, &request->ask.client);
     replica_status(node->replica, &of_replica);
     Ordain__V1__Response response = ORDAIN__V1__RESPONSE__INIT;
     Ordain__V1__ClientResponse answer = ORDAIN__V1__CLIENT_RESPONSE__INIT;

@@ -88,14 +88,14 @@ static void receipts(struct hostile *hostile) {
     ask.client = (ProtobufCBinaryData) {sizeof(nobody), nobody};
     expect(hostile, &request, ORDAIN__V1__STATUS__UNKNOWN_CLIENT, "the receipt of a client that there is not");
     ask.client = (ProtobufCBinaryData) {5, nobody};
-    expect(hostile, &request, ORDAIN__V1__STATUS__UNKNOWN_CLIENT, "the receipt of a fingerprint of five bytes");
+    expect(hostile, &request, BAD_REQUEST, "the receipt of a fingerprint of five bytes");
     ask.by_place = true;
     expect(hostile, &request, NOT_FOUND, "the receipt of the genesis block");
     ask.height = 1;
     ask.index = UINT32_MAX;
     expect(hostile, &request, NOT_FOUND, "the receipt of an envelope that block 1 does not have");
     ask.height = UINT64_MAX;
-    expect(hostile, &request, ORDAIN__V1__STATUS__NOT_READY, "the receipt of a block that there is not yet");
+    expect(hostile, &request, NOT_FOUND, "the receipt of a block that there is not");
 }
 
 static void deliveries(struct hostile *hostile) {
@@ -111,6 +111,11 @@ static void deliveries(struct hostile *hostile) {
     expect(hostile, &request, BAD_REQUEST, "blocks 2^64 - 1 to 1");
     ask.to = UINT64_MAX;
     expect(hostile, &request, ORDAIN__V1__STATUS__NOT_READY, "the block of the greatest height");
+    ask.from_seek = (Ordain__V1__DeliverRequest__Seek) 7;
+    expect(hostile, &request, BAD_REQUEST, "blocks from a place that is none");
+    ask.from_seek = ORDAIN__V1__DELIVER_REQUEST__SEEK__OLDEST;
+    ask.only_client = (ProtobufCBinaryData) {31, hostile->self.fingerprint.bytes};
+    expect(hostile, &request, BAD_REQUEST, "the blocks of a fingerprint of 31 bytes");
 }
 
 static void expect_raw(struct hostile *hostile, struct ord_span bytes, const char *what) {

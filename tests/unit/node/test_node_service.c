@@ -136,7 +136,8 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
         return;
     struct ord_span bytes = net_message_bytes(reply);
     Ordain__V1__Response *response = ordain__v1__response__unpack(NULL, bytes.size, bytes.data);
-    atomic_fetch_add(&answered, response != NULL && response->status == ORDAIN__V1__STATUS__NOT_READY);
+    atomic_fetch_add(&answered, response != NULL && response->status == ORDAIN__V1__STATUS__NOT_READY &&
+                                    response->retry_after_ms > 0);
     ordain__v1__response__free_unpacked(response, NULL);
     net_message_destroy(reply);
     inbox_wake(&node->inbox);
