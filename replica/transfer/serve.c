@@ -21,6 +21,12 @@ enum { BUSY_BYTES_PER_S = 4 << 20 };
 /* An asker gets what its quota pays for within this time at once. */
 enum { AHEAD_US = 500000 };
 
+/*
+ * What is read for one asker in a turn, unless a single piece is larger. The loop reads it itself, so more would keep
+ * everybody's votes waiting. The rest waits for the next turn, which comes at once.
+ */
+enum { TURN_BYTES = 1 << 20 };
+
 /* Bytes a second that one asker gets now. */
 static uint64_t quota(const struct replica *replica) {
     if (replica->pool.envelopes == 0)
@@ -32,11 +38,12 @@ static uint64_t quota(const struct replica *replica) {
 static void charge(struct replica *replica, ord_node_id from, size_t bytes) {
     struct serve_asker *asker = &replica->serve.askers[from];
     uint64_t charged = ord_max(bytes, SYNC_REQUEST_BYTES_MIN);
+    asker->turn_bytes += charged;
     asker->free_us = ord_max(asker->free_us, replica->turn.now_ms * 1000) + charged * 1000000 / quota(replica);
 }
 
 static bool is_free(const struct replica *replica, const struct serve_asker *asker) {
-    return asker->free_us <= replica->turn.now_ms * 1000 + AHEAD_US;
+    return asker->turn_bytes < TURN_BYTES && asker->free_us <= replica->turn.now_ms * 1000 + AHEAD_US;
 }
 
 /* The lowest height >= `height` that has a certificate here; 0: none. */
@@ -207,6 +214,19 @@ static void serve_tail(struct replica *replica, ord_node_id from, uint64_t heigh
     free(storage.data);
 }
 
+static void serve_waiting(struct replica *replica) {
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++) {
+        struct serve_asker *asker = &replica->serve.askers[id];
+        if (!asker->waits || !is_free(replica, asker))
+            continue;
+        asker->waits = false;
+        if (asker->want == SYNC_BLOCKS)
+            serve_blocks(replica, id, asker->first, asker->height);
+        else
+            serve_tail(replica, id, asker->height, asker->seq);
+    }
+}
+
 void serve_request(struct replica *replica, ord_node_id from, struct ord_span bytes) {
     struct ord_reader reader = ord_reader_of(bytes);
     uint8_t want = ord_read_u8(&reader);
@@ -224,20 +244,13 @@ void serve_request(struct replica *replica, ord_node_id from, struct ord_span by
     asker->first = first;
     asker->height = height;
     asker->seq = seq;
-    serve_due(replica);
+    serve_waiting(replica);
 }
 
 void serve_due(struct replica *replica) {
-    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++) {
-        struct serve_asker *asker = &replica->serve.askers[id];
-        if (!asker->waits || !is_free(replica, asker))
-            continue;
-        asker->waits = false;
-        if (asker->want == SYNC_BLOCKS)
-            serve_blocks(replica, id, asker->first, asker->height);
-        else
-            serve_tail(replica, id, asker->height, asker->seq);
-    }
+    for (ord_node_id id = 0; id < replica_config(replica)->replica_count; id++)
+        replica->serve.askers[id].turn_bytes = 0;
+    serve_waiting(replica);
 }
 
 uint64_t serve_due_ms(const struct replica *replica) {

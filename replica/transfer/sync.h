@@ -173,6 +173,8 @@ ORD_MUST_USE enum ord_err sync_piece_keep(struct replica *replica, struct sync_w
 struct serve_asker {
     /* Its quota has paid for all that it got, from this time on. */
     uint64_t free_us;
+    /* What it got in this turn, as its quota counts it. */
+    uint64_t turn_bytes;
     /* Its newest request waits until that time is near. */
     bool waits;
     uint8_t want;
@@ -186,7 +188,7 @@ struct serve {
 };
 
 void serve_request(struct replica *replica, ord_node_id from, struct ord_span bytes);
-/* Answers the requests that have waited long enough. */
+/* Called once a turn. Answers the requests that have waited long enough. */
 void serve_due(struct replica *replica);
 /* The time by which that is to be called; UINT64_MAX: nothing waits. */
 uint64_t serve_due_ms(const struct replica *replica);
