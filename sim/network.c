@@ -118,3 +118,10 @@ void sim_network_heal(struct sim_world *world) {
             world->paths[i].clogged_until = world->now_us;
     }
 }
+
+bool sim_network_late(const struct sim_world *world) {
+    for (uint32_t i = 0; i < world->instance_count * world->instance_count; i++)
+        if (world->paths[i].late_until_us > world->now_us)
+            return true;
+    return false;
+}

@@ -255,7 +255,8 @@ static void count_statuses(struct sim_world *world) {
 static bool is_quiet(struct sim_world *world) {
     if (world->plan.liar_count > 0 || world->replica_count == 1 || world->options.seed % 2 != 0)
         return true;
-    if (world->quiet_us == 0) {
+    /* Whom nothing reaches yet asks and campaigns for want of a leader, and is no fault of the channel. */
+    if (world->quiet_us == 0 || sim_network_late(world)) {
         world->quiet_us = world->now_us + QUIET_AFTER_US;
         return false;
     }

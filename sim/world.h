@@ -212,6 +212,8 @@ void sim_network_down(struct sim_world *world, uint32_t instance);
 /* The delay to or from a client. False: the message is lost. */
 bool sim_network_client_delay(struct sim_world *world, uint64_t *delay_us);
 void sim_network_heal(struct sim_world *world);
+/* True while a message that a clog held back is still to come. It may be so after the faults have ended. */
+bool sim_network_late(const struct sim_world *world);
 
 /* faults.c. The replica is about to commit. True: it dies instead, and its disk loses the last commits. */
 bool sim_faults_lose(struct sim_replica *replica);
