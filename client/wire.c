@@ -6,7 +6,7 @@
 #include "client/flow/text.h"
 #include "proto/unpack.h"
 
-/* Structures of a reply, beside twice its size (proto/unpack.h). */
+/* Structures of a reply, beside its size (proto/unpack.h). */
 #define REPLY_STRUCTURE_BYTES_MAX (1u << 20)
 
 void client_request_init(client_request *out, const char *channel) {

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "crypto/hash.h"
+#include "node/bound.h"
 #include "node/log.h"
 #include "node/node_internal.h"
 
@@ -194,6 +195,7 @@ static enum ord_err make_replica(struct node *node, char *why, size_t why_size) 
         return err;
     size_t message_bytes_max = replica_message_bytes_max(&options);
     options.turn_bytes_max = replica_turn_bytes_max(&options);
+    node->turn_bytes_max = options.turn_bytes_max;
     if (message_bytes_max == 0 || options.turn_bytes_max == 0)
         return node_explain(why, why_size, ORD_ERR_INVALID, "%s: %s cannot run this configuration",
                             node->config.genesis_file, replica_protocol(node->channel_config)->name);
@@ -244,6 +246,9 @@ enum ord_err node_create_with(struct node **out, const struct node_config *confi
         node_destroy(node);
         return err;
     }
+    struct node_bound bound;
+    node_bound_of(&bound, node);
+    node_bound_log(&bound);
     *out = node;
     return ORD_OK;
 }

@@ -9,6 +9,7 @@
  *   requests.c   the public endpoint; submit.c: submissions; status.c: status and client requests
  *   ask.c        what a request asks for, checked
  *   service.c    the reader thread; answer_*.c: deliver, receipts, waits, evidence; fair.c: whose turn it is
+ *   bound.c      the bound of memory
  *   reply.c, certificates.c: what the answers share
  *   handshakes.c  connections that did not come up
  *   inbox.c, log.c, report.c, config.c
@@ -64,6 +65,7 @@ struct node {
     struct net_server *server;
     struct handshakes handshakes;
     struct replica *replica;
+    uint64_t turn_bytes_max; /* that the ledger takes in a turn */
     struct node_counters counters;
 
     /* The loop */

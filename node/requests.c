@@ -11,8 +11,6 @@
 
 enum {
     REQUEST_BYTES_SLACK = 1 << 20,
-    /* Structures that a request unfolds to, beside twice its size. 4,096 envelopes or sequences need 400 KiB. */
-    REQUEST_STRUCTURE_BYTES_MAX = 512 << 10,
     REPLY_TIMEOUT_MS = 10000,
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
@@ -105,6 +103,10 @@ static void on_request(void *context, struct net_request *net) {
 
 /* ---- open ---- */
 
+size_t requests_bytes_max(const struct node *node) {
+    return (size_t) node->channel_config->absolute_max_bytes * 2 + REQUEST_BYTES_SLACK;
+}
+
 enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
@@ -114,7 +116,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
         .tls = &tls,
         .context_count = node->config.client_contexts,
         .connection_contexts = (node->config.client_contexts + 3) / 4,
-        .request_bytes_max = (size_t) node->channel_config->absolute_max_bytes * 2 + REQUEST_BYTES_SLACK,
+        .request_bytes_max = requests_bytes_max(node),
         .send_timeout_ms = REPLY_TIMEOUT_MS,
         .probe_interval_ms = PROBE_INTERVAL_MS,
         .probes_missed_max = PROBES_MISSED_MAX,

@@ -46,6 +46,8 @@ enum {
     SERVICE_PARKED_MAX = 192,
     /* The same limit for one connection. */
     SERVICE_PARKED_SOURCE_MAX = SERVICE_PARKED_MAX / 4,
+    /* Structures that a request unfolds to, beside its size. 4,096 envelopes or sequences need 400 KiB. */
+    REQUEST_STRUCTURE_BYTES_MAX = 512 << 10,
 };
 
 #define SERVICE_CERTIFICATES 64
@@ -94,6 +96,8 @@ struct service {
 
 /* requests.c: the public endpoint. */
 ORD_MUST_USE enum ord_err requests_open(struct node *node, char *why, size_t why_size);
+/* The largest request that is taken. */
+size_t requests_bytes_max(const struct node *node);
 /* In the loop: answers the request, or passes it to the reader thread. False: the replica is to take it. */
 bool requests_handle(struct node *node, struct api_request *request);
 

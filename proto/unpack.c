@@ -41,7 +41,7 @@ static void budget_free(void *data, void *pointer) {
 size_t proto_unpack_budget(size_t size, size_t structure_bytes_max) {
     size_t structures =
         size > structure_bytes_max / STRUCTURES_PER_BYTE ? structure_bytes_max : size * STRUCTURES_PER_BYTE;
-    return BUDGET_BASE + 2 * size + structures;
+    return BUDGET_BASE + size + structures;
 }
 
 enum ord_err proto_unpack(ProtobufCMessage **out, const ProtobufCMessageDescriptor *descriptor, struct ord_span bytes,

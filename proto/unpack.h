@@ -10,8 +10,8 @@
 #include "proto/ordain.pb-c.h"
 
 /*
- * Bytes that decoding a message of `size` bytes may allocate in all: its payload twice, and structures in proportion to
- * its size, at most `structure_bytes_max` of them. Each allocation counts 16 bytes beside its own size.
+ * Bytes that decoding a message of `size` bytes may allocate in all: its payload, and structures in proportion to its
+ * size, at most `structure_bytes_max` of them. Each allocation counts 16 bytes beside its own size.
  */
 size_t proto_unpack_budget(size_t size, size_t structure_bytes_max);
 

@@ -4,7 +4,7 @@
  * The ranges follow one another from the own height on. Their pieces come in any order, and each is checked as a whole
  * when it comes: its blocks are linked, their data has their roots, and the headers behind them lead to a certificate
  * of f + 1 replicas. So a piece proves itself wherever it stands in the chain. Pieces are taken in order, one a turn,
- * because a turn has bounded bytes. A piece that has not been taken waits in memory; RANGES_BYTES_MAX bounds that.
+ * because a turn has bounded bytes. A piece that has not been taken waits in memory; SYNC_RANGES_BYTES_MAX bounds that.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,7 +18,6 @@
 enum {
     /* Planned at a time. The rest of SYNC_RANGES_MAX is for what short pieces leave over. */
     RANGES_PLANNED = 8,
-    RANGES_BYTES_MAX = 16 << 20,
     /* Ranges are planned for some less than a piece, so that few are cut short by its limit. */
     RANGE_BYTES = SYNC_PIECE_BYTES_MAX / 4 * 3,
     RANGE_BLOCKS_MAX = 4096,
@@ -72,7 +71,7 @@ void sync_ranges_plan(struct replica *replica) {
     uint64_t next = sync_ranges_end(replica) + 1;
     uint32_t most = sync->block_bytes == 0 ? 1 : RANGES_PLANNED;
     while (next <= target && sync->range_count < most &&
-           (sync->range_count == 0 || planned_bytes(sync) + sync->block_bytes <= RANGES_BYTES_MAX)) {
+           (sync->range_count == 0 || planned_bytes(sync) + sync->block_bytes <= SYNC_RANGES_BYTES_MAX)) {
         uint64_t count = target - next + 1;
         if (sync->block_bytes != 0)
             count = ord_min(count, ord_min(ord_max(RANGE_BYTES / sync->block_bytes, 1), RANGE_BLOCKS_MAX));
@@ -217,7 +216,7 @@ enum ord_err sync_piece_keep(struct replica *replica, struct sync_want *want, st
     /* A source ends a piece early at a block that has a certificate, so that the asker has it too (serve.c). */
     *whole = end == want->last || bytes.size >= SYNC_PIECE_BYTES_MAX || certified_itself;
     /* Only the next range may exceed the bound; it is taken at once. */
-    if (want != &sync->ranges[0] && planned_bytes(sync) + bytes.size > RANGES_BYTES_MAX + SYNC_PIECE_BYTES_MAX) {
+    if (want != &sync->ranges[0] && planned_bytes(sync) + bytes.size > SYNC_RANGES_BYTES_MAX + SYNC_PIECE_BYTES_MAX) {
         want->held = true;
         return ORD_OK;
     }

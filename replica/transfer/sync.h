@@ -24,6 +24,8 @@ enum {
     SYNC_REQUEST_BYTES_MIN = 64 << 10,
     /* Limit of the ranges that are asked for or wait to be taken. */
     SYNC_RANGES_MAX = 16,
+    /* The bytes of their pieces that wait to be taken. One more piece may come, and a single block may be larger. */
+    SYNC_RANGES_BYTES_MAX = 16 << 20,
     /* Limit of the certificates that wait for their blocks. */
     SYNC_CERTIFICATES_MAX = 16,
 };

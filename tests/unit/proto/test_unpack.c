@@ -61,7 +61,7 @@ static void refuse_pairs(unsigned field, uint8_t first, uint8_t second) {
         field == 0 ? ord_span_of(content, sizeof(content)) : request_around(field, content, sizeof(content));
     assert_err(unpack(&message, bytes), ORD_ERR_TOO_LARGE);
     assert_null(message);
-    assert_true(allocated <= STRUCTURES_MAX + 2 * bytes.size + (4 << 10));
+    assert_true(allocated <= STRUCTURES_MAX + bytes.size + (4 << 10));
     if (field != 0)
         free_span(bytes);
 }
