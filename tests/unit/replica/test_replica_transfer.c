@@ -24,14 +24,20 @@ static struct ord_span batches[BLOCKS + MORE + 1];
 static uint64_t next_seq;
 static uint64_t last_seq;
 
-static void decide_one(struct bench *bench, const struct ord_event *event) {
-    if (event->type != ORD_EVENT_TICK || next_seq > last_seq)
+static void decide_next(struct bench *bench) {
+    if (next_seq > last_seq)
         return;
     bench_effect(bench, ORD_EFFECT_PERSIST)->persist =
         (struct ord_record) {.table = 1, .key = next_seq, .bytes = batches[next_seq]};
     struct ord_effect *effect = bench_effect(bench, ORD_EFFECT_DELIVER);
     effect->deliver.seq = next_seq;
     effect->deliver.batch = batches[next_seq++];
+}
+
+static void decide_one(struct bench *bench, const struct ord_event *event) {
+    if (event->type != ORD_EVENT_TICK || next_seq > last_seq)
+        return;
+    decide_next(bench);
     bench_effect(bench, ORD_EFFECT_WAKE_AT);
 }
 
@@ -343,6 +349,36 @@ static void transfer__waits_for_what_the_core_delivers_later(void **state) {
     world_destroy(world);
 }
 
+static void decide_in_flush(struct bench *bench, const struct ord_event *event) {
+    if (event->type == ORD_EVENT_FLUSH)
+        decide_next(bench);
+}
+
+/* The log closes a block in the very turn in which a piece with that block would be taken, just before it. */
+static void transfer__leaves_a_piece_whose_block_the_log_brought(void **state) {
+    (void) state;
+    struct world *world = world_create();
+    struct bench *bench = world->bench;
+    const struct channel *channel = replica_channel(bench->replica);
+    bench->replica->sync.block_bytes = TRANSACTION_SIZE;
+    bench->status.delivers_later = true;
+    begin(world);
+    for (uint32_t ms = 0; ms < 2 * HONEST_MS; ms++)
+        run_ms(world);
+    assert_non_null(bench->replica->sync.ranges[0].piece);
+    bench->status.delivers_later = false;
+    next_seq = last_seq = 1;
+    bench->on_step = decide_in_flush;
+    bench_run(bench);
+    bench->on_step = NULL;
+    assert_int_equal(channel_height(channel), 1);
+    for (uint32_t ms = 0; ms < 2000 && bench->replica->sync.active; ms++)
+        run_ms(world);
+    assert_int_equal(channel_applied_seq(channel), BLOCKS);
+    assert_true(ord_hash_equal(channel_head_hash(channel), channel_head_hash(replica_channel(world->chain->replica))));
+    world_destroy(world);
+}
+
 /* Rows C2 and C4: a source that lies is not asked again; one that keeps blocks back is seldom asked. */
 static void transfer__leaves_a_source_that_lies(void **state) {
     (void) state;
@@ -610,6 +646,7 @@ static void transfer__keeps_the_certificate_of_a_later_block(void **state) {
 static const struct CMUnitTest cases[] = {
     cmocka_unit_test(transfer__comes_from_several_at_once),
     cmocka_unit_test(transfer__waits_for_what_the_core_delivers_later),
+    cmocka_unit_test(transfer__leaves_a_piece_whose_block_the_log_brought),
     cmocka_unit_test(transfer__is_not_slowed_by_a_source_that_drips),
     cmocka_unit_test(transfer__is_not_slowed_by_a_mute_source),
     cmocka_unit_test(transfer__leaves_a_source_that_lies),
