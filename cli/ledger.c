@@ -277,10 +277,17 @@ static int open_ledger(struct ledger **out, const struct arguments *arguments) {
     struct ledger_options options;
     ledger_options_defaults(&options);
     options.read_only = true;
+    uint32_t version = 0;
+    char text[LEDGER_VERSION_TEXT_MAX];
+    options.found_version = &version;
     enum ord_err err = ledger_open(out, arguments->directory, &options);
     if (err == ORD_OK)
         return CLI_EXIT_OK;
-    cli_say("%s: %s", arguments->directory, err == ORD_ERR_NOT_FOUND ? "there is no ledger" : ord_err_text(err));
+    ledger_explain_version(text, sizeof(text), version);
+    cli_say("%s: %s", arguments->directory,
+            err == ORD_ERR_NOT_FOUND     ? "there is no ledger"
+            : err == ORD_ERR_UNSUPPORTED ? text
+                                         : ord_err_text(err));
     if (err == ORD_ERR_CORRUPT && arguments->action == LEDGER_REPAIR)
         cli_ledger_repair_advice(arguments->directory);
     return err == ORD_ERR_CORRUPT || err == ORD_ERR_NO_MEMORY ? cli_ledger_exit_of(err) : CLI_EXIT_USAGE;

@@ -332,15 +332,20 @@ static int open_ledger(struct repair *repair) {
     ledger_options_defaults(&options);
     options.turn_bytes_max = TURN_BYTES_MAX;
     options.disk_reserve_bytes = 0;
+    uint32_t version = 0;
+    char text[LEDGER_VERSION_TEXT_MAX];
+    options.found_version = &version;
     enum ord_err err = ledger_open(&repair->ledger, repair->arguments->directory, &options);
     if (err == ORD_OK)
         err = ledger_height(repair->ledger, &repair->newest);
+    ledger_explain_version(text, sizeof(text), version);
     if (err != ORD_OK)
         return cli_fail(err == ORD_ERR_CORRUPT ? CLI_EXIT_FAILED : CLI_EXIT_USAGE, "%s: %s",
                         repair->arguments->directory,
-                        err == ORD_ERR_BUSY        ? "in use: stop its replica first"
-                        : err == ORD_ERR_NOT_FOUND ? "no block yet"
-                                                   : ord_err_text(err));
+                        err == ORD_ERR_BUSY          ? "in use: stop its replica first"
+                        : err == ORD_ERR_NOT_FOUND   ? "no block yet"
+                        : err == ORD_ERR_UNSUPPORTED ? text
+                                                     : ord_err_text(err));
     if (own_header(repair, &header, 0)) {
         channel_header_hash(&hash, &header);
         if (!ord_hash_equal(&hash, &repair->genesis_hash))

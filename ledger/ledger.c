@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,36 @@ static enum ord_err check_file_size(const struct ledger *ledger) {
     return size / ledger->page_size > ledger_info(ledger).me_last_pgno ? ORD_OK : ORD_ERR_CORRUPT;
 }
 
+/* CORRUPT: there is no such table, so the environment belongs to some other program. */
+static enum ord_err open_table(struct ledger *ledger, MDB_txn *txn, enum ledger_table table) {
+    int rc = mdb_dbi_open(txn, ledger_table_name(table), 0, &ledger->dbis[table]);
+    return rc == MDB_NOTFOUND ? ORD_ERR_CORRUPT : ledger_err_of(rc);
+}
+
+/* Every version keeps its number in the same record. */
+static enum ord_err check_version(struct ledger *ledger, MDB_txn *txn) {
+    struct ledger_key key;
+    struct ord_span version;
+    enum ord_err err = ledger_key_meta(&key, LEDGER_FORMAT_NAME);
+    if (err == ORD_OK)
+        err = ledger_find(ledger, txn, &version, LEDGER_META, &key);
+    if (err != ORD_OK)
+        return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
+    if (version.size != 4)
+        return ORD_ERR_CORRUPT;
+    uint32_t found = ord_load_u32(version.data);
+    if (found == LEDGER_FORMAT_VERSION)
+        return ORD_OK;
+    if (ledger->options.found_version != NULL)
+        *ledger->options.found_version = found;
+    return ORD_ERR_UNSUPPORTED;
+}
+
+void ledger_explain_version(char *out, size_t capacity, uint32_t found_version) {
+    snprintf(out, capacity, "made by version %" PRIu32 " of the ledger's format, this program reads version %d",
+             found_version, LEDGER_FORMAT_VERSION);
+}
+
 /* Opens the tables in `txn`. NOT_FOUND: this environment is empty. */
 static enum ord_err open_tables(struct ledger *ledger, MDB_txn *txn) {
     MDB_dbi main_dbi;
@@ -130,20 +161,13 @@ static enum ord_err open_tables(struct ledger *ledger, MDB_txn *txn) {
         return ledger_err_of(rc);
     if (stat.ms_entries == 0)
         return ORD_ERR_NOT_FOUND;
-    for (enum ledger_table table = LEDGER_META; table < LEDGER_TABLE_END; table++) {
-        rc = mdb_dbi_open(txn, ledger_table_name(table), 0, &ledger->dbis[table]);
-        if (rc != 0)
-            /* An environment without our tables belongs to some other program. */
-            return rc == MDB_NOTFOUND ? ORD_ERR_CORRUPT : ledger_err_of(rc);
-    }
-    struct ledger_key key;
-    struct ord_span version;
-    enum ord_err err = ledger_key_meta(&key, LEDGER_FORMAT_NAME);
+    /* Other versions may have other tables, so the version comes first. */
+    enum ord_err err = open_table(ledger, txn, LEDGER_META);
     if (err == ORD_OK)
-        err = ledger_find(ledger, txn, &version, LEDGER_META, &key);
-    if (err != ORD_OK)
-        return err == ORD_ERR_NOT_FOUND ? ORD_ERR_CORRUPT : err;
-    return version.size == 4 && ord_load_u32(version.data) == LEDGER_FORMAT_VERSION ? ORD_OK : ORD_ERR_CORRUPT;
+        err = check_version(ledger, txn);
+    for (enum ledger_table table = LEDGER_META + 1; table < LEDGER_TABLE_END && err == ORD_OK; table++)
+        err = open_table(ledger, txn, table);
+    return err;
 }
 
 static enum ord_err create_tables(struct ledger *ledger) {

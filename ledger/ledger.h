@@ -23,6 +23,9 @@
 
 struct ledger;
 
+/* The version of the format that this program reads and writes. Each change of the format raises it. */
+#define LEDGER_FORMAT_VERSION 2
+
 struct ledger_options {
     /* Rounded up to a page. The map grows by doubling, by at most 1 GiB at a time. */
     uint64_t map_bytes_initial;
@@ -34,6 +37,8 @@ struct ledger_options {
     uint64_t disk_reserve_bytes;
     /* For tools. A read-only ledger works beside a running replica, in another process than the replica's. */
     bool read_only;
+    /* With UNSUPPORTED, ledger_open writes the version that it found here. May be NULL. */
+    uint32_t *found_version;
 };
 
 struct ledger_counters {
@@ -51,11 +56,14 @@ void ledger_options_defaults(struct ledger_options *out);
 /*
  * Opens the environment in `directory`, or creates it with mode 0700.
  * BUSY: another ledger has it open for writing, in this or another process. The lock is a file lock, which ends with
- * the process. CORRUPT: it is not a ledger, its file was cut short, or it has another format version. NOT_FOUND:
- * `directory` is not a folder and cannot be made; with read_only: there is no ledger. INVALID: the options contradict
- * each other. FORBIDDEN: permission denied. IO, NO_MEMORY, NO_SPACE.
+ * the process. CORRUPT: it is not a ledger, or its file was cut short. UNSUPPORTED: it has another format version, and
+ * is left as it is. NOT_FOUND: `directory` is not a folder and cannot be made; with read_only: there is no ledger.
+ * INVALID: the options contradict each other. FORBIDDEN: permission denied. IO, NO_MEMORY, NO_SPACE.
  */
 ORD_MUST_USE enum ord_err ledger_open(struct ledger **out, const char *directory, const struct ledger_options *options);
+enum { LEDGER_VERSION_TEXT_MAX = 96 };
+/* Writes what UNSUPPORTED means, with both versions: "made by version 1 of ..., this program reads version 2". */
+void ledger_explain_version(char *out, size_t capacity, uint32_t found_version);
 /*
  * Aborts an open turn, so the writer's thread must call this. No other thread
  * may be inside a call. `ledger` may be NULL.

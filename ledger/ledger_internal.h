@@ -16,7 +16,6 @@
 #define LEDGER_OWN_NAMES      "ledger."
 #define LEDGER_FORMAT_NAME    "ledger.format" /* holds LEDGER_FORMAT_VERSION */
 #define LEDGER_TURN_NAME      "ledger.turn"   /* written by advance_turn in room.c */
-#define LEDGER_FORMAT_VERSION 2
 #define LEDGER_CHECKSUM_SIZE  8
 #define LEDGER_KEY_SIZE_MAX   32
 #define LEDGER_VALUE_SIZE_MAX ((size_t) 1 << 30)

@@ -100,12 +100,18 @@ static enum ord_err open_ledger(struct node *node, uint64_t turn_bytes_max, char
     options.map_bytes_max = node->config.ledger_map_bytes_max;
     options.disk_reserve_bytes = node->config.disk_reserve_bytes;
     options.turn_bytes_max = turn_bytes_max;
+    uint32_t version = 0;
+    char text[LEDGER_VERSION_TEXT_MAX];
+    options.found_version = &version;
     enum ord_err err = ledger_open(&node->ledger, node->config.data_dir, &options);
     if (err == ORD_ERR_BUSY)
         snprintf(why, why_size, "the ledger in %s is in use by another process", node->config.data_dir);
     else if (err == ORD_ERR_NOT_FOUND)
         snprintf(why, why_size, "data_dir: %s is no folder, and none can be made there", node->config.data_dir);
-    else if (err != ORD_OK)
+    else if (err == ORD_ERR_UNSUPPORTED) {
+        ledger_explain_version(text, sizeof(text), version);
+        snprintf(why, why_size, "the ledger in %s was %s", node->config.data_dir, text);
+    } else if (err != ORD_OK)
         snprintf(why, why_size, "cannot open the ledger in %s: %s", node->config.data_dir, ord_err_text(err));
     return err == ORD_ERR_BUSY ? ORD_ERR_IN_USE : err;
 }

@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/codec.h"
+#include "ledger/ledger_internal.h"
+
 int ledger_test_setup(void **state) {
     struct ledger_test *test = calloc(1, sizeof(*test));
     if (test == NULL)
@@ -162,4 +165,19 @@ uint64_t ledger_test_now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+void ledger_test_write_version(const struct ledger_test *test, uint32_t version, bool sealed) {
+    struct ledger_key key;
+    size_t size = 0;
+    size_t found = 0;
+    uint8_t *file = ledger_test_file(test, &size);
+    uint8_t value[4 + LEDGER_CHECKSUM_SIZE];
+    assert_ok(ledger_key_meta(&key, LEDGER_FORMAT_NAME));
+    ord_store_u32(value, version);
+    ord_store_u64(value + 4, ledger_checksum(LEDGER_META, ledger_val(&key), value, 4) + (sealed ? 0 : 1));
+    for (size_t at = 0; (at = ledger_test_find(file, size, at, key.bytes, key.size)) < size; at += key.size, found++)
+        ledger_test_write_file(test, at + key.size, value, sizeof(value));
+    assert_true(found > 0);
+    free(file);
 }

@@ -43,6 +43,8 @@ uint8_t *ledger_test_file(const struct ledger_test *test, size_t *size);
 void ledger_test_write_file(const struct ledger_test *test, size_t offset, const void *data, size_t size);
 /* Offset of the first `size` bytes at or behind `from` that equal `data`. `file_size` when there are none. */
 size_t ledger_test_find(const uint8_t *file, size_t file_size, size_t from, const void *data, size_t size);
+/* Writes the version into every copy of the format record, with a checksum that fits it (`sealed`) or not. */
+void ledger_test_write_version(const struct ledger_test *test, uint32_t version, bool sealed);
 
 uint64_t ledger_test_now_ms(void);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/support/client_world.h"
+#include "tests/support/ledger_support.h"
 #include "tests/support/test_main.h"
 
 #define SAID_MAX (1u << 16)
@@ -186,6 +187,22 @@ static void wrong_path__is_no_refuted_proof(void **state) {
     close_folder();
 }
 
+/* Row F8. */
+static void other_version__of_a_ledger_is_named(void **state) {
+    (void) state;
+    static const char data[] = "net/replica0/data";
+    static const char words[] = "data: made by version 1 of the ledger's format, this program reads version 2";
+    struct ledger_test test = {.directory = "net/replica0/data"};
+    open_folder();
+    ledger_close(ledger_test_open(&test));
+    ledger_test_write_version(&test, 1, true);
+    EXPECT(2, words, "ledger", "show", data);
+    EXPECT(2, words, "ledger", "verify", data, "--genesis", "net/genesis.block");
+    EXPECT(2, words, "ledger", "repair", data, "--genesis", "net/genesis.block", "--config", "net/client/client.cfg");
+    EXPECT(2, "data was made by version 1 of the ledger's format", "start", "--config", "net/replica0/node.cfg");
+    close_folder();
+}
+
 static void wrong_path__of_a_ledger_is_usage(void **state) {
     (void) state;
     open_folder();
@@ -310,6 +327,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(wrong_path__is_no_refuted_proof),
     cmocka_unit_test(wrong_file__of_cas_is_named),
     cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
+    cmocka_unit_test(other_version__of_a_ledger_is_named),
     cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
     cmocka_unit_test(status__of_a_silent_replica_is_true_for_a_new_one),
     cmocka_unit_test(status__keeps_a_long_address_apart),

@@ -18,6 +18,7 @@ target_compile_options(client_header PRIVATE -Wall -Wextra -Wpedantic -Wc++-comp
 set_target_properties(client_header PROPERTIES C_STANDARD 99)
 
 # Tests of the program itself. The replicas that its commands need are the same client_world.
-ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/cli/test_cli_commands.c ${client_world} DEPENDS ord_client)
+ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/cli/test_cli_commands.c ${client_world}
+              ${CMAKE_CURRENT_SOURCE_DIR}/support/ledger_support.c DEPENDS ord_client ord_ledger)
 target_compile_definitions(test_cli_commands PRIVATE ORDAIN_PROGRAM="$<TARGET_FILE:ordain>")
 add_dependencies(test_cli_commands ordain)

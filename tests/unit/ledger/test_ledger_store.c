@@ -491,32 +491,27 @@ static void open__refuses_a_file_cut_short(void **state) {
     assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_CORRUPT);
 }
 
-/* Writes the version into every copy of the format record, with a checksum that fits it (`sealed`) or not. */
-static void write_version(const struct ledger_test *test, uint32_t version, bool sealed) {
-    struct ledger_key key;
-    size_t size = 0;
-    size_t found = 0;
-    uint8_t *file = ledger_test_file(test, &size);
-    uint8_t value[12];
-    assert_ok(ledger_key_meta(&key, LEDGER_FORMAT_NAME));
-    ord_store_u32(value, version);
-    ord_store_u64(value + 4, ledger_checksum(LEDGER_META, ledger_val(&key), value, 4) + (sealed ? 0 : 1));
-    for (size_t at = 0; (at = ledger_test_find(file, size, at, key.bytes, key.size)) < size; at += key.size, found++)
-        ledger_test_write_file(test, at + key.size, value, sizeof(value));
-    assert_true(found > 0);
-    free(file);
-}
-
+/* Row F8. */
 static void open__refuses_another_version(void **state) {
     const struct ledger_test *test = *state;
     struct ledger *ledger = NULL;
     struct ledger_options options = ledger_test_options();
+    uint32_t found = 0;
+    char text[LEDGER_VERSION_TEXT_MAX];
     ledger_close(ledger_test_open(test));
-    write_version(test, 3, true);
+    ledger_test_write_version(test, 3, true);
+    assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_UNSUPPORTED);
+    options.found_version = &found;
+    assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_UNSUPPORTED);
+    assert_int_equal(found, 3);
+    ledger_explain_version(text, sizeof(text), found);
+    assert_string_equal(text, "made by version 3 of the ledger's format, this program reads version 2");
+    options.read_only = true;
+    assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_UNSUPPORTED);
+    options.read_only = false;
+    ledger_test_write_version(test, 2, false);
     assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_CORRUPT);
-    write_version(test, 2, false);
-    assert_err(ledger_open(&ledger, test->directory, &options), ORD_ERR_CORRUPT);
-    write_version(test, 2, true);
+    ledger_test_write_version(test, 2, true);
     assert_ok(ledger_open(&ledger, test->directory, &options));
     ledger_close(ledger);
 }
