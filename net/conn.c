@@ -77,6 +77,8 @@ static bool conn_rx_step(struct net_conn *conn) {
             hub->half_open_count--;
             hub->counters.pipes_now++;
             hub->counters.pipes_total++;
+            if (!net_account_admit(conn))
+                return true;
         }
         conn->told = true;
         pthread_mutex_unlock(&hub->lock);
@@ -102,6 +104,8 @@ static bool conn_rx_step(struct net_conn *conn) {
     if (conn->rx_filled < message->size)
         return false;
     conn->rx_message = NULL;
+    conn->rx_deadline_ms = 0;
+    conn->active_ms = net_now_ms();
     hub->counters.messages++;
     hub->counters.bytes += message->size;
     pthread_mutex_unlock(&hub->lock);
@@ -168,7 +172,25 @@ static bool conn_rx_decrypt(struct net_conn *conn) {
     return err != ORD_ERR_BUSY;
 }
 
+/* Sets the time by which a message that has begun must be complete. */
+static void conn_rx_set_deadline(struct net_conn *conn) {
+    const struct net_hub *hub = conn->hub;
+    bool begun = conn->rx_message != NULL || conn->rx_end > 0;
+    if (!conn->up || !begun || hub->accept_aio == NULL) {
+        conn->rx_deadline_ms = 0;
+        return;
+    }
+    /* The length comes first, and then the time that it allows. */
+    if (conn->rx_deadline_ms != 0 && (conn->rx_message == NULL || conn->rx_timed))
+        return;
+    size_t size = conn->rx_message == NULL ? 0 : conn->rx_message->size;
+    conn->rx_timed = conn->rx_message != NULL;
+    conn->rx_deadline_ms = net_now_ms() + hub->options.message_ms + size / NET_MESSAGE_BYTES_PER_MS;
+    net_hub_wake_by(conn->hub, conn->rx_deadline_ms);
+}
+
 static void conn_rx_start(struct net_conn *conn) {
+    conn_rx_set_deadline(conn);
     nng_iov iov = {NULL, NET_TLS_RX_SIZE};
     if (conn->tls == NULL)
         iov = conn_rx_target(conn);
@@ -265,7 +287,10 @@ void net_conn_close(struct net_conn *conn) {
     if (conn->closed)
         return;
     conn->closed = true;
+    net_account_closed(conn);
     nng_stream_close(conn->stream);
+    if (conn->hub->options.owner.on_closed != NULL)
+        conn->hub->options.owner.on_closed(conn->hub->options.context, conn);
     net_hub_kick(conn->hub);
 }
 

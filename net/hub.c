@@ -48,11 +48,23 @@ static void reap(struct net_hub *hub) {
     struct net_conn **link = &hub->conns;
     while (*link != NULL) {
         struct net_conn *conn = *link;
+        if (conn->closed && !conn->tx_busy && conn->tx_first != NULL && hub->options.owner.on_closed != NULL) {
+            /* What was not sent is settled now, even if the connection itself is held for long. */
+            struct net_message *list = net_conn_tx_drop(conn);
+            conn->holds++;
+            pthread_mutex_unlock(&hub->lock);
+            net_hub_settle(hub, list, ORD_ERR_CLOSED);
+            pthread_mutex_lock(&hub->lock);
+            conn->holds--;
+            link = &hub->conns;
+            continue;
+        }
         if (!conn->closed || !net_conn_idle(conn)) {
             link = &conn->next;
             continue;
         }
         *link = conn->next;
+        net_account_leave(conn);
         if (conn->probe) {
             hub->probe_conn = NULL;
         } else if (hub->accept_aio != NULL) {
@@ -95,6 +107,8 @@ static uint64_t enforce_deadlines(struct net_hub *hub, uint64_t now_ms) {
             deadline_ms = conn->deadline_ms;
         else if (conn->tx_first != NULL && conn->tx_first->deadline_ms != 0)
             deadline_ms = conn->tx_first->deadline_ms;
+        if (conn->rx_deadline_ms != 0 && !conn->paused)
+            deadline_ms = ord_min(deadline_ms, conn->rx_deadline_ms);
         /* New connections are at the head of the list, so those after the first NET_HALF_OPEN_MAX are the oldest. */
         bool crowd = !conn->up && !conn->probe && ++half_open_count > NET_HALF_OPEN_MAX;
         if (deadline_ms <= now_ms || crowd || dead(conn)) {
@@ -166,6 +180,12 @@ enum ord_err net_hub_open(struct net_hub *hub, const struct net_hub_options *opt
     hub->options.host = NULL;
     hub->options.reconnect_ms_min = (uint32_t) ord_max(options->reconnect_ms_min, 1);
     hub->options.reconnect_ms_max = (uint32_t) ord_max(options->reconnect_ms_max, hub->options.reconnect_ms_min);
+    if (options->message_ms == 0)
+        hub->options.message_ms = NET_MESSAGE_MS;
+    if (options->connections_max == 0)
+        hub->options.connections_max = NET_CONNECTIONS_MAX;
+    if (options->member_connections_max == 0)
+        hub->options.member_connections_max = NET_MEMBER_CONNECTIONS_MAX;
     hub->options.probes_missed_max = (uint32_t) ord_max(options->probes_missed_max, 1);
     memcpy(hub->host, options->host, strlen(options->host) + 1);
     pthread_mutex_init(&hub->lock, NULL);

@@ -162,9 +162,17 @@ struct net_server_options {
     const struct net_tls *tls;
     struct net_tls_rules rules; /* for the peers */
     uint32_t context_count;
-    /* Upper limit for the contexts that one connection may have at a time. 0: all of them. */
-    uint32_t connection_contexts;
+    /* Upper limit for the contexts that one member (a plain connection) may have at a time. 0: all of them. */
+    uint32_t member_contexts;
+    /*
+     * Upper limits for connections: all, and those of one member. One more closes an idle connection of the same
+     * member, or of the member that has the most; if none is idle, it is closed itself. 0: 1024 and 256.
+     */
+    uint32_t connections_max;
+    uint32_t member_connections_max;
     size_t request_bytes_max;
+    /* A request that has begun must be complete within this time, and one at 64 KiB a second more. 0: 30,000. */
+    uint32_t message_ms;
     /* If an answer cannot be sent within this time because its reader does not
      * read, the reader's connection is closed. */
     uint32_t send_timeout_ms;
@@ -181,8 +189,8 @@ ORD_MUST_USE enum ord_err net_server_open(struct net_server **out, const struct 
 uint16_t net_server_port(const struct net_server *server);
 void net_server_counters(const struct net_server *server, struct net_listener_counters *out);
 /*
- * Blocks until every request that was passed to on_request has been answered, if need be from another thread, and its
- * answer has been sent or has timed out. Drops requests that have not been passed to on_request yet.
+ * Blocks until every request that was passed to on_request has been answered, if need be from another thread. Answers
+ * that are not sent within half a second are lost. Drops requests that have not been passed to on_request yet.
  */
 void net_server_close(struct net_server *server);
 /*
@@ -193,16 +201,17 @@ const struct net_member *net_request_member(const struct net_request *request);
 struct ord_span net_request_bytes(const struct net_request *request);
 /* Frees the request's bytes before it is answered. */
 void net_request_forget(struct net_request *request);
-/* True once the request's connection has ended, so that nobody would get the answer. */
+/* True once the request's connection has ended, so that nobody would get the answer. It must be given all the same. */
 bool net_request_closed(const struct net_request *request);
 /*
- * A number that names the request's connection. No other connection has it until the request is answered. The number is
- * an address, so it may be large.
+ * A number that names the member whose request this is (the connection, if it is plain). Nobody else has it until the
+ * request is answered. The number is an address, so it may be large.
  */
 uint64_t net_request_source(const struct net_request *request);
 /*
- * Bytes of answers that wait to be sent over the request's connection. Sets `*all` to the same over all connections;
- * `all` may be NULL. A client that sends requests and does not read the answers makes both grow.
+ * Bytes of answers that wait to be sent to the member whose request this is, over all its connections. Sets `*all` to
+ * the same over all members; `all` may be NULL. A client that sends requests and does not read the answers makes both
+ * grow.
  */
 size_t net_request_unsent(const struct net_request *request, size_t *all);
 /*

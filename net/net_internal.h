@@ -44,6 +44,11 @@ enum {
     /* The time that a peer has to take the alert that says why its handshake failed. */
     NET_ALERT_MS = 1000,
     NET_PROBE_DEADLINE_MS = 2000,
+    /* An accepted connection completes a message that it has begun within this time and one at this many bytes a ms. */
+    NET_MESSAGE_MS = 30000,
+    NET_MESSAGE_BYTES_PER_MS = 64,
+    NET_CONNECTIONS_MAX = 1024,
+    NET_MEMBER_CONNECTIONS_MAX = 256,
 };
 _Static_assert(NET_HEADROOM >= NET_LENGTH_SIZE + NET_HOPS_MAX * NET_WORD_SIZE, "room for what goes before a message");
 
@@ -93,6 +98,19 @@ void net_message_trim(struct net_message *message, size_t size);
 
 struct net_hub;
 
+/* account.c: one member at one listener. The hub's lock guards it. It lives as long as one of its connections. */
+struct net_account {
+    struct net_account *next; /* in the hub's list */
+    bool named;               /* false: one plain connection, and `member` is unused */
+    struct net_member member;
+    uint32_t conn_count; /* connections that are not freed */
+    uint32_t open_count; /* those of them that are not closed */
+    /* For server.c: sums over the account's connections. */
+    uint32_t out;
+    size_t unsent;
+    uint32_t waiting_count; /* those with a waiting request that do not stand in line */
+};
+
 /*
  * conn.c: one connection: an nng stream, SP's hello, and frames. All fields and functions here need the hub's lock,
  * except net_conn_destroy.
@@ -136,6 +154,12 @@ struct net_conn {
     size_t tx_passed; /* bytes of tx_next */
     /* Messages in front of tx_next, which TLS has got and the kernel has not got completely. */
     uint32_t tx_passed_count;
+    /* Accepted connections that are up have one. */
+    struct net_account *account;
+    uint64_t active_ms; /* when the last message came */
+    /* A message has begun to come, and must be complete by this time. 0: none has begun. */
+    uint64_t rx_deadline_ms;
+    bool rx_timed; /* the deadline counts rx_message's size */
     /* For the owner's use; server.c needs them. */
     /* A request that waits for a free context, or for the connection to have less than its share of them. */
     struct net_message *waiting;
@@ -179,6 +203,17 @@ void net_conn_send(struct net_conn *conn, struct net_message *message);
 /* Continues to read after `paused`. Releases the lock while it passes messages to the owner. */
 void net_conn_resume(struct net_conn *conn);
 
+/* account.c */
+/*
+ * An accepted connection has come up: gives it its account. If there are too many, an idle connection of the same
+ * member, or of the one with the most, is closed, or this one if none of those is idle. False: this one is closed.
+ */
+bool net_account_admit(struct net_conn *conn);
+/* The connection has just been closed. */
+void net_account_closed(struct net_conn *conn);
+/* The connection is about to be freed. Frees its account with the last one. */
+void net_account_leave(struct net_conn *conn);
+
 /* hub.c */
 
 /*
@@ -192,6 +227,11 @@ struct net_hub_owner {
     /* The message is freed after the call. */
     void (*on_sent)(void *context, struct net_message *message, enum ord_err result);
     void (*on_down)(void *context, struct net_conn *conn);
+    /*
+     * The connection has been closed. Called with the lock, so the owner must not call back, and lets go of what it
+     * has for the connection. NULL: the connection's messages wait for the end of all that holds it.
+     */
+    void (*on_closed)(void *context, struct net_conn *conn);
     /* The connection ended before it was up. Probes are not reported. */
     void (*on_failure)(void *context, const struct net_failure *failure);
     /* Lets the owner enforce deadlines of its own. The hub's thread calls it with the lock. Returns the time of the
@@ -212,6 +252,11 @@ struct net_hub_options {
     uint32_t reconnect_ms_max;
     uint32_t probe_interval_ms; /* 0: never probe */
     uint32_t probes_missed_max;
+    /* Upper limits for the accepted connections that are up: all, and those of one member. 0: the defaults above. */
+    uint32_t connections_max;
+    uint32_t member_connections_max;
+    /* The time for an accepted connection to complete a message that it has begun, beside its size. 0: the default. */
+    uint32_t message_ms;
     struct net_hub_owner owner;
     void *context;
 };
@@ -239,6 +284,8 @@ struct net_hub {
     /* The time at which the sleeping thread wakes by itself. UINT64_MAX while it is awake. */
     uint64_t wake_ms;
     struct net_conn *conns;
+    struct net_account *accounts;
+    uint32_t open_count; /* the sum over the accounts */
     /* Connections that were accepted and are neither up nor freed. */
     uint32_t half_open_count;
 

@@ -115,7 +115,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
         .port = node->config.client_listen_port != 0 ? node->config.client_listen_port : self->client_port,
         .tls = &tls,
         .context_count = node->config.client_contexts,
-        .connection_contexts = (node->config.client_contexts + 3) / 4,
+        .member_contexts = (node->config.client_contexts + 3) / 4,
         .request_bytes_max = requests_bytes_max(node),
         .send_timeout_ms = REPLY_TIMEOUT_MS,
         .probe_interval_ms = PROBE_INTERVAL_MS,

@@ -44,7 +44,7 @@ struct api_request {
 enum {
     /* Limit of parked requests. A request beyond it is answered NOT_READY at once. */
     SERVICE_PARKED_MAX = 192,
-    /* The same limit for one connection. */
+    /* The same limit for one member, over all its connections. */
     SERVICE_PARKED_SOURCE_MAX = SERVICE_PARKED_MAX / 4,
     /* Structures that a request unfolds to, beside its size. 4,096 envelopes or sequences need 400 KiB. */
     REQUEST_STRUCTURE_BYTES_MAX = 512 << 10,
@@ -86,7 +86,7 @@ struct service {
     uint32_t certificate_next;
     bool stopping;
     /* Only the reader thread uses the fields from here on. */
-    struct fair_queue ready; /* can be answered; fair between connections */
+    struct fair_queue ready; /* can be answered; fair between members */
     struct work *parked;
     atomic_uint parked_count;
     /* Bytes that the answer in progress read, with a charge for each block (answer_may_read). */

@@ -406,11 +406,14 @@ static char *read_text(const struct node_world *world, const char *name) {
     return (char *) text;
 }
 
-struct net_client *node_world_connect(struct node_world *world) {
+struct net_client *node_world_connect_as(struct node_world *world, const char *member) {
     struct net_client *connection;
+    char names[2][64];
+    snprintf(names[0], sizeof(names[0]), "%s/tls.crt", member);
+    snprintf(names[1], sizeof(names[1]), "%s/tls.key", member);
     char *ca = read_text(world, "ca-bundle.crt");
-    char *cert = read_text(world, "client/tls.crt");
-    char *key = read_text(world, "client/tls.key");
+    char *cert = read_text(world, names[0]);
+    char *key = read_text(world, names[1]);
     const struct net_tls tls = {ca, cert, key};
     const struct net_client_options options = {
         .host = "127.0.0.1",
@@ -426,6 +429,10 @@ struct net_client *node_world_connect(struct node_world *world) {
     free(cert);
     free(key);
     return connection;
+}
+
+struct net_client *node_world_connect(struct node_world *world) {
+    return node_world_connect_as(world, "client");
 }
 
 struct call {

@@ -108,6 +108,8 @@ void node_world_attest(struct node_world *world, struct channel_attestation *out
 void node_world_send_attestation(struct node_world *world, ord_node_id signer,
                                  const struct channel_statement *statement);
 
+/* A connection of the member whose folder this is: "client", "replica1". The caller closes it. */
+struct net_client *node_world_connect_as(struct node_world *world, const char *member);
 /* A connection of the client. The caller closes it. */
 struct net_client *node_world_connect(struct node_world *world);
 /*

@@ -1,5 +1,5 @@
 # The tests of net/ use crypto/ for their certificates.
-foreach(name link call interop probe strangers tls)
+foreach(name link call limits interop probe strangers tls)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/net/test_net_${name}.c TIMEOUT 180
                   SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/net_support.c DEPENDS ord_net ord_crypto)
 endforeach()

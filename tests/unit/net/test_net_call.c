@@ -122,14 +122,14 @@ static void calls__are_all_answered_when_contexts_are_few(void **state) {
 static void calls__of_one_connection_leave_contexts_for_others(void **state) {
     (void) state;
     struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    struct net_server_options server_options = net_test_echo_options(NULL, net_test_member(), 0);
+    struct net_server_options server_options = net_test_echo_options(NULL, NULL, 0);
     server_options.on_request = on_request_keep;
     server_options.context = &shelf;
     server_options.context_count = 8;
-    server_options.connection_contexts = 3;
+    server_options.member_contexts = 3;
     struct net_server *server;
     assert_ok(net_server_open(&server, &server_options));
-    struct net_client_options client_options = net_test_client_options(net_test_member(), net_server_port(server));
+    struct net_client_options client_options = net_test_client_options(NULL, net_server_port(server));
     client_options.call_max = 20;
     struct net_client *clients[3];
     struct replies replies = {0};
@@ -156,6 +156,41 @@ static void calls__of_one_connection_leave_contexts_for_others(void **state) {
     shelf_answer_all(&shelf, true);
     for (size_t c = 1; c < 3; c++)
         net_client_close(clients[c]);
+    net_server_close(server);
+}
+
+/* Rows M1 and M6: a second connection of a member gives it no more, and closing gives back what it had. */
+static void calls__of_one_member_have_one_share(void **state) {
+    (void) state;
+    struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct net_server_options server_options = net_test_echo_options(NULL, net_test_member(), 0);
+    server_options.on_request = on_request_keep;
+    server_options.context = &shelf;
+    server_options.context_count = 8;
+    server_options.member_contexts = 3;
+    struct net_server *server;
+    assert_ok(net_server_open(&server, &server_options));
+    struct net_client_options client_options = net_test_client_options(net_test_member(), net_server_port(server));
+    struct net_client *clients[2];
+    struct replies replies = {0};
+    for (size_t c = 0; c < 2; c++) {
+        assert_ok(net_client_open(&clients[c], &client_options));
+        assert_ok(net_client_wait(clients[c], NET_TEST_DEADLINE_MS));
+        for (int i = 0; i < 4; i++)
+            assert_ok(net_client_call(clients[c], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
+        WAIT_FOR(shelf.total == 3);
+    }
+    /* The first one goes with a request that waits and three that nobody has answered. */
+    net_client_close(clients[0]);
+    assert_int_equal(replies.closed, 4);
+    shelf_answer_all(&shelf, true);
+    WAIT_FOR(shelf.total == 6);
+    while (replies.ok < 4) {
+        shelf_answer_all(&shelf, true);
+        net_test_pause();
+    }
+    assert_int_equal(shelf.total, 7);
+    net_client_close(clients[1]);
     net_server_close(server);
 }
 
@@ -296,16 +331,16 @@ static void *answer_until_closed(void *context) {
 }
 
 /* While the server closes, another thread answers the requests in progress. Those in line need no answer. */
-static void closes_with_requests_out(uint32_t connection_contexts, unsigned out) {
+static void closes_with_requests_out(uint32_t member_contexts, unsigned out) {
     struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    struct net_server_options server_options = net_test_echo_options(NULL, net_test_member(), 0);
+    struct net_server_options server_options = net_test_echo_options(NULL, NULL, 0);
     server_options.on_request = on_request_keep;
     server_options.context = &shelf;
     server_options.context_count = 8;
-    server_options.connection_contexts = connection_contexts;
+    server_options.member_contexts = member_contexts;
     struct net_server *server;
     assert_ok(net_server_open(&server, &server_options));
-    struct net_client_options client_options = net_test_client_options(net_test_member(), net_server_port(server));
+    struct net_client_options client_options = net_test_client_options(NULL, net_server_port(server));
     struct net_client *clients[3];
     struct replies replies = {0};
     for (int i = 0; i < 3; i++) {
@@ -589,6 +624,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(call__is_answered_over_tls),
     cmocka_unit_test(calls__are_all_answered_when_contexts_are_few),
     cmocka_unit_test(calls__of_one_connection_leave_contexts_for_others),
+    cmocka_unit_test(calls__of_one_member_have_one_share),
     cmocka_unit_test(call__is_busy_when_as_many_are_in_flight_and_times_out),
     cmocka_unit_test(call__waits_for_a_connection_and_times_out_without),
     cmocka_unit_test(call__fails_with_its_connection_and_is_not_sent_again),

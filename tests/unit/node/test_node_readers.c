@@ -290,14 +290,14 @@ static bool has_receipt(struct node_world *of) {
 }
 
 /* One connection has asked for many blocks, again and again. A receipt that is asked for after that comes soon. */
-static void receipt__does_not_wait_for_all_of_another_connection(void **state) {
+static void receipt__does_not_wait_for_all_of_another_member(void **state) {
     (void) state;
     open_world();
     order();
     atomic_store(&answers, 0);
     atomic_store(&receipt_came, false);
     struct net_client *hog = node_world_connect(&world);
-    struct net_client *other = node_world_connect(&world);
+    struct net_client *other = node_world_connect_as(&world, "replica1");
     ask_much(hog);
     until_posted(HOG_ASKS);
     Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;
@@ -345,7 +345,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(wait__reads_each_block_once),
     cmocka_unit_test(wait__for_a_client_that_registers_later_is_woken),
     cmocka_unit_test(wait__ends_with_its_connection),
-    cmocka_unit_test(receipt__does_not_wait_for_all_of_another_connection),
+    cmocka_unit_test(receipt__does_not_wait_for_all_of_another_member),
     cmocka_unit_test(receipt__of_a_place_beyond_the_chain_is_not_found),
 };
 TEST_CASES(cases);

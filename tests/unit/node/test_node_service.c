@@ -169,13 +169,14 @@ static bool are_answered(struct node_world *world) {
     return atomic_load(&answered) == 2 * 12;
 }
 
-static void wait__one_connection_has_a_share_of_those_that_may_wait(void **state) {
+static void wait__one_member_has_a_share_of_those_that_may_wait(void **state) {
     (void) state;
+    static const char *const members[] = {"client", "replica1"};
     static struct node_world world;
     node_world_open(&world);
     struct net_client *connections[2];
     for (size_t i = 0; i < 2; i++) {
-        connections[i] = node_world_connect(&world);
+        connections[i] = node_world_connect_as(&world, members[i]);
         /* 48 wait. The others are answered at once. */
         begin_waits(&world, connections[i], 60);
     }
@@ -186,7 +187,7 @@ static void wait__one_connection_has_a_share_of_those_that_may_wait(void **state
 }
 
 static const struct CMUnitTest cases[] = {
-    cmocka_unit_test(wait__one_connection_has_a_share_of_those_that_may_wait),
+    cmocka_unit_test(wait__one_member_has_a_share_of_those_that_may_wait),
     cmocka_unit_test(wait__answers_up_to_a_limit_and_the_rest_when_asked_again),
     cmocka_unit_test(wait__answers_a_sequence_once_however_often_it_is_named),
     cmocka_unit_test(submit__gives_receipts_of_duplicates_up_to_a_limit),
