@@ -49,7 +49,7 @@ static void reap(struct net_hub *hub) {
     while (*link != NULL) {
         struct net_conn *conn = *link;
         if (conn->closed && !conn->tx_busy && conn->tx_first != NULL && hub->options.owner.on_closed != NULL) {
-            /* What was not sent is settled now, even if the connection itself is held for long. */
+            /* The owner learns now which messages were not sent. The connection itself may be held for long. */
             struct net_message *list = net_conn_tx_drop(conn);
             conn->holds++;
             pthread_mutex_unlock(&hub->lock);

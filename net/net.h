@@ -24,11 +24,16 @@ enum {
     NET_PEER_MAX = 72, /* "address:port", with the terminator */
     NET_SUBJECT_MAX = 256,
     NET_WHY_MAX = 160,
+    /* At each listener: accepted connections that have not sent SP's hello yet. */
+    NET_HALF_OPEN_MAX = 256,
+    /* Those that have, in all and of one member, where the options give no other limits. */
+    NET_CONNECTIONS_MAX = 1024,
+    NET_MEMBER_CONNECTIONS_MAX = 256,
 };
 
 /*
- * Who is at the other end: what the organisation's CA wrote into the certificate that TLS has proven. Any number of
- * certificates with the same three texts is one member.
+ * A member: the three texts that its organisation's CA wrote into the certificate that TLS has proven. All certificates
+ * with the same three texts are one member's.
  */
 struct net_member {
     char organisation[NET_NAME_MAX + 1]; /* O, which is also the CA's O */
@@ -60,6 +65,9 @@ struct net_failure {
  * CA's.
  */
 ORD_MUST_USE enum ord_err net_tls_ca_check(const char *ca_pem);
+
+/* The most bytes that a connection takes beside its messages: ours, and an estimate of OpenSSL's and nng's. */
+size_t net_connection_bytes(void);
 
 /* A received or outgoing message. It owns its bytes. */
 struct net_message;
@@ -166,12 +174,12 @@ struct net_server_options {
     uint32_t member_contexts;
     /*
      * Upper limits for connections: all, and those of one member. One more closes an idle connection of the same
-     * member, or of the member that has the most; if none is idle, it is closed itself. 0: 1024 and 256.
+     * member, or of the member that has the most; if none is idle, it is closed itself. 0: the defaults above.
      */
     uint32_t connections_max;
     uint32_t member_connections_max;
     size_t request_bytes_max;
-    /* A request that has begun must be complete within this time, and one at 64 KiB a second more. 0: 30,000. */
+    /* A request that has begun must be complete within this time and 1 ms for each 64 bytes. 0: 30,000. */
     uint32_t message_ms;
     /* If an answer cannot be sent within this time because its reader does not
      * read, the reader's connection is closed. */

@@ -35,8 +35,6 @@ enum {
     NET_HOPS_MAX = 16,   /* words in a backtrace */
     /* Free bytes before a message's own bytes, for the length and the backtrace. */
     NET_HEADROOM = 80,
-    /* Upper limit for the accepted connections that have not sent SP's hello yet. */
-    NET_HALF_OPEN_MAX = 256,
     /* A connection must be up within this time. */
     NET_HANDSHAKE_MS = 10000,
     /* Time limit for one attempt to dial. It is short because the next attempt may find the network repaired. */
@@ -47,8 +45,6 @@ enum {
     /* An accepted connection completes a message that it has begun within this time and one at this many bytes a ms. */
     NET_MESSAGE_MS = 30000,
     NET_MESSAGE_BYTES_PER_MS = 64,
-    NET_CONNECTIONS_MAX = 1024,
-    NET_MEMBER_CONNECTIONS_MAX = 256,
 };
 _Static_assert(NET_HEADROOM >= NET_LENGTH_SIZE + NET_HOPS_MAX * NET_WORD_SIZE, "room for what goes before a message");
 

@@ -32,6 +32,8 @@ ORD_MUST_USE enum ord_err net_tls_context_create(struct net_tls_context **out, c
 /* `context` may be NULL. */
 void net_tls_context_destroy(struct net_tls_context *context);
 
+/* Our own bytes of a session, without OpenSSL's. */
+size_t net_tls_session_size(void);
 /* One connection's TLS. It has a lock of its own: reading may run in one thread while another one writes. */
 struct net_tls_session;
 /* The context must outlive the session. A client's first message is ready to be taken at once. */

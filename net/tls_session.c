@@ -121,6 +121,10 @@ enum ord_err net_tls_session_create(struct net_tls_session **out, const struct n
     return ORD_OK;
 }
 
+size_t net_tls_session_size(void) {
+    return sizeof(struct net_tls_session);
+}
+
 void net_tls_session_destroy(struct net_tls_session *session) {
     if (session == NULL)
         return;

@@ -31,6 +31,12 @@ static uint64_t receipt_block_bytes(const struct node *node) {
            ORD_MERKLE_TREE_SIZE(count) * sizeof(struct ord_hash);
 }
 
+/* On both ports, up or not, and our own to the other replicas. */
+static uint64_t connections_max(const struct node *node) {
+    return (uint64_t) requests_connections_max(node) + NET_CONNECTIONS_MAX + 2 * NET_HALF_OPEN_MAX +
+           node->channel_config->replica_count - 1;
+}
+
 void node_bound_of(struct node_bound *out, const struct node *node) {
     const struct node_config *config = &node->config;
     const struct ord_core_config *core = replica_core_config(node->replica);
@@ -47,7 +53,8 @@ void node_bound_of(struct node_bound *out, const struct node *node) {
         .links_out = peers * lanes,
         .links_in = peers * lanes,
         .checks = peers * MESSAGES_CHECKS_MAX * CHECK_BYTES_MAX,
-        .receiving = config->client_contexts * request,
+        .connections = connections_max(node) * net_connection_bytes(),
+        .receiving = requests_connections_max(node) * request,
         .requests = config->client_contexts * (uint64_t) proto_unpack_budget(request, REQUEST_STRUCTURE_BYTES_MAX),
         .reader = receipt_block_bytes(node) + 2 * answer,
         .unsent = UNSENT_MAX + answer,
@@ -67,7 +74,7 @@ uint64_t node_bound_total(const struct node_bound *bound) {
 }
 
 void node_bound_log(const struct node_bound *bound) {
-    char text[640];
+    char text[704];
     size_t size = 0;
 #define NODE_BOUND_SAY(name)                                                                                           \
     size += (size_t) snprintf(text + size, sizeof(text) - size, " " #name "=%" PRIu64, bound->name);

@@ -10,19 +10,20 @@
 struct node;
 
 #define NODE_BOUND_TERMS(X)                                                                                            \
-    X(core)      /* the core: its window, batch bodies, and the view changes of all replicas */                        \
-    X(channel)   /* the client table and the open block */                                                             \
-    X(pool)      /* requests that wait to be ordered */                                                                \
-    X(links_out) /* what waits to be sent to the other replicas, in both lanes */                                      \
-    X(links_in)  /* what came from them and is not done with */                                                        \
-    X(checks)    /* their checks that are open or wait */                                                              \
-    X(receiving) /* requests of clients as they come, for as many connections as there are contexts */                 \
-    X(requests)  /* unpacked requests in progress */                                                                   \
-    X(reader)    /* the answer that the reader thread makes, and the block that it looked at last */                   \
-    X(unsent)    /* answers that readers have not taken yet */                                                         \
-    X(sync)      /* pieces of a state transfer that are not taken yet, with certificates, and one that is served */    \
-    X(turn)      /* LMDB's dirty pages of one turn */                                                                  \
-    X(program)   /* stacks, libraries, buffers of OpenSSL and nng, and what malloc leaves unused */
+    X(core)        /* the core: its window, batch bodies, and the view changes of all replicas */                      \
+    X(channel)     /* the client table and the open block */                                                           \
+    X(pool)        /* requests that wait to be ordered */                                                              \
+    X(links_out)   /* what waits to be sent to the other replicas, in both lanes */                                    \
+    X(links_in)    /* what came from them and is not done with */                                                      \
+    X(checks)      /* their checks that are open or wait */                                                            \
+    X(connections) /* connections on both ports, without messages */                                                   \
+    X(receiving)   /* requests of clients as they come: one for each connection to the clients' port */                \
+    X(requests)    /* unpacked requests in progress */                                                                 \
+    X(reader)      /* the answer that the reader thread makes, and the block that it looked at last */                 \
+    X(unsent)      /* answers that readers have not taken yet */                                                       \
+    X(sync)        /* pieces of a state transfer that are not taken yet, with certificates, and one that is served */  \
+    X(turn)        /* LMDB's dirty pages of one turn */                                                                \
+    X(program)     /* stacks, libraries, buffers of OpenSSL and nng, and what malloc leaves unused */
 
 struct node_bound {
     /* Bytes */

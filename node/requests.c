@@ -11,6 +11,8 @@
 
 enum {
     REQUEST_BYTES_SLACK = 1 << 20,
+    /* However few requests are worked on at a time, so many connections may wait for their turn. */
+    CONNECTIONS_LEAST = 64,
     REPLY_TIMEOUT_MS = 10000,
     PROBE_INTERVAL_MS = 1000,
     PROBES_MISSED_MAX = 3,
@@ -107,6 +109,10 @@ size_t requests_bytes_max(const struct node *node) {
     return (size_t) node->channel_config->absolute_max_bytes * 2 + REQUEST_BYTES_SLACK;
 }
 
+uint32_t requests_connections_max(const struct node *node) {
+    return (uint32_t) ord_max(2 * (uint64_t) node->config.client_contexts, CONNECTIONS_LEAST);
+}
+
 enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
     const struct net_tls tls = {node->tls_ca, node->tls_cert, node->tls_key};
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
@@ -115,6 +121,8 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
         .port = node->config.client_listen_port != 0 ? node->config.client_listen_port : self->client_port,
         .tls = &tls,
         .context_count = node->config.client_contexts,
+        .connections_max = requests_connections_max(node),
+        .member_connections_max = requests_connections_max(node) / 2,
         .member_contexts = (node->config.client_contexts + 3) / 4,
         .request_bytes_max = requests_bytes_max(node),
         .send_timeout_ms = REPLY_TIMEOUT_MS,

@@ -98,6 +98,8 @@ struct service {
 ORD_MUST_USE enum ord_err requests_open(struct node *node, char *why, size_t why_size);
 /* The largest request that is taken. */
 size_t requests_bytes_max(const struct node *node);
+/* The most connections to the clients' port. One member has half of them at most. */
+uint32_t requests_connections_max(const struct node *node);
 /* In the loop: answers the request, or passes it to the reader thread. False: the replica is to take it. */
 bool requests_handle(struct node *node, struct api_request *request);
 

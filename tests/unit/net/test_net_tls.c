@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/types.h"
@@ -13,6 +14,8 @@
 #include "net/net_internal.h"
 #include "net/tls_internal.h"
 #include "tests/support/net_support.h"
+
+enum { TEXT_MAX = 100000 };
 
 static const struct net_tls_rules anybody;
 
@@ -165,7 +168,7 @@ static void session__ends_when_its_peer_changes_keys_without_end(void **state) {
     pair_deinit(&pair);
 }
 
-/* Who is refused, by which side, and what that side says about it. */
+/* Each row: a peer that one side refuses, that side, and the sentence that it gives. */
 static void session__says_why_it_refuses_a_peer(void **state) {
     (void) state;
     struct net_tls trusts_others = *net_test_member();
@@ -233,7 +236,25 @@ static void put_file(char *path, const char *folder, const char *name, const cha
     fclose(file);
 }
 
-/* Runs `openssl s_client` against the port and returns what it prints. The caller frees it. */
+/* Reads into `text` until it has `end`, or all if that is NULL. NUL bytes become dots. False: the input has ended. */
+static bool read_until(char *text, int fd, const char *end) {
+    size_t size = strlen(text);
+    while (end == NULL || strstr(text, end) == NULL) {
+        ssize_t count = read(fd, text + size, TEXT_MAX - 1 - size);
+        if (count <= 0)
+            return false;
+        for (ssize_t i = 0; i < count; i++)
+            text[size + (size_t) i] = text[size + (size_t) i] == '\0' ? '.' : text[size + (size_t) i];
+        size += (size_t) count;
+        text[size] = '\0';
+    }
+    return true;
+}
+
+/*
+ * Runs `openssl s_client` against the port, which sends SP's hello of a REQ, until it has our hello or ends. Returns
+ * what it prints. The caller frees it.
+ */
 static char *s_client(uint16_t port, const char *options) {
     char folder[] = "/tmp/ordain-tls-XXXXXX";
     assert_non_null(mkdtemp(folder));
@@ -243,18 +264,32 @@ static char *s_client(uint16_t port, const char *options) {
     put_file(paths[1], folder, "tls.crt", member->cert_pem);
     put_file(paths[2], folder, "tls.key", member->key_pem);
     char command[1200];
-    /* It sends SP's hello of a REQ, and reads ours. */
-    snprintf(command, sizeof(command),
-             "(printf '\\000SP\\000\\000\\060\\000\\000'; sleep 1) | timeout 20 openssl s_client -connect 127.0.0.1:%u "
-             "-CAfile %s -cert %s -key %s %s 2>&1 | tr '\\000' '.'",
-             port, paths[0], paths[1], paths[2], options);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    char *text = calloc(1, 100000);
+    const char *format = "exec timeout 60 openssl s_client -connect 127.0.0.1:%u -CAfile %s -cert %s -key %s %s 2>&1";
+    snprintf(command, sizeof(command), format, port, paths[0], paths[1], paths[2], options);
+    int input[2], output[2];
+    assert_int_equal(pipe(input), 0);
+    assert_int_equal(pipe(output), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (dup2(input[0], 0) < 0 || dup2(output[1], 1) < 0)
+            _exit(126);
+        close(input[1]);
+        close(output[0]);
+        execl("/bin/sh", "sh", "-c", command, (char *) NULL);
+        _exit(127);
+    }
+    close(input[0]);
+    close(output[1]);
+    char *text = calloc(1, TEXT_MAX);
     assert_non_null(text);
-    size_t size = fread(text, 1, 99999, pipe);
-    pclose(pipe);
-    assert_true(size > 0);
+    assert_int_equal(write(input[1], "\0SP\0\0\x30\0\0", 8), 8);
+    (void) read_until(text, output[0], ".SP..1..");
+    close(input[1]); /* ends s_client */
+    (void) read_until(text, output[0], NULL);
+    close(output[0]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(text[0] != '\0');
     for (size_t i = 0; i < 3; i++)
         unlink(paths[i]);
     rmdir(folder);

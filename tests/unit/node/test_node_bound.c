@@ -44,11 +44,13 @@ static void bound__follows_the_settings_of_the_replica(void **state) {
     world.node->turn_bytes_max += 100;
     EXPECT_CHANGE(before, turn, 100);
     world.node->turn_bytes_max -= 100;
-    /* One more request may come in, and one more be in progress. */
+    /* Two more connections may each bring a request, and one more may be in progress. */
     const uint64_t request = requests_bytes_max(world.node);
     config->client_contexts++;
     struct node_bound after = bound();
-    assert_int_equal(after.receiving - before.receiving, request);
+    assert_int_equal(after.connections - before.connections, 2 * net_connection_bytes());
+    assert_int_equal(after.receiving - before.receiving, 2 * request);
+    after.connections = before.connections;
     assert_int_equal(after.requests - before.requests, proto_unpack_budget(request, REQUEST_STRUCTURE_BYTES_MAX));
     after.receiving = before.receiving;
     after.requests = before.requests;
@@ -88,7 +90,7 @@ static void bound__follows_the_channel(void **state) {
     channel->absolute_max_bytes += 64;
     after = bound();
     assert_int_equal(requests_bytes_max(world.node), request + 2 * 64);
-    assert_int_equal(after.receiving - before.receiving, world.node->config.client_contexts * 2 * 64);
+    assert_int_equal(after.receiving - before.receiving, requests_connections_max(world.node) * 2 * 64);
     channel->absolute_max_bytes -= 64;
     node_world_close(&world);
 }
