@@ -15,7 +15,7 @@ queue_mib=8  # link queue, for each of three peers
 rest_mib=96
 bound_kib=$(((body_mib + pool_mib + 3 * queue_mib + rest_mib) * 1024))
 
-make_network "$WORK/net" --replicas 4 --consensus pbft --channel bounded --body-bytes-max "${body_mib}M"
+make_network "$WORK/net" --replicas 4 --consensus pbft --channel bounded --body-bytes-max "${body_mib}M" --clients 2
 for index in 0 1 2 3; do
     printf 'pool_bytes_max = %s;\nlink_queue_bytes_max = %s;\n' $((pool_mib << 20)) $((queue_mib << 20)) \
         >>"$NET/replica$index/node.cfg"
@@ -45,7 +45,8 @@ wait_level 120
 ok "replica $away caught up: heights $(heights)"
 
 # The reader that never reads asks for far more than the sockets hold and than there is memory for. Its connection is
-# closed ten seconds after an answer could not leave.
+# closed ten seconds after an answer could not leave. Its member's share of the answers is used up until then, so "the
+# others" are another member.
 readers() { field "$1" counters.client_listener_pipes; }
 readers_are() { [ "$(readers "$1")" = "$2" ]; }
 memory_back() { [ "$(memory_kib "$1")" -le "$bound_kib" ]; }
@@ -55,7 +56,8 @@ before=$(readers "$victim")
 BACKGROUND=("$!")
 until_true "$DEADLINE_S" "the reader has asked" grep -q '^asked' "$WORK/reader.out"
 until_true "$DEADLINE_S" "it is connected" readers_are "$victim" $((before + 1))
-ordain deliver --config "$CLIENT" --replica "$victim" --from 1 --to 100 --quiet --hex >"$WORK/others.hex" ||
+ordain deliver --config "$NET/client2/client.cfg" --replica "$victim" --from 1 --to 100 --quiet --hex \
+    >"$WORK/others.hex" ||
     die "others get nothing"
 most=0
 while ! readers_are "$victim" "$before"; do
