@@ -29,9 +29,9 @@ an_other() { # prints a replica that is neither the victim nor the leader
 silences() { grep -c ' event=silent ' "$NET/replica$victim/log" || true; }
 is_silent() { [ "$(silences)" -gt "$1" ]; }
 
-# Empty, it gives no vote before it has the answers of others. In a raft channel it follows meanwhile, and may be level
-# by then: its silence is over before it is told.
-is_silent_or_level() { is_silent "$1" || { [ "$CONSENSUS" = raft ] && speaks "$victim"; }; }
+# Empty, it gives no vote before it has the answers of others. It follows meanwhile, or gets the chain by state
+# transfer, and may be level by then: its silence is over before it is told.
+is_silent_or_level() { is_silent "$1" || speaks "$victim"; }
 
 # comes_back WHAT SILENT: the victim starts with another disk than the one that it stopped with. SILENT: how that shows.
 comes_back() {
@@ -95,7 +95,7 @@ level_without_traffic() {
     mkdir "$data"
     before=$(silences)
     start_replica "$victim"
-    until_true "$DEADLINE_S" "replica $victim is silent" is_silent "$before"
+    until_true "$DEADLINE_S" "replica $victim is silent" is_silent_or_level "$before"
     until_true "$DEADLINE_S" "it comes to what was ordered last" has_seq "$(field "$third" seq)"
     start_replica "$other"
     # If the others changed views meanwhile, as they do on a busy machine, they voted for seqs beyond it, and some more
