@@ -27,7 +27,10 @@ struct raft_hard {
     bool spent;       /* in `term` this replica may have voted before it forgot: it gives no vote */
     bool silent;
     bool halted; /* a leader wanted to cut what is committed here: for good */
-    /* While silent: speaks again in a term >= bound_term, when its durable log ends at (end_term, end_seq) or later. */
+    /*
+     * While silent: enters bound_term or a later term when it has its answers, and speaks again when its durable log
+     * then ends at (end_term, end_seq) or later.
+     */
     uint64_t bound_term;
     uint64_t end_term;
     uint64_t end_seq;

@@ -186,9 +186,11 @@ void raft_on_recall(struct ord_core *core, const struct raft_message *message) {
 void raft_recovery_check(struct ord_core *core) {
     struct raft_hard *hard = &core->hard;
     const struct raft_log *log = &core->log;
-    if (!hard->silent || core->recovery.asking || core->halted || hard->term < hard->bound_term ||
+    if (!hard->silent || core->recovery.asking || core->halted ||
         !raft_up_to_date(raft_log_term(log, log->durable_seq), log->durable_seq, hard->end_term, hard->end_seq))
         return;
+    /* It entered bound_term, or a later term, when the last answer came; and no term is ever lowered. */
+    ORD_ASSERT(hard->term >= hard->bound_term);
     ORD_MARK(RAFT_SILENCE_ENDS);
     hard->silent = false;
     hard->vote = ORD_NO_NODE;

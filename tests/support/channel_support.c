@@ -214,6 +214,44 @@ struct channel_certificate net_certificate(const struct net *net, const struct c
     return certificate;
 }
 
+struct channel_statement net_statement(const struct chain_log *log, uint64_t height) {
+    const struct channel_block *block = &log->blocks[height - 1];
+    struct channel_statement statement = {
+        .epoch = 1, .seq = block->header.last_seq, .height = height, .header_hash = block->header_hash};
+    memset(&statement.state_digest, 0x5d, sizeof(statement.state_digest));
+    return statement;
+}
+
+struct channel_receipt net_receipt(const struct chain_log *log, uint64_t height, uint32_t index, uint64_t certified) {
+    struct net *net = log->net;
+    const struct channel_block *block = &log->blocks[height - 1];
+    const struct channel_statement statement = net_statement(log, certified);
+    struct channel_receipt receipt = {.header = block->header, .envelope_index = index};
+    struct ord_hash *leaves = net_alloc(net, block->header.envelope_count * sizeof(*leaves));
+    struct ord_span data = block->data;
+    struct ord_span bytes;
+    uint32_t count = 0;
+    while (channel_batch_next(&bytes, &data) == ORD_OK) {
+        NEED(count < block->header.envelope_count);
+        ord_merkle_leaf(&net->ops, &leaves[count], bytes);
+        if (count == index) {
+            receipt.envelope = bytes;
+            receipt.leaf = leaves[count];
+        }
+        count++;
+    }
+    size_t path_size;
+    ord_merkle_path(&net->ops, receipt.path, &path_size, leaves, count, index);
+    receipt.path_size = (uint32_t) path_size;
+    receipt.later_header_count = (uint32_t) (certified - height);
+    uint8_t *headers = net_alloc(net, receipt.later_header_count * (size_t) CHANNEL_HEADER_SIZE);
+    for (uint32_t i = 0; i < receipt.later_header_count; i++)
+        channel_header_encode(headers + (size_t) i * CHANNEL_HEADER_SIZE, &log->blocks[height + i].header);
+    receipt.later_headers = ord_span_of(headers, receipt.later_header_count * (size_t) CHANNEL_HEADER_SIZE);
+    receipt.certificate = net_certificate(net, &statement, 2);
+    return receipt;
+}
+
 uint64_t dice_roll(struct dice *dice) {
     uint64_t x = dice->state;
     x ^= x >> 12;

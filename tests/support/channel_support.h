@@ -75,6 +75,13 @@ struct channel_applied net_apply(struct net *net, struct channel *channel, struc
 /* Makes a certificate signed by replicas 0 .. count - 1. */
 struct channel_certificate net_certificate(const struct net *net, const struct channel_statement *statement,
                                            uint32_t count);
+/* What replicas attest to at the end of a block; its state digest is made up. */
+struct channel_statement net_statement(const struct chain_log *log, uint64_t height);
+/*
+ * Makes the receipt of one envelope, with a certificate of replicas 0 and 1 for height `certified`: the block's own or
+ * a later one.
+ */
+struct channel_receipt net_receipt(const struct chain_log *log, uint64_t height, uint32_t index, uint64_t certified);
 
 /* xorshift64*. The same seed gives the same history. */
 struct dice {

@@ -47,39 +47,11 @@ static int teardown(void **state) {
 }
 
 static struct channel_statement statement_of(const struct fixture *fixture, uint64_t height) {
-    const struct channel_block *block = &fixture->log->blocks[height - 1];
-    struct channel_statement statement = {
-        .epoch = 1, .seq = block->header.last_seq, .height = height, .header_hash = block->header_hash};
-    memset(&statement.state_digest, 0x5d, sizeof(statement.state_digest));
-    return statement;
+    return net_statement(fixture->log, height);
 }
 
-/* Makes the receipt of one envelope with a certificate for height `certified`, the block's own or a later one. */
 static struct channel_receipt receipt_of(struct fixture *fixture, uint64_t height, uint32_t index, uint64_t certified) {
-    const struct channel_block *block = &fixture->log->blocks[height - 1];
-    const struct channel_statement statement = statement_of(fixture, certified);
-    struct channel_receipt receipt = {.header = block->header, .envelope_index = index};
-    struct ord_span data = block->data;
-    struct ord_span bytes;
-    uint32_t count = 0;
-    while (channel_batch_next(&bytes, &data) == ORD_OK) {
-        ord_merkle_leaf(&fixture->net->ops, &fixture->leaves[count], bytes);
-        if (count == index) {
-            receipt.envelope = bytes;
-            receipt.leaf = fixture->leaves[count];
-        }
-        count++;
-    }
-    size_t path_size;
-    ord_merkle_path(&fixture->net->ops, receipt.path, &path_size, fixture->leaves, count, index);
-    receipt.path_size = (uint32_t) path_size;
-    receipt.later_header_count = (uint32_t) (certified - height);
-    uint8_t *headers = net_alloc(fixture->net, receipt.later_header_count * (size_t) CHANNEL_HEADER_SIZE);
-    for (uint32_t i = 0; i < receipt.later_header_count; i++)
-        channel_header_encode(headers + (size_t) i * CHANNEL_HEADER_SIZE, &fixture->log->blocks[height + i].header);
-    receipt.later_headers = ord_span_of(headers, receipt.later_header_count * (size_t) CHANNEL_HEADER_SIZE);
-    receipt.certificate = net_certificate(fixture->net, &statement, 2);
-    return receipt;
+    return net_receipt(fixture->log, height, index, certified);
 }
 
 static enum ord_err verify(const struct fixture *fixture, const struct channel_receipt *receipt) {

@@ -8,6 +8,8 @@ endforeach()
 foreach(name submit faults deliver evidence)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/client/test_client_${name}.c ${client_world} DEPENDS ord_client)
 endforeach()
+ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/client/test_client_proof.c
+              SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/support/channel_support.c DEPENDS ord_client)
 ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/client/test_client_cli.c
               SOURCES ${PROJECT_SOURCE_DIR}/cli/input.c ${PROJECT_SOURCE_DIR}/cli/report.c DEPENDS ord_core)
 

@@ -198,6 +198,8 @@ static void silence__survives_a_restart(void **state) {
     raft_net_run(net, 300);
     raft_net_crash(net, lost);
     raft_net_start(net, lost);
+    /* Its own record says so: nobody has answered yet. */
+    assert_true(raft_net_status(net, lost).silent);
     raft_net_run(net, 300);
     assert_true(raft_net_status(net, lost).silent);
     close_net(net);
