@@ -68,6 +68,13 @@ static struct net_server *open_keeping(struct shelf *shelf, const struct net_tls
     return server;
 }
 
+/* Requests that the server has read. */
+static uint64_t messages(const struct net_server *server) {
+    struct net_listener_counters counters;
+    net_server_counters(server, &counters);
+    return counters.messages;
+}
+
 static void ask_and_answer(const struct net_tls *tls) {
     struct net_test_echo echo = {0};
     struct net_server_options server_options = net_test_echo_options(&echo, tls, 0);
@@ -179,6 +186,8 @@ static void calls__of_one_member_have_one_share(void **state) {
         assert_ok(net_client_wait(clients[c], NET_TEST_DEADLINE_MS));
         for (int i = 0; i < 4; i++)
             assert_ok(net_client_call(clients[c], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
+        /* One connection waits with its fourth request, the other one with its first. */
+        WAIT_FOR(messages(server) == 4 + c);
         WAIT_FOR(shelf.total == 3);
     }
     /* The first one goes with a request that waits and three that nobody has answered. */
@@ -193,6 +202,31 @@ static void calls__of_one_member_have_one_share(void **state) {
     assert_int_equal(shelf.total, 7);
     net_client_close(clients[1]);
     net_server_close(server);
+}
+
+/* What is counted is counted by source: all connections of a member are one, and each plain connection is another. */
+static void source__is_the_member_or_the_plain_connection(void **state) {
+    (void) state;
+    for (int plain = 0; plain <= 1; plain++) {
+        const struct net_tls *tls = plain ? NULL : net_test_member();
+        struct shelf shelf = {.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct net_server *server = open_keeping(&shelf, tls, 8, 0);
+        struct net_client_options client_options = net_test_client_options(tls, net_server_port(server));
+        struct net_client *clients[2];
+        struct replies replies = {0};
+        for (unsigned c = 0; c < 2; c++) {
+            assert_ok(net_client_open(&clients[c], &client_options));
+            assert_ok(net_client_call(clients[c], net_test_message(0, 8), NET_TEST_DEADLINE_MS, on_reply, &replies));
+            WAIT_FOR(shelf.total == c + 1);
+        }
+        bool same = net_request_source(shelf.requests[0]) == net_request_source(shelf.requests[1]);
+        assert_int_equal(same, !plain);
+        shelf_answer_all(&shelf, true);
+        WAIT_FOR(replies.ok == 2);
+        for (unsigned c = 0; c < 2; c++)
+            net_client_close(clients[c]);
+        net_server_close(server);
+    }
 }
 
 static void call__is_busy_when_as_many_are_in_flight_and_times_out(void **state) {
@@ -617,6 +651,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(calls__are_all_answered_when_contexts_are_few),
     cmocka_unit_test(calls__of_one_connection_leave_contexts_for_others),
     cmocka_unit_test(calls__of_one_member_have_one_share),
+    cmocka_unit_test(source__is_the_member_or_the_plain_connection),
     cmocka_unit_test(call__is_busy_when_as_many_are_in_flight_and_times_out),
     cmocka_unit_test(call__waits_for_a_connection_and_times_out_without),
     cmocka_unit_test(call__fails_with_its_connection_and_is_not_sent_again),

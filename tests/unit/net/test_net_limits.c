@@ -11,7 +11,7 @@
 #include "net/net_internal.h"
 #include "tests/support/net_support.h"
 
-enum { KEPT_MAX = 256, REQUESTS = 66 };
+enum { KEPT_MAX = 256, REQUESTS = 66, CONTEXTS = 16 };
 
 static const char hello[] = "\0SP\0\0\x30\0\0";
 static const char request[] = "\0\0\0\0\0\0\0\4\x80\0\0\1";
@@ -47,7 +47,7 @@ static struct net_server *open_server(const struct net_server_options *changes) 
     struct net_server_options options = net_test_echo_options(NULL, NULL, 0);
     struct net_server *server;
     options.on_request = keep;
-    options.context_count = 16;
+    options.context_count = CONTEXTS;
     options.member_contexts = changes->member_contexts;
     options.connections_max = changes->connections_max;
     options.message_ms = changes->message_ms;
@@ -63,6 +63,21 @@ static uint64_t connections(const struct net_server *server) {
     return counters.pipes_now;
 }
 
+/* Requests that the server has read. */
+static uint64_t messages(const struct net_server *server) {
+    struct net_listener_counters counters;
+    net_server_counters(server, &counters);
+    return counters.messages;
+}
+
+/* Whether the server knows that the connection of the oldest kept request has ended. */
+static bool oldest_is_closed(void) {
+    pthread_mutex_lock(&lock);
+    bool closed = kept_count > 0 && net_request_closed(kept[0]);
+    pthread_mutex_unlock(&lock);
+    return closed;
+}
+
 /* Reads until the end of the connection, or until nothing has come for `ms`. True: it has ended. */
 static bool ends_within(int fd, int ms) {
     char bytes[4096];
@@ -75,6 +90,26 @@ static bool ends_within(int fd, int ms) {
 
 static int connect_with(const struct net_server *server, const char *bytes, size_t size) {
     return net_test_raw_connect(net_server_port(server), bytes, size);
+}
+
+/* Connects and sends so many requests. */
+static int connect_and_ask(const struct net_server *server, unsigned count) {
+    char bytes[HELLO_SIZE + REQUESTS * REQUEST_SIZE];
+    assert_true(count <= REQUESTS);
+    memcpy(bytes, hello, HELLO_SIZE);
+    for (size_t i = 0; i < count; i++)
+        memcpy(bytes + HELLO_SIZE + i * REQUEST_SIZE, request, REQUEST_SIZE);
+    return connect_with(server, bytes, HELLO_SIZE + count * REQUEST_SIZE);
+}
+
+/*
+ * Closes a connection that has not read the server's hello. The system then resets it, and the server, which does not
+ * read while a request waits, notices.
+ */
+static void reset(int fd) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&poll_fd, 1, NET_TEST_DEADLINE_MS), 1);
+    close(fd);
 }
 
 /* One connection beyond the limit takes the place of the one that has been idle the longest. */
@@ -152,18 +187,46 @@ static void request__must_end_in_time(void **state) {
     net_server_close(server);
 }
 
+/* A connection that waits for a context of others goes when it ends, and nobody serves its request. */
+static void request__in_line_ends_with_its_connection(void **state) {
+    (void) state;
+    struct net_server *server = open_server(&(struct net_server_options) {0});
+    int busy = connect_and_ask(server, CONTEXTS);
+    WAIT_FOR(kept_total == CONTEXTS);
+    int waits = connect_and_ask(server, 1);
+    WAIT_FOR(messages(server) == CONTEXTS + 1);
+    reset(waits);
+    WAIT_FOR(connections(server) == 1);
+    answer_kept();
+    close(busy);
+    WAIT_FOR(connections(server) == 0);
+    assert_int_equal(kept_total, CONTEXTS);
+    net_server_close(server);
+}
+
+/* The same for one that waits for its own share: what it has in progress is answered, and then it is gone. */
+static void request__beyond_a_share_ends_with_its_connection(void **state) {
+    (void) state;
+    struct net_server *server = open_server(&(struct net_server_options) {.member_contexts = 2});
+    int waits = connect_and_ask(server, 3);
+    WAIT_FOR(kept_total == 2);
+    WAIT_FOR(messages(server) == 3);
+    reset(waits);
+    WAIT_FOR(oldest_is_closed());
+    answer_kept();
+    WAIT_FOR(connections(server) == 0);
+    assert_int_equal(kept_total, 2);
+    net_server_close(server);
+}
+
 /* Row M1: connections with more requests than their share end unanswered. Others are served, and the server closes. */
 static void contexts__come_back_when_connections_end(void **state) {
     (void) state;
     struct net_server *server = open_server(&(struct net_server_options) {.member_contexts = 4});
-    char bytes[HELLO_SIZE + REQUESTS * REQUEST_SIZE];
     int fds[4];
-    memcpy(bytes, hello, HELLO_SIZE);
-    for (size_t i = 0; i < REQUESTS; i++)
-        memcpy(bytes + HELLO_SIZE + i * REQUEST_SIZE, request, REQUEST_SIZE);
     for (unsigned i = 0; i < 4; i++)
-        fds[i] = connect_with(server, bytes, sizeof(bytes));
-    WAIT_FOR(kept_total == 16);
+        fds[i] = connect_and_ask(server, REQUESTS);
+    WAIT_FOR(kept_total == CONTEXTS);
     /* All contexts are taken by those who go. */
     int other = connect_with(server, hello, HELLO_SIZE);
     assert_int_equal(write(other, request, REQUEST_SIZE), REQUEST_SIZE);
@@ -194,6 +257,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(connection__takes_the_place_of_an_idle_one),
     cmocka_unit_test(connection__is_closed_where_nobody_is_idle),
     cmocka_unit_test(request__must_end_in_time),
+    cmocka_unit_test(request__in_line_ends_with_its_connection),
+    cmocka_unit_test(request__beyond_a_share_ends_with_its_connection),
     cmocka_unit_test(contexts__come_back_when_connections_end),
 };
 TEST_CASES(cases);
