@@ -87,6 +87,7 @@ static void print_help(void) {
         "  --stop           at the first violation\n"
         "  --faults LIST    these kinds of fault instead of a draw: names with commas, \"all\" or \"none\"\n"
         "  --liars LIST     liars with these behaviours, as many as may lie: names with commas, \"all\" or \"none\"\n"
+        "  --lead           the liars lead the first views of a pbft channel\n"
         "  --consensus C    pbft (with one replica solo), raft, or any (default): one seed in four is raft, unless\n"
         "                   --liars, --genome, --rotate, --search, --steady or --crowded ask for a pbft channel\n"
         "  --replicas N     so many replicas: 1 (solo), 4 to 16; with --consensus raft 1 to 16\n"
@@ -178,6 +179,7 @@ enum choice {
     CONSENSUS,
     FAULTS,
     LIARS,
+    LEAD,
     REPLICAS,
     SECONDS,
     ROTATE,
@@ -202,6 +204,7 @@ static const struct option long_options[] = {
     {"consensus", required_argument, NULL, CONSENSUS},
     {"faults", required_argument, NULL, FAULTS},
     {"liars", required_argument, NULL, LIARS},
+    {"lead", no_argument, NULL, LEAD},
     {"replicas", required_argument, NULL, REPLICAS},
     {"seconds", required_argument, NULL, SECONDS},
     {"rotate", required_argument, NULL, ROTATE},
@@ -263,6 +266,9 @@ static bool take(struct arguments *arguments, int option, const char *value) {
     case LIARS:
         options->liars_given = true;
         return parse_names(&options->liars, value, behaviour_at);
+    case LEAD:
+        options->liars_lead = true;
+        return true;
     case REPLICAS:
         if (!parse_number(&number, value, 1, 16, "--replicas"))
             return false;
@@ -353,8 +359,8 @@ static bool parse(struct arguments *arguments, int argc, char **argv) {
         fprintf(stderr, "ordain-sim: nobody lies in a raft channel, and no term ends on schedule\n");
         return false;
     }
-    if (arguments->search && (arguments->options.replicas == 1 || arguments->options.genome != NULL)) {
-        fprintf(stderr, "ordain-sim: --search wants 4 replicas or more, and makes its own genomes\n");
+    if (arguments->search && (options->replicas == 1 || options->genome != NULL || options->liars_lead)) {
+        fprintf(stderr, "ordain-sim: --search wants 4 replicas or more, makes its own genomes, and says who leads\n");
         return false;
     }
     if (arguments->options.calm && arguments->options.fault_ms == 0)

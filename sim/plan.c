@@ -391,6 +391,7 @@ void sim_plan_draw(struct sim_plan *out, const struct sim_options *options) {
     out->load_end_us = out->fault_end_us + (longer && !options->calm ? longer_us : 0);
     if (measures_service(options) && out->replica_count > 1)
         sim_plan_service(out, &random, options);
+    out->liars_lead = out->liars_lead || options->liars_lead;
     if (options->without_liars)
         out->liar_count = 0;
     out->consensus = out->replica_count == 1 ? CHANNEL_SOLO : CHANNEL_PBFT;

@@ -56,6 +56,8 @@ struct sim_options {
     /* Use `liars` instead of a draw. */
     bool liars_given;
     uint64_t liars; /* bits by enum sim_behaviour_index */
+    /* The liars are the primaries of the first views. */
+    bool liars_lead;
     /* Everything as drawn, but nobody lies. */
     bool without_liars;
     /* NULL, or what all liars do instead. Whoever makes the options keeps it until the run is over. */

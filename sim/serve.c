@@ -26,11 +26,24 @@ static void reply(struct sim_process *process, uint32_t client, uint64_t sequenc
     sim_plan_event(process->world, delay_us, &event);
 }
 
+/*
+ * A slot that may be taken. A wait for a registration keeps its slot: libordain asks all replicas whether its client is
+ * registered (client/register.c), so an honest one soon tells. Our clients ask one replica at a time, seldom, and may
+ * meet a silent liar again and again.
+ */
+static struct sim_wait *next_wait(struct sim_process *process) {
+    struct sim_wait *wait;
+    do
+        wait = &process->waits[process->wait_next++ % SIM_WAITS_MAX];
+    while (wait->client != UINT32_MAX && wait->sequence == 0);
+    return wait;
+}
+
 static void wait_for(struct sim_process *process, uint32_t client, uint64_t sequence) {
     for (uint32_t i = 0; i < SIM_WAITS_MAX && process->waits_open > 0; i++)
         if (process->waits[i].client == client && process->waits[i].sequence == sequence)
             return;
-    struct sim_wait *wait = &process->waits[process->wait_next++ % SIM_WAITS_MAX];
+    struct sim_wait *wait = next_wait(process);
     /* If the slot was in use, its client is forgotten, and asks again. */
     process->waits_open += wait->client == UINT32_MAX;
     *wait = (struct sim_wait) {client, sequence};
