@@ -10,11 +10,11 @@
 #include "core/quorum.h"
 
 /*
- * The second version has the field decisions_per_leader. It is used exactly when that is not 0, so that each
- * configuration has one encoding.
+ * Version 4 has the field decisions_per_leader. It is used exactly when that is not 0, so that each configuration has
+ * one encoding. Versions 1 and 2 had no names of replicas.
  */
-#define CONFIG_VERSION        1
-#define CONFIG_VERSION_ROTATE 2
+#define CONFIG_VERSION        3
+#define CONFIG_VERSION_ROTATE 4
 
 /* Bounds that only exclude senseless values. */
 #define ENVELOPE_BYTES_MIN   1024u /* a registration fits into this */
@@ -82,6 +82,17 @@ static bool name_is_sane(const char *name) {
         return false;
     for (size_t i = 0; i < size; i++)
         if (!lower_or_digit(name[i]) && name[i] != '.' && name[i] != '_' && name[i] != '-')
+            return false;
+    return true;
+}
+
+/* What a certificate's CN may be (net/tls_verify.c). */
+static bool member_name_is_sane(const char *name) {
+    size_t size = text_size(name, CRYPTO_NAME_MAX + 1);
+    if (size == 0 || size > CRYPTO_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if ((uint8_t) name[i] < 0x20 || name[i] == 0x7f)
             return false;
     return true;
 }
@@ -172,6 +183,8 @@ static enum ord_err check_replicas(const struct channel_config *config, const ch
     for (uint32_t i = 0; i < config->replica_count; i++) {
         const struct channel_replica *replica = &config->replicas[i];
         REQUIRE(replica->org_index < config->org_count, "a replica belongs to no organisation");
+        REQUIRE(member_name_is_sane(replica->name),
+                "a replica's name must have 1 to 64 bytes, none a control character");
         struct crypto_verify_key key;
         REQUIRE(crypto_verify_key_parse(&key, &replica->key) == ORD_OK, "a replica's key is not on secp256k1");
         REQUIRE(host_is_sane(replica->host), "a replica's host is not a host name or address");
@@ -180,6 +193,8 @@ static enum ord_err check_replicas(const struct channel_config *config, const ch
         for (uint32_t j = 0; j < i; j++) {
             const struct channel_replica *other = &config->replicas[j];
             REQUIRE(memcmp(&replica->key, &other->key, sizeof(other->key)) != 0, "two replicas have one key");
+            REQUIRE(replica->org_index != other->org_index || strcmp(replica->name, other->name) != 0,
+                    "two replicas of an organisation have one name");
             bool one_host = strcmp(replica->host, other->host) == 0;
             bool one_port = replica->replica_port == other->replica_port ||
                             replica->replica_port == other->client_port ||
@@ -269,6 +284,7 @@ enum ord_err channel_config_encode(const struct channel_config *config, struct o
     for (uint32_t i = 0; i < config->replica_count; i++) {
         const struct channel_replica *replica = &config->replicas[i];
         ord_write_u32(writer, replica->org_index);
+        write_text(writer, replica->name, CRYPTO_NAME_MAX);
         ord_write_bytes(writer, replica->key.bytes, ORD_PUBLIC_KEY_SIZE);
         write_text(writer, replica->host, CHANNEL_HOST_MAX);
         ord_write_u16(writer, replica->replica_port);
@@ -299,6 +315,7 @@ static void read_org(struct ord_reader *reader, struct channel_org *out) {
 
 static void read_replica(struct ord_reader *reader, struct channel_replica *out) {
     out->org_index = ord_read_u32(reader);
+    read_text(reader, out->name, CRYPTO_NAME_MAX);
     ord_read_bytes(reader, out->key.bytes, ORD_PUBLIC_KEY_SIZE);
     read_text(reader, out->host, CHANNEL_HOST_MAX);
     out->replica_port = ord_read_u16(reader);
@@ -428,4 +445,15 @@ enum ord_err channel_replica_keys(struct crypto_replica_keys *out, const struct 
     for (uint32_t i = 0; i < config->replica_count; i++)
         keys[i] = config->replicas[i].key;
     return crypto_replica_keys_init(out, keys, config->replica_count);
+}
+
+enum ord_err channel_ca_pem(char *out, const struct channel_config *config) {
+    enum ord_err err = ORD_OK;
+    for (uint32_t i = 0; i < config->org_count && err == ORD_OK; i++) {
+        const struct channel_org *org = &config->orgs[i];
+        err = crypto_cert_pem(out, ord_span_of(org->ca_der, org->ca_der_size));
+        if (err == ORD_OK)
+            out += strlen(out);
+    }
+    return err;
 }

@@ -31,6 +31,8 @@ struct channel_org {
 
 struct channel_replica {
     uint32_t org_index;
+    /* The CN of its TLS certificate. No other replica of its organisation has it. Whoever dials it asks for it. */
+    char name[CRYPTO_NAME_MAX + 1];
     struct ord_public_key key;       /* identity key */
     char host[CHANNEL_HOST_MAX + 1]; /* name or address that others dial */
     uint16_t replica_port;           /* other replicas dial this */
@@ -101,6 +103,11 @@ uint32_t channel_strong_quorum(const struct channel_config *config);
 /* Fills in the core's view of the configuration. `crypto` must outlive `out`. */
 void channel_core_config(struct ord_core_config *out, const struct channel_config *config,
                          const struct ord_hash *genesis_hash, ord_node_id self, const struct ord_crypto_ops *crypto);
+/*
+ * Writes the CA certificates of all organisations as PEM, one after another. `out` has org_count * CRYPTO_PEM_MAX
+ * bytes. Errors as in crypto_cert_pem.
+ */
+ORD_MUST_USE enum ord_err channel_ca_pem(char *out, const struct channel_config *config);
 /* Parses the keys of all replicas. */
 ORD_MUST_USE enum ord_err channel_replica_keys(struct crypto_replica_keys *out, const struct channel_config *config);
 

@@ -12,7 +12,7 @@ struct init_plan {
     const char *directory;
     uint32_t client_count;
     struct ord_hash genesis_hash; /* output */
-    /* Input: numbers, name, consensus, and the replicas' hosts and ports. Output: organisations and keys. */
+    /* Input: numbers, name, consensus, and the replicas' hosts and ports. Output: organisations, names and keys. */
     struct channel_config config;
 };
 

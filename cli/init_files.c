@@ -2,7 +2,7 @@
  * What `ordain init` puts on disk. Everything is made in memory first, so that wrong arguments leave no trace. Then the
  * files are written one by one and remembered. If one fails, all of them are removed again.
  *
- *     DIR/genesis.block  ca-bundle.crt
+ *     DIR/genesis.block
  *     DIR/orgs/org1/     ca.crt ca.key                 one organisation per replica
  *     DIR/replica0/      node.cfg identity.key identity.crt tls.key tls.crt data/
  *     DIR/client/        client.cfg identity.key identity.crt tls.key tls.crt
@@ -169,7 +169,7 @@ static void make_replica(struct maker *maker, const struct init_plan *plan, uint
 
 static enum ord_err create_member(struct member *out, const struct crypto_pem *ca, const char *org,
                                   enum crypto_role role, const char *name, const char *host) {
-    enum ord_err err = crypto_tls_create(&out->tls, ca, org, name, host, INIT_DAYS);
+    enum ord_err err = crypto_tls_create(&out->tls, ca, org, role, name, host, INIT_DAYS);
     return err != ORD_OK ? err : crypto_identity_create(&out->identity, ca, org, role, name, INIT_DAYS);
 }
 
@@ -202,9 +202,9 @@ static enum ord_err create_members(struct init_plan *plan, struct crypto_pem *ca
     config->org_count = config->replica_count;
     for (uint32_t i = 0; i < config->replica_count; i++) {
         struct channel_org *org = &config->orgs[i];
-        char name[32];
+        char *name = config->replicas[i].name;
         snprintf(org->name, sizeof(org->name), "org%u", i + 1);
-        snprintf(name, sizeof(name), "replica%u", i);
+        snprintf(name, CRYPTO_NAME_MAX + 1, "replica%u", i);
         size_t der_size = sizeof(org->ca_der);
         enum ord_err err = crypto_ca_create(&cas[i], org->name, INIT_DAYS);
         if (err == ORD_OK)
@@ -278,19 +278,8 @@ static void claim_folder(struct maker *maker, const char *directory) {
         fail(maker, ORD_ERR_EXISTS, "%s is not empty; nothing was changed in it", directory);
 }
 
-/* Writes the CAs: all certificates in one file, and a folder for each organisation. */
+/* Writes the CAs, each in its organisation's folder. */
 static void make_orgs(struct maker *maker, const struct init_plan *plan, const struct crypto_pem *cas) {
-    size_t bundle_size = 0;
-    char *bundle = malloc((size_t) plan->config.org_count * CRYPTO_PEM_MAX);
-    if (bundle == NULL && maker->err == ORD_OK)
-        maker->err = ORD_ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < plan->config.org_count && bundle != NULL; i++) {
-        size_t length = strlen(cas[i].cert);
-        memcpy(bundle + bundle_size, cas[i].cert, length);
-        bundle_size += length;
-    }
-    make_file(maker, "ca-bundle.crt", MODE_PUBLIC, bundle, bundle_size);
-    free(bundle);
     make_folder(maker, path_of(maker, "%s/orgs", plan->directory), MODE_FOLDER);
     for (uint32_t i = 0; i < plan->config.org_count; i++) {
         make_folder(maker, path_of(maker, "%s/orgs/%s", plan->directory, plan->config.orgs[i].name), MODE_FOLDER);

@@ -44,7 +44,6 @@ static const struct setting_rule rules[] = {
     PATH(genesis),
     PATH(identity_key),
     PATH(identity_cert),
-    PATH(tls_ca),
     PATH(tls_cert),
     PATH(tls_key),
     NUMBER(timeout_ms, 10, 3600000, 10000),

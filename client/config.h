@@ -20,7 +20,6 @@ struct client_config {
     char genesis[CLIENT_PATH_MAX];
     char identity_key[CLIENT_PATH_MAX];
     char identity_cert[CLIENT_PATH_MAX];
-    char tls_ca[CLIENT_PATH_MAX];
     char tls_cert[CLIENT_PATH_MAX];
     char tls_key[CLIENT_PATH_MAX];
     /* How long one request may take; default 10000. */

@@ -295,8 +295,13 @@ static enum ordain_error ask_blocks(struct pull *pull, client_response **out, ui
         client_ask(&pull->client->replicas, out, replica, &request, ask.timeout_ms + pull->client->config.timeout_ms);
     if (err == ORD_OK)
         return ORDAIN_OK;
+    char words[NET_WHY_MAX];
+    if (err == ORD_ERR_CLOSED && !client_replica_up(&pull->client->replicas, replica))
+        client_replica_silence(&pull->client->replicas, replica, words, sizeof(words));
+    else
+        client_say(words, sizeof(words), "%s", err == ORD_ERR_INVALID ? "its reply is malformed" : ord_err_text(err));
     client_say(pull->why, pull->why_size, "replica %u (%s): %s", replica, pull->client->replicas.list[replica].name,
-               err == ORD_ERR_INVALID ? "its reply is malformed" : ord_err_text(err));
+               words);
     return err == ORD_ERR_INVALID ? ORDAIN_UNVERIFIED : ORDAIN_UNREACHABLE;
 }
 
@@ -407,7 +412,7 @@ static enum ordain_error pull_all(struct pull *pull, const struct claims *claims
     enum ordain_error worst = ORDAIN_UNREACHABLE;
     bool ended = false;
     if (claims->answers == 0 && pull->client->replicas.pin == ORDAIN_ANY_REPLICA) {
-        client_say(pull->why, pull->why_size, "none of the %u replicas answers", claims->count);
+        client_replicas_silence(&pull->client->replicas, pull->why, pull->why_size);
         return ORDAIN_UNREACHABLE;
     }
     for (uint32_t i = 0; i < claims->count; i++) {

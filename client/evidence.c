@@ -144,7 +144,7 @@ enum ordain_error ordain_evidence_fetch(struct ordain *client, uint8_t **evidenc
     *evidence = NULL;
     *size = 0;
     *count = 0;
-    client_say(why, why_size, "no replica answers");
+    why[0] = '\0';
     if (against != ORDAIN_ANY_REPLICA && (against < 0 || (uint32_t) against >= client->trust.config.replica_count)) {
         client_say(why, why_size, "the channel has no replica %d", against);
         return ORDAIN_INVALID;
@@ -155,8 +155,11 @@ enum ordain_error ordain_evidence_fetch(struct ordain *client, uint8_t **evidenc
     enum ordain_error error = client_error(err);
     if (error == ORDAIN_OK && fetch.pieces.no_memory)
         error = ORDAIN_NO_MEMORY;
-    if (error == ORDAIN_OK && fetch.answered == 0)
+    if (error == ORDAIN_OK && fetch.answered == 0) {
+        if (why[0] == '\0')
+            client_replicas_silence(&client->replicas, why, why_size);
         error = ORDAIN_UNREACHABLE;
+    }
     if (error == ORDAIN_OK && fetch.pieces.count == 0) {
         client_say(why, why_size, "no replica that answers holds any");
         error = ORDAIN_NOT_FOUND;

@@ -10,8 +10,6 @@
 #include "client/flow/text.h"
 #include "crypto/hash.h"
 
-#define CA_BUNDLE_BYTES_MAX (1u << 20)
-
 void ordain_options_init(struct ordain_options *options) {
     memset(options, 0, sizeof(*options));
     options->replica = ORDAIN_ANY_REPLICA;
@@ -100,22 +98,24 @@ static enum ord_err load_genesis(struct ordain *client, const struct ordain_opti
 
 static enum ord_err connect(struct ordain *client, const struct ordain_options *options, char *why, size_t why_size) {
     struct client_config *config = &client->config;
-    char *ca = NULL;
     char *cert = NULL;
     char *key = NULL;
     size_t size = 0;
-    enum ord_err err = client_read_file(&ca, &size, config->tls_ca, CA_BUNDLE_BYTES_MAX, why, why_size);
-    if (err == ORD_OK)
-        err = client_read_file(&cert, &size, config->tls_cert, CRYPTO_PEM_MAX - 1, why, why_size);
+    enum ord_err err = client_read_file(&cert, &size, config->tls_cert, CRYPTO_PEM_MAX - 1, why, why_size);
     if (err == ORD_OK)
         err = client_read_secret(&key, &size, config->tls_key, why, why_size);
     if (err == ORD_OK) {
-        struct net_tls tls = {.ca_pem = ca, .cert_pem = cert, .key_pem = key};
-        err = client_replicas_open(&client->replicas, &client->trust.config,
-                                   config->replica_count != 0 ? config->replicas : NULL, options->replica, &tls,
-                                   config->in_flight_max + ENGINE_CALLS_RESERVED, why, why_size);
+        const struct client_pair pair = {.cert_pem = cert, .key_pem = key};
+        char reason[NET_WHY_MAX];
+        err = client_pair_check(&pair, &client->trust.config, reason);
+        if (err != ORD_OK)
+            client_say(why, why_size, "%s: not a certificate that the replicas of channel %s take: %s",
+                       config->tls_cert, config->channel, reason);
+        else
+            err = client_replicas_open(&client->replicas, &client->trust.config,
+                                       config->replica_count != 0 ? config->replicas : NULL, options->replica, &pair,
+                                       config->in_flight_max + ENGINE_CALLS_RESERVED, why, why_size);
     }
-    free(ca);
     free(cert);
     secret_free(key);
     return err;

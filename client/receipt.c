@@ -98,7 +98,6 @@ static enum ordain_error fetch(struct ordain *client, uint8_t **out, size_t *siz
     bool asked[ORD_REPLICA_MAX] = {false};
     uint32_t left = client_replicas_used(&client->replicas);
     enum ordain_error worst = ORDAIN_UNREACHABLE;
-    client_say(why, why_size, "no replica answers");
     while (left > 0 && client_now_us() < deadline) {
         uint32_t replica = ORD_REPLICA_MAX;
         for (uint32_t i = 0; i < client->replicas.count; i++)
@@ -120,6 +119,8 @@ static enum ordain_error fetch(struct ordain *client, uint8_t **out, size_t *siz
         asked[replica] = true;
         left--;
     }
+    if (worst == ORDAIN_UNREACHABLE)
+        client_replicas_silence(&client->replicas, why, why_size);
     return worst;
 }
 

@@ -189,12 +189,8 @@ static enum ordain_error no_standing(const struct ordain *client, const struct a
     }
     if (answers->not_now > 0)
         client_say(why, why_size, "no replica can serve now; %s", answers->words);
-    else if (client->replicas.pin != ORDAIN_ANY_REPLICA)
-        client_say(why, why_size, "replica %d (%s) does not answer", client->replicas.pin,
-                   client->replicas.list[client->replicas.pin].name);
     else
-        client_say(why, why_size, "none of the %u replicas answers (%s, ...)", client->replicas.count,
-                   client->replicas.list[0].name);
+        client_replicas_silence(&client->replicas, why, why_size);
     return ORDAIN_UNREACHABLE;
 }
 

@@ -64,8 +64,57 @@ static size_t reply_bytes_max(const struct channel_config *config) {
     return bound > CLIENT_REPLY_BYTES_MAX ? bound : CLIENT_REPLY_BYTES_MAX;
 }
 
+/* TLS towards one replica. `tls` points into the struct. */
+struct dial {
+    struct net_tls tls;
+    struct net_tls_rules rules;
+    char ca_pem[CRYPTO_PEM_MAX];
+};
+
+static enum ord_err dial_init(struct dial *out, const struct channel_config *config, uint32_t replica,
+                              const struct client_pair *pair) {
+    const struct channel_replica *to = &config->replicas[replica];
+    const struct channel_org *org = &config->orgs[to->org_index];
+    out->tls = (struct net_tls) {.ca_pem = out->ca_pem, .cert_pem = pair->cert_pem, .key_pem = pair->key_pem};
+    net_tls_rules_set(&out->rules, "replica", org->name, to->name);
+    return crypto_cert_pem(out->ca_pem, ord_span_of(org->ca_der, org->ca_der_size));
+}
+
+enum ord_err client_pair_check(const struct client_pair *pair, const struct channel_config *config,
+                               char why[NET_WHY_MAX]) {
+    struct net_tls_rules rules;
+    char *ca_pem = malloc((size_t) config->org_count * CRYPTO_PEM_MAX);
+    enum ord_err err = ca_pem == NULL ? ORD_ERR_NO_MEMORY : channel_ca_pem(ca_pem, config);
+    client_say(why, NET_WHY_MAX, "%s", ord_err_text(err));
+    if (err == ORD_OK) {
+        const struct net_tls tls = {.ca_pem = ca_pem, .cert_pem = pair->cert_pem, .key_pem = pair->key_pem};
+        net_tls_rules_set(&rules, "client operator", NULL, NULL);
+        err = net_tls_own_check(why, &tls, &rules, false);
+    }
+    free(ca_pem);
+    return err;
+}
+
+static enum ord_err open_replica(struct client_replica *replica, const struct channel_config *config, uint32_t index,
+                                 const char *host, uint16_t port, const struct client_pair *pair, uint32_t call_max) {
+    struct dial dial;
+    enum ord_err err = dial_init(&dial, config, index, pair);
+    if (err != ORD_OK)
+        return err;
+    const struct net_client_options options = {
+        .host = host,
+        .port = port,
+        .tls = &dial.tls,
+        .rules = dial.rules,
+        .reply_bytes_max = reply_bytes_max(config),
+        .call_max = call_max,
+        .reconnect_ms_max = RECONNECT_MS_MAX,
+    };
+    return net_client_open(&replica->net, &options);
+}
+
 enum ord_err client_replicas_open(struct client_replicas *out, const struct channel_config *config,
-                                  const struct client_address *addresses, int pin, const struct net_tls *tls,
+                                  const struct client_address *addresses, int pin, const struct client_pair *pair,
                                   uint32_t call_max, char *why, size_t why_size) {
     memset(out, 0, sizeof(*out));
     out->count = config->replica_count;
@@ -80,15 +129,7 @@ enum ord_err client_replicas_open(struct client_replicas *out, const struct chan
         client_say(replica->name, sizeof(replica->name), v6 ? "[%s]:%u" : "%s:%u", host, port);
         if (pin != ORDAIN_ANY_REPLICA && pin != (int) i)
             continue;
-        struct net_client_options options = {
-            .host = host,
-            .port = port,
-            .tls = tls,
-            .reply_bytes_max = reply_bytes_max(config),
-            .call_max = call_max,
-            .reconnect_ms_max = RECONNECT_MS_MAX,
-        };
-        enum ord_err err = net_client_open(&replica->net, &options);
+        enum ord_err err = open_replica(replica, config, i, host, port, pair, call_max);
         if (err != ORD_OK) {
             replica->net = NULL;
             client_say(why, why_size, "cannot connect to %s: %s (certificate, key or address)", replica->name,
@@ -114,6 +155,26 @@ bool client_replica_up(const struct client_replicas *replicas, uint32_t replica)
 
 uint32_t client_replicas_used(const struct client_replicas *replicas) {
     return replicas->pin == ORDAIN_ANY_REPLICA ? replicas->count : 1;
+}
+
+void client_replica_silence(const struct client_replicas *replicas, uint32_t replica, char *out, size_t out_size) {
+    struct net_failure failure;
+    bool failed = net_client_failure(replicas->list[replica].net, &failure);
+    client_say(out, out_size, "%s", failed && failure.why[0] != '\0' ? failure.why : "no connection");
+}
+
+void client_replicas_silence(const struct client_replicas *replicas, char *out, size_t out_size) {
+    client_say(out, out_size, "none of the %u replicas answers:", client_replicas_used(replicas));
+    for (uint32_t i = 0; i < replicas->count && out_size > 0; i++) {
+        if (!client_replica_used(replicas, i))
+            continue;
+        char why[NET_WHY_MAX] = "connected, but silent";
+        if (!client_replica_up(replicas, i))
+            client_replica_silence(replicas, i, why, sizeof(why));
+        size_t used = strlen(out);
+        client_say(out + used, out_size - used, "%s replica %u (%s): %s", i > 0 && replicas->pin < 0 ? ";" : "", i,
+                   replicas->list[i].name, why);
+    }
 }
 
 void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why, ...) {

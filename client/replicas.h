@@ -24,13 +24,24 @@ struct client_replicas {
     struct client_replica list[ORD_REPLICA_MAX];
 };
 
+/* Our own TLS certificate and its key. */
+struct client_pair {
+    const char *cert_pem;
+    const char *key_pem;
+};
+
+/* Checks that the replicas will take our certificate. INVALID: `why` says why not. NO_MEMORY and others. */
+ORD_MUST_USE enum ord_err client_pair_check(const struct client_pair *pair, const struct channel_config *config,
+                                            char why[NET_WHY_MAX]);
+
 /*
- * Starts to connect to all replicas (or to the pinned one). `addresses` has config->replica_count elements; NULL: use
- * the addresses of the configuration. On failure there is nothing to close.
+ * Starts to connect to all replicas (or to the pinned one). At the other end there must be that replica: TLS must prove
+ * its name, under the CA of its organisation, as the configuration has both. `addresses` has config->replica_count
+ * elements; NULL: use the addresses of the configuration. On failure there is nothing to close.
  */
 ORD_MUST_USE enum ord_err client_replicas_open(struct client_replicas *out, const struct channel_config *config,
                                                const struct client_address *addresses, int pin,
-                                               const struct net_tls *tls, uint32_t call_max, char *why,
+                                               const struct client_pair *pair, uint32_t call_max, char *why,
                                                size_t why_size);
 /* Blocks until no callback runs any more. */
 void client_replicas_close(struct client_replicas *replicas);
@@ -41,6 +52,10 @@ static inline bool client_replica_used(const struct client_replicas *replicas, u
 bool client_replica_up(const struct client_replicas *replicas, uint32_t replica);
 /* How many replicas may be asked at all: all, or 1 when one is pinned. */
 uint32_t client_replicas_used(const struct client_replicas *replicas);
+/* Says why there is no connection to a replica that is used: "no connection", or what went wrong with the last one. */
+void client_replica_silence(const struct client_replicas *replicas, uint32_t replica, char *out, size_t out_size);
+/* Says that no replica answers: which are connected and silent, and why there is no connection to the others. */
+void client_replicas_silence(const struct client_replicas *replicas, char *out, size_t out_size);
 
 /* Notes that a replica gave something that no honest replica gives. The first reason is kept. */
 __attribute__((format(printf, 3, 4))) void client_replica_accuse(struct client_replicas *replicas, uint32_t replica,

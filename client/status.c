@@ -108,6 +108,8 @@ enum ordain_error ordain_status(struct ordain *client, struct ordain_status *out
         any = any || out[i].reachable;
         if (!client_replica_used(&client->replicas, i))
             continue; /* another one is pinned */
+        if (!out[i].reachable && !client_replica_up(&client->replicas, i) && strcmp(out[i].why, "no answer") == 0)
+            client_replica_silence(&client->replicas, i, out[i].why, sizeof(out[i].why));
         if (kept != i)
             memcpy(&out[kept], &out[i], sizeof(out[i]));
         kept++;

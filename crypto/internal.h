@@ -30,6 +30,9 @@ const char *crypto_role_name(enum crypto_role role);
  */
 ORD_MUST_USE enum ord_err crypto_x509_of_der(X509 **out, struct ord_span der);
 
+/* Copies what a memory BIO holds to `text` and ends it with a NUL. TOO_LARGE. */
+ORD_MUST_USE enum ord_err crypto_take_text(char text[CRYPTO_PEM_MAX], BIO *bio);
+
 /* Parses the first certificate of a PEM text. The caller frees it with X509_free. NULL: there is none. */
 X509 *crypto_x509_of_pem(const char *pem);
 

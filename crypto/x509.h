@@ -13,7 +13,13 @@
 #define CRYPTO_PEM_MAX      4096
 #define CRYPTO_NAME_MAX     64 /* bytes of O, OU or CN, without the terminator */
 
-enum crypto_role { CRYPTO_ROLE_NONE, CRYPTO_ROLE_CLIENT, CRYPTO_ROLE_REPLICA, CRYPTO_ROLE_ADMIN };
+enum crypto_role {
+    CRYPTO_ROLE_NONE,
+    CRYPTO_ROLE_CLIENT,
+    CRYPTO_ROLE_REPLICA,
+    CRYPTO_ROLE_ADMIN,
+    CRYPTO_ROLE_OPERATOR, /* of TLS certificates alone */
+};
 
 /* An identity certificate's content. */
 struct crypto_identity {
@@ -34,12 +40,13 @@ struct crypto_pem {
 /* Self-signed CA of an organisation, P-256, valid `days` from now. */
 ORD_MUST_USE enum ord_err crypto_ca_create(struct crypto_pem *out, const char *organisation, uint32_t days);
 /*
- * TLS certificate: P-256, for server and client authentication. Its alternative names are DNS:localhost, IP:127.0.0.1
- * and `host` if that is not NULL.
+ * TLS certificate: P-256. A replica's is for server and client authentication, and its alternative names are
+ * DNS:localhost, IP:127.0.0.1 and `host` if that is not NULL. That of a client or an operator is for client
+ * authentication alone and has no alternative names: `host` must be NULL.
  */
 ORD_MUST_USE enum ord_err crypto_tls_create(struct crypto_pem *out, const struct crypto_pem *ca,
-                                            const char *organisation, const char *name, const char *host,
-                                            uint32_t days);
+                                            const char *organisation, enum crypto_role role, const char *name,
+                                            const char *host, uint32_t days);
 /* Identity certificate (secp256k1, named curve). Tests pass negative `days` to make one that has expired. */
 ORD_MUST_USE enum ord_err crypto_identity_create(struct crypto_pem *out, const struct crypto_pem *ca,
                                                  const char *organisation, enum crypto_role role, const char *name,
@@ -50,6 +57,8 @@ ORD_MUST_USE enum ord_err crypto_identity_create(struct crypto_pem *out, const s
  * NO_SPACE.
  */
 ORD_MUST_USE enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem);
+/* Converts a certificate from DER to PEM. INVALID: it is no certificate. NO_MEMORY. */
+ORD_MUST_USE enum ord_err crypto_cert_pem(char out[CRYPTO_PEM_MAX], struct ord_span der);
 /*
  * Loads a secp256k1 private key from PEM. INVALID: not PEM, encrypted, on another curve, or stored with a public key
  * that is not its own.

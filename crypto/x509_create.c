@@ -177,17 +177,6 @@ static enum ord_err add_extensions(X509 *cert, X509 *issuer, const struct recipe
     return err;
 }
 
-/* Copies the content of a memory BIO to `text` and terminates it with NUL. */
-static enum ord_err take_text(char text[CRYPTO_PEM_MAX], BIO *bio) {
-    char *data = NULL;
-    long size = BIO_get_mem_data(bio, &data);
-    if (size <= 0 || size >= CRYPTO_PEM_MAX)
-        return ORD_ERR_TOO_LARGE;
-    memcpy(text, data, (size_t) size);
-    text[size] = '\0';
-    return ORD_OK;
-}
-
 static enum ord_err write_pem(struct crypto_pem *out, EVP_PKEY *key, X509 *cert) {
     enum ord_err err = ORD_ERR_CRYPTO;
     BIO *key_bio = BIO_new(BIO_s_mem()); /* wipes its buffer when it is freed */
@@ -197,9 +186,9 @@ static enum ord_err write_pem(struct crypto_pem *out, EVP_PKEY *key, X509 *cert)
     if (PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1 ||
         PEM_write_bio_X509(cert_bio, cert) != 1)
         goto out;
-    err = take_text(out->key, key_bio);
+    err = crypto_take_text(out->key, key_bio);
     if (err == ORD_OK)
-        err = take_text(out->cert, cert_bio);
+        err = crypto_take_text(out->cert, cert_bio);
 out:
     BIO_free(key_bio);
     BIO_free(cert_bio);
@@ -278,10 +267,14 @@ enum ord_err crypto_ca_create(struct crypto_pem *out, const char *organisation, 
 }
 
 enum ord_err crypto_tls_create(struct crypto_pem *out, const struct crypto_pem *ca, const char *organisation,
-                               const char *name, const char *host, uint32_t days) {
+                               enum crypto_role role, const char *name, const char *host, uint32_t days) {
     int64_t now_s = (int64_t) time(NULL);
+    bool serves = role == CRYPTO_ROLE_REPLICA;
+    if ((!serves && role != CRYPTO_ROLE_CLIENT && role != CRYPTO_ROLE_OPERATOR) || (!serves && host != NULL))
+        return ORD_ERR_INVALID;
     return create(out, &(struct recipe) {
                            .organisation = organisation,
+                           .unit = crypto_role_name(role),
                            .name = name,
                            .curve = "P-256",
                            .not_before_s = now_s - BACKDATE_S,
@@ -289,8 +282,8 @@ enum ord_err crypto_tls_create(struct crypto_pem *out, const struct crypto_pem *
                            .ca = ca,
                            .basic_constraints = "critical,CA:FALSE",
                            .key_usage = "critical,digitalSignature",
-                           .extended_key_usage = "serverAuth,clientAuth",
-                           .has_alternative_names = true,
+                           .extended_key_usage = serves ? "serverAuth,clientAuth" : "clientAuth",
+                           .has_alternative_names = serves,
                            .host = host,
                        });
 }
@@ -301,7 +294,7 @@ enum ord_err crypto_identity_create(struct crypto_pem *out, const struct crypto_
     int64_t not_after_s = now_s + (int64_t) days * SECONDS_PER_DAY;
     /* A certificate that has already expired was valid for one day. */
     int64_t not_before_s = days > 0 ? now_s - BACKDATE_S : not_after_s - SECONDS_PER_DAY;
-    if (crypto_role_name(role) == NULL)
+    if (crypto_role_name(role) == NULL || role == CRYPTO_ROLE_OPERATOR)
         return ORD_ERR_INVALID;
     return create(out, &(struct recipe) {
                            .organisation = organisation,

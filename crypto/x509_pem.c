@@ -60,6 +60,29 @@ enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem) {
     return err;
 }
 
+enum ord_err crypto_take_text(char text[CRYPTO_PEM_MAX], BIO *bio) {
+    char *data = NULL;
+    long size = BIO_get_mem_data(bio, &data);
+    if (size <= 0 || size >= CRYPTO_PEM_MAX)
+        return ORD_ERR_TOO_LARGE;
+    memcpy(text, data, (size_t) size);
+    text[size] = '\0';
+    return ORD_OK;
+}
+
+enum ord_err crypto_cert_pem(char out[CRYPTO_PEM_MAX], struct ord_span der) {
+    X509 *cert = NULL;
+    enum ord_err err = crypto_x509_of_der(&cert, der);
+    if (err != ORD_OK)
+        return err;
+    BIO *bio = BIO_new(BIO_s_mem());
+    err = bio == NULL || PEM_write_bio_X509(bio, cert) != 1 ? ORD_ERR_NO_MEMORY : crypto_take_text(out, bio);
+    BIO_free(bio);
+    X509_free(cert);
+    ERR_clear_error();
+    return err;
+}
+
 /*
  * True if the public key that the file holds belongs to the private key. A file pieced together from two keys is
  * refused.

@@ -22,6 +22,8 @@ const char *crypto_role_name(enum crypto_role role) {
         return "replica";
     case CRYPTO_ROLE_ADMIN:
         return "admin";
+    case CRYPTO_ROLE_OPERATOR:
+        return "operator";
     case CRYPTO_ROLE_NONE:
         break;
     }

@@ -101,6 +101,7 @@ static void on_up(void *context, struct net_conn *conn) {
     struct net_client *client = context;
     pthread_mutex_lock(&client->hub.lock);
     client->conn = conn;
+    client->failed = false;
     for (uint32_t i = 0; i < client->call_count && !conn->closed; i++)
         if (client->calls[i].state == WAITING)
             send(client, &client->calls[i]);

@@ -41,7 +41,10 @@ struct net_member {
     char name[NET_NAME_MAX + 1];         /* CN */
 };
 
-/* Whom a side accepts, among those whom a listed CA has certified. An empty text: anybody. */
+/*
+ * Whom a side accepts, among those whom a listed CA has certified. An empty text: anybody. A listener takes its own
+ * certificate in any case.
+ */
 struct net_tls_rules {
     char roles[NET_NAME_MAX + 1]; /* one of these, with blanks between them */
     char organisation[NET_NAME_MAX + 1];
@@ -60,11 +63,14 @@ struct net_failure {
     char subject[NET_SUBJECT_MAX]; /* of the certificate that the peer showed */
     char why[NET_WHY_MAX];
 };
+/* Fills in the rules. The last two texts may be NULL, and then anybody's pass. Each has at most NET_NAME_MAX bytes. */
+void net_tls_rules_set(struct net_tls_rules *out, const char *roles, const char *organisation, const char *name);
 /*
- * Checks that the CA certificates in this text can be used. INVALID: there is none, or one cannot be read or is no
- * CA's.
+ * Checks that others who list the same CAs and keep these rules will accept our own certificate, now and for our side
+ * of a connection. INVALID: `why` (NET_WHY_MAX bytes) says why not. CRYPTO, NO_MEMORY.
  */
-ORD_MUST_USE enum ord_err net_tls_ca_check(const char *ca_pem);
+ORD_MUST_USE enum ord_err net_tls_own_check(char why[NET_WHY_MAX], const struct net_tls *tls,
+                                            const struct net_tls_rules *rules, bool server);
 
 /* The most bytes that a connection takes beside its messages: ours, and an estimate of OpenSSL's and nng's. */
 size_t net_connection_bytes(void);

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +41,7 @@ static enum ord_err trust(X509_STORE *store, const char *ca_pem) {
         count++;
         if (X509_check_ca(cert) == 0)
             err = ORD_ERR_INVALID;
-        else if (store != NULL && X509_STORE_add_cert(store, cert) != 1)
+        else if (X509_STORE_add_cert(store, cert) != 1)
             err = ORD_ERR_INVALID;
         X509_free(cert);
     }
@@ -121,6 +122,40 @@ void net_tls_context_destroy(struct net_tls_context *context) {
     free(context);
 }
 
-enum ord_err net_tls_ca_check(const char *ca_pem) {
-    return trust(NULL, ca_pem);
+/* Verifies the context's own certificate as a peer would. */
+static void check_own(char why[NET_WHY_MAX], const struct net_tls_context *context) {
+    X509 *cert = SSL_CTX_get0_certificate(context->ssl);
+    X509_STORE_CTX *store = X509_STORE_CTX_new();
+    if (store == NULL || X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(context->ssl), cert, NULL) != 1) {
+        snprintf(why, NET_WHY_MAX, "out of memory");
+    } else {
+        X509_STORE_CTX_set_default(store, context->server ? "ssl_server" : "ssl_client");
+        X509_STORE_CTX_set_depth(store, 0);
+        struct net_member member;
+        if (X509_verify_cert(store) != 1)
+            snprintf(why, NET_WHY_MAX, "%s", net_tls_error_text(X509_STORE_CTX_get_error(store)));
+        else
+            net_tls_chain_check(why, &member, &context->rules, X509_STORE_CTX_get0_chain(store));
+    }
+    X509_STORE_CTX_free(store);
+    ERR_clear_error();
+}
+
+enum ord_err net_tls_own_check(char why[NET_WHY_MAX], const struct net_tls *tls, const struct net_tls_rules *rules,
+                               bool server) {
+    struct net_tls_context *context = NULL;
+    enum ord_err err = net_tls_context_create(&context, tls, rules, server);
+    snprintf(why, NET_WHY_MAX, "%s", err == ORD_OK ? "" : "it cannot be read, or its key is another one's");
+    if (context != NULL) {
+        check_own(why, context);
+        err = why[0] == '\0' ? ORD_OK : ORD_ERR_INVALID;
+    }
+    net_tls_context_destroy(context);
+    return err;
+}
+
+void net_tls_rules_set(struct net_tls_rules *out, const char *roles, const char *organisation, const char *name) {
+    snprintf(out->roles, sizeof(out->roles), "%s", roles);
+    snprintf(out->organisation, sizeof(out->organisation), "%s", organisation == NULL ? "" : organisation);
+    snprintf(out->name, sizeof(out->name), "%s", name == NULL ? "" : name);
 }

@@ -17,6 +17,12 @@ int net_tls_on_verify(int preverified, X509_STORE_CTX *store);
 void net_tls_on_message(int written, int version, int content_type, const void *data, size_t size, SSL *ssl,
                         void *argument);
 
+/* tls_verify.c: OpenSSL's verdict on a certificate in words. */
+const char *net_tls_error_text(int error);
+/* Compares a verified chain with the rules, and writes its member. False: `why` says why it may not pass. */
+bool net_tls_chain_check(char why[NET_WHY_MAX], struct net_member *out, const struct net_tls_rules *rules,
+                         const STACK_OF(X509) * chain);
+
 /* For tests only. */
 SSL *net_tls_test_ssl(struct net_tls_session *session);
 

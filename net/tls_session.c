@@ -51,20 +51,21 @@ int net_tls_on_verify(int preverified, X509_STORE_CTX *store) {
         net_tls_subject_text(session->subject, leaf);
     if (preverified != 1) {
         snprintf(session->why, sizeof(session->why), "the peer's certificate: %s",
-                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+                 net_tls_error_text(X509_STORE_CTX_get_error(store)));
         return 0;
     }
     if (X509_STORE_CTX_get_error_depth(store) != 0)
         return 1;
-    const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-    const char *refusal = "it is not issued by a CA that is listed";
-    if (sk_X509_num(chain) == 2)
-        refusal = net_tls_refusal(&session->member, &session->context->rules, sk_X509_value(chain, 0),
-                                  sk_X509_value(chain, 1));
-    session->proven = refusal == NULL;
-    if (refusal == NULL)
+    /* A listener's own probe comes with its own certificate, whatever its role. */
+    static const struct net_tls_rules anybody;
+    const struct net_tls_context *context = session->context;
+    bool probe = context->server && X509_cmp(leaf, SSL_CTX_get0_certificate(context->ssl)) == 0;
+    char why[NET_WHY_MAX];
+    session->proven = net_tls_chain_check(why, &session->member, probe ? &anybody : &context->rules,
+                                          X509_STORE_CTX_get0_chain(store));
+    if (session->proven)
         return 1;
-    snprintf(session->why, sizeof(session->why), "the peer's certificate: %s", refusal);
+    snprintf(session->why, sizeof(session->why), "the peer's certificate: %.120s", why);
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;
 }

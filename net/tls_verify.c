@@ -1,6 +1,7 @@
 /* Who a certificate names, and whether the rules of this side let it pass. */
 #include <openssl/bio.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "net/tls_internal.h"
@@ -62,6 +63,17 @@ static bool listed(const char *list, const char *word) {
     return false;
 }
 
+const char *net_tls_error_text(int error) {
+    switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        return "none of the CAs that are trusted here has issued it";
+    default:
+        return X509_verify_cert_error_string(error);
+    }
+}
+
 const char *net_tls_refusal(struct net_member *out, const struct net_tls_rules *rules, const struct x509_st *cert,
                             const struct x509_st *issuer) {
     struct net_member ca;
@@ -71,10 +83,19 @@ const char *net_tls_refusal(struct net_member *out, const struct net_tls_rules *
         strcmp(ca.organisation, out->organisation) != 0)
         return "it names another organisation than its CA does";
     if (rules->roles[0] != '\0' && !listed(rules->roles, out->role))
-        return "its role has no business on this port";
+        return "its role has no business here";
     if (rules->organisation[0] != '\0' && strcmp(rules->organisation, out->organisation) != 0)
         return "it is of another organisation than the peer that was called";
     if (rules->name[0] != '\0' && strcmp(rules->name, out->name) != 0)
         return "it has another name than the peer that was called";
     return NULL;
+}
+
+bool net_tls_chain_check(char why[NET_WHY_MAX], struct net_member *out, const struct net_tls_rules *rules,
+                         const STACK_OF(X509) * chain) {
+    const char *refusal = "none of the CAs that are trusted here has issued it itself";
+    if (sk_X509_num(chain) == 2)
+        refusal = net_tls_refusal(out, rules, sk_X509_value(chain, 0), sk_X509_value(chain, 1));
+    snprintf(why, NET_WHY_MAX, "%s", refusal == NULL ? "" : refusal);
+    return refusal == NULL;
 }

@@ -42,7 +42,6 @@ static const struct setting_rule rules[] = {
     TEXT(genesis_file, SETTING_PATH, true),
     TEXT(data_dir, SETTING_PATH, true),
     TEXT(identity_key_file, SETTING_PATH, true),
-    TEXT(tls_ca_file, SETTING_PATH, true),
     TEXT(tls_cert_file, SETTING_PATH, true),
     TEXT(tls_key_file, SETTING_PATH, true),
     TEXT(replica_listen_host, SETTING_HOST, false),

@@ -17,7 +17,6 @@ struct node_config {
     char genesis_file[NODE_PATH_MAX];
     char data_dir[NODE_PATH_MAX];
     char identity_key_file[NODE_PATH_MAX];
-    char tls_ca_file[NODE_PATH_MAX];
     char tls_cert_file[NODE_PATH_MAX];
     char tls_key_file[NODE_PATH_MAX];
     /* Address on which other replicas connect; default 0.0.0.0. */

@@ -544,10 +544,13 @@ void links_deinit(struct node *node) {
     free(links->peers);
 }
 
-static enum ord_err open_peer(struct node *node, struct peer *peer, const struct net_tls *tls) {
+static enum ord_err open_peer(struct node *node, struct peer *peer) {
     const struct channel_replica *to = &node->channel_config->replicas[peer->id];
+    struct node_dial dial;
     struct ord_hash nonce;
-    enum ord_err err = crypto_random(nonce.bytes, sizeof(nonce.bytes));
+    enum ord_err err = node_dial_init(&dial, node->channel_config, peer->id, node->tls_cert, node->tls_key);
+    if (err == ORD_OK)
+        err = crypto_random(nonce.bytes, sizeof(nonce.bytes));
     if (err == ORD_OK)
         err = crypto_link_init(&peer->link, node->config.replica, peer->id, &node->genesis_hash, &node->key, &to->key,
                                &nonce);
@@ -556,7 +559,8 @@ static enum ord_err open_peer(struct node *node, struct peer *peer, const struct
     const struct net_push_options options = {
         .host = to->host,
         .port = to->replica_port,
-        .tls = tls,
+        .tls = &dial.tls,
+        .rules = dial.rules,
         .reconnect_ms_min = RECONNECT_MS_MIN,
         .reconnect_ms_max = RECONNECT_MS_MAX,
         .on_link = on_link,
@@ -573,7 +577,7 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
     /* Keys come first: a frame may arrive as soon as the listener is open. */
     for (uint32_t i = 0; err == ORD_OK && i < node->links.count; i++)
         if (i != node->config.replica)
-            err = open_peer(node, &node->links.peers[i], &tls);
+            err = open_peer(node, &node->links.peers[i]);
     if (err != ORD_OK)
         return node_explain(why, why_size, err, "cannot set up the links to the other replicas: %s", ord_err_text(err));
     const struct channel_replica *self = &node->channel_config->replicas[node->config.replica];
@@ -581,6 +585,7 @@ enum ord_err links_open(struct node *node, char *why, size_t why_size) {
         .host = node->config.replica_listen_host,
         .port = node->config.replica_listen_port != 0 ? node->config.replica_listen_port : self->replica_port,
         .tls = &tls,
+        .rules = {.roles = NODE_REPLICA_PORT_ROLES},
         .message_bytes_max = node->links.frame_bytes_max,
         .probe_interval_ms = PROBE_INTERVAL_MS,
         .probes_missed_max = PROBES_MISSED_MAX,

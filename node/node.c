@@ -65,6 +65,22 @@ static enum ord_err load_text(char **out, const char *path, char *why, size_t wh
     return err;
 }
 
+/* Checks that the other replicas and the clients will take our TLS certificate for this replica's. */
+static enum ord_err check_certificate(struct node *node, char *why, size_t why_size) {
+    struct node_dial self;
+    char reason[NET_WHY_MAX] = "";
+    enum ord_err err = node_dial_init(&self, node->channel_config, node->config.replica, node->tls_cert, node->tls_key);
+    if (err == ORD_OK)
+        err = net_tls_own_check(reason, &self.tls, &self.rules, true);
+    if (err == ORD_OK)
+        err = net_tls_own_check(reason, &self.tls, &self.rules, false);
+    if (err == ORD_ERR_INVALID)
+        return node_explain(why, why_size, err, "%s is no certificate of replica %" PRIu32 " (\"%s\" of %s): %s",
+                            node->config.tls_cert_file, node->config.replica, self.rules.name, self.rules.organisation,
+                            reason);
+    return err;
+}
+
 static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
     node->channel_config = calloc(1, sizeof(*node->channel_config));
     if (node->channel_config == NULL)
@@ -76,8 +92,6 @@ static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
         err = node_read_secret(node->tls_key, sizeof(node->tls_key), node->config.tls_key_file, why, why_size);
     if (err == ORD_OK)
         err = load_text(&node->tls_cert, node->config.tls_cert_file, why, why_size);
-    if (err == ORD_OK)
-        err = load_text(&node->tls_ca, node->config.tls_ca_file, why, why_size);
     if (err != ORD_OK)
         return err;
     /* Each file may be sound by itself, and still every handshake would fail: check that they belong together. */
@@ -85,11 +99,8 @@ static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
     if (err != ORD_OK)
         return node_explain(why, why_size, err, "%s is not the key of the certificate %s", node->config.tls_key_file,
                             node->config.tls_cert_file);
-    err = net_tls_ca_check(node->tls_ca);
-    if (err == ORD_ERR_INVALID)
-        return node_explain(why, why_size, err, "%s holds no certificates of CAs, or one that cannot be read",
-                            node->config.tls_ca_file);
-    return err;
+    err = node_trust_all(&node->tls_ca, node->channel_config);
+    return err != ORD_OK ? err : check_certificate(node, why, why_size);
 }
 
 /* ---- parts ---- */

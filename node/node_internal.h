@@ -27,6 +27,7 @@
 #include "node/node.h"
 #include "node/seam.h"
 #include "node/service.h"
+#include "node/trust.h"
 #include "replica/replica.h"
 
 /* The stages from node_stop to the end of the loop. */
@@ -52,7 +53,7 @@ struct node {
     struct crypto_private_key key;
     struct crypto_replica_keys keys;
     struct ord_crypto_ops crypto;
-    char *tls_ca;
+    char *tls_ca; /* of all organisations */
     char *tls_cert;
     char tls_key[CRYPTO_PEM_MAX];
 

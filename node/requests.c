@@ -120,6 +120,7 @@ enum ord_err requests_open(struct node *node, char *why, size_t why_size) {
         .host = node->config.client_listen_host,
         .port = node->config.client_listen_port != 0 ? node->config.client_listen_port : self->client_port,
         .tls = &tls,
+        .rules = {.roles = NODE_CLIENT_PORT_ROLES},
         .context_count = node->config.client_contexts,
         .connections_max = requests_connections_max(node),
         .member_connections_max = requests_connections_max(node) / 2,

@@ -27,6 +27,7 @@ static void add_replicas(struct channel_config *config, uint32_t count) {
         struct channel_replica *replica = &config->replicas[i];
         replica->key = all->replica_public[i];
         replica->org_index = i % SIM_ORGS;
+        snprintf(replica->name, sizeof(replica->name), "replica%u", i);
         snprintf(replica->host, sizeof(replica->host), "replica-%u.example", i);
         replica->replica_port = 7000;
         replica->client_port = 7001;

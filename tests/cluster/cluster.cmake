@@ -35,6 +35,7 @@ if(TARGET ordain)
     ord_cluster_test(cost 120 long)
     ord_cluster_test(bad_input 180 BESIDE)
     ord_cluster_test(hostile 300 BESIDE)
+    ord_cluster_test(impostor 180 BESIDE)
     ord_cluster_test(strangers 180)
     ord_cluster_test(evidence 180 BESIDE)
     ord_cluster_test(disk_full 180 BESIDE)
@@ -87,6 +88,11 @@ if(TARGET ordain)
                            cluster/hostile_links.c cluster/hostile_requests.c)
     target_link_libraries(hostile PRIVATE ord_options ord_client ord_net ord_channel ord_crypto ord_core ord_proto)
     set_property(TEST cluster.hostile APPEND PROPERTY ENVIRONMENT "HOSTILE_BIN=$<TARGET_FILE:hostile>")
+
+    # A member on the path who poses as replicas.
+    add_executable(impostor cluster/impostor.c)
+    target_link_libraries(impostor PRIVATE ord_options ord_node ord_net ord_channel ord_crypto ord_core)
+    set_property(TEST cluster.impostor APPEND PROPERTY ENVIRONMENT "IMPOSTOR_BIN=$<TARGET_FILE:impostor>")
 
     # A client that asks and never reads.
     add_executable(reader cluster/reader.c)

@@ -1,7 +1,7 @@
 /*
- * The replicas' own ports, dialled with a member's valid TLS certificate. TLS shows that the peer is a member; the link
- * authenticator must show which one (rows T1, T5, T6 and T8 in docs/adversary.md). Every frame is refused and counted,
- * and the existing links stay up.
+ * The replicas' own ports, dialled with the valid TLS certificate of a client (row M7 in docs/adversary.md), which gets
+ * no connection, and with that of another replica. TLS shows that the peer is a replica; the link authenticator must
+ * show which one (rows T1, T5, T6 and T8). Every frame is refused and counted, and the existing links stay up.
  */
 #include "hostile.h"
 
@@ -21,6 +21,8 @@ struct port {
     pthread_cond_t changed;
     struct net_push *push;
     bool up;
+    bool ever_up;
+    uint32_t failures; /* connections that did not come up */
     bool sending;
     bool left;     /* the last message left */
     uint64_t sent; /* messages that left */
@@ -30,6 +32,7 @@ static void on_link(void *context, bool up) {
     struct port *port = context;
     pthread_mutex_lock(&port->lock);
     port->up = up;
+    port->ever_up |= up;
     pthread_cond_signal(&port->changed);
     pthread_mutex_unlock(&port->lock);
 }
@@ -40,6 +43,15 @@ static void on_sent(void *context, enum ord_err result) {
     port->sending = false;
     port->left = result == ORD_OK;
     port->sent += result == ORD_OK;
+    pthread_cond_signal(&port->changed);
+    pthread_mutex_unlock(&port->lock);
+}
+
+static void on_failure(void *context, const struct net_failure *failure) {
+    struct port *port = context;
+    (void) failure;
+    pthread_mutex_lock(&port->lock);
+    port->failures++;
     pthread_cond_signal(&port->changed);
     pthread_mutex_unlock(&port->lock);
 }
@@ -55,12 +67,18 @@ static char *read_file(const char *path, bool secret) {
     return text;
 }
 
-static void port_open(struct port *port, const struct hostile *hostile, uint32_t replica) {
-    const struct client_config *files = &hostile->client->config;
-    const struct channel_replica *to = &hostile->client->trust.config.replicas[replica];
-    char *ca = read_file(files->tls_ca, false);
-    char *cert = read_file(files->tls_cert, false);
-    char *key = read_file(files->tls_key, true);
+/* Dials a replica's port with the TLS certificate of a member, such as "client". */
+static void port_open(struct port *port, const struct hostile *hostile, uint32_t replica, const char *member) {
+    const struct channel_config *config = &hostile->client->trust.config;
+    const struct channel_replica *to = &config->replicas[replica];
+    const struct channel_org *org = &config->orgs[to->org_index];
+    char path[512];
+    char ca[CRYPTO_PEM_MAX];
+    hostile_must(crypto_cert_pem(ca, ord_span_of(org->ca_der, org->ca_der_size)), "CA certificate");
+    snprintf(path, sizeof(path), "%s/%s/tls.crt", hostile->directory, member);
+    char *cert = read_file(path, false);
+    snprintf(path, sizeof(path), "%s/%s/tls.key", hostile->directory, member);
+    char *key = read_file(path, true);
     const struct net_tls tls = {ca, cert, key};
     const struct net_push_options options = {
         .host = to->host,
@@ -70,6 +88,7 @@ static void port_open(struct port *port, const struct hostile *hostile, uint32_t
         .reconnect_ms_max = 100,
         .on_link = on_link,
         .on_sent = on_sent,
+        .on_failure = on_failure,
         .context = port,
     };
     *port = (struct port) {.up = false};
@@ -77,7 +96,6 @@ static void port_open(struct port *port, const struct hostile *hostile, uint32_t
     hostile_must(client_cond_init(&port->changed), "condition variable");
     hostile_must(net_push_open(&port->push, &options), "cannot dial a replica's port");
     crypto_wipe(key, strlen(key));
-    free(ca);
     free(cert);
     free(key);
 }
@@ -251,7 +269,9 @@ static void attack(struct hostile *hostile, ord_node_id target) {
     size_t large = (size_t) config->batch_bytes_max + config->preferred_max_bytes;
     uint8_t *bytes = hostile_alloc(large);
     struct port port;
-    port_open(&port, hostile, target);
+    char member[32];
+    snprintf(member, sizeof(member), "replica%u", (target + 1) % hostile->replica_count);
+    port_open(&port, hostile, target, member);
     uint64_t before = refused_by(hostile, target);
     (void) port_send(&port, ord_span_of(NULL, 0));
     (void) port_send(&port, ord_span_of("x", 1));
@@ -271,9 +291,26 @@ static void attack(struct hostile *hostile, ord_node_id target) {
     free(bytes);
 }
 
+/* A client's certificate has no business on a replica's port: each of several attempts ends before anything is read. */
+static void attack_as_client(struct hostile *hostile, ord_node_id target) {
+    struct port port;
+    uint64_t deadline = client_now_us() + HOSTILE_DEADLINE_US;
+    port_open(&port, hostile, target, "client");
+    pthread_mutex_lock(&port.lock);
+    while (port.failures < 3 && !port.ever_up && client_now_us() < deadline)
+        client_cond_wait(&port.changed, &port.lock, deadline);
+    bool refused = port.failures >= 3 && !port.ever_up;
+    pthread_mutex_unlock(&port.lock);
+    hostile_check(hostile, refused, "a client's certificate on the replicas' port of replica %u: no connection",
+                  target);
+    port_close(&port);
+}
+
 void hostile_links(struct hostile *hostile) {
-    for (ord_node_id target = 0; target < hostile->replica_count; target++)
+    for (ord_node_id target = 0; target < hostile->replica_count; target++) {
+        attack_as_client(hostile, target);
         attack(hostile, target);
+    }
     for (uint32_t i = 0; i < hostile->replica_count; i++) {
         char text[64];
         snprintf(text, sizeof(text), "a valid envelope to replica %u after all frames", i);

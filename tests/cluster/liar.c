@@ -16,6 +16,7 @@
 #include "crypto/link.h"
 #include "net/net.h"
 #include "node/config.h"
+#include "node/trust.h"
 
 enum {
     AGAIN_MS = 100,
@@ -189,11 +190,14 @@ static void on_message(void *context, struct net_message *message) {
 
 static void open_victim(struct liar *liar, ord_node_id id, const struct net_tls *tls) {
     struct victim *victim = &liar->victims[id];
+    struct node_dial dial;
     struct ord_hash nonce;
+    must(node_dial_init(&dial, &liar->config, id, tls->cert_pem, tls->key_pem), "CA certificate");
     const struct net_push_options options = {
         .host = liar->config.replicas[id].host,
         .port = liar->config.replicas[id].replica_port,
-        .tls = tls,
+        .tls = &dial.tls,
+        .rules = dial.rules,
         .reconnect_ms_min = 10,
         .reconnect_ms_max = 100,
         .on_link = on_link,
@@ -216,7 +220,9 @@ static void open_links(struct liar *liar) {
     static char key[CRYPTO_PEM_MAX];
     char why[512];
     must(node_read_secret(key, sizeof(key), liar->files.tls_key_file, why, sizeof(why)), "TLS key");
-    const struct net_tls tls = {read_text(liar->files.tls_ca_file), read_text(liar->files.tls_cert_file), key};
+    char *ca;
+    must(node_trust_all(&ca, &liar->config), "CA certificates");
+    const struct net_tls tls = {ca, read_text(liar->files.tls_cert_file), key};
     const struct net_pull_options options = {
         .host = liar->files.replica_listen_host,
         .port = liar->config.replicas[liar->core.self].replica_port,

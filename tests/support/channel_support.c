@@ -54,6 +54,7 @@ static void add_replica(struct net *net, uint32_t index) {
     NEED(crypto_public_key(&replica->key, &net->replica_keys[index]) == ORD_OK);
     crypto_signer_init(&net->signers[index], &net->replica_keys[index]);
     replica->org_index = index % 2;
+    snprintf(replica->name, sizeof(replica->name), "replica%u", index);
     snprintf(replica->host, sizeof(replica->host), "replica-%u.example", index);
     replica->replica_port = 7000;
     replica->client_port = 7001;

@@ -113,14 +113,14 @@ static void make_client(struct world *world, const char *name, const char *folde
     snprintf(folder, sizeof(folder), "%s/%s", world->folder, folder_name);
     ORD_ASSERT((mkdir(folder, 0700)) == 0);
     WORLD_OK(crypto_identity_create(&identity, ca, "org", CRYPTO_ROLE_CLIENT, name, 30));
-    WORLD_OK(crypto_tls_create(&tls, tls_ca, "org", name, NULL, 30));
+    WORLD_OK(crypto_tls_create(&tls, tls_ca, "org", CRYPTO_ROLE_CLIENT, name, NULL, 30));
     write_file(folder, "identity.key", identity.key, strlen(identity.key), 0600);
     write_file(folder, "identity.crt", identity.cert, strlen(identity.cert), 0644);
     write_file(folder, "tls.key", tls.key, strlen(tls.key), 0600);
     write_file(folder, "tls.crt", tls.cert, strlen(tls.cert), 0644);
     int size = snprintf(text, sizeof(text),
                         "channel = \"test\";\ngenesis = \"../genesis.block\";\nidentity_key = \"identity.key\";\n"
-                        "identity_cert = \"identity.crt\";\ntls_ca = \"../ca-bundle.crt\";\ntls_cert = \"tls.crt\";\n"
+                        "identity_cert = \"identity.crt\";\ntls_cert = \"tls.crt\";\n"
                         "tls_key = \"tls.key\";\ntimeout_ms = 2000;\nreplicas = (");
     for (uint32_t i = 0; i < world->replica_count; i++)
         size += snprintf(text + size, sizeof(text) - (size_t) size, "%s\"127.0.0.1:%u\"", i == 0 ? "" : ", ",
@@ -173,6 +173,7 @@ static void make_channel(struct world *world, const struct world_options *option
         WORLD_OK(crypto_random(replica->key.bytes, sizeof(replica->key.bytes)));
         replica->key.bytes[0] = 1; /* keeps the key under the group's order */
         WORLD_OK(crypto_public_key(&config->replicas[i].key, &replica->key));
+        snprintf(config->replicas[i].name, sizeof(config->replicas[i].name), "replica%u", i);
         snprintf(config->replicas[i].host, sizeof(config->replicas[i].host), "127.0.0.1");
         config->replicas[i].replica_port = (uint16_t) (20000 + i);
         config->replicas[i].client_port = (uint16_t) (30000 + i); /* client.cfg has the real ports */
@@ -218,13 +219,13 @@ struct world *world_create(const struct world_options *options) {
         struct crypto_pem tls;
         replica->world = world;
         replica->index = i;
-        WORLD_OK(crypto_tls_create(&tls, &ca, "org", "replica", NULL, 30));
+        WORLD_OK(crypto_tls_create(&tls, &ca, "org", CRYPTO_ROLE_REPLICA,
+                                   world->config->replicas[options->with_impostor ? 0 : i].name, NULL, 30));
         memcpy(replica->tls_cert, tls.cert, sizeof(replica->tls_cert));
         memcpy(replica->tls_key, tls.key, sizeof(replica->tls_key));
         open_server(replica);
     }
     write_file(world->folder, "genesis.block", world->genesis, world->genesis_size, 0644);
-    write_file(world->folder, "ca-bundle.crt", ca.cert, strlen(ca.cert), 0644);
     snprintf(world->genesis_file, sizeof(world->genesis_file), "%s/genesis.block", world->folder);
     make_client(world, "client", "client", options->with_foreign_client ? &foreign_ca : &ca, &ca, world->config_file,
                 sizeof(world->config_file));
@@ -248,10 +249,20 @@ void world_start_replica(struct world *world, uint32_t replica) {
 }
 
 static void remove_folder(const char *folder) {
-    static const char *const names[] = {
-        "client/identity.key", "client/identity.crt", "client/tls.key", "client/tls.crt", "client/client.cfg",
-        "second/identity.key", "second/identity.crt", "second/tls.key", "second/tls.crt", "second/client.cfg",
-        "genesis.block",       "ca-bundle.crt",       "client",         "second",         ""};
+    static const char *const names[] = {"client/identity.key",
+                                        "client/identity.crt",
+                                        "client/tls.key",
+                                        "client/tls.crt",
+                                        "client/client.cfg",
+                                        "second/identity.key",
+                                        "second/identity.crt",
+                                        "second/tls.key",
+                                        "second/tls.crt",
+                                        "second/client.cfg",
+                                        "genesis.block",
+                                        "client",
+                                        "second",
+                                        ""};
     char path[WORLD_PATH_MAX + 64];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);

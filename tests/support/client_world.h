@@ -50,9 +50,11 @@ struct world_options {
     uint32_t request_timeout_ms;
     /* client.cfg's identity is of a CA that the channel does not know. */
     bool with_foreign_client;
+    /* All replicas show the TLS certificate of replica 0. */
+    bool with_impostor;
 };
 
-/* Starts the servers, and makes a folder with genesis.block, ca-bundle.crt and client/client.cfg. Aborts on failure. */
+/* Starts the servers, and makes a folder with genesis.block and client/client.cfg. Aborts on failure. */
 struct world *world_create(const struct world_options *options);
 void world_destroy(struct world *world); /* NULL is allowed */
 const char *world_folder(const struct world *world);

@@ -26,8 +26,8 @@ static void make_certificates(void) {
         return;
     assert_ok(crypto_ca_create(&ca, "org1", 10));
     assert_ok(crypto_ca_create(&foreign_ca, "org2", 10));
-    assert_ok(crypto_tls_create(&foreigner, &foreign_ca, "org2", "stranger", NULL, 10));
-    assert_ok(crypto_tls_create(&member, &ca, "org1", "member", NULL, 10));
+    assert_ok(crypto_tls_create(&foreigner, &foreign_ca, "org2", CRYPTO_ROLE_REPLICA, "stranger", NULL, 10));
+    assert_ok(crypto_tls_create(&member, &ca, "org1", CRYPTO_ROLE_REPLICA, "member", NULL, 10));
 }
 
 const struct net_tls *net_test_member(void) {

@@ -247,6 +247,24 @@ static void config__one_host_has_each_port_once(void **state) {
     assert_ok(channel_config_check(config, NULL));
 }
 
+static void config__replicas_have_names_of_their_own(void **state) {
+    struct channel_config *config = config_of(state);
+    static const char *const bad[] = {"", "a\tb", "a\x7f", "\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(config->replicas[2].name, sizeof(config->replicas[2].name), "%s", bad[i]);
+        expect_refused(config, "name");
+    }
+    memset(config->replicas[2].name, 'n', sizeof(config->replicas[2].name));
+    expect_refused(config, "name");
+    config->replicas[2].name[CRYPTO_NAME_MAX] = '\0';
+    assert_ok(channel_config_check(config, NULL));
+    /* Replicas 0 and 2 are of one organisation, 1 of another. */
+    snprintf(config->replicas[2].name, sizeof(config->replicas[2].name), "%s", config->replicas[1].name);
+    assert_ok(channel_config_check(config, NULL));
+    snprintf(config->replicas[2].name, sizeof(config->replicas[2].name), "%s", config->replicas[0].name);
+    expect_refused(config, "two replicas of an organisation have one name");
+}
+
 static void config__wild_fields_of_an_encoding_are_refused(void **state) {
     static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
     static struct channel_config decoded;
@@ -266,7 +284,8 @@ static void config__wild_fields_of_an_encoding_are_refused(void **state) {
     }
     bytes[consensus_at] = consensus;
     assert_ok(channel_config_decode(&decoded, ord_writer_span(&writer)));
-    size_t replica_size = 4 + ORD_PUBLIC_KEY_SIZE + 4 + strlen(config->replicas[0].host) + 2 + 2;
+    size_t replica_size =
+        4 + 4 + strlen(config->replicas[0].name) + ORD_PUBLIC_KEY_SIZE + 4 + strlen(config->replicas[0].host) + 2 + 2;
     size_t count_at = writer.size - 4 * replica_size - 4;
     assert_int_equal(ord_load_u32(bytes + count_at), 4);
     ord_store_u32(bytes + count_at, ORD_REPLICA_MAX + 1);
@@ -341,19 +360,19 @@ static void config__encoding_comes_back(void **state) {
     assert_err(channel_config_encode(config, &small), ORD_ERR_NO_SPACE);
 }
 
-/* This field was added later. When it is 0, everything is encoded as before. */
+/* The field is there in one of the two versions only. */
 static void config__decisions_per_leader_have_a_version(void **state) {
     struct channel_config *config = config_of(state);
     static uint8_t bytes[CHANNEL_CONFIG_BYTES_MAX];
     static struct channel_config decoded;
     struct ord_writer writer = ord_writer_of(bytes, sizeof(bytes));
     assert_ok(channel_config_encode(config, &writer));
-    assert_int_equal(bytes[0], 1);
+    assert_int_equal(bytes[0], 3);
     size_t size = writer.size;
     config->decisions_per_leader = 1000;
     writer = ord_writer_of(bytes, sizeof(bytes));
     assert_ok(channel_config_encode(config, &writer));
-    assert_int_equal(bytes[0], 2);
+    assert_int_equal(bytes[0], 4);
     assert_int_equal(writer.size, size + 4);
     assert_ok(channel_config_decode(&decoded, ord_writer_span(&writer)));
     assert_int_equal(decoded.decisions_per_leader, 1000);
@@ -378,7 +397,7 @@ static void config__every_shorter_or_longer_encoding_is_refused(void **state) {
     for (size_t size = 0; size < writer.size; size++)
         assert_err(channel_config_decode(&decoded, ord_span_of(bytes, size)), ORD_ERR_INVALID);
     assert_err(channel_config_decode(&decoded, ord_span_of(bytes, writer.size + 1)), ORD_ERR_INVALID);
-    bytes[0] = 2;
+    bytes[0] = 4;
     assert_err(channel_config_decode(&decoded, ord_writer_span(&writer)), ORD_ERR_INVALID);
 }
 
@@ -453,6 +472,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test_setup_teardown(config__limits_of_times_and_memory, setup, teardown),
     cmocka_unit_test_setup_teardown(config__refuses_what_no_configuration_has, setup, teardown),
     cmocka_unit_test_setup_teardown(config__one_host_has_each_port_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(config__replicas_have_names_of_their_own, setup, teardown),
     cmocka_unit_test_setup_teardown(config__wild_fields_of_an_encoding_are_refused, setup, teardown),
     cmocka_unit_test_setup_teardown(config__two_replicas_never_share_a_key_or_port, setup, teardown),
     cmocka_unit_test_setup_teardown(config__organisations_are_distinct_and_own_their_ca, setup, teardown),

@@ -110,6 +110,7 @@ static void make_config(struct example *example) {
         memset(example->net.replica_keys[i].bytes, (int) i + 1, 32);
         assert_ok(crypto_public_key(&replica->key, &example->net.replica_keys[i]));
         crypto_signer_init(&example->net.signers[i], &example->net.replica_keys[i]);
+        snprintf(replica->name, sizeof(replica->name), "replica%u", i);
         snprintf(replica->host, sizeof(replica->host), "r%u.example", i);
         replica->replica_port = 7050;
         replica->client_port = 7051;

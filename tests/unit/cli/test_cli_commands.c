@@ -94,11 +94,11 @@ static void close_folder(void) {
     remove_tree(folder);
 }
 
-/* Writes net/replica0/other.cfg: replica 0's node.cfg with another value of `setting`. */
-static void configure(const char *setting, const char *value) {
+/* Writes net/replica0/other.cfg: the file `from` of replica 0 with another value of `setting`. */
+static void change(const char *from, const char *setting, const char *value) {
     static char text[SAID_MAX];
     char line[64];
-    FILE *file = fopen("net/replica0/node.cfg", "r");
+    FILE *file = fopen(from, "r");
     assert_non_null(file);
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
@@ -111,6 +111,10 @@ static void configure(const char *setting, const char *value) {
     assert_non_null(file);
     assert_true(fprintf(file, "%.*s%s\"%s\";%s", (int) (begin - text), text, line, value, rest) > 0);
     assert_int_equal(fclose(file), 0);
+}
+
+static void configure(const char *setting, const char *value) {
+    change("net/replica0/node.cfg", setting, value);
 }
 
 static void wrong_path__of_init_is_usage(void **state) {
@@ -135,27 +139,23 @@ static void wrong_path__of_data_dir_is_usage(void **state) {
     close_folder();
 }
 
-/* Writes "spoiled": the channel's CA bundle with its last certificate cut short. */
-static void spoil_bundle(void) {
-    static char text[SAID_MAX];
-    FILE *file = fopen("net/ca-bundle.crt", "r");
-    assert_non_null(file);
-    size_t size = fread(text, 1, sizeof(text) - 1, file);
-    fclose(file);
-    assert_true(size > 200);
-    memcpy(text + size - 150, "-----END CERTIFICATE-----\n", sizeof("-----END CERTIFICATE-----\n"));
-    write_text("spoiled", text);
-}
-
-static void wrong_file__of_cas_is_named(void **state) {
+/* Each row: the member whose TLS certificate and key replica 0 has, and what is wrong with them. */
+static void wrong_certificate__is_named(void **state) {
     (void) state;
+    static const char *const rows[][2] = {
+        {"replica1", "none of the CAs that are trusted here has issued it"},
+        {"client", "unsuitable certificate purpose"},
+    };
     open_folder();
-    spoil_bundle();
-    static const char *const wrong[] = {"../../empty", "../../spoiled"};
     for (size_t i = 0; i < 2; i++) {
-        configure("tls_ca_file", wrong[i]);
-        EXPECT(2, "holds no certificates of CAs", "start", "--config", "net/replica0/other.cfg");
-        assert_non_null(strstr(said, wrong[i]));
+        char path[64];
+        snprintf(path, sizeof(path), "../%s/tls.crt", rows[i][0]);
+        configure("tls_cert_file", path);
+        EXPECT(2, "is not the key of the certificate", "start", "--config", "net/replica0/other.cfg");
+        snprintf(path, sizeof(path), "../%s/tls.key", rows[i][0]);
+        change("net/replica0/other.cfg", "tls_key_file", path);
+        EXPECT(2, rows[i][1], "start", "--config", "net/replica0/other.cfg");
+        assert_non_null(strstr(said, "is no certificate of replica 0 (\"replica0\" of org1)"));
     }
     close_folder();
 }
@@ -325,7 +325,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(wrong_path__of_data_dir_is_usage),
     cmocka_unit_test(wrong_path__of_submit_is_usage),
     cmocka_unit_test(wrong_path__is_no_refuted_proof),
-    cmocka_unit_test(wrong_file__of_cas_is_named),
+    cmocka_unit_test(wrong_certificate__is_named),
     cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
     cmocka_unit_test(other_version__of_a_ledger_is_named),
     cmocka_unit_test(wrong_path__of_a_receipt_is_usage),

@@ -331,6 +331,28 @@ static void liar__about_the_position_cannot_push_far_ahead(void **state) {
     close_scene(&scene);
 }
 
+/* One replica stands in the place of all (row M8): only its own answers count, and the others' silence has a reason. */
+static void impostor__counts_as_itself_alone(void **state) {
+    (void) state;
+    struct scene scene;
+    char why[ORDAIN_TEXT_SIZE] = "";
+    static struct ordain_status list[ORDAIN_REPLICA_MAX];
+    uint32_t count;
+    struct world_options options = {.replica_count = 4, .consensus = CHANNEL_PBFT, .with_impostor = true};
+    open_scene(&scene, &options, ORDAIN_ANY_REPLICA);
+    assert_int_equal(ordain_status(scene.client, list, &count, TIMEOUT_MS), ORDAIN_OK);
+    assert_true(list[0].reachable);
+    for (uint32_t i = 1; i < 4; i++) {
+        assert_false(list[i].reachable);
+        assert_non_null(strstr(list[i].why, "another name than the peer that was called"));
+    }
+    close_scene(&scene);
+    open_scene(&scene, &options, 2);
+    assert_int_equal(ordain_prepare(scene.client, 1000, why, sizeof(why)), ORDAIN_UNREACHABLE);
+    assert_non_null(strstr(why, "another name than the peer that was called"));
+    close_scene(&scene);
+}
+
 /*
  * The only replica that can be reached at first lies, so the client starts from a wrong position. It notices when the
  * other replicas come.
@@ -486,6 +508,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(liar__with_garbage_is_found_out),
     cmocka_unit_test(liar__without_results_is_found_out),
     cmocka_unit_test(liar__about_the_position_cannot_push_far_ahead),
+    cmocka_unit_test(impostor__counts_as_itself_alone),
     cmocka_unit_test(liar__alone_at_the_start_is_corrected_later),
     cmocka_unit_test(liar__that_refuses_is_outvoted),
     cmocka_unit_test(refusal__of_enough_replicas_counts),

@@ -22,7 +22,7 @@ static void tls_cert__is_trusted_under_its_ca_by_name_and_address(void **state) 
     static struct crypto_pem ca;
     static struct crypto_pem tls;
     assert_ok(crypto_ca_create(&ca, "Alpha", 30));
-    assert_ok(crypto_tls_create(&tls, &ca, "Alpha", "replica-0", "orderer.example", 30));
+    assert_ok(crypto_tls_create(&tls, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica-0", "orderer.example", 30));
     mbedtls_x509_crt ca_cert;
     mbedtls_x509_crt cert;
     parse_cert(&ca_cert, ca.cert);
@@ -53,7 +53,7 @@ static void tls_cert__of_another_ca_is_not_trusted(void **state) {
     static struct crypto_pem tls;
     assert_ok(crypto_ca_create(&ca, "Alpha", 30));
     assert_ok(crypto_ca_create(&other, "Alpha", 30));
-    assert_ok(crypto_tls_create(&tls, &other, "Alpha", "replica-0", NULL, 30));
+    assert_ok(crypto_tls_create(&tls, &other, "Alpha", CRYPTO_ROLE_REPLICA, "replica-0", NULL, 30));
     mbedtls_x509_crt ca_cert;
     mbedtls_x509_crt cert;
     parse_cert(&ca_cert, ca.cert);
@@ -81,7 +81,7 @@ static void tls_cert__under_one_of_many_cas_is_trusted(void **state) {
     for (size_t i = 0; i < 4; i++) {
         uint32_t flags = 0;
         mbedtls_x509_crt cert;
-        assert_ok(crypto_tls_create(&tls, &cas[i], organisations[i], "replica", NULL, 30));
+        assert_ok(crypto_tls_create(&tls, &cas[i], organisations[i], CRYPTO_ROLE_REPLICA, "replica", NULL, 30));
         parse_cert(&cert, tls.cert);
         assert_int_equal(mbedtls_x509_crt_verify(&cert, &trusted, NULL, "localhost", &flags, NULL, NULL), 0);
         mbedtls_x509_crt_free(&cert);
@@ -95,7 +95,7 @@ static void tls_key__is_read_and_belongs_to_its_cert(void **state) {
     static struct crypto_pem ca;
     static struct crypto_pem tls;
     assert_ok(crypto_ca_create(&ca, "Alpha", 30));
-    assert_ok(crypto_tls_create(&tls, &ca, "Alpha", "replica-0", NULL, 30));
+    assert_ok(crypto_tls_create(&tls, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica-0", NULL, 30));
     const struct crypto_pem *const pairs[] = {&ca, &tls};
     for (size_t i = 0; i < 2; i++) {
         mbedtls_x509_crt cert;

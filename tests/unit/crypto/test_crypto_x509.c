@@ -54,7 +54,7 @@ static void ca_check__refuses_certificates_that_are_no_ca(void **state) {
     struct der der;
     char organisation[CRYPTO_NAME_MAX + 1];
     make_ca(&ca, &der, "Alpha");
-    assert_ok(crypto_tls_create(&other, &ca, "Alpha", "replica", NULL, 1));
+    assert_ok(crypto_tls_create(&other, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica", NULL, 1));
     der = der_of(&other);
     assert_err(crypto_ca_check(organisation, span_of(&der)), ORD_ERR_FORBIDDEN);
     assert_ok(crypto_identity_create(&other, &ca, "Alpha", CRYPTO_ROLE_ADMIN, "boss", 1));
@@ -146,7 +146,7 @@ static void identity__under_what_is_no_ca_is_refused(void **state) {
     struct der ca_der;
     struct crypto_identity identity;
     make_ca(&ca, &ca_der, "Alpha");
-    assert_ok(crypto_tls_create(&tls, &ca, "Alpha", "replica", NULL, 10));
+    assert_ok(crypto_tls_create(&tls, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica", NULL, 10));
     assert_ok(crypto_identity_create(&pem, &ca, "Alpha", CRYPTO_ROLE_CLIENT, "c", 10));
     const struct der der = der_of(&pem);
     const struct der tls_der = der_of(&tls);
@@ -210,8 +210,8 @@ static void create__refuses_names_that_do_not_fit(void **state) {
     const char *const bad[] = {"", name, "line\nbreak", "\x7f", "\xff\xfe"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_err(crypto_ca_create(&pem, bad[i], 1), ORD_ERR_INVALID);
-        assert_err(crypto_tls_create(&pem, &ca, bad[i], "n", NULL, 1), ORD_ERR_INVALID);
-        assert_err(crypto_tls_create(&pem, &ca, "Alpha", bad[i], NULL, 1), ORD_ERR_INVALID);
+        assert_err(crypto_tls_create(&pem, &ca, bad[i], CRYPTO_ROLE_REPLICA, "n", NULL, 1), ORD_ERR_INVALID);
+        assert_err(crypto_tls_create(&pem, &ca, "Alpha", CRYPTO_ROLE_REPLICA, bad[i], NULL, 1), ORD_ERR_INVALID);
         assert_err(crypto_identity_create(&pem, &ca, "Alpha", CRYPTO_ROLE_CLIENT, bad[i], 1), ORD_ERR_INVALID);
     }
     assert_err(crypto_identity_create(&pem, &ca, "Alpha", CRYPTO_ROLE_NONE, "n", 1), ORD_ERR_INVALID);
@@ -265,12 +265,12 @@ static void tls__names_the_hosts_it_is_for(void **state) {
         {"2001:db8::1", "DNS:localhost, IP Address:127.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_ok(crypto_tls_create(&pem, &ca, "Alpha", "replica", rows[i].host, 1));
+        assert_ok(crypto_tls_create(&pem, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica", rows[i].host, 1));
         assert_alternative_names(&pem, rows[i].names);
     }
     static const char *const bad[] = {"", "a,DNS:b", "a b", "a\nb", "*.example"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_err(crypto_tls_create(&pem, &ca, "Alpha", "replica", bad[i], 1), ORD_ERR_INVALID);
+        assert_err(crypto_tls_create(&pem, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica", bad[i], 1), ORD_ERR_INVALID);
 }
 
 static void create__refuses_a_ca_without_its_key(void **state) {
@@ -282,9 +282,9 @@ static void create__refuses_a_ca_without_its_key(void **state) {
     make_ca(&ca, &der, "Alpha");
     make_ca(&other, &der, "Alpha");
     memcpy(ca.key, other.key, sizeof(ca.key));
-    assert_err(crypto_tls_create(&pem, &ca, "Alpha", "replica", NULL, 1), ORD_ERR_INVALID);
+    assert_err(crypto_tls_create(&pem, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica", NULL, 1), ORD_ERR_INVALID);
     strcpy(ca.key, "nothing");
-    assert_err(crypto_tls_create(&pem, &ca, "Alpha", "replica", NULL, 1), ORD_ERR_INVALID);
+    assert_err(crypto_tls_create(&pem, &ca, "Alpha", CRYPTO_ROLE_REPLICA, "replica", NULL, 1), ORD_ERR_INVALID);
 }
 
 static void pem__goes_to_der(void **state) {
@@ -423,8 +423,8 @@ static void pair__matches_only_its_own_key(void **state) {
     struct crypto_pem mine;
     struct crypto_pem other;
     make_ca(&ca, &ca_der, "org1");
-    assert_ok(crypto_tls_create(&mine, &ca, "org1", "replica0", NULL, 30));
-    assert_ok(crypto_tls_create(&other, &ca, "org1", "replica1", NULL, 30));
+    assert_ok(crypto_tls_create(&mine, &ca, "org1", CRYPTO_ROLE_REPLICA, "replica0", NULL, 30));
+    assert_ok(crypto_tls_create(&other, &ca, "org1", CRYPTO_ROLE_REPLICA, "replica1", NULL, 30));
     assert_ok(crypto_pair_check(mine.cert, mine.key));
     assert_err(crypto_pair_check(mine.cert, other.key), ORD_ERR_MISMATCH);
     assert_err(crypto_pair_check(mine.cert, ca.key), ORD_ERR_MISMATCH);

@@ -168,7 +168,7 @@ static void session__ends_when_its_peer_changes_keys_without_end(void **state) {
     pair_deinit(&pair);
 }
 
-/* Each row: a peer that one side refuses, that side, and the sentence that it gives. */
+/* Each line: a peer that one side refuses (row M7), that side, and the sentence that it gives. */
 static void session__says_why_it_refuses_a_peer(void **state) {
     (void) state;
     struct net_tls trusts_others = *net_test_member();
@@ -176,8 +176,8 @@ static void session__says_why_it_refuses_a_peer(void **state) {
     struct net_tls renamed = *net_test_member();
     static struct crypto_pem ca, liar, replica;
     assert_ok(crypto_ca_create(&ca, "org3", 10));
-    assert_ok(crypto_tls_create(&liar, &ca, "org1", "member", NULL, 10));
-    assert_ok(crypto_tls_create(&replica, &ca, "org3", "replica0", NULL, 10));
+    assert_ok(crypto_tls_create(&liar, &ca, "org1", CRYPTO_ROLE_REPLICA, "member", NULL, 10));
+    assert_ok(crypto_tls_create(&replica, &ca, "org3", CRYPTO_ROLE_REPLICA, "replica0", NULL, 10));
     static char both[2 * CRYPTO_PEM_MAX];
     snprintf(both, sizeof(both), "%s%s", net_test_member()->ca_pem, ca.cert);
     renamed.ca_pem = both;
@@ -185,7 +185,7 @@ static void session__says_why_it_refuses_a_peer(void **state) {
     const struct net_tls replica0 = {both, replica.cert, replica.key};
     const struct net_tls_rules replica1 = {.organisation = "org3", .name = "replica1"};
     const struct net_tls_rules of_org1 = {.organisation = "org1"};
-    const struct net_tls_rules replicas = {.roles = "replica admin"};
+    const struct net_tls_rules clients = {.roles = "client operator"};
     const struct {
         const struct net_tls *server;
         const struct net_tls_rules *server_rules;
@@ -194,12 +194,12 @@ static void session__says_why_it_refuses_a_peer(void **state) {
         const char *server_says;
         const char *client_says;
     } rows[] = {
-        {net_test_member(), &anybody, net_test_foreigner(), &anybody, "certificate: unable to get local issuer", "ca"},
-        {net_test_member(), &anybody, &trusts_others, &anybody, "ca", "certificate: unable to get local issuer"},
+        {net_test_member(), &anybody, net_test_foreigner(), &anybody, "certificate: none of the CAs", "ca"},
+        {net_test_member(), &anybody, &trusts_others, &anybody, "ca", "certificate: none of the CAs"},
         {&renamed, &anybody, &by_org3, &anybody, "another organisation than its CA", "alert"},
         {&replica0, &anybody, &renamed, &replica1, "alert", "another name than the peer that was called"},
         {&replica0, &anybody, &renamed, &of_org1, "alert", "another organisation than the peer that was called"},
-        {&renamed, &replicas, net_test_member(), &anybody, "its role has no business", "alert"},
+        {&replica0, &clients, &renamed, &anybody, "its role has no business", "alert"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct pair pair;
@@ -212,6 +212,22 @@ static void session__says_why_it_refuses_a_peer(void **state) {
         assert_false(net_tls_ready(pair.server.session));
         pair_deinit(&pair);
     }
+}
+
+/* A listener probes itself with its own certificate, whatever roles it takes. */
+static void session__takes_its_own_certificate(void **state) {
+    (void) state;
+    struct pair pair;
+    const struct net_tls_rules clients = {.roles = "client operator", .name = "somebody"};
+    pair_init(&pair, net_test_member(), &clients, net_test_member(), &anybody);
+    settle(&pair, SIZE_MAX);
+    assert_true(net_tls_ready(pair.server.session));
+    pair_deinit(&pair);
+    /* Whoever calls itself is no probe. */
+    pair_init(&pair, net_test_member(), &anybody, net_test_member(), &clients);
+    settle(&pair, SIZE_MAX);
+    assert_false(net_tls_ready(pair.client.session));
+    pair_deinit(&pair);
 }
 
 static void session__survives_bytes_that_are_no_tls(void **state) {
@@ -341,7 +357,7 @@ static void client__keeps_why_it_is_refused(void **state) {
     char peer[NET_PEER_MAX];
     snprintf(peer, sizeof(peer), "127.0.0.1:%u", net_server_port(server));
     assert_string_equal(failure.peer, peer);
-    assert_string_equal(failure.subject, "O = org1, CN = member");
+    assert_string_equal(failure.subject, "O = org1, OU = replica, CN = member");
     assert_non_null(strstr(failure.why, "unknown ca"));
     assert_false(net_client_up(client));
     net_client_close(client);
@@ -353,6 +369,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(session__gives_no_tickets_and_does_not_renegotiate),
     cmocka_unit_test(session__ends_when_its_peer_changes_keys_without_end),
     cmocka_unit_test(session__says_why_it_refuses_a_peer),
+    cmocka_unit_test(session__takes_its_own_certificate),
     cmocka_unit_test(session__survives_bytes_that_are_no_tls),
     cmocka_unit_test(server__speaks_tls_with_openssl),
     cmocka_unit_test(client__keeps_why_it_is_refused),

@@ -17,10 +17,9 @@
     "genesis_file = \"../genesis.block\";\n"                                                                           \
     "data_dir = \"data\";\n"                                                                                           \
     "identity_key_file = \"identity.key\";\n"                                                                          \
-    "tls_ca_file = \"/etc/ca.crt\";\n"                                                                                 \
     "tls_cert_file = \"tls.crt\";\n"                                                                                   \
     "tls_key_file = \"tls.key\";\n"
-#define FIRST_LINE_AFTER 8
+#define FIRST_LINE_AFTER 7
 
 /* A folder with one file in it. */
 struct fixture {
@@ -84,7 +83,6 @@ static void config__takes_settings_and_makes_paths_absolute(void **state) {
     assert_string_equal(fixture->config.genesis_file, expected);
     snprintf(expected, sizeof(expected), "%s/data", fixture->folder);
     assert_string_equal(fixture->config.data_dir, expected);
-    assert_string_equal(fixture->config.tls_ca_file, "/etc/ca.crt");
     assert_int_equal(fixture->config.replica, 2);
     assert_string_equal(fixture->config.replica_listen_host, "127.0.0.1");
     assert_int_equal(fixture->config.replica_listen_port, 7050);

@@ -297,7 +297,7 @@ static void receipt__does_not_wait_for_all_of_another_member(void **state) {
     atomic_store(&answers, 0);
     atomic_store(&receipt_came, false);
     struct net_client *hog = node_world_connect(&world);
-    struct net_client *other = node_world_connect_as(&world, "replica1");
+    struct net_client *other = node_world_connect_as(&world, "client2");
     ask_much(hog);
     until_posted(HOG_ASKS);
     Ordain__V1__Request request = ORDAIN__V1__REQUEST__INIT;

@@ -171,7 +171,7 @@ static bool are_answered(struct node_world *world) {
 
 static void wait__one_member_has_a_share_of_those_that_may_wait(void **state) {
     (void) state;
-    static const char *const members[] = {"client", "replica1"};
+    static const char *const members[] = {"client", "client2"};
     static struct node_world world;
     node_world_open(&world);
     struct net_client *connections[2];

@@ -169,6 +169,7 @@ static void add_six_replicas(struct channel_config *config) {
         memset(key.bytes, (int) i + 1, sizeof(key.bytes));
         config->replicas[i] = config->replicas[0];
         assert_int_equal(crypto_public_key(&config->replicas[i].key, &key), ORD_OK);
+        snprintf(config->replicas[i].name, sizeof(config->replicas[i].name), "replica%u", i);
         snprintf(config->replicas[i].host, sizeof(config->replicas[i].host), "replica-%u.example", i);
         config->replica_count = i + 1;
     }
