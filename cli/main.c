@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "cli/command.h"
 
@@ -140,7 +142,28 @@ static bool is_help(const char *word) {
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_LEAK_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_LEAK_SANITIZER 1
+#endif
+#endif
+
+/*
+ * Every command may hold private keys. A core dump would write them to the disk, and other programs of this user could
+ * read them from the memory.
+ */
+static void guard_secrets(void) {
+    const struct rlimit none = {0, 0};
+    (void) setrlimit(RLIMIT_CORE, &none);
+#ifndef HAS_LEAK_SANITIZER /* which traces its own process */
+    (void) prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv) {
+    guard_secrets();
     if (argc < 2) {
         print_help(stderr);
         return CLI_EXIT_USAGE;

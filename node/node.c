@@ -259,6 +259,7 @@ enum ord_err node_create_with(struct node **out, const struct node_config *confi
         err = links_open(node, why, why_size);
     if (err == ORD_OK)
         err = requests_open(node, why, why_size);
+    crypto_wipe(node->tls_key, sizeof(node->tls_key)); /* OpenSSL has it now */
     if (err != ORD_OK) {
         node_destroy(node);
         return err;
