@@ -47,7 +47,8 @@ enum ordain_error {
     ORDAIN_UNVERIFIED,  /* something that a replica gave or a file holds does not verify */
     ORDAIN_STOPPED,     /* a callback said stop, or the client was closed */
     ORDAIN_NO_MEMORY,
-    ORDAIN_INTERNAL, /* a system or library call failed */
+    ORDAIN_INTERNAL,       /* a system or library call failed */
+    ORDAIN_SEQUENCE_TAKEN, /* another envelope of this client has the number; the outcome is not known */
 };
 
 /* "TOO_LARGE"; never NULL. */
@@ -168,7 +169,7 @@ struct ordain_statistics {
     uint64_t busy;         /* envelopes to be sent again because a replica answered BUSY */
     uint64_t resent;       /* envelopes sent again for other reasons */
     uint64_t renumbered;   /* envelopes signed again under a fresh number */
-    uint64_t duplicates;   /* DUPLICATE answers */
+    uint64_t duplicates;   /* DUPLICATE, SEQUENCE_TAKEN and SEQUENCE_USED answers */
     uint64_t certificates; /* certificates whose signatures were checked */
     uint64_t replies_bad;  /* replies that were malformed or did not verify */
 };

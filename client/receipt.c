@@ -81,7 +81,7 @@ out:
  * said.
  */
 static int rank(enum ordain_error error) {
-    static const int ranks[ORDAIN_INTERNAL + 1] = {
+    static const int ranks[ORDAIN_SEQUENCE_TAKEN + 1] = {
         [ORDAIN_UNVERIFIED] = 4, [ORDAIN_NOT_READY] = 3,    [ORDAIN_PRUNED] = 2,
         [ORDAIN_NOT_FOUND] = 1,  [ORDAIN_UNREACHABLE] = -1, [ORDAIN_TIMEOUT] = -1,
     };

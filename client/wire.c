@@ -48,7 +48,7 @@ static Ordain__V1__Response__KindCase answer_to(Ordain__V1__Request__KindCase as
 /* False: the content is of another kind than was asked for, or is missing where the status promises it. */
 static bool fits(const client_response *response, Ordain__V1__Request__KindCase asked) {
     if (response->status <= ORDAIN__V1__STATUS__STATUS_UNSPECIFIED ||
-        response->status > ORDAIN__V1__STATUS__UNAVAILABLE)
+        response->status > ORDAIN__V1__STATUS__SEQUENCE_USED)
         return false;
     if (response->kind_case != ORDAIN__V1__RESPONSE__KIND__NOT_SET && response->kind_case != answer_to(asked))
         return false;
@@ -98,6 +98,8 @@ SAME_STATUS(NOT_FOUND);
 SAME_STATUS(NOT_READY);
 SAME_STATUS(PRUNED);
 SAME_STATUS(UNAVAILABLE);
+SAME_STATUS(SEQUENCE_TAKEN);
+SAME_STATUS(SEQUENCE_USED);
 
 const char *client_status_name(Ordain__V1__Status status) {
     return engine_status_name((enum engine_status) status);
@@ -137,6 +139,7 @@ const char *ordain_error_name(enum ordain_error error) {
         [ORDAIN_STOPPED] = "STOPPED",
         [ORDAIN_NO_MEMORY] = "NO_MEMORY",
         [ORDAIN_INTERNAL] = "INTERNAL",
+        [ORDAIN_SEQUENCE_TAKEN] = "SEQUENCE_TAKEN",
     };
     return (size_t) error < sizeof(names) / sizeof(names[0]) ? names[error] : "UNKNOWN";
 }

@@ -148,10 +148,36 @@ void answer_receipt(struct service *service, struct api_request *request) {
 
 /* ---- submissions ---- */
 
+/* The number of a submitted envelope was ordered: says where, and whether for this envelope or for another. */
+static void tell_ordered(struct service *service, Ordain__V1__SubmitResult *result, const struct replica_result *from,
+                         struct ord_span submitted) {
+    static char same[] = "this envelope was ordered before";
+    static char another[] = "another envelope was ordered under this sequence number";
+    struct channel_envelope ours;
+    struct channel_envelope ordered;
+    if (ledger_get_index(service->node->ledger, &result->height, &result->index, from->client_index, from->sequence) !=
+        ORD_OK) {
+        result->height = 0;
+        return;
+    }
+    if (result->height > service_certified_height(service) ||
+        answer_make_receipt(service, &result->receipt, result->height, result->index, false) != ORD_OK) {
+        result->receipt = (ProtobufCBinaryData) {0};
+        return;
+    }
+    /* answer_make_receipt has loaded the block. */
+    bool equal = channel_envelope_decode(&ours, submitted) == ORD_OK &&
+                 channel_envelope_decode(&ordered, service->block.envelopes[result->index]) == ORD_OK &&
+                 ord_span_equal(ours.body, ordered.body);
+    result->status = equal ? ORDAIN__V1__STATUS__DUPLICATE : ORDAIN__V1__STATUS__SEQUENCE_TAKEN;
+    result->message = equal ? same : another;
+}
+
 void answer_submission(struct service *service, struct api_request *request) {
     static const Ordain__V1__Status statuses[] = {
         [REPLICA_ACCEPTED] = ORDAIN__V1__STATUS__ACCEPTED,
-        [REPLICA_DUPLICATE] = ORDAIN__V1__STATUS__DUPLICATE,
+        [REPLICA_ORDERED] = ORDAIN__V1__STATUS__SEQUENCE_USED, /* or what tell_ordered finds */
+        [REPLICA_TAKEN] = ORDAIN__V1__STATUS__SEQUENCE_TAKEN,
         [REPLICA_BUSY] = ORDAIN__V1__STATUS__BUSY,
         [REPLICA_TOO_LARGE] = ORDAIN__V1__STATUS__TOO_LARGE,
         [REPLICA_BAD_REQUEST] = ORDAIN__V1__STATUS__BAD_REQUEST,
@@ -178,10 +204,9 @@ void answer_submission(struct service *service, struct api_request *request) {
         results[i].status = statuses[from->verdict];
         if (from->message != NULL)
             results[i].message = (char *) (uintptr_t) from->message;
-        /* Without a receipt here (no room, or not certified yet), the client asks for it with a WAIT. */
-        if (from->ordered && bytes < bytes_max && answer_may_read(service) &&
-            receipt_of(service, &results[i].receipt, from->client_index, from->sequence, false) != ORD_OK)
-            results[i].receipt = (ProtobufCBinaryData) {0};
+        /* Without room to look here, or without a certificate, the client asks with a WAIT. */
+        if (from->ordered && bytes < bytes_max && answer_may_read(service))
+            tell_ordered(service, &results[i], from, submission->envelopes[i]);
         bytes += results[i].receipt.len;
         if (from->verdict == REPLICA_BUSY)
             response.retry_after_ms = submission->retry_after_ms;

@@ -99,8 +99,10 @@ struct replica_store {
 enum replica_verdict {
     /* It waits in this replica's pool. That promises nothing more. */
     REPLICA_ACCEPTED,
-    /* It was ordered before (`ordered` is set), or another body waits under its number. */
-    REPLICA_DUPLICATE,
+    /* Its number was ordered before: the chain tells whether for this envelope. `ordered` is set. */
+    REPLICA_ORDERED,
+    /* Another envelope waits here under its number. */
+    REPLICA_TAKEN,
     REPLICA_BUSY,
     REPLICA_TOO_LARGE,
     REPLICA_BAD_REQUEST,
@@ -111,7 +113,7 @@ enum replica_verdict {
 struct replica_result {
     enum replica_verdict verdict;
     const char *message; /* static text, or NULL */
-    /* DUPLICATE: the envelope stands in the chain under (client_index, sequence). */
+    /* An envelope is in the chain under (client_index, sequence), or will be in the next block. */
     bool ordered;
     uint32_t client_index;
     uint64_t sequence;

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/receipt.h"
 #include "core/assert.h"
+#include "core/merkle.h"
+#include "crypto/hash.h"
 #include "sim/call.h"
 #include "sim/check.h"
 #include "sim/client.h"
@@ -126,15 +129,20 @@ static void submit(struct sim_process *process, struct sim_event *event) {
     sim_serve_submit(process, &form, envelopes, count);
 }
 
+static bool is_receipt_of(struct ord_span bytes, struct ord_span envelope) {
+    const struct ord_crypto_ops merkle = {.hash = crypto_sha256};
+    struct channel_receipt receipt;
+    struct ord_hash leaf;
+    ord_merkle_leaf(&merkle, &leaf, envelope);
+    return channel_receipt_decode(&receipt, bytes) == ORD_OK && ord_hash_equal(&receipt.leaf, &leaf);
+}
+
 void sim_asks_submitted(struct sim_process *process, const struct sim_submission *submission) {
     static const enum engine_status statuses[] = {
-        [REPLICA_ACCEPTED] = ENGINE_STATUS_ACCEPTED,
-        [REPLICA_DUPLICATE] = ENGINE_STATUS_DUPLICATE,
-        [REPLICA_BUSY] = ENGINE_STATUS_BUSY,
-        [REPLICA_TOO_LARGE] = ENGINE_STATUS_TOO_LARGE,
-        [REPLICA_BAD_REQUEST] = ENGINE_STATUS_BAD_REQUEST,
-        [REPLICA_FORBIDDEN] = ENGINE_STATUS_FORBIDDEN,
-        [REPLICA_UNKNOWN_CLIENT] = ENGINE_STATUS_UNKNOWN_CLIENT,
+        [REPLICA_ACCEPTED] = ENGINE_STATUS_ACCEPTED,    [REPLICA_ORDERED] = ENGINE_STATUS_SEQUENCE_USED,
+        [REPLICA_TAKEN] = ENGINE_STATUS_SEQUENCE_TAKEN, [REPLICA_BUSY] = ENGINE_STATUS_BUSY,
+        [REPLICA_TOO_LARGE] = ENGINE_STATUS_TOO_LARGE,  [REPLICA_BAD_REQUEST] = ENGINE_STATUS_BAD_REQUEST,
+        [REPLICA_FORBIDDEN] = ENGINE_STATUS_FORBIDDEN,  [REPLICA_UNKNOWN_CLIENT] = ENGINE_STATUS_UNKNOWN_CLIENT,
     };
     const struct replica_submission *given = &submission->given;
     struct engine_result results[SIM_RESULTS_MAX];
@@ -146,9 +154,10 @@ void sim_asks_submitted(struct sim_process *process, const struct sim_submission
     ORD_ASSERT(given->count <= SIM_RESULTS_MAX);
     for (uint32_t i = 0; i < given->count; i++) {
         results[i] = (struct engine_result) {.status = statuses[given->results[i].verdict]};
-        if (given->results[i].ordered)
-            (void) add_receipt(process, &results[i], &receipts[i], submission->client, given->results[i].sequence,
-                               false);
+        if (given->results[i].ordered &&
+            add_receipt(process, &results[i], &receipts[i], submission->client, given->results[i].sequence, false))
+            results[i].status = is_receipt_of(results[i].receipt, given->envelopes[i]) ? ENGINE_STATUS_DUPLICATE
+                                                                                       : ENGINE_STATUS_SEQUENCE_TAKEN;
     }
     answer(process, submission->client, submission->call, &said, results, receipts);
 }

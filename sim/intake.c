@@ -233,7 +233,7 @@ static void check_busy(const struct sim_intake *intake, const struct sim_pooled 
 static void answered(struct sim_intake *intake, const struct replica_result *result, struct ord_span envelope,
                      bool copy) {
     const struct sim_pooled given = sim_pooled_of(intake, envelope, false);
-    if (result->verdict == REPLICA_DUPLICATE && result->ordered && given.party < SIM_CLIENTS &&
+    if (result->verdict == REPLICA_ORDERED && given.party < SIM_CLIENTS &&
         !sim_intake_is_executed(intake, given.party, given.sequence) &&
         given.sequence + WINDOW > intake->highest[given.party])
         sim_blame(intake->replica, "intake", "tells client %u that sequence %lu is ordered, and it is not", given.party,

@@ -51,10 +51,10 @@ static void wait_for(struct sim_process *process, uint32_t client, uint64_t sequ
 }
 
 static enum sim_answer answer_of(const struct replica_result *result) {
-    if (result->verdict == REPLICA_ACCEPTED || (result->verdict == REPLICA_DUPLICATE && result->ordered))
+    if (result->verdict == REPLICA_ACCEPTED || result->verdict == REPLICA_ORDERED)
         return SIM_ANSWER_ACCEPTED;
     /* The registration of an unknown client may be on its way. */
-    bool later = result->verdict == REPLICA_DUPLICATE || result->verdict == REPLICA_BUSY ||
+    bool later = result->verdict == REPLICA_TAKEN || result->verdict == REPLICA_BUSY ||
                  result->verdict == REPLICA_UNKNOWN_CLIENT;
     return later ? SIM_ANSWER_BUSY : SIM_ANSWER_REFUSED;
 }

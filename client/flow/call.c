@@ -20,6 +20,8 @@ const char *engine_status_name(enum engine_status status) {
         [ENGINE_STATUS_NOT_READY] = "NOT_READY",
         [ENGINE_STATUS_PRUNED] = "PRUNED",
         [ENGINE_STATUS_UNAVAILABLE] = "UNAVAILABLE",
+        [ENGINE_STATUS_SEQUENCE_TAKEN] = "SEQUENCE_TAKEN",
+        [ENGINE_STATUS_SEQUENCE_USED] = "SEQUENCE_USED",
     };
     return (size_t) status < sizeof(names) / sizeof(names[0]) ? names[status] : "UNKNOWN";
 }
@@ -43,6 +45,9 @@ enum ordain_error engine_status_error(enum engine_status status) {
         return ORDAIN_NOT_READY;
     case ENGINE_STATUS_PRUNED:
         return ORDAIN_PRUNED;
+    case ENGINE_STATUS_SEQUENCE_TAKEN:
+    case ENGINE_STATUS_SEQUENCE_USED:
+        return ORDAIN_SEQUENCE_TAKEN;
     case ENGINE_STATUS_BUSY:
     case ENGINE_STATUS_UNAVAILABLE:
         return ORDAIN_UNREACHABLE;

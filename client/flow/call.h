@@ -62,6 +62,8 @@ enum engine_status {
     ENGINE_STATUS_NOT_READY = 10,
     ENGINE_STATUS_PRUNED = 11,
     ENGINE_STATUS_UNAVAILABLE = 12,
+    ENGINE_STATUS_SEQUENCE_TAKEN = 13,
+    ENGINE_STATUS_SEQUENCE_USED = 14,
 };
 
 /* What a replica says of one envelope or one number. */

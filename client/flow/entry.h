@@ -21,7 +21,9 @@ struct client_entry {
     bool alone;
     /* How often it was submitted again because no receipt came. */
     uint32_t resubmissions;
-    /* DUPLICATE answers that came without a receipt. */
+    /* Another envelope has its number, said the replica that answered last. */
+    bool taken;
+    /* Answers without a receipt that its number is in use. */
     uint32_t duplicates;
     /* Refusals that did not count because the replica's position was not known. */
     uint32_t questions;

@@ -43,6 +43,7 @@ static void sign_again(struct engine *engine, struct client_entry *entry) {
     entry->absent_by = 0;
     entry->lost_by = 0;
     entry->duplicates = 0;
+    entry->taken = false;
     entry->resubmissions = 0;
     entry->sent_before = false;
     engine_leave(engine, entry);

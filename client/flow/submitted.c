@@ -3,6 +3,7 @@
  * many replicas give it that one of them is honest.
  */
 #include "client/flow/internal.h"
+#include "client/flow/text.h"
 
 #define UNKNOWN_RETRY_US    20000u
 #define REGISTER_AFTER_US   500000u
@@ -31,9 +32,10 @@ uint64_t engine_patience_us(const struct engine *engine) {
 }
 
 /*
- * Waits for the entry's receipt, longer after each submission. All replicas may have lost it, so there is a bound.
+ * Waits for the receipt of the entry's number, which shows who has it. `held`: the replica holds this very entry, or
+ * has it in its chain. Waits longer after each submission. All replicas may have lost it, so there is a bound.
  */
-static void wait_for(struct engine *engine, struct client_entry *entry, uint32_t replica) {
+static void wait_for(struct engine *engine, struct client_entry *entry, uint32_t replica, bool held) {
     if (!entry->accepted || entry->final_due_us <= engine->now_us) {
         uint32_t doublings = entry->resubmissions < 4 ? entry->resubmissions : 4;
         uint64_t patience_us = engine_patience_us(engine);
@@ -42,7 +44,8 @@ static void wait_for(struct engine *engine, struct client_entry *entry, uint32_t
         entry->final_due_us = engine->now_us + (wait_us < max_us ? wait_us : max_us);
     }
     entry->holder = replica;
-    engine_accept(engine, entry);
+    if (held)
+        engine_accept(engine, entry);
     client_entries_push(&engine->waiting, entry);
     if (entry == engine->sample)
         engine_copy_sample(engine);
@@ -72,9 +75,11 @@ bool engine_take_receipt(struct engine *engine, struct client_entry *entry, uint
     return true;
 }
 
-static void duplicate(struct engine *engine, struct client_entry *entry, uint32_t replica,
-                      const struct engine_result *result) {
+/* The replica says that the entry's number is in use: by the entry itself, by another envelope, or it cannot tell. */
+static void in_use(struct engine *engine, struct client_entry *entry, uint32_t replica,
+                   const struct engine_result *result) {
     engine->statistics.duplicates++;
+    entry->taken = result->status == ENGINE_STATUS_SEQUENCE_TAKEN;
     if (result->receipt.size > 0) {
         if (!engine_take_receipt(engine, entry, replica, result->receipt)) {
             engine->statistics.resent++;
@@ -84,13 +89,14 @@ static void duplicate(struct engine *engine, struct client_entry *entry, uint32_
         return;
     }
     /*
-     * The envelope is ordered but not certified yet, or so old that the channel has forgotten it. Waiting tells which.
+     * What has the number is not certified yet, or so old that the channel has forgotten it, or waits to be ordered.
+     * Waiting tells which. Only who says DUPLICATE says that it is this entry.
      */
     if (++entry->duplicates > DUPLICATES_DOUBTFUL) {
         engine_leave(engine, entry);
         client_entries_push(&engine->doubts, entry);
     } else {
-        wait_for(engine, entry, replica);
+        wait_for(engine, entry, replica, result->status == ENGINE_STATUS_DUPLICATE);
     }
 }
 
@@ -107,6 +113,21 @@ static bool refused_for_now(struct engine *engine, struct client_entry *entry, u
     return entry->questions++ < QUESTIONS_MAX;
 }
 
+/*
+ * Some refusals do not last, such as those by the clock. A replica that took the entry earlier may still get it
+ * ordered, so the caller is not told that it was refused.
+ */
+static void fail_refused(struct engine *engine, struct client_entry *entry) {
+    char words[sizeof(entry->words) + 64];
+    if (!entry->accepted && !entry->sent_before) {
+        engine_fail(engine, entry, entry->refusal, entry->words);
+        return;
+    }
+    client_say(words, sizeof(words), "%s; a replica may have taken it before, so it may be ordered all the same",
+               entry->words);
+    engine_fail(engine, entry, ORDAIN_TIMEOUT, words);
+}
+
 static void refused(struct engine *engine, struct client_entry *entry, uint32_t replica, enum engine_status status,
                     const char *message) {
     if (status == ENGINE_STATUS_BAD_REQUEST && refused_for_now(engine, entry, replica)) {
@@ -118,7 +139,7 @@ static void refused(struct engine *engine, struct client_entry *entry, uint32_t 
     entry->refusal = engine_status_error(status);
     engine_status_say(entry->words, sizeof(entry->words), status, message);
     if (ord_replica_count(entry->refused_by) >= engine_believable(engine)) {
-        engine_fail(engine, entry, entry->refusal, entry->words);
+        fail_refused(engine, entry);
         return;
     }
     client_entries_push(&engine->opinions, entry);
@@ -148,10 +169,13 @@ static void take_result(struct engine *engine, struct client_entry *entry, uint3
     case ENGINE_STATUS_OK:
     case ENGINE_STATUS_ACCEPTED:
         engine->peers[replica].unknown_from_us = 0;
-        wait_for(engine, entry, replica);
+        entry->taken = false;
+        wait_for(engine, entry, replica, true);
         break;
     case ENGINE_STATUS_DUPLICATE:
-        duplicate(engine, entry, replica, result);
+    case ENGINE_STATUS_SEQUENCE_TAKEN:
+    case ENGINE_STATUS_SEQUENCE_USED:
+        in_use(engine, entry, replica, result);
         break;
     case ENGINE_STATUS_BUSY:
         engine->statistics.busy++;

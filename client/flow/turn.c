@@ -45,7 +45,11 @@ enum ord_err engine_create(struct engine **out, struct client_gate *gate, const 
 static void fail_all(struct engine *engine, struct client_entries *list) {
     struct client_entry *entry = NULL;
     while ((entry = client_entries_pop(list)) != NULL)
-        engine_fail(engine, entry, ORDAIN_STOPPED, "closed before it was final; it may be ordered all the same");
+        if (entry->taken)
+            engine_fail(engine, entry, ORDAIN_SEQUENCE_TAKEN,
+                        "another envelope of this client has its sequence number; run one process per identity");
+        else
+            engine_fail(engine, entry, ORDAIN_STOPPED, "closed before it was final; it may be ordered all the same");
 }
 
 void engine_destroy(struct engine *engine, struct client_gate *gate, uint64_t now_us) {

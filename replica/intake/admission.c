@@ -218,55 +218,78 @@ static bool clock_allows(const struct replica *replica, int64_t not_before_s, in
            refuse(result, REPLICA_FORBIDDEN, "certificate has expired or is not valid yet");
 }
 
-/* The certificate is verified with the signature, and looked at after that (clock_allows_newcomer). */
-static bool admit_registration(struct replica *replica, const struct channel_envelope *envelope,
-                               struct replica_result *result) {
-    if (channel_client_find(replica->execute.channel, &result->client_index, &envelope->client) == NULL)
-        return true;
+/*
+ * True if this envelope, or another one under its number, was ordered before. That comes before everything that may
+ * have changed since: the certificate's time, the configuration, the room here. So what was ordered is never refused.
+ */
+static bool was_ordered(const struct replica *replica, const struct channel_envelope *envelope,
+                        struct replica_result *result) {
+    const struct channel *channel = replica->execute.channel;
+    uint32_t client_index;
+    const struct channel_client *client = channel_client_find(channel, &client_index, &envelope->client);
+    if (client == NULL || !ord_hash_equal(&envelope->genesis_hash, replica->setup.options.genesis_hash))
+        return false;
+    bool registration = envelope->kind == CHANNEL_ENVELOPE_REGISTER;
+    if (!registration) {
+        enum channel_sequence found = channel_sequence_check(client, envelope->sequence);
+        if (found != CHANNEL_SEQUENCE_SEEN && found != CHANNEL_SEQUENCE_OLD)
+            return false;
+    }
+    result->client_index = client_index;
     result->ordered = true;
-    return refuse(result, REPLICA_DUPLICATE, "client is registered already");
+    refuse(result, REPLICA_ORDERED, registration ? "client is registered already" : "number was ordered before");
+    return true;
+}
+
+/* The settled entry has the envelope's body, so it is this envelope, whatever its signature's bytes. */
+static bool is_same(const struct pool_entry *settled, const struct channel_envelope *envelope) {
+    struct channel_envelope waits;
+    return channel_envelope_decode(&waits, ord_span_of(settled->bytes, settled->size)) == ORD_OK &&
+           ord_span_equal(waits.body, envelope->body);
+}
+
+static bool refuse_taken(struct replica_result *result) {
+    ORD_MARK(ANOTHER_BODY_WAITS);
+    return refuse(result, REPLICA_TAKEN, "another envelope with this sequence number waits here");
+}
+
+/* This very envelope waits here already. If another replica looked after it, this one does from now on. */
+static void adopt(struct replica *replica, struct pool_entry *settled, const struct admission *admission) {
+    if (!settled->foreign || is_foreign(admission->source) || admission->copy)
+        return;
+    ORD_MARK(FOREIGN_ADOPTED);
+    settled->foreign = false;
+    pool_set_copy(&replica->pool, settled, false);
+    if (settled->state >= POOL_PASSED && settled->state <= POOL_PASSED_LAST)
+        pool_set_state(&replica->pool, settled, POOL_READY);
+}
+
+static struct pool_key key_of(const struct replica *replica, const struct channel_envelope *envelope) {
+    uint32_t client_index = UINT32_MAX;
+    if (envelope->kind != CHANNEL_ENVELOPE_REGISTER)
+        (void) channel_client_find(replica->execute.channel, &client_index, &envelope->client);
+    return pool_key_of(client_index, &envelope->client, envelope->sequence);
+}
+
+/* True if this very envelope waits here. Then it may be ordered, so it is not refused either. */
+static bool waits_here(struct replica *replica, const struct channel_envelope *envelope,
+                       const struct admission *admission, struct replica_result *result) {
+    struct pool_entry *settled = pool_find(&replica->pool, key_of(replica, envelope));
+    if (settled == NULL || !is_same(settled, envelope))
+        return false;
+    adopt(replica, settled, admission);
+    refuse(result, REPLICA_ACCEPTED, NULL);
+    return true;
 }
 
 static bool admit_sequence(struct replica *replica, const struct channel_envelope *envelope, uint32_t client_index,
                            bool foreign, struct replica_result *result) {
     const struct channel_client *client = channel_client_get(replica->execute.channel, client_index);
-    if (!clock_allows(replica, client->not_before_s, client->not_after_s, foreign, result))
-        return false;
-    switch (channel_sequence_check(client, envelope->sequence)) {
-    case CHANNEL_SEQUENCE_FRESH:
-        return true;
-    case CHANNEL_SEQUENCE_SEEN:
-    case CHANNEL_SEQUENCE_OLD:
-        result->client_index = client_index;
-        result->ordered = true;
-        return refuse(result, REPLICA_DUPLICATE, "sequence number was ordered before");
-    case CHANNEL_SEQUENCE_AHEAD:
+    if (channel_sequence_check(client, envelope->sequence) == CHANNEL_SEQUENCE_AHEAD) {
         ORD_MARK(SEQUENCE_TOO_FAR);
         return refuse(result, REPLICA_BAD_REQUEST, "sequence number is too far ahead of what is ordered");
     }
-    return false;
-}
-
-/* Another entry has the envelope's key, or may get it. */
-static bool refuse_key(struct replica *replica, struct replica_result *result, enum ord_err err, struct pool_key key,
-                       const struct admission *admission, struct ord_span bytes) {
-    struct pool_entry *settled = pool_find(&replica->pool, key);
-    /* An envelope under check may be a forgery, so nothing follows from it. */
-    if (err == ORD_ERR_BUSY)
-        return refuse(result, REPLICA_BUSY, "an envelope with this sequence number is being checked");
-    if (pool_find_same(&replica->pool, key, bytes) != settled) {
-        ORD_MARK(ANOTHER_BODY_WAITS);
-        return refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
-    }
-    /* It waits here already. If another replica looked after it, this one does from now on. */
-    if (settled->foreign && !is_foreign(admission->source) && !admission->copy) {
-        ORD_MARK(FOREIGN_ADOPTED);
-        settled->foreign = false;
-        pool_set_copy(&replica->pool, settled, false);
-        if (settled->state >= POOL_PASSED && settled->state <= POOL_PASSED_LAST)
-            pool_set_state(&replica->pool, settled, POOL_READY);
-    }
-    return refuse(result, REPLICA_ACCEPTED, NULL);
+    return clock_allows(replica, client->not_before_s, client->not_after_s, foreign, result);
 }
 
 /* Puts the envelope into the pool, to be checked. False: it is refused or here already, as `result` says. */
@@ -282,8 +305,8 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
     if (err != ORD_OK)
         return refuse_err(result, err);
     bool foreign = is_foreign(admission->source);
-    if (client_index == UINT32_MAX ? !admit_registration(replica, envelope, result)
-                                   : !admit_sequence(replica, envelope, client_index, foreign, result))
+    /* A registration's certificate is verified with the signature, and looked at after that (clock_allows_newcomer). */
+    if (client_index != UINT32_MAX && !admit_sequence(replica, envelope, client_index, foreign, result))
         return false;
     struct pool_entry *entry;
     struct pool_key key = pool_key_of(client_index, &envelope->client, envelope->sequence);
@@ -294,8 +317,11 @@ static bool admit(struct replica *replica, struct pool_entry **out, struct repli
         return refuse_err(result, ORD_ERR_BUSY);
     }
     err = pool_add(&replica->pool, &entry, key, admission->source, bytes, replica->turn.now_ms);
-    if (err == ORD_ERR_EXISTS || err == ORD_ERR_BUSY)
-        return refuse_key(replica, result, err, key, admission, bytes);
+    if (err == ORD_ERR_EXISTS)
+        return refuse_taken(result);
+    /* An envelope under check may be a forgery, so nothing follows from it. */
+    if (err == ORD_ERR_BUSY)
+        return refuse(result, REPLICA_BUSY, "an envelope with this sequence number is being checked");
     ORD_MARK_IF(err == ORD_ERR_NO_SPACE, POOL_FULL);
     if (err != ORD_OK)
         return refuse_err(result, err);
@@ -367,16 +393,18 @@ static void admit_one(struct replica *replica, struct admission *admission, uint
     struct replica_result *result = &admission->results[index];
     struct channel_envelope envelope;
     *result = (struct replica_result) {.verdict = REPLICA_ACCEPTED};
-    if (!replica->turn.room) {
-        refuse(result, REPLICA_BUSY, "no room on disk");
-        return;
-    }
     enum ord_err err = channel_envelope_decode(&envelope, bytes);
     if (err != ORD_OK) {
         refuse_err(result, err);
         return;
     }
     result->sequence = envelope.sequence;
+    if (was_ordered(replica, &envelope, result) || waits_here(replica, &envelope, admission, result))
+        return;
+    if (!replica->turn.room) {
+        refuse(result, REPLICA_BUSY, "no room on disk");
+        return;
+    }
     bool registration = envelope.kind == CHANNEL_ENVELOPE_REGISTER;
     struct replica_check *check = check_for(replica, admission, registration);
     if (check == NULL) {
@@ -493,6 +521,18 @@ static bool clock_allows_newcomer(const struct replica *replica, const struct re
                                             is_foreign(admission->source), result);
 }
 
+/* Another entry got the key while this one's signature was checked. */
+static void settle_beside(struct replica *replica, struct replica_result *result, const struct pool_entry *entry,
+                          const struct admission *admission) {
+    struct pool_entry *settled = pool_find(&replica->pool, entry->key);
+    struct channel_envelope envelope;
+    if (channel_envelope_decode(&envelope, ord_span_of(entry->bytes, entry->size)) != ORD_OK ||
+        !is_same(settled, &envelope))
+        refuse_taken(result);
+    else
+        adopt(replica, settled, admission);
+}
+
 static void settle(struct replica *replica, struct replica_result *result, struct pool_entry *entry,
                    const struct replica_envelope_check *item, const struct admission *admission) {
     enum ord_err err = fault_of(item);
@@ -506,7 +546,7 @@ static void settle(struct replica *replica, struct replica_result *result, struc
     if (err == ORD_OK)
         return;
     if (err == ORD_ERR_EXISTS)
-        refuse(result, REPLICA_DUPLICATE, "another envelope with this sequence number waits here");
+        settle_beside(replica, result, entry, admission);
     else
         refuse_err(result, err);
     pool_remove(&replica->pool, entry);

@@ -1,6 +1,6 @@
 /*
  * Envelopes of a registered client: wrong signatures, wrong fields, wrong forms, and reused numbers (rows K1, K2, K5,
- * K7, K9, K10, T7, T8 and T11 in docs/adversary.md). A refused envelope leaves its sequence number free.
+ * K7, K9, K10, K12, T7, T8 and T11 in docs/adversary.md). A refused envelope leaves its sequence number free.
  */
 #include "hostile.h"
 
@@ -348,20 +348,20 @@ void hostile_envelopes(struct hostile *hostile) {
 
 /* ---- numbers that are used again ---- */
 
-/* Check: every replica answers DUPLICATE for `sent`, with a receipt of `ordered`. */
-static void expect_duplicate(struct hostile *hostile, const struct hostile_envelope *sent,
-                             const struct hostile_envelope *ordered, const char *what) {
+/* Check: every replica answers `status` for `sent`, with a receipt of `ordered`. */
+static void expect_used(struct hostile *hostile, const struct hostile_envelope *sent, Ordain__V1__Status status,
+                        const struct hostile_envelope *ordered, const char *what) {
     for (uint32_t i = 0; i < hostile->replica_count; i++) {
         struct hostile_answer answer;
         hostile_submit(hostile, &answer, i, sent);
-        if (answer.status != ORDAIN__V1__STATUS__DUPLICATE || !answer.proved ||
-            !hostile_same_leaf(hostile, &answer.leaf, ordered)) {
+        if (answer.status != status || !answer.proved || !hostile_same_leaf(hostile, &answer.leaf, ordered)) {
             hostile_check(hostile, false, "%s: replica %u says %s (%s), %s receipt", what, i,
                           client_status_name(answer.status), answer.words, answer.proved ? "another" : "no");
             return;
         }
     }
-    hostile_check(hostile, true, "%s: DUPLICATE, with the verified receipt of what was ordered", what);
+    hostile_check(hostile, true, "%s: %s, with the verified receipt of what was ordered", what,
+                  client_status_name(status));
 }
 
 /*
@@ -379,15 +379,17 @@ static void replay(struct hostile *hostile) {
         fair =
             fair &&
             (answer.status == ORDAIN__V1__STATUS__ACCEPTED ||
-             (i > 0 && (answer.status == ORDAIN__V1__STATUS__DUPLICATE || answer.status == ORDAIN__V1__STATUS__BUSY)));
+             (i > 0 && (answer.status == ORDAIN__V1__STATUS__DUPLICATE || answer.status == ORDAIN__V1__STATUS__BUSY ||
+                        answer.status == ORDAIN__V1__STATUS__SEQUENCE_USED)));
     }
-    hostile_check(hostile, fair, "the same bytes to every replica, twice: ACCEPTED, DUPLICATE or BUSY");
+    hostile_check(hostile, fair, "the same bytes to every replica, twice: ACCEPTED, DUPLICATE, SEQUENCE_USED or BUSY");
     hostile_expect_final(hostile, &envelope, sequence, "what was sent to all");
     hostile_note_ordered(hostile, text, strlen(text));
-    expect_duplicate(hostile, &envelope, &envelope, "a replayed envelope");
+    expect_used(hostile, &envelope, ORDAIN__V1__STATUS__DUPLICATE, &envelope, "a replayed envelope");
 
     struct hostile_envelope other = hostile_text(hostile, sequence, "another body");
-    expect_duplicate(hostile, &other, &envelope, "another body under a number that was ordered");
+    expect_used(hostile, &other, ORDAIN__V1__STATUS__SEQUENCE_TAKEN, &envelope,
+                "another body under a number that was ordered");
     hostile_free(&other);
     hostile_free(&envelope);
 }
@@ -399,7 +401,7 @@ struct calls {
     pthread_cond_t done;
     uint32_t open;
     uint32_t accepted;
-    uint32_t answered; /* answered ACCEPTED, DUPLICATE or BUSY */
+    uint32_t answered; /* answered that it holds it, that another has the number, or BUSY */
 };
 
 static void on_reply(void *context, enum ord_err result, struct net_message *reply) {
@@ -417,6 +419,7 @@ static void on_reply(void *context, enum ord_err result, struct net_message *rep
     calls->open--;
     calls->accepted += status == ORDAIN__V1__STATUS__ACCEPTED;
     calls->answered += status == ORDAIN__V1__STATUS__ACCEPTED || status == ORDAIN__V1__STATUS__DUPLICATE ||
+                       status == ORDAIN__V1__STATUS__SEQUENCE_TAKEN || status == ORDAIN__V1__STATUS__SEQUENCE_USED ||
                        status == ORDAIN__V1__STATUS__BUSY;
     pthread_cond_signal(&calls->done);
     pthread_mutex_unlock(&calls->lock);

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 . tests/lint/files.sh
 # Kinds that are asked for and not there, which the table says.
 departures=(D1:S D1:B D2:B D3:B F3:S F8:B)
-rows=(P{1..19} V{1..13} V{15..17} C{1..7} K{1..3} K{5..10} M{1..16} T1 T{3..9} T11 D{1..3} D{5..7} G{1..8}
+rows=(P{1..19} V{1..13} V{15..17} C{1..7} K{1..3} K{5..10} K12 K13 M{1..16} T1 T{3..9} T11 D{1..3} D{5..7} G{1..8}
     R1 R{3..6} R{8..10} R{12..24} F1 F{3..10})
 head='| row | behaviour | what must be seen | asked | tests |'
 

@@ -98,13 +98,13 @@ void world_order(struct world *world) {
     pthread_cond_broadcast(&world->changed);
 }
 
-/* Adds an admitted envelope to the batch. DUPLICATE: another envelope with its number is already waiting. */
+/* Adds an admitted envelope to the batch. SEQUENCE_TAKEN: another envelope with its number is already waiting. */
 Ordain__V1__Status world_enqueue(struct world *world, const struct channel_envelope *admitted,
                                  const struct ord_hash *id) {
     struct ord_span envelope = admitted->bytes;
     struct place *place = place_of(world, &admitted->client, admitted->sequence);
     if (place->used)
-        return ord_hash_equal(&place->id, id) ? ORDAIN__V1__STATUS__ACCEPTED : ORDAIN__V1__STATUS__DUPLICATE;
+        return ord_hash_equal(&place->id, id) ? ORDAIN__V1__STATUS__ACCEPTED : ORDAIN__V1__STATUS__SEQUENCE_TAKEN;
     *place = (struct place) {.used = true, .id = *id, .client = admitted->client, .sequence = admitted->sequence};
     world->place_count++;
     ORD_ASSERT(world->place_count < WORLD_PLACES / 2);

@@ -103,7 +103,7 @@ struct world {
 };
 
 /* client_world_chain.c */
-/* Adds an admitted envelope to the batch. DUPLICATE: another envelope with its number is already waiting. */
+/* Adds an admitted envelope to the batch. SEQUENCE_TAKEN: another envelope with its number is already waiting. */
 Ordain__V1__Status world_enqueue(struct world *world, const struct channel_envelope *admitted,
                                  const struct ord_hash *id);
 /* Orders the envelopes that have gathered, unless the world is held. */

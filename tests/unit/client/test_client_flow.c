@@ -23,6 +23,9 @@ struct bench {
     uint32_t busy_ms;
     /* The refuser accepts instead. */
     bool accepts;
+    /* It says this instead; 0: it does not. */
+    enum engine_status says;
+    enum ordain_error error;
     uint32_t failed;
     uint32_t accepted;
 };
@@ -56,6 +59,7 @@ static enum ord_err sign(void *context, struct ord_signature *out, const struct 
 static void on_event(void *context, const struct ordain_event *event) {
     struct bench *bench = context;
     bench->failed += event->kind == ORDAIN_EVENT_FAILED;
+    bench->error = event->error;
     bench->accepted += event->kind == ORDAIN_EVENT_ACCEPTED;
 }
 
@@ -111,7 +115,8 @@ static void turn_end(struct bench *bench) {
 static void turn(struct bench *bench, uint32_t refuser) {
     const struct engine_result refused = {.status = ENGINE_STATUS_FORBIDDEN, .message = "no"};
     const struct engine_result accepted = {.status = ENGINE_STATUS_ACCEPTED};
-    const struct engine_result result = bench->accepts ? accepted : refused;
+    const struct engine_result said = {.status = bench->says};
+    const struct engine_result result = bench->says != 0 ? said : bench->accepts ? accepted : refused;
     const struct engine_result results[] = {result, result, result, result};
     turn_begin(bench);
     for (uint32_t i = bench->call_count; i-- > 0;) {
@@ -355,6 +360,55 @@ static void engine__has_a_turn_due_only_while_something_is_open(void **state) {
     assert_int_equal(bench.accepted, 0);
 }
 
+/* Row K12: two processes with one key and one number. The second is told of no success, while it goes on trying. */
+static void number__that_another_envelope_has_is_not_accepted(void **state) {
+    (void) state;
+    static const enum engine_status statuses[] = {ENGINE_STATUS_SEQUENCE_TAKEN, ENGINE_STATUS_SEQUENCE_USED};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench bench;
+        begin(&bench);
+        submit(&bench);
+        bench.says = statuses[i];
+        turns(&bench, 0, 1000000);
+        assert_int_equal(bench.asked[0], 1);
+        assert_int_equal(bench.accepted, 0);
+        assert_int_equal(bench.gate.unaccepted_count, 1);
+        end(&bench);
+        assert_int_equal(bench.failed, 1);
+        assert_int_equal(bench.error, i == 0 ? ORDAIN_SEQUENCE_TAKEN : ORDAIN_STOPPED);
+    }
+}
+
+/* Row K13: refusals after one replica has accepted the envelope do not say that it will not be ordered. */
+static void refusal__of_what_was_accepted_before_leaves_the_outcome_open(void **state) {
+    (void) state;
+    const struct engine_answer none = {.status = ENGINE_STATUS_NOT_READY};
+    struct bench bench;
+    begin(&bench);
+    submit(&bench);
+    bench.accepts = true;
+    turns(&bench, 0, 200000);
+    assert_int_equal(bench.accepted, 1);
+    bench.accepts = false;
+    bench.connected = 14;
+    bench.now_us += 5 * timeout_us(&bench);
+    for (uint32_t i = 0; i < 200 && bench.failed == 0; i++) {
+        for (uint32_t call = bench.call_count; call-- > 0;)
+            if (bench.calls[call]->kind == ENGINE_REQUEST_WAIT) {
+                struct engine_request *request = bench.calls[call];
+                bench.calls[call] = bench.calls[--bench.call_count];
+                turn_begin(&bench);
+                engine_take_answer(bench.engine, request, ORD_OK, &none);
+                turn_end(&bench);
+            }
+        turn(&bench, 1 + i % 3);
+        bench.now_us += STEP_US;
+    }
+    assert_int_equal(bench.failed, 1);
+    assert_int_equal(bench.error, ORDAIN_TIMEOUT);
+    end(&bench);
+}
+
 static void inputs__that_are_the_same_give_the_same_calls(void **state) {
     (void) state;
     uint32_t asked[2][REPLICAS];
@@ -379,6 +433,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(copies__do_not_wait_for_an_answer_that_does_not_come),
     cmocka_unit_test(copies__are_made_of_nothing_that_was_not_accepted),
     cmocka_unit_test(engine__has_a_turn_due_only_while_something_is_open),
+    cmocka_unit_test(number__that_another_envelope_has_is_not_accepted),
+    cmocka_unit_test(refusal__of_what_was_accepted_before_leaves_the_outcome_open),
     cmocka_unit_test(inputs__that_are_the_same_give_the_same_calls),
 };
 TEST_CASES(cases);

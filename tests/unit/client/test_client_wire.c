@@ -59,7 +59,7 @@ static void response__is_taken_when_it_answers_the_question(void **state) {
 
 static void response__with_an_undefined_status_is_refused(void **state) {
     (void) state;
-    static const int statuses[] = {0, 13, 99, -1};
+    static const int statuses[] = {0, 15, 99, -1};
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         size_t size = 0;
         uint8_t *bytes = pack_submit(&size, statuses[i]);

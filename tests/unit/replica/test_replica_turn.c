@@ -538,9 +538,9 @@ static void submissions__are_answered_when_all_is_checked(void **state) {
     bench_run(bench);
     assert_int_equal(bench->answer_count, 2);
     assert_int_equal(submission->results[0].verdict, REPLICA_ACCEPTED);
-    assert_int_equal(submission->results[1].verdict, REPLICA_DUPLICATE);
+    assert_int_equal(submission->results[1].verdict, REPLICA_TAKEN);
     assert_false(submission->results[1].ordered);
-    assert_int_equal(submission->results[2].verdict, REPLICA_DUPLICATE);
+    assert_int_equal(submission->results[2].verdict, REPLICA_ORDERED);
     assert_true(submission->results[2].ordered);
     bench_destroy(bench);
 }

@@ -173,6 +173,36 @@ static void propose(struct bench *bench, uint64_t seq, struct ord_span bytes) {
     run_checks(bench);
 }
 
+static enum replica_verdict submit_one(struct bench *bench, struct ord_span envelope) {
+    (void) bench_submit(bench, &envelope, 1);
+    bench_run(bench);
+    run_checks(bench);
+    return bench->answered->results[0].verdict;
+}
+
+/* Rows K12 and K13: whatever has ended since, an envelope that waits here or was ordered is not refused. */
+static void envelope__that_is_here_is_not_refused_when_its_certificate_has_expired(void **state) {
+    (void) state;
+    struct bench *bench = bench_create(NULL);
+    step(bench, 1, bench_registration(bench), true);
+    struct ord_span waits = net_envelope(bench->net, bench->client, 1, 1, 20, 1);
+    struct ord_span other = net_envelope(bench->net, bench->client, 1, 1, 20, 2);
+    struct ord_span fresh = net_envelope(bench->net, bench->client, 2, 1, 20, 3);
+    assert_int_equal(submit_one(bench, waits), REPLICA_ACCEPTED);
+    assert_int_equal(submit_one(bench, other), REPLICA_TAKEN);
+    bench->time.wall_s += INT64_C(100) * 365 * 86400;
+    bench->time.room = false;
+    assert_int_equal(submit_one(bench, waits), REPLICA_ACCEPTED);
+    step(bench, 2, net_batch(bench->net, 0, &waits, 1), true);
+    assert_int_equal(submit_one(bench, waits), REPLICA_ORDERED);
+    assert_true(bench->answered->results[0].ordered);
+    assert_int_equal(submit_one(bench, other), REPLICA_ORDERED);
+    assert_int_equal(submit_one(bench, net_registration(bench->net, bench->client)), REPLICA_ORDERED);
+    bench->time.room = true;
+    assert_int_equal(submit_one(bench, fresh), REPLICA_FORBIDDEN);
+    bench_destroy(bench);
+}
+
 /* Each way of a registration into a block: the certificate is verified once, and never outside of a check. */
 static void certificate__is_verified_once_and_not_in_the_loop(void **state) {
     (void) state;
@@ -194,7 +224,7 @@ static void certificate__is_verified_once_and_not_in_the_loop(void **state) {
     step(bench, 2, net_batch(bench->net, 0, &registration, 1), true);
     (void) bench_submit(bench, &registration, 1);
     bench_run(bench);
-    assert_int_equal(bench->answered->results[0].verdict, REPLICA_DUPLICATE);
+    assert_int_equal(bench->answered->results[0].verdict, REPLICA_ORDERED);
     expect_verified(0);
     bench_destroy(bench);
 }
@@ -371,6 +401,7 @@ static void certificate__a_batch_that_is_full_of_them_is_not_lean(void **state) 
 }
 
 static const struct CMUnitTest cases[] = {
+    cmocka_unit_test(envelope__that_is_here_is_not_refused_when_its_certificate_has_expired),
     cmocka_unit_test(certificate__is_verified_once_and_not_in_the_loop),
     cmocka_unit_test(certificate__of_a_batch_is_verified_in_a_check),
     cmocka_unit_test(certificate__a_forged_one_ends_the_checks_of_its_batch),
