@@ -10,8 +10,11 @@
 #include "core/err.h"
 #include "core/types.h"
 
-/* A replica may tell us to retry after up to so many ms; more is cut to this. */
-#define CLIENT_RETRY_AFTER_MAX 10000u
+/*
+ * A replica may tell us to retry after up to so many ms; more is cut to this. One that stays busy is left for another
+ * after that time, too, so that the BUSY of a liar costs no more.
+ */
+#define CLIENT_RETRY_AFTER_MAX 1000u
 #define CLIENT_WAIT_GROUP_MAX  512u
 /* Bytes of one submit request, unless a single envelope is larger. */
 #define CLIENT_SUBMIT_BYTES_MAX (1u << 20)

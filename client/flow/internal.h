@@ -45,6 +45,8 @@ struct engine_peer {
     /* Since when it does not know the client; 0: it does know it. */
     uint64_t unknown_from_us;
     uint32_t busy_in_row;
+    /* When the first of these answers came. */
+    uint64_t busy_from_us;
     /* It has not answered the last copy yet. */
     bool copy_open;
     /* When the newest of its answers came. */

@@ -146,14 +146,15 @@ void engine_accuse_receipt(struct engine *engine, uint32_t replica, const char *
 void engine_busy(struct engine *engine, uint32_t replica, uint32_t retry_after_ms) {
     struct engine_peer *peer = &engine->peers[replica];
     uint32_t ms = retry_after_ms == 0 ? RETRY_AFTER_MS_DEFAULT : retry_after_ms;
-    /* No honest replica asks for more than one request timeout (replica/intake/pace.c), and a liar gets no more. */
+    /* Honest replicas ask for a request timeout at most (replica/intake/pace.c); a liar costs a second at most. */
     uint32_t most_ms = engine->config.trust->config.request_timeout_ms;
     if (most_ms > CLIENT_RETRY_AFTER_MAX)
         most_ms = CLIENT_RETRY_AFTER_MAX;
     if (ms > most_ms)
         ms = most_ms;
+    if (peer->busy_in_row++ == 0)
+        peer->busy_from_us = engine->now_us;
     peer->not_before_us = engine->now_us + client_pace_retry_us(&engine->pace, ms);
-    peer->busy_in_row++;
 }
 
 void engine_follow_hint(struct engine *engine, uint32_t hint) {

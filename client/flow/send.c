@@ -72,8 +72,12 @@ static uint32_t choose(struct engine *engine, uint32_t start, ord_replica_set ex
         busy = true;
         engine_timer(engine, not_before);
         /* Give a busy leader its time. The next replica is asked only when the leader stays busy. */
-        if (!for_wait && replica == engine->target && peer->busy_in_row < BUSY_IN_ROW_MAX)
+        uint64_t patient_us = peer->busy_from_us + CLIENT_RETRY_AFTER_MAX * UINT64_C(1000);
+        if (!for_wait && replica == engine->target && peer->busy_in_row < BUSY_IN_ROW_MAX &&
+            engine->now_us < patient_us) {
+            engine_timer(engine, patient_us);
             return ENGINE_NO_REPLICA;
+        }
     }
     if (!busy && avoided_one != ENGINE_NO_REPLICA)
         return avoided_one;

@@ -155,7 +155,8 @@ static void unknown_client(struct engine *engine, struct client_entry *entry, ui
         engine_offer_registration(engine, replica);
     }
     peer->not_before_us = engine->now_us + UNKNOWN_RETRY_US;
-    peer->busy_in_row++;
+    if (peer->busy_in_row++ == 0)
+        peer->busy_from_us = engine->now_us;
     engine->statistics.resent++;
     client_entries_push(&engine->outbox, entry);
 }

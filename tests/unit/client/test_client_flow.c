@@ -162,16 +162,18 @@ static void refusal__of_the_only_replica_that_is_connected_does_not_count(void *
     end(&bench);
 }
 
-/* Row M14: who is asked first says again and again that it is busy for long. Three request timeouts are borne. */
+/* Row M14: who is asked first says again and again that it is busy for long. It costs a second. */
 static void busy__for_longer_than_an_honest_replica_is_not_believed(void **state) {
     (void) state;
     struct bench bench;
     begin(&bench);
     bench.busy_ms = 3600000;
     submit(&bench);
-    turns(&bench, 0, 5 * timeout_us(&bench));
-    assert_in_range(bench.asked[0], 3, 4);
-    assert_true(bench.asked[1] + bench.asked[2] + bench.asked[3] > 0);
+    turns(&bench, 0, 900000);
+    assert_int_equal(bench.asked[1] + bench.asked[2] + bench.asked[3], 0);
+    turns(&bench, 0, 300000);
+    assert_int_equal(bench.asked[0], 1);
+    assert_int_equal(bench.asked[1] + bench.asked[2] + bench.asked[3], 1);
     end(&bench);
 }
 
