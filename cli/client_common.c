@@ -56,6 +56,16 @@ void cli_warn_of_suspects(struct ordain *client) {
             cli_say("warning: do not trust replica %" PRIu32 " (%s): %s", i, ordain_replica_address(client, i), why);
 }
 
+void cli_say_answers(struct ordain *client) {
+    struct ordain_channel channel;
+    char says[ORDAIN_TEXT_SIZE];
+    ordain_channel(client, &channel);
+    for (uint32_t i = 0; i < channel.replica_count; i++) {
+        ordain_replica_says(client, i, says, sizeof(says));
+        cli_say("replica %" PRIu32 " (%s): %s", i, ordain_replica_address(client, i), says);
+    }
+}
+
 /* Reads on to the end of the file. Returns an errno value; EFBIG: it is larger than size_max. */
 static int read_to_end(uint8_t **data, size_t *size, FILE *file, size_t size_max) {
     for (size_t got = 1, capacity = 0; got > 0; *size += got) {

@@ -28,6 +28,9 @@ int cli_unverified(enum ordain_error error, const char *genesis, const char *pat
 /* Warns on standard error about each replica that gave something that does not verify. */
 void cli_warn_of_suspects(struct ordain *client);
 
+/* Says on standard error what each replica last answered: why a command gives up. */
+void cli_say_answers(struct ordain *client);
+
 /*
  * Reads a whole file; *out is malloc'ed. On failure prints the reason on standard error and returns an exit code:
  * `too_large` if the file has more than size_max bytes, CLI_EXIT_INTERNAL if there is no memory, otherwise

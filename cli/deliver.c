@@ -238,6 +238,11 @@ static bool on_block(void *context, const struct ordain_block *block) {
 
 static void on_problem(void *context, uint32_t replica, const char *why) {
     const struct output *output = context;
+    if (replica == ORDAIN_NO_REPLICA) {
+        cli_say("waiting: %s", why);
+        cli_say_answers(output->client);
+        return;
+    }
     cli_say("replica %" PRIu32 " (%s) fails: %s", replica, ordain_replica_address(output->client, replica), why);
 }
 
@@ -310,6 +315,8 @@ static int run(const struct deliver_arguments *arguments) {
     struct ordain_channel channel;
     ordain_channel(output.client, &channel);
     code = report(arguments, &channel, &delivered, error, why, output.failed);
+    if (error == ORDAIN_UNREACHABLE || error == ORDAIN_TIMEOUT)
+        cli_say_answers(output.client);
     ordain_close(output.client);
     return code;
 }

@@ -127,6 +127,8 @@ int cli_receipt(int argc, char **argv) {
                                                             arguments.sequence, arguments.timeout_ms, why, sizeof(why));
     code = error == ORDAIN_OK ? show(&arguments, client, (struct ordain_bytes) {receipt, size})
                               : cli_fail(cli_exit_of(error), "%s", why);
+    if (error == ORDAIN_UNREACHABLE || error == ORDAIN_TIMEOUT)
+        cli_say_answers(client);
     cli_warn_of_suspects(client);
     free(receipt);
     ordain_close(client);

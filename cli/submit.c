@@ -65,6 +65,8 @@ struct group {
     uint64_t first_line;
     uint64_t last_line;
     uint32_t count;
+    /* With --rate: when it was due. Latencies count from then on, also while there was no room for it. 0: no rate. */
+    uint64_t due_us;
 };
 
 static uint64_t now_us(void) {
@@ -112,6 +114,7 @@ static void on_event(void *context, const struct ordain_event *event) {
     struct group *group = context;
     struct run *run = group->run;
     struct progress *progress = &run->progress;
+    uint64_t elapsed_us = group->due_us == 0 ? event->elapsed_us : now_us() - group->due_us;
     if (event->kind == ORDAIN_EVENT_FINAL && run->arguments->receipts_folder != NULL)
         keep_receipt(run, event);
     pthread_mutex_lock(&progress->lock);
@@ -119,12 +122,12 @@ static void on_event(void *context, const struct ordain_event *event) {
     switch (event->kind) {
     case ORDAIN_EVENT_ACCEPTED:
         progress->accepted += group->count;
-        cli_latency_add(&progress->accepted_latencies, event->elapsed_us);
+        cli_latency_add(&progress->accepted_latencies, elapsed_us);
         break;
     case ORDAIN_EVENT_FINAL:
         progress->final += group->count;
         progress->envelopes_final++;
-        cli_latency_add(&progress->final_latencies, event->elapsed_us);
+        cli_latency_add(&progress->final_latencies, elapsed_us);
         break;
     case ORDAIN_EVENT_FAILED:
         /* The summary reports envelopes that were still open at the end. */
@@ -172,27 +175,29 @@ static void touch(struct run *run) {
 
 static int say_stalled(struct run *run) {
     draw(run, true);
-    return cli_fail(CLI_EXIT_UNREACHABLE, "nothing moved for %.1f s; giving up",
-                    (double) run->arguments->timeout_ms / 1000.0);
+    cli_say("nothing moved for %.1f s; giving up", (double) run->arguments->timeout_ms / 1000.0);
+    cli_say_answers(run->client);
+    return CLI_EXIT_UNREACHABLE;
 }
 
 /* ---- Putting envelopes together --------------------------------------------------------------------------------- */
 
-/* Waits until the next transactions are due according to --rate. */
-static void pace(const struct run *run) {
+/* Waits until the next transactions are due according to --rate, and tells when that was. 0: there is no rate. */
+static uint64_t pace(const struct run *run) {
     if (run->arguments->rate == 0)
-        return;
+        return 0;
     uint64_t before = run->read - run->count;
     uint64_t due_us = run->started_us + (uint64_t) ((double) before * 1e6 / (double) run->arguments->rate);
     struct timespec due = {.tv_sec = (time_t) (due_us / 1000000u), .tv_nsec = (long) (due_us % 1000000u) * 1000};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) != 0)
         continue;
+    return due_us;
 }
 
 static int flush(struct run *run) {
     if (run->count == 0)
         return CLI_EXIT_OK;
-    pace(run);
+    uint64_t due_us = pace(run);
     size_t at = 0;
     for (uint32_t i = 0; i < run->count; i++) {
         run->transactions[i] = (struct ordain_bytes) {run->buffer + at, run->sizes[i]};
@@ -201,7 +206,7 @@ static int flush(struct run *run) {
     struct group *group = malloc(sizeof(*group));
     if (group == NULL)
         return cli_no_memory();
-    *group = (struct group) {run, run->first_line, run->last_line, run->count};
+    *group = (struct group) {run, run->first_line, run->last_line, run->count, due_us};
     run->envelopes++;
     if (run->arguments->rate != 0)
         touch(run);
@@ -420,6 +425,8 @@ static int prepare(struct run *run) {
     enum ordain_error error = ordain_prepare(run->client, run->arguments->timeout_ms, why, sizeof(why));
     if (error != ORDAIN_OK)
         cli_say("%s", why[0] != '\0' ? why : ordain_error_name(error));
+    if (error == ORDAIN_UNREACHABLE || error == ORDAIN_TIMEOUT)
+        cli_say_answers(run->client);
     return cli_exit_of(error);
 }
 

@@ -80,7 +80,7 @@ bool submit_arguments_parse(struct submit_arguments *out, int *exit_code, int ar
         {"wait", NULL, "until there is a verified receipt for every envelope", .flag = &out->wait},
         {"receipts", "DIR", "keep the receipts there, as SEQUENCE.receipt (see `ordain verify`); waits, too",
          .text = &out->receipts_folder},
-        {"rate", "N", "N transactions a second, evenly, rather than as fast as it goes", .number64 = &out->rate,
+        {"rate", "N", "N transactions a second, evenly. Latencies count from when each was due", .number64 = &out->rate,
          .min = 1, .max = RATE_MAX},
         {"replica", "N", "talk to replica N only (from 0)", .replica = &out->connection.replica},
         {"timeout", "SECONDS", "give up when nothing has moved for so long (default 60)",

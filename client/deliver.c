@@ -16,6 +16,7 @@
 #define CLAIMS_GRACE_MS         200u
 #define SPIN_US                 20000u
 #define RETRY_PAUSE_US          250000u
+#define TELL_AGAIN_US           10000000u
 /* An envelope has at least one transaction, so a block has at most so many envelopes. */
 #define LEAVES_MAX CHANNEL_MESSAGE_COUNT_LIMIT
 
@@ -27,6 +28,10 @@ struct pull {
     bool started;               /* `chain` stands just before block `next` */
     uint64_t next;
     uint64_t progress_us; /* when a block was last given out */
+    /* A replica answered BUSY in this round: it is to be asked again. */
+    bool busy;
+    /* When the caller was last told that nobody serves; 0: somebody does. */
+    uint64_t told_us;
     struct ord_hash *leaves;
     char *why;
     size_t why_size;
@@ -43,6 +48,7 @@ struct claims {
     struct source list[ORD_REPLICA_MAX];
     uint32_t count;
     uint32_t answers;
+    bool busy; /* one of them had no time to answer */
 };
 
 /* ---- Giving out ------------------------------------------------------------------------------------------------- */
@@ -321,6 +327,7 @@ static enum ordain_error pull_once(struct pull *pull, uint32_t replica, bool *en
         *end = error == ORDAIN_OK;
     } else {
         client_replica_say(pull->why, pull->why_size, replica, response->status, response->message);
+        pull->busy = pull->busy || response->status == ORDAIN__V1__STATUS__BUSY;
         error = client_status_error(response->status);
         if (error == ORDAIN_OK)
             error = ORDAIN_UNVERIFIED;
@@ -361,6 +368,7 @@ static enum ordain_error pull_from(struct pull *pull, uint32_t replica) {
 
 static bool on_claim(void *context, uint32_t replica, enum ord_err err, const client_response *response) {
     struct claims *claims = context;
+    claims->busy = claims->busy || (err == ORD_OK && response->status == ORDAIN__V1__STATUS__BUSY);
     if (err != ORD_OK || response->status != ORDAIN__V1__STATUS__OK)
         return false;
     claims->list[replica].claimed = response->replica->certified_height;
@@ -402,6 +410,15 @@ static enum ord_err find_sources(struct ordain *client, struct claims *out) {
 static void problem(const struct pull *pull, uint32_t replica) {
     if (pull->want->on_problem != NULL)
         pull->want->on_problem(pull->want->context, replica, pull->why);
+}
+
+/* Nobody serves. Tells so at once, and again while that lasts. */
+static void tell_silence(struct pull *pull) {
+    uint64_t now_us = client_now_us();
+    if (pull->told_us != 0 && now_us < pull->told_us + TELL_AGAIN_US)
+        return;
+    pull->told_us = now_us;
+    problem(pull, ORDAIN_NO_REPLICA);
 }
 
 /*
@@ -473,14 +490,23 @@ enum ordain_error ordain_deliver(struct ordain *client, const struct ordain_deli
     while (error == ORDAIN_OK && !reached(&pull)) {
         uint64_t before = pull.next;
         error = client_error(find_sources(client, &claims));
+        pull.busy = claims.busy;
         if (error == ORDAIN_OK)
             error = pull_all(&pull, &claims);
         if (error == ORDAIN_OK)
             break;
         /* The block may still come, from any replica. Keep trying for as long as the caller waits. */
-        bool patient = deliver->to != ORDAIN_TO_NEWEST && (error == ORDAIN_NOT_READY || error == ORDAIN_UNREACHABLE);
-        if (!patient || (error == ORDAIN_UNREACHABLE && deliver->wait_ms == 0 && deliver->to != ORDAIN_TO_FOREVER))
+        bool silent = error == ORDAIN_UNREACHABLE;
+        bool patient = deliver->to != ORDAIN_TO_NEWEST && (error == ORDAIN_NOT_READY || silent);
+        if (silent && deliver->wait_ms == 0 && deliver->to != ORDAIN_TO_FOREVER)
+            patient = false;
+        /* A replica that answers BUSY is there: it is asked again. */
+        if (!patient && !(silent && pull.busy))
             break;
+        if (silent)
+            tell_silence(&pull);
+        else
+            pull.told_us = 0;
         if (stop_wanted(&pull)) {
             error = ORDAIN_STOPPED;
         } else if (time_over(&pull)) {

@@ -104,6 +104,7 @@ static void take_reply(struct client_engine *engine, struct engine_request *requ
     enum ord_err err = request->host_err;
     if (err == ORD_OK)
         err = client_transport_unpack(&unpacked, net_message_bytes(reply), request);
+    client_answers_note_call(&engine->client->replicas.answers, request->replica, request->kind, err, &unpacked.answer);
     engine_take_answer(engine->core, request, err, &unpacked.answer);
     client_transport_free(&unpacked);
     net_message_destroy(reply);

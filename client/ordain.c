@@ -209,6 +209,16 @@ bool ordain_replica_suspect(struct ordain *client, uint32_t replica, char *why, 
     return suspect;
 }
 
+void ordain_replica_says(struct ordain *client, uint32_t replica, char *out, size_t out_size) {
+    char words[ORDAIN_TEXT_SIZE];
+    if (!client_replica_used(&client->replicas, replica)) {
+        client_say(out, out_size, "not asked");
+        return;
+    }
+    client_answers_say(&client->replicas.answers, replica, client_now_us(), words, sizeof(words));
+    client_say(out, out_size, "%s%s", client_replica_up(&client->replicas, replica) ? "" : "not connected; ", words);
+}
+
 enum ordain_error ordain_prepare(struct ordain *client, uint32_t timeout_ms, char *why, size_t why_size) {
     struct client_standing standing;
     struct client_engine *engine = NULL;

@@ -32,6 +32,7 @@ extern "C" {
 #define ORDAIN_NAME_SIZE   65  /* a channel's name with its terminating NUL */
 #define ORDAIN_TEXT_SIZE   512 /* a sentence that gives the reason for an error */
 #define ORDAIN_ANY_REPLICA (-1)
+#define ORDAIN_NO_REPLICA  UINT32_MAX
 
 enum ordain_error {
     ORDAIN_OK = 0,
@@ -178,6 +179,12 @@ void ordain_statistics(struct ordain *client, struct ordain_statistics *out);
 /* True if this replica is suspect because it gave something that does not verify; `why` gets the first such reason. */
 bool ordain_replica_suspect(struct ordain *client, uint32_t replica, char *why, size_t why_size);
 
+/*
+ * What this replica last answered, and how long ago: "BUSY: the pool is full, 3.1 s ago", or that it is not connected.
+ * For people; whoever gives up shows it.
+ */
+void ordain_replica_says(struct ordain *client, uint32_t replica, char *out, size_t out_size);
+
 /* ---- Receipts --------------------------------------------------------------------------------------------------- */
 
 /* What a verified receipt says. */
@@ -266,13 +273,16 @@ struct ordain_deliver {
     uint64_t to;   /* height, ORDAIN_TO_NEWEST or ORDAIN_TO_FOREVER */
     /*
      * How long to wait for the next block if it does not exist yet; 0: without limit. With a height in `to`, 0 still
-     * ends with UNREACHABLE when no replica answers.
+     * ends with UNREACHABLE when no replica answers. A busy replica is waited for.
      */
     uint32_t wait_ms;
     uint32_t poll_ms;   /* longest time that a replica may hold one request open; 0: 5000 */
     uint32_t bytes_max; /* approximate size of one reply; 0: 8 MiB */
     bool (*on_block)(void *context, const struct ordain_block *block); /* return false to stop */
-    /* Called when a replica failed, before the next is tried; may be NULL. */
+    /*
+     * Called when a replica failed, before the next is tried; and with ORDAIN_NO_REPLICA when none answers, or all that
+     * do are busy, once and then every 10 s while that lasts. May be NULL.
+     */
     void (*on_problem)(void *context, uint32_t replica, const char *why);
     bool (*stop)(void *context); /* called between replies; return true to stop; may be NULL */
     void *context;

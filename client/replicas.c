@@ -121,6 +121,10 @@ enum ord_err client_replicas_open(struct client_replicas *out, const struct chan
     out->pin = pin;
     if (pthread_mutex_init(&out->lock, NULL) != 0)
         return ORD_ERR_NO_MEMORY;
+    if (client_answers_init(&out->answers) != ORD_OK) {
+        pthread_mutex_destroy(&out->lock);
+        return ORD_ERR_NO_MEMORY;
+    }
     for (uint32_t i = 0; i < out->count; i++) {
         struct client_replica *replica = &out->list[i];
         const char *host = addresses != NULL ? addresses[i].host : config->replicas[i].host;
@@ -146,6 +150,7 @@ void client_replicas_close(struct client_replicas *replicas) {
         if (replicas->list[i].net != NULL)
             net_client_close(replicas->list[i].net);
     pthread_mutex_destroy(&replicas->lock);
+    client_answers_deinit(&replicas->answers);
     memset(replicas, 0, sizeof(*replicas));
 }
 
@@ -189,6 +194,14 @@ void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, c
     va_end(arguments);
 }
 
+static void note(struct client_replicas *replicas, uint32_t replica, enum ord_err err,
+                 const client_response *response) {
+    if (err == ORD_OK)
+        client_answers_note(&replicas->answers, replica, err, (enum engine_status) response->status, response->message);
+    else if (err != ORD_ERR_NO_MEMORY)
+        client_answers_note(&replicas->answers, replica, err, ENGINE_STATUS_UNSPECIFIED, NULL);
+}
+
 static enum ord_err unpack(struct client_replicas *replicas, client_response **out, uint32_t replica,
                            const struct net_message *reply, Ordain__V1__Request__KindCase asked) {
     enum ord_err err = client_response_unpack(out, net_message_bytes(reply), asked);
@@ -212,10 +225,11 @@ enum ord_err client_ask(struct client_replicas *replicas, client_response **out,
     if (err != ORD_OK)
         return err;
     err = net_client_ask(net, &reply, message, timeout_ms);
-    if (err != ORD_OK)
-        return err;
-    err = unpack(replicas, out, replica, reply, request->kind_case);
-    net_message_destroy(reply);
+    if (err == ORD_OK) {
+        err = unpack(replicas, out, replica, reply, request->kind_case);
+        net_message_destroy(reply);
+    }
+    note(replicas, replica, err, *out);
     return err;
 }
 
@@ -314,6 +328,7 @@ static bool take_answer(struct client_replicas *replicas, const struct gather_an
     enum ord_err err = answer->result;
     if (err == ORD_OK)
         err = unpack(replicas, &response, answer->replica, answer->reply, request->kind_case);
+    note(replicas, answer->replica, err, response);
     bool enough = on_answer(context, answer->replica, err, response);
     client_response_free(response);
     return enough;

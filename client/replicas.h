@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "client/answers.h"
 #include "client/config.h"
 #include "client/wire.h"
 
@@ -21,6 +22,7 @@ struct client_replicas {
     uint32_t count;
     int pin; /* index, or ORDAIN_ANY_REPLICA */
     pthread_mutex_t lock;
+    struct client_answers answers;
     struct client_replica list[ORD_REPLICA_MAX];
 };
 

@@ -18,6 +18,7 @@ struct world;
 struct world_fault {
     uint32_t busy_requests; /* submits that are answered with BUSY as a whole */
     uint32_t busy_results;  /* envelopes that are answered with BUSY, one by one */
+    uint32_t busy_delivers; /* delivers that are answered with BUSY */
     uint32_t retry_after_ms;
     bool drops;                      /* answers ACCEPTED but orders nothing; waits see nothing */
     Ordain__V1__Status refuses_with; /* refuses every transaction envelope with this status, if not 0 */

@@ -217,6 +217,11 @@ static bool on_deliver(struct world *world, struct replica *replica, struct net_
     static uint8_t headers[BLOCKS_A_REPLY][CHANNEL_HEADER_SIZE];
     static uint8_t certificates[BLOCKS_A_REPLY][CHANNEL_CERTIFICATE_SIZE_MAX];
     uint64_t newest = world->block_count;
+    if (replica->fault.busy_delivers > 0) {
+        replica->fault.busy_delivers--;
+        reply_status(request, ORDAIN__V1__STATUS__BUSY, "too much is unread", 50);
+        return true;
+    }
     if (replica->fault.withholds)
         newest /= 2;
     uint64_t from = ask->from_seek == ORDAIN__V1__DELIVER_REQUEST__SEEK__NEWEST   ? newest

@@ -208,7 +208,7 @@ static void wrong_path__of_a_ledger_is_usage(void **state) {
     open_folder();
     static const char *const wrong[] = {"empty", "folder", "nowhere"};
     for (size_t i = 0; i < 3; i++) {
-        char words[64];
+        char words[96];
         snprintf(words, sizeof(words), "%s: there is no ledger", wrong[i]);
         EXPECT(2, words, "ledger", "show", wrong[i]);
         EXPECT(2, words, "ledger", "verify", wrong[i], "--genesis", "net/genesis.block");
@@ -259,6 +259,11 @@ static void status__keeps_a_long_address_apart(void **state) {
                 0);
     assert_int_equal(fclose(file), 0);
     EXPECT(3, words, "status", "--config", "net/client/client.cfg", "--timeout", "0.1");
+    /* Whoever gives up names what each replica last answered. */
+    snprintf(words, sizeof(words), "replica 3 (%s): not connected", address);
+    EXPECT(3, words, "submit", "--config", "net/client/client.cfg", "--timeout", "0.1", "--generate", "1");
+    EXPECT(3, words, "receipt", "--config", "net/client/client.cfg", "--timeout", "0.1", "--sequence", "1");
+    EXPECT(3, words, "deliver", "--config", "net/client/client.cfg", "--timeout", "0.1", "--from", "1");
     close_folder();
 }
 

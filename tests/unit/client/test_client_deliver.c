@@ -191,6 +191,67 @@ static void deliver__stops_when_told(void **state) {
     close_scene(&scene);
 }
 
+static void fault_all(struct scene *scene, const struct world_fault *fault) {
+    for (uint32_t i = 0; i < 4; i++)
+        world_fault(scene->world, i, fault);
+}
+
+static void deliver__waits_for_replicas_that_are_busy(void **state) {
+    (void) state;
+    static struct harvest harvest;
+    const struct world_fault fault = {.busy_delivers = 2};
+    struct scene scene;
+    struct ordain_delivered delivered;
+    open_scene(&scene, ORDAIN_ANY_REPLICA);
+    memset(&harvest, 0, sizeof(harvest));
+    fault_all(&scene, &fault);
+    struct ordain_deliver deliver = {
+        .from = 1, .to = ORDAIN_TO_NEWEST, .on_block = on_block, .on_problem = on_problem, .context = &harvest};
+    assert_int_equal(ordain_deliver(scene.client, &deliver, &delivered, scene.why, sizeof(scene.why)), ORDAIN_OK);
+    assert_int_equal(harvest.last, BLOCKS + 1);
+    close_scene(&scene);
+}
+
+static bool stop_at_silence(void *context) {
+    const struct harvest *harvest = context;
+    return harvest->problems > 0 && harvest->problem_replica == ORDAIN_NO_REPLICA;
+}
+
+/* Whoever waits for ever is told that nobody serves, and what each replica last said. */
+static void deliver__to_forever_says_that_nobody_serves(void **state) {
+    (void) state;
+    static struct harvest harvest;
+    static const struct {
+        struct world_fault fault;
+        const char *says;
+    } faults[] = {{{.busy_delivers = UINT32_MAX}, "BUSY: too much is unread, "},
+                  {{.mute = true}, "no answer in time, "}};
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        struct scene scene;
+        struct ordain_delivered delivered;
+        char says[ORDAIN_TEXT_SIZE];
+        /* Pinned: then a mute replica is asked for blocks, too. */
+        open_scene(&scene, 2);
+        memset(&harvest, 0, sizeof(harvest));
+        fault_all(&scene, &faults[i].fault);
+        struct ordain_deliver deliver = {.from = 1,
+                                         .to = ORDAIN_TO_FOREVER,
+                                         .poll_ms = 100,
+                                         .on_block = on_block,
+                                         .on_problem = on_problem,
+                                         .stop = stop_at_silence,
+                                         .context = &harvest};
+        assert_int_equal(ordain_deliver(scene.client, &deliver, &delivered, scene.why, sizeof(scene.why)),
+                         ORDAIN_STOPPED);
+        ordain_replica_says(scene.client, 2, says, sizeof(says));
+        if (strstr(says, faults[i].says) != says)
+            fail_msg("%s", says);
+        ordain_replica_says(scene.client, 0, says, sizeof(says));
+        assert_string_equal(says, "not asked");
+        close_scene(&scene);
+    }
+}
+
 /* Nothing that the liar serves is given out. The liar is named, and another replica continues. */
 static void check_liar(const struct world_fault *fault, const char *expected, bool accused) {
     static struct harvest harvest;
@@ -329,6 +390,8 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(deliver__gives_ranges),
     cmocka_unit_test(deliver__gives_the_same_bytes_from_every_replica),
     cmocka_unit_test(deliver__stops_when_told),
+    cmocka_unit_test(deliver__waits_for_replicas_that_are_busy),
+    cmocka_unit_test(deliver__to_forever_says_that_nobody_serves),
     cmocka_unit_test(liar__with_other_data_is_named),
     cmocka_unit_test(liar__with_a_certificate_of_its_own_is_named),
     cmocka_unit_test(liar__that_withholds_is_named),
