@@ -360,8 +360,8 @@ static void print_summary(const struct run *run, double seconds, const struct or
                " under a fresh number\n",
                statistics->busy, statistics->resent, statistics->renumbered);
     if (!run->arguments->wait && run->read > 0)
-        fprintf(stderr, "Accepted is not final: one replica holds each envelope in memory. With --wait, this command\n"
-                        "stays until there is a verified receipt for each.\n");
+        fprintf(stderr, "Accepted is not final: one replica holds each envelope in memory. Without --no-wait, this\n"
+                        "command stays until there is a verified receipt for each.\n");
 }
 
 static void print_json(const struct run *run, double seconds, const struct ordain_statistics *statistics) {

@@ -26,14 +26,14 @@ static const char usage[] =
 static const char notes[] =
     "\n"
     "Examples:\n"
-    "  printf 'hello\\nworld\\n' | ordain submit --config try/client/client.cfg --wait -\n"
-    "  ordain submit --config try/client/client.cfg --hex --wait --receipts proofs block.hex\n"
-    "  ordain submit --config try/client/client.cfg --generate 100000 --per-envelope 100 --wait\n"
-    "  ordain submit --config try/client/client.cfg --generate 500 --rate 50 --wait --json   # latency at low load\n"
+    "  printf 'hello\\nworld\\n' | ordain submit --config try/client/client.cfg -\n"
+    "  ordain submit --config try/client/client.cfg --hex --receipts proofs block.hex\n"
+    "  ordain submit --config try/client/client.cfg --generate 100000 --per-envelope 100\n"
+    "  ordain submit --config try/client/client.cfg --generate 500 --rate 50 --json   # latency at low load\n"
     "\n"
-    "Exit codes: 0 all accepted (with --wait: final), also where there were no lines; 1 some were refused, each is\n"
+    "Exit codes: 0 all final (with --no-wait: accepted), also where there were no lines; 1 some were refused, each is\n"
     "named with its line, or the file of --raw is empty; 2 wrong arguments or configuration; 3 no replica answers,\n"
-    "or nothing moved until the timeout.\n";
+    "or nothing moved until the timeout: then each replica is named with what it last answered.\n";
 
 /* What is wrong with the arguments; NULL if nothing is. */
 static const char *complaint(const struct submit_arguments *arguments, uint32_t formats, uint32_t sizes, int files) {
@@ -59,6 +59,8 @@ bool submit_arguments_parse(struct submit_arguments *out, int *exit_code, int ar
     uint32_t sizes = 0;
     bool hex = false;
     bool raw = false;
+    bool wait = false;
+    bool no_wait = false;
     const struct cli_option list[] = {
         {.help = "What to submit:"},
         {"lines", NULL, "one transaction a line, as it stands (the default); empty lines are skipped",
@@ -77,8 +79,9 @@ bool submit_arguments_parse(struct submit_arguments *out, int *exit_code, int ar
         {"config", "FILE", "the client.cfg that `ordain init` made", .text = &out->connection.config_file},
         {"channel", "NAME", "must be the channel of the genesis block; the default is client.cfg's",
          .text = &out->connection.channel},
-        {"wait", NULL, "until there is a verified receipt for every envelope", .flag = &out->wait},
-        {"receipts", "DIR", "keep the receipts there, as SEQUENCE.receipt (see `ordain verify`); waits, too",
+        {"wait", NULL, "until there is a verified receipt for every envelope (the default)", .flag = &wait},
+        {"no-wait", NULL, "end when every envelope is accepted; it may still be lost", .flag = &no_wait},
+        {"receipts", "DIR", "keep the receipts there, as SEQUENCE.receipt (see `ordain verify`)",
          .text = &out->receipts_folder},
         {"rate", "N", "N transactions a second, evenly. Latencies count from when each was due", .number64 = &out->rate,
          .min = 1, .max = RATE_MAX},
@@ -92,7 +95,12 @@ bool submit_arguments_parse(struct submit_arguments *out, int *exit_code, int ar
     if (!cli_options_parse(exit_code, &options, argc, argv))
         return false;
     out->format = hex ? CLI_INPUT_HEX : raw ? CLI_INPUT_RAW : CLI_INPUT_LINES;
-    out->wait = out->wait || out->receipts_folder != NULL;
+    out->wait = !no_wait;
     out->path = argv[optind];
-    return cli_options_accept(exit_code, complaint(out, formats, sizes, argc - optind));
+    const char *wrong = complaint(out, formats, sizes, argc - optind);
+    if (no_wait && wait)
+        wrong = "--wait and --no-wait exclude each other";
+    else if (no_wait && out->receipts_folder != NULL)
+        wrong = "--receipts needs the receipts, so it cannot go with --no-wait";
+    return cli_options_accept(exit_code, wrong);
 }

@@ -35,7 +35,7 @@ latency() {
 }
 latency
 alone=$P99
-"$ORDAIN_BIN" submit --config "$CLIENT" --generate 10000000 --size 256 --quiet >"$WORK/flood.out" 2>&1 &
+"$ORDAIN_BIN" submit --config "$CLIENT" --generate 10000000 --size 256 --no-wait --quiet >"$WORK/flood.out" 2>&1 &
 flood=$!
 BACKGROUND+=("$flood")
 height=$(field 0 certified_height)

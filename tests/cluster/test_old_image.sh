@@ -88,7 +88,7 @@ level_without_traffic() {
     before=$(field "$third" seq)
     numbered_transactions "$WORK/one.hex" 1 open
     cat "$WORK/one.hex" >>"$WORK/all.hex"
-    submit --hex "$WORK/one.hex" >/dev/null || die "submit"
+    submit --no-wait --hex "$WORK/one.hex" >/dev/null || die "submit"
     until_true "$DEADLINE_S" "a transaction is ordered" seq_past "$before"
     kill_replica "$victim"
     rm -rf "$data"

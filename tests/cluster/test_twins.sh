@@ -44,7 +44,7 @@ alone() {
     numbered_transactions "$WORK/alone.piece" 5 "$2"
     cat "$WORK/alone.piece" >>"$WORK/alone.hex"
     nsenter --net="/run/netns/$1" timeout 2 \
-        "$ORDAIN_BIN" submit --config "$NET/client2/client.cfg" --replica "$P" --timeout 1 \
+        "$ORDAIN_BIN" submit --config "$NET/client2/client.cfg" --replica "$P" --timeout 1 --no-wait \
         --hex "$WORK/alone.piece" >/dev/null 2>&1 || true
 }
 

@@ -310,7 +310,11 @@ static void submit__of_nothing_says_so(void **state) {
     EXPECT(1, words, "submit", "--config", config, "--raw", "empty");
     assert_null(strstr(said, "Accepted is not final"));
     EXPECT(1, words, "submit", "--config", config, "--raw", "--wait", "--json", "empty");
-    EXPECT(0, "Accepted is not final", "submit", "--config", config, "--raw", "blank");
+    EXPECT(0, "Accepted is not final", "submit", "--config", config, "--no-wait", "--raw", "blank");
+    EXPECT(0, "1 final", "submit", "--config", config, "--raw", "blank");
+    assert_null(strstr(said, "Accepted is not final"));
+    EXPECT(2, "exclude each other", "submit", "--config", config, "--wait", "--no-wait", "--raw", "blank");
+    EXPECT(2, "cannot go with --no-wait", "submit", "--config", config, "--receipts", "x", "--no-wait", "blank");
     assert_null(strstr(said, "nothing to submit"));
     close_folder();
     world_destroy(world);
