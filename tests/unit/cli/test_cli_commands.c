@@ -232,6 +232,32 @@ static void wrong_path__of_a_receipt_is_usage(void **state) {
     world_destroy(world);
 }
 
+static double number_after(const char *name) {
+    const char *at = strstr(said, name);
+    assert_non_null(at);
+    return strtod(at + strlen(name), NULL);
+}
+
+/* All are due at once, and there is room for a few: the last ones' latency is the whole time, not that since room. */
+static void submit__counts_latencies_from_when_they_were_due(void **state) {
+    (void) state;
+    const struct world_options options = {.replica_count = 1, .consensus = CHANNEL_SOLO};
+    const struct world_fault fault = {.late_ms = 50};
+    struct world *world = world_create(&options);
+    world_fault(world, 0, &fault);
+    EXPECT(0, "tx_per_second", "submit", "--config", world_config_file(world), "--generate", "60", "--size", "2000",
+           "--rate", "1000000", "--json");
+    double all_us = number_after("\"seconds\":") * 1e6;
+    assert_true(number_after("\"final_latency\":{\"p50_us\":") > 0.2 * all_us);
+    assert_true(number_after("\"renumbered\":") == 0);
+    const char *final = strstr(said, "\"final_latency\"");
+    assert_non_null(final);
+    const char *max = strstr(final, "\"max_us\":");
+    assert_non_null(max);
+    assert_true(strtod(max + strlen("\"max_us\":"), NULL) > 0.9 * all_us);
+    world_destroy(world);
+}
+
 /*
  * A replica that has just joined has stated nothing. Only its operator can tell it from one that has forgotten its
  * statements.
@@ -338,6 +364,7 @@ static const struct CMUnitTest cases[] = {
     cmocka_unit_test(wrong_path__of_a_ledger_is_usage),
     cmocka_unit_test(other_version__of_a_ledger_is_named),
     cmocka_unit_test(wrong_path__of_a_receipt_is_usage),
+    cmocka_unit_test(submit__counts_latencies_from_when_they_were_due),
     cmocka_unit_test(status__of_a_silent_replica_is_true_for_a_new_one),
     cmocka_unit_test(status__keeps_a_long_address_apart),
     cmocka_unit_test(help__is_given_however_it_is_asked_for),
