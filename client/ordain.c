@@ -211,12 +211,16 @@ bool ordain_replica_suspect(struct ordain *client, uint32_t replica, char *why, 
 
 void ordain_replica_says(struct ordain *client, uint32_t replica, char *out, size_t out_size) {
     char words[ORDAIN_TEXT_SIZE];
+    char why[NET_WHY_MAX] = "";
     if (!client_replica_used(&client->replicas, replica)) {
         client_say(out, out_size, "not asked");
         return;
     }
     client_answers_say(&client->replicas.answers, replica, client_now_us(), words, sizeof(words));
-    client_say(out, out_size, "%s%s", client_replica_up(&client->replicas, replica) ? "" : "not connected; ", words);
+    bool up = client_replica_up(&client->replicas, replica);
+    if (!up)
+        client_replica_silence(&client->replicas, replica, why, sizeof(why));
+    client_say(out, out_size, "%s%s%s", why, up ? "" : "; ", words);
 }
 
 enum ordain_error ordain_prepare(struct ordain *client, uint32_t timeout_ms, char *why, size_t why_size) {

@@ -180,8 +180,8 @@ void ordain_statistics(struct ordain *client, struct ordain_statistics *out);
 bool ordain_replica_suspect(struct ordain *client, uint32_t replica, char *why, size_t why_size);
 
 /*
- * What this replica last answered, and how long ago: "BUSY: the pool is full, 3.1 s ago", or that it is not connected.
- * For people; whoever gives up shows it.
+ * What this replica last answered, and how long ago: "BUSY: the pool is full, 3.1 s ago", and before that, if
+ * there is no connection to it, why. For people; whoever gives up shows it.
  */
 void ordain_replica_says(struct ordain *client, uint32_t replica, char *out, size_t out_size);
 

@@ -169,17 +169,14 @@ void client_replica_silence(const struct client_replicas *replicas, uint32_t rep
 }
 
 void client_replicas_silence(const struct client_replicas *replicas, char *out, size_t out_size) {
-    client_say(out, out_size, "none of the %u replicas answers:", client_replicas_used(replicas));
-    for (uint32_t i = 0; i < replicas->count && out_size > 0; i++) {
-        if (!client_replica_used(replicas, i))
-            continue;
-        char why[NET_WHY_MAX] = "connected, but silent";
-        if (!client_replica_up(replicas, i))
-            client_replica_silence(replicas, i, why, sizeof(why));
-        size_t used = strlen(out);
-        client_say(out + used, out_size - used, "%s replica %u (%s): %s", i > 0 && replicas->pin < 0 ? ";" : "", i,
-                   replicas->list[i].name, why);
-    }
+    uint32_t first = replicas->pin == ORDAIN_ANY_REPLICA ? 0 : (uint32_t) replicas->pin;
+    char why[NET_WHY_MAX] = "connected, but silent";
+    if (!client_replica_up(replicas, first))
+        client_replica_silence(replicas, first, why, sizeof(why));
+    if (replicas->pin == ORDAIN_ANY_REPLICA)
+        client_say(out, out_size, "none of the %u replicas answers (replica 0: %s)", replicas->count, why);
+    else
+        client_say(out, out_size, "replica %u (%s) does not answer: %s", first, replicas->list[first].name, why);
 }
 
 void client_replica_accuse(struct client_replicas *replicas, uint32_t replica, const char *why, ...) {

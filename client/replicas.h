@@ -56,7 +56,7 @@ bool client_replica_up(const struct client_replicas *replicas, uint32_t replica)
 uint32_t client_replicas_used(const struct client_replicas *replicas);
 /* Says why there is no connection to a replica that is used: "no connection", or what went wrong with the last one. */
 void client_replica_silence(const struct client_replicas *replicas, uint32_t replica, char *out, size_t out_size);
-/* Says that no replica answers: which are connected and silent, and why there is no connection to the others. */
+/* Says that no replica answers, with the reason at the first one: it is silent, or why there is no connection to it. */
 void client_replicas_silence(const struct client_replicas *replicas, char *out, size_t out_size);
 
 /* Notes that a replica gave something that no honest replica gives. The first reason is kept. */

@@ -286,7 +286,7 @@ static void status__keeps_a_long_address_apart(void **state) {
     assert_int_equal(fclose(file), 0);
     EXPECT(3, words, "status", "--config", "net/client/client.cfg", "--timeout", "0.1");
     /* Whoever gives up names what each replica last answered. */
-    snprintf(words, sizeof(words), "replica 3 (%s): not connected", address);
+    snprintf(words, sizeof(words), "replica 3 (%s): no connection", address);
     EXPECT(3, words, "submit", "--config", "net/client/client.cfg", "--timeout", "0.1", "--generate", "1");
     EXPECT(3, words, "receipt", "--config", "net/client/client.cfg", "--timeout", "0.1", "--sequence", "1");
     EXPECT(3, words, "deliver", "--config", "net/client/client.cfg", "--timeout", "0.1", "--from", "1");
