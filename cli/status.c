@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/client_common.h"
 #include "cli/number.h"
 #include "cli/options.h"
 #include "cli/report.h"
+
+#define CERTIFICATE_WARNING_S (30 * 86400)
 
 struct status_arguments {
     struct cli_connection connection;
@@ -133,6 +136,21 @@ static bool print_evidence_against(const struct ordain_status *list, uint32_t co
     return true;
 }
 
+/* Prints a line for each replica with a certificate that ends within 30 days by this machine's clock. */
+static void print_certificates(const struct ordain_status *list, uint32_t count) {
+    int64_t now_s = (int64_t) time(NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t left_s = list[i].certificate_ends_s - now_s;
+        if (!list[i].reachable || list[i].certificate[0] == '\0' || left_s > CERTIFICATE_WARNING_S)
+            continue;
+        if (left_s <= 0)
+            printf("certificate: replica %" PRIu32 ": %s has ended\n", list[i].replica, list[i].certificate);
+        else
+            printf("certificate: replica %" PRIu32 ": %s ends in %.1f days\n", list[i].replica, list[i].certificate,
+                   (double) left_s / 86400);
+    }
+}
+
 static void print_evidence(const struct ordain_status *list, uint32_t count) {
     bool any = false;
     for (uint32_t culprit = 0; culprit < ORDAIN_REPLICA_MAX; culprit++)
@@ -188,7 +206,9 @@ static void print_json_replica(struct ordain *client, const struct ordain_status
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->peers_up >> i & 1u) != 0)
             printf("%s%" PRIu32, shown++ == 0 ? "" : ",", i);
-    printf("],\"halted\":%s,\"followers\":[", truth(status->halted));
+    printf("],\"certificate_ends_s\":%" PRId64 ",\"certificate\":", status->certificate_ends_s);
+    cli_json_text(stdout, status->certificate);
+    printf(",\"halted\":%s,\"followers\":[", truth(status->halted));
     for (uint32_t i = 0, shown = 0; i < ORDAIN_REPLICA_MAX; i++)
         if ((status->followers >> i & 1u) != 0)
             printf("%s{\"replica\":%" PRIu32 ",\"match_seq\":%" PRIu64 ",\"silent\":%s}", shown++ == 0 ? "" : ",", i,
@@ -244,6 +264,7 @@ int cli_status(int argc, char **argv) {
             print_table(client, list, count);
             print_followers(list, count);
             print_evidence(list, count);
+            print_certificates(list, count);
             if (arguments.counters)
                 print_counters(list, count);
         }

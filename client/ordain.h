@@ -356,6 +356,9 @@ struct ordain_status {
     uint64_t followers;
     uint64_t silent_followers; /* ... and which of them have forgotten something, so that they do not count */
     uint64_t match_seq[ORDAIN_REPLICA_MAX];
+    /* The certificate that ends first of those on which its connections rest: when (seconds since 1970), and which. */
+    int64_t certificate_ends_s;
+    char certificate[128];
     uint32_t links_up;
     uint64_t peers_up;                     /* bit i: replica i */
     uint32_t evidence[ORDAIN_REPLICA_MAX]; /* evidence[i]: pieces that it keeps against replica i */

@@ -51,6 +51,8 @@ static void take_status(struct ordain_status *out, const struct ordain *client,
         if (said->evidence[i]->replica < ORDAIN_REPLICA_MAX)
             out->evidence[said->evidence[i]->replica] = said->evidence[i]->pieces;
     out->halted = said->halted;
+    out->certificate_ends_s = said->certificate_ends_s;
+    client_clean(out->certificate, sizeof(out->certificate), said->certificate);
     for (size_t i = 0; i < said->n_followers; i++) {
         const Ordain__V1__Follower *follower = said->followers[i];
         if (follower->replica >= ORDAIN_REPLICA_MAX)

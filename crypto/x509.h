@@ -57,6 +57,8 @@ ORD_MUST_USE enum ord_err crypto_identity_create(struct crypto_pem *out, const s
  * NO_SPACE.
  */
 ORD_MUST_USE enum ord_err crypto_cert_der(uint8_t *out, size_t *size, const char *pem);
+/* When a PEM certificate ends: its notAfter in seconds since 1970, UTC. INVALID. */
+ORD_MUST_USE enum ord_err crypto_cert_end(int64_t *not_after_s, const char *pem);
 /* Converts a certificate from DER to PEM. INVALID: it is no certificate. NO_MEMORY. */
 ORD_MUST_USE enum ord_err crypto_cert_pem(char out[CRYPTO_PEM_MAX], struct ord_span der);
 /*

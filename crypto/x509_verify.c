@@ -109,6 +109,14 @@ static enum ord_err read_time(int64_t *out, const ASN1_TIME *time) {
     return ORD_OK;
 }
 
+enum ord_err crypto_cert_end(int64_t *not_after_s, const char *pem) {
+    X509 *cert = crypto_x509_of_pem(pem);
+    enum ord_err err = cert == NULL ? ORD_ERR_INVALID : read_time(not_after_s, X509_get0_notAfter(cert));
+    X509_free(cert);
+    ERR_clear_error();
+    return err;
+}
+
 /*
  * Writes the public point of an EC key that names this curve. False: another kind of key, another curve, or a curve
  * given by its parameters.

@@ -174,6 +174,7 @@ void node_turn(struct node *node, struct work *work) {
     if (node->time.now_ms >= node->housekeeping_ms) {
         node->housekeeping_ms = node->time.now_ms + HOUSEKEEPING_MS;
         links_tick(node);
+        (void) expiry_tick(&node->expiry, node->time.wall_s);
     }
     if (node_failed(node) != ORD_OK)
         return;

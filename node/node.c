@@ -100,7 +100,9 @@ static enum ord_err load_files(struct node *node, char *why, size_t why_size) {
         return node_explain(why, why_size, err, "%s is not the key of the certificate %s", node->config.tls_key_file,
                             node->config.tls_cert_file);
     err = node_trust_all(&node->tls_ca, node->channel_config);
-    return err != ORD_OK ? err : check_certificate(node, why, why_size);
+    if (err == ORD_OK)
+        err = check_certificate(node, why, why_size);
+    return err != ORD_OK ? err : expiry_init(&node->expiry, node->channel_config, node->tls_cert);
 }
 
 /* ---- parts ---- */
@@ -267,6 +269,7 @@ enum ord_err node_create_with(struct node **out, const struct node_config *confi
     struct node_bound bound;
     node_bound_of(&bound, node);
     node_bound_log(&bound);
+    (void) expiry_tick(&node->expiry, node->time.wall_s);
     *out = node;
     return ORD_OK;
 }

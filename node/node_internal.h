@@ -21,6 +21,7 @@
 #include "channel/config.h"
 #include "node/checks.h"
 #include "node/counters.h"
+#include "node/expiry.h"
 #include "node/handshakes.h"
 #include "node/inbox.h"
 #include "node/links.h"
@@ -65,6 +66,7 @@ struct node {
     struct links links;
     struct net_server *server;
     struct handshakes handshakes;
+    struct expiry expiry; /* the loop's */
     struct replica *replica;
     uint64_t turn_bytes_max; /* that the ledger takes in a turn */
     struct node_counters counters;

@@ -169,6 +169,8 @@ void status_reply(struct node *node, struct api_request *request) {
     status.silent = of_replica.core.silent;
     status.silent_until_seq = of_replica.core.silent_until_seq;
     status.doubt_until_seq = of_replica.core.doubt_until_seq;
+    status.certificate_ends_s = node->expiry.ends_s;
+    status.certificate = node->expiry.what;
     status.n_evidence = gather_evidence(&evidence, &of_replica);
     status.evidence = evidence.pointers;
     const struct raft_detail *raft = raft_detail_of(node, &of_replica.core);

@@ -1,5 +1,5 @@
 ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/node/test_node_config.c DEPENDS ord_node PkgConfig::LIBCONFIG)
-foreach(name ask fair)
+foreach(name ask expiry fair)
     ord_unit_test(${CMAKE_CURRENT_SOURCE_DIR}/unit/node/test_node_${name}.c DEPENDS ord_node)
 endforeach()
 # A whole replica in the test's process, which plays the other replicas (node_support.h).
