@@ -294,7 +294,8 @@ static void submit__what_is_older_than_the_window_gets_a_fresh_number(void **sta
     assert_int_equal(world_count(world, "slow 2", 6), 1);
     assert_int_equal(world_transactions(world), CHANNEL_REPLAY_WINDOW + 503);
     ordain_statistics(slow, &statistics);
-    assert_true(statistics.renumbered >= 3 && statistics.renumbered <= 60);
+    /* The first one certainly. The others already have fresh numbers if its answer came before they were submitted. */
+    assert_true(statistics.renumbered >= 1 && statistics.renumbered <= 60);
     ordain_close(fast);
     ordain_close(slow);
     world_destroy(world);
