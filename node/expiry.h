@@ -1,6 +1,6 @@
 /*
- * Certificates that end. Of those on which this replica's connections rest (its own, and the organisations' CAs) the
- * one that ends first is watched, and the log warns of it 30, 7 and 1 days before, and when it has ended.
+ * Certificates that end. This watches the one that ends first of this replica's own and the organisations' CAs, and
+ * warns of it in the log 30, 7 and 1 days before, and when it has ended.
  */
 #ifndef ORDAIN_NODE_EXPIRY_H
 #define ORDAIN_NODE_EXPIRY_H
